@@ -1,0 +1,149 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Request, Response};
+use tokio::sync::Semaphore;
+use tower_layer::Layer;
+use tower_service::Service;
+use tower_ws_auth_core::{Rejection, ResponseBody};
+use tower_ws_auth_upgrade::frame::Close;
+
+use crate::config::{Config, Farewell, json_message};
+use crate::future::ResponseFuture;
+
+/// Turns a rejection from further in into an upgrade and a close frame; see the
+/// [crate's documentation](crate).
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct CloseFrameLayer {
+    config: Arc<Config>,
+}
+
+impl CloseFrameLayer {
+    /// The defaults: for requests with an `Origin`, code 4000 + status, no message before it,
+    /// a hold of 300 ms, a deadline of 5 s, 64 KiB, 1024 farewells at a time, `tokio::spawn`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Which rejections to convert, in place of [`is_from_a_browser`](crate::is_from_a_browser).
+    ///
+    /// A request that is no valid handshake is never converted, whatever this says. Converting
+    /// refused origins tells a foreign page whether its visitor is logged in.
+    pub fn when(self, f: impl Fn(&Rejection, &Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.with(|config| config.when = Arc::new(f))
+    }
+
+    /// The close frame for a rejection, in place of [`status_and_token`](crate::status_and_token).
+    ///
+    /// The reason reaches the page: keep secrets and claims out of it.
+    pub fn close_with(self, f: impl Fn(&Rejection) -> Close + Send + Sync + 'static) -> Self {
+        self.with(|config| config.close = Arc::new(f))
+    }
+
+    /// Sends a text message before the close frame, for reasons that do not fit into its 123
+    /// bytes; none where `f` returns `None`.
+    pub fn first_message(
+        self,
+        f: impl Fn(&Rejection, &Close) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|config| config.first_message = Some(Arc::new(f)))
+    }
+
+    /// Sends [`json_message`](crate::json_message) before the close frame.
+    pub fn first_message_json(self) -> Self {
+        self.first_message(|rejection, close| Some(json_message(rejection, close)))
+    }
+
+    /// The subprotocols of the service, best first. A client that offers subprotocols needs one
+    /// of them selected; without this list, or where none of it is offered, that is the client's
+    /// first.
+    pub fn subprotocols<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        self.with(|config| config.subprotocols = names)
+    }
+
+    /// How long a refused client waits for its answer. 300 ms by default, zero turns it off.
+    ///
+    /// This is the storm brake: a client that resets its back-off when the socket opens would
+    /// come back at once.
+    pub fn hold(self, hold: Duration) -> Self {
+        self.with(|config| config.hold = hold)
+    }
+
+    /// How long a farewell may take at most, from the answer on. 5 s by default.
+    pub fn deadline(self, deadline: Duration) -> Self {
+        self.with(|config| config.limits.deadline = deadline)
+    }
+
+    /// How many bytes of a refused client are read at most. 64 KiB by default.
+    pub fn byte_cap(self, bytes: u64) -> Self {
+        self.with(|config| config.limits.bytes = bytes)
+    }
+
+    /// How many refused clients are held or told farewell at a time, over all services of this
+    /// layer and its clones. 1024 by default; beyond it the HTTP answer stays as it is.
+    pub fn max_farewells(self, count: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        self.with(|config| config.permits = permits)
+    }
+
+    /// Who runs the farewells, in place of `tokio::spawn`: a graceful shutdown can only wait for
+    /// tasks that it knows.
+    ///
+    /// ```
+    /// # use tower_ws_auth_close::CloseFrameLayer;
+    /// let farewells = tokio_util::task::TaskTracker::new();
+    /// let tracker = farewells.clone();
+    /// let layer = CloseFrameLayer::new().spawn_with(move |farewell| {
+    ///     tracker.spawn(farewell);
+    /// });
+    /// // After the server has stopped: farewells.close(); farewells.wait().await;
+    /// # let _ = layer;
+    /// ```
+    pub fn spawn_with(self, spawn: impl Fn(Farewell) + Send + Sync + 'static) -> Self {
+        self.with(|config| config.spawner = Some(Arc::new(spawn)))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S> Layer<S> for CloseFrameLayer {
+    type Service = CloseFrame<S>;
+
+    fn layer(&self, inner: S) -> CloseFrame<S> {
+        CloseFrame {
+            inner,
+            config: Arc::clone(&self.config),
+        }
+    }
+}
+
+/// The service that [`CloseFrameLayer`] puts around another.
+#[derive(Clone, Debug)]
+pub struct CloseFrame<S> {
+    inner: S,
+    config: Arc<Config>,
+}
+
+impl<S, B, ResBody> Service<Request<B>> for CloseFrame<S>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ResBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        ResponseFuture::new(self.inner.call(request), Arc::clone(&self.config))
+    }
+}

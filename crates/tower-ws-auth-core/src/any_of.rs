@@ -1,0 +1,166 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use pin_project_lite::pin_project;
+
+use crate::{Authenticate, Grant, Rejection, RejectionKind};
+
+/// Two strategies, of which one decides. Made by
+/// [`AuthenticateExt::or`](crate::AuthenticateExt::or).
+#[derive(Clone)]
+pub struct AnyOf<A, B> {
+    first: A,
+    second: B,
+}
+
+impl<A, B> AnyOf<A, B> {
+    pub(crate) fn new(first: A, second: B) -> Self {
+        Self { first, second }
+    }
+}
+
+/// What belongs to the one strategy or to the other.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Either<A, B> {
+    /// To the strategy before `or`.
+    First(A),
+    /// To the strategy after it.
+    Second(B),
+}
+
+impl<A, B> Authenticate for AnyOf<A, B>
+where
+    A: Authenticate,
+    B: Authenticate<Identity = A::Identity>,
+{
+    type Credential = Either<A::Credential, B::Credential>;
+    type Verified = Either<A::Verified, B::Verified>;
+    type Identity = A::Identity;
+    type Future = EitherFuture<A::Future, B::Future>;
+
+    const SINGLE_USE: bool = A::SINGLE_USE || B::SINGLE_USE;
+
+    fn name(&self) -> &'static str {
+        "any_of"
+    }
+
+    fn take(&self, head: &mut Parts) -> Result<Option<Self::Credential>, Rejection> {
+        // Both are asked, whatever the first finds: no credential stays in the head.
+        let first = self
+            .first
+            .take(head)
+            .map(|found| found.map(Either::First))
+            .transpose();
+        let second = self
+            .second
+            .take(head)
+            .map(|found| found.map(Either::Second))
+            .transpose();
+        match (first, second) {
+            (None, None) => Ok(None),
+            (Some(only), None) | (None, Some(only)) => only.map(Some),
+            (Some(first), Some(second)) => match (self.explicit(&first), self.explicit(&second)) {
+                (true, true) => Err(Rejection::new(
+                    RejectionKind::CredentialsMalformed,
+                    "two explicit credentials, for two strategies",
+                )),
+                (false, true) => second.map(Some),
+                (true, false) | (false, false) => first.map(Some),
+            },
+        }
+    }
+
+    fn is_ambient(&self, credential: &Self::Credential) -> bool {
+        match credential {
+            Either::First(credential) => self.first.is_ambient(credential),
+            Either::Second(credential) => self.second.is_ambient(credential),
+        }
+    }
+
+    fn verify(&self, credential: Self::Credential, head: &Parts) -> Self::Future {
+        let of = match credential {
+            Either::First(credential) => Deciding::First {
+                future: self.first.verify(credential, head),
+            },
+            Either::Second(credential) => Deciding::Second {
+                future: self.second.verify(credential, head),
+            },
+        };
+        EitherFuture { of }
+    }
+
+    fn admit(&self, verified: Self::Verified, head: &Parts) -> Result<A::Identity, Rejection> {
+        match verified {
+            Either::First(verified) => self.first.admit(verified, head),
+            Either::Second(verified) => self.second.admit(verified, head),
+        }
+    }
+}
+
+impl<A, B> AnyOf<A, B>
+where
+    A: Authenticate,
+    B: Authenticate<Identity = A::Identity>,
+{
+    /// Whether what was found was presented on purpose, good or malformed.
+    fn explicit(&self, found: &Result<Either<A::Credential, B::Credential>, Rejection>) -> bool {
+        match found {
+            Ok(credential) => !self.is_ambient(credential),
+            Err(rejection) => !rejection.is_about_ambient(),
+        }
+    }
+}
+
+pin_project! {
+    /// The decision of one of two strategies.
+    pub struct EitherFuture<A, B> {
+        #[pin]
+        of: Deciding<A, B>,
+    }
+}
+
+pin_project! {
+    #[project = EitherProjected]
+    enum Deciding<A, B> {
+        First { #[pin] future: A },
+        Second { #[pin] future: B },
+    }
+}
+
+impl<A, B, V, W> Future for EitherFuture<A, B>
+where
+    A: Future<Output = Result<Grant<V>, Rejection>>,
+    B: Future<Output = Result<Grant<W>, Rejection>>,
+{
+    type Output = Result<Grant<Either<V, W>>, Rejection>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().of.project() {
+            EitherProjected::First { future } => {
+                future.poll(cx).map_ok(|grant| grant.map(Either::First))
+            }
+            EitherProjected::Second { future } => {
+                future.poll(cx).map_ok(|grant| grant.map(Either::Second))
+            }
+        }
+    }
+}
+
+impl<A: fmt::Debug, B: fmt::Debug> fmt::Debug for AnyOf<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AnyOf")
+            .field(&self.first)
+            .field(&self.second)
+            .finish()
+    }
+}
+
+impl<A, B> fmt::Debug for EitherFuture<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EitherFuture")
+    }
+}

@@ -1,0 +1,131 @@
+use std::future::Future;
+
+use http::request::Parts;
+
+use crate::{AnyOf, Authorize, Grant, Map, Optional, Rejection};
+
+/// A strategy: who asks, and may they pass?
+///
+/// It works in three steps, because combinators need them apart:
+///
+/// 1. [`take`](Self::take) reads the credential out of the head and removes it there,
+/// 2. [`verify`](Self::verify) decides whether it is good,
+/// 3. [`admit`](Self::admit) sees what was verified and the head together, and turns the
+///    one into the identity or refuses.
+///
+/// Every `Fn(&mut Parts) -> impl Future<Output = Result<Grant<I>, Rejection>>` is a strategy
+/// too; see the [crate's documentation](crate) for both ways.
+pub trait Authenticate {
+    /// What the client presents. Its `Debug`, if it has one, must not print the secret.
+    type Credential;
+    /// What [`verify`](Self::verify) has proved about it.
+    type Verified;
+    /// Who the client is to the application.
+    type Identity: Clone + Send + Sync + 'static;
+    /// The decision under way.
+    type Future: Future<Output = Result<Grant<Self::Verified>, Rejection>>;
+
+    /// Whether a credential is used up by verifying it. A layer with such a strategy always
+    /// checks the handshake first.
+    const SINGLE_USE: bool = false;
+
+    /// The strategy's name in tracing events.
+    fn name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
+    /// Reads the credential and removes it from the head. Synchronous, cheap, decides nothing.
+    ///
+    /// The caller gets `None` where the request carries no credential for this strategy.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialsMalformed`](crate::RejectionKind::CredentialsMalformed) if there is one that
+    /// cannot be read, or more than one. It is removed in this case too.
+    fn take(&self, head: &mut Parts) -> Result<Option<Self::Credential>, Rejection>;
+
+    /// Whether the browser sent this credential by itself, whichever page asked, as it does with
+    /// a cookie. [`or`](AuthenticateExt::or) lets an explicit credential decide before it.
+    fn is_ambient(&self, _credential: &Self::Credential) -> bool {
+        false
+    }
+
+    /// Decides about the credential. The future owns what it needs of the head.
+    fn verify(&self, credential: Self::Credential, head: &Parts) -> Self::Future;
+
+    /// Turns what was verified into the identity, if this request is permitted to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Forbidden`](crate::RejectionKind::Forbidden), as a rule.
+    fn admit(&self, verified: Self::Verified, head: &Parts) -> Result<Self::Identity, Rejection>;
+}
+
+/// Combinators over every [`Authenticate`].
+pub trait AuthenticateExt: Authenticate + Sized {
+    /// Changes the identity, for instance from a token's claims to the application's user.
+    fn map<F, J>(self, f: F) -> Map<Self, F>
+    where
+        F: Fn(Self::Identity) -> J,
+        J: Clone + Send + Sync + 'static,
+    {
+        Map::new(self, f)
+    }
+
+    /// Refuses with 403 `forbidden` unless `permitted` says yes to the identity and the head.
+    fn authorize<F>(self, permitted: F) -> Authorize<Self, F>
+    where
+        F: Fn(&Self::Identity, &Parts) -> bool,
+    {
+        Authorize::new(self, permitted)
+    }
+
+    /// Accepts what this or another strategy accepts: any of them, by more calls of `or`.
+    ///
+    /// One credential decides. If exactly one explicit credential is presented, that is the one;
+    /// two are malformed; without one an ambient credential decides, that of the strategy named
+    /// first before the others. What decides and is bad is refused: no other strategy is asked.
+    fn or<B>(self, other: B) -> AnyOf<Self, B>
+    where
+        B: Authenticate<Identity = Self::Identity>,
+    {
+        AnyOf::new(self, other)
+    }
+
+    /// Lets a request without a credential pass as anonymous, as the identity `None`. A bad
+    /// credential is refused all the same.
+    fn optional(self) -> Optional<Self> {
+        Optional::new(self)
+    }
+}
+
+impl<A: Authenticate> AuthenticateExt for A {}
+
+/// A closure reads, removes and decides in one; its future is the credential.
+impl<F, Fut, I> Authenticate for F
+where
+    F: Fn(&mut Parts) -> Fut,
+    Fut: Future<Output = Result<Grant<I>, Rejection>>,
+    I: Clone + Send + Sync + 'static,
+{
+    type Credential = Fut;
+    type Verified = I;
+    type Identity = I;
+    type Future = Fut;
+
+    fn name(&self) -> &'static str {
+        "closure"
+    }
+
+    fn take(&self, head: &mut Parts) -> Result<Option<Fut>, Rejection> {
+        Ok(Some(self(head)))
+    }
+
+    fn verify(&self, decision: Fut, _head: &Parts) -> Fut {
+        decision
+    }
+
+    fn admit(&self, identity: I, _head: &Parts) -> Result<I, Rejection> {
+        Ok(identity)
+    }
+}

@@ -1,0 +1,66 @@
+use std::ops::Deref;
+
+/// The proof that a request passed an [`AuthLayer`](crate::AuthLayer), with the identity that it
+/// was granted.
+///
+/// Only the layer makes one, and it takes away what stood under this type before. Find it in the
+/// request's extensions, or, with the feature `axum`, as an argument of the handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Authenticated<I>(I);
+
+impl<I> Authenticated<I> {
+    pub(crate) fn new(identity: I) -> Self {
+        Self(identity)
+    }
+
+    /// The identity.
+    pub fn into_inner(self) -> I {
+        self.0
+    }
+}
+
+impl<I> Deref for Authenticated<I> {
+    type Target = I;
+
+    fn deref(&self) -> &I {
+        &self.0
+    }
+}
+
+#[cfg(feature = "axum")]
+mod extractor {
+    use axum::extract::FromRequestParts;
+    use axum::response::{IntoResponse, Response};
+    use http::StatusCode;
+    use http::request::Parts;
+
+    use super::Authenticated;
+
+    /// A handler asked for [`Authenticated`] on a route that no
+    /// [`AuthLayer`](crate::AuthLayer) with this identity guards: 500.
+    #[derive(Debug, Clone, Copy, thiserror::Error)]
+    #[error("no AuthLayer with this identity type guards the route: add one around the handler")]
+    pub struct Unguarded(());
+
+    impl IntoResponse for Unguarded {
+        fn into_response(self) -> Response {
+            crate::trace::unguarded(&self);
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+
+    impl<I, S> FromRequestParts<S> for Authenticated<I>
+    where
+        I: Clone + Send + Sync + 'static,
+        S: Send + Sync,
+    {
+        type Rejection = Unguarded;
+
+        async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Unguarded> {
+            head.extensions.get().cloned().ok_or(Unguarded(()))
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+pub use extractor::Unguarded;

@@ -1,0 +1,125 @@
+use std::fmt;
+use std::ops::Range;
+
+use http::{HeaderValue, Uri};
+
+use super::malformed;
+use crate::Rejection;
+
+/// The longest credential that is read, in bytes.
+pub const MAX_CREDENTIAL: usize = 8 * 1024;
+
+/// What a client presented: text that no `Debug` prints.
+///
+/// It keeps the URI or the header that it came in, so that nothing is copied.
+#[derive(Clone)]
+pub struct Credential {
+    text: Text,
+    carrier: &'static str,
+}
+
+#[derive(Clone)]
+enum Text {
+    Query(Uri, Range<usize>),
+    Header(HeaderValue, Range<usize>),
+    Owned(String),
+}
+
+impl Credential {
+    /// The text: 1 to [`MAX_CREDENTIAL`] bytes of the b64token alphabet.
+    pub fn as_str(&self) -> &str {
+        let found = match &self.text {
+            Text::Query(uri, range) => uri.query().and_then(|query| query.get(range.clone())),
+            Text::Header(value, range) => value
+                .as_bytes()
+                .get(range.clone())
+                .and_then(|b| str::from_utf8(b).ok()),
+            Text::Owned(text) => Some(text.as_str()),
+        };
+        // Checked when it was made; an empty credential passes no strategy.
+        found.unwrap_or_default()
+    }
+
+    /// Where it travelled: `query`, `header`, `subprotocol` or `cookie`.
+    pub fn carrier(&self) -> &'static str {
+        self.carrier
+    }
+
+    /// Whether the browser sent it by itself, whichever page asked.
+    pub fn is_ambient(&self) -> bool {
+        self.carrier == COOKIE
+    }
+
+    pub(super) fn in_query(uri: Uri, range: Range<usize>) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Query(uri, range),
+            carrier: "query",
+        }
+        .checked()
+    }
+
+    pub(super) fn decoded_query(text: String) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Owned(text),
+            carrier: "query",
+        }
+        .checked()
+    }
+
+    pub(super) fn in_header(value: HeaderValue, range: Range<usize>) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Header(value, range),
+            carrier: "header",
+        }
+        .checked()
+    }
+
+    pub(super) fn in_subprotocol(text: String) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Owned(text),
+            carrier: "subprotocol",
+        }
+        .checked()
+    }
+
+    pub(super) fn in_cookie(text: String) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Owned(text),
+            carrier: COOKIE,
+        }
+        .checked()
+    }
+
+    fn checked(self) -> Result<Self, Rejection> {
+        let text = self.as_str();
+        if text.is_empty() {
+            return Err(malformed("the credential is empty"));
+        }
+        if text.len() > MAX_CREDENTIAL {
+            return Err(malformed("the credential is longer than 8 KiB"));
+        }
+        if !is_b64token(text) {
+            return Err(malformed(
+                "the credential has a character outside the b64token alphabet",
+            ));
+        }
+        Ok(self)
+    }
+}
+
+const COOKIE: &str = "cookie";
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credential({}, redacted)", self.carrier)
+    }
+}
+
+/// RFC 6750 §2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+fn is_b64token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty()
+        && body
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+}

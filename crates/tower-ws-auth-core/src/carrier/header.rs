@@ -1,0 +1,110 @@
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use super::{Credential, MAX_CREDENTIAL, malformed};
+use crate::Rejection;
+
+/// `Authorization: Bearer <credential>`; the scheme in any case, one or more spaces after it
+/// (RFC 9110 §11.4).
+pub(super) fn take(head: &mut Parts) -> Result<Option<Credential>, Rejection> {
+    let mut values = head.headers.get_all(AUTHORIZATION).iter();
+    let Some(first) = values.next() else {
+        return Ok(None);
+    };
+    let several = values.next().is_some();
+    let bearer = after_scheme(first.as_bytes());
+    if !several && bearer.is_none() {
+        return Ok(None);
+    }
+    let too_long = first.len() > MAX_CREDENTIAL + "bearer ".len();
+    let removed = head.headers.remove(AUTHORIZATION);
+    if several {
+        return Err(malformed("`Authorization` stands more than once"));
+    }
+    if too_long {
+        return Err(malformed("the credential is longer than 8 KiB"));
+    }
+    match (removed, bearer) {
+        (Some(value), Some(start)) => {
+            let end = value.len();
+            Credential::in_header(value, start..end).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Where the credential begins, if the scheme is Bearer.
+fn after_scheme(value: &[u8]) -> Option<usize> {
+    const SCHEME: &[u8] = b"bearer";
+    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
+    let spaces = rest.iter().take_while(|&&b| b == b' ').count();
+    let ends = rest.is_empty() || spaces > 0;
+    (scheme.eq_ignore_ascii_case(SCHEME) && ends).then_some(SCHEME.len() + spaces)
+}
+
+#[cfg(test)]
+mod authorization_rfc6750_2_1 {
+    use super::*;
+    use http::Request;
+
+    fn take_from(values: &[&str]) -> (Result<Option<String>, &'static str>, usize) {
+        let mut head = Request::new(()).into_parts().0;
+        for value in values {
+            head.headers.append(AUTHORIZATION, value.parse().unwrap());
+        }
+        let taken = take(&mut head);
+        let taken = taken
+            .map(|c| c.map(|c| c.as_str().to_owned()))
+            .map_err(|r| r.token());
+        (taken, head.headers.len())
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case_and_the_field_is_removed() {
+        for good in [
+            "Bearer a.b-c_d~e+f/g==",
+            "bearer x",
+            "BEARER x",
+            "Bearer   x",
+        ] {
+            let (taken, left) = take_from(&[good]);
+            let expected = good.rsplit(' ').next().unwrap();
+            assert_eq!(taken.unwrap().as_deref(), Some(expected), "{good}");
+            assert_eq!(left, 0);
+        }
+    }
+
+    #[test]
+    fn another_scheme_is_somebody_elses_and_stays() {
+        for other in ["Basic YTpi", "Bearerx y", "Bear", "", "Negotiate abc"] {
+            assert_eq!(take_from(&[other]), (Ok(None), 1), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_empty_long_or_foreign_value_is_malformed_and_gone() {
+        let long = format!("Bearer {}", "a".repeat(MAX_CREDENTIAL + 1));
+        for bad in [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer =",
+            "Bearer a=b",
+            &long,
+        ] {
+            assert_eq!(take_from(&[bad]), (Err("credentials_malformed"), 0));
+        }
+    }
+
+    #[test]
+    fn two_fields_are_malformed_whatever_they_say() {
+        for two in [
+            ["Bearer a", "Bearer a"],
+            ["Basic a", "Bearer b"],
+            ["Basic a", "Basic b"],
+        ] {
+            assert_eq!(take_from(&two), (Err("credentials_malformed"), 0));
+        }
+    }
+}

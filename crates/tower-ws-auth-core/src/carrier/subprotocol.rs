@@ -1,0 +1,199 @@
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use http::HeaderValue;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::request::Parts;
+
+use super::{Credential, MAX_CREDENTIAL, malformed};
+use crate::Rejection;
+
+/// How a credential is written as an entry of `Sec-WebSocket-Protocol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// `base64url.bearer.phx.<base64>`, as Phoenix channels send it: base64 without padding, in
+    /// the standard or the url-safe alphabet.
+    Phoenix,
+    /// `base64url.bearer.authorization.k8s.io.<base64url>`, as Kubernetes clients send it:
+    /// url-safe base64 without padding.
+    Kubernetes,
+}
+
+impl Dialect {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Phoenix => "base64url.bearer.phx.",
+            Self::Kubernetes => "base64url.bearer.authorization.k8s.io.",
+        }
+    }
+
+    fn decode(self, text: &str) -> Option<String> {
+        const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, NO_PAD);
+        const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, NO_PAD);
+        let standard = self == Self::Phoenix && text.contains(['+', '/']);
+        let engine = if standard { STANDARD } else { URL_SAFE };
+        String::from_utf8(engine.decode(text).ok()?).ok()
+    }
+}
+
+/// Whether an entry carries a credential in any dialect, ours or not: it must not be selected.
+pub(crate) fn is_credential(entry: &str) -> bool {
+    const BEARER: &str = "base64url.bearer.";
+    entry
+        .get(..BEARER.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(BEARER))
+}
+
+/// One entry of the list; the others stay, and there must be one, or the server would have
+/// nothing to select.
+pub(super) fn take(
+    head: &mut Parts,
+    dialects: &[Dialect],
+) -> Result<Option<Credential>, Rejection> {
+    let lines = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL);
+    if !lines.iter().any(|line| has_prefix(line, dialects)) {
+        return Ok(None);
+    }
+    let mut found = Vec::new();
+    let mut kept = Vec::new();
+    for line in head.headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
+        // A line with foreign bytes is dropped with whatever it carries.
+        let line = line.to_str().unwrap_or_default();
+        for entry in line.split(',').map(|entry| entry.trim_matches([' ', '\t'])) {
+            match strip_prefix(entry, dialects) {
+                Some(encoded) => found.push(encoded),
+                None if entry.is_empty() => {}
+                None => kept.push(entry),
+            }
+        }
+    }
+    let credential = match found.as_slice() {
+        [(_, encoded)] if encoded.len() > MAX_CREDENTIAL * 4 / 3 + 3 => {
+            Err(malformed("the credential is longer than 8 KiB"))
+        }
+        [_] if kept.is_empty() => Err(malformed(
+            "no subprotocol beside the one that carries the credential",
+        )),
+        [(dialect, encoded)] => match dialect.decode(encoded) {
+            Some(text) => Credential::in_subprotocol(text),
+            None => Err(malformed("the credential in the subprotocol is not base64")),
+        },
+        _ => Err(malformed(
+            "not exactly one readable credential among the subprotocols",
+        )),
+    };
+    let rest = HeaderValue::from_str(&kept.join(", "))
+        .ok()
+        .filter(|_| !kept.is_empty());
+    head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    if let Some(rest) = rest {
+        head.headers.insert(SEC_WEBSOCKET_PROTOCOL, rest);
+    }
+    credential.map(Some)
+}
+
+fn strip_prefix<'a>(entry: &'a str, dialects: &[Dialect]) -> Option<(Dialect, &'a str)> {
+    dialects
+        .iter()
+        .find_map(|&dialect| Some((dialect, entry.strip_prefix(dialect.prefix())?)))
+}
+
+fn has_prefix(line: &HeaderValue, dialects: &[Dialect]) -> bool {
+    let line = line.as_bytes();
+    dialects.iter().any(|dialect| {
+        let prefix = dialect.prefix().as_bytes();
+        line.windows(prefix.len()).any(|window| window == prefix)
+    })
+}
+
+#[cfg(test)]
+mod subprotocols {
+    use super::*;
+    use http::Request;
+
+    fn take_from(lines: &[&str]) -> (Result<Option<String>, &'static str>, Vec<String>) {
+        let mut head = Request::new(()).into_parts().0;
+        for line in lines {
+            let line = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+            head.headers.append(SEC_WEBSOCKET_PROTOCOL, line);
+        }
+        let taken = take(&mut head, &[Dialect::Phoenix, Dialect::Kubernetes]);
+        let taken = taken
+            .map(|c| c.map(|c| c.as_str().to_owned()))
+            .map_err(|r| r.token());
+        let left = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+        (
+            taken,
+            left.map(|line| line.to_str().unwrap().to_owned()).collect(),
+        )
+    }
+
+    #[test]
+    fn the_entry_that_phoenix_js_sends_is_taken_and_the_other_stays() {
+        let (taken, left) = take_from(&["phoenix,base64url.bearer.phx.YWJjLmRlZi1fZw"]);
+        assert_eq!(taken, Ok(Some("abc.def-_g".into())));
+        assert_eq!(left, ["phoenix"]);
+    }
+
+    #[test]
+    fn phoenix_may_use_either_alphabet_and_kubernetes_only_the_url_safe_one() {
+        // "~~~???" minus what the alphabet of tokens forbids: "a~~" encodes to "YX5-" / "YX5+".
+        for (prefix, text, ok) in [
+            ("base64url.bearer.phx.", "YX5-", true),
+            ("base64url.bearer.phx.", "YX5+", true),
+            ("base64url.bearer.authorization.k8s.io.", "YX5-", true),
+            ("base64url.bearer.authorization.k8s.io.", "YX5+", false),
+        ] {
+            let (taken, left) = take_from(&["x", &format!("{prefix}{text}"), "y"]);
+            assert_eq!(taken.is_ok(), ok, "{prefix}{text}");
+            assert_eq!(left, ["x, y"]);
+        }
+    }
+
+    #[test]
+    fn without_a_real_subprotocol_it_is_malformed() {
+        let (taken, left) = take_from(&["base64url.bearer.phx.YWJj"]);
+        assert_eq!((taken, left.len()), (Err("credentials_malformed"), 0));
+    }
+
+    #[test]
+    fn two_bad_empty_padded_or_long_ones_are_malformed_and_gone() {
+        let long = format!("x, base64url.bearer.phx.{}", "YWJj".repeat(20_000));
+        for bad in [
+            "x, base64url.bearer.phx.YWJj, base64url.bearer.phx.YWJj",
+            "x, base64url.bearer.phx.YWJj, base64url.bearer.authorization.k8s.io.YWJj",
+            "x, base64url.bearer.phx.",
+            "x, base64url.bearer.phx.YW=",
+            "x, base64url.bearer.phx.YWI=",
+            "x, base64url.bearer.phx.YWJ",
+            "x, base64url.bearer.phx.IA",
+            "x, base64url.bearer.phx.w6k",
+            "x, base64url.bearer.phx.a-+/",
+            &long,
+        ] {
+            assert_eq!(
+                take_from(&[bad]),
+                (Err("credentials_malformed"), vec!["x".into()])
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_with_foreign_bytes_is_dropped_with_its_credential() {
+        let (taken, left) = take_from(&["é, base64url.bearer.phx.YWJj", "x"]);
+        assert_eq!(
+            (taken, left),
+            (Err("credentials_malformed"), vec!["x".into()])
+        );
+    }
+
+    #[test]
+    fn other_subprotocols_are_left_exactly_as_they_were() {
+        let lines = ["graphql-ws ,chat.v1", "base64url.bearer.unknown.YWJj"];
+        assert_eq!(
+            take_from(&lines),
+            (Ok(None), lines.map(str::to_owned).to_vec())
+        );
+    }
+}

@@ -1,0 +1,57 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// The time of day, as every rule about expiry reads it: the system's, or one that a test
+/// injects.
+#[derive(Clone, Default)]
+pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that stands still at `seconds` since the Unix epoch.
+    pub fn fixed(seconds: u64) -> Self {
+        let now = Self::at(seconds);
+        Self::from_fn(move || now)
+    }
+
+    /// A clock that reads whatever `now` returns.
+    pub fn from_fn(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(now)))
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> SystemTime {
+        self.0.as_ref().map_or_else(SystemTime::now, |now| now())
+    }
+
+    /// Whole seconds since the Unix epoch; 0 for a clock set before it.
+    pub fn unix_seconds(&self) -> u64 {
+        self.now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    }
+
+    /// The moment `seconds` after the Unix epoch, at most the end of the year 9999, which every
+    /// platform's [`SystemTime`] can hold.
+    pub fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(LATEST))
+    }
+}
+
+/// 9999-12-31T23:59:59Z.
+const LATEST: u64 = 253_402_300_799;
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Clock(injected)"
+        } else {
+            "Clock(system)"
+        })
+    }
+}

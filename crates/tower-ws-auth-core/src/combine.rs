@@ -1,0 +1,123 @@
+use std::fmt;
+
+use http::request::Parts;
+
+use crate::{Authenticate, Rejection, RejectionKind};
+
+/// A strategy with another identity. Made by [`AuthenticateExt::map`](crate::AuthenticateExt::map).
+#[derive(Clone)]
+pub struct Map<A, F> {
+    inner: A,
+    f: F,
+}
+
+impl<A, F> Map<A, F> {
+    pub(crate) fn new(inner: A, f: F) -> Self {
+        Self { inner, f }
+    }
+}
+
+impl<A, F, J> Authenticate for Map<A, F>
+where
+    A: Authenticate,
+    F: Fn(A::Identity) -> J,
+    J: Clone + Send + Sync + 'static,
+{
+    type Credential = A::Credential;
+    type Verified = A::Verified;
+    type Identity = J;
+    type Future = A::Future;
+
+    const SINGLE_USE: bool = A::SINGLE_USE;
+
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn take(&self, head: &mut Parts) -> Result<Option<A::Credential>, Rejection> {
+        self.inner.take(head)
+    }
+
+    fn is_ambient(&self, credential: &A::Credential) -> bool {
+        self.inner.is_ambient(credential)
+    }
+
+    fn verify(&self, credential: A::Credential, head: &Parts) -> A::Future {
+        self.inner.verify(credential, head)
+    }
+
+    fn admit(&self, verified: A::Verified, head: &Parts) -> Result<J, Rejection> {
+        self.inner.admit(verified, head).map(&self.f)
+    }
+}
+
+/// A strategy with a condition. Made by
+/// [`AuthenticateExt::authorize`](crate::AuthenticateExt::authorize).
+#[derive(Clone)]
+pub struct Authorize<A, F> {
+    inner: A,
+    permitted: F,
+}
+
+impl<A, F> Authorize<A, F> {
+    pub(crate) fn new(inner: A, permitted: F) -> Self {
+        Self { inner, permitted }
+    }
+}
+
+impl<A, F> Authenticate for Authorize<A, F>
+where
+    A: Authenticate,
+    F: Fn(&A::Identity, &Parts) -> bool,
+{
+    type Credential = A::Credential;
+    type Verified = A::Verified;
+    type Identity = A::Identity;
+    type Future = A::Future;
+
+    const SINGLE_USE: bool = A::SINGLE_USE;
+
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn take(&self, head: &mut Parts) -> Result<Option<A::Credential>, Rejection> {
+        self.inner.take(head)
+    }
+
+    fn is_ambient(&self, credential: &A::Credential) -> bool {
+        self.inner.is_ambient(credential)
+    }
+
+    fn verify(&self, credential: A::Credential, head: &Parts) -> A::Future {
+        self.inner.verify(credential, head)
+    }
+
+    fn admit(&self, verified: A::Verified, head: &Parts) -> Result<A::Identity, Rejection> {
+        let identity = self.inner.admit(verified, head)?;
+        if (self.permitted)(&identity, head) {
+            Ok(identity)
+        } else {
+            Err(Rejection::new(
+                RejectionKind::Forbidden,
+                "the predicate of `authorize` said no",
+            ))
+        }
+    }
+}
+
+impl<A: fmt::Debug, F> fmt::Debug for Map<A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: fmt::Debug, F> fmt::Debug for Authorize<A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorize")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

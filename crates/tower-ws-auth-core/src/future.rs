@@ -1,0 +1,219 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::header::CONNECTION;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::refuse::closes;
+use crate::trace::Decision;
+use crate::{Authenticate, Authenticated, Grant, Rejection, ResponseBody};
+
+pin_project! {
+    /// The response of a layer that lets a request pass or refuses it at once.
+    ///
+    /// For authors of layers; [`ResponseFuture`] ends in one too.
+    pub struct Gate<F> {
+        #[pin]
+        state: GateState<F>,
+    }
+}
+
+pin_project! {
+    #[project = GateProjected]
+    enum GateState<F> {
+        Passed { #[pin] inner: F, closes: bool },
+        Refused { refused: Option<(Rejection, Parts)> },
+    }
+}
+
+impl<F> Gate<F> {
+    /// The inner service has the request; `call` gets its head and calls it.
+    pub fn pass(head: Parts, call: impl FnOnce(Parts) -> F) -> Self {
+        let closes = closes(&head);
+        Self {
+            state: GateState::Passed {
+                inner: call(head),
+                closes,
+            },
+        }
+    }
+
+    /// The inner service never sees the request.
+    pub fn refuse(rejection: Rejection, head: Parts) -> Self {
+        Self {
+            state: GateState::Refused {
+                refused: Some((rejection, head)),
+            },
+        }
+    }
+}
+
+impl<F, B, E> Future for Gate<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            GateProjected::Passed { inner, closes } => {
+                let mut response = ready!(inner.poll(cx))?.map(ResponseBody::inner);
+                if *closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    response
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Poll::Ready(Ok(response))
+            }
+            GateProjected::Refused { refused } => match refused.take() {
+                Some((rejection, head)) => Poll::Ready(Ok(rejection.into_response(head))),
+                // Polled after it was ready, which no executor does.
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl<F> fmt::Debug for Gate<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The response of an [`Auth`](crate::Auth) service.
+    pub struct ResponseFuture<A, S, B>
+    where
+        A: Authenticate,
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<A, S, B>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    #[project_replace = Replaced]
+    enum State<A, S, B>
+    where
+        A: Authenticate,
+        S: Service<Request<B>>,
+    {
+        Verifying { #[pin] verifying: A::Future, waiting: Option<Waiting<A, S, B>> },
+        Decided { #[pin] gate: Gate<S::Future> },
+    }
+}
+
+/// What is needed once the strategy has decided.
+struct Waiting<A, S, B> {
+    strategy: Arc<A>,
+    head: Parts,
+    body: B,
+    service: S,
+    decision: Decision,
+}
+
+impl<A, S, B> ResponseFuture<A, S, B>
+where
+    A: Authenticate,
+    S: Service<Request<B>>,
+{
+    pub(crate) fn refuse(rejection: Rejection, head: Parts, decision: Decision) -> Self {
+        decision.refused(&rejection);
+        Self {
+            state: State::Decided {
+                gate: Gate::refuse(rejection, head),
+            },
+        }
+    }
+
+    pub(crate) fn verify(
+        verifying: A::Future,
+        strategy: Arc<A>,
+        request: (Parts, B),
+        service: S,
+        decision: Decision,
+    ) -> Self {
+        let (head, body) = request;
+        let waiting = Some(Waiting {
+            strategy,
+            head,
+            body,
+            service,
+            decision,
+        });
+        Self {
+            state: State::Verifying { verifying, waiting },
+        }
+    }
+}
+
+impl<A, S, B> Waiting<A, S, B>
+where
+    A: Authenticate,
+    S: Service<Request<B>>,
+{
+    fn decide(mut self, verified: Result<Grant<A::Verified>, Rejection>) -> Gate<S::Future> {
+        let admitted = verified.and_then(|grant| {
+            let (verified, term) = grant.into_parts();
+            Ok((self.strategy.admit(verified, &self.head)?, term))
+        });
+        match admitted {
+            Ok((identity, term)) => {
+                self.decision.accepted();
+                self.head.extensions.insert(Authenticated::new(identity));
+                self.head.extensions.insert(term);
+                Gate::pass(self.head, |head| {
+                    self.service.call(Request::from_parts(head, self.body))
+                })
+            }
+            Err(rejection) => {
+                self.decision.refused(&rejection);
+                Gate::refuse(rejection, self.head)
+            }
+        }
+    }
+}
+
+impl<A, S, B, ResBody> Future for ResponseFuture<A, S, B>
+where
+    A: Authenticate,
+    S: Service<Request<B>, Response = Response<ResBody>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let gate = match state.as_mut().project() {
+                Projected::Decided { gate } => return gate.poll(cx),
+                Projected::Verifying { verifying, waiting } => {
+                    let verified = ready!(verifying.poll(cx));
+                    match waiting.take() {
+                        Some(waiting) => waiting.decide(verified),
+                        // Polled after a panic in `decide`: never falls through.
+                        None => return Poll::Pending,
+                    }
+                }
+            };
+            state.set(State::Decided { gate });
+        }
+    }
+}
+
+impl<A, S, B> fmt::Debug for ResponseFuture<A, S, B>
+where
+    A: Authenticate,
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,442 @@
+//! The opening handshake: is this request head one, by the letter?
+//!
+//! Stricter than the servers underneath, on purpose: whatever they would upgrade, this has
+//! looked at first. It reads the head only; no I/O, no allocation.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+
+/// A valid opening handshake, and how it is to be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Handshake {
+    /// HTTP/1.1 (RFC 6455 §4.2): answered by 101 and a digest of this `Sec-WebSocket-Key`.
+    Http1 {
+        /// 16 bytes in canonical base64.
+        key: HeaderValue,
+    },
+    /// Extended CONNECT on HTTP/2 (RFC 8441 §5): answered by 200.
+    Http2,
+}
+
+impl Handshake {
+    /// Checks a request head.
+    ///
+    /// # Errors
+    ///
+    /// The first clause that does not hold, in the order of RFC 6455 §4.2.1 or RFC 8441 §5.
+    pub fn check(head: &Parts) -> Result<Self, HandshakeError> {
+        match head.version {
+            Version::HTTP_11 => http1(head),
+            Version::HTTP_2 => http2(head),
+            _ => Err(HandshakeError::HttpVersion),
+        }
+    }
+}
+
+/// The clause of the handshake that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// Not GET (HTTP/1.1) or CONNECT (HTTP/2): 405.
+    Method,
+    /// Neither HTTP/1.1 nor HTTP/2, or HTTP/2 without the feature `http2`.
+    HttpVersion,
+    /// `Host` is missing or stands twice.
+    Host,
+    /// `Upgrade` does not name `websocket`.
+    Upgrade,
+    /// `Connection` does not name `upgrade`.
+    Connection,
+    /// Not exactly one key of 16 bytes.
+    Key,
+    /// Not version 13: 426.
+    Version,
+    /// The request declares a body.
+    Body,
+    /// `:protocol` is not `websocket`.
+    Protocol,
+}
+
+impl HandshakeError {
+    /// The HTTP status that says it.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Version => StatusCode::UPGRADE_REQUIRED,
+            Self::HttpVersion
+            | Self::Host
+            | Self::Upgrade
+            | Self::Connection
+            | Self::Key
+            | Self::Body
+            | Self::Protocol => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Self::Method => "the method is not GET",
+            Self::HttpVersion => "the HTTP version is neither 1.1 nor (with `http2`) 2",
+            Self::Host => "there is not exactly one `Host`",
+            Self::Upgrade => "`Upgrade` does not list the token `websocket`",
+            Self::Connection => "`Connection` does not list the token `upgrade`",
+            Self::Key => "`Sec-WebSocket-Key` is not, exactly once, 16 bytes in canonical base64",
+            Self::Version => "`Sec-WebSocket-Version` is not, exactly once, 13",
+            Self::Body => "the request declares a body",
+            Self::Protocol => "`:protocol` is not `websocket`",
+        }
+    }
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+/// The subprotocols that a client offers, in its order: the well-formed tokens (RFC 6455
+/// §11.3.4) that do not carry a credential.
+pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    list(headers, &SEC_WEBSOCKET_PROTOCOL)
+        .filter(|entry| is_token(entry) && !crate::carrier::is_credential_subprotocol(entry))
+}
+
+fn http1(head: &Parts) -> Result<Handshake, HandshakeError> {
+    if head.method != Method::GET {
+        return Err(HandshakeError::Method);
+    }
+    if sole(&head.headers, &HOST).is_none() {
+        return Err(HandshakeError::Host);
+    }
+    if !list(&head.headers, &UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket")) {
+        return Err(HandshakeError::Upgrade);
+    }
+    if !list(&head.headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade")) {
+        return Err(HandshakeError::Connection);
+    }
+    let key = sole(&head.headers, &SEC_WEBSOCKET_KEY)
+        .filter(|key| is_key(key.as_bytes()))
+        .ok_or(HandshakeError::Key)?;
+    check_version_13(&head.headers)?;
+    // RFC 9110 §7.8: the upgrade would begin inside the body.
+    if declares_body(&head.headers) {
+        return Err(HandshakeError::Body);
+    }
+    Ok(Handshake::Http1 { key: key.clone() })
+}
+
+fn http2(head: &Parts) -> Result<Handshake, HandshakeError> {
+    if head.method != Method::CONNECT {
+        return Err(HandshakeError::Method);
+    }
+    check_protocol(head)?;
+    check_version_13(&head.headers)?;
+    if declares_body(&head.headers) {
+        return Err(HandshakeError::Body);
+    }
+    Ok(Handshake::Http2)
+}
+
+#[cfg(feature = "http2")]
+fn check_protocol(head: &Parts) -> Result<(), HandshakeError> {
+    match head.extensions.get::<hyper::ext::Protocol>() {
+        Some(protocol) if protocol.as_str() == "websocket" => Ok(()),
+        _ => Err(HandshakeError::Protocol),
+    }
+}
+
+#[cfg(not(feature = "http2"))]
+fn check_protocol(_head: &Parts) -> Result<(), HandshakeError> {
+    Err(HandshakeError::HttpVersion)
+}
+
+fn check_version_13(headers: &HeaderMap) -> Result<(), HandshakeError> {
+    match sole(headers, &SEC_WEBSOCKET_VERSION) {
+        Some(version) if version == "13" => Ok(()),
+        _ => Err(HandshakeError::Version),
+    }
+}
+
+fn declares_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers
+            .get_all(CONTENT_LENGTH)
+            .iter()
+            .any(|length| length != "0")
+}
+
+/// The value of a field that stands exactly once.
+fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// The elements of a comma-separated field over all its lines (RFC 9110 §5.6.1). A line that is
+/// not visible ASCII has none.
+fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(|element| element.trim_matches([' ', '\t']))
+        .filter(|element| !element.is_empty())
+}
+
+/// Whether this is a `token` (RFC 9110 §5.6.2).
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn is_key(key: &[u8]) -> bool {
+    let mut bytes = [0; 18];
+    key.len() == 24 && STANDARD.decode_slice(key, &mut bytes) == Ok(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn valid() -> http::request::Builder {
+        Request::get("/ws")
+            .header("host", "example.com")
+            .header("upgrade", "websocket")
+            .header("connection", "Upgrade")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("sec-websocket-version", "13")
+    }
+
+    fn check(builder: http::request::Builder) -> Result<Handshake, HandshakeError> {
+        Handshake::check(&builder.body(()).unwrap().into_parts().0)
+    }
+
+    /// The valid head with one field replaced, or removed where `value` is `None`.
+    fn with(name: &'static str, value: Option<&str>) -> Result<Handshake, HandshakeError> {
+        let mut head = valid().body(()).unwrap().into_parts().0;
+        head.headers.remove(name);
+        if let Some(value) = value {
+            head.headers.insert(name, value.parse().unwrap());
+        }
+        Handshake::check(&head)
+    }
+
+    fn accepted(result: &Result<Handshake, HandshakeError>) -> bool {
+        matches!(result, Ok(Handshake::Http1 { key }) if key.len() == 24)
+    }
+
+    mod opening_handshake_rfc6455_4_2_1 {
+        use super::*;
+
+        #[test]
+        fn accepts_the_example_of_section_1_3() {
+            assert!(accepted(&check(valid())));
+        }
+
+        #[test]
+        fn clause_1_refuses_every_other_method_with_405() {
+            for method in ["POST", "HEAD", "PUT", "CONNECT", "OPTIONS", "get"] {
+                let error = check(valid().method(method)).unwrap_err();
+                assert_eq!(error, HandshakeError::Method, "{method}");
+                assert_eq!(error.status(), StatusCode::METHOD_NOT_ALLOWED);
+            }
+        }
+
+        #[test]
+        fn clause_1_refuses_http_versions_before_1_1_and_after_2() {
+            for version in [Version::HTTP_09, Version::HTTP_10, Version::HTTP_3] {
+                assert_eq!(
+                    check(valid().version(version)),
+                    Err(HandshakeError::HttpVersion)
+                );
+            }
+        }
+
+        #[test]
+        fn clause_2_wants_exactly_one_host() {
+            assert_eq!(with("host", None), Err(HandshakeError::Host));
+            assert_eq!(
+                check(valid().header("host", "other")),
+                Err(HandshakeError::Host)
+            );
+        }
+
+        #[test]
+        fn clause_3_reads_upgrade_as_a_list_of_tokens_in_any_case() {
+            for good in ["websocket", "WebSocket", "h2c, websocket", " websocket\t,x"] {
+                assert!(accepted(&with("upgrade", Some(good))), "{good}");
+            }
+            for bad in [
+                "",
+                "h2c",
+                "notwebsocket",
+                "websocket2",
+                "websocket/13",
+                "web socket",
+            ] {
+                assert_eq!(
+                    with("upgrade", Some(bad)),
+                    Err(HandshakeError::Upgrade),
+                    "{bad}"
+                );
+            }
+            assert_eq!(with("upgrade", None), Err(HandshakeError::Upgrade));
+        }
+
+        #[test]
+        fn clause_4_reads_connection_as_a_list_of_tokens_in_any_case() {
+            for good in [
+                "upgrade",
+                "keep-alive, Upgrade",
+                "UPGRADE,close",
+                ",upgrade,",
+            ] {
+                assert!(accepted(&with("connection", Some(good))), "{good}");
+            }
+            for bad in [
+                "",
+                "keep-alive",
+                "notupgrade",
+                "upgrade-insecure",
+                "close; upgrade",
+            ] {
+                assert_eq!(
+                    with("connection", Some(bad)),
+                    Err(HandshakeError::Connection),
+                    "{bad}"
+                );
+            }
+            assert!(accepted(&check(valid().header("connection", "keep-alive"))));
+            assert_eq!(with("connection", None), Err(HandshakeError::Connection));
+        }
+
+        #[test]
+        fn clause_5_wants_one_key_of_16_bytes_in_canonical_base64() {
+            for bad in [
+                "",
+                "dGhlIHNhbXBsZSBub25jZQ",
+                "dGhlIHNhbXBsZSBub25jZQ=",
+                "dGhlIHNhbXBsZSBub25jZR==",
+                "dGhlIHNhbXBsZSBub25j",
+                "dGhlIHNhbXBsZSBub25jZTE=",
+                "dGhlIHNhbXBsZSBub25jZTEy",
+                "dGhl-HNhbXBsZSBub25jZQ==",
+                "dGhlIHNhbXBsZSBub25jZQ==,dGhlIHNhbXBsZSBub25jZQ==",
+            ] {
+                assert_eq!(
+                    with("sec-websocket-key", Some(bad)),
+                    Err(HandshakeError::Key),
+                    "{bad}"
+                );
+            }
+            assert_eq!(with("sec-websocket-key", None), Err(HandshakeError::Key));
+            let twice = valid().header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+            assert_eq!(check(twice), Err(HandshakeError::Key));
+        }
+
+        #[test]
+        fn clause_6_refuses_every_other_version_with_426() {
+            for bad in ["", "8", "12", "14", "013", "13, 8", "+13"] {
+                let error = with("sec-websocket-version", Some(bad)).unwrap_err();
+                assert_eq!(error, HandshakeError::Version, "{bad}");
+                assert_eq!(error.status(), StatusCode::UPGRADE_REQUIRED);
+            }
+            assert_eq!(
+                with("sec-websocket-version", None),
+                Err(HandshakeError::Version)
+            );
+        }
+
+        #[test]
+        fn a_declared_body_is_refused_by_rfc9110_7_8() {
+            for (name, value) in [("content-length", "1"), ("transfer-encoding", "chunked")] {
+                assert_eq!(
+                    check(valid().header(name, value)),
+                    Err(HandshakeError::Body)
+                );
+            }
+            assert!(accepted(&check(valid().header("content-length", "0"))));
+        }
+    }
+
+    mod subprotocols_rfc6455_11_3_4 {
+        use super::*;
+
+        #[test]
+        fn are_listed_in_order_without_credentials_and_malformed_entries() {
+            let head = valid()
+                .header(
+                    "sec-websocket-protocol",
+                    "phoenix, base64url.bearer.phx.YWJj,,bad one",
+                )
+                .header(
+                    "sec-websocket-protocol",
+                    "Base64URL.Bearer.authorization.k8s.io.YWJj",
+                )
+                .header("sec-websocket-protocol", "chat.v1")
+                .body(())
+                .unwrap();
+            let offered: Vec<_> = subprotocols(head.headers()).collect();
+            assert_eq!(offered, ["phoenix", "chat.v1"]);
+        }
+    }
+
+    #[cfg(feature = "http2")]
+    mod extended_connect_rfc8441_5 {
+        use super::*;
+        use hyper::ext::Protocol;
+
+        fn valid() -> http::request::Builder {
+            Request::connect("https://example.com/ws")
+                .version(Version::HTTP_2)
+                .header("sec-websocket-version", "13")
+                .extension(Protocol::from_static("websocket"))
+        }
+
+        #[test]
+        fn needs_no_key_and_no_connection() {
+            assert_eq!(check(valid()), Ok(Handshake::Http2));
+        }
+
+        #[test]
+        fn refuses_other_methods_protocols_and_versions() {
+            assert_eq!(check(valid().method("GET")), Err(HandshakeError::Method));
+            assert_eq!(
+                check(valid().extension(Protocol::from_static("connect-udp"))),
+                Err(HandshakeError::Protocol)
+            );
+            let mut head = valid().body(()).unwrap().into_parts().0;
+            head.extensions.clear();
+            assert_eq!(Handshake::check(&head), Err(HandshakeError::Protocol));
+            let without_version = Request::connect("https://example.com/ws")
+                .version(Version::HTTP_2)
+                .extension(Protocol::from_static("websocket"));
+            assert_eq!(check(without_version), Err(HandshakeError::Version));
+            assert_eq!(
+                check(valid().header("content-length", "5")),
+                Err(HandshakeError::Body)
+            );
+        }
+    }
+
+    #[cfg(not(feature = "http2"))]
+    #[test]
+    fn http2_is_refused_without_its_feature() {
+        let head = Request::connect("https://example.com/ws").version(Version::HTTP_2);
+        assert_eq!(check(head), Err(HandshakeError::HttpVersion));
+    }
+}

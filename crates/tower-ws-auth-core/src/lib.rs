@@ -1,0 +1,170 @@
+//! The skeleton of [tower-ws-auth](https://docs.rs/tower-ws-auth): one tower layer that decides
+//! about a WebSocket handshake before the upgrade, for any strategy.
+//!
+//! - [`Authenticate`] is the seam: who asks, may they pass, why not.
+//! - [`AuthLayer`] puts a strategy around a service. What passes carries
+//!   [`Authenticated`] in its request's extensions; what does not is answered with the status
+//!   and the public token of a [`Rejection`], which stays in the response's extensions.
+//! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
+//! - [`carrier`] reads a credential and removes it.
+//!
+//! Strategies live in crates of their own; most applications use `tower-ws-auth`, which
+//! re-exports them.
+//!
+//! # A strategy of your own
+//!
+//! ```
+//! use std::future::{Ready, ready};
+//! use http::{Request, Response, StatusCode, request::Parts};
+//! use tower::{Layer, Service, ServiceExt};
+//! use tower_ws_auth_core::carrier::{Carriers, Credential};
+//! use tower_ws_auth_core::{AuthLayer, Authenticate, Authenticated, Grant, Rejection, RejectionKind};
+//!
+//! #[derive(Clone)]
+//! struct Partner(&'static str);
+//!
+//! struct ApiKey(Carriers);
+//!
+//! impl Authenticate for ApiKey {
+//!     type Credential = Credential;
+//!     type Verified = Partner;
+//!     type Identity = Partner;
+//!     type Future = Ready<Result<Grant<Partner>, Rejection>>;
+//!
+//!     fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
+//!         self.0.take(head)
+//!     }
+//!     fn verify(&self, key: Credential, _head: &Parts) -> Self::Future {
+//!         ready(match key.as_str() {
+//!             "k-123" => Ok(Grant::new(Partner("acme"))),
+//!             _ => Err(Rejection::new(RejectionKind::TokenInvalid, "no such API key")),
+//!         })
+//!     }
+//!     fn admit(&self, partner: Partner, _head: &Parts) -> Result<Partner, Rejection> {
+//!         Ok(partner)
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let layer = AuthLayer::new(ApiKey(Carriers::builder().query("key").build()?));
+//! let mut service = layer.layer(tower::service_fn(async |request: Request<()>| {
+//!     let partner: &Authenticated<Partner> = request.extensions().get().unwrap();
+//!     Ok::<_, std::io::Error>(Response::new(partner.0.to_owned()))
+//! }));
+//! # let handshake = |uri: &str| Request::get(uri)
+//! #     .header("host", "localhost").header("connection", "upgrade").header("upgrade", "websocket")
+//! #     .header("sec-websocket-version", "13").header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+//! #     .body(()).unwrap();
+//!
+//! let accepted = service.ready().await?.call(handshake("/ws?key=k-123")).await?;
+//! assert_eq!(accepted.status(), StatusCode::OK);
+//!
+//! let refused = service.ready().await?.call(handshake("/ws?key=guessed")).await?;
+//! assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "token_invalid");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Or shorter, where one closure reads, removes and decides:
+//!
+//! ```
+//! use http::request::Parts;
+//! use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
+//!
+//! let layer = AuthLayer::new(|head: &mut Parts| {
+//!     let key = head.headers.remove("x-api-key");
+//!     async move {
+//!         match key {
+//!             Some(key) if key == "k-123" => Ok(Grant::new("acme")),
+//!             Some(_) => Err(Rejection::new(RejectionKind::TokenInvalid, "no such API key")),
+//!             None => Err(Rejection::new(RejectionKind::CredentialsMissing, "no X-Api-Key")),
+//!         }
+//!     }
+//! });
+//! # let _ = tower_layer::Layer::layer(&layer, tower::service_fn(async |_: http::Request<()>| Ok::<_, ()>(http::Response::new(()))));
+//! ```
+//!
+//! # More than one way in
+//!
+//! [`or`](AuthenticateExt::or) and [`optional`](AuthenticateExt::optional) combine strategies:
+//!
+//! ```
+//! # use http::{Request, Response, StatusCode, request::Parts};
+//! # use tower::{Layer, Service, ServiceExt};
+//! use tower_ws_auth_core::{AuthLayer, AuthenticateExt, Grant, Rejection, RejectionKind};
+//! # use tower_ws_auth_core::{Authenticate, carrier::{Carriers, Credential}};
+//! # use std::future::{Ready, ready};
+//! # struct Known { carriers: Carriers, secret: &'static str }
+//! # fn strategy(key: &'static str, secret: &'static str) -> Known {
+//! #     Known { carriers: Carriers::builder().query(key).build().unwrap(), secret }
+//! # }
+//! # impl Authenticate for Known {
+//! #     type Credential = Credential;
+//! #     type Verified = &'static str;
+//! #     type Identity = &'static str;
+//! #     type Future = Ready<Result<Grant<&'static str>, Rejection>>;
+//! #     fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> { self.carriers.take(head) }
+//! #     fn verify(&self, c: Credential, _: &Parts) -> Self::Future {
+//! #         ready(if c.as_str() == self.secret { Ok(Grant::new(self.secret)) } else { Err(Rejection::new(RejectionKind::TokenInvalid, "")) })
+//! #     }
+//! #     fn admit(&self, v: &'static str, _: &Parts) -> Result<&'static str, Rejection> { Ok(v) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let api_key = strategy("key", "k-123");
+//! let invitation = strategy("invite", "i-456");
+//! let layer = AuthLayer::new(api_key.or(invitation)).any_request();
+//! # let mut service = layer.layer(tower::service_fn(async |_: Request<()>| Ok::<_, std::io::Error>(Response::new(()))));
+//! # let mut status = async |uri: &str| service.ready().await.unwrap().call(Request::get(uri).body(()).unwrap()).await.unwrap().status();
+//! assert_eq!(status("/?key=k-123").await, StatusCode::OK);
+//! assert_eq!(status("/?invite=i-456").await, StatusCode::OK);
+//! assert_eq!(status("/?key=guessed").await, StatusCode::UNAUTHORIZED);
+//! // One credential decides; two of them are a mistake, whatever they are worth.
+//! assert_eq!(status("/?key=k-123&invite=i-456").await, StatusCode::BAD_REQUEST);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `axum`: [`Authenticated`] is an extractor, and the credential leaves `OriginalUri` too.
+//! - `http2`: the handshake by extended CONNECT.
+//! - `tracing`: one event for each decision, target `tower_ws_auth`, with the fields `strategy`,
+//!   `outcome`, `kind`, `status`, `detail`, `source` and `latency_us`.
+
+mod any_of;
+mod authenticate;
+mod authenticated;
+mod body;
+mod clock;
+mod combine;
+mod future;
+mod grant;
+mod layer;
+mod optional;
+mod origin;
+mod refuse;
+mod rejection;
+mod service;
+mod trace;
+
+pub mod carrier;
+pub mod handshake;
+
+pub use self::any_of::{AnyOf, Either, EitherFuture};
+pub use self::authenticate::{Authenticate, AuthenticateExt};
+pub use self::authenticated::Authenticated;
+#[cfg(feature = "axum")]
+pub use self::authenticated::Unguarded;
+pub use self::body::ResponseBody;
+pub use self::clock::Clock;
+pub use self::combine::{Authorize, Map};
+pub use self::future::{Gate, ResponseFuture};
+pub use self::grant::{Grant, Term};
+pub use self::layer::AuthLayer;
+pub use self::optional::{Optional, OptionalFuture};
+pub use self::origin::AllowedOrigin;
+pub use self::rejection::{Advice, Rejection, RejectionKind};
+pub use self::service::Auth;

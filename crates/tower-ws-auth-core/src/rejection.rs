@@ -1,0 +1,290 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use http::request::Parts;
+
+use crate::handshake::HandshakeError;
+
+/// Why a request was refused.
+///
+/// What the client may read is [`token`](Self::token) and [`status`](Self::status), both from a
+/// fixed set. What only the log may read is [`detail`](Self::detail) and
+/// [`source`](Error::source). Whoever builds the response, the rejection is found in its
+/// extensions:
+///
+/// ```
+/// # use tower_ws_auth_core::{Rejection, RejectionKind};
+/// # fn log<B>(response: &http::Response<B>) {
+/// if let Some(rejection) = response.extensions().get::<Rejection>() {
+///     eprintln!("refused: {rejection}");
+/// }
+/// # }
+/// # let rejection = Rejection::new(RejectionKind::TokenExpired, "`exp` has passed");
+/// # assert_eq!(rejection.to_string(), "token_expired: `exp` has passed");
+/// ```
+#[derive(Clone)]
+pub struct Rejection {
+    kind: RejectionKind,
+    detail: &'static str,
+    retry_after: Option<Duration>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+    ambient: bool,
+    head: Option<Arc<Mutex<Option<Parts>>>>,
+}
+
+impl Rejection {
+    /// A rejection of this kind; `detail` tells the operator what was wrong and never reaches
+    /// the client.
+    pub fn new(kind: RejectionKind, detail: &'static str) -> Self {
+        Self {
+            kind,
+            detail,
+            retry_after: None,
+            source: None,
+            ambient: false,
+            head: None,
+        }
+    }
+
+    /// Adds the error behind the rejection, for the log. It must not print a credential.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Tells the client when to come back at the earliest (`Retry-After`, whole seconds rounded
+    /// up).
+    #[must_use]
+    pub fn with_retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+
+    /// Says that what was refused is a credential that the browser sent by itself, such as a
+    /// cookie. Another strategy's explicit credential then decides before it.
+    #[must_use]
+    pub fn about_ambient(mut self) -> Self {
+        self.ambient = true;
+        self
+    }
+
+    pub(crate) fn is_about_ambient(&self) -> bool {
+        self.ambient
+    }
+
+    /// The kind, to match on.
+    pub fn kind(&self) -> RejectionKind {
+        self.kind
+    }
+
+    /// The HTTP status that says it.
+    pub fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// The public token that says it, such as `token_expired`.
+    pub fn token(&self) -> &'static str {
+        self.kind.token()
+    }
+
+    /// What a client should do now.
+    pub fn advice(&self) -> Advice {
+        self.kind.advice()
+    }
+
+    /// What was wrong, for the log only.
+    pub fn detail(&self) -> &'static str {
+        self.detail
+    }
+
+    /// When the client may come back, in whole seconds, if that is known.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+            .map(|pause| pause.as_secs() + u64::from(pause.subsec_nanos() > 0))
+    }
+
+    /// Takes the head of the refused request, once: its credentials are removed, its extensions
+    /// hold the only handle on the client's connection.
+    ///
+    /// This is what a layer needs that answers the handshake after all, in order to close it
+    /// with a reason. `None` if another one took it already, or the rejection never passed a
+    /// layer.
+    pub fn take_head(&self) -> Option<Parts> {
+        self.head
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    pub(crate) fn with_head(mut self, head: Parts) -> Self {
+        self.head = Some(Arc::new(Mutex::new(Some(head))));
+        self
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.token(), self.detail)
+    }
+}
+
+impl fmt::Debug for Rejection {
+    // The head stays out: what is left of the request is nobody's business in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejection")
+            .field("kind", &self.kind)
+            .field("detail", &self.detail)
+            .field("retry_after", &self.retry_after)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for Rejection {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+/// The kinds of rejection, each with its HTTP status and its public token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RejectionKind {
+    /// The request carries no credential.
+    CredentialsMissing,
+    /// The request is not a valid WebSocket handshake.
+    HandshakeInvalid(HandshakeError),
+    /// A credential that cannot be read, or more than one.
+    CredentialsMalformed,
+    /// A token with a bad signature, issuer, audience, algorithm or claim.
+    TokenInvalid,
+    /// A token whose time has passed.
+    TokenExpired,
+    /// A token whose time has not come.
+    TokenNotYetValid,
+    /// A single-use token that is unknown, used or expired.
+    TicketInvalid,
+    /// A session that is unknown, expired or not logged in.
+    SessionInvalid,
+    /// A request from a foreign origin, or without one where a cookie decides.
+    OriginDenied,
+    /// Known, and not permitted: scope, role or predicate.
+    Forbidden,
+    /// Too many attempts.
+    RateLimited,
+    /// A store or a key set that the decision needs cannot be reached.
+    Unavailable,
+}
+
+impl RejectionKind {
+    /// The HTTP status (RFC 9110 §15.5, §15.6).
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::CredentialsMissing
+            | Self::TokenInvalid
+            | Self::TokenExpired
+            | Self::TokenNotYetValid
+            | Self::TicketInvalid
+            | Self::SessionInvalid => StatusCode::UNAUTHORIZED,
+            Self::HandshakeInvalid(error) => error.status(),
+            Self::CredentialsMalformed => StatusCode::BAD_REQUEST,
+            Self::OriginDenied | Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The public token: stable, lower case, from this fixed set.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::CredentialsMissing => "credentials_missing",
+            Self::HandshakeInvalid(_) => "handshake_invalid",
+            Self::CredentialsMalformed => "credentials_malformed",
+            Self::TokenInvalid => "token_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::TicketInvalid => "ticket_invalid",
+            Self::SessionInvalid => "session_invalid",
+            Self::OriginDenied => "origin_denied",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// What a client should do now.
+    pub fn advice(self) -> Advice {
+        match self {
+            Self::CredentialsMissing | Self::SessionInvalid => Advice::LogIn,
+            Self::HandshakeInvalid(_)
+            | Self::CredentialsMalformed
+            | Self::OriginDenied
+            | Self::Forbidden => Advice::Stop,
+            Self::TokenInvalid => Advice::RefreshOnce,
+            Self::TokenExpired | Self::TicketInvalid => Advice::Refresh,
+            Self::TokenNotYetValid => Advice::Wait,
+            Self::RateLimited | Self::Unavailable => Advice::BackOff,
+        }
+    }
+
+    /// The challenge of a 401 (RFC 9110 §11.6.1, RFC 6750 §3).
+    pub(crate) fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::CredentialsMissing => Some("Bearer"),
+            Self::TokenInvalid => {
+                Some(r#"Bearer error="invalid_token", error_description="token_invalid""#)
+            }
+            Self::TokenExpired => {
+                Some(r#"Bearer error="invalid_token", error_description="token_expired""#)
+            }
+            Self::TokenNotYetValid => {
+                Some(r#"Bearer error="invalid_token", error_description="token_not_yet_valid""#)
+            }
+            Self::TicketInvalid => {
+                Some(r#"Bearer error="invalid_token", error_description="ticket_invalid""#)
+            }
+            Self::SessionInvalid => Some("Cookie"),
+            Self::HandshakeInvalid(_)
+            | Self::CredentialsMalformed
+            | Self::OriginDenied
+            | Self::Forbidden
+            | Self::RateLimited
+            | Self::Unavailable => None,
+        }
+    }
+}
+
+/// What a refused client should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Ask the user to log in.
+    LogIn,
+    /// Get a new credential and come back.
+    Refresh,
+    /// Get a new credential and come back; if that is refused too, stop.
+    RefreshOnce,
+    /// Come back later with the same credential.
+    Wait,
+    /// Come back later, more slowly each time.
+    BackOff,
+    /// Give up: the same request will never pass.
+    Stop,
+}
+
+impl Advice {
+    /// Whether the same credential may pass later.
+    pub fn retryable(self) -> bool {
+        match self {
+            Self::Wait | Self::BackOff => true,
+            Self::LogIn | Self::Refresh | Self::RefreshOnce | Self::Stop => false,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::handshake::Handshake;
+use crate::trace::Decision;
+use crate::{
+    Authenticate, Authenticated, Rejection, RejectionKind, ResponseBody, ResponseFuture, Term,
+};
+
+/// The service that [`AuthLayer`](crate::AuthLayer) puts around another.
+pub struct Auth<A, S> {
+    inner: S,
+    strategy: Arc<A>,
+    any_request: bool,
+}
+
+impl<A, S> Auth<A, S> {
+    pub(crate) fn new(inner: S, strategy: Arc<A>, any_request: bool) -> Self {
+        Self {
+            inner,
+            strategy,
+            any_request,
+        }
+    }
+}
+
+impl<A, S, B, ResBody> Service<Request<B>> for Auth<A, S>
+where
+    A: Authenticate,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<A, S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let decision = Decision::begin(self.strategy.name());
+        let (mut head, body) = request.into_parts();
+        // Whoever put these here, it was not this layer.
+        head.extensions.remove::<Authenticated<A::Identity>>();
+        head.extensions.remove::<Term>();
+
+        // Taken out before the handshake is judged: a refused head carries no credential.
+        let taken = self.strategy.take(&mut head);
+        if !self.any_request {
+            if let Err(error) = Handshake::check(&head) {
+                let kind = RejectionKind::HandshakeInvalid(error);
+                let rejection = Rejection::new(kind, error.message());
+                return ResponseFuture::refuse(rejection, head, decision);
+            }
+        }
+        let credential = match taken {
+            Ok(Some(credential)) => credential,
+            Ok(None) => {
+                let kind = RejectionKind::CredentialsMissing;
+                let rejection = Rejection::new(kind, "no credential in any configured carrier");
+                return ResponseFuture::refuse(rejection, head, decision);
+            }
+            Err(rejection) => return ResponseFuture::refuse(rejection, head, decision),
+        };
+        let verifying = self.strategy.verify(credential, &head);
+
+        // The service that was polled ready is the one to call; the clone is not ready yet.
+        let clone = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, clone);
+        let strategy = Arc::clone(&self.strategy);
+        ResponseFuture::verify(verifying, strategy, (head, body), ready, decision)
+    }
+}
+
+impl<A, S: Clone> Clone for Auth<A, S> {
+    fn clone(&self) -> Self {
+        Self::new(
+            self.inner.clone(),
+            Arc::clone(&self.strategy),
+            self.any_request,
+        )
+    }
+}
+
+impl<A, S: fmt::Debug> fmt::Debug for Auth<A, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,26 @@
+//! What tower-ws-auth does with a socket; the only one of its crates that touches one.
+//!
+//! - [`frame`]: close and text frames as bytes, with types that cannot hold an invalid one.
+//! - [`Socket`]: the connection of a refused client, which is told why and then dropped: the
+//!   farewell.
+//! - [`accept_key`]: the server's half of the opening handshake (RFC 6455 §4.2.2).
+//!
+//! ```
+//! use tower_ws_auth_upgrade::frame::{Close, CloseCode};
+//!
+//! let close = Close::new(CloseCode::new(4401)?, "token_expired");
+//! assert_eq!(close.to_bytes(), b"\x88\x0f\x11\x31token_expired");
+//!
+//! // 1006 is what a browser reports when no close frame came; nobody may send it.
+//! assert!(CloseCode::new(1006).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod accept;
+mod farewell;
+mod scan;
+
+pub mod frame;
+
+pub use self::accept::accept_key;
+pub use self::farewell::{Limits, Outcome, Socket};

@@ -1,0 +1,37 @@
+//! The errands of this workspace. `cargo xtask test` sets a fresh machine up and runs the whole suite;
+//! `cargo xtask help` lists the rest.
+
+mod arguments;
+mod deny;
+mod features;
+mod run;
+mod setup;
+mod steps;
+mod workspace;
+
+use std::process::ExitCode;
+
+use arguments::Task;
+use steps::Session;
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match arguments::parse(&args) {
+        Ok(Task::Help) => {
+            println!("{}", arguments::usage());
+            ExitCode::SUCCESS
+        }
+        Ok(Task::Run(steps)) => match Workspace::enter().map(Session::new) {
+            Ok(mut session) => steps::run(&steps, &mut session),
+            Err(error) => failure(&error, 1),
+        },
+        Err(error) => failure(&format!("{error}\n\n{}", arguments::usage()), 2),
+    }
+}
+
+fn failure(error: &str, code: u8) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,184 @@
+//! How a command is run: shown, timed, bounded, and never left waiting for a keyboard.
+
+use std::fs;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Room for a cold build on two cores; whatever takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(45 * 60);
+
+/// `cargo` in the workspace. Without the caller's `RUSTFLAGS`: they would rebuild every dependency.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(args).env_remove("RUSTFLAGS");
+    command
+}
+
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+    run_within(LIMIT, command)
+}
+
+pub(crate) fn run_within(limit: Duration, command: &mut Command) -> Result<(), String> {
+    let line = shown(command);
+    println!("    $ {line}");
+    let started = Instant::now();
+    let status = command
+        .stdin(Stdio::null())
+        // git asks on the terminal itself.
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .spawn()
+        .and_then(|mut child| wait(&mut child, started + limit))
+        .map_err(|error| format!("`{line}` could not be run: {error}"))?;
+    let took = started.elapsed().as_secs_f64();
+    match status {
+        Some(status) if status.success() => {
+            println!("      {took:.1} s");
+            Ok(())
+        }
+        Some(status) => Err(format!("`{line}` failed after {took:.1} s: {status}")),
+        None => Err(format!("`{line}` was stopped: not done after {took:.0} s")),
+    }
+}
+
+/// Whether the command can be run and succeeds. Its output is dropped.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    let silent = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    silent.status().is_ok_and(|status| status.success())
+}
+
+/// What the command wrote to its standard output.
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+    let line = shown(command);
+    let done = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("`{line}` could not be run: {error}"))?;
+    if !done.status.success() {
+        return Err(format!("`{line}` failed: {}", done.status));
+    }
+    String::from_utf8(done.stdout).map_err(|error| format!("`{line}` wrote {error}"))
+}
+
+/// `None` when the deadline came first; the command and all that it started are gone then.
+fn wait(child: &mut Child, deadline: Instant) -> std::io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            let orphans = descendants(&child.id().to_string());
+            // The parent first: cargo would start the next test in the place of the one that dies.
+            child.kill()?;
+            child.wait()?;
+            succeeds(
+                Command::new("sh")
+                    .args(["-c", "kill -9 \"$@\"", "kill"])
+                    .args(orphans),
+            );
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A hung test is a grandchild of ours. A process group of its own would reach it too, but would also
+/// take Ctrl-C away from whoever runs the suite. Linux only; elsewhere the list is empty.
+fn descendants(parent: &str) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{parent}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let children: Vec<String> = lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let grandchildren: Vec<String> = children
+        .iter()
+        .flat_map(|child| descendants(child))
+        .collect();
+    [children, grandchildren].concat()
+}
+
+/// The command as one would type it.
+fn shown(command: &Command) -> String {
+    let set = command.get_envs().filter_map(|(name, value)| {
+        Some(format!(
+            "{}='{}'",
+            name.to_string_lossy(),
+            value?.to_string_lossy()
+        ))
+    });
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    set.chain(words.map(|word| word.to_string_lossy().into_owned()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_one_would_type_it() {
+        let mut command = cargo(&["doc", "--no-deps"]);
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        assert_eq!(
+            shown(&command),
+            "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps"
+        );
+    }
+
+    #[test]
+    fn a_command_that_reads_its_standard_input_finds_it_empty() {
+        assert_eq!(run(&mut Command::new("cat")), Ok(()));
+    }
+
+    #[test]
+    fn a_failure_names_the_command() {
+        let error = run(&mut Command::new("false")).unwrap_err();
+        assert!(error.starts_with("`false` failed after "), "{error}");
+        let error = run(&mut Command::new("no-such-program")).unwrap_err();
+        assert!(
+            error.starts_with("`no-such-program` could not be run: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_hangs_is_stopped_with_all_that_it_started() {
+        let pids = std::env::temp_dir().join(format!("xtask-hang-{}", std::process::id()));
+        let script = format!(
+            "sh -c 'sleep 60 & echo $! > {}; wait' & wait",
+            pids.display()
+        );
+        let error = run_within(
+            Duration::from_secs(1),
+            Command::new("sh").arg("-c").arg(script),
+        )
+        .unwrap_err();
+        assert!(error.contains("was stopped: not done after 1 s"), "{error}");
+        let sleeper = fs::read_to_string(&pids).unwrap();
+        fs::remove_file(pids).unwrap();
+        // Gone, or dead and not yet reaped by init; a signal takes its time.
+        let state =
+            || fs::read_to_string(format!("/proc/{}/stat", sleeper.trim())).unwrap_or_default();
+        let dead = |_| {
+            state().is_empty() || state().contains(") Z ") || {
+                thread::sleep(Duration::from_millis(20));
+                false
+            }
+        };
+        assert!((0..200).any(dead), "{}", state());
+    }
+}

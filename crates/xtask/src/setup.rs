@@ -1,0 +1,109 @@
+//! The tools that the other steps call, and how to get them on a fresh Debian machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::run::{cargo, output, run, succeeds};
+use crate::steps::Session;
+
+/// The binary, and where it comes from.
+struct Tool(&'static str, Source);
+
+enum Source {
+    /// A component of the Rust toolchain.
+    Rustup(&'static str),
+    /// A package of Debian.
+    Apt(&'static str),
+    /// A crate of the binary's name, in this version.
+    Cargo(&'static str),
+}
+
+const TOOLS: &[Tool] = &[
+    Tool("cargo-fmt", Source::Rustup("rustfmt")),
+    Tool("cargo-clippy", Source::Rustup("clippy")),
+    Tool("chromium", Source::Apt("chromium")),
+    Tool("chromedriver", Source::Apt("chromium-driver")),
+    Tool("node", Source::Apt("nodejs")),
+    Tool("npm", Source::Apt("npm")),
+    Tool("cargo-deny", Source::Cargo("0.20.2")),
+];
+
+pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
+    let tools = &session.workspace.tools;
+    let absent = |Tool(binary, _): &&Tool| locate(binary, tools).is_none();
+    let (mut components, mut packages, mut crates) = (Vec::new(), Vec::new(), Vec::new());
+    for Tool(binary, source) in TOOLS.iter().filter(absent) {
+        match source {
+            Source::Rustup(component) => components.push(*component),
+            Source::Apt(package) => packages.push(*package),
+            Source::Cargo(version) => crates.push([*binary, "--version", *version]),
+        }
+    }
+    rustup(&components)?;
+    apt(&packages)?;
+    for spec in crates {
+        let mut install = cargo(&["install", "--locked"]);
+        run(install.args(spec).arg("--root").arg(tools))?;
+    }
+    let unusable: Vec<&str> = TOOLS.iter().filter(absent).map(|tool| tool.0).collect();
+    if !unusable.is_empty() {
+        let unusable = unusable.join(", ");
+        return Err(format!(
+            "`--version` fails right after the installation: {unusable}"
+        ));
+    }
+    println!("    every tool is there");
+    Ok(())
+}
+
+/// How to call a tool: by its name, or where `setup` has put it.
+pub(crate) fn locate(binary: &str, tools: &Path) -> Option<PathBuf> {
+    // Running it, not looking for a file: rustup leaves a proxy for components that are not installed.
+    let works = |path: &PathBuf| succeeds(Command::new(path).arg("--version"));
+    [PathBuf::from(binary), tools.join("bin").join(binary)]
+        .into_iter()
+        .find(works)
+}
+
+fn rustup(components: &[&str]) -> Result<(), String> {
+    if components.is_empty() {
+        return Ok(());
+    }
+    if !succeeds(Command::new("rustup").arg("--version")) {
+        let components = components.join(", ");
+        return Err(format!(
+            "this Rust toolchain lacks {components}, and there is no rustup to add it"
+        ));
+    }
+    run(Command::new("rustup")
+        .args(["component", "add"])
+        .args(components))
+}
+
+fn apt(packages: &[&str]) -> Result<(), String> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let debian = Path::new("/etc/debian_version").exists()
+        && succeeds(Command::new("apt-get").arg("--version"));
+    let root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if !(debian && root) {
+        let packages = packages.join(" ");
+        return Err(format!(
+            "missing on this machine: {packages} (Debian's names). \
+             Only root on Debian can have them installed here; as root: apt-get install {packages}"
+        ));
+    }
+    run(&mut apt_get(&["update"]))?;
+    run(apt_get(&["install", "-y", "--no-install-recommends"]).args(packages))
+}
+
+fn apt_get(args: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    // A fresh machine often updates itself at first boot and holds the lock for a while.
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-o", "DPkg::Lock::Timeout=300"])
+        .args(args);
+    command
+}

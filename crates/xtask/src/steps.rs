@@ -1,0 +1,139 @@
+//! The suite, step by step.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use crate::run::{cargo, run as call, succeeds};
+use crate::workspace::Workspace;
+use crate::{deny, features, setup};
+
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Whether `cargo xtask lint` runs it.
+    pub(crate) lint: bool,
+    run: fn(&mut Session) -> Result<(), String>,
+}
+
+#[rustfmt::skip]
+pub(crate) const STEPS: &[Step] = &[
+    Step { name: "setup", about: "gets the tools that are missing", lint: false, run: setup::setup },
+    Step { name: "fmt", about: "the formatting", lint: true, run: fmt },
+    Step { name: "clippy", about: "clippy, warnings denied", lint: true, run: clippy },
+    Step { name: "docs", about: "the documentation, warnings denied", lint: true, run: docs },
+    Step { name: "features", about: "each library alone, with each feature alone", lint: true, run: features::check },
+    Step { name: "tests", about: "every Rust test, the browser's and the documentation's too", lint: false, run: tests },
+    Step { name: "js", about: "the tests of the chat example's page", lint: false, run: js },
+    Step { name: "deny", about: "licences, bans, sources and advisories of the dependencies", lint: false, run: deny::check },
+];
+
+/// What the steps share.
+pub(crate) struct Session {
+    pub(crate) workspace: Workspace,
+    warnings: Vec<String>,
+}
+
+impl Session {
+    pub(crate) fn new(workspace: Workspace) -> Self {
+        Self {
+            workspace,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Says it now, and once more at the very end, where nobody scrolls past it.
+    pub(crate) fn warn(&mut self, warning: String) {
+        println!("\n!!! {warning}\n");
+        self.warnings.push(warning);
+    }
+}
+
+/// Runs the steps up to the first failure.
+pub(crate) fn run(steps: &[&Step], session: &mut Session) -> ExitCode {
+    let mut table = Vec::new();
+    let mut failure = None;
+    for (
+        index,
+        Step {
+            name, about, run, ..
+        },
+    ) in steps.iter().enumerate()
+    {
+        if failure.is_some() {
+            table.push(format!("{name:<10} not run"));
+            continue;
+        }
+        println!("\n==> {}/{} {name}: {about}", index + 1, steps.len());
+        let started = Instant::now();
+        let result = run(session);
+        let took = started.elapsed().as_secs_f64();
+        let word = if result.is_ok() { "passed" } else { "FAILED" };
+        println!("    {name} {word} after {took:.1} s");
+        table.push(format!("{name:<10} {word} {took:>8.1} s"));
+        failure = result.err().map(|error| format!("step `{name}`: {error}"));
+    }
+    println!("\n{}", table.join("\n"));
+    for warning in &session.warnings {
+        println!("\n!!! {warning}");
+    }
+    let Some(error) = failure else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("\nerror: {error}");
+    ExitCode::FAILURE
+}
+
+fn fmt(_: &mut Session) -> Result<(), String> {
+    call(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy(_: &mut Session) -> Result<(), String> {
+    call(&mut cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn docs(_: &mut Session) -> Result<(), String> {
+    call(
+        cargo(&["doc", "--workspace", "--no-deps", "--all-features"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+fn tests(_: &mut Session) -> Result<(), String> {
+    let all = ["--workspace", "--all-features"];
+    if succeeds(&mut cargo(&["nextest", "--version"])) {
+        call(cargo(&["nextest", "run", "--no-fail-fast"]).args(all))?;
+        // nextest knows no documentation tests.
+        call(cargo(&["test", "--doc"]).args(all))
+    } else {
+        call(cargo(&["test", "--no-fail-fast"]).args(all))
+    }
+}
+
+fn js(_: &mut Session) -> Result<(), String> {
+    const FOLDER: &str = "examples/chat/static";
+    let entries = std::fs::read_dir(FOLDER).map_err(|error| format!("{FOLDER}: {error}"))?;
+    // Named one by one: before Node 22 `node --test` takes no patterns.
+    let is_test = |path: &PathBuf| {
+        path.to_str()
+            .is_some_and(|path| path.ends_with(".test.mjs"))
+    };
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_test)
+        .collect();
+    if files.is_empty() {
+        return Err(format!("{FOLDER} contains no *.test.mjs"));
+    }
+    files.sort();
+    call(Command::new("node").arg("--test").args(files))
+}
