@@ -1,0 +1,127 @@
+//! One event for each decision, and no secret in any of them.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use http::StatusCode;
+use http::request::Builder;
+use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::support::{Inner, Token, User, handshake, send};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What one decision writes, at the level TRACE.
+fn logged<A>(layer: &AuthLayer<A>, request: Builder) -> (StatusCode, String)
+where
+    A: tower_ws_auth_core::Authenticate,
+{
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_max_level(LevelFilter::TRACE)
+        .with_ansi(false)
+        .without_time()
+        .finish();
+    let response = tracing::subscriber::with_default(subscriber, || {
+        tokio_test::block_on(send(layer, &Inner::new(), request))
+    });
+    let bytes = log.0.lock().unwrap().clone();
+    (response.status(), String::from_utf8(bytes).unwrap())
+}
+
+#[test]
+fn an_acceptance_is_one_line_for_debugging() {
+    let (status, lines) = logged(&AuthLayer::new(Token::new()), handshake("/ws?token=good"));
+    assert_eq!(status, StatusCode::SWITCHING_PROTOCOLS);
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    for part in [
+        "DEBUG tower_ws_auth: handshake accepted",
+        "strategy=\"token\"",
+        "outcome=\"accepted\"",
+        "latency_us=",
+    ] {
+        assert!(lines.contains(part), "{lines}");
+    }
+}
+
+#[test]
+fn a_refusal_is_one_line_with_its_reason() {
+    for (request, kind, status, detail) in [
+        (
+            handshake("/ws"),
+            "credentials_missing",
+            401,
+            "no credential in any configured carrier",
+        ),
+        (
+            handshake("/ws?token=canary"),
+            "token_invalid",
+            401,
+            "not `good`",
+        ),
+        (
+            handshake("/ws?token=canary&token=canary"),
+            "credentials_malformed",
+            400,
+            "two credentials in the query",
+        ),
+        (
+            handshake("/ws?token=canary").header("host", "twice"),
+            "handshake_invalid",
+            400,
+            "there is not exactly one `Host`",
+        ),
+        (
+            handshake("/ws").header("cookie", "jwt=canary"),
+            "token_invalid",
+            401,
+            "not `good`",
+        ),
+    ] {
+        let (_, lines) = logged(&AuthLayer::new(Token::new()), request);
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        for part in [
+            " INFO tower_ws_auth: handshake refused",
+            "strategy=\"token\"",
+            "outcome=\"refused\"",
+            &format!("kind=\"{kind}\""),
+            &format!("status={status}"),
+            &format!("detail=\"{detail}\""),
+            "latency_us=",
+        ] {
+            assert!(lines.contains(part), "{lines} lacks {part}");
+        }
+        assert!(!lines.contains("canary"), "{lines}");
+    }
+}
+
+#[test]
+fn an_outage_is_a_warning_with_its_source() {
+    let layer = AuthLayer::new(|_: &mut _| async {
+        let outage = Rejection::new(RejectionKind::Unavailable, "no store");
+        Err::<Grant<User>, _>(outage.with_source("connection refused"))
+    });
+    let (status, lines) = logged(&layer, handshake("/ws"));
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    for part in [
+        " WARN tower_ws_auth:",
+        "kind=\"unavailable\"",
+        "source=connection refused",
+    ] {
+        assert!(lines.contains(part), "{lines}");
+    }
+}

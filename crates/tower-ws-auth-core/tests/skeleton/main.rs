@@ -1,0 +1,16 @@
+//! The skeleton from outside: one layer around one service.
+
+#![cfg(test)]
+
+mod combinators;
+mod connection;
+#[cfg(feature = "tracing")]
+mod events;
+#[cfg(feature = "axum")]
+mod extractor;
+mod gate;
+mod property;
+mod refusals;
+mod response_body;
+mod secrets;
+mod support;

@@ -1,0 +1,81 @@
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{DecodeSliceError, Engine as _};
+use tower_ws_auth_core::Rejection;
+use tower_ws_auth_core::carrier::MAX_CREDENTIAL;
+
+use crate::invalid;
+
+/// A token taken apart (RFC 7515 §7.1), nothing of it decoded.
+#[derive(Clone, Copy)]
+pub(crate) struct Compact<'t> {
+    pub(crate) header: &'t str,
+    pub(crate) payload: &'t str,
+    pub(crate) signature: &'t str,
+    /// Header and payload with the dot between them: what is signed.
+    pub(crate) signed: &'t str,
+}
+
+impl<'t> Compact<'t> {
+    pub(crate) fn split(token: &'t str) -> Result<Self, Rejection> {
+        if token.len() > MAX_CREDENTIAL {
+            return Err(invalid("the token is longer than 8 KiB"));
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(invalid("the token does not have three parts"));
+        };
+        let signed = token
+            .get(..header.len() + 1 + payload.len())
+            .unwrap_or_default();
+        Ok(Self {
+            header,
+            payload,
+            signature,
+            signed,
+        })
+    }
+}
+
+/// Base64url, strictly: no padding, no stray bits, no character outside the alphabet
+/// (RFC 7515 §2).
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// Like [`decode`], into a place that is given, if it is large enough.
+pub(crate) fn decode_slice<'b>(text: &str, place: &'b mut [u8]) -> Option<&'b [u8]> {
+    let length = URL_SAFE_NO_PAD.decode_slice(text, place).ok()?;
+    place.get(..length)
+}
+
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A place for decoded bytes: on the stack up to about `N`, on the heap beyond.
+pub(crate) struct Buffer<const N: usize> {
+    stack: [u8; N],
+    heap: Vec<u8>,
+}
+
+impl<const N: usize> Buffer<N> {
+    pub(crate) fn new() -> Self {
+        Self {
+            stack: [0; N],
+            heap: Vec::new(),
+        }
+    }
+
+    pub(crate) fn decode(&mut self, text: &str) -> Option<&[u8]> {
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut self.stack) {
+            Ok(length) => self.stack.get(..length),
+            Err(DecodeSliceError::OutputSliceTooSmall) => {
+                self.heap = decode(text)?;
+                Some(&self.heap)
+            }
+            Err(DecodeSliceError::DecodeError(_)) => None,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Reads one JSON object, strictly and without an allocation of its own.
+//!
+//! Names must be unique in every object at any depth (RFC 7515 §4, RFC 7519 §4): of two readers
+//! of a duplicate one believes the first and the other the last.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// What is to be done with the members of an object.
+pub(crate) trait Members<'de> {
+    /// Sees every member once and must consume its value.
+    fn member<A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        value: Value<'_, 'de, A>,
+    ) -> Result<(), A::Error>;
+}
+
+/// Shows `members` the members of the object that is all of `json`; at most `limit` names are
+/// remembered at a time.
+pub(crate) fn read<'de>(
+    json: &'de [u8],
+    limit: usize,
+    members: &mut impl Members<'de>,
+) -> Result<(), serde_json::Error> {
+    let names = &mut Names::new(limit);
+    let mut json = serde_json::Deserializer::from_slice(json);
+    json.deserialize_map(Object { members, names })?;
+    json.end()
+}
+
+/// The value of a member, not yet read.
+pub(crate) struct Value<'v, 'de, A> {
+    map: &'v mut A,
+    names: &'v mut Names<'de>,
+}
+
+impl<'de, A: MapAccess<'de>> Value<'_, 'de, A> {
+    /// A string.
+    pub(crate) fn text(self) -> Result<Cow<'de, str>, A::Error> {
+        self.map.next_value_seed(Text)
+    }
+
+    /// A string, or an array of strings.
+    pub(crate) fn texts(self, each: &mut dyn FnMut(&str)) -> Result<(), A::Error> {
+        self.map.next_value_seed(Texts(each))
+    }
+
+    /// A `NumericDate` (RFC 7519 §2) as the time since the Unix epoch. A fraction counts. What
+    /// lies before the epoch is the epoch, what no clock will reach is the latest time there is.
+    pub(crate) fn date(self) -> Result<Duration, A::Error> {
+        self.map.next_value_seed(Date)
+    }
+
+    /// Any value; says whether it was more than `null`.
+    pub(crate) fn skip(self) -> Result<bool, A::Error> {
+        let names = self.names;
+        self.map.next_value_seed(Skip { names })
+    }
+}
+
+/// The names of the objects that are being read, innermost last.
+pub(crate) struct Names<'de> {
+    inline: [Cow<'de, str>; INLINE],
+    more: Vec<Cow<'de, str>>,
+    count: usize,
+    limit: usize,
+}
+
+const INLINE: usize = 16;
+
+impl<'de> Names<'de> {
+    fn new(limit: usize) -> Self {
+        Self {
+            inline: [const { Cow::Borrowed("") }; INLINE],
+            more: Vec::new(),
+            count: 0,
+            limit,
+        }
+    }
+
+    /// Remembers a name of the object that began at `start`, unless it is a second of its kind.
+    fn insert<E: Error>(&mut self, start: usize, name: Cow<'de, str>) -> Result<(), E> {
+        let known = self.inline.iter().chain(&self.more).take(self.count);
+        if known.skip(start).any(|known| *known == name) {
+            return Err(E::custom("two members of one name"));
+        }
+        if self.count >= self.limit {
+            return Err(E::custom("too many members"));
+        }
+        match self.inline.get_mut(self.count) {
+            Some(slot) => *slot = name,
+            None => self.more.push(name),
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    fn forget_from(&mut self, start: usize) {
+        self.count = start;
+        self.more.truncate(start.saturating_sub(INLINE));
+    }
+}
+
+struct Object<'o, 'de, M> {
+    members: &'o mut M,
+    names: &'o mut Names<'de>,
+}
+
+impl<'de, M: Members<'de>> Visitor<'de> for Object<'_, 'de, M> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { members, names } = self;
+        while let Some(name) = map.next_key_seed(Text)? {
+            names.insert(0, name.clone())?;
+            let value = Value {
+                map: &mut map,
+                names,
+            };
+            members.member(&name, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Goes through any value for the sake of the names in it.
+struct Skip<'o, 'de> {
+    names: &'o mut Names<'de>,
+}
+
+impl<'de> DeserializeSeed<'de> for Skip<'_, 'de> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip<'_, 'de> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+        let names = self.names;
+        while seq.next_element_seed(Skip { names })?.is_some() {}
+        Ok(true)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let names = self.names;
+        let start = names.count;
+        while let Some(name) = map.next_key_seed(Text)? {
+            names.insert(start, name)?;
+            map.next_value_seed(Skip { names })?;
+        }
+        names.forget_from(start);
+        Ok(true)
+    }
+}
+
+struct Text;
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    // Only where the text is written with escapes.
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+struct Texts<'f>(&'f mut dyn FnMut(&str));
+
+impl<'de> DeserializeSeed<'de> for Texts<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Texts<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an array of strings")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        (self.0)(text);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(text) = seq.next_element_seed(Text)? {
+            (self.0)(&text);
+        }
+        Ok(())
+    }
+}
+
+struct Date;
+
+impl<'de> DeserializeSeed<'de> for Date {
+    type Value = Duration;
+
+    // Not `deserialize_any`: where some other crate turns on serde_json's `arbitrary_precision`,
+    // that would show a map instead of a number.
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Duration, D::Error> {
+        json.deserialize_f64(self)
+    }
+}
+
+impl Visitor<'_> for Date {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of seconds")
+    }
+
+    fn visit_u64<E>(self, seconds: u64) -> Result<Duration, E> {
+        Ok(Duration::from_secs(seconds))
+    }
+
+    fn visit_i64<E>(self, seconds: i64) -> Result<Duration, E> {
+        Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    }
+
+    fn visit_f64<E>(self, seconds: f64) -> Result<Duration, E> {
+        Ok(if seconds > 0.0 {
+            Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+        } else {
+            Duration::ZERO
+        })
+    }
+}

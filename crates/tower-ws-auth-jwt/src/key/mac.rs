@@ -1,0 +1,72 @@
+use hmac::{Hmac, Mac as _};
+use sha2::{Sha256, Sha384, Sha512};
+
+use crate::compact;
+use crate::{Algorithm, KeyError};
+
+/// HMAC that has seen its key and no message: the key is hashed in once, not per token.
+#[derive(Clone)]
+pub(crate) enum Mac {
+    Sha256(Hmac<Sha256>),
+    Sha384(Hmac<Sha384>),
+    Sha512(Hmac<Sha512>),
+}
+
+impl Mac {
+    /// For a secret of at least the hash's length (RFC 7518 §3.2).
+    pub(crate) fn new(algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
+        let mac = Self::of_any_length(algorithm, secret)?;
+        let least = algorithm.hash_length();
+        if secret.len() < least {
+            return Err(KeyError::ShortSecret {
+                algorithm,
+                length: secret.len(),
+                least,
+            });
+        }
+        Ok(mac)
+    }
+
+    pub(crate) fn of_any_length(algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
+        if secret.is_empty() {
+            return Err(KeyError::EmptySecret);
+        }
+        if secret.trim_ascii_start().starts_with(b"-----BEGIN ") {
+            return Err(KeyError::SecretIsPem);
+        }
+        let mac = match algorithm {
+            Algorithm::HS256 => Hmac::new_from_slice(secret).map(Self::Sha256),
+            Algorithm::HS384 => Hmac::new_from_slice(secret).map(Self::Sha384),
+            Algorithm::HS512 => Hmac::new_from_slice(secret).map(Self::Sha512),
+            _ => return Err(KeyError::NotHmac(algorithm)),
+        };
+        mac.map_err(|_| KeyError::Invalid(algorithm))
+    }
+
+    /// In constant time; a tag that was cut short is none.
+    pub(crate) fn verify(&self, message: &str, tag: &str) -> bool {
+        // A little more than the longest tag, because base64 wants to write in whole groups.
+        let mut place = [0; 72];
+        let Some(tag) = compact::decode_slice(tag, &mut place) else {
+            return false;
+        };
+        match self {
+            Self::Sha256(mac) => mac.clone().chain_update(message).verify_slice(tag),
+            Self::Sha384(mac) => mac.clone().chain_update(message).verify_slice(tag),
+            Self::Sha512(mac) => mac.clone().chain_update(message).verify_slice(tag),
+        }
+        .is_ok()
+    }
+
+    pub(crate) fn sign(&self, message: &str) -> Vec<u8> {
+        match self {
+            Self::Sha256(mac) => tag_of(mac.clone().chain_update(message)),
+            Self::Sha384(mac) => tag_of(mac.clone().chain_update(message)),
+            Self::Sha512(mac) => tag_of(mac.clone().chain_update(message)),
+        }
+    }
+}
+
+fn tag_of(mac: impl hmac::Mac) -> Vec<u8> {
+    mac.finalize().into_bytes().to_vec()
+}

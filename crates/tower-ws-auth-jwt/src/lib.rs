@@ -1,0 +1,108 @@
+//! A WebSocket is admitted by its JSON Web Token, before the upgrade: the strategy of
+//! [tower-ws-auth](https://docs.rs/tower-ws-auth) for tokens that anyone with a key can verify.
+//!
+//! # Rules
+//!
+//! A token passes if all of these hold, asked in this order:
+//!
+//! 1. It has at most 8 KiB and three parts in base64url, without padding and stray bits
+//!    (RFC 7515 §7.1).
+//! 2. Its header is a JSON object with unique names. It has no `crit`, `b64`, `zip` or `enc`; a
+//!    key that it brings along is ignored; its `typ` is the configured one, if one is configured.
+//! 3. Its signature is good for one of the [`Keys`], and `alg` names **that key's** algorithm
+//!    (RFC 8725 §3.1). Only now the payload is decoded.
+//! 4. The payload is a JSON object with unique names; `exp`, `nbf` and `iat` are numbers.
+//! 5. `iss`, `aud`, `sub` and required claims are as configured. A token with an `aud` is refused
+//!    where no audience is configured (RFC 7519 §4.1.3).
+//! 6. It has an `exp`, and lives no longer than [`JwtBuilder::max_lifetime`].
+//! 7. `exp` has not passed: it has as soon as `now - leeway >= exp`. `nbf` has: `now + leeway >=
+//!    nbf`. A fraction of a second counts; what is below 0 is 0; what is too large is for ever.
+//! 8. The claims deserialise into the application's type.
+//!
+//! Rule 7 refuses with `token_expired` or `token_not_yet_valid`, which a client can do something
+//! about, the others with `token_invalid`. The grant ends at `exp` plus the leeway.
+//!
+//! # Caveats
+//!
+//! - A token is good until it expires, for whoever has it. Make it short-lived, the more so in a
+//!   query string, which proxies log.
+//! - Only the configured keys count. Nothing is fetched, and no certificate is checked.
+//! - An HMAC secret shared with many services lets each of them issue tokens.
+//!
+//! # Example
+//!
+//! ```
+//! use http::{Request, Response, StatusCode};
+//! use serde::{Deserialize, Serialize};
+//! use tower::{Layer, Service, ServiceExt};
+//! use tower_ws_auth_core::{Authenticated, Rejection};
+//! use tower_ws_auth_jwt::{Jwt, JwtEncoder, JwtLayer, Key, SigningKey};
+//!
+//! #[derive(Clone, Serialize, Deserialize)]
+//! struct Claims {
+//!     user: String,
+//!     exp: u64,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let secret = [7; 32]; // Yours is random.
+//! let layer = JwtLayer::new(Jwt::<Claims>::builder(Key::hs256(secret)?).build()?);
+//! let mut service = layer.layer(tower::service_fn(async |request: Request<()>| {
+//!     let claims: &Authenticated<Claims> = request.extensions().get().unwrap();
+//!     assert_eq!(request.uri(), "/ws"); // The token is gone.
+//!     Ok::<_, std::io::Error>(Response::new(claims.user.clone()))
+//! }));
+//! # let handshake = |uri: &str| Request::get(uri)
+//! #     .header("host", "localhost").header("connection", "upgrade").header("upgrade", "websocket")
+//! #     .header("sec-websocket-version", "13").header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+//! #     .body(()).unwrap();
+//!
+//! let issuer = JwtEncoder::new(SigningKey::hs256(secret)?);
+//! let good = issuer.encode(&Claims { user: "ada".into(), exp: 4_102_444_800 })?;
+//! let accepted = service.ready().await?.call(handshake(&format!("/ws?token={good}"))).await?;
+//! assert_eq!(accepted.status(), StatusCode::OK);
+//!
+//! let stranger = JwtEncoder::new(SigningKey::hs256([8; 32])?);
+//! let forged = stranger.encode(&Claims { user: "ada".into(), exp: 4_102_444_800 })?;
+//! let refused = service.ready().await?.call(handshake(&format!("/ws?token={forged}"))).await?;
+//! assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "token_invalid");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `aws-lc-rs` (default): RSA, EC and `EdDSA` by aws-lc-rs.
+//! - `rust-crypto`: the same in pure Rust, slower, without a C compiler, RSA up to 4096 bits.
+//!
+//! With both, aws-lc-rs computes. With neither, only HMAC is there, and the constructors of other
+//! keys say so.
+
+mod algorithm;
+mod backend;
+mod builder;
+mod compact;
+mod encoder;
+mod error;
+mod header;
+mod json;
+mod jwt;
+mod key;
+mod keys;
+mod rules;
+
+pub use self::algorithm::Algorithm;
+pub use self::builder::JwtBuilder;
+pub use self::encoder::{EncodeError, JwtEncoder, SigningKey};
+pub use self::error::{ConfigError, KeyError};
+pub use self::jwt::{Jwt, JwtLayer};
+pub use self::key::Key;
+pub use self::keys::Keys;
+
+use tower_ws_auth_core::{Rejection, RejectionKind};
+
+fn invalid(detail: &'static str) -> Rejection {
+    Rejection::new(RejectionKind::TokenInvalid, detail)
+}

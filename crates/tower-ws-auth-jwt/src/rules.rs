@@ -1,0 +1,192 @@
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::de::MapAccess;
+use tower_ws_auth_core::{Rejection, RejectionKind};
+
+use crate::invalid;
+use crate::json::{self, Members, Value};
+
+/// What is demanded of the registered claims (RFC 7519 §4.1).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) issuers: Vec<String>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) ignore_audience: bool,
+    pub(crate) subject: Option<String>,
+    /// Each once.
+    pub(crate) required: Vec<String>,
+    pub(crate) leeway: Duration,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) allow_missing_exp: bool,
+}
+
+impl Rules {
+    /// Decides about the claims at the time `now`, and says when they end.
+    ///
+    /// Whose token it is comes before when it holds: a stranger's expired token is a stranger's.
+    pub(crate) fn check(
+        &self,
+        payload: &[u8],
+        now: Duration,
+    ) -> Result<Option<Duration>, Rejection> {
+        let claims = Claims::read(payload, self)?;
+        self.check_parties(&claims)?;
+        if claims.required != self.required.len() {
+            return Err(invalid("a required claim is missing or null"));
+        }
+        if claims.exp.is_none() && !self.allow_missing_exp {
+            return Err(invalid("`exp` is missing"));
+        }
+        self.check_lifetime(&claims, now)?;
+        self.check_time(&claims, now)?;
+        Ok(claims.exp.map(|exp| exp.saturating_add(self.leeway)))
+    }
+
+    fn check_parties(&self, claims: &Claims<'_, '_>) -> Result<(), Rejection> {
+        let issued_by = |iss: &Cow<'_, str>| self.issuers.iter().any(|issuer| issuer == iss);
+        if !self.issuers.is_empty() && !claims.iss.as_ref().is_some_and(issued_by) {
+            return Err(invalid("`iss` is missing or not a configured issuer"));
+        }
+        match claims.for_us {
+            _ if self.ignore_audience => {}
+            None if self.audiences.is_empty() => {}
+            Some(true) => {}
+            // RFC 7519 §4.1.3: whoever is not in the audience must refuse, also if it has no name.
+            Some(false) if self.audiences.is_empty() => {
+                return Err(invalid(
+                    "the token has an `aud` and no audience is configured",
+                ));
+            }
+            Some(false) => return Err(invalid("`aud` is not a configured audience")),
+            None => return Err(invalid("`aud` is missing")),
+        }
+        if self.subject.is_some() && self.subject.as_deref() != claims.sub.as_deref() {
+            return Err(invalid("`sub` is missing or not the configured subject"));
+        }
+        Ok(())
+    }
+
+    fn check_lifetime(&self, claims: &Claims<'_, '_>, now: Duration) -> Result<(), Rejection> {
+        let (Some(longest), Some(exp)) = (self.max_lifetime, claims.exp) else {
+            return Ok(());
+        };
+        // Both times in the first comparison are by the issuer's clock, so no leeway there.
+        let from_issue = claims
+            .iat
+            .is_some_and(|iat| exp.saturating_sub(iat) > longest);
+        let from_now = exp.saturating_sub(now) > longest.saturating_add(self.leeway);
+        if from_issue || from_now {
+            return Err(invalid("the token lives longer than `max_lifetime`"));
+        }
+        Ok(())
+    }
+
+    fn check_time(&self, claims: &Claims<'_, '_>, now: Duration) -> Result<(), Rejection> {
+        let latest = now.saturating_add(self.leeway);
+        if claims
+            .exp
+            .is_some_and(|exp| now >= exp.saturating_add(self.leeway))
+        {
+            let kind = RejectionKind::TokenExpired;
+            return Err(Rejection::new(kind, "`exp` has passed"));
+        }
+        if claims.nbf.is_some_and(|nbf| latest < nbf) {
+            let kind = RejectionKind::TokenNotYetValid;
+            return Err(Rejection::new(kind, "`nbf` lies in the future"));
+        }
+        if self.max_lifetime.is_some() && claims.iat.is_some_and(|iat| latest < iat) {
+            let kind = RejectionKind::TokenNotYetValid;
+            return Err(Rejection::new(kind, "`iat` lies in the future"));
+        }
+        Ok(())
+    }
+}
+
+/// The registered claims, as far as the rules ask for them.
+struct Claims<'p, 'r> {
+    rules: &'r Rules,
+    exp: Option<Duration>,
+    nbf: Option<Duration>,
+    iat: Option<Duration>,
+    iss: Option<Cow<'p, str>>,
+    sub: Option<Cow<'p, str>>,
+    /// Whether an audience is configured that the token names; `None` if it names none at all.
+    for_us: Option<bool>,
+    /// How many of the required claims are there and not null.
+    required: usize,
+    /// What is wrong if reading ends here.
+    fault: &'static str,
+}
+
+const MALFORMED: &str = "the payload is not a JSON object with unique names";
+
+impl<'p, 'r> Claims<'p, 'r> {
+    fn read(payload: &'p [u8], rules: &'r Rules) -> Result<Self, Rejection> {
+        let mut claims = Self {
+            rules,
+            exp: None,
+            nbf: None,
+            iat: None,
+            iss: None,
+            sub: None,
+            for_us: None,
+            required: 0,
+            fault: MALFORMED,
+        };
+        match json::read(payload, usize::MAX, &mut claims) {
+            Ok(()) => Ok(claims),
+            Err(error) if error.is_data() => Err(invalid(claims.fault)),
+            Err(_) => Err(invalid(MALFORMED)),
+        }
+    }
+}
+
+impl<'p> Members<'p> for Claims<'p, '_> {
+    fn member<A: MapAccess<'p>>(
+        &mut self,
+        name: &str,
+        value: Value<'_, 'p, A>,
+    ) -> Result<(), A::Error> {
+        let mut present = true;
+        match name {
+            "exp" => {
+                self.fault = "`exp` is not a number";
+                self.exp = Some(value.date()?);
+            }
+            "nbf" => {
+                self.fault = "`nbf` is not a number";
+                self.nbf = Some(value.date()?);
+            }
+            "iat" => {
+                self.fault = "`iat` is not a number";
+                self.iat = Some(value.date()?);
+            }
+            "iss" if !self.rules.issuers.is_empty() => {
+                self.fault = "`iss` is not text";
+                self.iss = Some(value.text()?);
+            }
+            "sub" if self.rules.subject.is_some() => {
+                self.fault = "`sub` is not text";
+                self.sub = Some(value.text()?);
+            }
+            "aud" if !self.rules.audiences.is_empty() => {
+                self.fault = "`aud` is neither text nor a list of texts";
+                let ours = &self.rules.audiences;
+                let mut for_us = false;
+                value.texts(&mut |aud| for_us |= ours.iter().any(|our| our == aud))?;
+                self.for_us = Some(for_us);
+            }
+            "aud" => {
+                self.for_us = Some(false);
+                present = value.skip()?;
+            }
+            _ => present = value.skip()?,
+        }
+        self.fault = MALFORMED;
+        if present && self.rules.required.iter().any(|required| required == name) {
+            self.required += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! The rules of the crate, as sentences under the RFCs that demand them.
+
+#[cfg(test)]
+mod claims;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod encoder;
+#[cfg(test)]
+mod header;
+#[cfg(test)]
+mod interop;
+#[cfg(test)]
+mod jwk;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod layer;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod support;

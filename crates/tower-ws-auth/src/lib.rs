@@ -1,0 +1,42 @@
+//! Tower layers that authenticate a WebSocket before the upgrade, and tell a refused browser
+//! why.
+//!
+//! This crate re-exports the others by feature; each is one layer and can be used alone.
+//!
+//! | feature | layer | crate |
+//! |---|---|---|
+//! | | [`AuthLayer`]: around a strategy, also one of your own | [`tower-ws-auth-core`](tower_ws_auth_core) |
+//! | `jwt` | `JwtLayer`: a JWT in the query, a header, a subprotocol or a cookie | `tower-ws-auth-jwt` |
+//! | `origin` | `OriginLayer`: which pages may connect | `tower-ws-auth-origin` |
+//! | `close` | `CloseFrameLayer`: a rejection becomes a close frame | `tower-ws-auth-close` |
+//!
+//! Outermost first, a stack is: tracing, `CloseFrameLayer`, `OriginLayer`, a rate limit of your
+//! choice, **one** strategy, the service. The README has the example and the reasons.
+//!
+//! Other features: `axum` (extractors), `http2` (the handshake over HTTP/2), `tracing` (events),
+//! `aws-lc-rs` or `rust-crypto` (who computes RSA, EC and EdDSA signatures).
+
+pub use tower_ws_auth_core::*;
+
+#[cfg(feature = "close")]
+pub use tower_ws_auth_close as close;
+#[cfg(feature = "close")]
+pub use tower_ws_auth_close::CloseFrameLayer;
+#[cfg(feature = "jwt")]
+pub use tower_ws_auth_jwt as jwt;
+#[cfg(feature = "jwt")]
+pub use tower_ws_auth_jwt::{Jwt, JwtLayer};
+#[cfg(feature = "origin")]
+pub use tower_ws_auth_origin as origin;
+#[cfg(feature = "origin")]
+pub use tower_ws_auth_origin::{MissingOrigin, OriginLayer, Origins};
+
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "jwt",
+    feature = "origin",
+    feature = "close"
+))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

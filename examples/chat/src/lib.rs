@@ -1,0 +1,91 @@
+//! A chat that shows every layer of tower-ws-auth at work; `cargo run -p chat` starts it.
+//!
+//! [`Chat::bind`] builds the stack, [`Chat::serve`] runs it. Look at `app.rs` first: it is what
+//! an application of your own would copy.
+
+mod app;
+mod hub;
+mod options;
+mod page;
+mod protocol;
+mod socket;
+mod tokens;
+
+use std::error::Error;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+pub use self::options::{Options, Secret};
+use self::tokens::Tokens;
+pub use self::tokens::{Claims, DemoTokens};
+
+/// A chat that listens and is ready to serve.
+#[derive(Debug)]
+pub struct Chat {
+    listener: TcpListener,
+    router: Router,
+    farewells: TaskTracker,
+    address: SocketAddr,
+    tokens: Tokens,
+}
+
+impl Chat {
+    /// Binds the address and builds the stack.
+    ///
+    /// # Errors
+    ///
+    /// An address that is taken, or options that contradict each other or the layers' rules.
+    pub async fn bind(options: Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let tokens = Tokens::new(&options)?;
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
+        let address = listener.local_addr()?;
+        let farewells = TaskTracker::new();
+        let router = app::router(&options, address, &tokens, &farewells)?;
+        Ok(Self {
+            listener,
+            router,
+            farewells,
+            address,
+            tokens,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Three fresh tokens to try it with.
+    ///
+    /// # Errors
+    ///
+    /// The signature cannot be computed.
+    pub fn demo_tokens(&self) -> Result<DemoTokens, Box<dyn Error + Send + Sync>> {
+        self.tokens.demo()
+    }
+
+    /// Serves until `shutdown` is ready, then gives farewells a moment to end.
+    ///
+    /// # Errors
+    ///
+    /// The listener fails.
+    pub async fn serve(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        axum::serve(self.listener, self.router)
+            .with_graceful_shutdown(shutdown)
+            .await?;
+        self.farewells.close();
+        // A farewell has a deadline of its own; this only bounds the wait.
+        let _ = tokio::time::timeout(Duration::from_secs(6), self.farewells.wait()).await;
+        Ok(())
+    }
+}

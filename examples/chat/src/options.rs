@@ -1,0 +1,74 @@
+use std::fmt;
+use std::net::SocketAddr;
+
+use clap::Parser;
+
+/// A chat whose WebSockets are guarded by tower-ws-auth.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, env = "CHAT_LISTEN", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+
+    /// The HS256 secret, at least 32 bytes; random by default.
+    #[arg(long, env = "CHAT_JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<Secret>,
+
+    /// Accepts a secret of fewer than 32 bytes, which can be guessed offline from one token.
+    #[arg(long, env = "CHAT_DANGEROUS_SHORT_JWT_SECRET")]
+    pub dangerous_short_jwt_secret: bool,
+
+    /// The issuer that tokens must name.
+    #[arg(long, env = "CHAT_JWT_ISSUER")]
+    pub jwt_issuer: Option<String>,
+
+    /// The audience that tokens must name.
+    #[arg(long, env = "CHAT_JWT_AUDIENCE")]
+    pub jwt_audience: Option<String>,
+
+    /// How many seconds a token is still accepted after it has expired.
+    #[arg(
+        long,
+        env = "CHAT_JWT_LEEWAY",
+        default_value_t = 0,
+        value_name = "SECONDS"
+    )]
+    pub jwt_leeway: u64,
+
+    /// The origins whose pages may connect; by default this server's own, by 127.0.0.1 and
+    /// localhost.
+    #[arg(long, env = "CHAT_ORIGIN", value_delimiter = ',')]
+    pub origin: Vec<String>,
+
+    /// Sends a JSON message with the full reason before the close frame.
+    #[arg(long, env = "CHAT_REJECT_MESSAGE")]
+    pub reject_message: bool,
+
+    /// How long a refused browser waits for its answer, in milliseconds.
+    #[arg(long, env = "CHAT_HOLD_MS", default_value_t = 300, value_name = "MS")]
+    pub hold_ms: u64,
+}
+
+/// Text that no `Debug` prints.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("redacted")
+    }
+}

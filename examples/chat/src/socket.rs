@@ -1,0 +1,151 @@
+//! The handler: by now somebody has been authenticated, and the socket is theirs.
+
+use std::time::SystemTime;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use tokio::time::{Duration, sleep};
+use tower_ws_auth::{Authenticated, Term};
+
+use crate::hub::{Hub, Member};
+use crate::protocol::{FromClient, FromServer, may_join};
+
+/// Whom the socket is for, whichever strategy says so.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) via: &'static str,
+    pub(crate) expires_at: Option<i64>,
+}
+
+/// What a client may offer, best first.
+pub(crate) const SUBPROTOCOLS: [&str; 2] = ["chat.v1", "phoenix"];
+
+/// Everything a client may send in one message, in bytes.
+const MAX_MESSAGE: usize = 64 * 1024;
+
+pub(crate) async fn open(
+    upgrade: WebSocketUpgrade,
+    user: Authenticated<User>,
+    Extension(term): Extension<Term>,
+    State(hub): State<Hub>,
+) -> Response {
+    upgrade
+        .protocols(SUBPROTOCOLS)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+        .on_upgrade(move |socket| async move {
+            // The client is gone, or the socket has been closed: nothing is left to say.
+            let _ = talk(socket, user.into_inner(), term.until(), hub).await;
+        })
+}
+
+async fn talk(
+    mut socket: WebSocket,
+    user: User,
+    until: Option<SystemTime>,
+    hub: Hub,
+) -> Result<(), axum::Error> {
+    let (mut member, mut inbox) = hub.enter();
+    let User {
+        name,
+        via,
+        expires_at,
+    } = &user;
+    let welcome = FromServer::Welcome {
+        user: name,
+        via,
+        expires_at: *expires_at,
+    };
+    socket.send(Message::text(welcome.to_json())).await?;
+
+    let end = ended(until);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => {
+                let reason = Utf8Bytes::from_static("token_expired");
+                socket.send(Message::Close(Some(CloseFrame { code: 4401, reason }))).await?;
+                return finish(socket).await;
+            }
+            Some(message) = inbox.recv() => socket.send(Message::Text(message)).await?,
+            received = socket.recv() => match received {
+                Some(Ok(Message::Text(text))) => {
+                    if let Some(answer) = answer(&text, name, &mut member) {
+                        socket.send(Message::text(answer)).await?;
+                    }
+                }
+                Some(Ok(Message::Binary(_))) => {
+                    let error = FromServer::Error { reason: "text_only" };
+                    socket.send(Message::text(error.to_json())).await?;
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
+            },
+        }
+    }
+}
+
+/// Answers one message; what is said in a channel comes back through the hub.
+fn answer(text: &str, user: &str, member: &mut Member) -> Option<String> {
+    let answer = match FromClient::parse(text) {
+        Err(reason) => FromServer::Error { reason }.to_json(),
+        Ok(FromClient::Join { channel }) => {
+            if !may_join(user, &channel) {
+                FromServer::Denied {
+                    channel: &channel,
+                    reason: "forbidden",
+                }
+                .to_json()
+            } else if !member.join(&channel) {
+                FromServer::Denied {
+                    channel: &channel,
+                    reason: "too_many_channels",
+                }
+                .to_json()
+            } else {
+                FromServer::Joined { channel: &channel }.to_json()
+            }
+        }
+        Ok(FromClient::Say { channel, text }) => {
+            if member.is_in(&channel) {
+                let message = FromServer::Message {
+                    channel: &channel,
+                    user,
+                    text: &text,
+                };
+                member.say(&channel, &message.to_json().into());
+                return None;
+            }
+            FromServer::Error {
+                reason: "not_joined",
+            }
+            .to_json()
+        }
+    };
+    Some(answer)
+}
+
+/// Ready when the wall clock has passed `until`; never without an end. It looks at the clock
+/// again and again, so that a jump of the clock is noticed.
+async fn ended(until: Option<SystemTime>) {
+    const LOOK: Duration = Duration::from_secs(30);
+    let Some(until) = until else {
+        return std::future::pending().await;
+    };
+    while let Ok(left) = until.duration_since(SystemTime::now()) {
+        if left.is_zero() {
+            return;
+        }
+        sleep(left.min(LOOK)).await;
+    }
+}
+
+/// Waits a moment for the client's half of the closing handshake.
+async fn finish(mut socket: WebSocket) -> Result<(), axum::Error> {
+    let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = tokio::time::timeout(Duration::from_secs(5), answered).await;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tower_ws_auth::Clock;
+use tower_ws_auth::carrier::{Carriers, Dialect};
+use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, Key, SigningKey};
+
+use crate::options::Options;
+
+/// What the chat wants to know from a token.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Claims {
+    /// The user.
+    pub sub: String,
+    /// Seconds since the Unix epoch; a fraction is allowed.
+    pub exp: f64,
+}
+
+/// Three tokens, until the chat has a login.
+#[derive(Clone, Serialize)]
+pub struct DemoTokens {
+    /// Good for an hour.
+    pub valid: String,
+    /// Expired an hour ago.
+    pub expired: String,
+    /// Signed with another key.
+    pub tampered: String,
+}
+
+/// Checks tokens, and makes those of the demonstration.
+#[derive(Clone, Debug)]
+pub(crate) struct Tokens {
+    options: Options,
+    secret: Vec<u8>,
+}
+
+const HOUR: u64 = 3600;
+
+impl Tokens {
+    pub(crate) fn new(options: &Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let secret = match &options.jwt_secret {
+            Some(secret) => secret.as_bytes().to_owned(),
+            None => random()?,
+        };
+        let tokens = Self {
+            options: options.clone(),
+            secret,
+        };
+        // Whatever is wrong with the options is wrong now, not at the first request.
+        tokens.strategy()?;
+        Ok(tokens)
+    }
+
+    pub(crate) fn strategy(&self) -> Result<Jwt<Claims>, Box<dyn Error + Send + Sync>> {
+        let carriers = Carriers::builder()
+            .query("token")
+            .query("access_token")
+            .query_bearer("Authorization")
+            .bearer_header()
+            .subprotocol(Dialect::Phoenix)
+            .build()?;
+        let key = if self.options.dangerous_short_jwt_secret {
+            Key::dangerous_short_hmac(Algorithm::HS256, &self.secret)?
+        } else {
+            Key::hs256(&self.secret).map_err(|error| {
+                format!("--jwt-secret: {error} (here: --dangerous-short-jwt-secret)")
+            })?
+        };
+        let mut jwt = Jwt::builder(key)
+            .carriers(carriers)
+            .require_claim("sub")
+            .leeway(Duration::from_secs(self.options.jwt_leeway));
+        if let Some(issuer) = &self.options.jwt_issuer {
+            jwt = jwt.issuer(issuer);
+        }
+        if let Some(audience) = &self.options.jwt_audience {
+            jwt = jwt.audience(audience);
+        }
+        Ok(jwt.build()?)
+    }
+
+    pub(crate) fn demo(&self) -> Result<DemoTokens, Box<dyn Error + Send + Sync>> {
+        let now = Clock::system().unix_seconds();
+        Ok(DemoTokens {
+            valid: self.token(now + HOUR, &self.secret)?,
+            expired: self.token(now.saturating_sub(HOUR), &self.secret)?,
+            tampered: self.token(now + HOUR, &random()?)?,
+        })
+    }
+
+    fn token(&self, exp: u64, secret: &[u8]) -> Result<String, Box<dyn Error + Send + Sync>> {
+        let mut claims = json!({ "sub": "ada", "exp": exp });
+        if let Some(issuer) = &self.options.jwt_issuer {
+            claims["iss"] = json!(issuer);
+        }
+        if let Some(audience) = &self.options.jwt_audience {
+            claims["aud"] = json!(audience);
+        }
+        // The length of the secret was judged when the options were.
+        let key = SigningKey::dangerous_short_hmac(Algorithm::HS256, secret)?;
+        Ok(JwtEncoder::new(key).encode(&claims)?)
+    }
+}
+
+fn random() -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+    let mut bytes = vec![0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no randomness: {error}"))?;
+    Ok(bytes)
+}
+
+impl fmt::Debug for DemoTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DemoTokens")
+    }
+}

@@ -1,0 +1,220 @@
+//! One chat, one chromedriver, one headless Chromium.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use chat::{Chat, Options};
+use clap::Parser;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An entry of the page's log.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) kind: String,
+    pub(crate) text: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) clean: Option<String>,
+}
+
+/// The chat's page, open in a browser.
+pub(crate) struct Page {
+    browser: Client,
+    _driver: Child,
+}
+
+impl Page {
+    /// Starts a chat with these options and opens its page.
+    pub(crate) async fn open(options: &[&str]) -> Self {
+        let options = ["chat", "--listen", "127.0.0.1:0"].iter().chain(options);
+        let chat = Chat::bind(Options::try_parse_from(options).unwrap())
+            .await
+            .unwrap();
+        let url = format!("http://{}/", chat.address());
+        tokio::spawn(chat.serve(std::future::pending()));
+        let (browser, driver) = browser().await;
+        browser.goto(&url).await.unwrap();
+        let page = Self {
+            browser,
+            _driver: driver,
+        };
+        page.wait_for("a button", async || {
+            page.find("button[data-case=valid]").await
+        })
+        .await;
+        page
+    }
+
+    pub(crate) async fn click(&self, selector: &str) {
+        let found = self.browser.find(Locator::Css(selector)).await.unwrap();
+        found.click().await.unwrap();
+    }
+
+    pub(crate) async fn type_into(&self, selector: &str, text: &str) {
+        let found = self.browser.find(Locator::Css(selector)).await.unwrap();
+        found.send_keys(text).await.unwrap();
+    }
+
+    pub(crate) async fn set_checked(&self, selector: &str, checked: bool) {
+        let found = self.browser.find(Locator::Css(selector)).await.unwrap();
+        if found.is_selected().await.unwrap() != checked {
+            found.click().await.unwrap();
+        }
+    }
+
+    pub(crate) async fn clear_log(&self) {
+        self.click("#clear").await;
+    }
+
+    /// Waits until the log holds such an entry; the log up to it.
+    pub(crate) async fn log_until(&self, done: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let mut last = Vec::new();
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            last = self.log().await;
+            if let Some(at) = last.iter().position(&done) {
+                last.truncate(at + 1);
+                return last;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the log never showed it: {last:?}");
+    }
+
+    pub(crate) async fn status_is(&self, expected: &str) {
+        self.wait_for(expected, async || {
+            let status = self.browser.find(Locator::Css("#status")).await.ok()?;
+            (status.text().await.ok()?.trim() == expected).then_some(())
+        })
+        .await;
+    }
+
+    /// Ends the browser; the page has written nothing to its console.
+    pub(crate) async fn finish(self) {
+        let errors = self.console_errors().await;
+        assert!(errors.is_empty(), "console: {errors:?}");
+        self.browser.close().await.unwrap();
+    }
+
+    /// Ends the browser; it has reported failed connections, and nothing else, on the console.
+    pub(crate) async fn finish_with_console_errors(self) {
+        let errors = self.console_errors().await;
+        assert!(!errors.is_empty());
+        assert!(
+            errors
+                .iter()
+                .all(|error| error.contains("WebSocket connection")),
+            "{errors:?}"
+        );
+        self.browser.close().await.unwrap();
+    }
+
+    async fn console_errors(&self) -> Vec<String> {
+        let log = self.browser.issue_cmd(BrowserLog).await.unwrap();
+        let entries = log.as_array().cloned().unwrap_or_default();
+        entries
+            .iter()
+            .map(|entry| entry["message"].to_string())
+            .collect()
+    }
+
+    async fn log(&self) -> Vec<Event> {
+        const SCRIPT: &str =
+            "return [...document.querySelectorAll('#log li')].map((li) => ({...li.dataset}))";
+        let entries = self.browser.execute(SCRIPT, vec![]).await.unwrap();
+        let text = |entry: &Value, name: &str| entry[name].as_str().map(ToOwned::to_owned);
+        let event = |entry: &Value| Event {
+            kind: text(entry, "event").unwrap_or_default(),
+            text: text(entry, "text"),
+            code: text(entry, "code"),
+            reason: text(entry, "reason"),
+            clean: text(entry, "clean"),
+        };
+        entries.as_array().unwrap().iter().map(event).collect()
+    }
+
+    async fn find(&self, selector: &str) -> Option<()> {
+        self.browser
+            .find(Locator::Css(selector))
+            .await
+            .ok()
+            .map(drop)
+    }
+
+    async fn wait_for<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if let Some(found) = look().await {
+                return found;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("never saw {what:?}");
+    }
+}
+
+async fn browser() -> (Client, Child) {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("chromedriver is not installed: `cargo xtask setup` installs it");
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port: u16 = timeout(PATIENCE, async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return port.trim_end_matches('.').parse().unwrap();
+            }
+        }
+        panic!("chromedriver ended before it was ready");
+    })
+    .await
+    .unwrap();
+    // It goes on writing; an unread pipe would stop it.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+
+    let capabilities = json!({
+        "goog:chromeOptions": { "args": [
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--disable-dev-shm-usage",
+        ] },
+        "goog:loggingPrefs": { "browser": "WARNING" },
+    });
+    let Value::Object(capabilities) = capabilities else {
+        unreachable!()
+    };
+    let client = ClientBuilder::new(HttpConnector::new())
+        .capabilities(capabilities)
+        .connect(&format!("http://127.0.0.1:{port}"))
+        .await
+        .unwrap();
+    (client, driver)
+}
+
+/// Chromedriver's own command: what the page and the browser wrote to the console.
+#[derive(Debug)]
+struct BrowserLog;
+
+impl fantoccini::wd::WebDriverCompatibleCommand for BrowserLog {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _url: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(r#"{"type":"browser"}"#.to_owned()))
+    }
+}

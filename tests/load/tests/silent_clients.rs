@@ -1,0 +1,134 @@
+//! 10,000 refused clients that never close: bounded, and gone by the deadline.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use socket_tests::{Server, Stack};
+use tokio::runtime::Handle;
+use tower_ws_auth::CloseFrameLayer;
+
+const CLIENTS: usize = 10_000;
+
+/// The clients' process; it ends with the test, whatever happens.
+struct Clients(Child);
+
+impl Clients {
+    fn start(address: std::net::SocketAddr, count: usize) -> (Self, BufReader<ChildStdout>) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_silent-clients"))
+            .args([address.to_string(), count.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        (Self(child), output)
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+async fn answered(mut output: BufReader<ChildStdout>) -> String {
+    let line = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    });
+    tokio::time::timeout(Duration::from_secs(90), line)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+fn allow_descriptors(count: u64) {
+    let reached = rlimit::increase_nofile_limit(count).unwrap();
+    assert!(
+        reached >= count,
+        "this test needs {count} open files and may have {reached}: raise the hard limit (ulimit -Hn)"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_permits_for_all_no_task_and_no_descriptor_is_left_a_second_after_the_deadline() {
+    allow_descriptors(12_000);
+    let deadline = Duration::from_secs(20);
+    let close = CloseFrameLayer::new()
+        .max_farewells(CLIENTS)
+        .deadline(deadline);
+    let server = Server::axum(Stack::closing(close)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (idle_tasks, idle_descriptors, idle_bytes) = (tasks(), descriptors(), resident_bytes());
+
+    let began = Instant::now();
+    let (clients, output) = Clients::start(server.address, CLIENTS);
+    assert_eq!(
+        answered(output).await,
+        format!("upgraded {CLIENTS} plain 0")
+    );
+    let all_in = Instant::now();
+    assert!(
+        all_in - began < deadline,
+        "the clients were too slow to be there all at once"
+    );
+    let (full_tasks, full_descriptors) = (tasks(), descriptors());
+    assert!(full_tasks >= CLIENTS, "{full_tasks} tasks");
+    assert!(
+        full_descriptors >= CLIENTS,
+        "{full_descriptors} descriptors"
+    );
+    let each = (resident_bytes() - idle_bytes) / CLIENTS;
+    println!(
+        "{CLIENTS} refused clients: {each} bytes resident and {} tasks each",
+        full_tasks / CLIENTS
+    );
+
+    tokio::time::sleep_until((all_in + deadline + Duration::from_secs(1)).into()).await;
+    assert!(
+        tasks() <= idle_tasks,
+        "{} tasks are left, {idle_tasks} before",
+        tasks()
+    );
+    // The clients' pipes belong to this process too.
+    assert!(
+        descriptors() <= idle_descriptors + 2,
+        "{} descriptors are left",
+        descriptors()
+    );
+    assert_eq!(server.echo.calls(), 0);
+    drop(clients);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_the_default_permits_the_others_get_plain_http_at_once() {
+    allow_descriptors(4_000);
+    // Held for so long that no permit comes back while the clients arrive.
+    let close = CloseFrameLayer::new().deadline(Duration::from_secs(30));
+    let server = Server::axum(Stack::closing(close)).await.unwrap();
+    let began = Instant::now();
+    let (clients, output) = Clients::start(server.address, 3_000);
+    assert_eq!(answered(output).await, "upgraded 1024 plain 1976");
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+    drop(clients);
+}

@@ -1,0 +1,10 @@
+//! What the socket tests share: the same layers behind two servers, and clients that look at
+//! what comes back.
+
+mod client;
+mod server;
+mod tokens;
+
+pub use self::client::{Answer, Client, end_of, handshake, raw};
+pub use self::server::{Echo, Server, Stack, servers};
+pub use self::tokens::{Claims, SECRET, now, token, token_with};

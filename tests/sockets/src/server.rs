@@ -1,0 +1,244 @@
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::{Message as AxumMessage, WebSocketUpgrade};
+use axum::routing::any;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tower::ServiceBuilder;
+use tower_ws_auth::carrier::{Carriers, Dialect};
+use tower_ws_auth::jwt::{Jwt, Key};
+use tower_ws_auth::{
+    AuthLayer, Authenticated, CloseFrameLayer, JwtLayer, MissingOrigin, OriginLayer, Origins,
+};
+
+use crate::tokens::{Claims, SECRET};
+
+/// The layers in their order.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// Outermost.
+    pub close: CloseFrameLayer,
+    /// Lets `https://app.example` in, and requests without `Origin`.
+    pub origin: OriginLayer,
+    /// HS256 with [`SECRET`], in every carrier; the cookie is `jwt`.
+    pub jwt: JwtLayer<Claims>,
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self::try_default().unwrap_or_else(|error| unreachable!("a valid configuration: {error}"))
+    }
+}
+
+impl Stack {
+    fn try_default() -> Result<Self, Box<dyn std::error::Error>> {
+        let carriers = Carriers::builder()
+            .query("token")
+            .query_bearer("Authorization")
+            .bearer_header()
+            .subprotocol(Dialect::Phoenix)
+            .subprotocol(Dialect::Kubernetes)
+            .cookie("jwt")
+            .build()?;
+        let jwt = Jwt::builder(Key::hs256(SECRET)?)
+            .carriers(carriers)
+            .build()?;
+        let origins = Origins::new(["https://app.example"])?;
+        Ok(Self {
+            // Most tests are about something else than the storm brake.
+            close: CloseFrameLayer::new().hold(Duration::ZERO),
+            origin: OriginLayer::new(origins, MissingOrigin::Allow),
+            jwt: AuthLayer::new(jwt),
+        })
+    }
+
+    /// The default with another close layer.
+    pub fn closing(close: CloseFrameLayer) -> Self {
+        Self {
+            close,
+            ..Self::default()
+        }
+    }
+}
+
+/// A running server that echoes text on `/ws`.
+#[derive(Debug)]
+pub struct Server {
+    /// `axum` or `hyper`.
+    pub name: &'static str,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What the service behind the layers has seen.
+    pub echo: Echo,
+}
+
+/// What the service behind the layers has seen.
+#[derive(Clone, Debug, Default)]
+pub struct Echo {
+    calls: Arc<AtomicUsize>,
+    messages: Arc<AtomicUsize>,
+}
+
+impl Echo {
+    /// How often it was called.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many messages reached it.
+    pub fn messages(&self) -> usize {
+        self.messages.load(Ordering::SeqCst)
+    }
+}
+
+/// The same stack behind axum and behind bare hyper.
+///
+/// # Errors
+///
+/// No port is free.
+pub async fn servers(stack: Stack) -> std::io::Result<[Server; 2]> {
+    Ok([
+        Server::axum(stack.clone()).await?,
+        Server::hyper(stack).await?,
+    ])
+}
+
+impl Server {
+    /// Behind `axum::serve`.
+    ///
+    /// # Errors
+    ///
+    /// No port is free.
+    pub async fn axum(stack: Stack) -> std::io::Result<Self> {
+        let echo = Echo::default();
+        let seen = echo.clone();
+        let handler = async move |upgrade: WebSocketUpgrade, user: Authenticated<Claims>| {
+            seen.calls.fetch_add(1, Ordering::SeqCst);
+            upgrade
+                .protocols(["chat.v1", "phoenix"])
+                .on_upgrade(async move |mut socket| {
+                    while let Some(Ok(message)) = socket.recv().await {
+                        if let AxumMessage::Text(text) = message {
+                            seen.messages.fetch_add(1, Ordering::SeqCst);
+                            let answer = format!("{}: {text}", user.sub);
+                            if socket.send(AxumMessage::text(answer)).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                })
+        };
+        let layers = ServiceBuilder::new()
+            .layer(stack.close)
+            .layer(stack.origin)
+            .layer(stack.jwt);
+        let router = Router::new().route("/ws", any(handler).layer(layers));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Self {
+            name: "axum",
+            address,
+            echo,
+        })
+    }
+
+    /// Behind hyper's http1 server, without axum.
+    ///
+    /// # Errors
+    ///
+    /// No port is free.
+    pub async fn hyper(stack: Stack) -> std::io::Result<Self> {
+        let echo = Echo::default();
+        let seen = echo.clone();
+        let service = ServiceBuilder::new()
+            .layer(stack.close)
+            .layer(stack.origin)
+            .layer(stack.jwt)
+            .service_fn(move |request| bare_echo(request, seen.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = TowerToHyperService::new(service.clone());
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
+                tokio::spawn(connection.with_upgrades());
+            }
+        });
+        Ok(Self {
+            name: "hyper",
+            address,
+            echo,
+        })
+    }
+}
+
+async fn bare_echo(
+    mut request: Request<hyper::body::Incoming>,
+    seen: Echo,
+) -> Result<Response<Empty<Bytes>>, Infallible> {
+    seen.calls.fetch_add(1, Ordering::SeqCst);
+    let upgrade = hyper::upgrade::on(&mut request);
+    let user = request.extensions().get::<Authenticated<Claims>>().cloned();
+    tokio::spawn(async move {
+        let Some((io, user)) = upgrade.await.ok().zip(user) else {
+            return;
+        };
+        let mut socket =
+            WebSocketStream::from_raw_socket(TokioIo::new(io), Role::Server, None).await;
+        while let Some(Ok(message)) = socket.next().await {
+            if let Ok(text) = message.to_text().map(ToOwned::to_owned) {
+                if !message.is_text() {
+                    continue;
+                }
+                seen.messages.fetch_add(1, Ordering::SeqCst);
+                if socket
+                    .send(format!("{}: {text}", user.sub).into())
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        }
+    });
+
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, http::HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, http::HeaderValue::from_static("websocket"));
+    let key = request
+        .headers()
+        .get(SEC_WEBSOCKET_KEY)
+        .map(http::HeaderValue::as_bytes);
+    let accept = derive_accept_key(key.unwrap_or_default());
+    if let Ok(accept) = accept.parse() {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    let offered = tower_ws_auth::handshake::subprotocols(request.headers());
+    let selected = offered
+        .into_iter()
+        .find(|offer| ["chat.v1", "phoenix"].contains(offer));
+    if let Some(selected) = selected.and_then(|selected| selected.parse().ok()) {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, selected);
+    }
+    Ok(response)
+}
