@@ -91,15 +91,15 @@ mod imp {
 
     impl PrivateKey {
         pub(crate) fn new(algorithm: Algorithm, private: &Private<'_>) -> Result<Self, KeyError> {
-            private.check(algorithm)?;
+            let der = private.bytes_for(algorithm)?;
             let key = match private.kind {
-                Kind::Rsa => EncodingKey::from_rsa_der(private.der),
-                Kind::Ec(_) => EncodingKey::from_ec_der(private.der),
-                Kind::Ed25519 => EncodingKey::from_ed_der(private.der),
+                Kind::Rsa => EncodingKey::from_rsa_der(der),
+                Kind::Ec(_) => EncodingKey::from_ec_der(der),
+                Kind::Ed25519 => EncodingKey::from_ed_der(der),
             };
             if let Kind::Rsa = private.kind {
                 let read = PROVIDER.key_utils.rsa_pub_components_from_private_key;
-                let (n, e) = read(private.der).map_err(|_| KeyError::Invalid(algorithm))?;
+                let (n, e) = read(der).map_err(|_| KeyError::Invalid(algorithm))?;
                 rsa::check(&n, &e)?;
             }
             let key = Self {
@@ -165,7 +165,7 @@ mod imp {
 
     impl PrivateKey {
         pub(crate) fn new(algorithm: Algorithm, private: &Private<'_>) -> Result<Self, KeyError> {
-            private.check(algorithm)?;
+            private.bytes_for(algorithm)?;
             Err(KeyError::NoBackend(algorithm))
         }
 

@@ -54,7 +54,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A place for decoded bytes: on the stack up to about `N`, on the heap beyond.
+/// A place for decoded text: on the stack up to about `N` bytes, on the heap beyond.
 pub(crate) struct Buffer<const N: usize> {
     stack: [u8; N],
     heap: Vec<u8>,
@@ -68,14 +68,16 @@ impl<const N: usize> Buffer<N> {
         }
     }
 
-    pub(crate) fn decode(&mut self, text: &str) -> Option<&[u8]> {
-        match URL_SAFE_NO_PAD.decode_slice(text, &mut self.stack) {
-            Ok(length) => self.stack.get(..length),
+    /// What base64url says, which must be UTF-8.
+    pub(crate) fn decode(&mut self, text: &str) -> Option<&str> {
+        let bytes = match URL_SAFE_NO_PAD.decode_slice(text, &mut self.stack) {
+            Ok(length) => self.stack.get(..length)?,
             Err(DecodeSliceError::OutputSliceTooSmall) => {
                 self.heap = decode(text)?;
-                Some(&self.heap)
+                &self.heap
             }
-            Err(DecodeSliceError::DecodeError(_)) => None,
-        }
+            Err(DecodeSliceError::DecodeError(_)) => return None,
+        };
+        str::from_utf8(bytes).ok()
     }
 }

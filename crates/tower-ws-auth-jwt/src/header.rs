@@ -22,7 +22,7 @@ pub(crate) struct Header<'h> {
 }
 
 impl<'h> Header<'h> {
-    pub(crate) fn read(json: &'h [u8]) -> Result<Self, Rejection> {
+    pub(crate) fn read(json: &'h str) -> Result<Self, Rejection> {
         let mut fields = Fields::default();
         json::read(json, MAX_MEMBERS, &mut fields).map_err(|_| invalid(MALFORMED))?;
         if let Some(refused) = fields.refused {

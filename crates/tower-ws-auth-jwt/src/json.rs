@@ -22,12 +22,12 @@ pub(crate) trait Members<'de> {
 /// Shows `members` the members of the object that is all of `json`; at most `limit` names are
 /// remembered at a time.
 pub(crate) fn read<'de>(
-    json: &'de [u8],
+    json: &'de str,
     limit: usize,
     members: &mut impl Members<'de>,
 ) -> Result<(), serde_json::Error> {
     let names = &mut Names::new(limit);
-    let mut json = serde_json::Deserializer::from_slice(json);
+    let mut json = serde_json::Deserializer::from_str(json);
     json.deserialize_map(Object { members, names })?;
     json.end()
 }
@@ -62,46 +62,64 @@ impl<'de, A: MapAccess<'de>> Value<'_, 'de, A> {
     }
 }
 
-/// The names of the objects that are being read, innermost last.
+/// The names of the objects that are being read, those of the innermost last.
 pub(crate) struct Names<'de> {
-    inline: [Cow<'de, str>; INLINE],
+    plain: [&'de str; PLAIN],
+    plain_count: usize,
+    /// What is written with escapes, or found no place.
     more: Vec<Cow<'de, str>>,
-    count: usize,
     limit: usize,
 }
 
-const INLINE: usize = 16;
+const PLAIN: usize = 16;
+
+/// Where the names of an object begin.
+#[derive(Clone, Copy, Default)]
+struct Start {
+    plain: usize,
+    more: usize,
+}
 
 impl<'de> Names<'de> {
     fn new(limit: usize) -> Self {
         Self {
-            inline: [const { Cow::Borrowed("") }; INLINE],
+            plain: [""; PLAIN],
+            plain_count: 0,
             more: Vec::new(),
-            count: 0,
             limit,
         }
     }
 
+    fn begin(&self) -> Start {
+        Start {
+            plain: self.plain_count,
+            more: self.more.len(),
+        }
+    }
+
     /// Remembers a name of the object that began at `start`, unless it is a second of its kind.
-    fn insert<E: Error>(&mut self, start: usize, name: Cow<'de, str>) -> Result<(), E> {
-        let known = self.inline.iter().chain(&self.more).take(self.count);
-        if known.skip(start).any(|known| *known == name) {
+    fn insert<E: Error>(&mut self, start: Start, name: Cow<'de, str>) -> Result<(), E> {
+        let mut plain = self.plain.iter().take(self.plain_count).skip(start.plain);
+        let mut more = self.more.iter().skip(start.more);
+        if plain.any(|known| **known == *name) || more.any(|known| *known == name) {
             return Err(E::custom("two members of one name"));
         }
-        if self.count >= self.limit {
+        if self.plain_count + self.more.len() >= self.limit {
             return Err(E::custom("too many members"));
         }
-        match self.inline.get_mut(self.count) {
-            Some(slot) => *slot = name,
-            None => self.more.push(name),
+        match (name, self.plain.get_mut(self.plain_count)) {
+            (Cow::Borrowed(name), Some(place)) => {
+                *place = name;
+                self.plain_count += 1;
+            }
+            (name, _) => self.more.push(name),
         }
-        self.count += 1;
         Ok(())
     }
 
-    fn forget_from(&mut self, start: usize) {
-        self.count = start;
-        self.more.truncate(start.saturating_sub(INLINE));
+    fn forget_from(&mut self, start: Start) {
+        self.plain_count = start.plain;
+        self.more.truncate(start.more);
     }
 }
 
@@ -120,7 +138,7 @@ impl<'de, M: Members<'de>> Visitor<'de> for Object<'_, 'de, M> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self { members, names } = self;
         while let Some(name) = map.next_key_seed(Text)? {
-            names.insert(0, name.clone())?;
+            names.insert(Start::default(), name.clone())?;
             let value = Value {
                 map: &mut map,
                 names,
@@ -183,7 +201,7 @@ impl<'de> Visitor<'de> for Skip<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let names = self.names;
-        let start = names.count;
+        let start = names.begin();
         while let Some(name) = map.next_key_seed(Text)? {
             names.insert(start, name)?;
             map.next_value_seed(Skip { names })?;

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -48,18 +48,6 @@ impl<C> Jwt<C> {
             claims: PhantomData,
         }
     }
-
-    /// Everything but the claims' own shape: their bytes, and when they end.
-    fn check<'b, const N: usize>(
-        &self,
-        token: &str,
-        place: &'b mut Buffer<N>,
-    ) -> Result<(&'b [u8], Option<Duration>), Rejection> {
-        let payload = self.keys.open_into(token, self.typ.as_deref(), place)?;
-        let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH);
-        let end = self.rules.check(payload, now.unwrap_or_default())?;
-        Ok((payload, end))
-    }
 }
 
 impl<C: DeserializeOwned> Jwt<C> {
@@ -74,9 +62,14 @@ impl<C: DeserializeOwned> Jwt<C> {
     /// [`TokenNotYetValid`]: tower_ws_auth_core::RejectionKind::TokenNotYetValid
     /// [`TokenInvalid`]: tower_ws_auth_core::RejectionKind::TokenInvalid
     pub fn verify_token(&self, token: &str) -> Result<Grant<C>, Rejection> {
+        let token = self.keys.verified(token, self.typ.as_deref())?;
         let mut place = Buffer::<PAYLOAD>::new();
-        let (payload, end) = self.check(token, &mut place)?;
-        let claims = serde_json::from_slice(payload).map_err(|error| {
+        let payload = place
+            .decode(token.payload)
+            .ok_or_else(|| invalid("the payload is not UTF-8 in base64url"))?;
+        let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH);
+        let end = self.rules.check(payload, now.unwrap_or_default())?;
+        let claims = serde_json::from_str(payload).map_err(|error| {
             invalid("the claims do not fit the application's type").with_source(Misfit::of(&error))
         })?;
         let grant = Grant::new(claims);

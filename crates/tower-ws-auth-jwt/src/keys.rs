@@ -97,27 +97,20 @@ impl Keys {
     /// [`TokenInvalid`](tower_ws_auth_core::RejectionKind::TokenInvalid).
     pub fn open(&self, token: &str) -> Result<Vec<u8>, Rejection> {
         let token = self.verified(token, None)?;
-        compact::decode(token.payload).ok_or_else(|| invalid(PAYLOAD))
-    }
-
-    /// Like [`open`](Self::open), into a place that is given.
-    pub(crate) fn open_into<'b, const N: usize>(
-        &self,
-        token: &str,
-        typ: Option<&str>,
-        place: &'b mut Buffer<N>,
-    ) -> Result<&'b [u8], Rejection> {
-        let token = self.verified(token, typ)?;
-        place.decode(token.payload).ok_or_else(|| invalid(PAYLOAD))
+        compact::decode(token.payload).ok_or_else(|| invalid("the payload is not base64url"))
     }
 
     /// A token whose signature is good. Nothing of its payload was looked at.
-    fn verified<'t>(&self, token: &'t str, typ: Option<&str>) -> Result<Compact<'t>, Rejection> {
+    pub(crate) fn verified<'t>(
+        &self,
+        token: &'t str,
+        typ: Option<&str>,
+    ) -> Result<Compact<'t>, Rejection> {
         let token = Compact::split(token)?;
         let mut place = Buffer::<HEADER>::new();
         let header = place
             .decode(token.header)
-            .ok_or_else(|| invalid("the header is not base64url"))?;
+            .ok_or_else(|| invalid("the header is not UTF-8 in base64url"))?;
         let header = Header::read(header)?;
         if typ.is_some_and(|typ| !header.is_of_type(typ)) {
             return Err(invalid("`typ` is missing or not the configured one"));
@@ -166,9 +159,7 @@ impl Keys {
 }
 
 /// Longer headers are decoded on the heap.
-const HEADER: usize = 512;
-
-const PAYLOAD: &str = "the payload is not base64url";
+const HEADER: usize = 256;
 
 impl From<Key> for Keys {
     fn from(key: Key) -> Self {

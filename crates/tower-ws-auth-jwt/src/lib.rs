@@ -92,14 +92,16 @@ mod jwt;
 mod key;
 mod keys;
 mod rules;
+mod signing_key;
 
 pub use self::algorithm::Algorithm;
 pub use self::builder::JwtBuilder;
-pub use self::encoder::{EncodeError, JwtEncoder, SigningKey};
+pub use self::encoder::{EncodeError, JwtEncoder};
 pub use self::error::{ConfigError, KeyError};
 pub use self::jwt::{Jwt, JwtLayer};
 pub use self::key::Key;
 pub use self::keys::Keys;
+pub use self::signing_key::SigningKey;
 
 use tower_ws_auth_core::{Rejection, RejectionKind};
 

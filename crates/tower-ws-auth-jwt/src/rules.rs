@@ -27,7 +27,7 @@ impl Rules {
     /// Whose token it is comes before when it holds: a stranger's expired token is a stranger's.
     pub(crate) fn check(
         &self,
-        payload: &[u8],
+        payload: &str,
         now: Duration,
     ) -> Result<Option<Duration>, Rejection> {
         let claims = Claims::read(payload, self)?;
@@ -122,7 +122,7 @@ struct Claims<'p, 'r> {
 const MALFORMED: &str = "the payload is not a JSON object with unique names";
 
 impl<'p, 'r> Claims<'p, 'r> {
-    fn read(payload: &'p [u8], rules: &'r Rules) -> Result<Self, Rejection> {
+    fn read(payload: &'p str, rules: &'r Rules) -> Result<Self, Rejection> {
         let mut claims = Self {
             rules,
             exp: None,

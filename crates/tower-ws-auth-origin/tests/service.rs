@@ -79,21 +79,21 @@ mod an_allowed_page {
         inner.allow(1);
         assert!(service.poll_ready().is_ready());
 
-        let response = service.call(handshake(Some(PAGE)));
-        let (request, answer) = inner.next_request().await.unwrap();
-        let mut arrived = request.into_parts().0;
+        let request = handshake(Some(PAGE));
+        let (response, mut arrived) = tokio::join!(service.call(request), async {
+            let (request, answer) = inner.next_request().await.unwrap();
+            let response = Response::builder().status(101).body(Empty::new());
+            answer.send_response(response.unwrap());
+            request.into_parts().0
+        });
+        let status = response.unwrap().status();
+        assert_eq!(status, StatusCode::SWITCHING_PROTOCOLS);
         let vouched = arrived.extensions.remove::<AllowedOrigin>().unwrap();
         assert_eq!(vouched.value(), PAGE);
         let sent = handshake(Some(PAGE)).into_parts().0;
         assert_eq!(
             (arrived.method, arrived.uri, arrived.headers),
             (sent.method, sent.uri, sent.headers)
-        );
-
-        answer.send_response(Response::builder().status(101).body(Empty::new()).unwrap());
-        assert_eq!(
-            response.await.unwrap().status(),
-            StatusCode::SWITCHING_PROTOCOLS
         );
     }
 

@@ -7,6 +7,8 @@
 //! |---|---|---|
 //! | | [`AuthLayer`]: around a strategy, also one of your own | [`tower-ws-auth-core`](tower_ws_auth_core) |
 //! | `jwt` | `JwtLayer`: a JWT in the query, a header, a subprotocol or a cookie | `tower-ws-auth-jwt` |
+//! | `session` | `SessionLayer`: a signed session cookie, as Express writes it | `tower-ws-auth-session` |
+//! | `ticket` | `TicketLayer`: a single-use token, minted for a client that is logged in | `tower-ws-auth-ticket` |
 //! | `origin` | `OriginLayer`: which pages may connect | `tower-ws-auth-origin` |
 //! | `close` | `CloseFrameLayer`: a rejection becomes a close frame | `tower-ws-auth-close` |
 //!
@@ -30,6 +32,15 @@ pub use tower_ws_auth_jwt::{Jwt, JwtLayer};
 pub use tower_ws_auth_origin as origin;
 #[cfg(feature = "origin")]
 pub use tower_ws_auth_origin::{MissingOrigin, OriginLayer, Origins};
+
+#[cfg(feature = "session")]
+pub use tower_ws_auth_session as session;
+#[cfg(feature = "session")]
+pub use tower_ws_auth_session::{SessionLayer, Sessions};
+#[cfg(feature = "ticket")]
+pub use tower_ws_auth_ticket as ticket;
+#[cfg(feature = "ticket")]
+pub use tower_ws_auth_ticket::{TicketLayer, Tickets};
 
 #[cfg(all(
     doctest,

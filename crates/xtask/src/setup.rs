@@ -28,6 +28,9 @@ const TOOLS: &[Tool] = &[
     Tool("cargo-deny", Source::Cargo("0.20.2")),
 ];
 
+/// Packages of npm, for the tests that ask the JavaScript originals: name and version.
+const NPM: &[(&str, &str)] = &[("express-session", "1.19.0"), ("cookie-signature", "1.2.2")];
+
 pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
     let tools = &session.workspace.tools;
     let absent = |Tool(binary, _): &&Tool| locate(binary, tools).is_none();
@@ -52,6 +55,7 @@ pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
             "`--version` fails right after the installation: {unusable}"
         ));
     }
+    npm(&session.workspace.tools.with_file_name("node"))?;
     println!("    every tool is there");
     Ok(())
 }
@@ -96,6 +100,31 @@ fn apt(packages: &[&str]) -> Result<(), String> {
     }
     run(&mut apt_get(&["update"]))?;
     run(apt_get(&["install", "-y", "--no-install-recommends"]).args(packages))
+}
+
+fn npm(folder: &Path) -> Result<(), String> {
+    let installed = |(name, version): &&(&str, &str)| {
+        let manifest = folder.join("node_modules").join(name).join("package.json");
+        std::fs::read_to_string(manifest)
+            .is_ok_and(|manifest| manifest.contains(&format!("\"version\": \"{version}\"")))
+    };
+    if NPM.iter().all(|package| installed(&package)) {
+        return Ok(());
+    }
+    let specs = NPM
+        .iter()
+        .map(|(name, version)| format!("{name}@{version}"));
+    run(Command::new("npm")
+        .args([
+            "install",
+            "--no-save",
+            "--no-package-lock",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+        ])
+        .arg(folder)
+        .args(specs))
 }
 
 fn apt_get(args: &[&str]) -> Command {

@@ -4,11 +4,9 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{Request, StatusCode};
-use axum::response::IntoResponse;
-use axum::routing::{any, get};
-use axum::{Json, Router};
+use axum::Router;
+use axum::http::Request;
+use axum::routing::{any, any_service, post};
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
@@ -17,47 +15,108 @@ use tower_ws_auth::{
 };
 use tracing::Level;
 
+use crate::credentials::Credentials;
 use crate::hub::Hub;
 use crate::options::Options;
-use crate::page;
-use crate::socket::{self, User};
-use crate::tokens::{Claims, Tokens};
+use crate::user::{Record, User};
+use crate::{account, page, socket};
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) hub: Hub,
+    pub(crate) credentials: Credentials,
+}
 
 pub(crate) fn router(
     options: &Options,
     address: SocketAddr,
-    tokens: &Tokens,
+    credentials: &Credentials,
     farewells: &TaskTracker,
 ) -> Result<Router, Box<dyn Error + Send + Sync>> {
+    let origins = origins(options, address)?;
+    let Credentials {
+        sessions, tickets, ..
+    } = credentials;
+    let session = || {
+        sessions
+            .strategy(origins.clone(), Record::logged_in)
+            .map(User::by_session)
+    };
+    let ticket = || tickets.strategy().map(User::by_ticket);
+    let jwt = || Ok::<_, Box<dyn Error + Send + Sync>>(credentials.jwt()?.map(User::by_jwt));
+
     // Outside of the origin check and the strategy, whose rejections it converts.
+    let close = close_layer(options, farewells);
+    // Outside of the strategy: a foreign page does not learn whether a credential is good.
+    let pages_and_others = OriginLayer::new(origins.clone(), MissingOrigin::Allow);
+    let pages_only = OriginLayer::new(origins.clone(), MissingOrigin::Refuse);
+    let tokens = ServiceBuilder::new()
+        .layer(close.clone())
+        .layer(pages_and_others.clone());
+    let cookies = ServiceBuilder::new().layer(close).layer(pages_only);
+
+    // One strategy per route, innermost.
+    let sockets = Router::new()
+        .route(
+            "/ws/jwt",
+            any(socket::open).layer(tokens.clone().layer(AuthLayer::new(jwt()?))),
+        )
+        .route(
+            "/ws/ticket",
+            any(socket::open).layer(tokens.clone().layer(AuthLayer::new(ticket()))),
+        )
+        .route(
+            "/ws/session",
+            any(socket::open).layer(cookies.layer(AuthLayer::new(session()))),
+        )
+        .route(
+            "/ws/any",
+            any(socket::open)
+                .layer(tokens.layer(AuthLayer::new(jwt()?.or(ticket()).or(session())))),
+        );
+
+    // A browser names the origin of every POST: one without is no page, and rides on no cookie.
+    let logged_in =
+        AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in)).any_request();
+    let accounts = Router::new()
+        .route("/token", post(account::token).layer(logged_in.clone()))
+        .route(
+            "/ticket",
+            any_service(tickets.mint(account::order)).layer(logged_in),
+        )
+        .route("/login", post(account::login))
+        .route("/logout", post(account::logout))
+        .layer(pages_and_others);
+
+    Ok(Router::new()
+        .merge(sockets)
+        .merge(accounts)
+        .merge(page::routes())
+        .with_state(App {
+            hub: Hub::default(),
+            credentials: credentials.clone(),
+        })
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_response(DefaultOnResponse::new().level(Level::INFO)),
+        ))
+}
+
+fn close_layer(options: &Options, farewells: &TaskTracker) -> CloseFrameLayer {
     let tracker = farewells.clone();
-    let mut close = CloseFrameLayer::new()
+    let close = CloseFrameLayer::new()
         .subprotocols(socket::SUBPROTOCOLS)
         .hold(Duration::from_millis(options.hold_ms))
         .spawn_with(move |farewell| {
             tracker.spawn(farewell);
         });
     if options.reject_message {
-        close = close.first_message_json();
+        close.first_message_json()
+    } else {
+        close
     }
-    // Outside of the strategy: a foreign page does not learn whether a credential is good.
-    let origin = OriginLayer::new(origins(options, address)?, MissingOrigin::Allow);
-    // One strategy per route, innermost.
-    let jwt = AuthLayer::new(tokens.strategy()?.map(User::from));
-
-    let ws_jwt = ServiceBuilder::new().layer(close).layer(origin).layer(jwt);
-
-    let tokens = tokens.clone();
-    Ok(Router::new()
-        .route("/ws/jwt", any(socket::open).layer(ws_jwt))
-        .route("/demo-tokens", get(async move || demo_tokens(&tokens)))
-        .merge(page::routes())
-        .with_state(Hub::default())
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(span)
-                .on_response(DefaultOnResponse::new().level(Level::INFO)),
-        ))
 }
 
 /// Method and path, and never the query: that is where the tokens are.
@@ -70,7 +129,7 @@ fn origins(
     address: SocketAddr,
 ) -> Result<Origins, Box<dyn Error + Send + Sync>> {
     if !options.origin.is_empty() {
-        let origins = Origins::new(options.origin.iter().map(String::as_str));
+        let origins = Origins::new(&options.origin);
         return Ok(origins.map_err(|error| format!("--origin: {error}"))?);
     }
     let port = address.port();
@@ -79,31 +138,5 @@ fn origins(
         format!("http://localhost:{port}"),
         format!("http://{address}"),
     ];
-    Ok(Origins::new(own.iter().map(String::as_str))?)
-}
-
-fn demo_tokens(tokens: &Tokens) -> impl IntoResponse + use<> {
-    match tokens.demo() {
-        Ok(tokens) => ([(CACHE_CONTROL, "no-store")], Json(tokens)).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "no tokens for the page");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
-impl From<Claims> for User {
-    fn from(claims: Claims) -> Self {
-        // As a cast does: whole seconds, and the ends of the range beyond them.
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "saturates, which is what is wanted"
-        )]
-        let expires_at = claims.exp.floor() as i64;
-        Self {
-            name: claims.sub,
-            via: "jwt",
-            expires_at: Some(expires_at),
-        }
-    }
+    Ok(Origins::new(own)?)
 }

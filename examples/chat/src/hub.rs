@@ -56,13 +56,14 @@ impl Hub {
 }
 
 impl Member {
-    /// `false` if this would be one channel too many.
-    pub(crate) fn join(&mut self, channel: &str) -> bool {
+    /// Whether this is a channel that it is in, or not one too many.
+    pub(crate) fn has_room_for(&self, channel: &str) -> bool {
+        self.is_in(channel) || self.joined.len() < MAX_CHANNELS
+    }
+
+    pub(crate) fn join(&mut self, channel: &str) {
         if self.is_in(channel) {
-            return true;
-        }
-        if self.joined.len() == MAX_CHANNELS {
-            return false;
+            return;
         }
         self.joined.push(channel.to_owned());
         let mut channels = self.hub.channels();
@@ -70,7 +71,6 @@ impl Member {
             .entry(channel.to_owned())
             .or_default()
             .insert(self.id, self.sender.clone());
-        true
     }
 
     pub(crate) fn is_in(&self, channel: &str) -> bool {

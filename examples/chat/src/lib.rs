@@ -3,13 +3,16 @@
 //! [`Chat::bind`] builds the stack, [`Chat::serve`] runs it. Look at `app.rs` first: it is what
 //! an application of your own would copy.
 
+mod account;
 mod app;
+mod credentials;
 mod hub;
 mod options;
 mod page;
 mod protocol;
 mod socket;
 mod tokens;
+mod user;
 
 use std::error::Error;
 use std::future::Future;
@@ -20,8 +23,8 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use self::credentials::Credentials;
 pub use self::options::{Options, Secret};
-use self::tokens::Tokens;
 pub use self::tokens::{Claims, DemoTokens};
 
 /// A chat that listens and is ready to serve.
@@ -31,7 +34,7 @@ pub struct Chat {
     router: Router,
     farewells: TaskTracker,
     address: SocketAddr,
-    tokens: Tokens,
+    credentials: Credentials,
 }
 
 impl Chat {
@@ -41,19 +44,19 @@ impl Chat {
     ///
     /// An address that is taken, or options that contradict each other or the layers' rules.
     pub async fn bind(options: Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let tokens = Tokens::new(&options)?;
+        let credentials = Credentials::new(&options)?;
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
         let address = listener.local_addr()?;
         let farewells = TaskTracker::new();
-        let router = app::router(&options, address, &tokens, &farewells)?;
+        let router = app::router(&options, address, &credentials, &farewells)?;
         Ok(Self {
             listener,
             router,
             farewells,
             address,
-            tokens,
+            credentials,
         })
     }
 
@@ -68,7 +71,7 @@ impl Chat {
     ///
     /// The signature cannot be computed.
     pub fn demo_tokens(&self) -> Result<DemoTokens, Box<dyn Error + Send + Sync>> {
-        self.tokens.demo()
+        self.credentials.tokens.demo()
     }
 
     /// Serves until `shutdown` is ready, then gives farewells a moment to end.

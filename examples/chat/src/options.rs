@@ -36,6 +36,24 @@ pub struct Options {
     )]
     pub jwt_leeway: u64,
 
+    /// A secret that signs session cookies; the first signs, all verify. Random by default.
+    #[arg(
+        long,
+        env = "CHAT_SESSION_SECRET",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub session_secret: Vec<Secret>,
+
+    /// By when a ticket must be used, in seconds.
+    #[arg(
+        long,
+        env = "CHAT_TICKET_TTL",
+        default_value_t = 30,
+        value_name = "SECONDS"
+    )]
+    pub ticket_ttl: u64,
+
     /// The origins whose pages may connect; by default this server's own, by 127.0.0.1 and
     /// localhost.
     #[arg(long, env = "CHAT_ORIGIN", value_delimiter = ',')]

@@ -3,14 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 /// The longest name of a channel and the longest text, in bytes.
-const MAX_NAME: usize = 64;
+pub(crate) const MAX_NAME: usize = 64;
 const MAX_TEXT: usize = 4096;
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum FromClient {
-    Join { channel: String },
-    Say { channel: String, text: String },
+    Join {
+        channel: String,
+        auth: Option<String>,
+    },
+    Say {
+        channel: String,
+        text: String,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -45,7 +51,7 @@ impl FromClient {
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let message: Self = serde_json::from_str(text).map_err(|_| "message_invalid")?;
         match &message {
-            Self::Join { channel } | Self::Say { channel, .. } if channel.len() > MAX_NAME => {
+            Self::Join { channel, .. } | Self::Say { channel, .. } if channel.len() > MAX_NAME => {
                 Err("channel_too_long")
             }
             Self::Say { text, .. } if text.len() > MAX_TEXT => Err("text_too_long"),
@@ -61,13 +67,30 @@ impl FromServer<'_> {
     }
 }
 
-/// Who may join what: `lobby` and `room-*` everybody, `private-<user>` that user.
-pub(crate) fn may_join(user: &str, channel: &str) -> bool {
-    channel == "lobby"
-        || channel
-            .strip_prefix("room-")
-            .is_some_and(|room| !room.is_empty())
-        || channel.strip_prefix("private-") == Some(user)
+/// What it takes to join a channel.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    Open,
+    /// A ticket that was minted for this channel.
+    Ticket,
+    Closed,
+}
+
+/// Who may join what: `lobby` and `room-*` everybody, `private-<user>` that user, `ticket-*`
+/// whoever has a ticket for it.
+pub(crate) fn door(user: &str, channel: &str) -> Door {
+    let named = |prefix| {
+        channel
+            .strip_prefix(prefix)
+            .is_some_and(|name: &str| !name.is_empty())
+    };
+    if channel == "lobby" || named("room-") || channel.strip_prefix("private-") == Some(user) {
+        Door::Open
+    } else if named("ticket-") {
+        Door::Ticket
+    } else {
+        Door::Closed
+    }
 }
 
 #[cfg(test)]
@@ -77,8 +100,9 @@ mod tests {
     #[test]
     fn the_lobby_and_rooms_are_for_everybody_and_a_private_channel_for_its_user() {
         for open in ["lobby", "room-1", "room-x-y", "private-ada"] {
-            assert!(may_join("ada", open), "{open}");
+            assert_eq!(door("ada", open), Door::Open, "{open}");
         }
+        assert_eq!(door("ada", "ticket-1"), Door::Ticket);
         for closed in [
             "",
             "Lobby",
@@ -86,10 +110,10 @@ mod tests {
             "room",
             "private-eve",
             "private-",
-            "ticket-1",
+            "ticket-",
             "x",
         ] {
-            assert!(!may_join("ada", closed), "{closed}");
+            assert_eq!(door("ada", closed), Door::Closed, "{closed}");
         }
     }
 

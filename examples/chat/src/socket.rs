@@ -1,6 +1,6 @@
 //! The handler: by now somebody has been authenticated, and the socket is theirs.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Extension;
 use axum::extract::State;
@@ -9,16 +9,10 @@ use axum::response::Response;
 use tokio::time::{Duration, sleep};
 use tower_ws_auth::{Authenticated, Term};
 
-use crate::hub::{Hub, Member};
-use crate::protocol::{FromClient, FromServer, may_join};
-
-/// Whom the socket is for, whichever strategy says so.
-#[derive(Clone, Debug)]
-pub(crate) struct User {
-    pub(crate) name: String,
-    pub(crate) via: &'static str,
-    pub(crate) expires_at: Option<i64>,
-}
+use crate::app::App;
+use crate::hub::Member;
+use crate::protocol::{Door, FromClient, FromServer, door};
+use crate::user::User;
 
 /// What a client may offer, best first.
 pub(crate) const SUBPROTOCOLS: [&str; 2] = ["chat.v1", "phoenix"];
@@ -30,7 +24,7 @@ pub(crate) async fn open(
     upgrade: WebSocketUpgrade,
     user: Authenticated<User>,
     Extension(term): Extension<Term>,
-    State(hub): State<Hub>,
+    State(app): State<App>,
 ) -> Response {
     upgrade
         .protocols(SUBPROTOCOLS)
@@ -38,7 +32,7 @@ pub(crate) async fn open(
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(move |socket| async move {
             // The client is gone, or the socket has been closed: nothing is left to say.
-            let _ = talk(socket, user.into_inner(), term.until(), hub).await;
+            let _ = talk(socket, user.into_inner(), term.until(), app).await;
         })
 }
 
@@ -46,18 +40,16 @@ async fn talk(
     mut socket: WebSocket,
     user: User,
     until: Option<SystemTime>,
-    hub: Hub,
+    app: App,
 ) -> Result<(), axum::Error> {
-    let (mut member, mut inbox) = hub.enter();
-    let User {
-        name,
-        via,
-        expires_at,
-    } = &user;
+    let (mut member, mut inbox) = app.hub.enter();
+    let User { name, via, .. } = &user;
+    // A token says when it expires; for the others it is when their grant ends.
+    let expires_at = user.expires_at.or_else(|| until.and_then(unix_seconds));
     let welcome = FromServer::Welcome {
         user: name,
         via,
-        expires_at: *expires_at,
+        expires_at,
     };
     socket.send(Message::text(welcome.to_json())).await?;
 
@@ -73,7 +65,7 @@ async fn talk(
             Some(message) = inbox.recv() => socket.send(Message::Text(message)).await?,
             received = socket.recv() => match received {
                 Some(Ok(Message::Text(text))) => {
-                    if let Some(answer) = answer(&text, name, &mut member) {
+                    if let Some(answer) = answer(&text, name, &mut member, &app).await {
                         socket.send(Message::text(answer)).await?;
                     }
                 }
@@ -89,24 +81,14 @@ async fn talk(
 }
 
 /// Answers one message; what is said in a channel comes back through the hub.
-fn answer(text: &str, user: &str, member: &mut Member) -> Option<String> {
+async fn answer(text: &str, user: &str, member: &mut Member, app: &App) -> Option<String> {
     let answer = match FromClient::parse(text) {
         Err(reason) => FromServer::Error { reason }.to_json(),
-        Ok(FromClient::Join { channel }) => {
-            if !may_join(user, &channel) {
-                FromServer::Denied {
-                    channel: &channel,
-                    reason: "forbidden",
-                }
-                .to_json()
-            } else if !member.join(&channel) {
-                FromServer::Denied {
-                    channel: &channel,
-                    reason: "too_many_channels",
-                }
-                .to_json()
-            } else {
-                FromServer::Joined { channel: &channel }.to_json()
+        Ok(FromClient::Join { channel, auth }) => {
+            let channel = &*channel;
+            match join(user, channel, auth.as_deref(), member, app).await {
+                Ok(()) => FromServer::Joined { channel }.to_json(),
+                Err(reason) => FromServer::Denied { channel, reason }.to_json(),
             }
         }
         Ok(FromClient::Say { channel, text }) => {
@@ -126,6 +108,44 @@ fn answer(text: &str, user: &str, member: &mut Member) -> Option<String> {
         }
     };
     Some(answer)
+}
+
+/// # Errors
+///
+/// A fixed token that says why not.
+async fn join(
+    user: &str,
+    channel: &str,
+    auth: Option<&str>,
+    member: &mut Member,
+    app: &App,
+) -> Result<(), &'static str> {
+    if !member.has_room_for(channel) {
+        return Err("too_many_channels");
+    }
+    // Whoever is in needs no second ticket.
+    if !member.is_in(channel) {
+        match (door(user, channel), auth) {
+            (Door::Open, _) => {}
+            (Door::Ticket, Some(ticket)) => {
+                let taken = app
+                    .credentials
+                    .tickets
+                    .take_for_channel(ticket, channel)
+                    .await;
+                let _whose = taken.map_err(|rejection| rejection.token())?;
+            }
+            (Door::Ticket, None) => return Err("credentials_missing"),
+            (Door::Closed, _) => return Err("forbidden"),
+        }
+    }
+    member.join(channel);
+    Ok(())
+}
+
+fn unix_seconds(time: SystemTime) -> Option<i64> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
 }
 
 /// Ready when the wall clock has passed `until`; never without an end. It looks at the clock

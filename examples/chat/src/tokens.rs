@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use tower_ws_auth::Clock;
 use tower_ws_auth::carrier::{Carriers, Dialect};
@@ -19,8 +19,8 @@ pub struct Claims {
     pub exp: f64,
 }
 
-/// Three tokens, until the chat has a login.
-#[derive(Clone, Serialize)]
+/// Three tokens to try the program with.
+#[derive(Clone)]
 pub struct DemoTokens {
     /// Good for an hour.
     pub valid: String,
@@ -30,14 +30,12 @@ pub struct DemoTokens {
     pub tampered: String,
 }
 
-/// Checks tokens, and makes those of the demonstration.
+/// Checks tokens, and makes them.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     options: Options,
     secret: Vec<u8>,
 }
-
-const HOUR: u64 = 3600;
 
 impl Tokens {
     pub(crate) fn new(options: &Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
@@ -82,17 +80,34 @@ impl Tokens {
         Ok(jwt.build()?)
     }
 
+    /// A token for a user, and when it expires in seconds since the Unix epoch.
+    pub(crate) fn issue(
+        &self,
+        user: &str,
+        ttl: u64,
+    ) -> Result<(String, u64), Box<dyn Error + Send + Sync>> {
+        let exp = Clock::system().unix_seconds() + ttl;
+        Ok((self.token(user, exp, &self.secret)?, exp))
+    }
+
     pub(crate) fn demo(&self) -> Result<DemoTokens, Box<dyn Error + Send + Sync>> {
+        const HOUR: u64 = 3600;
         let now = Clock::system().unix_seconds();
         Ok(DemoTokens {
-            valid: self.token(now + HOUR, &self.secret)?,
-            expired: self.token(now.saturating_sub(HOUR), &self.secret)?,
-            tampered: self.token(now + HOUR, &random()?)?,
+            valid: self.token("ada", now + HOUR, &self.secret)?,
+            expired: self.token("ada", now.saturating_sub(HOUR), &self.secret)?,
+            tampered: self.token("ada", now + HOUR, &random()?)?,
         })
     }
 
-    fn token(&self, exp: u64, secret: &[u8]) -> Result<String, Box<dyn Error + Send + Sync>> {
-        let mut claims = json!({ "sub": "ada", "exp": exp });
+    fn token(
+        &self,
+        user: &str,
+        exp: u64,
+        secret: &[u8],
+    ) -> Result<String, Box<dyn Error + Send + Sync>> {
+        let now = Clock::system().unix_seconds();
+        let mut claims = json!({ "sub": user, "user": user, "iat": now, "exp": exp });
         if let Some(issuer) = &self.options.jwt_issuer {
             claims["iss"] = json!(issuer);
         }
@@ -105,7 +120,7 @@ impl Tokens {
     }
 }
 
-fn random() -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+pub(crate) fn random() -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     let mut bytes = vec![0; 32];
     getrandom::fill(&mut bytes).map_err(|error| format!("no randomness: {error}"))?;
     Ok(bytes)

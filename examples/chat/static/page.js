@@ -1,6 +1,10 @@
 import { ReconnectingSocket } from './reconnect.js';
 
-const jwt = (name) => async () => `/ws/jwt?${new URLSearchParams({ token: (await demoTokens())[name] })}`;
+const withKey = (path, key, getCredential) => async () => `${path}?${new URLSearchParams({ [key]: await getCredential() })}`;
+const withCookie = (path, prepare) => async () => {
+  await prepare();
+  return path;
+};
 
 /** One row of buttons for each strategy. A case gets its credential, if any, and returns the path to connect to. */
 const STRATEGIES = [
@@ -9,7 +13,48 @@ const STRATEGIES = [
     label: 'JWT',
     title: 'JWT in the query string',
     where: '/ws/jwt?token=…',
-    cases: { valid: jwt('valid'), expired: jwt('expired'), tampered: jwt('tampered'), none: async () => '/ws/jwt' },
+    cases: {
+      valid: withKey('/ws/jwt', 'token', mintToken),
+      expired: withKey('/ws/jwt', 'token', expiredToken),
+      tampered: withKey('/ws/jwt', 'token', async () => tamper(await mintToken())),
+      none: async () => '/ws/jwt',
+    },
+  },
+  {
+    strategy: 'session',
+    label: 'Session',
+    title: 'Signed session cookie',
+    where: '/ws/session',
+    cases: {
+      valid: withCookie('/ws/session', loggedIn),
+      tampered: withCookie('/ws/session', forgedCookie),
+      none: withCookie('/ws/session', logout),
+    },
+  },
+  {
+    strategy: 'ticket',
+    label: 'Ticket',
+    title: 'Single-use ticket',
+    where: '/ws/ticket?ticket=…',
+    cases: {
+      valid: withKey('/ws/ticket', 'ticket', mintTicket),
+      replayed: withKey('/ws/ticket', 'ticket', usedTicket),
+      tampered: withKey('/ws/ticket', 'ticket', async () => tamper(await mintTicket())),
+      none: async () => '/ws/ticket',
+    },
+  },
+  {
+    strategy: 'any',
+    label: 'Any',
+    title: 'Any of them: what is explicit decides, else the cookie',
+    where: '/ws/any',
+    cases: {
+      valid: withCookie('/ws/any', loggedIn),
+      expired: withKey('/ws/any', 'token', expiredToken),
+      replayed: withKey('/ws/any', 'ticket', usedTicket),
+      tampered: withKey('/ws/any', 'token', async () => tamper(await mintToken())),
+      none: withCookie('/ws/any', logout),
+    },
   },
 ];
 
@@ -36,10 +81,69 @@ const WHAT_TO_DO = {
 
 const byId = (id) => document.getElementById(id);
 
-async function demoTokens() {
-  const response = await fetch('/demo-tokens', { cache: 'no-store' });
+// The account: a login without a password, and what it can be changed into.
+
+let user = null;
+
+async function post(path, body) {
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body), cache: 'no-store' });
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
-  return response.json();
+  return response.status === 204 ? null : response.json();
+}
+
+async function login() {
+  const name = byId('user').value;
+  await post('/login', { user: name });
+  user = name;
+  byId('account').textContent = `logged in as ${user}`;
+}
+
+async function logout() {
+  await post('/logout', {});
+  user = null;
+  byId('account').textContent = 'logged out';
+}
+
+async function loggedIn() {
+  if (user === null) await login();
+}
+
+async function mintToken(ttl = 3600) {
+  await loggedIn();
+  return (await post('/token', { ttl })).token;
+}
+
+async function expiredToken() {
+  const token = await mintToken(1);
+  await new Promise((done) => setTimeout(done, 2100)); // a token expires at a whole second
+  return token;
+}
+
+async function mintTicket() {
+  await loggedIn();
+  return (await post('/ticket', {})).ticket;
+}
+
+async function usedTicket() {
+  const ticket = await mintTicket();
+  const ws = new WebSocket(address(`/ws/ticket?${new URLSearchParams({ ticket })}`));
+  await new Promise((done) => {
+    ws.addEventListener('message', () => ws.close(1000));
+    ws.addEventListener('close', done);
+  });
+  return ticket;
+}
+
+async function forgedCookie() {
+  await logout();
+  document.cookie = 'connect.sid=s%3Aforged.c2lnbmF0dXJl; path=/; samesite=lax';
+}
+
+/** Another character in the middle of the last part, so that it is still well written. */
+function tamper(credential) {
+  const at = credential.length - 10;
+  return credential.slice(0, at) + (credential[at] === 'A' ? 'B' : 'A') + credential.slice(at + 1);
 }
 
 function address(path) {
@@ -171,12 +275,13 @@ const socket = new ReconnectingSocket({
   protocols: ['chat.v1'],
   url: async () => {
     status('connecting');
-    token ??= (await demoTokens()).valid;
+    token ??= await mintToken();
     return address(`/ws/jwt?${new URLSearchParams({ token })}`);
   },
   refresh: async () => {
     status('connecting');
-    token = (await demoTokens()).valid;
+    user = null; // the session may have ended with it
+    token = await mintToken();
   },
 });
 
@@ -204,6 +309,15 @@ socket.addEventListener('stopped', ({ detail }) => {
   status(`stopped: ${why}`);
 });
 
+byId('login-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  token = null;
+  login().catch(() => (byId('account').textContent = 'this name cannot log in'));
+});
+byId('logout').addEventListener('click', () => {
+  token = null;
+  logout().catch(() => (byId('account').textContent = 'the server did not answer'));
+});
 byId('stay').addEventListener('click', () => socket.connect());
 byId('leave').addEventListener('click', () => socket.close());
 byId('join-form').addEventListener('submit', (event) => {

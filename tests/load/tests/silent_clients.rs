@@ -10,6 +10,9 @@ use tower_ws_auth::CloseFrameLayer;
 
 const CLIENTS: usize = 10_000;
 
+/// Descriptors are counted for the whole process: one test at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The clients' process; it ends with the test, whatever happens.
 struct Clients(Child);
 
@@ -68,6 +71,7 @@ fn allow_descriptors(count: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_permits_for_all_no_task_and_no_descriptor_is_left_a_second_after_the_deadline() {
+    let _alone = ALONE.lock().await;
     allow_descriptors(12_000);
     let deadline = Duration::from_secs(20);
     let close = CloseFrameLayer::new()
@@ -118,6 +122,7 @@ async fn with_permits_for_all_no_task_and_no_descriptor_is_left_a_second_after_t
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_the_default_permits_the_others_get_plain_http_at_once() {
+    let _alone = ALONE.lock().await;
     allow_descriptors(4_000);
     // Held for so long that no permit comes back while the clients arrive.
     let close = CloseFrameLayer::new().deadline(Duration::from_secs(30));

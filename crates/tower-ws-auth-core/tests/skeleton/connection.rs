@@ -57,7 +57,7 @@ mod closes {
             let layer = AuthLayer::new(Token::new());
             let response = send(&layer, &inner, handshake("/ws?token=good")).await;
             assert_eq!(inner.calls(), 1);
-            assert_eq!(connection(&response), ["close"]);
+            assert!(connection(&response).join(", ").ends_with("close"));
         }
     }
 

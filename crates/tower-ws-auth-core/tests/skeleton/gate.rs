@@ -62,12 +62,14 @@ mod the_service_that_was_polled_ready_is_the_one_called {
         inner.allow(1);
         assert!(service.poll_ready().is_ready());
 
-        let response = tokio::spawn(service.call(handshake("/ws").body(()).unwrap()));
-        let (request, answer) = inner.next_request().await.unwrap();
-        let user: &Authenticated<User> = request.extensions().get().unwrap();
-        assert_eq!(**user, User("ada"));
-        answer.send_response(Response::new(Empty::new()));
-        assert_eq!(response.await.unwrap().unwrap().status(), StatusCode::OK);
+        let request = handshake("/ws").body(()).unwrap();
+        let (response, ()) = tokio::join!(service.call(request), async {
+            let (request, answer) = inner.next_request().await.unwrap();
+            let user: &Authenticated<User> = request.extensions().get().unwrap();
+            assert_eq!(**user, User("ada"));
+            answer.send_response(Response::new(Empty::new()));
+        });
+        assert_eq!(response.unwrap().status(), StatusCode::OK);
     }
 
     #[tokio::test]
@@ -77,10 +79,11 @@ mod the_service_that_was_polled_ready_is_the_one_called {
             mock::spawn_layer::<Request<()>, Response<Empty<Bytes>>, _>(layer);
         assert!(service.poll_ready().is_ready());
         let request = handshake("/ws?token=good").body(()).unwrap();
-        let response = tokio::spawn(service.call(request));
-        let (_, answer) = inner.next_request().await.unwrap();
-        answer.send_error("broken");
-        assert_eq!(response.await.unwrap().unwrap_err().to_string(), "broken");
+        let (response, ()) = tokio::join!(service.call(request), async {
+            let (_, answer) = inner.next_request().await.unwrap();
+            answer.send_error("broken");
+        });
+        assert_eq!(response.unwrap_err().to_string(), "broken");
         inner.send_error("gone");
         assert!(matches!(service.poll_ready(), Poll::Ready(Err(_))));
     }

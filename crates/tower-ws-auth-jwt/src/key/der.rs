@@ -44,16 +44,18 @@ pub(crate) fn rsa_public_key(der: &[u8]) -> Option<Public> {
 pub(crate) struct Private<'a> {
     pub(crate) kind: Kind,
     /// `RSAPrivateKey` for RSA, all of `PrivateKeyInfo` for the others.
-    pub(crate) der: &'a [u8],
+    der: &'a [u8],
 }
 
 impl Private<'_> {
-    pub(crate) fn check(&self, algorithm: Algorithm) -> Result<(), KeyError> {
+    /// Its bytes, if the algorithm takes this kind of key.
+    pub(crate) fn bytes_for(&self, algorithm: Algorithm) -> Result<&[u8], KeyError> {
         algorithm.check_family(match self.kind {
             Kind::Rsa => Family::Rsa,
             Kind::Ec(curve) => Family::Ec(curve),
             Kind::Ed25519 => Family::Ed25519,
-        })
+        })?;
+        Ok(self.der)
     }
 }
 

@@ -26,7 +26,7 @@ impl Jwk {
     /// Reads a key whose algorithm is `wanted`, or else stands in it or follows from its curve.
     pub(crate) fn read(json: &str, wanted: Option<Algorithm>) -> Result<Self, KeyError> {
         let mut fields = Fields::default();
-        json::read(json.as_bytes(), MAX_MEMBERS, &mut fields).map_err(|_| {
+        json::read(json, MAX_MEMBERS, &mut fields).map_err(|_| {
             KeyError::Jwk(
                 "it is not a JSON object with unique names and members of the right types",
             )

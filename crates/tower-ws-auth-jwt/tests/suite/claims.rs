@@ -425,8 +425,8 @@ mod the_grant {
 
     #[test]
     fn its_identity_is_the_claims() {
-        let grant = jwt().verify_token(&claims(r#"{"exp":1e11,"sub":7,"a":[1,"é\/"]}"#));
-        let expected = serde_json::json!({"exp": 1e11, "sub": 7, "a": [1, "é/"]});
+        let grant = jwt().verify_token(&claims(r#"{"exp":1700000060,"sub":7,"a":[1,"é\/"]}"#));
+        let expected = serde_json::json!({"exp": 1_700_000_060, "sub": 7, "a": [1, "é/"]});
         assert_eq!(grant.unwrap().identity(), &expected);
     }
 }

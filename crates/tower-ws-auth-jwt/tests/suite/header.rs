@@ -80,7 +80,7 @@ mod compact_serialization_rfc7515_7_1 {
             let token = sign(&header, &bad);
             assert_eq!(
                 detail(&jwt(), &token),
-                "the payload is not base64url",
+                "the payload is not UTF-8 in base64url",
                 "{bad:?}"
             );
             let token = sign(&bad, &payload);
@@ -174,7 +174,7 @@ mod jose_header_rfc7515_4 {
 
     #[test]
     fn a_header_longer_than_the_stack_buffer_is_read_as_well() {
-        for length in 480..540 {
+        for length in 200..300 {
             let header = format!(r#"{{"alg":"HS256","x":"{}"}}"#, "x".repeat(length));
             assert_eq!(with(&header), "accepted", "{length}");
         }

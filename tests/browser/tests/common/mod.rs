@@ -1,5 +1,6 @@
 //! One chat, one chromedriver, one headless Chromium.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// An entry of the page's log.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
+    /// The button's name, or `Chat`.
+    pub(crate) source: String,
     pub(crate) kind: String,
     pub(crate) text: Option<String>,
     pub(crate) code: Option<String>,
@@ -26,6 +29,7 @@ pub(crate) struct Event {
 
 /// The chat's page, open in a browser.
 pub(crate) struct Page {
+    chat: SocketAddr,
     browser: Client,
     _driver: Child,
 }
@@ -37,11 +41,12 @@ impl Page {
         let chat = Chat::bind(Options::try_parse_from(options).unwrap())
             .await
             .unwrap();
-        let url = format!("http://{}/", chat.address());
+        let address = chat.address();
         tokio::spawn(chat.serve(std::future::pending()));
         let (browser, driver) = browser().await;
-        browser.goto(&url).await.unwrap();
+        browser.goto(&format!("http://{address}/")).await.unwrap();
         let page = Self {
+            chat: address,
             browser,
             _driver: driver,
         };
@@ -50,6 +55,28 @@ impl Page {
         })
         .await;
         page
+    }
+
+    /// Where the chat listens.
+    pub(crate) fn chat(&self) -> SocketAddr {
+        self.chat
+    }
+
+    /// Leaves the chat's page for another.
+    pub(crate) async fn go_to(&self, url: &str) {
+        self.browser.goto(url).await.unwrap();
+    }
+
+    /// Opens a WebSocket from the page and returns its close code.
+    pub(crate) async fn close_code_of(&self, url: &str) -> u64 {
+        const SCRIPT: &str = "const [url, done] = arguments; \
+            new WebSocket(url).onclose = ({ code }) => done(code);";
+        let code = self
+            .browser
+            .execute_async(SCRIPT, vec![url.into()])
+            .await
+            .unwrap();
+        code.as_u64().unwrap()
     }
 
     pub(crate) async fn click(&self, selector: &str) {
@@ -131,6 +158,7 @@ impl Page {
         let entries = self.browser.execute(SCRIPT, vec![]).await.unwrap();
         let text = |entry: &Value, name: &str| entry[name].as_str().map(ToOwned::to_owned);
         let event = |entry: &Value| Event {
+            source: text(entry, "source").unwrap_or_default(),
             kind: text(entry, "event").unwrap_or_default(),
             text: text(entry, "text"),
             code: text(entry, "code"),

@@ -1,0 +1,163 @@
+//! A tower layer that admits a WebSocket by its signed session cookie, before the upgrade.
+//!
+//! [`Sessions`] is the application's handle: it makes a session at login and ends it at logout.
+//! [`SessionLayer`] guards the WebSocket route: what passes carries
+//! [`Authenticated`](tower_ws_auth_core::Authenticated) with the application's own identity.
+//!
+//! - The cookie is Express's, byte for byte, or that of the crate `cookie` (axum-extra's
+//!   `SignedCookieJar`): an existing application keeps its cookies. See [`Secrets`].
+//! - One decision after the other: the page's `Origin`, the signature, and only then the store,
+//!   the record's own end, and whether the record is logged in. The first that says no decides.
+//! - Forged, unknown, expired and not logged in look the same: 401 `session_invalid`. A store
+//!   that fails or is late is 503 `unavailable`, never a pass.
+//! - Being let in makes, sets and prolongs nothing, unless [`rolling`](Session::rolling) is asked
+//!   for.
+//! - The cookie leaves the request as it is read; the others stay. An explicit credential of
+//!   another strategy decides before it (see
+//!   [`or`](tower_ws_auth_core::AuthenticateExt::or)).
+//! - The grant ends when the session does, and can be revoked under
+//!   [`session:<sha256 of the id>`](SessionId::revocation_key).
+//!
+//! A browser sends the cookie whichever page asks. That is why the strategy has its own list of
+//! origins. It does not replace an `OriginLayer` further out, which also refuses a foreign page
+//! that comes without a cookie, before it can tell the one from the other.
+//!
+//! ```
+//! use http::{Request, Response, StatusCode};
+//! use serde::{Deserialize, Serialize};
+//! use tower::{Layer, Service, ServiceExt};
+//! use tower_ws_auth_core::{Authenticated, Rejection};
+//! use tower_ws_auth_origin::Origins;
+//! use tower_ws_auth_session::{MemorySessions, Secrets, SessionLayer, Sessions};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Record {
+//!     user: Option<String>,
+//! }
+//!
+//! #[derive(Clone)]
+//! struct User(String);
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let secrets = Secrets::express(["a random secret of some length"])?;
+//! let sessions: Sessions<Record> =
+//!     Sessions::builder(secrets, MemorySessions::new(100_000)).build()?;
+//!
+//! // POST /login, once the password is right:
+//! let record = Record { user: Some("ada".to_owned()) };
+//! let (id, set_cookie) = sessions.create(&record).await?;
+//!
+//! // The WebSocket route:
+//! let origins = Origins::new(["https://example.com"])?;
+//! let strategy = sessions.strategy(origins, |record| record.user.clone().map(User));
+//! let mut service = SessionLayer::new(strategy).layer(tower::service_fn(
+//!     async |request: Request<()>| {
+//!         let user: &Authenticated<User> = request.extensions().get().unwrap();
+//!         Ok::<_, std::io::Error>(Response::new(format!("hello, {}", user.0)))
+//!     },
+//! ));
+//! # let cookie = set_cookie.to_str()?.split(';').next().unwrap().to_owned();
+//! # let handshake = |origin: &str| Request::get("/ws")
+//! #     .header("host", "localhost").header("connection", "upgrade").header("upgrade", "websocket")
+//! #     .header("sec-websocket-version", "13").header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+//! #     .header("origin", origin).header("cookie", &cookie)
+//! #     .body(()).unwrap();
+//!
+//! let accepted = service.ready().await?.call(handshake("https://example.com")).await?;
+//! assert_eq!(accepted.status(), StatusCode::OK);
+//!
+//! let refused = service.ready().await?.call(handshake("https://evil.net")).await?;
+//! assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "origin_denied");
+//!
+//! // POST /logout, where it goes into the response:
+//! let set_cookie = sessions.destroy(&id).await?;
+//!
+//! let refused = service.ready().await?.call(handshake("https://example.com")).await?;
+//! assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "session_invalid");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # One login with an Express application
+//!
+//! Give both the same secret, cookie name and store. connect-redis keeps a record under
+//! `sess:<id>`, as JSON with the fields of `req.session`; a [`SessionStore`] over the same keys
+//! reads it. What differs:
+//!
+//! - Fields that `R` does not have survive a [`save`](Sessions::save) here, as does `cookie`.
+//!   Both sides write the record whole: of two changes at once the later one stays.
+//! - express-session makes a session for a stranger, and one without a store record. Here such a
+//!   visitor is refused.
+//! - The record's `cookie.expires` is checked. connect-redis does not move it when it prolongs a
+//!   session that is only looked at; if yours has a `maxAge`, see
+//!   [`expiry_by_store`](SessionsBuilder::expiry_by_store).
+//! - A value is at most 1 KiB of ASCII, as all are that Express sets, and an id at most 256
+//!   bytes without control characters.
+//!
+//! # Sessions of tower-sessions or axum-login
+//!
+//! They read their own cookie, in a layer further out, and leave a `Session` in the request's
+//! extensions. A closure is the strategy then, with [`Origins`](tower_ws_auth_origin::Origins)
+//! asked by hand because the cookie is not taken by this crate:
+//!
+//! ```
+//! use http::request::Parts;
+//! use tower_sessions::Session;
+//! use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
+//! use tower_ws_auth_origin::{Origins, Verdict};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let origins = Origins::new(["https://example.com"])?;
+//! let layer = AuthLayer::new(move |head: &mut Parts| {
+//!     let allowed = matches!(origins.allows(head), Verdict::Allowed(_));
+//!     let session = head.extensions.get::<Session>().cloned();
+//!     async move {
+//!         if !allowed {
+//!             return Err(Rejection::new(RejectionKind::OriginDenied, "not on the list"));
+//!         }
+//!         let Some(session) = session else {
+//!             return Err(Rejection::new(RejectionKind::Unavailable, "no SessionManagerLayer"));
+//!         };
+//!         match session.get::<String>("user").await {
+//!             Ok(Some(user)) => Ok(Grant::new(user)),
+//!             Ok(None) => Err(Rejection::new(RejectionKind::SessionInvalid, "not logged in")),
+//!             Err(error) => Err(Rejection::new(RejectionKind::Unavailable, "the session store")
+//!                 .with_source(error)),
+//!         }
+//!     }
+//! });
+//! # let _ = tower::Layer::layer(&layer, tower::service_fn(async |_: http::Request<()>| Ok::<_, ()>(http::Response::new(()))));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With axum-login, take `axum_login::AuthSession<Backend>` from the extensions instead: its
+//! `user` is the identity.
+
+mod attributes;
+mod builder;
+mod error;
+mod header;
+mod id;
+mod memory;
+mod percent;
+mod record;
+mod rules;
+mod secrets;
+mod sessions;
+mod shared;
+mod store;
+mod strategy;
+
+pub use self::attributes::SameSite;
+pub use self::builder::SessionsBuilder;
+pub use self::error::{ConfigError, SessionError};
+pub use self::id::SessionId;
+pub use self::memory::MemorySessions;
+pub use self::secrets::{SecretError, Secrets};
+pub use self::sessions::{Loaded, Sessions};
+pub use self::store::{SessionStore, StoreError, StoreFuture, StoredSession};
+pub use self::strategy::{Session, SessionCookie, SessionLayer, Verifying};

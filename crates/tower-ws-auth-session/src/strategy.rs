@@ -1,0 +1,156 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use tower_ws_auth_core::{AuthLayer, Authenticate, Grant, Rejection, RejectionKind};
+use tower_ws_auth_origin::{Origins, Verdict};
+
+use crate::SessionId;
+use crate::header::{self, Found};
+use crate::rules::{Rules, invalid};
+
+/// The layer around a WebSocket route: `SessionLayer::new(sessions.strategy(…))`.
+pub type SessionLayer<R, I> = AuthLayer<Session<R, I>>;
+
+/// The strategy: the session that the cookie names decides. Made by
+/// [`Sessions::strategy`](crate::Sessions::strategy); see the [crate's documentation](crate).
+#[must_use]
+pub struct Session<R, I> {
+    /// `None` only under a frightening name.
+    origins: Option<Arc<Origins>>,
+    rules: Rules<R, I>,
+}
+
+impl<R, I> Session<R, I> {
+    pub(crate) fn new(origins: Option<Origins>, rules: Rules<R, I>) -> Self {
+        let origins = origins.map(Arc::new);
+        Self { origins, rules }
+    }
+
+    /// Lets a session live as long as a new one from each accepted handshake on, as
+    /// [`Sessions::touch`](crate::Sessions::touch) does. The browser is not told: a cookie with a
+    /// `Max-Age` keeps its own.
+    pub fn rolling(mut self) -> Self {
+        self.rules.rolling = true;
+        self
+    }
+
+    /// Makes the grant revocable under this key too, such as `user:42`, beside the key of the
+    /// [session](SessionId::revocation_key).
+    pub fn revocable_by(mut self, key: impl Fn(&I) -> String + Send + Sync + 'static) -> Self {
+        self.rules.revocation_key = Some(Arc::new(key));
+        self
+    }
+
+    /// The page first, then the signature: a foreign page learns nothing about its visitor, and
+    /// the store is not asked for what nobody signed.
+    fn open(&self, cookie: &Found, head: &Parts) -> Result<SessionId, Rejection> {
+        if let Some(origins) = &self.origins {
+            let denied = match origins.allows(head) {
+                Verdict::Allowed(_) => None,
+                Verdict::Missing => Some("a session cookie decides and no `Origin` came with it"),
+                Verdict::Refused => Some("`Origin` is not on the session's list, or not alone"),
+            };
+            if let Some(detail) = denied {
+                return Err(Rejection::new(RejectionKind::OriginDenied, detail));
+            }
+        }
+        self.rules.shared.open(cookie).map_err(invalid)
+    }
+}
+
+impl<R, I> Authenticate for Session<R, I>
+where
+    R: DeserializeOwned + 'static,
+    I: Clone + Send + Sync + 'static,
+{
+    type Credential = SessionCookie;
+    type Verified = I;
+    type Identity = I;
+    type Future = Verifying<I>;
+
+    fn name(&self) -> &'static str {
+        "session"
+    }
+
+    /// Never fails: what is wrong with a cookie is said when it decides.
+    fn take(&self, head: &mut Parts) -> Result<Option<SessionCookie>, Rejection> {
+        let found = header::take(&mut head.headers, &self.rules.shared.attributes.name);
+        Ok(found.map(SessionCookie))
+    }
+
+    fn is_ambient(&self, _cookie: &SessionCookie) -> bool {
+        true
+    }
+
+    fn verify(&self, cookie: SessionCookie, head: &Parts) -> Verifying<I> {
+        Verifying(match self.open(&cookie.0, head) {
+            Err(rejection) => State::Refused(Some(rejection)),
+            Ok(id) => State::Asking(Box::pin(self.rules.clone().decide(id))),
+        })
+    }
+
+    fn admit(&self, identity: I, _head: &Parts) -> Result<I, Rejection> {
+        Ok(identity)
+    }
+}
+
+impl<R, I> Clone for Session<R, I> {
+    fn clone(&self) -> Self {
+        Self {
+            origins: self.origins.clone(),
+            rules: self.rules.clone(),
+        }
+    }
+}
+
+impl<R, I> fmt::Debug for Session<R, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("origins", &self.origins)
+            .field("rules", &self.rules)
+            .finish()
+    }
+}
+
+/// A session cookie as it came: nothing about it is proved.
+pub struct SessionCookie(Found);
+
+impl fmt::Debug for SessionCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionCookie(redacted)")
+    }
+}
+
+/// The decision of [`Session`] under way.
+#[must_use]
+pub struct Verifying<I>(State<I>);
+
+enum State<I> {
+    Refused(Option<Rejection>),
+    /// Boxed, as is what the store answers.
+    Asking(Pin<Box<dyn Future<Output = Result<Grant<I>, Rejection>> + Send>>),
+}
+
+impl<I> Future for Verifying<I> {
+    type Output = Result<Grant<I>, Rejection>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            // `None` after it was ready, when no executor polls it.
+            State::Refused(rejection) => rejection
+                .take()
+                .map_or(Poll::Pending, |rejection| Poll::Ready(Err(rejection))),
+            State::Asking(asking) => asking.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<I> fmt::Debug for Verifying<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifying").finish_non_exhaustive()
+    }
+}

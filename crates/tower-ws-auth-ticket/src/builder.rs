@@ -1,0 +1,188 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use tower_ws_auth_core::Clock;
+use tower_ws_auth_core::carrier::{Carriers, CarriersError};
+
+use crate::binding::Bindings;
+use crate::tickets::Settings;
+use crate::{TicketStore, Tickets};
+
+/// Sets up [`Tickets`]. Finish with [`build`](Self::build).
+#[must_use]
+pub struct TicketsBuilder<P> {
+    store: Arc<dyn TicketStore>,
+    bindings: Bindings,
+    carriers: Option<Carriers>,
+    ttl: Duration,
+    long_ttl_allowed: bool,
+    live_for: Option<Duration>,
+    timeout: Duration,
+    clock: Clock,
+    payload: PhantomData<fn() -> P>,
+}
+
+/// A ticket that lives longer is a password in a URL.
+const LONGEST_TTL: Duration = Duration::from_secs(5 * 60);
+
+impl<P> TicketsBuilder<P> {
+    pub(crate) fn new(store: Arc<dyn TicketStore>) -> Self {
+        Self {
+            store,
+            bindings: Bindings::default(),
+            carriers: None,
+            ttl: Duration::from_secs(30),
+            long_ttl_allowed: false,
+            live_for: None,
+            timeout: Duration::from_secs(2),
+            clock: Clock::system(),
+            payload: PhantomData,
+        }
+    }
+
+    /// By when a ticket must be used; 30 seconds unless set, 5 minutes at most.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self.long_ttl_allowed = false;
+        self
+    }
+
+    /// A [`ttl`](Self::ttl) of more than 5 minutes.
+    ///
+    /// A ticket travels in URLs, which proxies and browsers write down. The longer it stays good,
+    /// the more people find it in time.
+    pub fn dangerous_long_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self.long_ttl_allowed = true;
+        self
+    }
+
+    /// For how long, from the minting on, a grant by ticket holds. Without it, and without
+    /// [`Order::until`](crate::Order::until), as long as its connection.
+    ///
+    /// The ticket's own life is [`ttl`](Self::ttl): until when it must be used, not until when
+    /// the connection that it opened may last.
+    pub fn live_for(mut self, life: Duration) -> Self {
+        self.live_for = Some(life);
+        self
+    }
+
+    /// Keeps these tickets apart from all others in the same store. Two [`Tickets`] with
+    /// different payloads, on one store, need different audiences.
+    pub fn audience(mut self, audience: impl Into<Cow<'static, str>>) -> Self {
+        self.bindings.audience = audience.into();
+        self
+    }
+
+    /// Binds each ticket to one path: that of the request's URI as the layer sees it, so without
+    /// the prefix that a router further out has stripped.
+    pub fn bind_path(mut self) -> Self {
+        self.bindings.path = true;
+        self
+    }
+
+    /// Binds each ticket to one `Origin`, compared byte for byte. A handshake without one is
+    /// refused.
+    pub fn bind_origin(mut self) -> Self {
+        self.bindings.origin = true;
+        self
+    }
+
+    /// Binds each ticket to one client address, found by `address_of`, for instance in the
+    /// extensions. Behind a proxy that must be the address which the proxy vouches for.
+    ///
+    /// Clients change addresses, between IPv4 and IPv6 above all: they must then mint again.
+    pub fn bind_address(
+        mut self,
+        address_of: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.bindings.address = Some(Arc::new(address_of));
+        self
+    }
+
+    /// Where tickets travel; `?ticket=…` unless set.
+    pub fn carriers(mut self, carriers: Carriers) -> Self {
+        self.carriers = Some(carriers);
+        self
+    }
+
+    /// How long to wait for the store; 2 seconds unless set. A store that makes one wait needs a
+    /// tokio runtime with its timer.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The clock of `expires_at` and of [`live_for`](Self::live_for); the system's unless set.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// A duration of zero, a ttl above 5 minutes that was not called dangerous, or one that the
+    /// store does not accept.
+    pub fn build(self) -> Result<Tickets<P>, TicketsError> {
+        if self.ttl.is_zero() || self.timeout.is_zero() || self.live_for == Some(Duration::ZERO) {
+            return Err(TicketsError::Zero);
+        }
+        if self.ttl > LONGEST_TTL && !self.long_ttl_allowed {
+            return Err(TicketsError::LongTtl);
+        }
+        if let Some(max) = self.store.max_ttl().filter(|max| self.ttl > *max) {
+            return Err(TicketsError::StoreTtl(max));
+        }
+        let carriers = match self.carriers {
+            Some(carriers) => carriers,
+            None => Carriers::builder().query("ticket").build()?,
+        };
+        Ok(Tickets::new(Settings {
+            store: self.store,
+            bindings: self.bindings,
+            carriers,
+            ttl: self.ttl,
+            live_for: self.live_for,
+            timeout: self.timeout,
+            clock: self.clock,
+        }))
+    }
+}
+
+impl<P> fmt::Debug for TicketsBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TicketsBuilder")
+            .field("bindings", &self.bindings)
+            .field("ttl", &self.ttl)
+            .field("live_for", &self.live_for)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why [`TicketsBuilder::build`] failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TicketsError {
+    /// A duration of zero.
+    #[error("`ttl`, `live_for` or `timeout` is zero")]
+    Zero,
+    /// A ttl that is too long for a secret in a URL.
+    #[error("the ttl is above 5 minutes: shorten it, or say `dangerous_long_ttl`")]
+    LongTtl,
+    /// A ttl that the store does not accept.
+    #[error(
+        "the ttl is above the store's limit of {0:?}: shorten it, or raise the store's `max_ttl`"
+    )]
+    StoreTtl(Duration),
+    /// The carriers could not be built.
+    #[error(transparent)]
+    Carriers(#[from] CarriersError),
+}

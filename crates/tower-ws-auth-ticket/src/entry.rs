@@ -1,0 +1,79 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tower_ws_auth_core::{Grant, Rejection, RejectionKind};
+
+use crate::error::IssueError;
+
+/// The longest entry that is given to a store, in bytes.
+pub const MAX_ENTRY: usize = 4 * 1024;
+
+/// What is stored: the payload and how long it holds, as JSON with short names.
+#[derive(Serialize, Deserialize)]
+#[serde(bound(deserialize = "P: Deserialize<'de>, K: Deserialize<'de>"))]
+struct Written<P, K> {
+    #[serde(rename = "p")]
+    payload: P,
+    /// Milliseconds since the Unix epoch.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
+    revocation_keys: Vec<K>,
+}
+
+pub(crate) fn write<P: Serialize>(
+    payload: &P,
+    until: Option<SystemTime>,
+    revocation_keys: &[Arc<str>],
+) -> Result<Vec<u8>, IssueError> {
+    let written = Written {
+        payload,
+        until: until.map(to_millis),
+        revocation_keys: revocation_keys.iter().map(|key| &**key).collect(),
+    };
+    let entry = serde_json::to_vec(&written).map_err(|error| IssueError::Payload(error.into()))?;
+    if entry.len() > MAX_ENTRY {
+        return Err(IssueError::TooLarge);
+    }
+    Ok(entry)
+}
+
+/// Turns an entry that was taken into the grant, if that is not over by now.
+pub(crate) fn read<P: DeserializeOwned>(
+    entry: &[u8],
+    now: SystemTime,
+) -> Result<Grant<P>, Rejection> {
+    // The error would quote the payload.
+    let written: Written<P, String> = serde_json::from_slice(entry)
+        .map_err(|_| invalid("the stored entry does not fit the payload's type"))?;
+    let mut grant = Grant::new(written.payload);
+    if let Some(until) = written.until {
+        let until = from_millis(until);
+        if until <= now {
+            return Err(invalid("what the ticket grants is over"));
+        }
+        grant = grant.until(until);
+    }
+    for key in written.revocation_keys {
+        grant = grant.revocable_by(key);
+    }
+    Ok(grant)
+}
+
+pub(crate) fn invalid(detail: &'static str) -> Rejection {
+    Rejection::new(RejectionKind::TicketInvalid, detail)
+}
+
+fn to_millis(moment: SystemTime) -> u64 {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn from_millis(millis: u64) -> SystemTime {
+    // A moment that this platform cannot hold is as good as over.
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_millis(millis))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}

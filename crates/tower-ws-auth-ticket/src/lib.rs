@@ -1,0 +1,169 @@
+//! Admits a WebSocket by a ticket: a secret that opens one connection, once, within seconds.
+//!
+//! A browser cannot set headers on a WebSocket, and what stands in a URL is written down by
+//! proxies. So a client that has a real credential trades it for a ticket over HTTP, and puts the
+//! ticket into the URL: whoever reads it there later holds a used one.
+//!
+//! - A ticket is 256 bits from the operating system. The store keeps a SHA-256 digest of it.
+//! - It is good for 30 seconds ([`ttl`](TicketsBuilder::ttl)) and for one [`Use`]. The use, and
+//!   the path, origin and client address that tickets are configured to be bound to, are part of
+//!   the digest: elsewhere a ticket is unknown and stays good where it belongs.
+//! - The handshake is checked first, then binding and length; only then the ticket is taken from
+//!   the [`TicketStore`], in one atomic step. A bad handshake spends nothing.
+//! - Used, unknown, expired and minted for another use: one refusal, `ticket_invalid`.
+//! - The ticket's own life says by when a connection must start. Until when the connection may
+//!   live is another deadline: [`live_for`](TicketsBuilder::live_for) and [`Order::until`].
+//! - What is outstanding is bounded, in total and for each subject. Past a bound the mint answers
+//!   429, and nobody loses a ticket.
+//!
+//! A store that fails or does not answer in time refuses with 503: nobody passes unseen, and
+//! nobody asks again, because the first attempt may have taken the ticket.
+//!
+//! # Admitting
+//!
+//! ```
+//! use std::sync::Arc;
+//! use http::{Request, Response, StatusCode};
+//! use serde::{Deserialize, Serialize};
+//! use tower::{Layer, Service, ServiceExt};
+//! use tower_ws_auth_core::{Authenticated, Rejection};
+//! use tower_ws_auth_ticket::{MemoryTickets, Order, TicketLayer, Tickets, Use};
+//!
+//! #[derive(Clone, Serialize, Deserialize)]
+//! struct User { name: String }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tickets: Tickets<User> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
+//!
+//! let mut service = TicketLayer::new(tickets.strategy()).layer(tower::service_fn(
+//!     async |request: Request<()>| {
+//!         let user: &Authenticated<User> = request.extensions().get().unwrap();
+//!         assert_eq!(user.name, "ada");
+//!         Ok::<_, std::io::Error>(Response::new(()))
+//!     },
+//! ));
+//! # let handshake = |uri: &str| Request::get(uri)
+//! #     .header("host", "localhost").header("connection", "upgrade").header("upgrade", "websocket")
+//! #     .header("sec-websocket-version", "13").header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+//! #     .body(()).unwrap();
+//!
+//! let ada = User { name: "ada".into() };
+//! let issued = tickets.issue(Order::new(ada, Use::handshake()).subject("ada")).await?;
+//! let uri = format!("/ws?ticket={}", issued.ticket());
+//!
+//! let accepted = service.ready().await?.call(handshake(&uri)).await?;
+//! assert_eq!(accepted.status(), StatusCode::OK);
+//!
+//! let replayed = service.ready().await?.call(handshake(&uri)).await?;
+//! assert_eq!(replayed.status(), StatusCode::UNAUTHORIZED);
+//! assert_eq!(replayed.extensions().get::<Rejection>().unwrap().token(), "ticket_invalid");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Minting
+//!
+//! [`Tickets::mint`] makes a service that answers `POST`, to be mounted behind whatever knows the
+//! client already. What the client was granted there limits the ticket: it ends no later and is
+//! revoked by the same keys.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use http::{Request, StatusCode, request::Parts};
+//! # use http_body_util::{BodyExt as _, Empty};
+//! # use tower::{Layer, ServiceExt};
+//! use tower_ws_auth_core::{AuthLayer, Authenticated, Grant, Rejection, RejectionKind};
+//! use tower_ws_auth_ticket::{MemoryTickets, Order, Tickets};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
+//! let mint = tickets.mint(|head, wish| {
+//!     let user: &Authenticated<String> = head.extensions.get().ok_or_else(|| {
+//!         Rejection::new(RejectionKind::CredentialsMissing, "the mint stands unguarded")
+//!     })?;
+//!     Ok(Order::new(user.to_string(), wish.into_use()).subject(user.as_str()))
+//! });
+//!
+//! // Any strategy that is not single-use: a session, a JWT, or this closure.
+//! let service = AuthLayer::new(|head: &mut Parts| {
+//!     let key = head.headers.remove("x-api-key");
+//!     async move {
+//!         match key {
+//!             Some(key) if key == "k-123" => Ok(Grant::new("ada".to_owned())),
+//!             Some(_) => Err(Rejection::new(RejectionKind::TokenInvalid, "no such API key")),
+//!             None => Err(Rejection::new(RejectionKind::CredentialsMissing, "no X-Api-Key")),
+//!         }
+//!     }
+//! })
+//! .any_request()
+//! .layer(mint);
+//! # let post = |key: &str| Request::post("/ticket").header("x-api-key", key).body(Empty::<bytes::Bytes>::new()).unwrap();
+//!
+//! let minted = service.clone().oneshot(post("k-123")).await?;
+//! assert_eq!(minted.status(), StatusCode::OK);
+//! assert_eq!(minted.headers()["cache-control"], "no-store");
+//! let json = minted.into_body().collect().await?.to_bytes();
+//! assert!(json.starts_with(br#"{"ticket":""#));
+//!
+//! let refused = service.oneshot(post("guessed")).await?;
+//! assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A ticket is no credential for a mint, or its holder could mint for other uses. The compiler
+//! says so:
+//!
+//! ```compile_fail,E0080
+//! # use std::sync::Arc;
+//! # use tower_ws_auth_ticket::{MemoryTickets, TicketLayer, Tickets};
+//! let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build().unwrap();
+//! let unguarded = TicketLayer::new(tickets.strategy()).any_request();
+//! ```
+//!
+//! # Channels
+//!
+//! A ticket for [`Use::channel`] opens no socket. It is taken by a join on one that is open:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use tower_ws_auth_ticket::{MemoryTickets, Order, Tickets, Use};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
+//! let issued = tickets.issue(Order::new("ada".to_owned(), Use::channel("lobby"))).await?;
+//!
+//! assert!(tickets.take_for_channel(issued.ticket(), "staff").await.is_err());
+//! let grant = tickets.take_for_channel(issued.ticket(), "lobby").await?;
+//! assert_eq!(grant.identity(), "ada");
+//! assert!(tickets.take_for_channel(issued.ticket(), "lobby").await.is_err());
+//! # Ok(())
+//! # }
+//! ```
+
+mod binding;
+mod builder;
+mod entry;
+mod error;
+mod memory;
+mod mint;
+mod order;
+mod secret;
+mod store;
+mod strategy;
+mod sync;
+mod tickets;
+mod within;
+
+pub use self::binding::Use;
+pub use self::builder::{TicketsBuilder, TicketsError};
+pub use self::entry::MAX_ENTRY;
+pub use self::error::IssueError;
+pub use self::memory::{MemoryTickets, MemoryTicketsBuilder, MemoryTicketsError};
+pub use self::mint::{Mint, Minting, Wish};
+pub use self::order::Order;
+pub use self::store::{BoxFuture, OnceStore, PutError, StoreError, TicketKey, TicketStore};
+pub use self::strategy::{Taking, Ticket, TicketLayer};
+pub use self::tickets::{Issued, Tickets};

@@ -1,0 +1,79 @@
+use super::table::{Entry, Meta, Table};
+use crate::TicketKey;
+
+/// One part of the store: what was issued in this period, and what in the one before.
+///
+/// A ticket lives at most a period, so what is older than both has expired, and is dropped whole.
+pub(super) struct Shard {
+    /// The number of the period in which `current` began.
+    period: u64,
+    current: Table,
+    previous: Table,
+}
+
+/// Generations that are over. To be dropped after the lock: freeing takes long.
+#[must_use]
+pub(super) struct Dropped(Table, Table);
+
+impl Dropped {
+    pub(super) fn len(&self) -> usize {
+        self.0.len() + self.1.len()
+    }
+}
+
+impl Shard {
+    pub(super) const fn new() -> Self {
+        Self {
+            period: 0,
+            current: Table::new(),
+            previous: Table::new(),
+        }
+    }
+
+    /// Takes note that this period has begun.
+    pub(super) fn advance(&mut self, period: u64) -> Option<Dropped> {
+        if period <= self.period {
+            return None;
+        }
+        let next = period == self.period + 1;
+        self.period = period;
+        let current = std::mem::replace(&mut self.current, Table::new());
+        let (previous, over) = if next {
+            (current, Table::new())
+        } else {
+            (Table::new(), current)
+        };
+        let previous = std::mem::replace(&mut self.previous, previous);
+        Some(Dropped(previous, over))
+    }
+
+    /// The key, if it is there, with the period that it was put in.
+    pub(super) fn get(&self, key: &TicketKey) -> Option<(Meta, u64)> {
+        let current = self.current.get(key).map(|meta| (meta, self.period));
+        current.or_else(|| self.previous.get(key).map(|meta| (meta, self.last())))
+    }
+
+    /// Adds a key that is not there, in the generation of this period.
+    pub(super) fn insert(&mut self, key: TicketKey, entry: Entry, meta: Meta, period: u64) {
+        // Another thread may have seen the next period begin in the meantime.
+        let table = if period == self.period {
+            &mut self.current
+        } else {
+            &mut self.previous
+        };
+        table.insert(key, entry, meta);
+    }
+
+    /// Takes the key out, with the period that it was put in.
+    pub(super) fn remove(&mut self, key: &TicketKey) -> Option<(Entry, Meta, u64)> {
+        let (found, period) = match self.current.remove(key) {
+            Some(found) => (found, self.period),
+            None => (self.previous.remove(key)?, self.last()),
+        };
+        Some((found.0, found.1, period))
+    }
+
+    fn last(&self) -> u64 {
+        self.period.saturating_sub(1)
+    }
+}

@@ -1,0 +1,237 @@
+//! The service that mints tickets.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Full, Limited};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tower_service::Service;
+use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody};
+
+use crate::tickets::Issued;
+use crate::{BoxFuture, IssueError, Order, Tickets, Use};
+
+/// Answers `POST` with a ticket. Made by [`Tickets::mint`].
+///
+/// Mount it behind another strategy, as in the [crate's documentation](crate): it does not ask by
+/// itself who calls. The body is empty, or the JSON of a [`Wish`].
+///
+/// | answer | |
+/// |---|---|
+/// | 200 | `{"ticket":"…","expires_at":1712345678}`, in seconds since the Unix epoch |
+/// | 400 `request_malformed` | the body is no [`Wish`] |
+/// | 405 `method_not_allowed` | the method is not `POST` |
+/// | 413 `request_too_large` | the body is longer than 4 KiB |
+/// | 429 `rate_limited` | too many tickets are outstanding; with `Retry-After` |
+/// | 503 `unavailable` | the store fails |
+///
+/// and whatever the application's function refuses with. Each has `Cache-Control: no-store`.
+///
+/// What the caller was granted limits the ticket: its grant ends no later and is revoked by the
+/// same keys.
+pub struct Mint<P, F> {
+    tickets: Tickets<P>,
+    order: Arc<F>,
+}
+
+/// What a client asks of a [`Mint`]: `{"channel":"lobby"}` or nothing at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+// A misspelt field would mint a ticket for something else.
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Wish {
+    /// The channel that the ticket is to join; without one it is to open a socket.
+    #[serde(default)]
+    pub channel: Option<String>,
+}
+
+impl Wish {
+    /// The use that is wished for: [`Use::channel`], or [`Use::handshake`].
+    pub fn into_use(self) -> Use {
+        self.channel
+            .as_ref()
+            .map_or_else(Use::handshake, Use::channel)
+    }
+}
+
+const MAX_BODY: usize = 4 * 1024;
+
+type Answer = Response<ResponseBody<Full<Bytes>>>;
+
+impl<P, F> Mint<P, F> {
+    pub(crate) fn new(tickets: Tickets<P>, order: F) -> Self {
+        let order = Arc::new(order);
+        Self { tickets, order }
+    }
+}
+
+impl<P, F, B> Service<Request<B>> for Mint<P, F>
+where
+    P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+    F: Fn(&Parts, Wish) -> Result<Order<P>, Rejection> + Send + Sync + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Minting;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Minting {
+        let mint = self.clone();
+        Minting(Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let wish = match read(&head, body).await {
+                Ok(wish) => wish,
+                Err(refusal) => return refusal,
+            };
+            match mint.mint(&head, wish).await {
+                Ok(issued) => granted(&issued),
+                Err(rejection) => rejection.into_response(head),
+            }
+        }))
+    }
+}
+
+impl<P, F> Mint<P, F>
+where
+    P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+    F: Fn(&Parts, Wish) -> Result<Order<P>, Rejection>,
+{
+    async fn mint(&self, head: &Parts, wish: Wish) -> Result<Issued, Rejection> {
+        let settings = self.tickets.settings();
+        let order = (self.order)(head, wish)?.inherit(&settings.bindings, head)?;
+        self.tickets
+            .issue(order)
+            .await
+            .map_err(|error| match error {
+                IssueError::Full | IssueError::SubjectFull => {
+                    Rejection::new(RejectionKind::RateLimited, "too many tickets outstanding")
+                        .with_retry_after(settings.ttl)
+                        .with_source(error)
+                }
+                IssueError::Over => {
+                    Rejection::new(RejectionKind::Forbidden, "the caller's own grant is over")
+                }
+                // Of the application's making or the machine's, and not the client's.
+                IssueError::Binding(_)
+                | IssueError::Payload(_)
+                | IssueError::TooLarge
+                | IssueError::Entropy(_)
+                | IssueError::Store(_)
+                | IssueError::TimedOut => {
+                    Rejection::new(RejectionKind::Unavailable, "no ticket could be issued")
+                        .with_source(error)
+                }
+            })
+    }
+}
+
+async fn read<B>(head: &Parts, body: B) -> Result<Wish, Answer>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if head.method != Method::POST {
+        let mut refusal = refuse(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+        let allow = HeaderValue::from_static("POST");
+        refusal.headers_mut().insert(ALLOW, allow);
+        return Err(refusal);
+    }
+    let malformed = || refuse(StatusCode::BAD_REQUEST, "request_malformed");
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => match &*body.to_bytes() {
+            [] => Ok(Wish::default()),
+            json => serde_json::from_slice(json).map_err(|_| malformed()),
+        },
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"))
+        }
+        Err(_) => Err(malformed()),
+    }
+}
+
+fn granted(issued: &Issued) -> Answer {
+    #[derive(Serialize)]
+    struct Granted<'a> {
+        ticket: &'a str,
+        expires_at: u64,
+    }
+    let since = issued.expires_at().duration_since(SystemTime::UNIX_EPOCH);
+    let granted = Granted {
+        ticket: issued.ticket(),
+        expires_at: since.unwrap_or_default().as_secs(),
+    };
+    match serde_json::to_vec(&granted) {
+        Ok(json) => respond(
+            StatusCode::OK,
+            "application/json",
+            ResponseBody::inner(json.into()),
+        ),
+        // A text and a number can always be written.
+        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+fn refuse(status: StatusCode, token: &'static str) -> Answer {
+    let body = ResponseBody::text(token);
+    respond(status, "text/plain; charset=utf-8", body)
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: ResponseBody<Full<Bytes>>) -> Answer {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The response of a [`Mint`].
+pub struct Minting(BoxFuture<Answer>);
+
+impl Future for Minting {
+    type Output = Result<Answer, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl<P, F> Clone for Mint<P, F> {
+    fn clone(&self) -> Self {
+        Self {
+            tickets: self.tickets.clone(),
+            order: Arc::clone(&self.order),
+        }
+    }
+}
+
+impl<P, F> fmt::Debug for Mint<P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mint")
+            .field("tickets", &self.tickets)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Minting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Minting")
+    }
+}

@@ -1,0 +1,131 @@
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower_ws_auth_core::carrier::Credential;
+use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection, RejectionKind};
+
+use crate::entry;
+use crate::tickets::Settings;
+use crate::within::Within;
+use crate::{StoreError, TicketKey, Tickets};
+
+/// The layer that admits by ticket: `TicketLayer::new(tickets.strategy())`.
+pub type TicketLayer<P> = AuthLayer<Ticket<P>>;
+
+/// Admits whoever presents a ticket, once. Made by [`Tickets::strategy`].
+pub struct Ticket<P> {
+    tickets: Tickets<P>,
+}
+
+impl<P> Ticket<P> {
+    pub(crate) fn new(tickets: Tickets<P>) -> Self {
+        Self { tickets }
+    }
+}
+
+impl<P> Authenticate for Ticket<P>
+where
+    P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    type Credential = Credential;
+    type Verified = P;
+    type Identity = P;
+    type Future = Taking<P>;
+
+    const SINGLE_USE: bool = true;
+
+    fn name(&self) -> &'static str {
+        "ticket"
+    }
+
+    fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
+        self.tickets.settings().carriers.take(head)
+    }
+
+    fn is_ambient(&self, credential: &Credential) -> bool {
+        credential.is_ambient()
+    }
+
+    fn verify(&self, credential: Credential, head: &Parts) -> Taking<P> {
+        self.tickets.take_to_open(credential.as_str(), head)
+    }
+
+    fn admit(&self, payload: P, _head: &Parts) -> Result<P, Rejection> {
+        Ok(payload)
+    }
+}
+
+/// The decision about a ticket: it is being taken from the store.
+pub struct Taking<P> {
+    asked: Result<Asked, Option<Rejection>>,
+    payload: PhantomData<fn() -> P>,
+}
+
+struct Asked {
+    answer: Within<Result<Option<Vec<u8>>, StoreError>>,
+    clock: Clock,
+}
+
+impl<P> Taking<P> {
+    /// Takes it, if what comes before has not refused it already.
+    pub(crate) fn new(settings: &Settings, key: Result<TicketKey, Rejection>) -> Self {
+        let asked = key.map_err(Some).map(|key| Asked {
+            answer: Within::new(settings.timeout, settings.store.take(key)),
+            clock: settings.clock.clone(),
+        });
+        Self {
+            asked,
+            payload: PhantomData,
+        }
+    }
+}
+
+impl<P: DeserializeOwned> Future for Taking<P> {
+    type Output = Result<Grant<P>, Rejection>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let asked = match &mut self.get_mut().asked {
+            Ok(asked) => asked,
+            // Nothing is left for whoever polls after the end.
+            Err(refused) => {
+                return refused
+                    .take()
+                    .map_or(Poll::Pending, |r| Poll::Ready(Err(r)));
+            }
+        };
+        let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
+        Poll::Ready(match ready!(Pin::new(&mut asked.answer).poll(cx)) {
+            Some(Ok(Some(entry))) => entry::read(&entry, asked.clock.now()),
+            Some(Ok(None)) => Err(entry::invalid(
+                "unknown, used, expired, or minted for another use",
+            )),
+            // The ticket may be gone or not. Nobody asks again.
+            Some(Err(error)) => Err(unavailable("the ticket store failed").with_source(error)),
+            None => Err(unavailable("the ticket store did not answer in time")),
+        })
+    }
+}
+
+impl<P> Clone for Ticket<P> {
+    fn clone(&self) -> Self {
+        Self::new(self.tickets.clone())
+    }
+}
+
+impl<P> fmt::Debug for Ticket<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ticket").field(&self.tickets).finish()
+    }
+}
+
+impl<P> fmt::Debug for Taking<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Taking")
+    }
+}

@@ -1,0 +1,185 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower_ws_auth_core::carrier::Carriers;
+use tower_ws_auth_core::{Clock, Grant, Rejection};
+
+use crate::binding::Bindings;
+use crate::entry;
+use crate::error::IssueError;
+use crate::mint::{Mint, Wish};
+use crate::order::Order;
+use crate::secret::Secret;
+use crate::strategy::{Taking, Ticket};
+use crate::within::Within;
+use crate::{TicketStore, TicketsBuilder};
+
+/// Issues tickets of one kind, and takes them again. Clones share everything.
+///
+/// `P` is the payload: who the ticket is for and what it permits. It is the identity that a
+/// handler receives. See the [crate's documentation](crate).
+pub struct Tickets<P> {
+    settings: Arc<Settings>,
+    payload: PhantomData<fn() -> P>,
+}
+
+pub(crate) struct Settings {
+    pub(crate) store: Arc<dyn TicketStore>,
+    pub(crate) bindings: Bindings,
+    pub(crate) carriers: Carriers,
+    pub(crate) ttl: Duration,
+    pub(crate) live_for: Option<Duration>,
+    pub(crate) timeout: Duration,
+    pub(crate) clock: Clock,
+}
+
+impl<P> Tickets<P> {
+    /// Starts with a ttl of 30 seconds, bound to nothing but the kind of use.
+    pub fn builder(store: Arc<dyn TicketStore>) -> TicketsBuilder<P> {
+        TicketsBuilder::new(store)
+    }
+
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            payload: PhantomData,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl<P> Tickets<P>
+where
+    P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    /// Issues one ticket.
+    ///
+    /// # Errors
+    ///
+    /// At the bounds of the store, where it fails, and for an order that these tickets cannot
+    /// fulfil. Nobody learns a ticket then.
+    pub async fn issue(&self, order: Order<P>) -> Result<Issued, IssueError> {
+        let settings = self.settings();
+        let now = settings.clock.now();
+        let until = order.end(settings.live_for.and_then(|life| now.checked_add(life)));
+        let ttl = match until.map(|until| until.duration_since(now)) {
+            None => settings.ttl,
+            Some(Ok(left)) if !left.is_zero() => left.min(settings.ttl),
+            Some(_) => return Err(IssueError::Over),
+        };
+        let entry = entry::write(&order.payload, until, &order.revocation_keys)?;
+        let secret = Secret::generate().map_err(|error| IssueError::Entropy(error.into()))?;
+        let key = settings.bindings.key_to_mint(&secret, &order.purpose)?;
+        let subject = order.subject.as_deref();
+        let answer = settings.store.issue(key, entry, subject, ttl);
+        Within::new(settings.timeout, answer)
+            .await
+            .ok_or(IssueError::TimedOut)??;
+        Ok(Issued {
+            ticket: secret.to_text(),
+            expires_at: now + ttl,
+        })
+    }
+
+    /// Takes a ticket for the join of a channel, on a socket that is open already.
+    ///
+    /// # Errors
+    ///
+    /// [`TicketInvalid`](tower_ws_auth_core::RejectionKind::TicketInvalid) unless it was minted
+    /// for this channel and is neither used nor expired,
+    /// [`Unavailable`](tower_ws_auth_core::RejectionKind::Unavailable) where the store fails.
+    pub async fn take_for_channel(
+        &self,
+        ticket: &str,
+        channel: &str,
+    ) -> Result<Grant<P>, Rejection> {
+        let bindings = &self.settings().bindings;
+        let key = Secret::parse(ticket)
+            .map(|secret| bindings.key_for_channel(&secret, channel))
+            .ok_or_else(not_a_ticket);
+        Taking::new(self.settings(), key).await
+    }
+
+    pub(crate) fn take_to_open(&self, ticket: &str, head: &Parts) -> Taking<P> {
+        let bindings = &self.settings().bindings;
+        let key = Secret::parse(ticket)
+            .ok_or_else(not_a_ticket)
+            .and_then(|secret| bindings.key_to_open(&secret, head));
+        Taking::new(self.settings(), key)
+    }
+
+    /// The strategy that admits by these tickets.
+    pub fn strategy(&self) -> Ticket<P> {
+        Ticket::new(self.clone())
+    }
+
+    /// The service that mints these tickets, to be mounted behind another strategy.
+    ///
+    /// `order` says what the client gets: it finds the client's
+    /// [`Authenticated`](tower_ws_auth_core::Authenticated) identity in the head's extensions,
+    /// decides whether the [`Wish`] is permitted, and refuses by a [`Rejection`].
+    pub fn mint<F>(&self, order: F) -> Mint<P, F>
+    where
+        F: Fn(&Parts, Wish) -> Result<Order<P>, Rejection>,
+    {
+        Mint::new(self.clone(), order)
+    }
+}
+
+fn not_a_ticket() -> Rejection {
+    entry::invalid("not 32 bytes in base64url")
+}
+
+impl<P> Clone for Tickets<P> {
+    fn clone(&self) -> Self {
+        Self {
+            settings: Arc::clone(&self.settings),
+            payload: PhantomData,
+        }
+    }
+}
+
+impl<P> fmt::Debug for Tickets<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tickets")
+            .field("bindings", &self.settings.bindings)
+            .field("ttl", &self.settings.ttl)
+            .field("live_for", &self.settings.live_for)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A ticket that was issued. Its `Debug` does not print it.
+#[derive(Clone)]
+pub struct Issued {
+    ticket: String,
+    expires_at: SystemTime,
+}
+
+impl Issued {
+    /// The ticket: 43 characters of base64url.
+    pub fn ticket(&self) -> &str {
+        &self.ticket
+    }
+
+    /// From when on it can no longer be used.
+    pub fn expires_at(&self) -> SystemTime {
+        self.expires_at
+    }
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}

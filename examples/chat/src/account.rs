@@ -1,0 +1,123 @@
+//! Logging in and out over ordinary HTTP, and what a session can be changed into.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+use tower_ws_auth::session::SessionError;
+use tower_ws_auth::ticket::{Order, Wish};
+use tower_ws_auth::{Authenticated, Rejection, RejectionKind};
+
+use crate::app::App;
+use crate::protocol::MAX_NAME;
+use crate::user::{Known, Record, is_name};
+
+#[derive(Deserialize)]
+pub(crate) struct Login {
+    user: String,
+}
+
+/// There is no password: it is the handshake that this program shows.
+pub(crate) async fn login(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Json(login): Json<Login>,
+) -> Result<Response, Failed> {
+    if !is_name(&login.user) {
+        return Ok((StatusCode::BAD_REQUEST, "user_malformed").into_response());
+    }
+    // Whoever was logged in with this cookie is not any more.
+    if let Some(id) = app.credentials.sessions.signed_id(&headers) {
+        app.credentials.sessions.destroy(&id).await?;
+    }
+    let record = Record {
+        user: Some(login.user),
+    };
+    let (_, cookie) = app.credentials.sessions.create(&record).await?;
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
+}
+
+pub(crate) async fn logout(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failed> {
+    let sessions = &app.credentials.sessions;
+    let cookie = match sessions.signed_id(&headers) {
+        Some(id) => sessions.destroy(&id).await?,
+        None => sessions.removal_cookie(),
+    };
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
+}
+
+#[derive(Deserialize)]
+struct TokenWish {
+    #[serde(default = "an_hour")]
+    ttl: u64,
+}
+
+const fn an_hour() -> u64 {
+    3600
+}
+
+/// A JWT for the session's user.
+pub(crate) async fn token(
+    State(app): State<App>,
+    user: Authenticated<Known>,
+    body: Bytes,
+) -> Response {
+    let body = if body.is_empty() { b"{}" } else { &body[..] };
+    let wish: TokenWish = match serde_json::from_slice(body) {
+        Ok(wish) => wish,
+        Err(_) => return (StatusCode::BAD_REQUEST, "request_malformed").into_response(),
+    };
+    if !(1..=24 * an_hour()).contains(&wish.ttl) {
+        return (StatusCode::BAD_REQUEST, "ttl_out_of_range").into_response();
+    }
+    match app.credentials.tokens.issue(&user.user, wish.ttl) {
+        Ok((token, expires_at)) => {
+            let answer = Json(json!({ "token": token, "expires_at": expires_at }));
+            ([(CACHE_CONTROL, "no-store")], answer).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "no token could be signed");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// What a session's user may have a ticket for: a socket, or the join of one channel.
+pub(crate) fn order(head: &Parts, wish: Wish) -> Result<Order<Known>, Rejection> {
+    let forbidden = |detail| Rejection::new(RejectionKind::Forbidden, detail);
+    if wish
+        .channel
+        .as_ref()
+        .is_some_and(|channel| channel.len() > MAX_NAME)
+    {
+        return Err(forbidden("no channel has such a long name"));
+    }
+    let user = head.extensions.get::<Authenticated<Known>>();
+    let user = user
+        .ok_or_else(|| forbidden("nobody is logged in"))?
+        .clone()
+        .into_inner();
+    Ok(Order::new(user.clone(), wish.into_use()).subject(user.user))
+}
+
+/// A session store that does not answer: 503.
+pub(crate) struct Failed(SessionError);
+
+impl From<SessionError> for Failed {
+    fn from(error: SessionError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let rejection = self.0.into_rejection();
+        tracing::warn!(%rejection, "the session store failed");
+        (rejection.status(), rejection.token()).into_response()
+    }
+}

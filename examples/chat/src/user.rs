@@ -1,0 +1,73 @@
+//! Whom a socket is for, whichever strategy says so.
+
+use serde::{Deserialize, Serialize};
+
+use crate::tokens::Claims;
+
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) via: &'static str,
+    /// What the credential itself says, in seconds since the Unix epoch.
+    pub(crate) expires_at: Option<i64>,
+}
+
+/// What a session record and a ticket keep: `"user":"ada"`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) user: String,
+}
+
+/// A session record, which need not be logged in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+}
+
+impl User {
+    pub(crate) fn by_jwt(claims: Claims) -> Self {
+        // As a cast does: whole seconds, and the ends of the range beyond them.
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "saturates, which is what is wanted"
+        )]
+        let expires_at = claims.exp.floor() as i64;
+        Self {
+            name: claims.sub,
+            via: "jwt",
+            expires_at: Some(expires_at),
+        }
+    }
+
+    pub(crate) fn by_session(known: Known) -> Self {
+        Self {
+            name: known.user,
+            via: "session",
+            expires_at: None,
+        }
+    }
+
+    pub(crate) fn by_ticket(known: Known) -> Self {
+        Self {
+            name: known.user,
+            via: "ticket",
+            expires_at: None,
+        }
+    }
+}
+
+impl Record {
+    pub(crate) fn logged_in(&self) -> Option<Known> {
+        self.user.clone().map(|user| Known { user })
+    }
+}
+
+/// A name that can stand in a log and in the name of a channel: 1 to 32 letters, digits, `.`,
+/// `_` and `-`.
+pub(crate) fn is_name(name: &str) -> bool {
+    (1..=32).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}

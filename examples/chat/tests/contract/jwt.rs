@@ -1,0 +1,183 @@
+//! `/ws/jwt`, and what is said on an open socket.
+
+use futures_util::SinkExt;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::peer::{close_of, connect, next, now, own_origin, say, start, token, welcomed};
+
+#[tokio::test]
+async fn a_token_is_welcome_in_every_carrier() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+
+    let address = start(&[]).await;
+    let exp = now() + 60;
+    let token = token(&json!({ "sub": "ada", "exp": exp }));
+    let bearer = format!("Bearer {token}");
+    let encoded = format!("base64url.bearer.phx.{}", STANDARD_NO_PAD.encode(&token));
+    let beside_chat = format!("chat.v1, {encoded}");
+    let beside_phoenix = format!("phoenix, {encoded}");
+    for (query, headers) in [
+        (format!("?token={token}"), vec![]),
+        (format!("?access_token={token}"), vec![]),
+        (format!("?Authorization={token}"), vec![]),
+        (format!("?Authorization=Bearer%20{token}"), vec![]),
+        (format!("?Authorization=Bearer+{token}"), vec![]),
+        (String::new(), vec![("authorization", bearer.as_str())]),
+        (
+            String::new(),
+            vec![("sec-websocket-protocol", beside_chat.as_str())],
+        ),
+        (
+            String::new(),
+            vec![("sec-websocket-protocol", beside_phoenix.as_str())],
+        ),
+        (
+            format!("?token={token}"),
+            vec![("sec-websocket-protocol", "chat.v1")],
+        ),
+    ] {
+        let mut socket = connect(address, &format!("jwt{query}"), &headers)
+            .await
+            .unwrap();
+        let welcome = next(&mut socket).await;
+        let expected = json!({ "type": "welcome", "user": "ada", "via": "jwt", "expires_at": exp });
+        assert_eq!(welcome, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_one_says_in_a_channel_reaches_all_who_joined_it() {
+    let address = start(&[]).await;
+    let (mut ada, mut eve) = (
+        welcomed(address, "ada").await,
+        welcomed(address, "eve").await,
+    );
+    for socket in [&mut ada, &mut eve] {
+        for channel in ["lobby", "room-1"] {
+            say(socket, &json!({ "type": "join", "channel": channel })).await;
+            assert_eq!(
+                next(socket).await,
+                json!({ "type": "joined", "channel": channel })
+            );
+        }
+    }
+    say(
+        &mut ada,
+        &json!({ "type": "say", "channel": "lobby", "text": "hi \"all\"" }),
+    )
+    .await;
+    let expected =
+        json!({ "type": "message", "channel": "lobby", "user": "ada", "text": "hi \"all\"" });
+    assert_eq!(next(&mut ada).await, expected);
+    assert_eq!(next(&mut eve).await, expected);
+}
+
+#[tokio::test]
+async fn a_denied_join_and_a_bad_message_leave_the_socket_open() {
+    let address = start(&[]).await;
+    let mut ada = welcomed(address, "ada").await;
+    for channel in ["private-eve", "ticket-", "secret", "room-"] {
+        say(&mut ada, &json!({ "type": "join", "channel": channel })).await;
+        let denied = json!({ "type": "denied", "channel": channel, "reason": "forbidden" });
+        assert_eq!(next(&mut ada).await, denied);
+    }
+    say(
+        &mut ada,
+        &json!({ "type": "say", "channel": "lobby", "text": "hi" }),
+    )
+    .await;
+    assert_eq!(
+        next(&mut ada).await,
+        json!({ "type": "error", "reason": "not_joined" })
+    );
+    for nonsense in ["", "{", "null", "[1]", "{\"type\":\"dance\"}"] {
+        ada.send(Message::text(nonsense)).await.unwrap();
+        assert_eq!(next(&mut ada).await["type"], "error", "{nonsense}");
+    }
+    ada.send(Message::binary(vec![0, 1])).await.unwrap();
+    assert_eq!(
+        next(&mut ada).await,
+        json!({ "type": "error", "reason": "text_only" })
+    );
+    say(
+        &mut ada,
+        &json!({ "type": "join", "channel": "private-ada" }),
+    )
+    .await;
+    assert_eq!(next(&mut ada).await["type"], "joined");
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_its_token_does() {
+    let address = start(&[]).await;
+    let leeway = start(&["--jwt-leeway", "2"]).await;
+    let exp = now() + 2;
+    let query = format!("?token={}", token(&json!({ "sub": "ada", "exp": exp })));
+    for (address, ends) in [(address, exp), (leeway, exp + 2)] {
+        let socket = connect(address, &format!("jwt{query}"), &[]).await.unwrap();
+        assert_eq!(close_of(socket).await, (4401, "token_expired".to_owned()));
+        assert!((ends..=ends + 1).contains(&now()), "{} for {ends}", now());
+    }
+}
+
+#[tokio::test]
+async fn a_refused_page_reads_4401_and_everybody_else_401() {
+    let address = start(&["--reject-message"]).await;
+    let own = own_origin(address);
+    let localhost = format!("http://localhost:{}", address.port());
+    let expired = format!(
+        "?token={}",
+        token(&json!({ "sub": "ada", "exp": now() - 60 }))
+    );
+    for origin in [&own, &localhost] {
+        let mut socket = connect(address, &format!("jwt{expired}"), &[("origin", origin)])
+            .await
+            .unwrap();
+        let rejected = next(&mut socket).await;
+        assert_eq!(rejected["type"], "rejected");
+        assert_eq!(rejected["reason"], "token_expired");
+        assert_eq!(close_of(socket).await, (4401, "token_expired".to_owned()));
+    }
+    for (origin, status) in [(None, 401), (Some("https://evil.example"), 403)] {
+        let headers: Vec<_> = origin
+            .map(|origin| ("origin", origin))
+            .into_iter()
+            .collect();
+        match connect(address, &format!("jwt{expired}"), &headers).await {
+            Err(Error::Http(response)) => assert_eq!(response.status().as_u16(), status),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn issuer_and_audience_are_demanded_where_they_are_set() {
+    let address = start(&[
+        "--jwt-issuer",
+        "https://id.example",
+        "--jwt-audience",
+        "chat",
+    ])
+    .await;
+    let claims = json!({ "sub": "ada", "exp": now() + 60, "iss": "https://id.example", "aud": ["x", "chat"] });
+    let query = |claims: &Value| format!("?token={}", token(claims));
+    connect(address, &format!("jwt{}", query(&claims)), &[])
+        .await
+        .unwrap();
+    for (name, value) in [
+        ("iss", json!("https://evil.example")),
+        ("aud", json!("x")),
+        ("iss", json!(null)),
+    ] {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        assert!(
+            connect(address, &format!("jwt{}", query(&claims)), &[])
+                .await
+                .is_err(),
+            "{claims}"
+        );
+    }
+}

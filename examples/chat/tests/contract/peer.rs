@@ -1,0 +1,201 @@
+//! The chat, and a client that looks at everything.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chat::{Chat, Options};
+use clap::Parser;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
+
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+pub(crate) const SECRET: &str = "an example secret of 32 bytes ...";
+
+pub(crate) async fn start(options: &[&str]) -> SocketAddr {
+    let options = ["chat", "--listen", "127.0.0.1:0", "--jwt-secret", SECRET]
+        .iter()
+        .chain(options);
+    let chat = Chat::bind(Options::try_parse_from(options).unwrap())
+        .await
+        .unwrap();
+    let address = chat.address();
+    tokio::spawn(chat.serve(std::future::pending()));
+    address
+}
+
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+pub(crate) fn token(claims: &Value) -> String {
+    let key = SigningKey::hmac(Algorithm::HS256, SECRET.as_bytes()).unwrap();
+    JwtEncoder::new(key).encode(claims).unwrap()
+}
+
+pub(crate) fn token_of(user: &str) -> String {
+    token(&json!({ "sub": user, "exp": now() + 60 }))
+}
+
+pub(crate) async fn connect(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<Socket, Error> {
+    let mut request = format!("ws://{address}/ws/{path}").into_client_request()?;
+    for &(name, value) in headers {
+        request.headers_mut().append(name, value.parse()?);
+    }
+    Ok(connect_async(request).await?.0)
+}
+
+pub(crate) async fn next(socket: &mut Socket) -> Value {
+    let message = timeout(Duration::from_secs(10), socket.next())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    serde_json::from_str(message.to_text().unwrap()).unwrap()
+}
+
+pub(crate) async fn say(socket: &mut Socket, message: &Value) {
+    socket
+        .send(Message::text(message.to_string()))
+        .await
+        .unwrap();
+}
+
+pub(crate) async fn welcomed(address: SocketAddr, user: &str) -> Socket {
+    let query = format!("jwt?token={}", token_of(user));
+    let mut socket = connect(address, &query, &[]).await.unwrap();
+    assert_eq!(next(&mut socket).await["user"], user);
+    socket
+}
+
+pub(crate) async fn close_of(mut socket: Socket) -> (u16, String) {
+    loop {
+        match timeout(Duration::from_secs(10), socket.next())
+            .await
+            .unwrap()
+        {
+            Some(Ok(Message::Close(Some(frame)))) => {
+                return (frame.code.into(), frame.reason.as_str().to_owned());
+            }
+            Some(Ok(_)) => {}
+            other => panic!("no close frame: {other:?}"),
+        }
+    }
+}
+
+/// What came of a handshake that should be refused: HTTP status and body, or close code and
+/// reason.
+pub(crate) async fn refusal(opened: Result<Socket, Error>) -> (u16, String) {
+    match opened {
+        Err(Error::Http(response)) => {
+            let body = response.body().clone().unwrap_or_default();
+            (
+                response.status().as_u16(),
+                String::from_utf8_lossy(&body).into_owned(),
+            )
+        }
+        Ok(socket) => close_of(socket).await,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields
+            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+            .next()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// `name=value` of the cookie that it sets.
+    pub(crate) fn cookie(&self) -> String {
+        self.field("set-cookie")
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned()
+    }
+}
+
+pub(crate) async fn post(
+    address: SocketAddr,
+    path: &str,
+    fields: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    use std::fmt::Write as _;
+    let mut request = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in fields {
+        write!(request, "{name}: {value}\r\n").unwrap();
+    }
+    write!(
+        request,
+        "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .unwrap();
+    request.push_str(body);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let all = stream.read_to_string(&mut answer);
+    timeout(Duration::from_secs(10), all)
+        .await
+        .unwrap()
+        .unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+/// Logs in and returns the cookie as a browser would send it.
+pub(crate) async fn login(address: SocketAddr, user: &str) -> String {
+    let answer = post(address, "/login", &[], &json!({ "user": user }).to_string()).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    answer.cookie()
+}
+
+/// A ticket for whoever has the cookie.
+pub(crate) async fn ticket(address: SocketAddr, cookie: &str, wish: &str) -> String {
+    let answer = post(address, "/ticket", &[("Cookie", cookie)], wish).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["ticket"].as_str().unwrap().to_owned()
+}
+
+/// The origin of the chat's own page.
+pub(crate) fn own_origin(address: SocketAddr) -> String {
+    format!("http://127.0.0.1:{}", address.port())
+}

@@ -1,0 +1,98 @@
+//! The program as a newcomer starts it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::time::timeout;
+
+use crate::peer::{connect, next, start};
+
+#[tokio::test]
+async fn wrong_options_end_it_with_a_sentence_that_says_what_to_do() {
+    for (arguments, sentence) in [
+        (
+            &["--jwt-secret", "short"][..],
+            "--dangerous-short-jwt-secret",
+        ),
+        (&["--origin", "https://app.example/path"], "--origin"),
+        (&["--jwt-leeway", "86400"], "leeway"),
+    ] {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_chat"))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .output();
+        let output = timeout(Duration::from_secs(10), output)
+            .await
+            .unwrap()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && error.contains(sentence),
+            "{arguments:?}: {error}"
+        );
+    }
+    start(&["--dangerous-short-jwt-secret"]).await;
+}
+
+#[tokio::test]
+async fn the_program_prints_its_address_three_tokens_and_three_commands() {
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_chat"))
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let mut introduction = Vec::new();
+    while introduction.len() < 11 {
+        let line = timeout(Duration::from_secs(10), lines.next_line())
+            .await
+            .unwrap()
+            .unwrap();
+        introduction.push(line.unwrap());
+    }
+    let address = introduction[0]
+        .strip_prefix("listening on http://")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let tokens: Vec<_> = introduction
+        .iter()
+        .filter(|line| line.contains("  eyJ"))
+        .map(|line| line.rsplit(' ').next().unwrap())
+        .collect();
+    assert_eq!(tokens.len(), 3, "{introduction:?}");
+    assert_eq!(
+        introduction
+            .iter()
+            .filter(|line| line.contains("/ws/jwt?token="))
+            .count(),
+        3
+    );
+
+    let mut socket = connect(address, &format!("jwt?token={}", tokens[0]), &[])
+        .await
+        .unwrap();
+    assert_eq!(next(&mut socket).await["user"], "ada");
+    for refused in &tokens[1..] {
+        assert!(
+            connect(address, &format!("jwt?token={refused}"), &[])
+                .await
+                .is_err()
+        );
+    }
+
+    // What it logs about them shows no token.
+    program.kill().await.unwrap();
+    let output = program.wait_with_output().await.unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        log.contains("token_expired") && log.contains("/ws/jwt"),
+        "{log}"
+    );
+    for token in tokens {
+        assert!(!log.contains(token.rsplit('.').next().unwrap()), "{log}");
+    }
+}

@@ -1,0 +1,1 @@
+//! Nothing here: see `tests/`, with the feature `node`.
