@@ -69,7 +69,7 @@ where
                     "two explicit credentials, for two strategies",
                 )),
                 (false, true) => second.map(Some),
-                (true, false) | (false, false) => first.map(Some),
+                (true | false, false) => first.map(Some),
             },
         }
     }

@@ -51,12 +51,14 @@ where
 
         // Taken out before the handshake is judged: a refused head carries no credential.
         let taken = self.strategy.take(&mut head);
-        if !self.any_request {
-            if let Err(error) = Handshake::check(&head) {
-                let kind = RejectionKind::HandshakeInvalid(error);
-                let rejection = Rejection::new(kind, error.message());
-                return ResponseFuture::refuse(rejection, head, decision);
-            }
+        let handshake = if self.any_request {
+            Ok(())
+        } else {
+            Handshake::check(&head).map(drop)
+        };
+        if let Err(error) = handshake {
+            let rejection = Rejection::new(RejectionKind::HandshakeInvalid(error), error.message());
+            return ResponseFuture::refuse(rejection, head, decision);
         }
         let credential = match taken {
             Ok(Some(credential)) => credential,

@@ -81,11 +81,14 @@ mod imp {
     #[derive(Debug, Clone, Copy)]
     pub(crate) struct Decision;
 
+    #[expect(clippy::unused_self, reason = "stands in for the one that logs")]
     impl Decision {
         pub(crate) fn begin(_strategy: &'static str) -> Self {
             Self
         }
+
         pub(crate) fn accepted(self) {}
+
         pub(crate) fn refused(self, _rejection: &Rejection) {}
     }
 

@@ -373,6 +373,7 @@ mod tests {
                 ("https://example.com", "example.com:80"),
                 ("http://example.com", "example.com"),
                 ("https://[::1]:443", "[::1]"),
+                ("https://example.com:443", "example.com:443:443"),
             ] {
                 assert!(
                     !same(Scheme::Https, origin, &[host], "/ws"),

@@ -119,7 +119,7 @@ impl SessionStore for MemorySessions {
         let end = self.end(ttl);
         let mut state = self.lock();
         let lives = state.live(id, self.clock.now()).is_some();
-        if let (true, Some(session)) = (lives, state.remove(id)) {
+        if lives && let Some(session) = state.remove(id) {
             state.put(id, session.record, end);
         }
         Box::pin(ready(Ok(lives)))
@@ -218,6 +218,18 @@ mod the_memory_store {
         let found = store.load(&id("a")).await.unwrap().unwrap();
         assert_eq!(found.record, "{\"a\":1}");
         assert_eq!(found.ttl, Some(Duration::from_secs(1)));
+    }
+
+    #[tokio::test]
+    async fn what_was_prolonged_is_not_swept_out_at_its_first_end() {
+        let (store, seconds) = store(9);
+        store.create(&id("a"), "{}", TTL).await.unwrap();
+        store.create(&id("b"), "{}", TTL).await.unwrap();
+        store.touch(&id("a"), TTL * 2).await.unwrap();
+        seconds.store(1010, Ordering::Relaxed);
+        store.create(&id("c"), "{}", TTL).await.unwrap();
+        assert!(store.load(&id("a")).await.unwrap().is_some());
+        assert_eq!((store.len(), store.lock().ends.len()), (2, 2));
     }
 
     #[tokio::test]

@@ -166,7 +166,7 @@ mod a_session_that_lives {
 mod a_session_that_does_not {
     use super::*;
 
-    fn is_refused(outcome: Outcome, why: &str) {
+    fn is_refused(outcome: &Outcome, why: &str) {
         assert_eq!(
             (outcome.token(), outcome.status),
             ("session_invalid", 401),
@@ -197,14 +197,14 @@ mod a_session_that_does_not {
         ] {
             let outcome = send(cookie).await;
             answers.push((outcome.status, outcome.headers.clone()));
-            is_refused(outcome, why);
+            is_refused(&outcome, why);
         }
         hand.advance(60);
         let expired = send(good.clone()).await;
         answers.push((expired.status, expired.headers.clone()));
-        is_refused(expired, "expired");
+        is_refused(&expired, "expired");
         store.destroy(&id).await.unwrap();
-        is_refused(send(good).await, "logged out");
+        is_refused(&send(good).await, "logged out");
         assert!(answers.iter().all(|answer| *answer == answers[0]));
     }
 
@@ -232,9 +232,9 @@ mod a_session_that_does_not {
             &long,
             &deep,
         ] {
-            is_refused(over(Odd::holding(record)).await, record);
+            is_refused(&over(Odd::holding(record)).await, record);
         }
-        is_refused(over(Odd::default()).await, "missing");
+        is_refused(&over(Odd::default()).await, "missing");
     }
 
     #[tokio::test]

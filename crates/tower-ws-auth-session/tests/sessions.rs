@@ -141,6 +141,35 @@ mod handlers {
     }
 
     #[tokio::test]
+    async fn a_user_that_is_cleared_is_logged_out_and_the_rest_stays() {
+        let (sessions, store, _) = in_memory(|b| b);
+        let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+        let theirs = r#"{"cart":1,"user":"ada"}"#;
+        store.save(&id, theirs, HOUR).await.unwrap();
+        let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        loaded.user = None;
+        sessions.save(&loaded).await.unwrap();
+        assert_eq!(
+            store.load(&id).await.unwrap().unwrap().record,
+            r#"{"cart":1}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn touching_a_session_of_express_goes_by_its_own_max_age() {
+        let (sessions, store, _) = in_memory(|b| b);
+        let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+        let theirs = r#"{"cookie":{"originalMaxAge":60000,"expires":"2026-11-20T20:00:30.000Z"}}"#;
+        store.save(&id, theirs, HOUR).await.unwrap();
+        let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        sessions.touch(&mut loaded).await.unwrap();
+        let end = Some(Clock::at(common::NOW + 60));
+        assert_eq!(loaded.ends_at(), end);
+        let loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        assert_eq!(loaded.ends_at(), end);
+    }
+
+    #[tokio::test]
     async fn saving_after_logout_brings_nothing_back() {
         let (sessions, store, _) = in_memory(|b| b);
         let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
@@ -209,6 +238,8 @@ mod handlers {
         sessions.touch(&mut loaded).await.unwrap();
         let stored = store.load(&id).await.unwrap().unwrap();
         assert_eq!((stored.record, stored.ttl), (record, Some(HOUR)));
+        sessions.save(&loaded).await.unwrap();
+        assert_eq!(store.load(&id).await.unwrap().unwrap().ttl, Some(HOUR));
         hand.advance(3000);
         sessions.save(&loaded).await.unwrap();
         assert_eq!(store.load(&id).await.unwrap().unwrap().ttl, Some(HOUR));

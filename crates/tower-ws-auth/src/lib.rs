@@ -16,7 +16,7 @@
 //! choice, **one** strategy, the service. The README has the example and the reasons.
 //!
 //! Other features: `axum` (extractors), `http2` (the handshake over HTTP/2), `tracing` (events),
-//! `aws-lc-rs` or `rust-crypto` (who computes RSA, EC and EdDSA signatures).
+//! `aws-lc-rs` or `rust-crypto` (who computes RSA, EC and `EdDSA` signatures).
 
 pub use tower_ws_auth_core::*;
 

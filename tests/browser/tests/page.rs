@@ -1,4 +1,10 @@
 //! A page in real Chromium reads why it was refused.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 #![cfg(feature = "browser")]
 
 mod common;

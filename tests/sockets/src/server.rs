@@ -190,6 +190,10 @@ impl Server {
     }
 }
 
+#[expect(
+    clippy::unused_async,
+    reason = "a handler is asynchronous, though this one does not wait"
+)]
 async fn bare_echo(
     mut request: Request<hyper::body::Incoming>,
     seen: Echo,

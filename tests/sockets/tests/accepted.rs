@@ -1,4 +1,10 @@
 //! A good credential, wherever it travels, reaches the service; the service never sees it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use futures_util::{SinkExt, StreamExt};
 use socket_tests::{Client, Stack, handshake, raw, servers, token};

@@ -1,5 +1,11 @@
 //! What is not an opening handshake by the letter (RFC 6455 §4.2.1) is never answered by 101,
 //! whoever asks and with whatever credential, and ends its connection.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use socket_tests::{Stack, raw, servers, token};
 use tower_ws_auth::CloseFrameLayer;

@@ -1,5 +1,11 @@
 //! A refused handshake never reaches the service. A page reads why from the close frame,
 //! everybody else from the HTTP answer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +19,10 @@ use tower_ws_auth::{CloseFrameLayer, RejectionKind};
 
 const APP: (&str, &str) = ("origin", "https://app.example");
 
-/// Query and headers of a refused request, and what it reads.
-fn refusals() -> Vec<(String, Vec<(&'static str, String)>, u16, &'static str)> {
+/// Query and headers of a refused request, and the status and the token that it reads.
+type Refusal = (String, Vec<(&'static str, String)>, u16, &'static str);
+
+fn refusals() -> Vec<Refusal> {
     let good = token(60);
     let other_key = token_with(&json!({ "sub": "ada", "exp": now() + 60 }), &[b'x'; 32]);
     let early = json!({ "sub": "ada", "exp": now() + 60, "nbf": now() + 30 });

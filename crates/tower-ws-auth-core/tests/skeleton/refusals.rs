@@ -241,6 +241,14 @@ mod the_head_of_a_refused_request {
         assert!(rejection(&response).take_head().is_none());
     }
 
+    #[tokio::test]
+    async fn does_not_show_in_the_rejection() {
+        let layer = AuthLayer::new(Token::new());
+        let response = send(&layer, &Inner::new(), handshake("/ws?room=1")).await;
+        let rejection = rejection(&response);
+        assert!(!format!("{rejection:?} {rejection}").contains("room"));
+    }
+
     #[test]
     fn is_not_there_before_a_layer_refused_it() {
         let rejection = Rejection::new(RejectionKind::Forbidden, "");

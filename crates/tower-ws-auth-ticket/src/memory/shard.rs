@@ -77,3 +77,30 @@ impl Shard {
         self.period.saturating_sub(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swaps_generations_without_allocating_or_freeing() {
+        let mut shard = Shard::new();
+        let meta = Meta {
+            expires: 0,
+            subject: 0,
+        };
+        for n in 0..20_000_u32 {
+            let key = TicketKey::digest("test", &[&n.to_be_bytes()]);
+            shard.insert(key, Entry::new(vec![0; (n % 40) as usize]), meta, 0);
+        }
+        for (period, over) in [(1, 0), (2, 20_000)] {
+            let mut dropped = None;
+            let under_lock = allocation_counter::measure(|| dropped = shard.advance(period));
+            assert_eq!((under_lock.count_total, under_lock.count_current), (0, 0));
+            let freed = allocation_counter::measure(|| {
+                assert_eq!(dropped.take().unwrap().len(), over);
+            });
+            assert_eq!(freed.count_current < 0, over > 0);
+        }
+    }
+}

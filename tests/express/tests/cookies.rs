@@ -1,0 +1,112 @@
+//! Our cookies and those of the real express-session: each accepts what the other made, and they
+//! read the same id from the same `Cookie` field.
+#![cfg(feature = "node")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod node;
+mod random;
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+use node::Express;
+use random::Random;
+use serde_json::{Value, json};
+use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
+
+const SECRETS: [&str; 2] = ["the first of two secrets", "another one, which is older"];
+
+fn sessions() -> Sessions<Value> {
+    let secrets = Secrets::express(SECRETS).unwrap();
+    Sessions::builder(secrets, MemorySessions::new(1000))
+        .build()
+        .unwrap()
+}
+
+fn fields(lines: &[String]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        headers.append(COOKIE, HeaderValue::from_str(line).unwrap());
+    }
+    headers
+}
+
+/// The id that we read from these fields.
+fn ours(sessions: &Sessions<Value>, lines: &[String]) -> Option<String> {
+    sessions
+        .signed_id(&fields(lines))
+        .map(|id| id.as_str().to_owned())
+}
+
+#[tokio::test]
+async fn express_session_accepts_the_cookie_that_we_set() {
+    let sessions = sessions();
+    let mut express = Express::start(&SECRETS);
+    for _ in 0..100 {
+        let (id, cookie) = sessions.create(&json!({ "user": "ada" })).await.unwrap();
+        let pair = cookie
+            .to_str()
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned();
+        assert_eq!(express.ask(&[pair]).as_deref(), Some(id.as_str()));
+    }
+}
+
+#[test]
+fn we_accept_the_cookie_that_express_session_sets() {
+    let sessions = sessions();
+    let mut express = Express::start(&SECRETS);
+    let ids = [
+        "u7IeVO1CZiPsJkNJAPZ5oQ0Wsg9Sm5_4",
+        "a.b",
+        "with space",
+        "zoë",
+        "a%b",
+        "-",
+        "=;,\"",
+    ];
+    for id in ids {
+        for secret in SECRETS {
+            let pair = format!("connect.sid={}", express.sign(id, secret));
+            assert_eq!(ours(&sessions, &[pair]).as_deref(), Some(id), "{id}");
+        }
+        let foreign = format!(
+            "connect.sid={}",
+            express.sign(id, "a secret of somebody else")
+        );
+        assert_eq!(ours(&sessions, &[foreign]), None);
+    }
+}
+
+#[test]
+fn both_read_the_same_id_from_100_000_cookie_fields() {
+    let sessions = sessions();
+    let mut express = Express::start(&SECRETS);
+    let mut random = Random::new(0x5eed);
+    let values: Vec<String> = ["sid-1", "a.b", "zoë"]
+        .iter()
+        .flat_map(|id| SECRETS.map(|secret| (*id, secret)))
+        .map(|(id, secret)| express.sign(id, secret))
+        .collect();
+    let all: Vec<Vec<String>> = (0..100_000)
+        .map(|_| random.cookie_fields(&values))
+        .collect();
+    let theirs = express.ask_all(&all);
+    let mut accepted = 0;
+    for (lines, theirs) in all.iter().zip(theirs) {
+        accepted += usize::from(theirs.is_some());
+        assert_eq!(ours(&sessions, lines), theirs, "{lines:?}");
+    }
+    // Or the generator would have missed what matters.
+    assert!(
+        (10_000..90_000).contains(&accepted),
+        "{accepted} were accepted"
+    );
+}
