@@ -29,6 +29,10 @@ pub trait Authenticate {
     /// checks the handshake first.
     const SINGLE_USE: bool = false;
 
+    /// Whether a request without a credential passes, as it does with
+    /// [`optional`](AuthenticateExt::optional). Such a strategy cannot be one of several.
+    const PASSES_ANONYMOUS: bool = false;
+
     /// The strategy's name in tracing events.
     fn name(&self) -> &'static str {
         std::any::type_name::<Self>()
@@ -85,10 +89,26 @@ pub trait AuthenticateExt: Authenticate + Sized {
     /// One credential decides. If exactly one explicit credential is presented, that is the one;
     /// two are malformed; without one an ambient credential decides, that of the strategy named
     /// first before the others. What decides and is bad is refused: no other strategy is asked.
+    ///
+    /// `optional` comes last: `a.or(b).optional()`. The other way does not compile:
+    ///
+    /// ```compile_fail
+    /// # use http::request::Parts;
+    /// # use tower_ws_auth_core::{AuthenticateExt, Grant, Rejection};
+    /// let a = |_: &mut Parts| async { Ok::<_, Rejection>(Grant::new(Some("ada"))) };
+    /// let b = |_: &mut Parts| async { Ok::<_, Rejection>(Grant::new("ada")) };
+    /// let either = a.or(b.optional());
+    /// ```
     fn or<B>(self, other: B) -> AnyOf<Self, B>
     where
         B: Authenticate<Identity = Self::Identity>,
     {
+        const {
+            assert!(
+                !Self::PASSES_ANONYMOUS && !B::PASSES_ANONYMOUS,
+                "call `optional` last: as one of several it would decide for all of them"
+            );
+        }
         AnyOf::new(self, other)
     }
 
@@ -102,6 +122,9 @@ pub trait AuthenticateExt: Authenticate + Sized {
 impl<A: Authenticate> AuthenticateExt for A {}
 
 /// A closure reads, removes and decides in one; its future is the credential.
+///
+/// It cannot say beforehand whether there is one, and counts as ambient: among several, what
+/// another strategy finds explicit decides before it. Name it last.
 impl<F, Fut, I> Authenticate for F
 where
     F: Fn(&mut Parts) -> Fut,
@@ -119,6 +142,10 @@ where
 
     fn take(&self, head: &mut Parts) -> Result<Option<Fut>, Rejection> {
         Ok(Some(self(head)))
+    }
+
+    fn is_ambient(&self, _decision: &Fut) -> bool {
+        true
     }
 
     fn verify(&self, decision: Fut, _head: &Parts) -> Fut {

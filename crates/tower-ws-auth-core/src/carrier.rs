@@ -35,11 +35,14 @@ mod subprotocol;
 
 use std::borrow::Cow;
 
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 
 pub use self::credential::{Credential, MAX_CREDENTIAL};
 pub use self::subprotocol::Dialect;
 pub(crate) use self::subprotocol::is_credential as is_credential_subprotocol;
+use crate::handshake::subprotocols;
 use crate::{AllowedOrigin, Rejection, RejectionKind};
 
 /// The places in which a strategy looks for its credential.
@@ -111,6 +114,25 @@ impl Carriers {
                 Ok(taken)
             }
         }
+    }
+}
+
+/// Empties every place in which a credential can travel: the whole query, `Authorization`, the
+/// cookies, and the subprotocols that carry one.
+///
+/// For a layer that refuses before a strategy has read its credential: what is left of the
+/// request travels on in the rejection.
+pub fn remove_all(head: &mut Parts) {
+    query::remove(head);
+    head.headers.remove(AUTHORIZATION);
+    head.headers.remove(COOKIE);
+    let offered = subprotocols(&head.headers).collect::<Vec<_>>().join(", ");
+    head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    if let Some(offered) = HeaderValue::from_str(&offered)
+        .ok()
+        .filter(|_| !offered.is_empty())
+    {
+        head.headers.insert(SEC_WEBSOCKET_PROTOCOL, offered);
     }
 }
 

@@ -29,6 +29,7 @@ where
     type Future = A::Future;
 
     const SINGLE_USE: bool = A::SINGLE_USE;
+    const PASSES_ANONYMOUS: bool = A::PASSES_ANONYMOUS;
 
     fn name(&self) -> &'static str {
         self.inner.name()
@@ -76,6 +77,7 @@ where
     type Future = A::Future;
 
     const SINGLE_USE: bool = A::SINGLE_USE;
+    const PASSES_ANONYMOUS: bool = A::PASSES_ANONYMOUS;
 
     fn name(&self) -> &'static str {
         self.inner.name()

@@ -6,10 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::handshake::list;
 use crate::refuse::closes;
 use crate::trace::Decision;
 use crate::{Authenticate, Authenticated, Grant, Rejection, ResponseBody};
@@ -65,9 +66,7 @@ where
             GateProjected::Passed { inner, closes } => {
                 let mut response = ready!(inner.poll(cx))?.map(ResponseBody::inner);
                 if *closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    response
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                    close(response.headers_mut());
                 }
                 Poll::Ready(Ok(response))
             }
@@ -77,6 +76,13 @@ where
                 None => Poll::Pending,
             },
         }
+    }
+}
+
+/// Says `close` beside what is said already, such as the `upgrade` of a 426.
+fn close(headers: &mut HeaderMap) {
+    if !list(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("close")) {
+        headers.append(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

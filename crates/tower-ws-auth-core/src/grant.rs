@@ -25,7 +25,8 @@ impl<I> Grant<I> {
         self
     }
 
-    /// Adds a key under which the grant can be revoked, such as `user:42` or `session:8f…`.
+    /// Adds a key under which the grant can be revoked, such as `user:42`. It is no
+    /// secret: it may be logged.
     pub fn revocable_by(mut self, key: impl Into<Arc<str>>) -> Self {
         self.term.revocation_keys.push(key.into());
         self

@@ -1,7 +1,7 @@
 //! The opening handshake: is this request head one, by the letter?
 //!
 //! Stricter than the servers underneath, on purpose: whatever they would upgrade, this has
-//! looked at first. It reads the head only; no I/O, no allocation.
+//! looked at first. It reads the head only.
 
 use std::fmt;
 
@@ -184,7 +184,7 @@ fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue
 
 /// The elements of a comma-separated field over all its lines (RFC 9110 §5.6.1). A line that is
 /// not visible ASCII has none.
-fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
         .iter()

@@ -28,6 +28,7 @@ impl<A: Authenticate> Authenticate for Optional<A> {
     type Future = OptionalFuture<A::Future>;
 
     const SINGLE_USE: bool = A::SINGLE_USE;
+    const PASSES_ANONYMOUS: bool = true;
 
     fn name(&self) -> &'static str {
         self.inner.name()

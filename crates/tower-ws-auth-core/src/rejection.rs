@@ -103,8 +103,11 @@ impl Rejection {
 
     /// When the client may come back, in whole seconds, if that is known.
     pub fn retry_after(&self) -> Option<u64> {
-        self.retry_after
-            .map(|pause| pause.as_secs() + u64::from(pause.subsec_nanos() > 0))
+        self.retry_after.map(|pause| {
+            pause
+                .as_secs()
+                .saturating_add(u64::from(pause.subsec_nanos() > 0))
+        })
     }
 
     /// Takes the head of the refused request, once: its credentials are removed, its extensions

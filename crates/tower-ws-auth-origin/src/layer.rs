@@ -1,14 +1,11 @@
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
-use tower_ws_auth_core::handshake::subprotocols;
-use tower_ws_auth_core::{AllowedOrigin, Gate, Rejection, RejectionKind, ResponseBody};
+use tower_ws_auth_core::{AllowedOrigin, Gate, Rejection, RejectionKind, ResponseBody, carrier};
 
 use crate::{Origins, Verdict, trace};
 
@@ -85,7 +82,8 @@ where
             }),
             Err(rejection) => {
                 trace::refused(&rejection, &head);
-                remove_credentials(&mut head);
+                // This layer stands outside of the one that knows where the credential is.
+                carrier::remove_all(&mut head);
                 Gate::refuse(rejection, head)
             }
         }
@@ -105,27 +103,5 @@ impl OriginLayer {
             Verdict::Refused => "`Origin` is not on the list, or not alone",
         };
         Err(Rejection::new(RejectionKind::OriginDenied, detail))
-    }
-}
-
-/// A refused head travels on in its rejection. This layer stands outside of the one that knows
-/// where the credential is, so every place that a [carrier](tower_ws_auth_core::carrier) reads is
-/// emptied.
-fn remove_credentials(head: &mut Parts) {
-    head.headers.remove(AUTHORIZATION);
-    head.headers.remove(COOKIE);
-    let offered = subprotocols(&head.headers).collect::<Vec<_>>().join(", ");
-    match HeaderValue::from_str(&offered) {
-        Ok(offered) if !offered.is_empty() => {
-            head.headers.insert(SEC_WEBSOCKET_PROTOCOL, offered);
-        }
-        _ => {
-            head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
-        }
-    }
-    if head.uri.query().is_some() {
-        let mut parts = mem::take(&mut head.uri).into_parts();
-        parts.path_and_query = (parts.path_and_query).and_then(|path| path.path().parse().ok());
-        head.uri = Uri::from_parts(parts).unwrap_or_default();
     }
 }

@@ -31,7 +31,7 @@ use crate::sync::atomic::Ordering;
 /// makes room at once, one that expired within two `max_ttl` after it was issued.
 ///
 /// No lock is held while memory is freed, nor for longer than it takes to grow a table of about
-/// two thousand entries.
+/// a thousand entries.
 #[derive(Clone)]
 pub struct MemoryTickets {
     inner: Arc<Inner>,

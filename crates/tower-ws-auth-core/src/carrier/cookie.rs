@@ -11,10 +11,15 @@ use crate::Rejection;
 /// Two of that name are malformed: one of them was tossed in by somebody else, and which one is
 /// anybody's guess.
 pub(super) fn take(head: &mut Parts, name: &str) -> Result<Option<Credential>, Rejection> {
+    let mut lines = head.headers.get_all(COOKIE).iter();
+    let ours = |line: &HeaderValue| pairs(line).any(|pair| value_of(pair, name).is_some());
+    if !lines.any(ours) {
+        return Ok(None);
+    }
     let mut found = Vec::new();
     let mut kept = Vec::new();
     for line in head.headers.get_all(COOKIE) {
-        for pair in line.as_bytes().split(|&b| b == b';').map(trim) {
+        for pair in pairs(line) {
             match value_of(pair, name) {
                 Some(value) => found.push(value),
                 None if pair.is_empty() => {}
@@ -23,7 +28,6 @@ pub(super) fn take(head: &mut Parts, name: &str) -> Result<Option<Credential>, R
         }
     }
     let credential = match found.as_slice() {
-        [] => return Ok(None),
         [value] => match str::from_utf8(unquote(value)) {
             Ok(text) => Credential::in_cookie(text.to_owned()),
             Err(_) => Err(malformed("the cookie is not text")),
@@ -39,6 +43,10 @@ pub(super) fn take(head: &mut Parts, name: &str) -> Result<Option<Credential>, R
         head.headers.insert(COOKIE, rest);
     }
     credential.map(Some)
+}
+
+fn pairs(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    line.as_bytes().split(|&b| b == b';').map(trim)
 }
 
 fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {

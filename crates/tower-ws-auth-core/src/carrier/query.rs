@@ -47,6 +47,13 @@ pub(super) fn take(head: &mut Parts, keys: &[Key]) -> Result<Option<Credential>,
     }
 }
 
+/// Removes the whole query.
+pub(super) fn remove(head: &mut Parts) {
+    if head.uri.query().is_some() && swap_query(head, "").is_err() {
+        head.uri = Uri::default();
+    }
+}
+
 /// How a pair of the query has to do with us.
 enum Match<'a> {
     Key(&'a Key),

@@ -70,7 +70,6 @@ mod closes {
     }
 
     #[tokio::test]
-    #[ignore = "core's Gate replaces the handler's own `Connection`, see its report"]
     async fn without_taking_the_upgrade_of_a_426_away() {
         let inner = Inner::answering(StatusCode::UPGRADE_REQUIRED, Some("upgrade"));
         let layer = AuthLayer::new(Token::new());

@@ -20,8 +20,8 @@ pub struct MemoryTicketsBuilder {
     clock: Clock,
 }
 
-/// A shard of about this many entries grows its table within a few dozen microseconds.
-const ENTRIES_PER_SHARD: usize = 2048;
+/// A shard of about this many entries grows its table within some twenty microseconds.
+const ENTRIES_PER_SHARD: usize = 1024;
 const MAX_SHARDS: usize = 1 << 14;
 const LONGEST_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

@@ -90,7 +90,7 @@ impl Table {
                 self.slots.reserve_exact(self.slots.len() / 8 + 16);
             }
             self.slots.push(slot);
-            // A shard holds some thousands.
+            // A shard holds about a thousand.
             u32::try_from(self.slots.len() - 1).unwrap_or(END)
         };
         let slots = &self.slots;
