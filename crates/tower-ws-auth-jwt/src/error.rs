@@ -97,4 +97,11 @@ pub enum ConfigError {
     /// Two settings of which one undoes the other.
     #[error("`{0}` and `{1}` contradict each other: leave one of them out")]
     Conflict(&'static str, &'static str),
+    /// A single-use token whose use would be forgotten before the token ends.
+    #[cfg(feature = "single-use")]
+    #[error(
+        "a used token must be remembered until it ends: set `max_lifetime`, and give the store a \
+         `max_ttl` of at least that plus twice the leeway"
+    )]
+    ForgetfulStore,
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use tower_ws_auth_core::carrier::{Carriers, Credential};
 use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection};
 
 use crate::compact::Buffer;
-use crate::rules::Rules;
+use crate::rules::{Checked, Rules};
 use crate::{JwtBuilder, Keys, invalid};
 
 /// Lets a handshake through only with a good JSON Web Token; the identity is its claims.
@@ -20,7 +20,7 @@ pub type JwtLayer<C> = AuthLayer<Jwt<C>>;
 pub struct Jwt<C> {
     keys: Keys,
     typ: Option<String>,
-    rules: Rules,
+    pub(crate) rules: Rules,
     clock: Clock,
     carriers: Carriers,
     claims: PhantomData<fn() -> C>,
@@ -62,21 +62,32 @@ impl<C: DeserializeOwned> Jwt<C> {
     /// [`TokenNotYetValid`]: tower_ws_auth_core::RejectionKind::TokenNotYetValid
     /// [`TokenInvalid`]: tower_ws_auth_core::RejectionKind::TokenInvalid
     pub fn verify_token(&self, token: &str) -> Result<Grant<C>, Rejection> {
+        self.decide(token, |_, _| ()).map(|(grant, ())| grant)
+    }
+
+    /// Decides, and notes something about the claims and the present time beside the grant.
+    pub(crate) fn decide<T>(
+        &self,
+        token: &str,
+        note: impl FnOnce(&Checked<'_>, Duration) -> T,
+    ) -> Result<(Grant<C>, T), Rejection> {
         let token = self.keys.verified(token, self.typ.as_deref())?;
         let mut place = Buffer::<PAYLOAD>::new();
         let payload = place
             .decode(token.payload)
             .ok_or_else(|| invalid("the payload is not UTF-8 in base64url"))?;
         let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH);
-        let end = self.rules.check(payload, now.unwrap_or_default())?;
+        let now = now.unwrap_or_default();
+        let checked = self.rules.check(payload, now)?;
         let claims = serde_json::from_str(payload).map_err(|error| {
             invalid("the claims do not fit the application's type").with_source(Misfit::of(&error))
         })?;
         let grant = Grant::new(claims);
-        Ok(match end {
+        let grant = match checked.end {
             Some(end) => grant.until(Clock::at(end.as_secs())),
             None => grant,
-        })
+        };
+        Ok((grant, note(&checked, now)))
     }
 }
 
@@ -98,6 +109,10 @@ where
 
     fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
         self.carriers.take(head)
+    }
+
+    fn is_ambient(&self, token: &Credential) -> bool {
+        token.is_ambient()
     }
 
     fn verify(&self, token: Credential, _head: &Parts) -> Self::Future {

@@ -76,8 +76,9 @@
 //!
 //! - `aws-lc-rs` (default): RSA, EC and `EdDSA` by aws-lc-rs.
 //! - `rust-crypto`: the same in pure Rust, slower, without a C compiler, RSA up to 4096 bits.
+//! - `single-use`: `Jwt::single_use`, which accepts each token once by its `jti`.
 //!
-//! With both, aws-lc-rs computes. With neither, only HMAC is there, and the constructors of other
+//! With both backends, aws-lc-rs computes. With neither, only HMAC is there, and the constructors of other
 //! keys say so.
 
 mod algorithm;
@@ -93,6 +94,8 @@ mod key;
 mod keys;
 mod rules;
 mod signing_key;
+#[cfg(feature = "single-use")]
+mod single_use;
 
 pub use self::algorithm::Algorithm;
 pub use self::builder::JwtBuilder;
@@ -102,6 +105,8 @@ pub use self::jwt::{Jwt, JwtLayer};
 pub use self::key::Key;
 pub use self::keys::Keys;
 pub use self::signing_key::SigningKey;
+#[cfg(feature = "single-use")]
+pub use self::single_use::{Claimed, SingleUse};
 
 use tower_ws_auth_core::{Rejection, RejectionKind};
 

@@ -19,17 +19,27 @@ pub(crate) struct Rules {
     pub(crate) leeway: Duration,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) allow_missing_exp: bool,
+    /// Whether a token needs an id (`jti`), because it is good for one use.
+    pub(crate) single_use: bool,
+}
+
+/// What is left to know of claims that keep the rules.
+pub(crate) struct Checked<'p> {
+    /// When they end, leeway included, as the time since the Unix epoch.
+    pub(crate) end: Option<Duration>,
+    /// Issuer and `jti` of a token for a single use.
+    pub(crate) id: Option<(Cow<'p, str>, Cow<'p, str>)>,
 }
 
 impl Rules {
     /// Decides about the claims at the time `now`, and says when they end.
     ///
     /// Whose token it is comes before when it holds: a stranger's expired token is a stranger's.
-    pub(crate) fn check(
+    pub(crate) fn check<'p>(
         &self,
-        payload: &str,
+        payload: &'p str,
         now: Duration,
-    ) -> Result<Option<Duration>, Rejection> {
+    ) -> Result<Checked<'p>, Rejection> {
         let claims = Claims::read(payload, self)?;
         self.check_parties(&claims)?;
         if claims.required != self.required.len() {
@@ -40,7 +50,12 @@ impl Rules {
         }
         self.check_lifetime(&claims, now)?;
         self.check_time(&claims, now)?;
-        Ok(claims.exp.map(|exp| exp.saturating_add(self.leeway)))
+        let end = claims.exp.map(|exp| exp.saturating_add(self.leeway));
+        let id = claims.jti.map(|jti| (claims.iss.unwrap_or_default(), jti));
+        if self.single_use && id.as_ref().is_none_or(|(_, jti)| jti.is_empty()) {
+            return Err(invalid("a single-use token needs a `jti`"));
+        }
+        Ok(Checked { end, id })
     }
 
     fn check_parties(&self, claims: &Claims<'_, '_>) -> Result<(), Rejection> {
@@ -111,6 +126,7 @@ struct Claims<'p, 'r> {
     iat: Option<Duration>,
     iss: Option<Cow<'p, str>>,
     sub: Option<Cow<'p, str>>,
+    jti: Option<Cow<'p, str>>,
     /// Whether an audience is configured that the token names; `None` if it names none at all.
     for_us: Option<bool>,
     /// How many of the required claims are there and not null.
@@ -130,6 +146,7 @@ impl<'p, 'r> Claims<'p, 'r> {
             iat: None,
             iss: None,
             sub: None,
+            jti: None,
             for_us: None,
             required: 0,
             fault: MALFORMED,
@@ -162,13 +179,17 @@ impl<'p> Members<'p> for Claims<'p, '_> {
                 self.fault = "`iat` is not a number";
                 self.iat = Some(value.date()?);
             }
-            "iss" if !self.rules.issuers.is_empty() => {
+            "iss" if !self.rules.issuers.is_empty() || self.rules.single_use => {
                 self.fault = "`iss` is not text";
                 self.iss = Some(value.text()?);
             }
             "sub" if self.rules.subject.is_some() => {
                 self.fault = "`sub` is not text";
                 self.sub = Some(value.text()?);
+            }
+            "jti" if self.rules.single_use => {
+                self.fault = "`jti` is not text";
+                self.jti = Some(value.text()?);
             }
             "aud" if !self.rules.audiences.is_empty() => {
                 self.fault = "`aud` is neither text nor a list of texts";

@@ -7,7 +7,7 @@ use http::{Request, Response, StatusCode};
 use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _};
 use tower_ws_auth_core::carrier::{Carriers, Dialect};
-use tower_ws_auth_core::{Authenticated, Clock, Rejection, Term};
+use tower_ws_auth_core::{AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, Term};
 use tower_ws_auth_jwt::{Jwt, JwtLayer};
 
 fn handshake(uri: &str) -> http::request::Builder {
@@ -91,4 +91,17 @@ async fn a_refused_token_never_reaches_the_service() {
     let long = handshake(&format!("/ws?token={}", "a".repeat(60_000)));
     let malformed = refused(StatusCode::BAD_REQUEST, "credentials_malformed");
     assert_eq!(call(jwt(), long).await, malformed);
+}
+
+#[test]
+fn a_token_in_a_cookie_is_ambient_and_one_in_the_query_is_not() {
+    let carriers = Carriers::builder().query("token").cookie("jwt").build();
+    let jwt = builder().carriers(carriers.unwrap()).build().unwrap();
+    for (uri, cookie, ambient) in [("/?token=a", "", false), ("/", "jwt=a", true)] {
+        let request = Request::get(uri).header("cookie", cookie);
+        let origin = AllowedOrigin::vouch_for("https://app.example".parse().unwrap());
+        let mut head = request.extension(origin).body(()).unwrap().into_parts().0;
+        let credential = jwt.take(&mut head).unwrap().unwrap();
+        assert_eq!(jwt.is_ambient(&credential), ambient);
+    }
 }

@@ -18,5 +18,8 @@ mod keys;
 mod layer;
 #[cfg(test)]
 mod secrets;
+#[cfg(feature = "single-use")]
+#[cfg(test)]
+mod single_use;
 #[cfg(test)]
 mod support;

@@ -1,0 +1,180 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use tower_ws_auth_core::carrier::Credential;
+use tower_ws_auth_core::{Authenticate, Grant, Rejection};
+use tower_ws_auth_ticket::{Claiming, OnceStore, TicketKey, claim};
+
+use crate::rules::Checked;
+use crate::{ConfigError, Jwt, invalid};
+
+/// A [`Jwt`] of which each token opens one connection. Made by [`Jwt::single_use`].
+pub struct SingleUse<C> {
+    jwt: Jwt<C>,
+    store: Arc<dyn OnceStore>,
+    timeout: Duration,
+}
+
+impl<C> Jwt<C> {
+    /// Accepts each token once, known by its `iss` and `jti`, which it then needs
+    /// (RFC 7519 §4.1.7). The store remembers it until it would have expired.
+    ///
+    /// Everything else is checked first: a bad handshake or a bad token uses nothing up. A used
+    /// token is refused as `token_invalid`, a store that fails as `unavailable`.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// use tower_ws_auth_core::AuthLayer;
+    /// use tower_ws_auth_jwt::{Jwt, Key};
+    /// use tower_ws_auth_ticket::MemoryTickets;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let jwt = || Jwt::<serde_json::Value>::builder(Key::hs256([7; 32]).unwrap()).max_lifetime(minute);
+    /// let store = Arc::new(MemoryTickets::builder().max_ttl(minute).build()?);
+    /// let layer = AuthLayer::new(jwt().build()?.single_use(store)?);
+    ///
+    /// // One that forgets a token before its end would let it in again.
+    /// let forgetful = Arc::new(MemoryTickets::builder().max_ttl(minute / 2).build()?);
+    /// assert!(jwt().build()?.single_use(forgetful).is_err());
+    /// # let _ = layer;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ForgetfulStore`](ConfigError::ForgetfulStore) without a `max_lifetime`, or with a store
+    /// that does not remember that long.
+    pub fn single_use(mut self, store: Arc<dyn OnceStore>) -> Result<SingleUse<C>, ConfigError> {
+        let longest = self.rules.max_lifetime.ok_or(ConfigError::ForgetfulStore)?;
+        // The rules allow that much from now on, and the token is accepted for a leeway more.
+        let longest = longest.saturating_add(self.rules.leeway.saturating_mul(2));
+        if store
+            .max_ttl()
+            .is_some_and(|remembered| remembered < longest)
+        {
+            return Err(ConfigError::ForgetfulStore);
+        }
+        self.rules.single_use = true;
+        let timeout = Duration::from_secs(2);
+        Ok(SingleUse {
+            jwt: self,
+            store,
+            timeout,
+        })
+    }
+}
+
+impl<C> SingleUse<C> {
+    /// How long to wait for the store; 2 seconds unless set. A store that makes one wait needs a
+    /// tokio runtime with its timer.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl<C> Authenticate for SingleUse<C>
+where
+    C: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    type Credential = Credential;
+    type Verified = C;
+    type Identity = C;
+    type Future = Claimed<C>;
+
+    const SINGLE_USE: bool = true;
+
+    fn name(&self) -> &'static str {
+        "jwt"
+    }
+
+    fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
+        self.jwt.take(head)
+    }
+
+    fn is_ambient(&self, token: &Credential) -> bool {
+        token.is_ambient()
+    }
+
+    fn verify(&self, token: Credential, _head: &Parts) -> Claimed<C> {
+        Claimed(match self.jwt.decide(token.as_str(), first_use) {
+            Ok((grant, (key, ttl))) => {
+                let claiming = claim(&*self.store, key, ttl, self.timeout);
+                State::Claiming {
+                    claiming,
+                    grant: Some(grant),
+                }
+            }
+            Err(rejection) => State::Refused(Some(rejection)),
+        })
+    }
+
+    fn admit(&self, claims: C, _head: &Parts) -> Result<C, Rejection> {
+        Ok(claims)
+    }
+}
+
+/// What the store has to remember, and for how long.
+fn first_use(checked: &Checked<'_>, now: Duration) -> (TicketKey, Duration) {
+    let (iss, jti) = checked
+        .id
+        .as_ref()
+        .map_or(("", ""), |(iss, jti)| (iss, jti));
+    let key = TicketKey::digest("tower-ws-auth-jwt jti", &[iss.as_bytes(), jti.as_bytes()]);
+    // `max_lifetime` demands an end. A whole second more, for stores that count in those.
+    let left = checked.end.unwrap_or(Duration::MAX).saturating_sub(now);
+    (key, left.max(Duration::from_secs(1)))
+}
+
+/// The decision of [`SingleUse`] under way.
+pub struct Claimed<C>(State<C>);
+
+enum State<C> {
+    Refused(Option<Rejection>),
+    Claiming {
+        claiming: Claiming,
+        grant: Option<Grant<C>>,
+    },
+}
+
+// Nothing in it is pinned: the grant is only handed on.
+impl<C> Unpin for Claimed<C> {}
+
+impl<C> Future for Claimed<C> {
+    type Output = Result<Grant<C>, Rejection>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let decided = match &mut self.get_mut().0 {
+            State::Refused(rejection) => rejection.take().map(Err),
+            State::Claiming { claiming, grant } => match ready!(Pin::new(claiming).poll(cx)) {
+                Ok(true) => grant.take().map(Ok),
+                Ok(false) => Some(Err(invalid("the token has been used"))),
+                Err(rejection) => Some(Err(rejection)),
+            },
+        };
+        // Nothing is left for whoever polls after the end.
+        decided.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<C> fmt::Debug for SingleUse<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SingleUse")
+            .field("jwt", &self.jwt)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for Claimed<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claimed")
+    }
+}

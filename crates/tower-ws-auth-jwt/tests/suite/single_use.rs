@@ -1,0 +1,175 @@
+//! A token that opens one connection (RFC 7519 §4.1.7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use serde_json::{Value, json};
+use tower_ws_auth_core::Authenticate;
+use tower_ws_auth_jwt::{ConfigError, Jwt, JwtBuilder, SingleUse};
+use tower_ws_auth_ticket::{BoxFuture, MemoryTickets, OnceStore, StoreError, TicketKey};
+
+use crate::support::{NOW, builder, claims};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn jwt() -> JwtBuilder<Value> {
+    builder().max_lifetime(MINUTE)
+}
+
+fn memory() -> Arc<MemoryTickets> {
+    Arc::new(MemoryTickets::builder().max_ttl(MINUTE).build().unwrap())
+}
+
+fn single_use() -> SingleUse<Value> {
+    jwt().build().unwrap().single_use(memory()).unwrap()
+}
+
+fn token(payload: &Value) -> String {
+    claims(payload.to_string())
+}
+
+/// The verdict about a handshake with this token: its claims, or why not.
+async fn ask(strategy: &SingleUse<Value>, token: &str) -> Result<Value, &'static str> {
+    let request = Request::get(format!("/ws?token={token}")).body(()).unwrap();
+    let mut head = request.into_parts().0;
+    let credential = strategy.take(&mut head).unwrap().unwrap();
+    let verified = strategy.verify(credential, &head).await;
+    verified
+        .map(|grant| grant.into_parts().0)
+        .map_err(|rejection| rejection.token())
+}
+
+#[tokio::test]
+async fn is_accepted_once() {
+    let strategy = single_use();
+    let first = json!({ "jti": "1", "exp": NOW + 30 });
+    assert_eq!(ask(&strategy, &token(&first)).await, Ok(first.clone()));
+    assert_eq!(ask(&strategy, &token(&first)).await, Err("token_invalid"));
+    // The id counts, not the text: another token of that id is the same one.
+    let again = json!({ "jti": "1", "exp": NOW + 40, "x": 1 });
+    assert_eq!(ask(&strategy, &token(&again)).await, Err("token_invalid"));
+    let next = json!({ "jti": "2", "exp": NOW + 30 });
+    assert_eq!(ask(&strategy, &token(&next)).await, Ok(next));
+}
+
+#[tokio::test]
+async fn ids_of_different_issuers_have_nothing_to_do_with_each_other() {
+    let issuers = ["https://a.example", "https://b.example"];
+    let strategy = jwt()
+        .issuers(issuers)
+        .build()
+        .unwrap()
+        .single_use(memory())
+        .unwrap();
+    for iss in issuers {
+        let token = token(&json!({ "iss": iss, "jti": "1", "exp": NOW + 30 }));
+        assert!(ask(&strategy, &token).await.is_ok());
+        assert_eq!(ask(&strategy, &token).await, Err("token_invalid"));
+    }
+}
+
+#[tokio::test]
+async fn needs_an_id() {
+    let strategy = single_use();
+    for jti in [json!(null), json!(""), json!(1), json!(["1"])] {
+        let token = token(&json!({ "jti": jti, "exp": NOW + 30 }));
+        assert_eq!(ask(&strategy, &token).await, Err("token_invalid"), "{jti}");
+    }
+    assert_eq!(
+        ask(&strategy, &token(&json!({ "exp": NOW + 30 }))).await,
+        Err("token_invalid")
+    );
+}
+
+#[tokio::test]
+async fn is_not_used_up_by_a_token_that_is_refused_for_another_reason() {
+    let strategy = single_use();
+    let expired = token(&json!({ "jti": "1", "exp": NOW }));
+    assert_eq!(ask(&strategy, &expired).await, Err("token_expired"));
+    let early = token(&json!({ "jti": "1", "exp": NOW + 30, "nbf": NOW + 10 }));
+    assert_eq!(ask(&strategy, &early).await, Err("token_not_yet_valid"));
+    let good = token(&json!({ "jti": "1", "exp": NOW + 30 }));
+    assert_eq!(
+        ask(&strategy, &good[..good.len() - 1]).await,
+        Err("token_invalid")
+    );
+    assert!(ask(&strategy, &good).await.is_ok());
+}
+
+#[test]
+fn of_16_who_race_with_one_token_one_wins() {
+    let strategy = Arc::new(single_use());
+    for round in 0..200 {
+        let token = token(&json!({ "jti": round.to_string(), "exp": NOW + 30 }));
+        let racers: Vec<_> = (0..16)
+            .map(|_| {
+                let (strategy, token) = (Arc::clone(&strategy), token.clone());
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .build()
+                        .unwrap();
+                    runtime.block_on(ask(&strategy, &token)).is_ok()
+                })
+            })
+            .collect();
+        let won = racers.into_iter().map(|racer| racer.join().unwrap());
+        assert_eq!(won.filter(|won| *won).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_lets_nobody_in() {
+    struct Broken;
+
+    impl OnceStore for Broken {
+        fn claim(&self, _: TicketKey, _: Duration) -> BoxFuture<Result<bool, StoreError>> {
+            Box::pin(std::future::ready(Err(StoreError::new("out of order"))))
+        }
+    }
+
+    let strategy = jwt().build().unwrap().single_use(Arc::new(Broken)).unwrap();
+    let token = token(&json!({ "jti": "1", "exp": NOW + 30 }));
+    assert_eq!(ask(&strategy, &token).await, Err("unavailable"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_lets_nobody_in() {
+    struct Silent;
+
+    impl OnceStore for Silent {
+        fn claim(&self, _: TicketKey, _: Duration) -> BoxFuture<Result<bool, StoreError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    let strategy = jwt().build().unwrap().single_use(Arc::new(Silent)).unwrap();
+    let token = token(&json!({ "jti": "1", "exp": NOW + 30 }));
+    assert_eq!(
+        ask(&strategy.timeout(MINUTE), &token).await,
+        Err("unavailable")
+    );
+}
+
+#[test]
+fn a_store_that_would_forget_too_early_is_an_error_of_the_constructor() {
+    let forgetful = |jwt: Jwt<Value>| jwt.single_use(memory()).unwrap_err();
+    let without_limit = builder().build().unwrap();
+    assert!(matches!(
+        forgetful(without_limit),
+        ConfigError::ForgetfulStore
+    ));
+    let longer = builder().max_lifetime(MINUTE + Duration::from_secs(1));
+    assert!(matches!(
+        forgetful(longer.build().unwrap()),
+        ConfigError::ForgetfulStore
+    ));
+    let with_leeway = jwt().leeway(Duration::from_secs(1)).build().unwrap();
+    assert!(matches!(
+        forgetful(with_leeway),
+        ConfigError::ForgetfulStore
+    ));
+}
+
+// Only taken in a checked handshake: `any_request` does not compile.
+const _: () = assert!(<SingleUse<Value> as Authenticate>::SINGLE_USE);

@@ -1,0 +1,43 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tower_ws_auth_core::{Rejection, RejectionKind};
+
+use crate::within::Within;
+use crate::{OnceStore, StoreError, TicketKey};
+
+/// Asks a store whether this is the first claim of a key, and waits for its answer no longer than
+/// `limit`.
+///
+/// For strategies that make a credential of others single-use, such as a JWT by its `jti`.
+pub fn claim(store: &dyn OnceStore, key: TicketKey, ttl: Duration, limit: Duration) -> Claiming {
+    Claiming(Within::new(limit, store.claim(key, ttl)))
+}
+
+/// The answer to [`claim`]: true for the first one.
+///
+/// A store that fails or does not answer in time refuses with
+/// [`Unavailable`](RejectionKind::Unavailable); the claim may have been made.
+pub struct Claiming(Within<Result<bool, StoreError>>);
+
+impl Future for Claiming {
+    type Output = Result<bool, Rejection>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
+        Pin::new(&mut self.get_mut().0).poll(cx).map(|answer| match answer {
+            Some(Ok(first)) => Ok(first),
+            Some(Err(error)) => Err(unavailable("the ticket store failed").with_source(error)),
+            None => Err(unavailable("the ticket store did not answer in time")),
+        })
+    }
+}
+
+impl fmt::Debug for Claiming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claiming")
+    }
+}
