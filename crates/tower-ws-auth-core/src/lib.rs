@@ -6,7 +6,7 @@
 //!   [`Authenticated`] in its request's extensions; what does not is answered with the status
 //!   and the public token of a [`Rejection`], which stays in the response's extensions.
 //! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
-//! - [`carrier`] reads a credential and removes it.
+//! - [`carrier`] reads a credential and removes it; [`cookie`] does so with one cookie.
 //!
 //! Strategies live in crates of their own; most applications use `tower-ws-auth`, which
 //! re-exports them.
@@ -151,6 +151,7 @@ mod service;
 mod trace;
 
 pub mod carrier;
+pub mod cookie;
 pub mod handshake;
 
 pub use self::any_of::{AnyOf, Either, EitherFuture};

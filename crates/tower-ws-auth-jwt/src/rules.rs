@@ -28,6 +28,10 @@ pub(crate) struct Checked<'p> {
     /// When they end, leeway included, as the time since the Unix epoch.
     pub(crate) end: Option<Duration>,
     /// Issuer and `jti` of a token for a single use.
+    #[cfg_attr(
+        not(feature = "single-use"),
+        expect(dead_code, reason = "for `single_use`")
+    )]
     pub(crate) id: Option<(Cow<'p, str>, Cow<'p, str>)>,
 }
 

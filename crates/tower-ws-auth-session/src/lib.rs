@@ -140,7 +140,6 @@
 mod attributes;
 mod builder;
 mod error;
-mod header;
 mod id;
 mod memory;
 mod percent;

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tower_ws_auth_core::cookie;
 use tower_ws_auth_origin::Origins;
 
-use crate::header;
 use crate::record::Record;
 use crate::rules::Rules;
 use crate::shared::Shared;
@@ -48,7 +48,7 @@ impl<R> Sessions<R> {
     /// The id in a request's cookie, if one of the secrets signed it. The store is not asked:
     /// whether there is such a session, or ever was, this does not say.
     pub fn signed_id(&self, headers: &HeaderMap) -> Option<SessionId> {
-        let cookie = header::find(headers, &self.shared.attributes.name)?;
+        let cookie = cookie::find(headers, &self.shared.attributes.name)?;
         self.shared.open(&cookie).ok()
     }
 

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use serde::Serialize;
 use tower_ws_auth_core::Clock;
+use tower_ws_auth_core::cookie::Found;
 
 use crate::attributes::Attributes;
-use crate::header::Found;
+
 use crate::record::Record;
 use crate::{Secrets, SessionError, SessionId, SessionStore, StoreError, StoreFuture, percent};
 

@@ -5,11 +5,12 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use tower_ws_auth_core::cookie::{self, Found};
 use tower_ws_auth_core::{AuthLayer, Authenticate, Grant, Rejection, RejectionKind};
 use tower_ws_auth_origin::{Origins, Verdict};
 
 use crate::SessionId;
-use crate::header::{self, Found};
+
 use crate::rules::{Rules, invalid};
 
 /// The layer around a WebSocket route: `SessionLayer::new(sessions.strategy(…))`.
@@ -78,7 +79,7 @@ where
 
     /// Never fails: what is wrong with a cookie is said when it decides.
     fn take(&self, head: &mut Parts) -> Result<Option<SessionCookie>, Rejection> {
-        let found = header::take(&mut head.headers, &self.rules.shared.attributes.name);
+        let found = cookie::take(&mut head.headers, &self.rules.shared.attributes.name);
         Ok(found.map(SessionCookie))
     }
 

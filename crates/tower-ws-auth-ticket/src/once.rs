@@ -28,11 +28,13 @@ impl Future for Claiming {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
-        Pin::new(&mut self.get_mut().0).poll(cx).map(|answer| match answer {
-            Some(Ok(first)) => Ok(first),
-            Some(Err(error)) => Err(unavailable("the ticket store failed").with_source(error)),
-            None => Err(unavailable("the ticket store did not answer in time")),
-        })
+        Pin::new(&mut self.get_mut().0)
+            .poll(cx)
+            .map(|answer| match answer {
+                Some(Ok(first)) => Ok(first),
+                Some(Err(error)) => Err(unavailable("the ticket store failed").with_source(error)),
+                None => Err(unavailable("the ticket store did not answer in time")),
+            })
     }
 }
 

@@ -46,8 +46,8 @@ const STRATEGIES = [
   {
     strategy: 'any',
     label: 'Any',
-    title: 'Any of them: what is explicit decides, else the cookie',
-    where: '/ws/any',
+    title: 'Any of them',
+    where: '/ws/any: what is explicit decides, else the cookie',
     cases: {
       valid: withCookie('/ws/any', loggedIn),
       expired: withKey('/ws/any', 'token', expiredToken),

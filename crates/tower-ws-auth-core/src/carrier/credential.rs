@@ -5,6 +5,7 @@ use http::{HeaderValue, Uri};
 
 use super::malformed;
 use crate::Rejection;
+use crate::cookie::Found;
 
 /// The longest credential that is read, in bytes.
 pub const MAX_CREDENTIAL: usize = 8 * 1024;
@@ -82,9 +83,10 @@ impl Credential {
         .checked()
     }
 
-    pub(super) fn in_cookie(text: String) -> Result<Self, Rejection> {
+    pub(super) fn in_cookie(found: Found) -> Result<Self, Rejection> {
+        let (line, at) = found.into_parts();
         Self {
-            text: Text::Owned(text),
+            text: Text::Header(line, at),
             carrier: COOKIE,
         }
         .checked()

@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use tower_ws_auth_core::Clock;
 
-use super::MemoryTickets;
 use super::inner::{Inner, millis};
 use super::shard::Shard;
 use super::subjects::Subjects;
+use super::tickets::MemoryTickets;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 

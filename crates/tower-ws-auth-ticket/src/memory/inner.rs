@@ -4,7 +4,7 @@ use tower_ws_auth_core::Clock;
 
 use super::shard::{Dropped, Shard};
 use super::subjects::Subjects;
-use super::table::Meta;
+use super::table::{Meta, Room};
 use crate::store::{PutError, StoreError, TicketKey};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
@@ -104,15 +104,45 @@ impl Inner {
         period: u64,
         work: impl FnOnce(&mut Shard) -> T,
     ) -> T {
-        // A power of two of them; the table inside takes other bytes.
-        let [.., a, b] = *key.as_bytes();
-        let at = usize::from(u16::from_be_bytes([a, b])) & (self.shards.len() - 1);
-        let mut shard = lock(&self.shards[at]);
+        let mut shard = lock(self.shard(key));
         let over = shard.advance(period);
         let done = work(&mut shard);
         drop(shard);
         self.bury(over);
         done
+    }
+
+    /// The same, once the shard has room for one more entry. The room is made, and what it
+    /// replaces is freed, without the lock: the allocator may take longer than anybody here.
+    pub(super) fn with_room<T>(
+        &self,
+        key: &TicketKey,
+        period: u64,
+        large: bool,
+        work: impl FnOnce(&mut Shard) -> T,
+    ) -> T {
+        let mut room = Room::default();
+        loop {
+            let mut shard = lock(self.shard(key));
+            let over = shard.advance(period);
+            let made = shard.make_room(period, large, &mut room);
+            let Err(wanted) = made else {
+                let done = work(&mut shard);
+                drop(shard);
+                self.bury(over);
+                return done;
+            };
+            drop(shard);
+            self.bury(over);
+            room = Room::new(&wanted);
+        }
+    }
+
+    fn shard(&self, key: &TicketKey) -> &Mutex<Shard> {
+        // A power of two of them; the table inside takes other bytes.
+        let [.., a, b] = *key.as_bytes();
+        let at = usize::from(u16::from_be_bytes([a, b])) & (self.shards.len() - 1);
+        &self.shards[at]
     }
 
     /// Frees what is over, and its places. Never called under a lock.

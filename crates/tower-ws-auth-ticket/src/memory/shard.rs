@@ -1,4 +1,4 @@
-use super::table::{Entry, Meta, Table};
+use super::table::{Entry, Meta, Room, Table, Wanted};
 use crate::TicketKey;
 
 /// One part of the store: what was issued in this period, and what in the one before.
@@ -53,15 +53,19 @@ impl Shard {
         current.or_else(|| self.previous.get(key).map(|meta| (meta, self.last())))
     }
 
-    /// Adds a key that is not there, in the generation of this period.
+    /// Makes room in the generation of this period, as [`Table::make_room`] does.
+    pub(super) fn make_room(
+        &mut self,
+        period: u64,
+        large: bool,
+        room: &mut Room,
+    ) -> Result<(), Wanted> {
+        self.generation(period).make_room(large, room)
+    }
+
+    /// Adds a key that is not there, in the generation of this period, which has room.
     pub(super) fn insert(&mut self, key: TicketKey, entry: Entry, meta: Meta, period: u64) {
-        // Another thread may have seen the next period begin in the meantime.
-        let table = if period == self.period {
-            &mut self.current
-        } else {
-            &mut self.previous
-        };
-        table.insert(key, entry, meta);
+        self.generation(period).insert(key, entry, meta);
     }
 
     /// Takes the key out, with the period that it was put in.
@@ -71,6 +75,15 @@ impl Shard {
             None => (self.previous.remove(key)?, self.last()),
         };
         Some((found.0, found.1, period))
+    }
+
+    fn generation(&mut self, period: u64) -> &mut Table {
+        // Another thread may have seen the next period begin in the meantime.
+        if period == self.period {
+            &mut self.current
+        } else {
+            &mut self.previous
+        }
     }
 
     fn last(&self) -> u64 {
@@ -83,20 +96,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn swaps_generations_without_allocating_or_freeing() {
+    fn neither_allocates_nor_frees_what_does_not_leave_it() {
         let mut shard = Shard::new();
         let meta = Meta {
             expires: 0,
             subject: 0,
         };
-        for n in 0..20_000_u32 {
-            let key = TicketKey::digest("test", &[&n.to_be_bytes()]);
-            shard.insert(key, Entry::new(vec![0; (n % 40) as usize]), meta, 0);
-        }
-        for (period, over) in [(1, 0), (2, 20_000)] {
-            let mut dropped = None;
-            let under_lock = allocation_counter::measure(|| dropped = shard.advance(period));
+        let balanced = |work: &mut dyn FnMut()| {
+            let under_lock = allocation_counter::measure(work);
             assert_eq!((under_lock.count_total, under_lock.count_current), (0, 0));
+        };
+        for n in 0..5_000_u32 {
+            let key = TicketKey::digest("test", &[&n.to_be_bytes()]);
+            let mut entry = Some(Entry::new(vec![0; (n % 40) as usize]));
+            let mut room = Room::default();
+            let mut wanted = None;
+            while entry.is_some() {
+                balanced(&mut || match shard.make_room(0, n % 40 > 16, &mut room) {
+                    Ok(()) => shard.insert(key, entry.take().unwrap(), meta, 0),
+                    Err(more) => wanted = Some(more),
+                });
+                if let Some(wanted) = wanted.take() {
+                    room = Room::new(&wanted);
+                }
+            }
+            let mut removed = None;
+            if n % 3 == 0 {
+                balanced(&mut || removed = shard.remove(&key));
+                assert!(removed.is_some());
+            }
+        }
+        let left = 5_000 - 1_667;
+        for (period, over) in [(1, 0), (2, left)] {
+            let mut dropped = None;
+            balanced(&mut || dropped = shard.advance(period));
             let freed = allocation_counter::measure(|| {
                 assert_eq!(dropped.take().unwrap().len(), over);
             });

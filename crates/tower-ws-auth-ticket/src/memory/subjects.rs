@@ -1,5 +1,7 @@
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::mem::{replace, swap, take};
+
+use hashbrown::HashTable;
 
 use crate::sync::{Mutex, lock};
 
@@ -16,17 +18,20 @@ pub(super) struct Subjects {
 
 struct Counts {
     period: u64,
-    current: HashMap<u64, u32>,
-    previous: HashMap<u64, u32>,
+    current: HashTable<Count>,
+    previous: HashTable<Count>,
 }
+
+/// The subject, a digest of it, and how many it has.
+type Count = (u64, u32);
 
 impl Subjects {
     pub(super) fn new(shards: usize, limit: u32) -> Self {
         let counts = || {
             Mutex::new(Counts {
                 period: 0,
-                current: HashMap::new(),
-                previous: HashMap::new(),
+                current: HashTable::new(),
+                previous: HashTable::new(),
             })
         };
         Self {
@@ -40,19 +45,22 @@ impl Subjects {
     pub(super) fn enter(&self, subject: &str, period: u64) -> Option<u64> {
         // 0 stands for nobody.
         let subject = self.hasher.hash_one(subject).max(1);
-        let mut over = None;
-        let mut counts = lock(self.shard(subject));
-        over.replace(counts.advance(period));
-        let in_previous = counts.previous.get(&subject).copied().unwrap_or(0);
-        let in_current = counts.current.get(&subject).copied().unwrap_or(0);
-        let entered = in_previous.saturating_add(in_current) < self.limit;
-        if entered {
-            let generation = counts.generation(period);
-            *generation.entry(subject).or_default() += 1;
+        // Made without the lock, as in `Inner::with_room`.
+        let mut room = HashTable::new();
+        loop {
+            let mut counts = lock(self.shard(subject));
+            let over = counts.advance(period);
+            let made = counts.make_room(period, &mut room);
+            let Err(wanted) = made else {
+                let entered = counts.enter(subject, period, self.limit);
+                drop(counts);
+                drop(over);
+                return entered.then_some(subject);
+            };
+            drop(counts);
+            drop(over);
+            room = HashTable::with_capacity(wanted);
         }
-        drop(counts);
-        drop(over);
-        entered.then_some(subject)
     }
 
     /// Counts one less in the period in which it was counted.
@@ -65,10 +73,10 @@ impl Subjects {
             return;
         }
         let generation = counts.generation(period);
-        if let Some(count) = generation.get_mut(&subject) {
-            *count -= 1;
-            if *count == 0 {
-                generation.remove(&subject);
+        if let Ok(mut entry) = generation.find_entry(subject, |count| count.0 == subject) {
+            entry.get_mut().1 -= 1;
+            if entry.get().1 == 0 {
+                entry.remove();
             }
         }
     }
@@ -89,22 +97,51 @@ impl Subjects {
 }
 
 impl Counts {
-    fn advance(&mut self, period: u64) -> Option<[HashMap<u64, u32>; 2]> {
+    fn advance(&mut self, period: u64) -> Option<[HashTable<Count>; 2]> {
         if period <= self.period {
             return None;
         }
         let next = period == self.period + 1;
         self.period = period;
-        let current = std::mem::take(&mut self.current);
+        let current = take(&mut self.current);
         let (previous, over) = if next {
-            (current, HashMap::new())
+            (current, HashTable::new())
         } else {
-            (HashMap::new(), current)
+            (HashTable::new(), current)
         };
-        Some([std::mem::replace(&mut self.previous, previous), over])
+        Some([replace(&mut self.previous, previous), over])
     }
 
-    fn generation(&mut self, period: u64) -> &mut HashMap<u64, u32> {
+    /// Moves into this room if there is none for one more subject; if there still is none, says
+    /// how much is wanted.
+    fn make_room(&mut self, period: u64, room: &mut HashTable<Count>) -> Result<(), usize> {
+        let generation = self.generation(period);
+        let subjects = generation.len();
+        if subjects < generation.capacity() {
+            return Ok(());
+        }
+        if subjects >= room.capacity() {
+            return Err(subjects + subjects / 2 + 4);
+        }
+        for count in generation.drain() {
+            room.insert_unique(count.0, count, |count| count.0);
+        }
+        swap(generation, room);
+        Ok(())
+    }
+
+    fn enter(&mut self, subject: u64, period: u64, limit: u32) -> bool {
+        let is_it = |count: &Count| count.0 == subject;
+        let count = |table: &HashTable<Count>| table.find(subject, is_it).map_or(0, |it| it.1);
+        if count(&self.previous).saturating_add(count(&self.current)) >= limit {
+            return false;
+        }
+        let entry = self.generation(period).entry(subject, is_it, |it| it.0);
+        entry.or_insert((subject, 0)).into_mut().1 += 1;
+        true
+    }
+
+    fn generation(&mut self, period: u64) -> &mut HashTable<Count> {
         if period == self.period {
             &mut self.current
         } else {

@@ -1,35 +1,64 @@
-//! The request's `Cookie` field: read, and taken out of it.
+//! The request's `Cookie` field: one cookie is read, and taken out of it.
 //!
 //! Read as Express reads it: pairs end at `;`, SP and HTAB around names and values do not count,
-//! one pair of quotes is stripped, and the first of two equal names wins.
+//! one pair of quotes is stripped, and the first of two equal names wins. Nothing is decoded, and
+//! never a name: `%73id` is not `sid`.
+//!
+//! ```
+//! use http::HeaderMap;
+//! use tower_ws_auth_core::cookie;
+//!
+//! let mut headers = HeaderMap::new();
+//! headers.insert("cookie", "theme=dark; sid=abc".parse()?);
+//! let found = cookie::take(&mut headers, "sid").expect("there is one");
+//! assert_eq!(found.value(), b"abc");
+//! assert_eq!(headers["cookie"], "theme=dark");
+//! assert!(cookie::take(&mut headers, "SID").is_none());
+//! # Ok::<(), http::header::InvalidHeaderValue>(())
+//! ```
 
 use std::borrow::Borrow;
+use std::fmt;
 use std::ops::Range;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 /// A cookie's value, in the line that it came in: nothing is copied.
-pub(crate) struct Found<V = HeaderValue> {
+pub struct Found<V = HeaderValue> {
     line: V,
     at: Range<usize>,
     repeated: bool,
 }
 
 impl<V: Borrow<HeaderValue>> Found<V> {
-    pub(crate) fn value(&self) -> &[u8] {
+    /// The value, without blanks and quotes around it.
+    pub fn value(&self) -> &[u8] {
         let line = self.line.borrow().as_bytes();
         line.get(self.at.clone()).unwrap_or_default()
     }
 
     /// Whether there is more than one of this name.
-    pub(crate) fn is_repeated(&self) -> bool {
+    pub fn is_repeated(&self) -> bool {
         self.repeated
     }
 }
 
+impl Found {
+    /// The line, and where in it the value stands.
+    pub(crate) fn into_parts(self) -> (HeaderValue, Range<usize>) {
+        (self.line, self.at)
+    }
+}
+
+impl<V> fmt::Debug for Found<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Found(redacted)")
+    }
+}
+
 /// The first cookie of this name. The field may be split over several lines (RFC 9113 §8.2.3).
-pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<Found<&'a HeaderValue>> {
+pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<Found<&'a HeaderValue>> {
     let mut found: Option<Found<&HeaderValue>> = None;
     for line in headers.get_all(COOKIE) {
         for pair in pairs(line.as_bytes()) {
@@ -48,7 +77,7 @@ pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<Found<&'a H
 }
 
 /// Takes every cookie of this name out; the others stay as they were written.
-pub(crate) fn take(headers: &mut HeaderMap, name: &str) -> Option<Found> {
+pub fn take(headers: &mut HeaderMap, name: &str) -> Option<Found> {
     let Found { line, at, repeated } = find(headers, name)?;
     let in_first_line = headers
         .get(COOKIE)

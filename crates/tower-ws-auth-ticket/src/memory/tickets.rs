@@ -1,0 +1,167 @@
+use std::fmt;
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::builder::MemoryTicketsBuilder;
+use super::inner::Inner;
+use super::table::{Entry, Meta};
+use crate::store::{BoxFuture, OnceStore, PutError, StoreError, TicketKey, TicketStore};
+use crate::sync::atomic::Ordering;
+
+/// Tickets in this process's memory, for a single node. Clones share them.
+///
+/// It holds at most [`capacity`](MemoryTicketsBuilder::capacity) tickets, and
+/// [`per_subject`](MemoryTicketsBuilder::per_subject) for each subject. A ticket that was taken
+/// makes room at once, one that expired within two `max_ttl` after it was issued.
+///
+/// No lock is held while memory is allocated or freed, nor for longer than it takes to move about
+/// a thousand entries to a larger table.
+#[derive(Clone)]
+pub struct MemoryTickets {
+    pub(super) inner: Arc<Inner>,
+}
+
+impl MemoryTickets {
+    /// A store for a million tickets, 64 for each subject, of 30 seconds at most.
+    pub fn new() -> Self {
+        MemoryTicketsBuilder::default().open()
+    }
+
+    /// Starts with what [`new`](Self::new) does.
+    pub fn builder() -> MemoryTicketsBuilder {
+        MemoryTicketsBuilder::default()
+    }
+
+    /// [`TicketStore::issue`], at once.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError::Full`] and [`PutError::SubjectFull`] at the bounds, [`PutError::Store`] for a
+    /// ttl above the limit or a key that is there already.
+    pub fn issue_now(
+        &self,
+        key: TicketKey,
+        entry: Vec<u8>,
+        subject: Option<&str>,
+        ttl: Duration,
+    ) -> Result<(), PutError> {
+        let store = &*self.inner;
+        let (now, period) = store.now();
+        let expires = store.expiry(now, period, ttl)?;
+        store.reserve(period)?;
+        let subject = match subject.map(|subject| store.subjects.enter(subject, period)) {
+            None => 0,
+            Some(Some(subject)) => subject,
+            Some(None) => {
+                store.release(1);
+                return Err(PutError::SubjectFull);
+            }
+        };
+        let meta = Meta { expires, subject };
+        let entry = Entry::new(entry);
+        let put = store.with_room(&key, period, entry.is_large(), |shard| {
+            let vacant = shard.get(&key).is_none();
+            if vacant {
+                shard.insert(key, entry, meta, period);
+            }
+            vacant
+        });
+        if put {
+            return Ok(());
+        }
+        store.subjects.leave(subject, period);
+        store.release(1);
+        Err(StoreError::new("the key is there already").into())
+    }
+
+    /// [`TicketStore::take`], at once.
+    pub fn take_now(&self, key: TicketKey) -> Option<Vec<u8>> {
+        let store = &*self.inner;
+        let (now, period) = store.now();
+        let (entry, meta, put_in) = store.with_shard(&key, period, |shard| shard.remove(&key))?;
+        store.subjects.leave(meta.subject, put_in);
+        store.release(1);
+        store.is_alive(meta, put_in, now).then(|| entry.into_vec())
+    }
+
+    /// [`OnceStore::claim`], at once.
+    ///
+    /// # Errors
+    ///
+    /// If the store is full, or the ttl above its limit.
+    pub fn claim_now(&self, key: TicketKey, ttl: Duration) -> Result<bool, StoreError> {
+        let store = &*self.inner;
+        let (now, period) = store.now();
+        let expires = store.expiry(now, period, ttl)?;
+        store.reserve(period).map_err(StoreError::new)?;
+        let meta = Meta {
+            expires,
+            subject: 0,
+        };
+        let (claimed, replaced) = store.with_room(&key, period, false, |shard| {
+            let claimed_before = shard.get(&key);
+            if claimed_before.is_some_and(|(meta, put_in)| store.is_alive(meta, put_in, now)) {
+                return (false, None);
+            }
+            let replaced = shard.remove(&key);
+            shard.insert(key, Entry::new(Vec::new()), meta, period);
+            (true, replaced)
+        });
+        if let Some((_, meta, put_in)) = &replaced {
+            store.subjects.leave(meta.subject, *put_in);
+        }
+        store.release(usize::from(!claimed) + usize::from(replaced.is_some()));
+        Ok(claimed)
+    }
+
+    /// How many entries count towards the capacity.
+    pub fn outstanding(&self) -> usize {
+        self.inner.outstanding.load(Ordering::Relaxed)
+    }
+}
+
+impl TicketStore for MemoryTickets {
+    fn issue(
+        &self,
+        key: TicketKey,
+        entry: Vec<u8>,
+        subject: Option<&str>,
+        ttl: Duration,
+    ) -> BoxFuture<Result<(), PutError>> {
+        Box::pin(ready(self.issue_now(key, entry, subject, ttl)))
+    }
+
+    fn take(&self, key: TicketKey) -> BoxFuture<Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(ready(Ok(self.take_now(key))))
+    }
+
+    fn max_ttl(&self) -> Option<Duration> {
+        Some(Duration::from_millis(self.inner.max_ttl))
+    }
+}
+
+impl OnceStore for MemoryTickets {
+    fn claim(&self, key: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
+        Box::pin(ready(self.claim_now(key, ttl)))
+    }
+
+    fn max_ttl(&self) -> Option<Duration> {
+        Some(Duration::from_millis(self.inner.max_ttl))
+    }
+}
+
+impl Default for MemoryTickets {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryTickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryTickets")
+            .field("capacity", &self.inner.capacity)
+            .field("max_ttl_ms", &self.inner.max_ttl)
+            .finish_non_exhaustive()
+    }
+}
