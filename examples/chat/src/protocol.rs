@@ -84,7 +84,11 @@ pub(crate) fn door(user: &str, channel: &str) -> Door {
             .strip_prefix(prefix)
             .is_some_and(|name: &str| !name.is_empty())
     };
-    if channel == "lobby" || named("room-") || channel.strip_prefix("private-") == Some(user) {
+    let own = channel
+        .strip_prefix("private-")
+        .filter(|name| !name.is_empty())
+        == Some(user);
+    if channel == "lobby" || named("room-") || own {
         Door::Open
     } else if named("ticket-") {
         Door::Ticket
@@ -102,6 +106,7 @@ mod tests {
         for open in ["lobby", "room-1", "room-x-y", "private-ada"] {
             assert_eq!(door("ada", open), Door::Open, "{open}");
         }
+        assert_eq!(door("", "private-"), Door::Closed);
         assert_eq!(door("ada", "ticket-1"), Door::Ticket);
         for closed in [
             "",

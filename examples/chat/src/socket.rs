@@ -42,8 +42,24 @@ async fn talk(
     until: Option<SystemTime>,
     app: App,
 ) -> Result<(), axum::Error> {
+    tokio::select! {
+        said = converse(&mut socket, &user, until, &app) => said,
+        // Whatever is going on, also for a client that has stopped reading.
+        () = ended(until) => {
+            let bye = goodbye(socket, 4401, "token_expired");
+            tokio::time::timeout(Duration::from_secs(5), bye).await.unwrap_or(Ok(()))
+        }
+    }
+}
+
+async fn converse(
+    socket: &mut WebSocket,
+    user: &User,
+    until: Option<SystemTime>,
+    app: &App,
+) -> Result<(), axum::Error> {
     let (mut member, mut inbox) = app.hub.enter();
-    let User { name, via, .. } = &user;
+    let User { name, via, .. } = user;
     // A token says when it expires; for the others it is when their grant ends.
     let expires_at = user.expires_at.or_else(|| until.and_then(unix_seconds));
     let welcome = FromServer::Welcome {
@@ -52,20 +68,12 @@ async fn talk(
         expires_at,
     };
     socket.send(Message::text(welcome.to_json())).await?;
-
-    let end = ended(until);
-    tokio::pin!(end);
     loop {
         tokio::select! {
-            () = &mut end => {
-                let reason = Utf8Bytes::from_static("token_expired");
-                socket.send(Message::Close(Some(CloseFrame { code: 4401, reason }))).await?;
-                return finish(socket).await;
-            }
             Some(message) = inbox.recv() => socket.send(Message::Text(message)).await?,
             received = socket.recv() => match received {
                 Some(Ok(Message::Text(text))) => {
-                    if let Some(answer) = answer(&text, name, &mut member, &app).await {
+                    if let Some(answer) = answer(&text, name, &mut member, app).await {
                         socket.send(Message::text(answer)).await?;
                     }
                 }
@@ -163,9 +171,16 @@ async fn ended(until: Option<SystemTime>) {
     }
 }
 
-/// Waits a moment for the client's half of the closing handshake.
-async fn finish(mut socket: WebSocket) -> Result<(), axum::Error> {
-    let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
-    let _ = tokio::time::timeout(Duration::from_secs(5), answered).await;
+/// Closes with a reason and waits for the client's half of the closing handshake.
+async fn goodbye(
+    mut socket: WebSocket,
+    code: u16,
+    reason: &'static str,
+) -> Result<(), axum::Error> {
+    let reason = Utf8Bytes::from_static(reason);
+    socket
+        .send(Message::Close(Some(CloseFrame { code, reason })))
+        .await?;
+    while let Some(Ok(_)) = socket.recv().await {}
     Ok(())
 }

@@ -123,6 +123,23 @@ async fn a_connection_ends_when_its_token_does() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_stopped_reading_is_ended_all_the_same() {
+    let address = start(&[]).await;
+    let query = format!(
+        "jwt?token={}",
+        token(&json!({ "sub": "ada", "exp": now() + 2 }))
+    );
+    let mut socket = connect(address, &query, &[]).await.unwrap();
+    say(&mut socket, &json!({ "type": "join", "channel": "lobby" })).await;
+    let loud = json!({ "type": "say", "channel": "lobby", "text": "x".repeat(4000) }).to_string();
+    let flood = async { while socket.send(Message::text(loud.as_str())).await.is_ok() {} };
+    // Until it expires, and the few seconds that it has for the closing handshake.
+    tokio::time::timeout(std::time::Duration::from_secs(12), flood)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn a_refused_page_reads_4401_and_everybody_else_401() {
     let address = start(&["--reject-message"]).await;
     let own = own_origin(address);
