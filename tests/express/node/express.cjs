@@ -1,5 +1,6 @@
 // The real express-session and cookie-signature, asked line by line: one JSON question on standard
 // input, one JSON answer on standard output.
+const http = require('node:http');
 const readline = require('node:readline');
 const session = require('express-session');
 const signature = require('cookie-signature');
@@ -22,7 +23,51 @@ const questions = {
   sign({ sid, secret }) {
     return encodeURIComponent(`s:${signature.sign(sid, secret)}`);
   },
+  // A login at a real Express server: the cookie that it sets, and the record that it stores.
+  async login({ secrets, user }) {
+    const { url, store } = await server(secrets);
+    const response = await fetch(`${url}/login/${user}`);
+    const [cookie] = response.headers.getSetCookie();
+    return { cookie: cookie.split(';')[0], sid: store.sid, record: store.record };
+  },
+  // The user that a handler of that server finds in the session of this cookie and this record.
+  async user({ secrets, cookie, record }) {
+    const { url, store } = await server(secrets);
+    store.record = record;
+    const response = await fetch(url, { headers: { cookie } });
+    return (await response.text()) || null;
+  },
 };
+
+class Kept extends session.Store {
+  get(sid, callback) {
+    callback(null, this.record && JSON.parse(this.record));
+  }
+  set(sid, value, callback) {
+    this.sid = sid;
+    this.record = JSON.stringify(value);
+    callback(null);
+  }
+}
+
+let running;
+
+async function server(secrets) {
+  if (running) return running;
+  const store = new Kept();
+  const middleware = session({ secret: secrets, store, resave: false, saveUninitialized: false });
+  const listening = http.createServer((request, response) => {
+    middleware(request, response, () => {
+      const [, path, user] = request.url.split('/');
+      if (path === 'login') request.session.user = user;
+      response.end(request.session.user ?? '');
+    });
+  });
+  await new Promise((ready) => listening.listen(0, '127.0.0.1', ready));
+  listening.unref();
+  running = { url: `http://127.0.0.1:${listening.address().port}`, store };
+  return running;
+}
 
 class Asked extends session.Store {
   get(sid, callback) {
@@ -48,7 +93,12 @@ function response() {
   return { end: nothing, write: nothing, writeHead: nothing, setHeader: nothing, getHeader: nothing };
 }
 
-readline.createInterface({ input: process.stdin }).on('line', (line) => {
-  const question = JSON.parse(line);
-  process.stdout.write(`${JSON.stringify(questions[question.do](question))}\n`);
-});
+async function main() {
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const question = JSON.parse(line);
+    const answer = await questions[question.do](question);
+    process.stdout.write(`${JSON.stringify(answer)}\n`);
+  }
+}
+
+main();

@@ -11,12 +11,15 @@
 mod node;
 mod random;
 
+use std::time::Duration;
+
 use http::header::COOKIE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request};
 use node::Express;
 use random::Random;
 use serde_json::{Value, json};
-use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
+use tower_ws_auth::session::{MemorySessions, Secrets, SessionStore, Sessions};
+use tower_ws_auth::{Authenticate, Origins};
 
 const SECRETS: [&str; 2] = ["the first of two secrets", "another one, which is older"];
 
@@ -25,6 +28,16 @@ fn sessions() -> Sessions<Value> {
     Sessions::builder(secrets, MemorySessions::new(1000))
         .build()
         .unwrap()
+}
+
+/// Sessions, and another handle on their store, as Redis would be.
+fn sharing() -> (Sessions<Value>, MemorySessions) {
+    let store = MemorySessions::new(1000);
+    let secrets = Secrets::express(SECRETS).unwrap();
+    (
+        Sessions::builder(secrets, store.clone()).build().unwrap(),
+        store,
+    )
 }
 
 fn fields(lines: &[String]) -> HeaderMap {
@@ -83,6 +96,50 @@ fn we_accept_the_cookie_that_express_session_sets() {
         );
         assert_eq!(ours(&sessions, &[foreign]), None);
     }
+}
+
+#[tokio::test]
+async fn a_login_at_express_opens_a_socket_here() {
+    let (sessions, store) = sharing();
+    let strategy = sessions.strategy(Origins::new(["https://app.example"]).unwrap(), |record| {
+        record["user"].as_str().map(ToOwned::to_owned)
+    });
+    let mut express = Express::start(&SECRETS);
+    let (cookie, sid, record) = express.login("ada");
+    let id = sessions.signed_id(&fields(&[cookie.clone()])).unwrap();
+    assert_eq!(id.as_str(), sid);
+
+    let who = async || {
+        let request = Request::get("/ws")
+            .header(COOKIE, &cookie)
+            .header("origin", "https://app.example");
+        let mut head = request.body(()).unwrap().into_parts().0;
+        let cookie = strategy.take(&mut head).unwrap().unwrap();
+        let verified = strategy.verify(cookie, &head).await;
+        verified
+            .map(|grant| grant.into_parts().0)
+            .map_err(|rejection| rejection.token())
+    };
+    assert_eq!(who().await, Err("session_invalid"));
+    assert!(
+        store
+            .create(&id, &record, Duration::from_secs(60))
+            .await
+            .unwrap()
+    );
+    assert_eq!(who().await, Ok("ada".to_owned()));
+}
+
+#[tokio::test]
+async fn a_login_here_is_one_at_express() {
+    let (sessions, store) = sharing();
+    let mut express = Express::start(&SECRETS);
+    let (id, cookie) = sessions.create(&json!({ "user": "ada" })).await.unwrap();
+    let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
+    let record = store.load(&id).await.unwrap().unwrap().record;
+    assert_eq!(express.user(cookie, &record).as_deref(), Some("ada"));
+    let foreign = format!("{}x", &cookie[..cookie.len() - 1]);
+    assert_eq!(express.user(&foreign, &record), None);
 }
 
 #[test]

@@ -72,6 +72,22 @@ impl Express {
         answer.as_str().unwrap().to_owned()
     }
 
+    /// A login at a real server: the cookie, the id, and the record in its store.
+    pub(crate) fn login(&mut self, user: &str) -> (String, String, String) {
+        let question = json!({ "do": "login", "secrets": self.secrets, "user": user });
+        let answer = self.call(&question);
+        let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+        (text("cookie"), text("sid"), text("record"))
+    }
+
+    /// The user that a handler there finds, given this cookie and this record in the store.
+    pub(crate) fn user(&mut self, cookie: &str, record: &str) -> Option<String> {
+        let secrets = &self.secrets;
+        let question =
+            json!({ "do": "user", "secrets": secrets, "cookie": cookie, "record": record });
+        self.call(&question).as_str().map(ToOwned::to_owned)
+    }
+
     fn question(&self, lines: &[String]) -> Value {
         json!({ "do": "ask", "secrets": self.secrets, "cookie": lines })
     }
