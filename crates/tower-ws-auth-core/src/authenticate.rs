@@ -90,6 +90,9 @@ pub trait AuthenticateExt: Authenticate + Sized {
     /// two are malformed; without one an ambient credential decides, that of the strategy named
     /// first before the others. What decides and is bad is refused: no other strategy is asked.
     ///
+    /// Give each a carrier of its own, such as its own query key: of two that look in the same
+    /// place the first one takes what it finds there.
+    ///
     /// `optional` comes last: `a.or(b).optional()`. The other way does not compile:
     ///
     /// ```compile_fail

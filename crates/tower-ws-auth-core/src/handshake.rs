@@ -105,6 +105,16 @@ impl fmt::Display for HandshakeError {
 
 impl std::error::Error for HandshakeError {}
 
+/// Writes the two fields that make an upgrade in their plainest form.
+///
+/// A handshake may list more in them, over several lines, and some handlers look at the first
+/// line or for an exact value only. What has been checked must not be refused behind it, where a
+/// single-use credential is spent already.
+pub(crate) fn simplify(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
 /// The subprotocols that a client offers, in its order: the well-formed tokens (RFC 6455
 /// §11.3.4) that do not carry a credential.
 pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {

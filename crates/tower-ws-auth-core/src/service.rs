@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::handshake::Handshake;
+use crate::handshake::{self, Handshake};
 use crate::trace::Decision;
 use crate::{
     Authenticate, Authenticated, Rejection, RejectionKind, ResponseBody, ResponseFuture, Term,
@@ -51,14 +51,16 @@ where
 
         // Taken out before the handshake is judged: a refused head carries no credential.
         let taken = self.strategy.take(&mut head);
-        let handshake = if self.any_request {
-            Ok(())
-        } else {
-            Handshake::check(&head).map(drop)
-        };
-        if let Err(error) = handshake {
-            let rejection = Rejection::new(RejectionKind::HandshakeInvalid(error), error.message());
-            return ResponseFuture::refuse(rejection, head, decision);
+        if !self.any_request {
+            match Handshake::check(&head) {
+                Ok(Handshake::Http1 { .. }) => handshake::simplify(&mut head.headers),
+                Ok(Handshake::Http2) => {}
+                Err(error) => {
+                    let kind = RejectionKind::HandshakeInvalid(error);
+                    let rejection = Rejection::new(kind, error.message());
+                    return ResponseFuture::refuse(rejection, head, decision);
+                }
+            }
         }
         let credential = match taken {
             Ok(Some(credential)) => credential,

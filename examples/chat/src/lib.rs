@@ -21,11 +21,15 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use self::credentials::Credentials;
 pub use self::options::{Options, Secret};
 pub use self::tokens::{Claims, DemoTokens};
+
+/// How long a shutdown waits, for requests under way and then for farewells.
+const GRACE: Duration = Duration::from_secs(6);
 
 /// A chat that listens and is ready to serve.
 #[derive(Debug)]
@@ -83,12 +87,20 @@ impl Chat {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        axum::serve(self.listener, self.router)
-            .with_graceful_shutdown(shutdown)
-            .await?;
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let signal = async move {
+            shutdown.await;
+            let _ = begun.send(());
+        };
+        let serving = axum::serve(self.listener, self.router).with_graceful_shutdown(signal);
+        tokio::select! {
+            served = serving => served?,
+            // A client that never finishes its request does not keep the program alive.
+            () = async { let _ = begins.await; sleep(GRACE).await } => {}
+        }
         self.farewells.close();
         // A farewell has a deadline of its own; this only bounds the wait.
-        let _ = tokio::time::timeout(Duration::from_secs(6), self.farewells.wait()).await;
+        let _ = timeout(GRACE, self.farewells.wait()).await;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use clap::Parser;
+use clap::builder::BoolishValueParser;
 
 /// A chat whose WebSockets are guarded by tower-ws-auth.
 #[derive(Clone, Debug, Parser)]
@@ -16,7 +17,7 @@ pub struct Options {
     pub jwt_secret: Option<Secret>,
 
     /// Accepts a secret of fewer than 32 bytes, which can be guessed offline from one token.
-    #[arg(long, env = "CHAT_DANGEROUS_SHORT_JWT_SECRET")]
+    #[arg(long, env = "CHAT_DANGEROUS_SHORT_JWT_SECRET", value_parser = BoolishValueParser::new())]
     pub dangerous_short_jwt_secret: bool,
 
     /// The issuer that tokens must name.
@@ -36,7 +37,8 @@ pub struct Options {
     )]
     pub jwt_leeway: u64,
 
-    /// A secret that signs session cookies; the first signs, all verify. Random by default.
+    /// A secret that signs session cookies, at least 16 bytes; the first signs, all verify. Random
+    /// by default.
     #[arg(
         long,
         env = "CHAT_SESSION_SECRET",
@@ -60,7 +62,7 @@ pub struct Options {
     pub origin: Vec<String>,
 
     /// Sends a JSON message with the full reason before the close frame.
-    #[arg(long, env = "CHAT_REJECT_MESSAGE")]
+    #[arg(long, env = "CHAT_REJECT_MESSAGE", value_parser = BoolishValueParser::new())]
     pub reject_message: bool,
 
     /// How long a refused browser waits for its answer, in milliseconds.

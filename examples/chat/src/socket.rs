@@ -17,8 +17,12 @@ use crate::user::User;
 /// What a client may offer, best first.
 pub(crate) const SUBPROTOCOLS: [&str; 2] = ["chat.v1", "phoenix"];
 
-/// Everything a client may send in one message, in bytes.
-const MAX_MESSAGE: usize = 64 * 1024;
+/// Everything a client may send in one message, in bytes. What is longer than the chat wants is
+/// an error that the client can read; what is longer than this is not read at all.
+const MAX_MESSAGE: usize = 1024 * 1024;
+
+/// How long a client has for its half of the closing handshake.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn open(
     upgrade: WebSocketUpgrade,
@@ -31,24 +35,20 @@ pub(crate) async fn open(
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(move |socket| async move {
-            // The client is gone, or the socket has been closed: nothing is left to say.
-            let _ = talk(socket, user.into_inner(), term.until(), app).await;
+            talk(socket, user.into_inner(), term.until(), app).await;
         })
 }
 
-async fn talk(
-    mut socket: WebSocket,
-    user: User,
-    until: Option<SystemTime>,
-    app: App,
-) -> Result<(), axum::Error> {
+async fn talk(mut socket: WebSocket, user: User, until: Option<SystemTime>, app: App) {
     tokio::select! {
-        said = converse(&mut socket, &user, until, &app) => said,
+        said = converse(&mut socket, &user, until, &app) => match said {
+            // tungstenite has an answer ready, and sends it as we go on reading.
+            Ok(()) => finish(&mut socket).await,
+            // A frame that is none, or too long. On a broken connection this says nothing.
+            Err(_) => goodbye(&mut socket, 1002, "message_unreadable").await,
+        },
         // Whatever is going on, also for a client that has stopped reading.
-        () = ended(until) => {
-            let bye = goodbye(socket, 4401, "token_expired");
-            tokio::time::timeout(Duration::from_secs(5), bye).await.unwrap_or(Ok(()))
-        }
+        () = ended(until) => goodbye(&mut socket, 4401, "token_expired").await,
     }
 }
 
@@ -82,7 +82,8 @@ async fn converse(
                     socket.send(Message::text(error.to_json())).await?;
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
+                Some(Ok(Message::Close(_))) | None => return Ok(()),
+                Some(Err(error)) => return Err(error),
             },
         }
     }
@@ -172,15 +173,16 @@ async fn ended(until: Option<SystemTime>) {
 }
 
 /// Closes with a reason and waits for the client's half of the closing handshake.
-async fn goodbye(
-    mut socket: WebSocket,
-    code: u16,
-    reason: &'static str,
-) -> Result<(), axum::Error> {
+async fn goodbye(socket: &mut WebSocket, code: u16, reason: &'static str) {
     let reason = Utf8Bytes::from_static(reason);
-    socket
-        .send(Message::Close(Some(CloseFrame { code, reason })))
-        .await?;
-    while let Some(Ok(_)) = socket.recv().await {}
-    Ok(())
+    let close = socket.send(Message::Close(Some(CloseFrame { code, reason })));
+    if let Ok(Ok(())) = tokio::time::timeout(PATIENCE, close).await {
+        finish(socket).await;
+    }
+}
+
+/// Reads to the end, for a moment.
+async fn finish(socket: &mut WebSocket) {
+    let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = tokio::time::timeout(PATIENCE, rest).await;
 }

@@ -27,12 +27,10 @@ pub(crate) struct Record {
 
 impl User {
     pub(crate) fn by_jwt(claims: Claims) -> Self {
-        // As a cast does: whole seconds, and the ends of the range beyond them.
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "saturates, which is what is wanted"
-        )]
-        let expires_at = claims.exp.floor() as i64;
+        /// 9999-12-31T23:59:59Z: what lies beyond it no clock and no JavaScript can show.
+        const LATEST: f64 = 253_402_300_799.0;
+        #[expect(clippy::cast_possible_truncation, reason = "within the range of both")]
+        let expires_at = claims.exp.floor().clamp(0.0, LATEST) as i64;
         Self {
             name: claims.sub,
             via: "jwt",

@@ -80,6 +80,41 @@ async fn an_explicit_credential_decides_before_a_cookie() {
 }
 
 #[tokio::test]
+async fn however_the_handshake_lists_its_upgrade() {
+    let upgrades = [
+        "Upgrade: websocket",
+        "Upgrade: WebSocket",
+        "Upgrade: h2c, websocket",
+        "Upgrade: h2c\r\nUpgrade: websocket",
+    ];
+    let connections = [
+        "Connection: upgrade",
+        "Connection: keep-alive, Upgrade",
+        "Connection: keep-alive\r\nConnection: Upgrade",
+        "Connection: Upgrade\r\nConnection: keep-alive",
+    ];
+    for server in servers(Stack::default()).await.unwrap() {
+        for upgrade in upgrades {
+            for connection in connections {
+                let head = format!(
+                    "GET /ws?token={} HTTP/1.1\r\nHost: localhost\r\n{connection}\r\n{upgrade}\r\n\
+                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                    token(60)
+                );
+                // What the check has admitted no handler refuses: a ticket would be spent by now.
+                let close = b"\x88\x80\0\0\0\0";
+                let answer = raw_bytes(server.address, head.as_bytes(), close).await;
+                assert!(
+                    answer.starts_with("HTTP/1.1 101"),
+                    "{}: {head}{answer}",
+                    server.name
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn bytes_sent_right_behind_the_handshake_reach_the_handler() {
     for server in servers(Stack::default()).await.unwrap() {
         // A text frame "hi" and a close frame, masked with zeros, in the same segment.

@@ -38,7 +38,8 @@ fn after_scheme(value: &[u8]) -> Option<usize> {
     const SCHEME: &[u8] = b"bearer";
     let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
     let spaces = rest.iter().take_while(|&&b| b == b' ').count();
-    let ends = rest.is_empty() || spaces > 0;
+    // A tab is no separator, and yet nothing else can have been meant.
+    let ends = rest.is_empty() || spaces > 0 || rest[0] == b'\t';
     (scheme.eq_ignore_ascii_case(SCHEME) && ends).then_some(SCHEME.len() + spaces)
 }
 
@@ -88,6 +89,7 @@ mod authorization_rfc6750_2_1 {
             "Bearer",
             "Bearer ",
             "Bearer a b",
+            "Bearer\ta",
             "Bearer a,b",
             "Bearer =",
             "Bearer a=b",

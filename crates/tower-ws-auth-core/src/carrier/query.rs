@@ -95,7 +95,7 @@ fn value(uri: Uri, pair: Range<usize>, key: &Key) -> Result<Credential, Rejectio
         .and_then(|query| query.get(pair.clone()))
         .unwrap_or_default();
     let equals = text.find('=').map_or(text.len(), |equals| equals + 1);
-    if text[equals..].contains(['%', '+']) {
+    if key.scheme || text[equals..].contains(['%', '+']) {
         let decoded = form_urlencoded::parse(text.as_bytes())
             .next()
             .map(|(_, value)| value);
@@ -114,6 +114,8 @@ fn strip_scheme(value: &str) -> &str {
     const SCHEME: &str = "bearer ";
     match value.split_at_checked(SCHEME.len()) {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
+        // The scheme alone is no credential.
+        None if value.eq_ignore_ascii_case(SCHEME.trim_end()) => "",
         _ => value,
     }
 }
@@ -267,6 +269,7 @@ mod uri_query_parameter_rfc6750_2_3 {
         }
         for bad in [
             "Authorization=Bearer%20",
+            "Authorization=Bearer",
             "Authorization=Bearer%09abc",
             "Authorization=Basic+abc",
         ] {

@@ -37,9 +37,11 @@ impl Dialect {
     }
 }
 
+/// How every dialect begins.
+const BEARER: &str = "base64url.bearer.";
+
 /// Whether an entry carries a credential in any dialect, ours or not: it must not be selected.
 pub(crate) fn is_credential(entry: &str) -> bool {
-    const BEARER: &str = "base64url.bearer.";
     entry
         .get(..BEARER.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(BEARER))
@@ -52,9 +54,10 @@ pub(super) fn take(
     dialects: &[Dialect],
 ) -> Result<Option<Credential>, Rejection> {
     let lines = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL);
-    if !lines.iter().any(|line| has_prefix(line, dialects)) {
+    if !lines.iter().any(may_hold_credential) {
         return Ok(None);
     }
+    let mut disguised = false;
     let mut found = Vec::new();
     let mut kept = Vec::new();
     for line in head.headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
@@ -63,12 +66,17 @@ pub(super) fn take(
         for entry in line.split(',').map(|entry| entry.trim_matches([' ', '\t'])) {
             match strip_prefix(entry, dialects) {
                 Some(encoded) => found.push(encoded),
+                // In another dialect, or in other letters: somebody might read it all the same.
+                None if is_credential(entry) => disguised = true,
                 None if entry.is_empty() => {}
                 None => kept.push(entry),
             }
         }
     }
     let credential = match found.as_slice() {
+        _ if disguised => Err(malformed(
+            "a subprotocol carries a credential in a dialect unknown here",
+        )),
         [(_, encoded)] if encoded.len() > MAX_CREDENTIAL * 4 / 3 + 3 => {
             Err(malformed("the credential is longer than 8 KiB"))
         }
@@ -99,12 +107,9 @@ fn strip_prefix<'a>(entry: &'a str, dialects: &[Dialect]) -> Option<(Dialect, &'
         .find_map(|&dialect| Some((dialect, entry.strip_prefix(dialect.prefix())?)))
 }
 
-fn has_prefix(line: &HeaderValue, dialects: &[Dialect]) -> bool {
-    let line = line.as_bytes();
-    dialects.iter().any(|dialect| {
-        let prefix = dialect.prefix().as_bytes();
-        line.windows(prefix.len()).any(|window| window == prefix)
-    })
+fn may_hold_credential(line: &HeaderValue) -> bool {
+    let mut windows = line.as_bytes().windows(BEARER.len());
+    windows.any(|window| window.eq_ignore_ascii_case(BEARER.as_bytes()))
 }
 
 #[cfg(test)]
@@ -164,6 +169,8 @@ mod subprotocols {
             "x, base64url.bearer.phx.YWJj, base64url.bearer.phx.YWJj",
             "x, base64url.bearer.phx.YWJj, base64url.bearer.authorization.k8s.io.YWJj",
             "x, base64url.bearer.phx.",
+            "x, BASE64URL.bearer.phx.YWJj",
+            "x, base64url.bearer.unknown.YWJj",
             "x, base64url.bearer.phx.YW=",
             "x, base64url.bearer.phx.YWI=",
             "x, base64url.bearer.phx.YWJ",
@@ -190,7 +197,7 @@ mod subprotocols {
 
     #[test]
     fn other_subprotocols_are_left_exactly_as_they_were() {
-        let lines = ["graphql-ws ,chat.v1", "base64url.bearer.unknown.YWJj"];
+        let lines = ["graphql-ws ,chat.v1", "base64url,bearer"];
         assert_eq!(
             take_from(&lines),
             (Ok(None), lines.map(str::to_owned).to_vec())

@@ -123,6 +123,42 @@ async fn a_connection_ends_when_its_token_does() {
 }
 
 #[tokio::test]
+async fn the_clients_own_close_is_answered_in_kind() {
+    use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+    let address = start(&[]).await;
+    for code in [1000, 1001, 4999] {
+        let mut ada = welcomed(address, "ada").await;
+        let close = CloseFrame {
+            code: code.into(),
+            reason: "bye".into(),
+        };
+        ada.close(Some(close)).await.unwrap();
+        assert_eq!(close_of(ada).await, (code, "bye".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_long_message_is_an_error_and_an_unreadable_one_the_end() {
+    let address = start(&[]).await;
+    let mut ada = welcomed(address, "ada").await;
+    for length in [5_000, 70_000, 900_000] {
+        let text = "x".repeat(length);
+        say(
+            &mut ada,
+            &json!({ "type": "say", "channel": "lobby", "text": text }),
+        )
+        .await;
+        assert_eq!(
+            next(&mut ada).await,
+            json!({ "type": "error", "reason": "text_too_long" })
+        );
+    }
+    let _ = ada.send(Message::text("x".repeat(1_100_000))).await;
+    assert_eq!(close_of(ada).await, (1002, "message_unreadable".to_owned()));
+}
+
+#[tokio::test]
 async fn a_client_that_has_stopped_reading_is_ended_all_the_same() {
     let address = start(&[]).await;
     let query = format!(

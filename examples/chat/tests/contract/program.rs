@@ -3,7 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use chat::{Chat, Options};
+use clap::Parser;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
 use crate::peer::{connect, next, start};
@@ -95,4 +97,29 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
     for token in tokens {
         assert!(!log.contains(token.rsplit('.').next().unwrap()), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_keep_the_program_from_stopping() {
+    let options = ["chat", "--listen", "127.0.0.1:0"];
+    let chat = Chat::bind(Options::try_parse_from(options).unwrap())
+        .await
+        .unwrap();
+    let address = chat.address();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(chat.serve(async move {
+        let _ = stopped.await;
+    }));
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"GET /ws/jwt HTTP/1.1\r\nHost: x\r\nX:")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stop.send(()).unwrap();
+    timeout(Duration::from_secs(10), serving)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
 }
