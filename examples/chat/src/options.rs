@@ -39,12 +39,7 @@ pub struct Options {
 
     /// A secret that signs session cookies, at least 16 bytes; the first signs, all verify. Random
     /// by default.
-    #[arg(
-        long,
-        env = "CHAT_SESSION_SECRET",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "CHAT_SESSION_SECRET", hide_env_values = true)]
     pub session_secret: Vec<Secret>,
 
     /// By when a ticket must be used, in seconds.
