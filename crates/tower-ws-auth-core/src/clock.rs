@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The time of day, as every rule about expiry reads it: the system's, or one that a test
 /// injects.
@@ -11,6 +11,13 @@ impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
         Self(None)
+    }
+
+    /// The system's clock as it is now, and from then on only forward: it does not follow when
+    /// the system's is set. For what is kept in memory, and would live longer by a step back.
+    pub fn steady() -> Self {
+        let (began, at) = (Instant::now(), SystemTime::now());
+        Self::from_fn(move || at + began.elapsed())
     }
 
     /// A clock that stands still at `seconds` since the Unix epoch.
@@ -53,5 +60,30 @@ impl fmt::Debug for Clock {
         } else {
             "Clock(system)"
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_clock_begins_with_the_systems_and_only_goes_forward() {
+        let steady = Clock::steady();
+        let first = steady.now();
+        let apart = SystemTime::now().duration_since(first).unwrap_or_default();
+        assert!(apart < Duration::from_secs(5), "{apart:?}");
+        std::thread::sleep(Duration::from_millis(20));
+        let passed = steady.now().duration_since(first).unwrap();
+        assert!(passed >= Duration::from_millis(20), "{passed:?}");
+    }
+
+    #[test]
+    fn a_time_that_no_platform_can_hold_is_the_end_of_the_year_9999() {
+        let latest = Clock::at(u64::MAX)
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        assert_eq!(latest.as_secs(), LATEST);
+        assert_eq!(Clock::fixed(u64::MAX).unix_seconds(), LATEST);
     }
 }

@@ -37,7 +37,7 @@ struct Session {
 impl MemorySessions {
     /// At most `cap` sessions; beyond it a new one is refused with [`StoreError::Full`].
     pub fn new(cap: usize) -> Self {
-        Self::with_clock(cap, Clock::system())
+        Self::with_clock(cap, Clock::steady())
     }
 
     /// Like [`new`](Self::new), with a clock that a test holds.
