@@ -5,6 +5,12 @@ pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
+#[cfg(not(loom))]
+pub(crate) use std::hash::RandomState;
+/// A model must do the same each time that it is run.
+#[cfg(loom)]
+pub(crate) type RandomState = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
 use std::sync::PoisonError;
 
 /// Locks, also where another thread has panicked: every critical section of this crate leaves

@@ -14,8 +14,8 @@ use tower_ws_auth_ticket::{MemoryTickets, PutError, TicketKey};
 
 const TTL: Duration = Duration::from_secs(30);
 
-/// A store of one shard or few, 10 seconds into a period, and its clock. The clock is none of loom's business: what it shows
-/// depends on the interleaving alone.
+/// A store of one shard or few, 10 seconds into a period, and its clock. The clock is none of
+/// loom's business: what it shows depends on the interleaving alone.
 fn store(capacity: usize, per_subject: u32) -> (MemoryTickets, Arc<AtomicU64>) {
     let seconds = Arc::new(AtomicU64::new(3010));
     let shown = Arc::clone(&seconds);
@@ -76,6 +76,31 @@ fn two_who_take_while_the_generations_swap_and_one_issues() {
         assert_eq!(taken.iter().flatten().count(), 1);
         assert_eq!(store.outstanding(), usize::from(issued.is_ok()));
         assert_eq!(store.take_now(key(2)).is_some(), issued.is_ok());
+        assert_eq!(store.outstanding(), 0);
+    });
+}
+
+#[test]
+fn two_who_issue_into_one_table_that_has_no_room() {
+    // Of two shards, both in the first.
+    let mut first = (0_u8..).map(key).filter(|key| key.as_bytes()[15] % 2 == 0);
+    let keys = [first.next().unwrap(), first.next().unwrap()];
+    loom::model(move || {
+        let (store, _) = store(2, 2);
+        let issue = move |store: &MemoryTickets, at: u8| {
+            let key = keys[usize::from(at)];
+            store.issue_now(key, vec![at; 40], Some("ada"), TTL)
+        };
+        let other = {
+            let store = store.clone();
+            thread::spawn(move || {
+                issue(&store, 1).unwrap();
+                store.take_now(keys[1])
+            })
+        };
+        issue(&store, 0).unwrap();
+        assert_eq!(other.join().unwrap(), Some(vec![1; 40]));
+        assert_eq!(store.take_now(keys[0]), Some(vec![0; 40]));
         assert_eq!(store.outstanding(), 0);
     });
 }

@@ -24,6 +24,8 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "docs", about: "the documentation, warnings denied", lint: true, run: docs },
     Step { name: "features", about: "each library alone, with each feature alone", lint: true, run: features::check },
     Step { name: "tests", about: "every Rust test, the browser's and the documentation's too", lint: false, run: tests },
+    Step { name: "loom", about: "the memory store under every interleaving of three threads", lint: false, run: loom },
+    Step { name: "bench", about: "the goals that are measured; those in allocations and bytes are demanded", lint: false, run: bench },
     Step { name: "js", about: "the tests of the chat example's page", lint: false, run: js },
     Step { name: "deny", about: "licences, bans, sources and advisories of the dependencies", lint: false, run: deny::check },
 ];
@@ -116,6 +118,30 @@ fn tests(_: &mut Session) -> Result<(), String> {
     } else {
         call(cargo(&["test", "--no-fail-fast"]).args(all))
     }
+}
+
+/// In a folder of its own, or the flag would rebuild what the other steps have built.
+fn loom(_: &mut Session) -> Result<(), String> {
+    call(
+        cargo(&["test", "--release", "-p", "tower-ws-auth-ticket"])
+            .args(["--test", "loom", "--target-dir", "target/loom"])
+            .env("RUSTFLAGS", "--cfg loom"),
+    )
+}
+
+fn bench(_: &mut Session) -> Result<(), String> {
+    const BENCHES: &[(&str, &str, &[&str])] = &[
+        ("tower-ws-auth-session", "cookies", &["--check"]),
+        (
+            "tower-ws-auth-ticket",
+            "tickets",
+            &["--ten-million", "--check"],
+        ),
+    ];
+    for (package, bench, args) in BENCHES {
+        call(cargo(&["bench", "-p", package, "--bench", bench, "--"]).args(*args))?;
+    }
+    Ok(())
 }
 
 fn js(_: &mut Session) -> Result<(), String> {

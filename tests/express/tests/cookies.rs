@@ -106,7 +106,9 @@ async fn a_login_at_express_opens_a_socket_here() {
     });
     let mut express = Express::start(&SECRETS);
     let (cookie, sid, record) = express.login("ada");
-    let id = sessions.signed_id(&fields(std::slice::from_ref(&cookie))).unwrap();
+    let id = sessions
+        .signed_id(&fields(std::slice::from_ref(&cookie)))
+        .unwrap();
     assert_eq!(id.as_str(), sid);
 
     let who = async || {

@@ -20,9 +20,10 @@ pub struct MemoryTicketsBuilder {
     clock: Clock,
 }
 
-/// A shard of about this many entries grows its table within some twenty microseconds.
-const ENTRIES_PER_SHARD: usize = 1024;
-const MAX_SHARDS: usize = 1 << 14;
+/// A shard of about this many entries moves to larger tables within some twenty microseconds. With
+/// half as many, a store of ten million has so many shards that to look one up shows.
+const ENTRIES_PER_SHARD: usize = 2048;
+const MAX_SHARDS: usize = 1 << 16;
 const LONGEST_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Default for MemoryTicketsBuilder {
@@ -31,7 +32,7 @@ impl Default for MemoryTicketsBuilder {
             capacity: 1_000_000,
             per_subject: 64,
             max_ttl: Duration::from_secs(30),
-            clock: Clock::system(),
+            clock: Clock::steady(),
         }
     }
 }
@@ -58,7 +59,7 @@ impl MemoryTicketsBuilder {
         self
     }
 
-    /// The clock by which tickets expire; the system's unless set.
+    /// The clock by which tickets expire; [`Clock::steady`] unless set.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self

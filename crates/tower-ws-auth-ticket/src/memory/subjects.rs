@@ -1,9 +1,9 @@
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::mem::{replace, swap, take};
 
 use hashbrown::HashTable;
 
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, RandomState, lock};
 
 /// How many entries each subject has outstanding.
 ///
@@ -35,7 +35,7 @@ impl Subjects {
             })
         };
         Self {
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             shards: (0..shards).map(|_| counts()).collect(),
             limit,
         }

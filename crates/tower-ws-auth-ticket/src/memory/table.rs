@@ -152,7 +152,7 @@ impl Table {
             at
         } else {
             self.slots.push(slot);
-            // A shard holds about a thousand.
+            // A shard holds about two thousand.
             u32::try_from(self.slots.len() - 1).unwrap_or(END)
         };
         if let Some(entry) = large {

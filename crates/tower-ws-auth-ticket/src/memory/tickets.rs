@@ -16,7 +16,7 @@ use crate::sync::atomic::Ordering;
 /// makes room at once, one that expired within two `max_ttl` after it was issued.
 ///
 /// No lock is held while memory is allocated or freed, nor for longer than it takes to move about
-/// a thousand entries to a larger table.
+/// two thousand entries to a larger table.
 #[derive(Clone)]
 pub struct MemoryTickets {
     pub(super) inner: Arc<Inner>,
