@@ -9,6 +9,7 @@
 //! | `jwt` | `JwtLayer`: a JWT in the query, a header, a subprotocol or a cookie | `tower-ws-auth-jwt` |
 //! | `session` | `SessionLayer`: a signed session cookie, as Express writes it | `tower-ws-auth-session` |
 //! | `ticket` | `TicketLayer`: a single-use token, minted for a client that is logged in | `tower-ws-auth-ticket` |
+//! | `redis` | the stores of sessions and tickets, shared by many nodes | `tower-ws-auth-redis` |
 //! | `origin` | `OriginLayer`: which pages may connect | `tower-ws-auth-origin` |
 //! | `close` | `CloseFrameLayer`: a rejection becomes a close frame | `tower-ws-auth-close` |
 //!
@@ -33,6 +34,8 @@ pub use tower_ws_auth_origin as origin;
 #[cfg(feature = "origin")]
 pub use tower_ws_auth_origin::{MissingOrigin, OriginLayer, Origins};
 
+#[cfg(feature = "redis")]
+pub use tower_ws_auth_redis as redis;
 #[cfg(feature = "session")]
 pub use tower_ws_auth_session as session;
 #[cfg(feature = "session")]

@@ -25,6 +25,7 @@ const TOOLS: &[Tool] = &[
     Tool("chromedriver", Source::Apt("chromium-driver")),
     Tool("node", Source::Apt("nodejs")),
     Tool("npm", Source::Apt("npm")),
+    Tool("redis-server", Source::Apt("redis-server")),
     Tool("cargo-deny", Source::Cargo("0.20.2")),
 ];
 

@@ -1,0 +1,156 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, FromRedisValue, Pipeline, RedisResult};
+use tokio::time::{sleep, timeout};
+
+use crate::link::{Link, Wire};
+use crate::state::{InFlight, State};
+use crate::{RedisBuilder, RedisError};
+
+/// One connection to Redis, for all stores of a process. A clone shares it.
+///
+/// Commands of all callers travel on it at once, so that there is no pool to size. It comes back
+/// by itself whenever Redis does. No command is ever sent a second time: whether one that got
+/// no answer was carried out, nobody knows.
+#[derive(Clone)]
+pub struct Redis(Arc<Inner>);
+
+struct Inner {
+    link: Link,
+    timeout: Duration,
+    in_flight: InFlight,
+    state: State,
+}
+
+impl Redis {
+    /// Connects with the defaults of the [builder](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer or refuses the credentials, or the URL is none. An application that
+    /// shall start without Redis takes [`connect_lazy`](Self::connect_lazy).
+    pub async fn connect(url: &str) -> Result<Self, RedisError> {
+        Self::builder().connect(url).await
+    }
+
+    /// Begins to connect with the defaults of the [builder](Self::builder), and does not wait for
+    /// it. Until Redis is there, everything that needs it fails.
+    ///
+    /// # Errors
+    ///
+    /// The URL is none, or there is no Tokio runtime.
+    pub fn connect_lazy(url: &str) -> Result<Self, RedisError> {
+        Self::builder().connect_lazy(url)
+    }
+
+    /// Starts with the defaults: a second for each operation and for each attempt to connect, and
+    /// 1,024 commands in flight.
+    pub fn builder() -> RedisBuilder {
+        RedisBuilder::new()
+    }
+
+    pub(crate) fn new(link: Link, timeout: Duration, max_in_flight: usize) -> Self {
+        Self(Arc::new(Inner {
+            link,
+            timeout,
+            in_flight: InFlight::new(max_in_flight),
+            state: State::default(),
+        }))
+    }
+
+    /// Asks Redis for a sign of life, for instance for a readiness probe.
+    ///
+    /// # Errors
+    ///
+    /// There was none within the timeout.
+    pub async fn ping(&self) -> Result<(), RedisError> {
+        self.ask(&redis::cmd("PING")).await
+    }
+
+    /// Sends one command, once.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        self.run(|mut wire| async move { command.query_async(&mut wire).await })
+            .await
+    }
+
+    /// Sends some commands at once, once.
+    pub(crate) async fn ask_all<T>(&self, commands: &Pipeline) -> Result<T, RedisError>
+    where
+        T: FromRedisValue,
+    {
+        self.run(|mut wire| async move { commands.query_async(&mut wire).await })
+            .await
+    }
+
+    /// Bounds an operation of more than one step, as each step is bounded.
+    pub(crate) async fn within<T, E>(
+        &self,
+        operation: impl Future<Output = Result<T, E>>,
+        late: impl FnOnce(RedisError) -> E,
+    ) -> Result<T, E> {
+        match timeout(self.0.timeout, operation).await {
+            Ok(answer) => answer,
+            Err(_) => Err(late(RedisError::TimedOut(self.0.timeout))),
+        }
+    }
+
+    /// Waits until Redis answers, so that somebody drives the connection while nobody asks.
+    pub(crate) async fn wait(&self) {
+        const PAUSE: Duration = Duration::from_millis(250);
+        while self.ping().await.is_err_and(|error| !error.is_answer()) {
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn run<T, F>(&self, question: impl FnOnce(Wire) -> F) -> Result<T, RedisError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let inner = &*self.0;
+        // Who would have to queue is refused: the queue would only grow while Redis is slow.
+        let Some(_place) = inner.in_flight.enter() else {
+            return Err(RedisError::Busy(inner.in_flight.most()));
+        };
+        let began = inner.state.now();
+        let mut used = None;
+        let answer = timeout(inner.timeout, async {
+            let line = inner.link.line().await?;
+            let wire = line.wire();
+            used = Some(line);
+            question(wire).await
+        });
+        let answer = match answer.await {
+            Ok(answer) => answer.map_err(RedisError::from),
+            Err(_) => Err(RedisError::TimedOut(inner.timeout)),
+        };
+        match (&answer, used) {
+            (Err(error), used) if !error.is_answer() => {
+                inner.state.failed(began, error);
+                used.inspect(|line| inner.link.judge(line, error));
+            }
+            (answer, Some(line)) => {
+                inner.state.answered();
+                line.answered();
+                let wrong = answer
+                    .as_ref()
+                    .err()
+                    .filter(|error| error.is_wrong_server());
+                wrong.inspect(|error| inner.link.judge(&line, error));
+            }
+            (_, None) => {}
+        }
+        answer
+    }
+}
+
+impl fmt::Debug for Redis {
+    // Not the URL: it holds the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("timeout", &self.0.timeout)
+            .field("max_in_flight", &self.0.in_flight.most())
+            .finish_non_exhaustive()
+    }
+}

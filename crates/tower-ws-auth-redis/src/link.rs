@@ -1,0 +1,195 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
+
+use crate::RedisError;
+
+/// How long a line that has never answered is left to connect by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The way to Redis: one line that everybody shares, and how to open the next.
+pub(crate) struct Link {
+    line: Mutex<Option<Arc<Line>>>,
+    /// Asynchronous, so that of all who find no line one opens the next and the others wait.
+    opener: tokio::sync::Mutex<Opener>,
+}
+
+/// What opens a line.
+pub(crate) enum Opener {
+    One(Client, ConnectionManagerConfig),
+    #[cfg(feature = "cluster")]
+    Cluster(redis::cluster::ClusterClient),
+    #[cfg(feature = "sentinel")]
+    Sentinel(
+        redis::sentinel::SentinelClient,
+        redis::AsyncConnectionConfig,
+    ),
+}
+
+/// One connection, or what takes the place of one.
+pub(crate) struct Line {
+    wire: Wire,
+    opened: Instant,
+    /// Whether something was answered on it. Before, it may still be connecting.
+    established: AtomicBool,
+}
+
+/// Something that commands can be sent on.
+#[derive(Clone)]
+pub(crate) enum Wire {
+    One(ConnectionManager),
+    #[cfg(feature = "cluster")]
+    Cluster(redis::cluster_async::ClusterConnection),
+    #[cfg(feature = "sentinel")]
+    Master(redis::aio::MultiplexedConnection),
+}
+
+impl Link {
+    pub(crate) fn new(opener: Opener) -> Self {
+        Self {
+            line: Mutex::new(None),
+            opener: tokio::sync::Mutex::new(opener),
+        }
+    }
+
+    /// The line that there is, or a new one.
+    pub(crate) async fn line(&self) -> RedisResult<Arc<Line>> {
+        if let Some(line) = &*self.lock() {
+            return Ok(Arc::clone(line));
+        }
+        let mut opener = self.opener.lock().await;
+        if let Some(line) = &*self.lock() {
+            return Ok(Arc::clone(line));
+        }
+        let line = Arc::new(opener.open().await?);
+        *self.lock() = Some(Arc::clone(&line));
+        Ok(line)
+    }
+
+    /// Lets go of a line on which this error came up, where only another line can do better.
+    ///
+    /// A connection whose other end died without a word looks open for minutes. And one to a
+    /// server that became a replica, whose name leads to the new master, stays open.
+    pub(crate) fn judge(&self, used: &Arc<Line>, error: &RedisError) {
+        let hopeless = match used.wire {
+            Wire::One(_) => {
+                let silent = matches!(error, RedisError::TimedOut(_));
+                let had_time = || used.opened.elapsed() > PATIENCE;
+                let connected = || used.established.load(Ordering::Relaxed) || had_time();
+                error.is_wrong_server() || silent && connected()
+            }
+            #[cfg(feature = "cluster")]
+            Wire::Cluster(_) => false,
+            #[cfg(feature = "sentinel")]
+            Wire::Master(_) => error.is_wrong_server() || !error.is_answer(),
+        };
+        let mut line = self.lock();
+        if hopeless && line.as_ref().is_some_and(|line| Arc::ptr_eq(line, used)) {
+            *line = None;
+        }
+    }
+
+    /// Nothing under the lock panics.
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Line>>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    pub(crate) fn wire(&self) -> Wire {
+        self.wire.clone()
+    }
+
+    pub(crate) fn answered(&self) {
+        // Read first: a store by every command would move the cache line between all cores.
+        if !self.established.load(Ordering::Relaxed) {
+            self.established.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Opener {
+    #[cfg_attr(
+        not(any(feature = "cluster", feature = "sentinel")),
+        expect(
+            clippy::unused_async,
+            reason = "a single server is connected to lazily"
+        )
+    )]
+    async fn open(&mut self) -> RedisResult<Line> {
+        let (wire, established) = match self {
+            Self::One(client, config) => {
+                let (client, config) = (client.clone(), config.clone());
+                let manager = ConnectionManager::new_lazy_with_config(client, config)?;
+                (Wire::One(manager), false)
+            }
+            #[cfg(feature = "cluster")]
+            Self::Cluster(client) => (Wire::Cluster(client.get_async_connection().await?), true),
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(client, config) => {
+                let master = client.get_async_connection_with_config(config).await?;
+                (Wire::Master(master), true)
+            }
+        };
+        Ok(Line {
+            wire,
+            opened: Instant::now(),
+            established: AtomicBool::new(established),
+        })
+    }
+}
+
+/// Never repeats a command, tries to connect for as long as it takes, and waits between two
+/// attempts, at most half a second.
+pub(crate) fn manager_config(connect_timeout: Duration) -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(connect_timeout))
+        // The limit that everything has, also the wait for a connection, stands in `Redis::run`.
+        .set_response_timeout(None)
+        // These retries are of connecting alone. If they ended with an error that is not an I/O
+        // error, such as LOADING, then the manager would keep that error for ever.
+        .set_number_of_retries(usize::MAX)
+        .set_min_delay(Duration::from_millis(50))
+        // The jitter doubles it at most.
+        .set_max_delay(Duration::from_millis(250))
+}
+
+impl ConnectionLike for Wire {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::One(wire) => wire.req_packed_command(command),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(wire) => wire.req_packed_command(command),
+            #[cfg(feature = "sentinel")]
+            Self::Master(wire) => wire.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::One(wire) => wire.req_packed_commands(pipeline, offset, count),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(wire) => wire.req_packed_commands(pipeline, offset, count),
+            #[cfg(feature = "sentinel")]
+            Self::Master(wire) => wire.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::One(wire) => wire.get_db(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(wire) => wire.get_db(),
+            #[cfg(feature = "sentinel")]
+            Self::Master(wire) => wire.get_db(),
+        }
+    }
+}

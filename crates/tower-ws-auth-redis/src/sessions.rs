@@ -1,0 +1,124 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, cmd, pipe};
+use tower_ws_auth_session::{SessionId, SessionStore, StoreError, StoreFuture, StoredSession};
+
+use crate::{Redis, RedisError, ttl};
+
+/// Sessions in Redis, as connect-redis 9 keeps them: a record as JSON under `sess:<id>`, with a
+/// time to live in whole seconds. An Express application over the same Redis shares them.
+#[derive(Clone)]
+pub struct RedisSessionStore {
+    redis: Redis,
+    prefix: Arc<str>,
+}
+
+impl RedisSessionStore {
+    /// Under the prefix `sess:`, which is that of connect-redis.
+    pub fn new(redis: Redis) -> Self {
+        Self {
+            redis,
+            prefix: "sess:".into(),
+        }
+    }
+
+    /// What all keys of this store begin with: the `prefix` of connect-redis.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into().into();
+        self
+    }
+
+    fn on(&self, command: &str, id: &SessionId) -> Cmd {
+        let mut command = cmd(command);
+        command.arg(self.key(id));
+        command
+    }
+
+    fn key(&self, id: &SessionId) -> String {
+        format!("{}{}", self.prefix, id.as_str())
+    }
+
+    /// Sends a command whose answer says whether it found what it wanted.
+    fn ask(&self, command: Cmd) -> StoreFuture<'_, bool> {
+        Box::pin(async move { self.redis.ask(&command).await.map_err(failure) })
+    }
+}
+
+impl SessionStore for RedisSessionStore {
+    fn create<'a>(
+        &'a self,
+        id: &'a SessionId,
+        record: &'a str,
+        ttl: Duration,
+    ) -> StoreFuture<'a, bool> {
+        let mut create = self.on("SET", id);
+        create
+            .arg(record)
+            .arg("EX")
+            .arg(ttl::seconds(ttl))
+            .arg("NX");
+        self.ask(create)
+    }
+
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<StoredSession>> {
+        let key = self.key(id);
+        let mut load = pipe();
+        load.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+        Box::pin(async move {
+            let (record, left): (Option<Vec<u8>>, i64) =
+                self.redis.ask_all(&load).await.map_err(failure)?;
+            // What is no text is no record, whoever has put it there.
+            let record = record.and_then(|record| String::from_utf8(record).ok());
+            Ok(record.and_then(|record| {
+                let ttl = match left {
+                    // It never expires.
+                    -1 => None,
+                    // It has, between the two commands.
+                    ..0 => return None,
+                    left => Some(Duration::from_millis(left.unsigned_abs())),
+                };
+                Some(StoredSession { record, ttl })
+            }))
+        })
+    }
+
+    fn save<'a>(
+        &'a self,
+        id: &'a SessionId,
+        record: &'a str,
+        ttl: Duration,
+    ) -> StoreFuture<'a, bool> {
+        let mut save = self.on("SET", id);
+        save.arg(record).arg("EX").arg(ttl::seconds(ttl)).arg("XX");
+        self.ask(save)
+    }
+
+    fn touch<'a>(&'a self, id: &'a SessionId, ttl: Duration) -> StoreFuture<'a, bool> {
+        let mut touch = self.on("EXPIRE", id);
+        touch.arg(ttl::seconds(ttl));
+        self.ask(touch)
+    }
+
+    fn destroy<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
+        self.ask(self.on("DEL", id))
+    }
+}
+
+fn failure(error: RedisError) -> StoreError {
+    if error.is_full() {
+        return StoreError::Full;
+    }
+    StoreError::failed(error)
+}
+
+impl fmt::Debug for RedisSessionStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSessionStore")
+            .field("redis", &self.redis)
+            .field("prefix", &self.prefix)
+            .finish()
+    }
+}

@@ -1,0 +1,50 @@
+#![cfg(feature = "cluster")]
+
+use tower_ws_auth_redis::{Redis, RedisTicketStore};
+use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
+
+use crate::server::Server;
+use crate::{TTL, in_time, key, soon};
+
+/// Waits until Redis says so: after a start it takes two seconds to make sure that it may write.
+async fn is_up(server: &Server) {
+    while !server
+        .ask::<String>("CLUSTER INFO")
+        .await
+        .contains("cluster_state:ok")
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// One node that has all slots: the protocol is that of a cluster, the routing trivial.
+#[tokio::test]
+async fn a_cluster_serves_tickets_and_comes_back() {
+    let mut server = Server::with(&["--cluster-enabled", "yes"]);
+    let () = server.ask("CLUSTER ADDSLOTSRANGE 0 16383").await;
+    is_up(&server).await;
+    let redis = Redis::builder()
+        .cluster_lazy([server.url().as_str()])
+        .unwrap();
+    let store = RedisTicketStore::new(redis).per_subject(1);
+    soon(async || store.claim(key(0), TTL).await).await;
+    store
+        .issue(key(1), vec![1], Some("ada"), TTL)
+        .await
+        .unwrap();
+    store
+        .issue(key(2), vec![1], Some("ada"), TTL)
+        .await
+        .unwrap_err();
+    assert!(store.take(key(1)).await.unwrap().is_some());
+    assert!(store.take(key(1)).await.unwrap().is_none());
+
+    server.kill();
+    in_time(store.take(key(1))).await.unwrap_err();
+    in_time(store.take(key(1))).await.unwrap_err();
+    // Its nodes file is in its folder.
+    server.start_again();
+    is_up(&server).await;
+    soon(async || store.claim(key(0), TTL).await).await;
+    assert!(store.take(key(1)).await.unwrap().is_none());
+}

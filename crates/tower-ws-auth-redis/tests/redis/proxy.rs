@@ -1,0 +1,133 @@
+//! A TCP proxy that breaks what passes it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::sync::Notify;
+
+/// How many more bytes pass before the connection is cut; below zero, all.
+struct Budget(AtomicI64);
+
+struct Shared {
+    up: Budget,
+    down: Budget,
+    /// Connections that are open when this rises pass nothing any more, and stay open.
+    silenced: Notify,
+    cut: AtomicBool,
+}
+
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+impl Proxy {
+    pub(crate) async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            up: Budget(AtomicI64::new(-1)),
+            down: Budget(AtomicI64::new(-1)),
+            silenced: Notify::new(),
+            cut: AtomicBool::new(false),
+        });
+        let proxy = Self { port: own, shared };
+        let shared = Arc::clone(&proxy.shared);
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                tokio::spawn(pass(client, server, Arc::clone(&shared)));
+            }
+        });
+        proxy
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Cuts the connection, once, after so many bytes of requests.
+    pub(crate) fn cut_request(&self, after: usize) {
+        self.shared.cut.store(false, Ordering::SeqCst);
+        self.shared
+            .up
+            .0
+            .store(after.try_into().unwrap(), Ordering::SeqCst);
+    }
+
+    /// Cuts the connection, once, after so many bytes of answers.
+    pub(crate) fn cut_answer(&self, after: usize) {
+        self.shared.cut.store(false, Ordering::SeqCst);
+        self.shared
+            .down
+            .0
+            .store(after.try_into().unwrap(), Ordering::SeqCst);
+    }
+
+    /// Whether the cut has been made. Otherwise it is not made any more.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.shared.up.0.store(-1, Ordering::SeqCst);
+        self.shared.down.0.store(-1, Ordering::SeqCst);
+        self.shared.cut.load(Ordering::SeqCst)
+    }
+
+    /// Leaves the connections open that there are, and passes nothing on them.
+    pub(crate) fn silence(&self) {
+        self.shared.silenced.notify_waiters();
+    }
+}
+
+async fn pass(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
+    client.set_nodelay(true).unwrap();
+    server.set_nodelay(true).unwrap();
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let (mut up, mut down) = ([0; 4096], [0; 4096]);
+    let silenced = shared.silenced.notified();
+    tokio::pin!(silenced);
+    loop {
+        let goes_on = select! {
+            read = from_client.read(&mut up) => {
+                shared.forward(&up[..read.unwrap_or(0)], &shared.up, &mut to_server).await
+            }
+            read = from_server.read(&mut down) => {
+                shared.forward(&down[..read.unwrap_or(0)], &shared.down, &mut to_client).await
+            }
+            () = &mut silenced => std::future::pending().await,
+        };
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    /// Passes on what the budget allows. False when the connection is to be closed.
+    async fn forward(
+        &self,
+        bytes: &[u8],
+        budget: &Budget,
+        to: &mut (impl AsyncWriteExt + Unpin),
+    ) -> bool {
+        let left = budget.0.load(Ordering::SeqCst);
+        let Ok(left) = usize::try_from(left) else {
+            return !bytes.is_empty() && to.write_all(bytes).await.is_ok();
+        };
+        let pass = &bytes[..bytes.len().min(left)];
+        let _ = to.write_all(pass).await;
+        if bytes.len() >= left {
+            budget.0.store(-1, Ordering::SeqCst);
+            self.cut.store(true, Ordering::SeqCst);
+            return false;
+        }
+        budget
+            .0
+            .fetch_sub(pass.len().try_into().unwrap(), Ordering::SeqCst);
+        !bytes.is_empty()
+    }
+}

@@ -1,0 +1,126 @@
+use std::error::Error;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tower_ws_auth_redis::{Redis, RedisSessionStore, RedisTicketStore};
+use tower_ws_auth_ticket::TicketStore as _;
+
+use crate::server::Server;
+use crate::{TTL, key, soon};
+
+const CANARY: &str = "canary";
+
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    let texts: Vec<_> = chain.map(|error| format!("{error} {error:?}")).collect();
+    texts.join(" ")
+}
+
+#[tokio::test]
+async fn nothing_prints_the_password_or_a_key() {
+    let server = Server::with(&["--requirepass", CANARY]);
+    let url = format!("redis://:{CANARY}@127.0.0.1:{}", server.port());
+    let redis = Redis::connect(&url).await.unwrap();
+    let tickets = RedisTicketStore::new(redis.clone());
+    let sessions = RedisSessionStore::new(redis.clone());
+    let mut texts = vec![format!(
+        "{redis:?} {tickets:?} {sessions:?} {:?}",
+        Redis::builder()
+    )];
+    // An error that Redis words itself, with the key in it.
+    let odd = RedisTicketStore::new(redis).prefix(CANARY);
+    odd.issue(key(1), CANARY.into(), Some(CANARY), TTL)
+        .await
+        .unwrap();
+    let twice = odd.issue(key(1), CANARY.into(), Some(CANARY), TTL).await;
+    texts.push(with_sources(&twice.unwrap_err()));
+    for url in [
+        format!("redis://:{CANARY}@host:port"),
+        format!("{CANARY}://:x"),
+    ] {
+        texts.push(with_sources(&Redis::connect_lazy(&url).unwrap_err()));
+    }
+    let wrong = url.replace(CANARY, "canary2");
+    texts.push(with_sources(&Redis::connect(&wrong).await.unwrap_err()));
+    for text in texts {
+        assert!(!text.contains(CANARY), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_command_is_not_repeated_with_its_arguments() {
+    let server = Server::with(&["--rename-command", "GETDEL", ""]);
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let error = RedisTicketStore::new(redis)
+        .prefix(CANARY)
+        .take(key(1))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the store failed: Redis does not know a command: version 6.2 or later is needed"
+    );
+    assert!(!with_sources(&error).contains(CANARY));
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn the_log_says_once_that_redis_is_lost_and_once_that_it_is_back() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let mut server = Server::start();
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let tickets = RedisTicketStore::new(redis.clone()).prefix(CANARY);
+    server.kill();
+    for _ in 0..2 {
+        let _ = tokio::join!(
+            tickets.take(key(1)),
+            tickets.take(key(2)),
+            tickets.take(key(3))
+        );
+    }
+    server.start_again();
+    for _ in 0..10 {
+        soon(async || tickets.take(key(1)).await).await;
+    }
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let states: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("tower_ws_auth"))
+        .filter_map(|line| line.split("state=").nth(1)?.split(' ').next())
+        .collect();
+    assert_eq!(
+        states,
+        ["\"connected\"", "\"lost\"", "\"connected\""],
+        "{log}"
+    );
+    assert!(
+        log.contains(" WARN tower_ws_auth: Redis does not answer"),
+        "{log}"
+    );
+    assert!(
+        log.contains("error=the connection to Redis failed"),
+        "{log}"
+    );
+    assert!(!log.contains(CANARY), "{log}");
+}

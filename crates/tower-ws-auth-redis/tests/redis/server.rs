@@ -1,0 +1,149 @@
+//! A `redis-server` of our own: on a free port, in a folder of its own, without persistence.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// It is killed when it is dropped.
+pub(crate) struct Server {
+    port: u16,
+    folder: TempDir,
+    options: Vec<String>,
+    process: Child,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With further options, such as `--requirepass secret`.
+    pub(crate) fn with(options: &[&str]) -> Self {
+        let options: Vec<_> = options.iter().map(ToString::to_string).collect();
+        for _ in 0..5 {
+            // Somebody else may take the port before the server does.
+            let port = free_port();
+            let folder = tempfile::tempdir().unwrap();
+            let process = spawn(port, &folder, &options);
+            let mut server = Self {
+                port,
+                folder,
+                options: options.clone(),
+                process,
+            };
+            if server.comes_up() {
+                return server;
+            }
+        }
+        panic!("redis-server does not come up");
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// SIGKILL. What it held is gone.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        self.process = spawn(self.port, &self.folder, &self.options);
+        assert!(self.comes_up());
+    }
+
+    /// SIGSTOP: connections stay open, and nobody answers.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.process.id().to_string();
+        let status = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// An operator's command on a connection of its own, words separated by spaces.
+    pub(crate) async fn ask<T: redis::FromRedisValue>(&self, command: &str) -> T {
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut wire = client.get_multiplexed_async_connection().await.unwrap();
+        let mut words = command.split(' ');
+        let mut question = redis::cmd(words.next().unwrap());
+        words.for_each(|word| {
+            question.arg(word);
+        });
+        question.query_async(&mut wire).await.unwrap()
+    }
+
+    fn comes_up(&mut self) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(10) {
+            if self.process.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if self.answers() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut socket) = TcpStream::connect(("127.0.0.1", self.port)) else {
+            return false;
+        };
+        // `+PONG`, or `-NOAUTH` where a password is wanted.
+        let mut answer = [0; 5];
+        socket.write_all(b"PING\r\n").is_ok()
+            && socket.read_exact(&mut answer).is_ok()
+            && matches!(&answer, b"+PONG" | b"-NOAU")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn spawn(port: u16, folder: &TempDir, options: &[String]) -> Child {
+    let mut command = Command::new("redis-server");
+    if let [config, ..] = options
+        && !config.starts_with("--")
+    {
+        command.arg(config);
+    }
+    let started = command
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "no", "--dir"])
+        .arg(folder.path())
+        .args(
+            options
+                .iter()
+                .skip_while(|option| !option.starts_with("--")),
+        )
+        .stdout(Stdio::null())
+        .spawn();
+    started.unwrap_or_else(|error| {
+        panic!("redis-server cannot be started ({error}): `cargo xtask setup` installs it")
+    })
+}

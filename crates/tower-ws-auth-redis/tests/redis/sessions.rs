@@ -1,0 +1,228 @@
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tower_ws_auth_core::Clock;
+use tower_ws_auth_redis::{Redis, RedisSessionStore};
+use tower_ws_auth_session::{
+    MemorySessions, Secrets, SessionId, SessionStore as _, Sessions, StoreError,
+};
+
+use crate::TTL;
+use crate::server::Server;
+
+async fn store(server: &Server) -> RedisSessionStore {
+    RedisSessionStore::new(Redis::connect(&server.url()).await.unwrap())
+}
+
+/// A fresh one. Only `Sessions` makes them.
+async fn id() -> SessionId {
+    let secrets = Secrets::express(["a secret of the tests, long enough"]).unwrap();
+    let sessions: Sessions<Value> = Sessions::builder(secrets, MemorySessions::new(1))
+        .build()
+        .unwrap();
+    sessions.create(&serde_json::json!({})).await.unwrap().0
+}
+
+async fn put(server: &Server, key: &str, value: &[u8], seconds: Option<u64>) {
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut wire = client.get_multiplexed_async_connection().await.unwrap();
+    let mut set = redis::cmd("SET");
+    set.arg(key).arg(value);
+    if let Some(seconds) = seconds {
+        set.arg("EX").arg(seconds);
+    }
+    let () = set.query_async(&mut wire).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_express_and_connect_redis_are_read() {
+    #[derive(Serialize, Deserialize)]
+    struct Record {
+        user: Option<Value>,
+        uid: Option<String>,
+    }
+    let server = Server::start();
+    let vectors = include_str!("../../../../tests/data/interop.json");
+    let vectors: Value = serde_json::from_str(vectors).unwrap();
+    for vector in vectors["express_session"].as_array().unwrap() {
+        let text = |name: &str| vector[name].as_str().unwrap();
+        let ttl = vector["redis_ttl_s"].as_u64().unwrap();
+        put(
+            &server,
+            text("redis_key"),
+            text("redis_value").as_bytes(),
+            Some(ttl),
+        )
+        .await;
+        let sessions = |now: u64| -> Sessions<Record> {
+            let redis = Redis::connect_lazy(&server.url()).unwrap();
+            let secrets = Secrets::dangerous_short_express([text("secret")]).unwrap();
+            Sessions::builder(secrets, RedisSessionStore::new(redis))
+                .clock(Clock::fixed(now))
+                .build()
+                .unwrap()
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", text("cookie").parse().unwrap());
+        // An hour before the first one's `expires`, and a second after it.
+        let found = sessions(1_795_205_400)
+            .load(&headers)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.id().as_str(), text("sid"));
+        let late = sessions(1_795_208_988).load(&headers).await.unwrap();
+        if text("name") == "with maxAge" {
+            let user = serde_json::json!({"id": 42, "name": "zoë"});
+            assert_eq!(found.user, Some(user));
+            assert!(late.is_none());
+        } else {
+            assert_eq!(found.uid.as_deref(), Some("u1"));
+            assert!(late.is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn are_written_as_connect_redis_does() {
+    #[derive(Serialize, Deserialize)]
+    struct Record {
+        user: String,
+    }
+    let server = Server::start();
+    let secrets = Secrets::express(["a secret of the tests, long enough"]).unwrap();
+    let sessions: Sessions<Record> = Sessions::builder(secrets, store(&server).await)
+        .max_age(Duration::from_millis(3_599_001))
+        .build()
+        .unwrap();
+    let record = Record { user: "ada".into() };
+    let (id, cookie) = sessions.create(&record).await.unwrap();
+    let key = format!("sess:{}", id.as_str());
+    let json: String = server.ask(&format!("GET {key}")).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["user"], "ada");
+    assert_eq!(json["cookie"]["originalMaxAge"], 3_599_001);
+    assert_eq!(json["cookie"]["httpOnly"], true);
+    // Whole seconds, rounded up.
+    let left: u64 = server.ask(&format!("PTTL {key}")).await;
+    assert!((3_599_500..=3_600_000).contains(&left), "{left}");
+
+    let mut headers = HeaderMap::new();
+    let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+    headers.insert("cookie", pair.parse().unwrap());
+    let mut loaded = sessions.load(&headers).await.unwrap().unwrap();
+    loaded.user = "bob".into();
+    sessions.save(&loaded).await.unwrap();
+    sessions.touch(&mut loaded).await.unwrap();
+    assert_eq!(sessions.load(&headers).await.unwrap().unwrap().user, "bob");
+    sessions.destroy(&id).await.unwrap();
+    assert!(sessions.load(&headers).await.unwrap().is_none());
+    assert!(sessions.save(&loaded).await.is_err());
+    assert_eq!(server.ask::<u64>("DBSIZE").await, 0);
+}
+
+#[tokio::test]
+async fn are_created_once_and_not_brought_back() {
+    let server = Server::start();
+    let store = store(&server).await;
+    let id = id().await;
+    assert!(store.load(&id).await.unwrap().is_none());
+    assert!(!store.save(&id, "{}", TTL).await.unwrap());
+    assert!(!store.touch(&id, TTL).await.unwrap());
+    assert!(!store.destroy(&id).await.unwrap());
+    assert!(store.create(&id, "{\"a\":1}", TTL).await.unwrap());
+    assert!(!store.create(&id, "{\"a\":2}", TTL).await.unwrap());
+    assert_eq!(store.load(&id).await.unwrap().unwrap().record, "{\"a\":1}");
+    assert!(store.save(&id, "{\"a\":3}", TTL).await.unwrap());
+    assert_eq!(store.load(&id).await.unwrap().unwrap().record, "{\"a\":3}");
+    assert!(store.destroy(&id).await.unwrap());
+    assert!(!store.save(&id, "{}", TTL).await.unwrap());
+    assert!(store.load(&id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn live_as_long_as_they_are_told_in_whole_seconds() {
+    let server = Server::start();
+    let store = store(&server).await;
+    let id = id().await;
+    let left = async || {
+        let left = store.load(&id).await.unwrap().unwrap().ttl.unwrap();
+        u64::try_from(left.as_millis()).unwrap().div_ceil(1000)
+    };
+    store
+        .create(&id, "{}", Duration::from_millis(9_001))
+        .await
+        .unwrap();
+    assert_eq!(left().await, 10);
+    store.touch(&id, Duration::from_secs(20)).await.unwrap();
+    assert_eq!(left().await, 20);
+    store
+        .save(&id, "{}", Duration::from_nanos(30_000_000_001))
+        .await
+        .unwrap();
+    assert_eq!(left().await, 31);
+    store.touch(&id, Duration::MAX).await.unwrap();
+    assert!(left().await > 3_000_000_000);
+    store.touch(&id, Duration::ZERO).await.unwrap();
+    assert_eq!(left().await, 1);
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    assert!(store.load(&id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn without_an_end_and_of_garbage() {
+    let server = Server::start();
+    let store = store(&server).await;
+    let id = id().await;
+    let key = format!("sess:{}", id.as_str());
+    put(&server, &key, b"{}", None).await;
+    assert_eq!(store.load(&id).await.unwrap().unwrap().ttl, None);
+    // Whether text is a record, the one who asks knows.
+    put(&server, &key, b"", None).await;
+    assert_eq!(store.load(&id).await.unwrap().unwrap().record, "");
+    put(&server, &key, b"{\"a\":\"\xff\"}", None).await;
+    assert!(store.load(&id).await.unwrap().is_none());
+    let () = server.ask(&format!("DEL {key}")).await;
+    let () = server.ask(&format!("RPUSH {key} a")).await;
+    let error = store.load(&id).await.unwrap_err();
+    let StoreError::Failed(source) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(source.to_string(), "Redis answered WRONGTYPE");
+}
+
+#[tokio::test]
+async fn while_redis_is_full() {
+    let server = Server::start();
+    let store = store(&server).await;
+    let (old, new) = (id().await, id().await);
+    store.create(&old, "{}", TTL).await.unwrap();
+    let () = server.ask("CONFIG SET maxmemory 1").await;
+    assert!(matches!(
+        store.create(&new, "{}", TTL).await,
+        Err(StoreError::Full)
+    ));
+    assert!(matches!(
+        store.save(&old, "{}", TTL).await,
+        Err(StoreError::Full)
+    ));
+    assert!(store.load(&old).await.unwrap().is_some());
+    assert!(store.destroy(&old).await.unwrap());
+}
+
+/// The number of the crate's documentation.
+#[tokio::test]
+async fn have_the_size_that_is_documented() {
+    let server = Server::start();
+    let store = store(&server).await;
+    let id = id().await;
+    let record = format!("{{\"user\":\"{}\"}}", "x".repeat(189));
+    store.create(&id, &record, TTL).await.unwrap();
+    let size: u64 = server
+        .ask(&format!("MEMORY USAGE sess:{}", id.as_str()))
+        .await;
+    println!("a session of {} bytes: {size} bytes", record.len());
+    assert!(size <= 400, "{size}");
+}
