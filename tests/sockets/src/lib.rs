@@ -2,9 +2,11 @@
 //! what comes back.
 
 mod client;
+mod log;
 mod server;
 mod tokens;
 
 pub use self::client::{Answer, Client, end_of, handshake, raw};
+pub use self::log::Log;
 pub use self::server::{Echo, Server, Stack, servers};
 pub use self::tokens::{Claims, SECRET, now, token, token_with};

@@ -6,63 +6,24 @@
     reason = "a test fails by panicking"
 )]
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
 use http::{Request, Response, StatusCode};
-use socket_tests::{Stack, end_of, handshake, token};
+use socket_tests::{Log, Stack, end_of, handshake, token};
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 use tower_ws_auth::close::OriginalStatus;
 use tower_ws_auth::{Rejection, RejectionKind};
-use tracing_subscriber::fmt::MakeWriter;
 
 const APP: (&str, &str) = ("origin", "https://app.example");
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 /// One test alone in its process: the subscriber is global.
 #[tokio::test]
 async fn a_stack_at_trace_level_tells_everything_but_the_credential() {
-    let log = Log::default();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .init();
+    let log = Log::capture();
 
     let seen = Arc::new(Mutex::new(Vec::new()));
     let outside = Arc::clone(&seen);
