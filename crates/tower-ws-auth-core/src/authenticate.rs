@@ -2,6 +2,7 @@ use std::future::Future;
 
 use http::request::Parts;
 
+use crate::revocation::{Revocable, Revocations};
 use crate::{AnyOf, Authorize, Grant, Map, Optional, Rejection};
 
 /// A strategy: who asks, and may they pass?
@@ -113,6 +114,14 @@ pub trait AuthenticateExt: Authenticate + Sized {
             );
         }
         AnyOf::new(self, other)
+    }
+
+    /// Refuses a credential that was issued before one of its grant's keys was
+    /// [revoked](crate::revocation).
+    ///
+    /// The grant needs keys: ask its strategy for them. One without is never refused.
+    fn revocable(self, revocations: Revocations) -> Revocable<Self> {
+        Revocable::new(self, revocations)
     }
 
     /// Lets a request without a credential pass as anonymous, as the identity `None`. A bad

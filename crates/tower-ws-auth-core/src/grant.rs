@@ -1,6 +1,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::RejectionKind;
+use crate::revocation::{Ending, Watch};
+
 /// What a strategy grants: an identity, until when it holds, and under which keys it can be
 /// revoked.
 ///
@@ -32,6 +35,25 @@ impl<I> Grant<I> {
         self
     }
 
+    /// When the credential was issued. A revocation refuses what was issued before it, and what
+    /// does not say when.
+    pub fn issued_at(mut self, moment: SystemTime) -> Self {
+        self.term.issued_at = Some(moment);
+        self
+    }
+
+    /// As what the credential is refused once it is revoked;
+    /// [`TokenInvalid`](RejectionKind::TokenInvalid) by default.
+    pub fn refused_as(mut self, kind: RejectionKind) -> Self {
+        self.term.refused_as = kind;
+        self
+    }
+
+    pub(crate) fn watched_by(mut self, watch: Watch) -> Self {
+        self.term.watch = Some(watch);
+        self
+    }
+
     /// Changes the identity and keeps the term.
     pub fn map<J>(self, f: impl FnOnce(I) -> J) -> Grant<J> {
         Grant {
@@ -60,10 +82,25 @@ impl<I> Grant<I> {
 ///
 /// [`AuthLayer`](crate::AuthLayer) leaves it in the request's extensions beside
 /// [`Authenticated`](crate::Authenticated), for whatever ends a connection in time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     until: Option<SystemTime>,
     revocation_keys: Vec<Arc<str>>,
+    issued_at: Option<SystemTime>,
+    refused_as: RejectionKind,
+    watch: Option<Watch>,
+}
+
+impl Default for Term {
+    fn default() -> Self {
+        Self {
+            until: None,
+            revocation_keys: Vec::new(),
+            issued_at: None,
+            refused_as: RejectionKind::TokenInvalid,
+            watch: None,
+        }
+    }
 }
 
 impl Term {
@@ -75,5 +112,29 @@ impl Term {
     /// The keys under which the grant can be revoked.
     pub fn revocation_keys(&self) -> &[Arc<str>] {
         &self.revocation_keys
+    }
+
+    /// When the credential was issued, if that is known.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.issued_at
+    }
+
+    /// As what the credential is refused once it is revoked.
+    pub fn refused_as(&self) -> RejectionKind {
+        self.refused_as
+    }
+
+    /// What the client is told when [`until`](Self::until) has come.
+    pub fn ending(&self) -> Ending {
+        match self.refused_as {
+            RejectionKind::SessionInvalid => Ending::SessionEnded,
+            _ => Ending::TokenExpired,
+        }
+    }
+
+    /// Takes over the registration that a [`revocable`](crate::AuthenticateExt::revocable)
+    /// strategy left: whoever holds it hears when the grant is revoked.
+    pub fn take_watch(&mut self) -> Option<Watch> {
+        self.watch.take()
     }
 }

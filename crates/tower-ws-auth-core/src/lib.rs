@@ -7,6 +7,7 @@
 //!   and the public token of a [`Rejection`], which stays in the response's extensions.
 //! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
 //! - [`carrier`] reads a credential and removes it; [`cookie`] does so with one cookie.
+//! - [`revocation`] refuses a credential before its time is over, and tells open connections.
 //!
 //! Strategies live in crates of their own; most applications use `tower-ws-auth`, which
 //! re-exports them.
@@ -153,6 +154,7 @@ mod trace;
 pub mod carrier;
 pub mod cookie;
 pub mod handshake;
+pub mod revocation;
 
 pub use self::any_of::{AnyOf, Either, EitherFuture};
 pub use self::authenticate::{Authenticate, AuthenticateExt};
@@ -168,4 +170,7 @@ pub use self::layer::AuthLayer;
 pub use self::optional::{Optional, OptionalFuture};
 pub use self::origin::AllowedOrigin;
 pub use self::rejection::{Advice, Rejection, RejectionKind};
+pub use self::revocation::{
+    BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationStore, Revocations,
+};
 pub use self::service::Auth;

@@ -36,6 +36,8 @@ impl<R, I> Rules<R, I> {
 
 impl<R: DeserializeOwned, I> Rules<R, I> {
     pub(crate) async fn decide(self, id: SessionId) -> Result<Grant<I>, Rejection> {
+        // Before the store is asked: what is revoked meanwhile is younger than this.
+        let asked_at = self.shared.clock.now();
         let found = self.shared.find(&id).await;
         let mut live = found
             .map_err(SessionError::into_rejection)?
@@ -49,7 +51,10 @@ impl<R: DeserializeOwned, I> Rules<R, I> {
             end = Some(prolonged.map_err(SessionError::into_rejection)?);
         }
         let more = self.revocation_key.map(|key| key(&identity));
-        let mut grant = Grant::new(identity).revocable_by(id.revocation_key());
+        let mut grant = Grant::new(identity)
+            .issued_at(asked_at)
+            .refused_as(RejectionKind::SessionInvalid)
+            .revocable_by(id.revocation_key());
         if let Some(key) = more {
             grant = grant.revocable_by(key);
         }

@@ -19,18 +19,23 @@ struct Written<P, K> {
     /// Milliseconds since the Unix epoch.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
+    /// When it was issued, in microseconds since the Unix epoch.
+    #[serde(rename = "i")]
+    issued_at: u64,
     #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
     revocation_keys: Vec<K>,
 }
 
 pub(crate) fn write<P: Serialize>(
     payload: &P,
+    issued_at: SystemTime,
     until: Option<SystemTime>,
     revocation_keys: &[Arc<str>],
 ) -> Result<Vec<u8>, IssueError> {
     let written = Written {
         payload,
         until: until.map(to_millis),
+        issued_at: to_micros(issued_at),
         revocation_keys: revocation_keys.iter().map(|key| &**key).collect(),
     };
     let entry = serde_json::to_vec(&written).map_err(|error| IssueError::Payload(error.into()))?;
@@ -48,7 +53,11 @@ pub(crate) fn read<P: DeserializeOwned>(
     // The error would quote the payload.
     let written: Written<P, String> = serde_json::from_slice(entry)
         .map_err(|_| invalid("the stored entry does not fit the payload's type"))?;
-    let mut grant = Grant::new(written.payload);
+    let issued_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(written.issued_at));
+    let mut grant = Grant::new(written.payload).refused_as(RejectionKind::TicketInvalid);
+    if let Some(issued_at) = issued_at {
+        grant = grant.issued_at(issued_at);
+    }
     if let Some(until) = written.until {
         let until = from_millis(until);
         if until <= now {
@@ -67,8 +76,12 @@ pub(crate) fn invalid(detail: &'static str) -> Rejection {
 }
 
 fn to_millis(moment: SystemTime) -> u64 {
+    to_micros(moment) / 1000
+}
+
+fn to_micros(moment: SystemTime) -> u64 {
     let since = moment.duration_since(SystemTime::UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn from_millis(millis: u64) -> SystemTime {

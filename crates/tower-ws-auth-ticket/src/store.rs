@@ -1,13 +1,9 @@
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-
-/// What a store answers with. It owns what it needs of the store.
-pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub use tower_ws_auth_core::BoxFuture;
 
 /// Where tickets wait to be used.
 ///

@@ -75,7 +75,7 @@ where
             Some(Ok(left)) if !left.is_zero() => left.min(settings.ttl),
             Some(_) => return Err(IssueError::Over),
         };
-        let entry = entry::write(&order.payload, until, &order.revocation_keys)?;
+        let entry = entry::write(&order.payload, now, until, &order.revocation_keys)?;
         let secret = Secret::generate().map_err(|error| IssueError::Entropy(error.into()))?;
         let key = settings.bindings.key_to_mint(&secret, &order.purpose)?;
         let subject = order.subject.as_deref();

@@ -1,0 +1,56 @@
+//! Revocation: ends the connections that are open, and refuses the credentials behind them.
+//!
+//! A [`Grant`](crate::Grant) names the keys under which it can be revoked, such as `user:ada` or
+//! `session:4f2a…`. [`Revocations::revoke`] takes one of them:
+//!
+//! - A credential that was issued before is refused at every handshake from now on, by a strategy
+//!   that is [`revocable`](crate::AuthenticateExt::revocable), as `token_invalid`,
+//!   `ticket_invalid` or `session_invalid`. A credential of which nobody knows when it was issued
+//!   counts as older. What was issued later passes. A session is as young as the moment in which
+//!   its store confirmed it: to revoke it, destroy it.
+//! - A connection that is open under the key hears of it through its [`Watch`]. A lease layer ends
+//!   it with a close frame.
+//!
+//! A handshake registers its connection first and asks the store then, so that a revocation meets
+//! either the one or the other. A store that fails is refused as `unavailable`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use http::{Request, Response, StatusCode, request::Parts};
+//! use tower::{Layer, Service, ServiceExt};
+//! use tower_ws_auth_core::{AuthLayer, AuthenticateExt, Clock, Grant, Rejection};
+//! use tower_ws_auth_core::{Ending, MemoryRevocations, Revocations};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let day = Duration::from_secs(24 * 3600);
+//! let revocations = Revocations::new(MemoryRevocations::new(day, 100_000));
+//!
+//! let issued_long_ago = |_: &mut Parts| async {
+//!     Ok::<_, Rejection>(Grant::new("ada").issued_at(Clock::at(1)).revocable_by("user:ada"))
+//! };
+//! let layer = AuthLayer::new(issued_long_ago.revocable(revocations.clone())).any_request();
+//! # let mut service = layer.layer(tower::service_fn(async |_: Request<()>| Ok::<_, std::io::Error>(Response::new(()))));
+//! # let mut status = async || service.ready().await.unwrap().call(Request::new(())).await.unwrap().status();
+//! assert_eq!(status().await, StatusCode::OK);
+//!
+//! revocations.revoke("user:ada", Ending::Revoked).await?;
+//! assert_eq!(status().await, StatusCode::UNAUTHORIZED);
+//! # Ok(())
+//! # }
+//! ```
+
+mod connection;
+mod ending;
+mod memory;
+mod registry;
+mod revocable;
+mod revocations;
+mod store;
+
+pub use self::connection::Connection;
+pub use self::ending::{ApplicationEnding, Ending, InvalidEnding};
+pub use self::memory::MemoryRevocations;
+pub use self::revocable::{Revocable, RevocableFuture};
+pub use self::revocations::{LocalConnections, Revocations, Watch, Watching};
+pub use self::store::{BoxFuture, Revocation, RevocationError, RevocationStore};

@@ -1,0 +1,171 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use super::{Ending, Revocation};
+
+/// One connection, from its handshake on: under which keys it can be revoked, and whether it was.
+pub struct Connection {
+    id: u64,
+    keys: Box<[Arc<str>]>,
+    since: SystemTime,
+    state: Mutex<State>,
+}
+
+struct State {
+    phase: Phase,
+    on_end: Option<OnEnd>,
+}
+
+type OnEnd = Box<dyn FnOnce(&Ending) + Send>;
+
+enum Phase {
+    /// The store is being asked; what is revoked meanwhile waits for its answer.
+    Checking {
+        heard: Vec<(Arc<str>, Revocation)>,
+    },
+    /// Good, beside the revocations of its keys that its credential is younger than.
+    Open {
+        known: Vec<(Arc<str>, SystemTime)>,
+    },
+    Ended(Ending),
+}
+
+impl Connection {
+    pub(super) fn new(id: u64, keys: Box<[Arc<str>]>, since: SystemTime) -> Self {
+        let phase = Phase::Checking { heard: Vec::new() };
+        Self {
+            id,
+            keys,
+            since,
+            state: Mutex::new(State {
+                phase,
+                on_end: None,
+            }),
+        }
+    }
+
+    /// Which one it is on this node: the later, the greater.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The keys under which it can be revoked.
+    pub fn keys(&self) -> &[Arc<str>] {
+        &self.keys
+    }
+
+    /// When its handshake was decided.
+    pub fn since(&self) -> SystemTime {
+        self.since
+    }
+
+    /// Why it was ended; `None` while it is good.
+    pub fn ending(&self) -> Option<Ending> {
+        match &self.lock().phase {
+            Phase::Ended(ending) => Some(ending.clone()),
+            Phase::Checking { .. } | Phase::Open { .. } => None,
+        }
+    }
+
+    /// Ends it. True if it was not ended before.
+    pub fn end(&self, ending: &Ending) -> bool {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Ended(_)) {
+            return false;
+        }
+        state.phase = Phase::Ended(ending.clone());
+        let on_end = state.on_end.take();
+        // Whatever it does, it may come back here.
+        drop(state);
+        if let Some(on_end) = on_end {
+            on_end(ending);
+        }
+        true
+    }
+
+    /// Calls `told` when it is ended, or at once if it was. A second call takes the place of the
+    /// first.
+    pub fn on_end(&self, told: impl FnOnce(&Ending) + Send + 'static) {
+        let mut state = self.lock();
+        match &state.phase {
+            Phase::Ended(ending) => {
+                let ending = ending.clone();
+                drop(state);
+                told(&ending);
+            }
+            Phase::Checking { .. } | Phase::Open { .. } => state.on_end = Some(Box::new(told)),
+        }
+    }
+
+    /// A key was revoked. Unless the handshake knew of it, this one is older than that.
+    ///
+    /// No clocks are compared here: they differ between nodes.
+    pub(super) fn hear(&self, key: &str, revocation: &Revocation) {
+        match &mut self.lock().phase {
+            Phase::Checking { heard } => {
+                return heard.push((Arc::from(key), revocation.clone()));
+            }
+            Phase::Open { known } => {
+                let is_known =
+                    |(of, at): &(Arc<str>, SystemTime)| **of == *key && *at == revocation.at();
+                if known.iter().any(is_known) {
+                    return;
+                }
+            }
+            Phase::Ended(_) => return,
+        }
+        self.end(revocation.ending());
+    }
+
+    /// The store has answered, in the order of the keys.
+    pub(super) fn decide(
+        &self,
+        found: Vec<Option<Revocation>>,
+        issued_at: Option<SystemTime>,
+    ) -> Result<(), Ending> {
+        let mut state = self.lock();
+        let heard = match &mut state.phase {
+            Phase::Checking { heard } => std::mem::take(heard),
+            Phase::Open { .. } => Vec::new(),
+            Phase::Ended(ending) => return Err(ending.clone()),
+        };
+        let mut known = Vec::new();
+        for (key, revocation) in self.keys.iter().zip(found) {
+            let Some(revocation) = revocation else {
+                continue;
+            };
+            if revocation.covers(issued_at) {
+                return Err(revocation.into_ending());
+            }
+            known.push((Arc::clone(key), revocation.at()));
+        }
+        // What was revoked after the store looked.
+        for (key, revocation) in heard {
+            let knew = known
+                .iter()
+                .any(|(of, at)| *of == key && *at >= revocation.at());
+            if !knew {
+                return Err(revocation.into_ending());
+            }
+        }
+        state.phase = Phase::Open { known };
+        Ok(())
+    }
+
+    /// Nothing under the lock panics.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("keys", &self.keys)
+            .field("since", &self.since)
+            .field("ending", &self.ending())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+use std::fmt;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+/// Why a connection that is open is ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The token that opened it has expired.
+    TokenExpired,
+    /// The session that opened it has ended: its time is over, or its user logged out.
+    SessionEnded,
+    /// What opened it was revoked.
+    Revoked,
+    /// Its user has opened more connections than one may have.
+    TooManyConnections,
+    /// The server goes down.
+    GoingAway,
+    /// The application's own reason. Made by [`Ending::application`].
+    Application(ApplicationEnding),
+}
+
+impl Ending {
+    /// An ending of the application's own: a close code from 3000 to 4999, and a reason of at
+    /// most 123 bytes that the client may read.
+    ///
+    /// # Errors
+    ///
+    /// A code or a reason outside of these limits (RFC 6455 §5.5, §7.4.2).
+    pub fn application(code: u16, reason: impl Into<Arc<str>>) -> Result<Self, InvalidEnding> {
+        let reason = reason.into();
+        if !(3000..=4999).contains(&code) {
+            return Err(InvalidEnding::Code(code));
+        }
+        if reason.len() > MAX_REASON {
+            return Err(InvalidEnding::Reason(reason.len()));
+        }
+        Ok(Self::Application(ApplicationEnding { code, reason }))
+    }
+
+    /// What the client may read, such as `revoked`.
+    pub fn token(&self) -> &str {
+        match self {
+            Self::TokenExpired => "token_expired",
+            Self::SessionEnded => "session_ended",
+            Self::Revoked => "revoked",
+            Self::TooManyConnections => "too_many_connections",
+            Self::GoingAway => "going_away",
+            Self::Application(own) => &own.reason,
+        }
+    }
+
+    /// The HTTP status with the same meaning; `None` where none has it.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::TokenExpired | Self::SessionEnded => Some(StatusCode::UNAUTHORIZED),
+            Self::Revoked => Some(StatusCode::FORBIDDEN),
+            Self::TooManyConnections => Some(StatusCode::TOO_MANY_REQUESTS),
+            Self::GoingAway | Self::Application(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.token())
+    }
+}
+
+/// What a close frame has room for beside its code.
+const MAX_REASON: usize = 123;
+
+/// A close code and a reason of the application's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ApplicationEnding {
+    code: u16,
+    reason: Arc<str>,
+}
+
+impl ApplicationEnding {
+    /// The close code, 3000 to 4999.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The reason, at most 123 bytes.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// Why there is no such ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidEnding {
+    /// The code is none of an application's.
+    #[error("close code {0} is none of an application's: use 3000-4999")]
+    Code(u16),
+    /// The reason is too long for a close frame.
+    #[error("a reason of {0} bytes does not fit into a close frame: use at most 123")]
+    Reason(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_applications_ending_keeps_to_the_limits_of_a_close_frame() {
+        let own = Ending::application(4999, "x".repeat(123)).unwrap();
+        assert_eq!(own.token().len(), 123);
+        assert_eq!(own.status(), None);
+        for code in [0, 1000, 2999, 5000] {
+            assert_eq!(
+                Ending::application(code, "moved"),
+                Err(InvalidEnding::Code(code))
+            );
+        }
+        let long = Ending::application(4000, "x".repeat(124));
+        assert_eq!(long, Err(InvalidEnding::Reason(124)));
+    }
+}

@@ -1,0 +1,172 @@
+use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use super::connection::Connection;
+use super::{Ending, Revocation};
+
+/// Every connection of this node that can be revoked, by its keys.
+pub(super) struct Registry {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    next: AtomicU64,
+}
+
+const SHARDS: usize = 64;
+
+type Shard = HashMap<Arc<str>, Holders>;
+
+/// The connections under one key, the oldest first.
+enum Holders {
+    // Most keys have one, and a map for it would be most of its memory.
+    One(Arc<Connection>),
+    Many(BTreeMap<u64, Arc<Connection>>),
+}
+
+impl Registry {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// Registers a connection under its keys; it hears of revocations from now on.
+    pub(super) fn register(&self, keys: Box<[Arc<str>]>, since: SystemTime) -> Arc<Connection> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(Connection::new(id, keys, since));
+        for key in connection.keys() {
+            match self.shard(key).entry(Arc::clone(key)) {
+                MapEntry::Vacant(free) => {
+                    free.insert(Holders::One(Arc::clone(&connection)));
+                }
+                MapEntry::Occupied(mut held) => held.get_mut().add(&connection),
+            }
+        }
+        connection
+    }
+
+    pub(super) fn remove(&self, connection: &Connection) {
+        for key in connection.keys() {
+            let mut shard = self.shard(key);
+            let empty = match shard.get_mut(key) {
+                Some(Holders::One(one)) => one.id() == connection.id(),
+                Some(Holders::Many(many)) => {
+                    many.remove(&connection.id());
+                    many.is_empty()
+                }
+                None => false,
+            };
+            if empty {
+                shard.remove(key);
+            }
+            // A map that once held a crowd gives its memory back.
+            if shard.capacity() > 64 && shard.len() < shard.capacity() / 8 {
+                shard.shrink_to_fit();
+            }
+        }
+    }
+
+    /// The connections under a key, the oldest first.
+    pub(super) fn holders(&self, key: &str) -> Vec<Arc<Connection>> {
+        match self.shard(key).get(key) {
+            None => Vec::new(),
+            Some(Holders::One(one)) => vec![Arc::clone(one)],
+            Some(Holders::Many(many)) => many.values().cloned().collect(),
+        }
+    }
+
+    pub(super) fn count(&self, key: &str) -> usize {
+        match self.shard(key).get(key) {
+            None => 0,
+            Some(Holders::One(_)) => 1,
+            Some(Holders::Many(many)) => many.len(),
+        }
+    }
+
+    /// Every key under which something is registered.
+    pub(super) fn keys(&self) -> Vec<Arc<str>> {
+        let keys = |shard: &Mutex<Shard>| lock(shard).keys().cloned().collect::<Vec<_>>();
+        self.shards.iter().flat_map(keys).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| lock(shard).is_empty())
+    }
+
+    /// Tells the connections under a key of a revocation. The runtime goes on meanwhile: after
+    /// every few of them it has its turn.
+    pub(super) async fn tell(&self, key: &str, revocation: &Revocation) {
+        for (told, connection) in self.holders(key).into_iter().enumerate() {
+            if told % BATCH == BATCH - 1 {
+                yield_now().await;
+            }
+            connection.hear(key, revocation);
+        }
+    }
+
+    /// Ends the connections under a key, whatever their credentials.
+    pub(super) async fn end(&self, key: &str, ending: &Ending) -> usize {
+        let mut ended = 0;
+        for (told, connection) in self.holders(key).into_iter().enumerate() {
+            if told % BATCH == BATCH - 1 {
+                yield_now().await;
+            }
+            ended += usize::from(connection.end(ending));
+        }
+        ended
+    }
+
+    fn shard(&self, key: &str) -> MutexGuard<'_, Shard> {
+        let hash = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default();
+        lock(&self.shards[hash % SHARDS])
+    }
+}
+
+/// How many connections are ended before the runtime has its turn.
+const BATCH: usize = 32;
+
+/// Nothing under these locks panics.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+impl Holders {
+    fn add(&mut self, connection: &Arc<Connection>) {
+        match self {
+            Self::One(one) => {
+                let both = [one, connection].map(|each| (each.id(), Arc::clone(each)));
+                *self = Self::Many(BTreeMap::from(both));
+            }
+            Self::Many(many) => {
+                many.insert(connection.id(), Arc::clone(connection));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: usize = self.shards.iter().map(|shard| lock(shard).len()).sum();
+        f.debug_struct("Registry")
+            .field("keys", &keys)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,245 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+
+use super::connection::Connection;
+use super::registry::Registry;
+use super::store::{BoxFuture, micros};
+use super::{Ending, Revocation, RevocationError, RevocationStore};
+use crate::{Clock, Rejection, RejectionKind, Term};
+
+/// Revokes: ends the connections that are open, and refuses the credentials that opened them.
+///
+/// Clones share everything. See the [module's documentation](crate::revocation).
+#[derive(Clone)]
+pub struct Revocations {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    registry: Arc<Registry>,
+    store: Box<dyn RevocationStore>,
+    clock: Clock,
+    /// The latest moment that was given to a revocation, so that each has its own.
+    last: AtomicU64,
+}
+
+impl Revocations {
+    /// Remembers what was revoked in `store`.
+    pub fn new(store: impl RevocationStore + 'static) -> Self {
+        Self::with_clock(store, Clock::system())
+    }
+
+    /// As [`new`](Self::new), with a clock of one's own. It must agree with the clocks of those
+    /// who issue credentials.
+    pub fn with_clock(store: impl RevocationStore + 'static, clock: Clock) -> Self {
+        let registry = Arc::new(Registry::new());
+        let here = LocalConnections {
+            registry: Arc::downgrade(&registry),
+        };
+        store.attach(here);
+        Self {
+            shared: Arc::new(Shared {
+                registry,
+                store: Box::new(store),
+                clock,
+                last: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Revokes a key on every node: connections that are open under it end, and a credential that
+    /// was issued before now is refused.
+    ///
+    /// A token says in whole seconds when it was issued (`iat`): one of the same second is
+    /// refused too, unless its `iat` has a fraction.
+    ///
+    /// # Errors
+    ///
+    /// The store failed. The connections of this node have ended all the same; say it again until
+    /// it succeeds.
+    pub async fn revoke(&self, key: &str, ending: Ending) -> Result<(), RevocationError> {
+        let shared = &self.shared;
+        let revocation = Revocation::at_micros(shared.next_moment(), ending);
+        // First remembered, then ended: whoever comes back at once is refused already.
+        let recorded = shared
+            .store
+            .record(Arc::from(key), revocation.clone())
+            .await;
+        shared.registry.tell(key, &revocation).await;
+        recorded
+    }
+
+    /// Ends the connections that are open under a key on this node, and says how many. Their
+    /// credentials stay good.
+    pub async fn end(&self, key: &str, ending: &Ending) -> usize {
+        self.shared.registry.end(key, ending).await
+    }
+
+    /// The connections under a key on this node, the oldest first. Handshakes that are being
+    /// decided are among them.
+    pub fn connections(&self, key: &str) -> Vec<Arc<Connection>> {
+        self.shared.registry.holders(key)
+    }
+
+    /// How many [`connections`](Self::connections) there are under a key on this node.
+    pub fn count(&self, key: &str) -> usize {
+        self.shared.registry.count(key)
+    }
+
+    /// Whether nothing is registered on this node.
+    pub fn is_empty(&self) -> bool {
+        self.shared.registry.is_empty()
+    }
+
+    /// Registers a connection under its grant's keys, and only then asks the store about them, so
+    /// that no revocation slips in between.
+    ///
+    /// For authors of layers: [`revocable`](crate::AuthenticateExt::revocable) does so for a
+    /// strategy.
+    pub fn watch(&self, term: &Term) -> Watching {
+        let shared = &self.shared;
+        let keys: Box<[Arc<str>]> = term.revocation_keys().into();
+        let connection = shared.registry.register(keys, shared.clock.now());
+        let registration = Registration {
+            connection,
+            registry: Arc::clone(&shared.registry),
+        };
+        let asked = if term.revocation_keys().is_empty() {
+            Box::pin(std::future::ready(Ok(Vec::new())))
+        } else {
+            shared.store.find(term.revocation_keys().to_vec())
+        };
+        Watching {
+            asked,
+            watch: Some(Watch(Arc::new(registration))),
+            issued_at: term.issued_at(),
+            refused_as: term.refused_as(),
+        }
+    }
+}
+
+impl Shared {
+    fn next_moment(&self) -> u64 {
+        let now = micros(self.clock.now());
+        let later = |last: u64| Some(now.max(last.saturating_add(1)));
+        let last = (self.last)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, later)
+            .unwrap_or_else(|last| last);
+        now.max(last.saturating_add(1))
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations")
+            .field("registry", &self.shared.registry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The connections of this node, as a store sees them: it ends them for what others revoke.
+#[derive(Clone, Debug)]
+pub struct LocalConnections {
+    registry: Weak<Registry>,
+}
+
+impl LocalConnections {
+    /// A key was revoked somewhere. What knew of it in its handshake goes on. Safe to repeat.
+    pub async fn revoked(&self, key: &str, revocation: &Revocation) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.tell(key, revocation).await;
+        }
+    }
+
+    /// Every key that matters here at present: what to ask about after news may have been missed.
+    pub fn keys(&self) -> Vec<Arc<str>> {
+        self.registry
+            .upgrade()
+            .map_or_else(Vec::new, |registry| registry.keys())
+    }
+
+    /// Whether nobody needs news any more.
+    pub fn is_gone(&self) -> bool {
+        self.registry.strong_count() == 0
+    }
+}
+
+/// A connection that hears of revocations for as long as a clone of this lives.
+#[derive(Clone, Debug)]
+pub struct Watch(Arc<Registration>);
+
+#[derive(Debug)]
+struct Registration {
+    connection: Arc<Connection>,
+    registry: Arc<Registry>,
+}
+
+impl Watch {
+    /// The connection.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.0.connection
+    }
+
+    /// Whether it is registered with these.
+    pub fn is_of(&self, revocations: &Revocations) -> bool {
+        Arc::ptr_eq(&self.0.registry, &revocations.shared.registry)
+    }
+}
+
+impl PartialEq for Watch {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Watch {}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.remove(&self.connection);
+    }
+}
+
+/// The answer of [`Revocations::watch`] under way.
+pub struct Watching {
+    asked: BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>,
+    watch: Option<Watch>,
+    issued_at: Option<std::time::SystemTime>,
+    refused_as: RejectionKind,
+}
+
+impl Future for Watching {
+    type Output = Result<Watch, Rejection>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(self.asked.as_mut().poll(cx));
+        let Some(watch) = self.watch.take() else {
+            // Polled after it was ready, which no executor does.
+            return Poll::Pending;
+        };
+        let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
+        Poll::Ready(match answer {
+            Ok(found) if found.len() != watch.connection().keys().len() => Err(unavailable(
+                "the store of revocations did not answer for every key",
+            )),
+            Ok(found) => match watch.connection().decide(found, self.issued_at) {
+                Ok(()) => Ok(watch),
+                Err(_) => Err(Rejection::new(
+                    self.refused_as,
+                    "issued before one of its keys was revoked",
+                )),
+            },
+            Err(error) => Err(unavailable("the store of revocations failed").with_source(error)),
+        })
+    }
+}
+
+impl fmt::Debug for Watching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watching")
+    }
+}

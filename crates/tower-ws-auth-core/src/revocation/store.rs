@@ -1,0 +1,114 @@
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::{Ending, LocalConnections};
+
+/// What a store answers with. It owns what it needs of the store.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Where it is remembered what was revoked.
+///
+/// [`MemoryRevocations`](crate::MemoryRevocations) does so in this process. Implement it for a
+/// store that several nodes share. Every answer must come within a bounded time: handshakes wait
+/// for it.
+pub trait RevocationStore: Send + Sync {
+    /// The latest revocation of each of the keys, in their order.
+    fn find(
+        &self,
+        keys: Vec<Arc<str>>,
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>;
+
+    /// Remembers a revocation, for longer than any credential lives, and tells the other nodes.
+    ///
+    /// A store that is full refuses with an error: it must not forget a revocation. One that
+    /// fails may go on trying after it has said so.
+    fn record(
+        &self,
+        key: Arc<str>,
+        revocation: Revocation,
+    ) -> BoxFuture<Result<(), RevocationError>>;
+
+    /// Gets, once, what ends the connections that are open here, for what other nodes revoke.
+    fn attach(&self, _here: LocalConnections) {}
+}
+
+/// When something was revoked, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    at: SystemTime,
+    ending: Ending,
+}
+
+impl Revocation {
+    /// Of the moment `at`, of which whole microseconds are kept.
+    pub fn new(at: SystemTime, ending: Ending) -> Self {
+        Self::at_micros(micros(at), ending)
+    }
+
+    /// As [`new`](Self::new), by the microseconds since the Unix epoch; as a store keeps it.
+    pub fn at_micros(micros: u64, ending: Ending) -> Self {
+        let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros));
+        Self {
+            // A moment that this platform cannot hold is after every credential.
+            at: at.unwrap_or_else(|| crate::Clock::at(u64::MAX)),
+            ending,
+        }
+    }
+
+    /// The moment.
+    pub fn at(&self) -> SystemTime {
+        self.at
+    }
+
+    /// The moment in microseconds since the Unix epoch.
+    pub fn micros(&self) -> u64 {
+        micros(self.at)
+    }
+
+    /// What the connections that it ends are told.
+    pub fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    pub(super) fn into_ending(self) -> Ending {
+        self.ending
+    }
+
+    /// Whether it refuses a credential that was issued at that time. One of which nobody knows
+    /// when it was issued may be older.
+    pub fn covers(&self, issued_at: Option<SystemTime>) -> bool {
+        issued_at.is_none_or(|issued| issued <= self.at)
+    }
+}
+
+pub(super) fn micros(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A store of revocations failed, or its answer was lost.
+#[derive(Clone, Debug)]
+pub struct RevocationError(Arc<dyn Error + Send + Sync>);
+
+impl RevocationError {
+    /// Wraps the error behind it, or a text.
+    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(source.into()))
+    }
+}
+
+impl fmt::Display for RevocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store of revocations failed: {}", self.0)
+    }
+}
+
+impl Error for RevocationError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
