@@ -93,13 +93,14 @@ impl RedisBuilder {
     ) -> Result<Redis, RedisError> {
         let nodes = urls.into_iter().map(parse);
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
-        let client = redis::cluster::ClusterClient::builder(nodes)
+        let client = redis::cluster::ClusterClient::builder(nodes.clone())
             // By default it sends a command again whose connection broke.
             .retries(0)
             .connection_timeout(self.connect_timeout)
             .response_timeout(self.timeout)
             .build();
-        self.open(Opener::Cluster(client.map_err(|_| RedisError::Url)?))
+        let client = client.map_err(|_| RedisError::Url)?;
+        self.open(Opener::Cluster(client, nodes))
     }
 
     /// Begins to connect to the master that these Sentinels know under this name, and does not
@@ -142,7 +143,12 @@ impl RedisBuilder {
 
     fn open(self, opener: Opener) -> Result<Redis, RedisError> {
         let runtime = Handle::try_current().map_err(|_| RedisError::NoRuntime)?;
-        let redis = Redis::new(Link::new(opener), self.timeout, self.max_in_flight);
+        let redis = Redis::new(
+            Link::new(opener),
+            self.timeout,
+            self.max_in_flight,
+            runtime.clone(),
+        );
         let first = redis.clone();
         runtime.spawn(async move { tokio::time::timeout(WARM_UP, first.wait()).await });
         Ok(redis)

@@ -2,7 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::aio::{PubSubSink, PubSubStream};
 use redis::{Cmd, FromRedisValue, Pipeline, RedisResult};
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use crate::link::{Link, Wire};
@@ -22,6 +24,7 @@ struct Inner {
     timeout: Duration,
     in_flight: InFlight,
     state: State,
+    runtime: Handle,
 }
 
 impl Redis {
@@ -51,12 +54,18 @@ impl Redis {
         RedisBuilder::new()
     }
 
-    pub(crate) fn new(link: Link, timeout: Duration, max_in_flight: usize) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        timeout: Duration,
+        max_in_flight: usize,
+        runtime: Handle,
+    ) -> Self {
         Self(Arc::new(Inner {
             link,
             timeout,
             in_flight: InFlight::new(max_in_flight),
             state: State::default(),
+            runtime,
         }))
     }
 
@@ -102,6 +111,25 @@ impl Redis {
         while self.ping().await.is_err_and(|error| !error.is_answer()) {
             sleep(PAUSE).await;
         }
+    }
+
+    /// Opens a connection that hears what is published on a channel.
+    pub(crate) async fn subscribe(
+        &self,
+        channel: &str,
+    ) -> Result<(PubSubSink, PubSubStream), RedisError> {
+        let opening = async {
+            let (mut sink, stream) = self.0.link.subscriber().await?.split();
+            sink.subscribe(channel).await?;
+            Ok::<_, RedisError>((sink, stream))
+        };
+        // As long as it may take to connect, and to be answered.
+        self.within(opening, |late| late).await
+    }
+
+    /// Where what goes on in the background runs.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
     }
 
     async fn run<T, F>(&self, question: impl FnOnce(Wire) -> F) -> Result<T, RedisError>

@@ -1,10 +1,12 @@
-//! Tickets and sessions on Redis or Valkey: with them many nodes behave as one.
+//! Tickets, sessions and revocations on Redis or Valkey: with them many nodes behave as one.
 //!
 //! Instead of the stores in memory:
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use tower_ws_auth_redis::{Redis, RedisSessionStore, RedisTicketStore};
+//! use std::time::Duration;
+//! use tower_ws_auth_core::Revocations;
+//! use tower_ws_auth_redis::{Redis, RedisRevocations, RedisSessionStore, RedisTicketStore};
 //! use tower_ws_auth_session::{Secrets, Sessions};
 //! use tower_ws_auth_ticket::Tickets;
 //!
@@ -18,14 +20,18 @@
 //! let tickets: Tickets<User> = Tickets::builder(store).build()?;
 //!
 //! // was: Sessions::builder(secrets, MemorySessions::new(100_000))
-//! let store = RedisSessionStore::new(redis);
+//! let store = RedisSessionStore::new(redis.clone());
 //! let sessions: Sessions<User> = Sessions::builder(secrets, store).build()?;
+//!
+//! // was: Revocations::new(MemoryRevocations::new(day, 100_000))
+//! let day = Duration::from_secs(24 * 3600);
+//! let revocations = Revocations::new(RedisRevocations::new(redis, day));
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! - One connection carries everything that a process asks. A ticket is taken by one `GETDEL`.
-//! - No command is sent twice. One that got no answer is an error, for which the layers answer
+//! - No ticket and no claim is asked for twice. One that got no answer is an error, for which the layers answer
 //!   503 `unavailable`: a ticket may be gone with it, and is never good for two.
 //! - Every operation ends within the [`timeout`](RedisBuilder::timeout), a second, whatever Redis
 //!   does, and no more than so many [wait](RedisBuilder::max_in_flight). It works again when Redis
@@ -47,6 +53,7 @@
 //! | each further ticket in the count of a subject | 32 |
 //! | a claim of a JWT's `jti` | 144 |
 //! | a session of 200 bytes of JSON | 312 |
+//! | a revoked key, `user:` and a short name, until its retention ends | 184 |
 //!
 //! A ticket is gone when it is taken, or after its 30 seconds; its place in the count of its subject
 //! stays that long in any case. At 1,000 tickets a second for as many subjects, none of them used,
@@ -69,6 +76,9 @@
 //! - A session that was destroyed lives again until its time is over or its user logs out again.
 //!   One that was created is gone.
 //!
+//! - A revocation that is undone ends no connection that it has not ended yet, and its credentials
+//!   pass again. Whoever revoked it was told that it succeeded.
+//!
 //! A Redis without disk and replica forgets everything when it restarts: tickets and sessions are
 //! refused, and every token whose claim it forgot can be used once more. `appendfsync always`
 //! closes the window for restarts, and `min-replicas-to-write` bounds how long a master that was
@@ -79,9 +89,10 @@
 //! All that the stores send, with the default prefixes:
 //!
 //! ```text
-//! ACL SETUSER wsauth on >secret ~wsauth:ticket:* ~sess:* \
+//! ACL SETUSER wsauth on >secret ~wsauth:ticket:* ~wsauth:revoked:* ~sess:* &wsauth:revoked \
 //!     +set +getdel +get +pttl +expire +del \
-//!     +multi +exec +zadd +zcard +zrem +zremrangebyscore +pexpire +ping
+//!     +multi +exec +zadd +zcard +zrem +zremrangebyscore +pexpire +ping \
+//!     +mget +publish +subscribe
 //! ```
 //!
 //! A cluster wants `+cluster|slots` besides, and a master behind Sentinel `+role`. Whoever can
@@ -91,7 +102,8 @@
 //! # Log
 //!
 //! With the feature `tracing` each change is one event, target `tower_ws_auth`, with the fields
-//! `store` (`redis`), `state` (`connected`, `lost`) and `error`. It is what the commands have seen:
+//! `store` (`redis`), `state` (`connected`, `lost`; for news of revocations `listening`, `deaf`)
+//! and `error`. It is what the commands have seen:
 //! while nobody asks, nothing is lost.
 //!
 //! # Features
@@ -111,6 +123,9 @@ mod builder;
 mod error;
 mod handle;
 mod link;
+mod listener;
+mod news;
+mod revocations;
 mod sessions;
 mod state;
 mod tickets;
@@ -122,5 +137,6 @@ mod ttl;
 pub use self::builder::RedisBuilder;
 pub use self::error::RedisError;
 pub use self::handle::Redis;
+pub use self::revocations::RedisRevocations;
 pub use self::sessions::RedisSessionStore;
 pub use self::tickets::RedisTicketStore;

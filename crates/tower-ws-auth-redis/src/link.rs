@@ -21,7 +21,7 @@ pub(crate) struct Link {
 pub(crate) enum Opener {
     One(Client, ConnectionManagerConfig),
     #[cfg(feature = "cluster")]
-    Cluster(redis::cluster::ClusterClient),
+    Cluster(redis::cluster::ClusterClient, Vec<redis::ConnectionInfo>),
     #[cfg(feature = "sentinel")]
     Sentinel(
         redis::sentinel::SentinelClient,
@@ -48,6 +48,12 @@ pub(crate) enum Wire {
 }
 
 impl Link {
+    /// Opens a connection of its own, on which nothing is asked and everything published is heard.
+    pub(crate) async fn subscriber(&self) -> RedisResult<redis::aio::PubSub> {
+        let client = self.opener.lock().await.client().await?;
+        client.get_async_pubsub().await
+    }
+
     pub(crate) fn new(opener: Opener) -> Self {
         Self {
             line: Mutex::new(None),
@@ -112,6 +118,32 @@ impl Line {
 }
 
 impl Opener {
+    /// A client of one server that hears everything: in a cluster each node does.
+    #[cfg_attr(
+        not(feature = "sentinel"),
+        expect(clippy::unused_async, reason = "only Sentinel has to be asked")
+    )]
+    async fn client(&mut self) -> RedisResult<Client> {
+        match self {
+            Self::One(client, _) => Ok(client.clone()),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_, nodes) => {
+                // The next time another one, if this is down.
+                nodes.rotate_left(1);
+                let node = nodes.last().cloned();
+                let empty = || {
+                    (
+                        redis::ErrorKind::InvalidClientConfig,
+                        "a cluster without nodes",
+                    )
+                };
+                Client::open(node.ok_or_else(|| redis::RedisError::from(empty()))?)
+            }
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(client, _) => client.async_get_client().await,
+        }
+    }
+
     #[cfg_attr(
         not(any(feature = "cluster", feature = "sentinel")),
         expect(
@@ -127,7 +159,7 @@ impl Opener {
                 (Wire::One(manager), false)
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(client) => (Wire::Cluster(client.get_async_connection().await?), true),
+            Self::Cluster(client, _) => (Wire::Cluster(client.get_async_connection().await?), true),
             #[cfg(feature = "sentinel")]
             Self::Sentinel(client, config) => {
                 let master = client.get_async_connection_with_config(config).await?;

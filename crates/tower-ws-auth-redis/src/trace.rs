@@ -18,8 +18,35 @@ pub(crate) fn lost(error: &RedisError) {
     );
 }
 
+#[cfg(feature = "tracing")]
+pub(crate) fn listening() {
+    tracing::info!(
+        target: "tower_ws_auth",
+        store = "redis",
+        state = "listening",
+        "hears what other nodes revoke"
+    );
+}
+
+#[cfg(feature = "tracing")]
+pub(crate) fn deaf(error: &RedisError) {
+    tracing::warn!(
+        target: "tower_ws_auth",
+        store = "redis",
+        state = "deaf",
+        error = error as &(dyn std::error::Error + 'static),
+        "does not hear what other nodes revoke: asks for it when Redis is back"
+    );
+}
+
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn connected() {}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn listening() {}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn deaf(_: &RedisError) {}
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn lost(_: &RedisError) {}

@@ -1,6 +1,11 @@
 //! The rule of the crate's documentation is enough, and no more than that.
 
-use tower_ws_auth_redis::{Redis, RedisError, RedisSessionStore, RedisTicketStore};
+use std::time::{Duration, Instant, SystemTime};
+
+use tower_ws_auth_core::{Ending, Grant, Revocations};
+use tower_ws_auth_redis::{
+    Redis, RedisError, RedisRevocations, RedisSessionStore, RedisTicketStore,
+};
 use tower_ws_auth_session::{Secrets, Sessions};
 use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
 
@@ -71,5 +76,23 @@ async fn everything(redis: &Redis) -> Result<(), Box<dyn std::error::Error>> {
     sessions.save(&loaded).await?;
     sessions.touch(&mut loaded).await?;
     sessions.destroy(&id).await?;
+    revocations(redis).await
+}
+
+async fn revocations(redis: &Redis) -> Result<(), Box<dyn std::error::Error>> {
+    let node = || Revocations::new(RedisRevocations::new(redis.clone(), TTL));
+    let (one, other) = (node(), node());
+    // Young enough for what the last call revoked.
+    let grant = Grant::new(()).issued_at(SystemTime::now());
+    let grant = grant.revocable_by("user:ada");
+    let watch = other.watch(grant.term()).await?;
+    one.revoke("user:ada", Ending::Revoked).await?;
+    let began = Instant::now();
+    while watch.connection().ending().is_none() {
+        if began.elapsed() > Duration::from_secs(2) {
+            return Err("nothing was heard".into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod cluster;
 mod cuts;
 mod outages;
 mod proxy;
+mod revocations;
 mod secrecy;
 mod sentinel;
 mod server;

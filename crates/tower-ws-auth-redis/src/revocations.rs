@@ -1,0 +1,171 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::cmd;
+use tower_ws_auth_core::revocation::LocalConnections;
+use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationStore};
+
+use crate::listener::Listener;
+use crate::{Redis, RedisError, news, ttl};
+
+/// Revocations in Redis: every node refuses what was revoked on one of them, and hears of it at
+/// once.
+///
+/// What is revoked is kept under its key until the retention ends, where every handshake asks for
+/// it, and published to the nodes, which end the connections that they have under it. A node that
+/// was cut off asks about all keys of its open connections as soon as it is back, and once a minute
+/// besides, so that it misses nothing.
+///
+/// A revocation that could not be written is an error; it is kept, up to 10,000 of them, and
+/// written when Redis is back, if this process lives so long.
+///
+/// Another program revokes by two commands, here `user:ada` for a day from the given microseconds
+/// since the Unix epoch:
+///
+/// ```text
+/// SET wsauth:revoked:user:ada "1700000000000000 revoked" PX 86400000
+/// PUBLISH wsauth:revoked "1700000000000000 revoked\nuser:ada"
+/// ```
+#[derive(Clone)]
+pub struct RedisRevocations {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) redis: Redis,
+    prefix: String,
+    retention: u64,
+    unwritten: Mutex<Vec<(Arc<str>, Revocation)>>,
+}
+
+/// More than an operator revokes while Redis is down.
+const MAX_UNWRITTEN: usize = 10_000;
+
+impl RedisRevocations {
+    /// Under the prefix `wsauth:revoked`, each for `retention`.
+    ///
+    /// Make the retention as long as the longest life of a credential: after it, one that was
+    /// issued before the revocation passes again.
+    pub fn new(redis: Redis, retention: Duration) -> Self {
+        Self::with_prefix(redis, retention, "wsauth:revoked")
+    }
+
+    /// As [`new`](Self::new), with another prefix. It is also the channel on which the nodes hear
+    /// of each other. Applications that share a Redis need different ones.
+    pub fn with_prefix(redis: Redis, retention: Duration, prefix: impl Into<String>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                redis,
+                prefix: prefix.into(),
+                retention: ttl::millis(retention),
+                unwritten: Mutex::default(),
+            }),
+        }
+    }
+}
+
+impl Shared {
+    /// The latest revocation of each key, in their order.
+    pub(crate) async fn find(
+        &self,
+        keys: &[Arc<str>],
+    ) -> Result<Vec<Option<Revocation>>, RedisError> {
+        let mut question = cmd("MGET");
+        for key in keys {
+            question.arg(format!("{}:{key}", self.prefix));
+        }
+        let kept: Vec<Option<String>> = self.redis.ask(&question).await?;
+        let read = |text: Option<String>| match text {
+            None => Ok(None),
+            // Whatever it is, somebody wanted to revoke this key.
+            Some(text) => news::read(&text).map(Some).ok_or(RedisError::Unexpected),
+        };
+        kept.into_iter().map(read).collect()
+    }
+
+    async fn write(&self, key: &str, revocation: &Revocation) -> Result<(), RedisError> {
+        let mut set = cmd("SET");
+        set.arg(format!("{}:{key}", self.prefix))
+            .arg(news::write(revocation))
+            .arg("PX")
+            .arg(self.retention);
+        let () = self.redis.ask(&set).await?;
+        let mut publish = cmd("PUBLISH");
+        publish
+            .arg(self.channel())
+            .arg(news::announce(key, revocation));
+        let _heard_by: u64 = self.redis.ask(&publish).await?;
+        Ok(())
+    }
+
+    pub(crate) fn channel(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Writes what could not be written before, up to the first that fails again.
+    pub(crate) async fn catch_up(&self) -> Result<(), RedisError> {
+        let next = || self.unwritten().first().cloned();
+        while let Some((key, revocation)) = next() {
+            self.write(&key, &revocation).await?;
+            self.unwritten()
+                .retain(|(of, kept)| *of != key || *kept != revocation);
+        }
+        Ok(())
+    }
+
+    fn keep(&self, key: Arc<str>, revocation: Revocation) {
+        let mut unwritten = self.unwritten();
+        unwritten.retain(|(of, _)| *of != key);
+        if unwritten.len() < MAX_UNWRITTEN {
+            unwritten.push((key, revocation));
+        }
+    }
+
+    /// Nothing under the lock panics.
+    fn unwritten(&self) -> MutexGuard<'_, Vec<(Arc<str>, Revocation)>> {
+        self.unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RevocationStore for RedisRevocations {
+    fn find(
+        &self,
+        keys: Vec<Arc<str>>,
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.find(&keys).await.map_err(RevocationError::new) })
+    }
+
+    fn record(
+        &self,
+        key: Arc<str>,
+        revocation: Revocation,
+    ) -> BoxFuture<Result<(), RevocationError>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let write = shared.write(&key, &revocation);
+            let written = shared.redis.within(write, |late| late).await;
+            written.map_err(|error| {
+                shared.keep(key, revocation);
+                RevocationError::new(error)
+            })
+        })
+    }
+
+    fn attach(&self, here: LocalConnections) {
+        let listener = Listener::new(Arc::clone(&self.shared), here);
+        self.shared.redis.runtime().spawn(listener.run());
+    }
+}
+
+impl fmt::Debug for RedisRevocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisRevocations")
+            .field("redis", &self.shared.redis)
+            .field("prefix", &self.shared.prefix)
+            .finish_non_exhaustive()
+    }
+}

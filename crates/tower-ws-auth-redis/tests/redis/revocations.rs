@@ -1,0 +1,223 @@
+use std::time::{Duration, Instant, SystemTime};
+
+use tower_ws_auth_core::revocation::Watch;
+use tower_ws_auth_core::{Clock, Ending, Grant, RejectionKind, Revocations};
+use tower_ws_auth_redis::{Redis, RedisRevocations};
+
+use crate::proxy::Proxy;
+use crate::server::Server;
+use crate::{in_time, soon};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+async fn node(url: &str) -> Revocations {
+    let redis = Redis::connect(url).await.unwrap();
+    Revocations::new(RedisRevocations::new(redis, DAY))
+}
+
+/// A handshake by a credential that was issued then.
+async fn open(node: &Revocations, key: &str, issued: SystemTime) -> Result<Watch, RejectionKind> {
+    let grant = Grant::new(()).issued_at(issued).revocable_by(key);
+    let watched = in_time(node.watch(grant.term())).await;
+    watched.map_err(|rejection| rejection.kind())
+}
+
+async fn open_now(node: &Revocations, key: &str) -> Watch {
+    open(node, key, SystemTime::now()).await.unwrap()
+}
+
+async fn ends(watch: &Watch, within: Duration) -> Ending {
+    let began = Instant::now();
+    loop {
+        if let Some(ending) = watch.connection().ending() {
+            return ending;
+        }
+        assert!(began.elapsed() < within, "it goes on");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Waits until a node hears the others.
+async fn listens(node: &Revocations, others: &Revocations) {
+    soon(async || {
+        let key = format!("probe:{:?}", Instant::now());
+        let watch = open_now(node, &key).await;
+        others.revoke(&key, Ending::Revoked).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        watch.connection().ending().ok_or(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn revoked_on_one_node_ends_connections_and_refuses_credentials_on_all() {
+    let server = Server::start();
+    let nodes = [node(&server.url()).await, node(&server.url()).await];
+    listens(&nodes[1], &nodes[0]).await;
+    let before = SystemTime::now();
+    let here = open_now(&nodes[0], "user:ada").await;
+    let there = open_now(&nodes[1], "user:ada").await;
+    let another = open_now(&nodes[1], "user:bob").await;
+    let ending = Ending::application(4999, "banned").unwrap();
+    nodes[0].revoke("user:ada", ending.clone()).await.unwrap();
+    assert_eq!(here.connection().ending(), Some(ending.clone()));
+    assert_eq!(ends(&there, Duration::from_secs(1)).await, ending);
+    for node in &nodes {
+        let refused = open(node, "user:ada", before).await;
+        assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
+        // And what was issued since passes, and stays.
+        let young = open_now(node, "user:ada").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(young.connection().ending(), None);
+    }
+    assert_eq!(another.connection().ending(), None);
+}
+
+#[tokio::test]
+async fn what_was_revoked_while_a_node_was_cut_off_ends_its_connections_when_it_is_back() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port()).await;
+    let (cut_off, other) = (node(&proxy.url()).await, node(&server.url()).await);
+    listens(&cut_off, &other).await;
+    // More keys than one question names.
+    let mut open = Vec::new();
+    for n in 0..600 {
+        open.push(open_now(&cut_off, &format!("user:{n}")).await);
+    }
+    proxy.silence();
+    for n in (0..600).step_by(3) {
+        let ending = Ending::SessionEnded;
+        other.revoke(&format!("user:{n}"), ending).await.unwrap();
+    }
+    // The sign of life is awaited for a second, after a second at most.
+    for watch in open.iter().step_by(3) {
+        let ending = ends(watch, Duration::from_secs(5)).await;
+        assert_eq!(ending, Ending::SessionEnded);
+    }
+    let on = open
+        .iter()
+        .filter(|watch| watch.connection().ending().is_none());
+    assert_eq!(on.count(), 400);
+}
+
+#[tokio::test]
+async fn what_is_revoked_while_redis_is_down_is_an_error_ends_what_is_here_and_is_written_later() {
+    let mut server = Server::start();
+    let (one, other) = (node(&server.url()).await, node(&server.url()).await);
+    listens(&one, &other).await;
+    listens(&other, &one).await;
+    let before = SystemTime::now();
+    let here = open_now(&one, "user:ada").await;
+    let there = open_now(&other, "user:ada").await;
+    server.kill();
+    in_time(one.revoke("user:ada", Ending::Revoked))
+        .await
+        .unwrap_err();
+    assert_eq!(here.connection().ending(), Some(Ending::Revoked));
+    let refused = open(&one, "user:bob", before).await;
+    assert_eq!(refused.unwrap_err(), RejectionKind::Unavailable);
+    assert_eq!(there.connection().ending(), None);
+
+    server.start_again();
+    assert_eq!(ends(&there, Duration::from_secs(4)).await, Ending::Revoked);
+    let refused = open(&other, "user:ada", before).await;
+    assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
+}
+
+#[tokio::test]
+async fn a_redis_that_is_paused_or_full_is_unavailable_in_time_and_works_again() {
+    let server = Server::start();
+    let node = node(&server.url()).await;
+    open_now(&node, "user:ada").await;
+    server.pause();
+    for _ in 0..2 {
+        let refused = open(&node, "user:ada", SystemTime::now()).await;
+        assert_eq!(refused.unwrap_err(), RejectionKind::Unavailable);
+        in_time(node.revoke("user:ada", Ending::Revoked))
+            .await
+            .unwrap_err();
+    }
+    server.resume();
+    soon(async || open(&node, "user:eve", SystemTime::now()).await).await;
+
+    let () = server.ask("CONFIG SET maxmemory 1").await;
+    let error = node.revoke("user:bob", Ending::Revoked).await.unwrap_err();
+    assert!(error.to_string().contains("OOM"), "{error}");
+    let () = server.ask("CONFIG SET maxmemory 0").await;
+    node.revoke("user:bob", Ending::Revoked).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_program_revokes_by_the_documented_commands() {
+    let server = Server::start();
+    let node = node(&server.url()).await;
+    listens(&node, &node).await;
+    let watch = open(&node, "user:ada", Clock::at(1_600_000_000))
+        .await
+        .unwrap();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut wire = client.get_multiplexed_async_connection().await.unwrap();
+    let mut set = redis::cmd("SET");
+    set.arg("wsauth:revoked:user:ada")
+        .arg("1700000000000000 revoked")
+        .arg("PX")
+        .arg(86_400_000);
+    let () = set.query_async(&mut wire).await.unwrap();
+    let mut publish = redis::cmd("PUBLISH");
+    publish
+        .arg("wsauth:revoked")
+        .arg("1700000000000000 revoked\nuser:ada");
+    let () = publish.query_async(&mut wire).await.unwrap();
+    assert_eq!(ends(&watch, Duration::from_secs(1)).await, Ending::Revoked);
+    for (issued, passes) in [(1_700_000_000, false), (1_700_000_001, true)] {
+        let opened = open(&node, "user:ada", Clock::at(issued)).await;
+        assert_eq!(opened.is_ok(), passes);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_under_a_key_refuses() {
+    let server = Server::start();
+    let node = node(&server.url()).await;
+    let () = server.ask("SET wsauth:revoked:user:ada yes").await;
+    let refused = open(&node, "user:ada", SystemTime::now()).await;
+    assert_eq!(refused.unwrap_err(), RejectionKind::Unavailable);
+    // Nor does nonsense on the channel stop anybody from hearing.
+    listens(&node, &node).await;
+    let () = server.ask("PUBLISH wsauth:revoked nonsense").await;
+    let watch = open_now(&node, "user:bob").await;
+    node.revoke("user:bob", Ending::Revoked).await.unwrap();
+    assert!(watch.connection().ending().is_some());
+    listens(&node, &node).await;
+}
+
+#[tokio::test]
+async fn a_revocation_is_kept_for_the_retention_in_so_many_bytes() {
+    let server = Server::start();
+    let node = node(&server.url()).await;
+    node.revoke("user:ada", Ending::Revoked).await.unwrap();
+    let left: u64 = server.ask("PTTL wsauth:revoked:user:ada").await;
+    assert!((86_300_000..=86_400_000).contains(&left), "{left}");
+    let value: String = server.ask("GET wsauth:revoked:user:ada").await;
+    assert!(value.ends_with(" revoked"), "{value}");
+    let bytes: u64 = server.ask("MEMORY USAGE wsauth:revoked:user:ada").await;
+    assert!(bytes < 200, "{bytes}: the documentation says 184");
+}
+
+#[tokio::test]
+async fn nobody_listens_any_more_when_the_last_handle_is_gone() {
+    let server = Server::start();
+    let node = node(&server.url()).await;
+    listens(&node, &node).await;
+    let subscribers = async || {
+        let (_, count): (String, u64) = server.ask("PUBSUB NUMSUB wsauth:revoked").await;
+        count
+    };
+    assert_eq!(subscribers().await, 1);
+    drop(node);
+    soon(async || match subscribers().await {
+        0 => Ok(()),
+        _ => Err(()),
+    })
+    .await;
+}
