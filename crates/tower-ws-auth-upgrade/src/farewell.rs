@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::request::Parts;
-use hyper::rt::{Read, ReadBuf, Write};
 use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{sleep, timeout};
 
 use crate::scan::Scanner;
@@ -16,7 +17,7 @@ use crate::scan::Scanner;
 /// The connection of a client whose handshake is being answered.
 ///
 /// hyper hands it over once the response has been written; until then this is a promise of it.
-pub struct Socket(OnUpgrade);
+pub struct Socket(pub(crate) OnUpgrade);
 
 /// How long and how much a farewell may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,9 @@ pub enum Outcome {
     /// There was no connection to be had: as a rule the server was built without upgrades
     /// (`serve_connection` in place of `serve_connection_with_upgrades`).
     UpgradeFailed(hyper::Error),
+    /// There was no connection to be had behind a [`Tether`](crate::Tether): the service answered
+    /// without an upgrade, or the upgrade failed.
+    NotUpgraded,
 }
 
 impl Outcome {
@@ -70,6 +74,7 @@ impl Outcome {
             Self::Deadline => "deadline",
             Self::Broken(_) => "broken",
             Self::UpgradeFailed(_) => "upgrade_failed",
+            Self::NotUpgraded => "not_upgraded",
         }
     }
 }
@@ -88,7 +93,7 @@ impl Socket {
     pub async fn farewell(self, words: Vec<u8>, limits: Limits) -> Outcome {
         let told = async {
             match self.0.await {
-                Ok(mut io) => tell(&mut io, words, limits)
+                Ok(io) => tell(&mut TokioIo::new(io), words, limits)
                     .await
                     .unwrap_or_else(Outcome::Broken),
                 Err(error) => Outcome::UpgradeFailed(error),
@@ -107,22 +112,19 @@ impl fmt::Debug for Socket {
 }
 
 async fn tell(
-    io: &mut (impl Read + Write + Unpin),
+    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
     words: Vec<u8>,
     limits: Limits,
 ) -> io::Result<Outcome> {
     write_all(io, &words).await?;
     drop(words);
-    let outcome = read_until_close(io, limits.bytes).await?;
-    match outcome {
-        // Unread bytes turn a close into a reset; give the client time to read.
-        Outcome::ByteCap => sleep(limits.hold).await,
-        _ => poll_fn(|cx| Pin::new(&mut *io).poll_shutdown(cx)).await?,
-    }
-    Ok(outcome)
+    end(io, Scanner::default(), limits).await
 }
 
-async fn write_all(io: &mut (impl Write + Unpin), mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn write_all(
+    io: &mut (impl AsyncWrite + Unpin),
+    mut bytes: &[u8],
+) -> io::Result<()> {
     while !bytes.is_empty() {
         match poll_fn(|cx| Pin::new(&mut *io).poll_write(cx, bytes)).await? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
@@ -132,49 +134,68 @@ async fn write_all(io: &mut (impl Write + Unpin), mut bytes: &[u8]) -> io::Resul
     poll_fn(|cx| Pin::new(&mut *io).poll_flush(cx)).await
 }
 
-async fn read_until_close(io: &mut (impl Read + Unpin), cap: u64) -> io::Result<Outcome> {
-    let mut scanner = Scanner::default();
+/// Everything after the words. The scanner stands where the client's frames stand.
+pub(crate) async fn end(
+    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    scanner: Scanner,
+    limits: Limits,
+) -> io::Result<Outcome> {
+    let outcome = read_until_close(io, scanner, limits.bytes).await?;
+    match outcome {
+        // Unread bytes turn a close into a reset; give the client time to read.
+        Outcome::ByteCap => sleep(limits.hold).await,
+        _ => shut_down(io).await?,
+    }
+    Ok(outcome)
+}
+
+pub(crate) async fn shut_down(io: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    poll_fn(|cx| Pin::new(&mut *io).poll_shutdown(cx)).await
+}
+
+async fn read_until_close(
+    io: &mut (impl AsyncRead + Unpin),
+    mut scanner: Scanner,
+    cap: u64,
+) -> io::Result<Outcome> {
     let mut total: u64 = 0;
-    loop {
+    while !scanner.closed() {
         // The buffer lives on the stack of one poll, not in the task.
-        let (read, closed) = poll_fn(|cx| poll_scan(io, cx, &mut scanner)).await?;
+        let read = poll_fn(|cx| poll_scan(io, cx, &mut scanner)).await?;
         total = total.saturating_add(read);
         match read {
-            _ if closed => return Ok(Outcome::PeerClosed),
             0 => return Ok(Outcome::PeerGone),
-            _ if total >= cap => return Ok(Outcome::ByteCap),
+            _ if total >= cap && !scanner.closed() => return Ok(Outcome::ByteCap),
             _ => {}
         }
     }
+    Ok(Outcome::PeerClosed)
 }
 
 fn poll_scan(
-    io: &mut (impl Read + Unpin),
+    io: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,
     scanner: &mut Scanner,
-) -> Poll<io::Result<(u64, bool)>> {
+) -> Poll<io::Result<u64>> {
     let mut bytes = [const { MaybeUninit::uninit() }; 4096];
     let mut buffer = ReadBuf::uninit(&mut bytes);
-    ready!(Pin::new(io).poll_read(cx, buffer.unfilled()))?;
-    let filled = buffer.filled();
-    Poll::Ready(Ok((filled.len() as u64, scanner.passes_close(filled))))
+    ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
+    scanner.pass(buffer.filled());
+    Poll::Ready(Ok(buffer.filled().len() as u64))
 }
 
 #[cfg(test)]
 mod closing_handshake_rfc6455_7_1 {
     use super::*;
-    use hyper_util::rt::TokioIo;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::time::Instant;
 
     const CLOSE: &[u8] = b"\x88\x80\x01\x02\x03\x04";
 
     async fn say_goodbye(client: impl AsyncFnOnce(tokio::io::DuplexStream)) -> io::Result<Outcome> {
-        let (server, far) = duplex(1024);
-        let telling = async {
-            let mut io = TokioIo::new(server);
-            tell(&mut io, b"\x88\x02\x03\xe8".to_vec(), Limits::default()).await
-        };
+        let (mut server, far) = duplex(1024);
+        let words = b"\x88\x02\x03\xe8".to_vec();
+        let telling = async move { tell(&mut server, words, Limits::default()).await };
         tokio::join!(telling, client(far)).0
     }
 

@@ -130,12 +130,33 @@ impl Close {
 
     /// Appends the frame.
     pub fn write_to(&self, bytes: &mut Vec<u8>) {
-        const FIN_CLOSE: u8 = 0x88;
-        begin(FIN_CLOSE, 2 + self.reason().len(), bytes);
+        begin(FIN_CLOSE, self.payload_length(), bytes);
+        self.write_payload(bytes);
+    }
+
+    /// The frame as a client would send it. The mask is zero: it protects proxies, and this frame
+    /// meets none.
+    pub(crate) fn to_masked_bytes(&self) -> Vec<u8> {
+        const MASKED: u8 = 0x80;
+        let mut bytes = Vec::with_capacity(8 + self.reason().len());
+        begin(FIN_CLOSE, self.payload_length(), &mut bytes);
+        bytes[1] |= MASKED;
+        bytes.extend_from_slice(&[0; 4]);
+        self.write_payload(&mut bytes);
+        bytes
+    }
+
+    fn payload_length(&self) -> usize {
+        2 + self.reason().len()
+    }
+
+    fn write_payload(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.code.get().to_be_bytes());
         bytes.extend_from_slice(self.reason().as_bytes());
     }
 }
+
+const FIN_CLOSE: u8 = 0x88;
 
 /// Appends a text frame.
 pub fn write_text(text: &str, bytes: &mut Vec<u8>) {
@@ -167,6 +188,10 @@ mod frames_rfc6455_5 {
     fn a_close_frame_is_final_unmasked_and_holds_code_and_reason() {
         let close = Close::new(CloseCode::new(4401).unwrap(), "token_expired");
         assert_eq!(close.to_bytes(), b"\x88\x0f\x11\x31token_expired");
+        assert_eq!(
+            close.to_masked_bytes(),
+            b"\x88\x8f\0\0\0\0\x11\x31token_expired"
+        );
         let silent = Close::new(CloseCode::NORMAL, "");
         assert_eq!(silent.to_bytes(), b"\x88\x02\x03\xe8");
     }

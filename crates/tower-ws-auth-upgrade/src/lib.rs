@@ -3,6 +3,8 @@
 //! - [`frame`]: close and text frames as bytes, with types that cannot hold an invalid one.
 //! - [`Socket`]: the connection of a refused client, which is told why and then dropped: the
 //!   farewell.
+//! - [`Tether`] and [`Cutter`]: an upgraded connection that can be ended from anywhere with a close
+//!   frame, although its handler knows nothing of it.
 //! - [`accept_key`]: the server's half of the opening handshake (RFC 6455 §4.2.2).
 //!
 //! ```
@@ -17,10 +19,17 @@
 //! ```
 
 mod accept;
+mod cut;
 mod farewell;
+mod line;
+mod link;
+mod mint;
 mod scan;
+mod taken;
+mod tether;
 
 pub mod frame;
 
 pub use self::accept::accept_key;
 pub use self::farewell::{Limits, Outcome, Socket};
+pub use self::tether::{Cutter, Farewell, Protocol, Tether};

@@ -1,73 +1,160 @@
-/// Follows a client's frames without reading them, until its close frame has passed.
-#[derive(Debug, Default)]
+/// Follows one direction of a connection from frame to frame (RFC 6455 §5.2). It reads headers only
+/// and passes the payload by arithmetic.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Scanner {
-    header: [u8; 14],
-    have: usize,
-    /// Payload still to pass.
-    payload: u64,
+    /// Bytes still to pass: mask and payload. While an extended length is read, what is read of it.
+    left: u64,
+    first: u8,
+    at: At,
 }
 
-impl Scanner {
-    /// Whether a close frame has passed completely with these bytes. Ask no further then.
-    pub(crate) fn passes_close(&mut self, mut bytes: &[u8]) -> bool {
-        loop {
-            let skipped = usize::try_from(self.payload)
-                .unwrap_or(usize::MAX)
-                .min(bytes.len());
-            bytes = &bytes[skipped..];
-            self.payload -= skipped as u64;
-            if self.payload > 0 {
-                return false;
-            }
-            if self.have > 0 && self.have == self.header_length() {
-                if self.header[0] & 0x0f == CLOSE {
-                    return true;
-                }
-                self.have = 0;
-            }
-            let Some((&byte, rest)) = bytes.split_first() else {
-                return false;
-            };
-            bytes = rest;
-            self.header[self.have] = byte;
-            self.have += 1;
-            if self.have == self.header_length() {
-                self.payload = self.payload_length();
-            }
-        }
-    }
-
-    /// RFC 6455 §5.2: two bytes, the extended length, the mask. Unknown before the second byte.
-    fn header_length(&self) -> usize {
-        if self.have < 2 {
-            return self.header.len();
-        }
-        let extended = match self.header[1] & 0x7f {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        let mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
-        2 + extended + mask
-    }
-
-    fn payload_length(&self) -> u64 {
-        let extended = match self.header[1] & 0x7f {
-            126 => &self.header[2..4],
-            127 => &self.header[2..10],
-            short => return short.into(),
-        };
-        extended
-            .iter()
-            .fold(0, |length, &byte| length << 8 | u64::from(byte))
-    }
+#[derive(Clone, Copy, Debug, Default)]
+enum At {
+    #[default]
+    Boundary,
+    Length,
+    Extended {
+        bytes: u8,
+        masked: bool,
+    },
+    Payload,
+    /// A close frame has passed: no frame follows it (RFC 6455 §5.5.1).
+    Closed,
 }
 
 const CLOSE: u8 = 0x8;
+const CONTROL: u8 = 0x8;
+
+impl Scanner {
+    /// One that sees no frames, for what is no WebSocket.
+    pub(crate) fn blind() -> Self {
+        Self {
+            left: u64::MAX,
+            first: 0,
+            at: At::Payload,
+        }
+    }
+
+    /// Passes these bytes.
+    pub(crate) fn pass(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let passed = self.pass_frame(bytes);
+            bytes = &bytes[passed..];
+        }
+    }
+
+    /// Whether a close frame has passed completely.
+    pub(crate) fn closed(&self) -> bool {
+        matches!(self.at, At::Closed)
+    }
+
+    /// Whether no frame is half passed.
+    pub(crate) fn at_boundary(&self) -> bool {
+        matches!(self.at, At::Boundary | At::Closed)
+    }
+
+    /// How many of these bytes belong to the frame that is half passed.
+    pub(crate) fn within(mut self, bytes: &[u8]) -> usize {
+        if self.at_boundary() {
+            0
+        } else {
+            self.pass_frame(bytes)
+        }
+    }
+
+    /// At least so many bytes are missing to the next boundary.
+    pub(crate) fn missing(&self) -> u64 {
+        match self.at {
+            At::Boundary | At::Closed => 0,
+            At::Length => 1,
+            At::Extended { bytes, .. } => bytes.into(),
+            At::Payload => self.left,
+        }
+    }
+
+    /// Passes whole control frames and the rest of a half passed one, until a data frame begins;
+    /// returns how many bytes that is.
+    pub(crate) fn pass_control(&mut self, bytes: &[u8]) -> usize {
+        let mut passed = 0;
+        while let Some(&first) = bytes.get(passed) {
+            if self.closed() || (self.at_boundary() && first & CONTROL == 0) {
+                break;
+            }
+            passed += self.pass_frame(&bytes[passed..]);
+        }
+        passed
+    }
+
+    /// Passes bytes until the end of a frame; returns how many.
+    fn pass_frame(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        loop {
+            if let At::Payload = self.at {
+                let skipped = usize::try_from(self.left)
+                    .unwrap_or(usize::MAX)
+                    .min(rest.len());
+                rest = &rest[skipped..];
+                self.left -= skipped as u64;
+                if self.left == 0 {
+                    self.at = match self.first & 0x0f {
+                        CLOSE => At::Closed,
+                        _ => At::Boundary,
+                    };
+                }
+                return bytes.len() - rest.len();
+            }
+            let Some((&byte, after)) = rest.split_first() else {
+                return bytes.len();
+            };
+            rest = after;
+            self.at = match self.at {
+                At::Closed => return bytes.len(),
+                At::Boundary => {
+                    self.first = byte;
+                    At::Length
+                }
+                At::Length => self.begin(byte & 0x7f, byte & 0x80 != 0),
+                At::Extended { bytes, masked } => {
+                    self.left = self.left << 8 | u64::from(byte);
+                    match bytes {
+                        0 | 1 => self.begin_payload(self.left, masked),
+                        more => At::Extended {
+                            bytes: more - 1,
+                            masked,
+                        },
+                    }
+                }
+                At::Payload => At::Payload,
+            };
+        }
+    }
+
+    fn begin(&mut self, length: u8, masked: bool) -> At {
+        self.left = 0;
+        match length {
+            126 => At::Extended { bytes: 2, masked },
+            127 => At::Extended { bytes: 8, masked },
+            short => self.begin_payload(short.into(), masked),
+        }
+    }
+
+    fn begin_payload(&mut self, length: u64, masked: bool) -> At {
+        const MASK: u64 = 4;
+        self.left = length.saturating_add(if masked { MASK } else { 0 });
+        At::Payload
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Scanner {
+        fn passes_close(&mut self, bytes: &[u8]) -> bool {
+            self.pass(bytes);
+            self.closed()
+        }
+    }
 
     fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
         let mut frame = vec![0x80 | opcode];
@@ -119,5 +206,87 @@ mod tests {
         let mut scanner = Scanner::default();
         assert!(!scanner.passes_close(b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04"));
         assert!(!scanner.passes_close(&vec![0x88; 100_000]));
+    }
+
+    mod property {
+        use super::*;
+        use proptest::prelude::*;
+
+        fn frames() -> impl Strategy<Value = Vec<(u8, bool, usize)>> {
+            let size = prop_oneof![
+                0..130_usize,
+                0..130_usize,
+                65_530..65_545_usize,
+                126..3000_usize
+            ];
+            let opcode = prop_oneof![Just(0_u8), Just(1), Just(2), Just(9), Just(10)];
+            prop::collection::vec((opcode, any::<bool>(), size), 1..12)
+        }
+
+        fn wire(frames: &[(u8, bool, usize)]) -> (Vec<u8>, Vec<usize>) {
+            let (mut bytes, mut boundaries) = (Vec::new(), vec![0]);
+            for &(opcode, mask, size) in frames {
+                let mut frame = masked(opcode, &vec![0x88; size]);
+                if !mask {
+                    frame[1] &= 0x7f;
+                    let header = frame.len() - size - 4;
+                    frame.drain(header..header + 4);
+                }
+                bytes.extend(frame);
+                boundaries.push(bytes.len());
+            }
+            (bytes, boundaries)
+        }
+
+        proptest! {
+            #[test]
+            fn every_boundary_is_known_however_the_stream_is_cut(
+                frames in frames(),
+                chunks in prop::collection::vec(1..5000_usize, 1..40),
+            ) {
+                let (bytes, boundaries) = wire(&frames);
+                let (mut scanner, mut at) = (Scanner::default(), 0);
+                let mut chunks = chunks.into_iter().cycle();
+                while at < bytes.len() {
+                    let next = *boundaries.iter().find(|&&boundary| boundary >= at).unwrap();
+                    prop_assert_eq!(scanner.at_boundary(), next == at);
+                    prop_assert_eq!(scanner.within(&bytes[at..]), next - at);
+                    prop_assert!(scanner.missing() <= (next - at) as u64);
+                    prop_assert_eq!(scanner.missing() == 0, next == at);
+                    let chunk = chunks.next().unwrap().min(bytes.len() - at);
+                    scanner.pass(&bytes[at..at + chunk]);
+                    at += chunk;
+                }
+                prop_assert!(scanner.at_boundary() && !scanner.closed());
+            }
+
+            #[test]
+            fn control_frames_pass_until_data_begins(frames in frames(), chunk in 1..700_usize) {
+                let (bytes, boundaries) = wire(&frames);
+                let data = frames.iter().position(|frame| frame.0 < 8).unwrap_or(frames.len());
+                let (mut scanner, mut at) = (Scanner::default(), 0);
+                for piece in bytes.chunks(chunk) {
+                    let passed = scanner.pass_control(piece);
+                    at += passed;
+                    if passed < piece.len() {
+                        break;
+                    }
+                }
+                prop_assert_eq!(at, boundaries[data]);
+            }
+
+            #[test]
+            fn no_bytes_upset_it(bytes in prop::collection::vec(any::<u8>(), 0..300), split in 0..300_usize) {
+                let mut whole = Scanner::default();
+                whole.pass(&bytes);
+                let (first, second) = bytes.split_at(split.min(bytes.len()));
+                let mut parts = Scanner::default();
+                parts.pass(first);
+                parts.pass(second);
+                prop_assert_eq!(whole.at_boundary(), parts.at_boundary());
+                prop_assert_eq!(whole.closed(), parts.closed());
+                prop_assert_eq!(whole.missing(), parts.missing());
+            }
+        }
     }
 }

@@ -1,0 +1,431 @@
+//! A server with a tether before its handlers, and a client that is strict about frames.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tower_ws_auth_upgrade::frame::{Close, CloseCode};
+use tower_ws_auth_upgrade::{Cutter, Farewell, Limits, Outcome, Protocol, Tether, accept_key};
+
+pub(crate) type Io = TokioIo<Upgraded>;
+pub(crate) type Head = Response<Empty<Bytes>>;
+
+/// Nothing in these tests takes longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) async fn bounded<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: too long"))
+}
+
+pub(crate) fn close() -> Close {
+    Close::new(CloseCode::new(4401).unwrap(), "token_expired")
+}
+
+pub(crate) fn short() -> Limits {
+    Limits {
+        deadline: Duration::from_millis(400),
+        hold: Duration::from_millis(100),
+        ..Limits::default()
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Count(Arc<AtomicUsize>);
+
+pub(crate) struct One(Count);
+
+impl Count {
+    pub(crate) fn one(&self) -> One {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        One(self.clone())
+    }
+
+    pub(crate) fn now(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub(crate) async fn none_left(&self, what: &str) {
+        bounded(what, async {
+            while self.now() > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each test turns one")]
+pub(crate) struct Setup {
+    pub(crate) protocol: Protocol,
+    /// Whether the server lets a connection be upgraded.
+    pub(crate) upgrades: bool,
+    pub(crate) http2: bool,
+    /// Two layers, each with a tether; the cutter is the inner one's.
+    pub(crate) twice: bool,
+    /// Cut as soon as the request is there.
+    pub(crate) early: bool,
+    /// What the service answers.
+    pub(crate) status: StatusCode,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::WebSocket,
+            upgrades: true,
+            http2: false,
+            twice: false,
+            early: false,
+            status: StatusCode::SWITCHING_PROTOCOLS,
+        }
+    }
+}
+
+pub(crate) struct Lab {
+    pub(crate) address: SocketAddr,
+    pub(crate) cutters: mpsc::UnboundedReceiver<Cutter>,
+    pub(crate) outcomes: mpsc::UnboundedReceiver<Outcome>,
+    tell: mpsc::UnboundedSender<Outcome>,
+    /// Values held by tethers.
+    pub(crate) guards: Count,
+    /// Handlers that run, or wait for their connection.
+    pub(crate) handlers: Count,
+    /// Handlers that were told that there is no connection.
+    pub(crate) failed: Count,
+    /// Handlers that saw what they should not.
+    pub(crate) panicked: Count,
+}
+
+impl Lab {
+    pub(crate) async fn new<F>(handler: fn(Io) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self::with(Setup::default(), handler).await
+    }
+
+    pub(crate) async fn with<F>(setup: Setup, handler: fn(Io) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cut, cutters) = mpsc::unbounded_channel();
+        let (tell, outcomes) = mpsc::unbounded_channel();
+        let lab = Self {
+            address,
+            cutters,
+            outcomes,
+            tell: tell.clone(),
+            guards: Count::default(),
+            handlers: Count::default(),
+            failed: Count::default(),
+            panicked: Count::default(),
+        };
+        let (guards, handlers) = (lab.guards.clone(), lab.handlers.clone());
+        let (failed, panicked) = (lab.failed.clone(), lab.panicked.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
+                let (setup, cut, tell) = (setup.clone(), cut.clone(), tell.clone());
+                let (guards, handlers) = (guards.clone(), handlers.clone());
+                let (failed, panicked) = (failed.clone(), panicked.clone());
+                let (upgrades, http2) = (setup.upgrades, setup.http2);
+                let service = service_fn(move |request| {
+                    tethered(
+                        request,
+                        &setup,
+                        &cut,
+                        &tell,
+                        &guards,
+                        unmodified([&handlers, &failed, &panicked].map(Count::clone), handler),
+                    )
+                });
+                let stream = TokioIo::new(stream);
+                tokio::spawn(async move {
+                    if http2 {
+                        let _ = http2::Builder::new(TokioExecutor::new())
+                            .enable_connect_protocol()
+                            .serve_connection(stream, service)
+                            .await;
+                        return;
+                    }
+                    let connection = http1::Builder::new().serve_connection(stream, service);
+                    if upgrades {
+                        let _ = connection.with_upgrades().await;
+                    } else {
+                        let _ = connection.await;
+                    }
+                });
+            }
+        });
+        lab
+    }
+
+    /// A client, its connection open, and what ends it.
+    pub(crate) async fn open(&mut self) -> (Client, Cutter) {
+        let client = Client::open(self.address).await;
+        (client, self.cutter().await)
+    }
+
+    pub(crate) async fn cutter(&mut self) -> Cutter {
+        bounded("cutter", self.cutters.recv()).await.unwrap()
+    }
+
+    pub(crate) fn cut(&self, cutter: &Cutter, limits: Limits) -> bool {
+        cutter.cut(&close(), limits, spawn(&self.tell))
+    }
+
+    pub(crate) fn spawner(&self) -> impl FnOnce(Farewell) + Send + 'static + use<> {
+        spawn(&self.tell)
+    }
+
+    pub(crate) async fn outcome(&mut self) -> Outcome {
+        bounded("outcome", self.outcomes.recv()).await.unwrap()
+    }
+
+    /// Nothing is left of any connection.
+    pub(crate) async fn is_empty(&self) {
+        self.handlers.none_left("handlers").await;
+        self.guards.none_left("guards").await;
+        assert_eq!(self.panicked.now(), 0, "handlers that panicked");
+    }
+}
+
+fn spawn(tell: &mpsc::UnboundedSender<Outcome>) -> impl FnOnce(Farewell) + use<> {
+    let tell = tell.clone();
+    move |farewell| {
+        tokio::spawn(async move { tell.send(farewell.await) });
+    }
+}
+
+fn tethered(
+    request: Request<Incoming>,
+    setup: &Setup,
+    cut: &mpsc::UnboundedSender<Cutter>,
+    tell: &mpsc::UnboundedSender<Outcome>,
+    guards: &Count,
+    service: impl FnOnce(Request<Incoming>) -> Head,
+) -> std::future::Ready<Result<Head, Infallible>> {
+    let (mut head, body) = request.into_parts();
+    let outer = setup
+        .twice
+        .then(|| Tether::interpose(&mut head, setup.protocol).unwrap().0);
+    if let Some(outer) = &outer {
+        outer.hold(guards.one());
+    }
+    let (tether, cutter) = Tether::interpose(&mut head, setup.protocol).unwrap();
+    tether.hold(guards.one());
+    if setup.early {
+        assert!(cutter.cut(&close(), Limits::default(), spawn(tell)));
+    }
+    let _ = cut.send(cutter);
+    let connect = head.method == Method::CONNECT;
+    let mut response = service(Request::from_parts(head, body));
+    *response.status_mut() = setup.status;
+    if setup.status == StatusCode::SWITCHING_PROTOCOLS || (connect && setup.status.is_success()) {
+        tether.accept();
+        if let Some(outer) = outer {
+            outer.accept();
+        }
+    } else {
+        let socket = tether.reclaim();
+        if setup.status == StatusCode::UNAUTHORIZED {
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            tokio::spawn(socket.farewell(close().to_bytes(), Limits::default()));
+        }
+    }
+    std::future::ready(Ok(response))
+}
+
+/// A service as anybody writes it over hyper.
+fn unmodified<F>(
+    [handlers, failed, panicked]: [Count; 3],
+    handler: fn(Io) -> F,
+) -> impl FnOnce(Request<Incoming>) -> Head
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    move |mut request| {
+        let mut response = Response::new(Empty::new());
+        let headers = response.headers_mut();
+        headers.insert("connection", HeaderValue::from_static("upgrade"));
+        headers.insert("upgrade", HeaderValue::from_static("websocket"));
+        if let Some(key) = request.headers().get("sec-websocket-key") {
+            headers.insert("sec-websocket-accept", accept_key(key));
+        }
+        let one = handlers.one();
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let _one = one;
+            match upgrade.await {
+                Ok(upgraded) => {
+                    let handling = AssertUnwindSafe(handler(TokioIo::new(upgraded)));
+                    if handling.catch_unwind().await.is_err() {
+                        std::mem::forget(panicked.one());
+                    }
+                }
+                Err(_) => std::mem::forget(failed.one()),
+            }
+        });
+        response
+    }
+}
+
+pub(crate) async fn server_side(io: Io) -> WebSocketStream<Io> {
+    WebSocketStream::from_raw_socket(io, Role::Server, None).await
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) fin: bool,
+    pub(crate) opcode: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// A client that reads whole, unmasked, well-formed frames or fails.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+}
+
+pub(crate) const HANDSHAKE: &str = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\n\
+    upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+impl Client {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
+        let (client, head) = Self::ask(address).await;
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        client
+    }
+
+    pub(crate) async fn ask(address: SocketAddr) -> (Self, String) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(bounded("head", stream.read_u8()).await.unwrap());
+        }
+        (Self { stream }, String::from_utf8(head).unwrap())
+    }
+
+    pub(crate) async fn send(&mut self, opcode: u8, payload: &[u8]) {
+        let frame = masked(true, opcode, payload);
+        bounded("send", self.stream.write_all(&frame))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn frame(&mut self) -> Frame {
+        bounded("frame", read_frame(&mut self.stream)).await
+    }
+
+    /// Reads to the close frame, answers it, and reads the end of the stream.
+    pub(crate) async fn reads_the_code(&mut self) {
+        self.reads_the_code_silently().await;
+        self.send(8, b"\x11\x31").await;
+        self.reads_the_end().await;
+    }
+
+    pub(crate) async fn reads_the_code_silently(&mut self) {
+        loop {
+            let frame = self.frame().await;
+            if frame.opcode == 8 {
+                assert_eq!(frame.payload, b"\x11\x31token_expired");
+                return;
+            }
+        }
+    }
+
+    pub(crate) async fn reads_the_end(&mut self) {
+        let mut byte = [0];
+        let read = bounded("end", self.stream.read(&mut byte)).await;
+        assert!(
+            matches!(read, Ok(0) | Err(_)),
+            "bytes after the close frame: {byte:?}"
+        );
+    }
+}
+
+pub(crate) async fn read_frame(stream: &mut (impl AsyncReadExt + Unpin)) -> Frame {
+    let first = stream.read_u8().await.expect("a frame, not the end");
+    let second = stream.read_u8().await.expect("a whole header");
+    let (fin, opcode) = (first & 0x80 != 0, first & 0x0f);
+    assert_eq!(first & 0x70, 0, "reserved bits");
+    assert_eq!(second & 0x80, 0, "a server does not mask");
+    assert!(matches!(opcode, 0..=2 | 8..=10), "opcode {opcode}");
+    let length = match second {
+        126 => stream.read_u16().await.expect("a whole header").into(),
+        127 => stream.read_u64().await.expect("a whole header"),
+        short => short.into(),
+    };
+    assert!(opcode < 8 || (fin && length <= 125), "a control frame");
+    assert!(length <= 1 << 24, "a torn frame: {length}");
+    let mut payload = vec![0; usize::try_from(length).unwrap()];
+    stream
+        .read_exact(&mut payload)
+        .await
+        .expect("a whole payload");
+    Frame {
+        fin,
+        opcode,
+        payload,
+    }
+}
+
+pub(crate) fn masked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = frame_head(fin, opcode, payload.len(), 0x80);
+    let mask = [0x1f, 0x2e, 0x3d, 0x4c];
+    frame.extend(mask);
+    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b));
+    frame
+}
+
+pub(crate) fn unmasked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = frame_head(fin, opcode, payload.len(), 0);
+    frame.extend(payload);
+    frame
+}
+
+fn frame_head(fin: bool, opcode: u8, length: usize, mask: u8) -> Vec<u8> {
+    let mut head = vec![if fin { 0x80 } else { 0 } | opcode];
+    match length {
+        0..=125 => head.push(mask | u8::try_from(length).unwrap()),
+        126..=65_535 => {
+            head.push(mask | 0x7e);
+            head.extend(u16::try_from(length).unwrap().to_be_bytes());
+        }
+        _ => {
+            head.push(mask | 0x7f);
+            head.extend((length as u64).to_be_bytes());
+        }
+    }
+    head
+}
