@@ -6,12 +6,12 @@ use tower_ws_auth_core::Clock;
 use tower_ws_auth_core::carrier::Carriers;
 
 use crate::rules::Rules;
-use crate::{ConfigError, Jwt, Keys};
+use crate::{ConfigError, Jwt, KeySource};
 
 /// Configures a [`Jwt`]. Finish with [`build`](Self::build).
 #[must_use]
 pub struct JwtBuilder<C> {
-    keys: Keys,
+    keys: KeySource,
     issuers: Option<Vec<String>>,
     audiences: Option<Vec<String>>,
     typ: Option<String>,
@@ -26,7 +26,7 @@ pub struct JwtBuilder<C> {
 const LEEWAY: Duration = Duration::from_secs(60);
 
 impl<C> JwtBuilder<C> {
-    pub(crate) fn new(keys: Keys) -> Self {
+    pub(crate) fn new(keys: KeySource) -> Self {
         Self {
             keys,
             issuers: None,
@@ -158,6 +158,8 @@ impl<C> JwtBuilder<C> {
         };
         self.rules.issuers = self.issuers.unwrap_or_default();
         self.rules.audiences = self.audiences.unwrap_or_default();
+        #[cfg(feature = "jwks")]
+        self.rules.bind(&self.keys)?;
         self.rules.required.sort_unstable();
         self.rules.required.dedup();
         Ok(Jwt::new(

@@ -94,6 +94,15 @@ pub enum ConfigError {
     /// A lifetime that no token can have.
     #[error("`max_lifetime` is zero, which would refuse every token: choose a longer one")]
     MaxLifetime,
+    /// Keys that belong to one issuer, and rules that demand another.
+    #[cfg(feature = "jwks")]
+    #[error(
+        "the fetched keys belong to the issuer {0:?}, which `issuer` does not allow: name it there"
+    )]
+    ForeignKeys(String),
+    /// Of several issuers, one that cannot be told from the others.
+    #[error("{0}")]
+    Issuers(&'static str),
     /// Two settings of which one undoes the other.
     #[error("`{0}` and `{1}` contradict each other: leave one of them out")]
     Conflict(&'static str, &'static str),

@@ -53,6 +53,15 @@ impl<'de, A: MapAccess<'de>> Value<'_, 'de, A> {
         self.map.next_value_seed(Texts(each))
     }
 
+    /// An array, of whose values each is shown as it is written until one is refused.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn raw_list(
+        self,
+        each: &mut dyn FnMut(&'de serde_json::value::RawValue) -> bool,
+    ) -> Result<(), A::Error> {
+        self.map.next_value_seed(value::RawList(each))
+    }
+
     /// A `NumericDate` (RFC 7519 §2) as the time since the Unix epoch. A fraction counts. What
     /// lies before the epoch is the epoch, what no clock will reach is the latest time there is.
     pub(crate) fn date(self) -> Result<Duration, A::Error> {

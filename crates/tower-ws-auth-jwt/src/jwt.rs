@@ -1,16 +1,17 @@
 use std::fmt;
-use std::future::{Ready, ready};
-use std::marker::PhantomData;
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower_ws_auth_core::carrier::{Carriers, Credential};
 use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection};
 
-use crate::compact::Buffer;
+use crate::decider::Decider;
+use crate::deciding::{Deciding, Verifying};
 use crate::rules::{Checked, Rules};
-use crate::{JwtBuilder, Keys, invalid};
+use crate::source::Failure;
+use crate::{JwtBuilder, KeySource};
 
 /// Lets a handshake through only with a good JSON Web Token; the identity is its claims.
 pub type JwtLayer<C> = AuthLayer<Jwt<C>>;
@@ -18,35 +19,51 @@ pub type JwtLayer<C> = AuthLayer<Jwt<C>>;
 /// The strategy: a JSON Web Token, whose claims deserialise into `C`. See the
 /// [crate's documentation](crate) for its rules.
 pub struct Jwt<C> {
-    keys: Keys,
-    typ: Option<String>,
-    pub(crate) rules: Rules,
-    clock: Clock,
+    decider: Arc<Decider<C>>,
     carriers: Carriers,
-    claims: PhantomData<fn() -> C>,
 }
 
 impl<C> Jwt<C> {
     /// Starts with the keys.
-    pub fn builder(keys: impl Into<Keys>) -> JwtBuilder<C> {
+    pub fn builder(keys: impl Into<KeySource>) -> JwtBuilder<C> {
         JwtBuilder::new(keys.into())
     }
 
     pub(crate) fn new(
-        keys: Keys,
+        keys: KeySource,
         typ: Option<String>,
         rules: Rules,
         clock: Clock,
         carriers: Carriers,
     ) -> Self {
+        let decider = Decider::new(keys, typ, rules, clock);
         Self {
-            keys,
-            typ,
-            rules,
-            clock,
+            decider: Arc::new(decider),
             carriers,
-            claims: PhantomData,
         }
+    }
+
+    /// Adds a key under which what a token opens can be revoked, such as `user:` and its subject.
+    /// It is no secret. A token that does not say when it was issued (`iat`) counts as older than
+    /// every revocation.
+    #[must_use]
+    pub fn revocable_by(mut self, key: impl Fn(&C) -> String + Send + Sync + 'static) -> Self {
+        let decider = Arc::make_mut(&mut self.decider);
+        decider.revocable_by(Arc::new(key));
+        self
+    }
+
+    pub(crate) fn carriers(&self) -> &Carriers {
+        &self.carriers
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.decider.rules
+    }
+
+    #[cfg(feature = "single-use")]
+    pub(crate) fn for_single_use(&mut self) {
+        Arc::make_mut(&mut self.decider).for_single_use();
     }
 }
 
@@ -56,43 +73,44 @@ impl<C: DeserializeOwned> Jwt<C> {
     /// # Errors
     ///
     /// [`TokenExpired`] or [`TokenNotYetValid`] for a token that is good at another time, and
-    /// [`TokenInvalid`] for everything else.
+    /// [`TokenInvalid`] for everything else. If the key has to be fetched, [`Unavailable`] now:
+    /// this asks for it and does not wait, as [`verify_token_or_wait`] does.
     ///
+    /// [`verify_token_or_wait`]: Self::verify_token_or_wait
+    /// [`Unavailable`]: tower_ws_auth_core::RejectionKind::Unavailable
     /// [`TokenExpired`]: tower_ws_auth_core::RejectionKind::TokenExpired
     /// [`TokenNotYetValid`]: tower_ws_auth_core::RejectionKind::TokenNotYetValid
     /// [`TokenInvalid`]: tower_ws_auth_core::RejectionKind::TokenInvalid
     pub fn verify_token(&self, token: &str) -> Result<Grant<C>, Rejection> {
-        self.decide(token, |_, _| ()).map(|(grant, ())| grant)
+        match self.decider.decide(token, |_, _| ()) {
+            Ok((grant, ())) => Ok(grant),
+            Err(Failure::Refused(rejection)) => Err(rejection),
+            #[cfg(feature = "jwks")]
+            Err(Failure::Missing) => Err(self.decider.ask_for_keys()),
+        }
     }
 
-    /// Decides, and notes something about the claims and the present time beside the grant.
-    pub(crate) fn decide<T>(
+    /// Like [`verify_token`](Self::verify_token), and waits if a fetch may bring the key, in a
+    /// tokio runtime with its timer. With keys that are all here it is ready at once.
+    pub fn verify_token_or_wait(&self, token: &str) -> Verifying<C>
+    where
+        C: 'static,
+    {
+        Verifying(self.deciding(token, |_, _| ()))
+    }
+
+    /// A decision that waits for a key if it has to, with a note as [`Decider::decide`] makes it.
+    pub(crate) fn deciding<T: 'static>(
         &self,
         token: &str,
-        note: impl FnOnce(&Checked<'_>, Duration) -> T,
-    ) -> Result<(Grant<C>, T), Rejection> {
-        let token = self.keys.verified(token, self.typ.as_deref())?;
-        let mut place = Buffer::<PAYLOAD>::new();
-        let payload = place
-            .decode(token.payload)
-            .ok_or_else(|| invalid("the payload is not UTF-8 in base64url"))?;
-        let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = now.unwrap_or_default();
-        let checked = self.rules.check(payload, now)?;
-        let claims = serde_json::from_str(payload).map_err(|error| {
-            invalid("the claims do not fit the application's type").with_source(Misfit::of(&error))
-        })?;
-        let grant = Grant::new(claims);
-        let grant = match checked.end {
-            Some(end) => grant.until(Clock::at(end.as_secs())),
-            None => grant,
-        };
-        Ok((grant, note(&checked, now)))
+        note: fn(&Checked<'_>, Duration) -> T,
+    ) -> Deciding<C, T>
+    where
+        C: 'static,
+    {
+        Deciding::new(&self.decider, token, note)
     }
 }
-
-/// Longer payloads are decoded on the heap.
-const PAYLOAD: usize = 1024;
 
 impl<C> Authenticate for Jwt<C>
 where
@@ -101,7 +119,7 @@ where
     type Credential = Credential;
     type Verified = C;
     type Identity = C;
-    type Future = Ready<Result<Grant<C>, Rejection>>;
+    type Future = Verifying<C>;
 
     fn name(&self) -> &'static str {
         "jwt"
@@ -116,7 +134,7 @@ where
     }
 
     fn verify(&self, token: Credential, _head: &Parts) -> Self::Future {
-        ready(self.verify_token(token.as_str()))
+        self.verify_token_or_wait(token.as_str())
     }
 
     fn admit(&self, claims: C, _head: &Parts) -> Result<C, Rejection> {
@@ -127,34 +145,8 @@ where
 impl<C> fmt::Debug for Jwt<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jwt")
-            .field("keys", &self.keys)
-            .field("typ", &self.typ)
-            .field("rules", &self.rules)
-            .field("clock", &self.clock)
+            .field("decider", &self.decider)
             .field("carriers", &self.carriers)
             .finish_non_exhaustive()
-    }
-}
-
-/// What may be said about claims that do not fit. serde's own words quote values, except about
-/// a field that is not there.
-#[derive(Debug, thiserror::Error)]
-enum Misfit {
-    #[error("{0}")]
-    Missing(String),
-    #[error("a claim does not fit, at line {line} column {column} of the payload")]
-    At { line: usize, column: usize },
-}
-
-impl Misfit {
-    fn of(error: &serde_json::Error) -> Self {
-        let text = error.to_string();
-        if text.starts_with("missing field") {
-            return Self::Missing(text);
-        }
-        Self::At {
-            line: error.line(),
-            column: error.column(),
-        }
     }
 }

@@ -112,6 +112,20 @@ impl Key {
         Jwk::read(json, Some(algorithm)).and_then(Self::from_parsed)
     }
 
+    /// A JWK of a set that anyone can read, so never a shared secret. An RSA key that does not
+    /// name its algorithm is for `rsa`.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn from_published(rsa: Algorithm, json: &str) -> Result<Self, KeyError> {
+        let jwk = match Jwk::read(json, None) {
+            Err(jwk::NO_ALGORITHM) => Jwk::read(json, Some(rsa)),
+            read => read,
+        }?;
+        match jwk.material {
+            Material::Public(_) => Self::from_parsed(jwk),
+            Material::Secret(_) => Err(KeyError::Jwk("a shared secret is no public key")),
+        }
+    }
+
     /// The algorithm that it is bound to.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm

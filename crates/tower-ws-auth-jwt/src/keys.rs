@@ -96,30 +96,13 @@ impl Keys {
     ///
     /// [`TokenInvalid`](tower_ws_auth_core::RejectionKind::TokenInvalid).
     pub fn open(&self, token: &str) -> Result<Vec<u8>, Rejection> {
-        let token = self.verified(token, None)?;
+        let token = read(token, None, |header, token| {
+            self.verify(header, token).map(|()| token)
+        })??;
         compact::decode(token.payload).ok_or_else(|| invalid("the payload is not base64url"))
     }
 
-    /// A token whose signature is good. Nothing of its payload was looked at.
-    pub(crate) fn verified<'t>(
-        &self,
-        token: &'t str,
-        typ: Option<&str>,
-    ) -> Result<Compact<'t>, Rejection> {
-        let token = Compact::split(token)?;
-        let mut place = Buffer::<HEADER>::new();
-        let header = place
-            .decode(token.header)
-            .ok_or_else(|| invalid("the header is not UTF-8 in base64url"))?;
-        let header = Header::read(header)?;
-        if typ.is_some_and(|typ| !header.is_of_type(typ)) {
-            return Err(invalid("`typ` is missing or not the configured one"));
-        }
-        self.verify(&header, token)?;
-        Ok(token)
-    }
-
-    fn verify(&self, header: &Header<'_>, token: Compact<'_>) -> Result<(), Rejection> {
+    pub(crate) fn verify(&self, header: &Header<'_>, token: Compact<'_>) -> Result<(), Rejection> {
         let mut fits = false;
         for key in self.candidates(header.kid.as_deref()) {
             if key.algorithm() != header.algorithm {
@@ -135,6 +118,23 @@ impl Keys {
         } else {
             "there is no key for the token's `kid` and `alg`"
         }))
+    }
+
+    #[cfg(feature = "jwks")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fault.is_none() && self.named.is_empty() && self.unnamed.is_empty()
+    }
+
+    /// Whether there is no room for another key without a name.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn is_full(&self) -> bool {
+        self.unnamed.len() >= MAX_UNNAMED
+    }
+
+    /// Whether a key has this name.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn names(&self, kid: Option<&str>) -> bool {
+        kid.is_some_and(|kid| self.named.contains_key(kid))
     }
 
     fn candidates(&self, kid: Option<&str>) -> &[Key] {
@@ -156,6 +156,24 @@ impl Keys {
         self.fault.get_or_insert(fault);
         self
     }
+}
+
+/// Shows a token whose form and header are good.
+pub(crate) fn read<'t, T>(
+    token: &'t str,
+    typ: Option<&str>,
+    show: impl FnOnce(&Header<'_>, Compact<'t>) -> T,
+) -> Result<T, Rejection> {
+    let token = Compact::split(token)?;
+    let mut place = Buffer::<HEADER>::new();
+    let header = place
+        .decode(token.header)
+        .ok_or_else(|| invalid("the header is not UTF-8 in base64url"))?;
+    let header = Header::read(header)?;
+    if typ.is_some_and(|typ| !header.is_of_type(typ)) {
+        return Err(invalid("`typ` is missing or not the configured one"));
+    }
+    Ok(show(&header, token))
 }
 
 /// Longer headers are decoded on the heap.

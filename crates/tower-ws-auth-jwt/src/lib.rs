@@ -26,7 +26,8 @@
 //!
 //! - A token is good until it expires, for whoever has it. Make it short-lived, the more so in a
 //!   query string, which proxies log.
-//! - Only the configured keys count. Nothing is fetched, and no certificate is checked.
+//! - Only the configured keys count. Nothing that a token names is fetched, and no certificate is
+//!   checked.
 //! - An HMAC secret shared with many services lets each of them issue tokens.
 //!
 //! # Example
@@ -72,11 +73,63 @@
 //! # }
 //! ```
 //!
+//! # Keys that an issuer publishes
+//!
+//! With the feature `jwks`, a `Jwks` fetches the keys of an identity provider, by the URL of its
+//! set or by discovery, and follows their rotation; its documentation has the rules. `fetch` takes
+//! any HTTP client as a function. With `jwks-reqwest` there is one, and the call is not needed.
+//! A secret of one's own stands `beside` them, and [`Issuers`] is for several providers.
+//!
+#![cfg_attr(
+    all(feature = "jwks", any(feature = "aws-lc-rs", feature = "rust-crypto")),
+    doc = "```"
+)]
+#![cfg_attr(
+    not(all(feature = "jwks", any(feature = "aws-lc-rs", feature = "rust-crypto"))),
+    doc = "```ignore"
+)]
+//! use serde_json::{Value, json};
+//! use tower_ws_auth_jwt::{Algorithm, Document, FetchError, Jwks, Jwt, JwtEncoder, SigningKey};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // From memory here: a key pair of RFC 8037, appendix A.
+//! let jwks = Jwks::builder("https://issuer.example/jwks")
+//!     .issuer("https://issuer.example")
+//!     .fetch(async |_url| {
+//!         let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"2025",
+//!             "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+//!         Ok::<_, FetchError>(Document::new(set))
+//!     })
+//!     .start()?;
+//! let jwt = Jwt::<Value>::builder(jwks).build()?;
+//! # let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----";
+//! # let key = || SigningKey::from_pem(Algorithm::EdDSA, pem);
+//! let issuer = JwtEncoder::new(key()?.with_kid("2025")?);
+//! let another = JwtEncoder::new(key()?.with_kid("2019")?); // It publishes no such key.
+//!
+//! let claims = json!({ "iss": "https://issuer.example", "user": "ada", "exp": 4_102_444_800_u64 });
+//! let accepted = jwt.verify_token_or_wait(&issuer.encode(&claims)?).await?;
+//! assert_eq!(accepted.identity()["user"], "ada");
+//! let refused = jwt.verify_token_or_wait(&another.encode(&claims)?).await;
+//! assert_eq!(refused.unwrap_err().token(), "token_invalid");
+//!
+//! // Whoever stands between could put in keys of their own.
+//! assert!(Jwks::builder("http://issuer.example/jwks").start().is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Features
 //!
 //! - `aws-lc-rs` (default): RSA, EC and `EdDSA` by aws-lc-rs.
 //! - `rust-crypto`: the same in pure Rust, slower, without a C compiler, RSA up to 4096 bits.
 //! - `single-use`: `Jwt::single_use`, which accepts each token once by its `jti`.
+//! - `rotation`: `RotatingKeys`, which are replaced while the server runs.
+//! - `jwks`: `Jwks`, fetched by an HTTP client of the application's choice, on tokio.
+//! - `jwks-reqwest`: its own client, reqwest over rustls with aws-lc-rs.
+//! - `tracing`: one event for each fetched set, each key that is left out and each fetch that
+//!   fails, target `tower_ws_auth`, with the field `url` (without its query).
 //!
 //! With both backends, aws-lc-rs computes. With neither, only HMAC is there, and the constructors of other
 //! keys say so.
@@ -85,28 +138,47 @@ mod algorithm;
 mod backend;
 mod builder;
 mod compact;
+mod decider;
+mod deciding;
 mod encoder;
 mod error;
 mod header;
+mod issuers;
 mod json;
+#[cfg(feature = "jwks")]
+mod jwks;
 mod jwt;
 mod key;
 mod keys;
+#[cfg(feature = "rotation")]
+mod rotating;
 mod rules;
 mod signing_key;
 #[cfg(feature = "single-use")]
 mod single_use;
+mod source;
+#[cfg(feature = "jwks")]
+mod trace;
 
 pub use self::algorithm::Algorithm;
 pub use self::builder::JwtBuilder;
+pub use self::deciding::Verifying;
 pub use self::encoder::{EncodeError, JwtEncoder};
 pub use self::error::{ConfigError, KeyError};
+pub use self::issuers::Issuers;
+#[cfg(feature = "jwks-reqwest")]
+pub use self::jwks::Reqwest;
+#[cfg(feature = "jwks")]
+pub use self::jwks::{Document, Fetch, FetchError, Fetching, Jwks, JwksBuilder, JwksError};
 pub use self::jwt::{Jwt, JwtLayer};
 pub use self::key::Key;
 pub use self::keys::Keys;
+#[cfg(feature = "rotation")]
+pub use self::rotating::RotatingKeys;
 pub use self::signing_key::SigningKey;
 #[cfg(feature = "single-use")]
 pub use self::single_use::{Claimed, SingleUse};
+pub use self::source::KeySource;
 
 use tower_ws_auth_core::{Rejection, RejectionKind};
 

@@ -27,6 +27,8 @@ pub(crate) struct Rules {
 pub(crate) struct Checked<'p> {
     /// When they end, leeway included, as the time since the Unix epoch.
     pub(crate) end: Option<Duration>,
+    /// When the issuer says that it was issued, as the time since the Unix epoch.
+    pub(crate) issued: Option<Duration>,
     /// Issuer and `jti` of a token for a single use.
     #[cfg_attr(
         not(feature = "single-use"),
@@ -59,7 +61,8 @@ impl Rules {
         if self.single_use && id.as_ref().is_none_or(|(_, jti)| jti.is_empty()) {
             return Err(invalid("a single-use token needs a `jti`"));
         }
-        Ok(Checked { end, id })
+        let issued = claims.iat;
+        Ok(Checked { end, issued, id })
     }
 
     fn check_parties(&self, claims: &Claims<'_, '_>) -> Result<(), Rejection> {

@@ -11,6 +11,7 @@ use tower_ws_auth_core::carrier::Credential;
 use tower_ws_auth_core::{Authenticate, Grant, Rejection};
 use tower_ws_auth_ticket::{Claiming, OnceStore, TicketKey, claim};
 
+use crate::deciding::Deciding;
 use crate::rules::Checked;
 use crate::{ConfigError, Jwt, invalid};
 
@@ -51,16 +52,19 @@ impl<C> Jwt<C> {
     /// [`ForgetfulStore`](ConfigError::ForgetfulStore) without a `max_lifetime`, or with a store
     /// that does not remember that long.
     pub fn single_use(mut self, store: Arc<dyn OnceStore>) -> Result<SingleUse<C>, ConfigError> {
-        let longest = self.rules.max_lifetime.ok_or(ConfigError::ForgetfulStore)?;
+        let longest = self
+            .rules()
+            .max_lifetime
+            .ok_or(ConfigError::ForgetfulStore)?;
         // The rules allow that much from now on, and the token is accepted for a leeway more.
-        let longest = longest.saturating_add(self.rules.leeway.saturating_mul(2));
+        let longest = longest.saturating_add(self.rules().leeway.saturating_mul(2));
         if store
             .max_ttl()
             .is_some_and(|remembered| remembered < longest)
         {
             return Err(ConfigError::ForgetfulStore);
         }
-        self.rules.single_use = true;
+        self.for_single_use();
         let timeout = Duration::from_secs(2);
         Ok(SingleUse {
             jwt: self,
@@ -104,15 +108,10 @@ where
     }
 
     fn verify(&self, token: Credential, _head: &Parts) -> Claimed<C> {
-        Claimed(match self.jwt.decide(token.as_str(), first_use) {
-            Ok((grant, (key, ttl))) => {
-                let claiming = claim(&*self.store, key, ttl, self.timeout);
-                State::Claiming {
-                    claiming,
-                    grant: Some(grant),
-                }
-            }
-            Err(rejection) => State::Refused(Some(rejection)),
+        Claimed(State::Deciding {
+            deciding: self.jwt.deciding(token.as_str(), first_use),
+            store: Arc::clone(&self.store),
+            timeout: self.timeout,
         })
     }
 
@@ -137,7 +136,11 @@ fn first_use(checked: &Checked<'_>, now: Duration) -> (TicketKey, Duration) {
 pub struct Claimed<C>(State<C>);
 
 enum State<C> {
-    Refused(Option<Rejection>),
+    Deciding {
+        deciding: Deciding<C, (TicketKey, Duration)>,
+        store: Arc<dyn OnceStore>,
+        timeout: Duration,
+    },
     Claiming {
         claiming: Claiming,
         grant: Option<Grant<C>>,
@@ -151,8 +154,26 @@ impl<C> Future for Claimed<C> {
     type Output = Result<Grant<C>, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let decided = match &mut self.get_mut().0 {
-            State::Refused(rejection) => rejection.take().map(Err),
+        let state = &mut self.get_mut().0;
+        if let State::Deciding {
+            deciding,
+            store,
+            timeout,
+        } = state
+        {
+            match ready!(Pin::new(deciding).poll(cx)) {
+                Ok((grant, (key, ttl))) => {
+                    *state = State::Claiming {
+                        claiming: claim(&**store, key, ttl, *timeout),
+                        grant: Some(grant),
+                    };
+                }
+                Err(rejection) => return Poll::Ready(Err(rejection)),
+            }
+        }
+        let decided = match state {
+            // It was left above.
+            State::Deciding { .. } => None,
             State::Claiming { claiming, grant } => match ready!(Pin::new(claiming).poll(cx)) {
                 Ok(true) => grant.take().map(Ok),
                 Ok(false) => Some(Err(invalid("the token has been used"))),

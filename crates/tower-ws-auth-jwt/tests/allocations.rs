@@ -87,4 +87,45 @@ mod tests {
     fn an_accepted_one_costs_what_its_claims_own() {
         assert_eq!(allocations(&token(1_700_000_060), "accepted"), 4);
     }
+
+    #[cfg(all(feature = "jwks", feature = "aws-lc-rs"))]
+    #[tokio::test]
+    async fn fetched_keys_that_are_here_cost_nothing_more_than_keys_that_stay() {
+        use tower_ws_auth_jwt::{Algorithm, Document, FetchError, Jwks, KeySource, Verifying};
+
+        #[derive(Clone, Deserialize)]
+        struct Nothing {}
+
+        const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"a","x":"RzkT2oq-ow8s38DIkR6CrCqc9mRzWd7wOFNv9jfwD4o"}"#;
+        let pem = include_bytes!("data/ed25519.pem");
+        let key = SigningKey::from_pem(Algorithm::EdDSA, pem).unwrap();
+        let encoder = JwtEncoder::new(key.with_kid("a").unwrap());
+        let good = encoder.encode(&serde_json::json!({ "exp": 4_102_444_800_u64 }));
+        let good = good.unwrap();
+        let expired = encoder.encode(&serde_json::json!({ "exp": 1 })).unwrap();
+        let fetch = async |_| Ok::<_, FetchError>(Document::new(format!(r#"{{"keys":[{JWK}]}}"#)));
+        let jwks = Jwks::builder("https://issuer.example/").fetch(fetch);
+        let jwks = jwks.start().unwrap();
+        jwks.available().await;
+
+        let counted = |keys: KeySource, token: &str, expected: bool| {
+            let jwt: Jwt<Nothing> = Jwt::builder(keys).build().unwrap();
+            let ready = |deciding: Verifying<Nothing>| {
+                let mut deciding = std::pin::pin!(deciding);
+                let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+                match deciding.as_mut().poll(&mut cx) {
+                    std::task::Poll::Ready(decided) => decided.is_ok(),
+                    std::task::Poll::Pending => panic!("it waits"),
+                }
+            };
+            // Once for what a thread sets up once.
+            assert_eq!(ready(jwt.verify_token_or_wait(token)), expected);
+            measure(|| assert_eq!(ready(jwt.verify_token_or_wait(token)), expected)).count_total
+        };
+        for (token, expected) in [(&good, true), (&expired, false)] {
+            let fixed = counted(Key::from_jwk(JWK).unwrap().into(), token, expected);
+            let fetched = counted(jwks.clone().into(), token, expected);
+            assert_eq!(fetched, fixed);
+        }
+    }
 }

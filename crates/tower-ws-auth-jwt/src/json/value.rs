@@ -65,6 +65,39 @@ impl<'de> Visitor<'de> for Texts<'_> {
     }
 }
 
+/// An array, each value of it shown to the function until that says no.
+#[cfg(feature = "jwks")]
+pub(super) struct RawList<'f, 'de>(
+    pub(super) &'f mut dyn FnMut(&'de serde_json::value::RawValue) -> bool,
+);
+
+#[cfg(feature = "jwks")]
+impl<'de> DeserializeSeed<'de> for RawList<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+#[cfg(feature = "jwks")]
+impl<'de> Visitor<'de> for RawList<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(value) = seq.next_element()? {
+            if !(self.0)(value) {
+                return Err(serde::de::Error::custom("too many values"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A number of seconds.
 pub(super) struct Date;
 

@@ -48,6 +48,9 @@ impl Jwk {
 
 const MAX_MEMBERS: usize = 64;
 
+pub(crate) const NO_ALGORITHM: KeyError =
+    KeyError::Jwk("it has no `alg`: name the algorithm with `Key::from_jwk_with`");
+
 #[derive(Default)]
 struct Fields<'j> {
     kty: Option<Cow<'j, str>>,
@@ -172,9 +175,7 @@ impl Fields<'_> {
                 Err(KeyError::Jwk("its `alg` is not the one that was asked for"))
             }
             (Some(algorithm), _) | (None, Some(algorithm)) => Ok(algorithm),
-            (None, None) => material.obvious_algorithm().ok_or(KeyError::Jwk(
-                "it has no `alg`: name the algorithm with `Key::from_jwk_with`",
-            )),
+            (None, None) => material.obvious_algorithm().ok_or(NO_ALGORITHM),
         }
     }
 }

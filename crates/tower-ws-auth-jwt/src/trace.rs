@@ -1,0 +1,53 @@
+//! The one place that knows whether tracing is compiled in.
+//!
+//! No event shows a query of an URL, nor anything that stands in a key.
+
+use std::error::Error;
+use std::time::Duration;
+
+use http::Uri;
+
+use crate::KeyError;
+
+#[cfg(feature = "tracing")]
+pub(crate) fn fetched(url: &Uri, keys: usize, changed: bool) {
+    let url = bare(url);
+    if changed {
+        tracing::info!(target: "tower_ws_auth", url, keys, "fetched keys are in force");
+    } else {
+        tracing::debug!(target: "tower_ws_auth", url, keys, "fetched keys are the same as before");
+    }
+}
+
+#[cfg(feature = "tracing")]
+pub(crate) fn skipped(url: &Uri, index: usize, reason: &KeyError) {
+    let error = reason as &(dyn Error + 'static);
+    tracing::warn!(target: "tower_ws_auth", url = bare(url), index, error, "a fetched key is left out");
+}
+
+#[cfg(feature = "tracing")]
+pub(crate) fn failed(url: &Uri, error: &(dyn Error + 'static), age: Option<Duration>) {
+    tracing::warn!(
+        target: "tower_ws_auth",
+        url = bare(url),
+        error,
+        age_seconds = age.map(|age| age.as_secs()),
+        "keys could not be fetched: those from before stay"
+    );
+}
+
+/// Without its query, which may hold somebody's API key; userinfo never gets this far.
+#[cfg(feature = "tracing")]
+fn bare(url: &Uri) -> String {
+    let host = url.authority().map_or("", |authority| authority.as_str());
+    format!("{}://{host}{}", url.scheme_str().unwrap_or(""), url.path())
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn fetched(_: &Uri, _: usize, _: bool) {}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn skipped(_: &Uri, _: usize, _: &KeyError) {}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn failed(_: &Uri, _: &(dyn Error + 'static), _: Option<Duration>) {}

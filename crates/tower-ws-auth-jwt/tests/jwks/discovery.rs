@@ -1,0 +1,151 @@
+//! `OpenID` Connect Discovery 1.0 §4: an issuer says where its keys are, and is who it says.
+
+use crate::keys::{Pair, set};
+use crate::server::{Reply, Server, jwt, quick, until, verdict};
+use serde_json::json;
+use tower_ws_auth_jwt::{ConfigError, Document, FetchError, Jwks, Jwt, Key};
+
+const CONFIGURATION: &str = "/.well-known/openid-configuration";
+
+/// A server whose configuration has this issuer and this URL of keys.
+async fn configured(issuer: impl Fn(&Server) -> String, keys: &str) -> Server {
+    let server = Server::publishing(set([Pair::P256.jwk("a")])).await;
+    let keys = if keys.starts_with('/') {
+        server.url(keys)
+    } else {
+        keys.to_owned()
+    };
+    let text =
+        json!({ "issuer": issuer(&server), "jwks_uri": keys, "scopes_supported": ["openid"] });
+    server.publish(CONFIGURATION, Reply::Text(text.to_string()));
+    server
+}
+
+#[tokio::test]
+async fn the_keys_verify_tokens_of_their_issuer_alone() {
+    let server = configured(|server| server.url(""), "/jwks").await;
+    let issuer = server.url("");
+    let jwks = quick(Jwks::discover(&issuer)).start().unwrap();
+    assert_eq!(jwks.issuer(), Some(&*issuer));
+    let jwt = jwt(jwks);
+    assert_eq!(
+        verdict(&jwt, &Pair::P256.token_of("a", &issuer)).await,
+        "accepted"
+    );
+    for other in ["https://other.example", &format!("{issuer}/"), ""] {
+        assert_eq!(
+            verdict(&jwt, &Pair::P256.token_of("a", other)).await,
+            "token_invalid"
+        );
+    }
+    // Without `iss`.
+    assert_eq!(verdict(&jwt, &Pair::P256.token("a")).await, "token_invalid");
+    assert_eq!((server.asked(CONFIGURATION), server.asked("/jwks")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_the_issuer_stands_once_in_the_url() {
+    let server = configured(|server| server.url("/"), "/jwks").await;
+    let issuer = server.url("/");
+    let jwt = jwt(quick(Jwks::discover(&issuer)).start().unwrap());
+    assert_eq!(
+        verdict(&jwt, &Pair::P256.token_of("a", &issuer)).await,
+        "accepted"
+    );
+}
+
+#[tokio::test]
+async fn a_configuration_of_another_issuer_is_none_4_3() {
+    for issuer in ["https://other.example", "", "http://127.0.0.1"] {
+        let server = configured(|_| issuer.to_owned(), "/jwks").await;
+        let jwks = quick(Jwks::discover(server.url(""))).start().unwrap();
+        let token = Pair::P256.token_of("a", &server.url(""));
+        assert_eq!(verdict(&jwt(jwks), &token).await, "unavailable");
+        assert_eq!(server.asked("/jwks"), 0);
+    }
+    // By a slash alone.
+    let server = configured(|server| server.url("/"), "/jwks").await;
+    let jwks = quick(Jwks::discover(server.url(""))).start().unwrap();
+    let token = Pair::P256.token_of("a", &server.url(""));
+    assert_eq!(verdict(&jwt(jwks), &token).await, "unavailable");
+}
+
+#[tokio::test]
+async fn keys_are_fetched_from_https_or_this_machine_only() {
+    for keys in [
+        "http://issuer.example/jwks",
+        "http://10.0.0.1/jwks",
+        "file:///etc/jwks",
+        "https://user@issuer.example/jwks",
+        "jwks",
+    ] {
+        let server = configured(|server| server.url(""), keys).await;
+        let jwks = quick(Jwks::discover(server.url(""))).start().unwrap();
+        let token = Pair::P256.token_of("a", &server.url(""));
+        assert_eq!(verdict(&jwt(jwks), &token).await, "unavailable", "{keys}");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_from_afar_sends_nobody_to_this_machine() {
+    let keys = "http://127.0.0.1/jwks";
+    let fetch = move |url: http::Uri| {
+        let text = match url.scheme_str() {
+            Some("https") => {
+                json!({ "issuer": "https://issuer.example", "jwks_uri": keys }).to_string()
+            }
+            _ => set([Pair::P256.jwk("a")]),
+        };
+        async { Ok::<_, FetchError>(Document::new(text)) }
+    };
+    let jwks = quick(Jwks::discover("https://issuer.example").fetch(fetch));
+    let token = Pair::P256.token_of("a", "https://issuer.example");
+    assert_eq!(
+        verdict(&jwt(jwks.start().unwrap()), &token).await,
+        "unavailable"
+    );
+}
+
+#[tokio::test]
+async fn the_issuer_of_the_keys_and_that_of_the_rules_agree() {
+    let server = configured(|server| server.url(""), "/jwks").await;
+    let issuer = server.url("");
+    let jwks = quick(Jwks::discover(&issuer)).start().unwrap();
+    let build = |issuers: &[&str]| {
+        let builder = Jwt::<()>::builder(jwks.clone());
+        builder.issuers(issuers.iter().copied()).build()
+    };
+    assert!(build(&[&issuer]).is_ok());
+    let error = build(&["https://other.example"]).unwrap_err();
+    assert!(matches!(error, ConfigError::ForeignKeys(own) if own == issuer));
+
+    // Beside the application's own tokens: nobody speaks in the other's name.
+    let own = Key::hs256([1; 32]).unwrap();
+    let jwt = Jwt::builder(jwks.clone().beside(own)).issuers([&issuer, "https://own.example"]);
+    let jwt = jwt.build().unwrap();
+    assert_eq!(
+        verdict(&jwt, &Pair::P256.token_of("a", &issuer)).await,
+        "accepted"
+    );
+    let posing = Pair::P256.token_of("a", "https://own.example");
+    assert_eq!(verdict(&jwt, &posing).await, "token_invalid");
+}
+
+#[tokio::test]
+async fn keys_that_moved_are_found_again() {
+    let server = configured(|server| server.url(""), "/jwks").await;
+    let issuer = server.url("");
+    let jwks = quick(Jwks::discover(&issuer)).cooldown(std::time::Duration::from_millis(20));
+    let jwks = jwks.start().unwrap();
+    let jwt = jwt(jwks.clone());
+    jwks.available().await;
+    let text = json!({ "issuer": issuer, "jwks_uri": server.url("/moved") }).to_string();
+    server.publish(CONFIGURATION, Reply::Text(text));
+    server.publish("/moved", Reply::Text(set([Pair::Ed.jwk("b")])));
+    server.publish("/jwks", Reply::Status(404));
+    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    let token = Pair::Ed.token_of("b", &issuer);
+    assert_eq!(verdict(&jwt, &token).await, "unavailable");
+    until(|| server.asked("/moved") == 1).await;
+    assert_eq!(verdict(&jwt, &token).await, "accepted");
+}

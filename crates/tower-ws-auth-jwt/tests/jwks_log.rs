@@ -1,0 +1,94 @@
+//! What the log says about fetches, and what it does not. Alone in its program, because every
+//! thread has a say in which events there are.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+#![cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+
+#[allow(
+    dead_code,
+    reason = "it is shared with the other tests of fetched keys"
+)]
+#[path = "jwks/keys.rs"]
+mod keys;
+#[allow(
+    dead_code,
+    reason = "it is shared with the other tests of fetched keys"
+)]
+#[path = "jwks/server.rs"]
+mod server;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use crate::keys::{Pair, set};
+use crate::server::{Reply, Server, jwt, quick, verdict};
+use tower_ws_auth_jwt::Jwks;
+use tracing_subscriber::filter::LevelFilter;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+// One thread, so that the subscriber sees the task as well.
+#[tokio::test(flavor = "current_thread")]
+async fn left_out_keys_and_failures_are_logged_without_queries_and_keys() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_max_level(LevelFilter::TRACE)
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let secret = "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2E";
+    let oct = format!(r#"{{"kty":"oct","kid":"canary","alg":"HS256","k":"{secret}"}}"#);
+    let server = Server::publishing(set([oct, Pair::P256.jwk("a")])).await;
+    let jwks = quick(Jwks::builder(server.url("/jwks?key=canary")));
+    let jwks = jwks.start().unwrap();
+    assert_eq!(
+        verdict(&jwt(jwks.clone()), &Pair::P256.token("a")).await,
+        "accepted"
+    );
+    server.publish("/broken", Reply::Status(500));
+    let broken = quick(Jwks::builder(server.url("/broken?key=canary")));
+    let broken = broken.start().unwrap();
+    let _ = verdict(&jwt(broken.clone()), &Pair::P256.token("a")).await;
+    let closed = quick(Jwks::builder("http://127.0.0.1:9/closed?key=canary"));
+    let _ = verdict(&jwt(closed.start().unwrap()), &Pair::P256.token("a")).await;
+
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let ours: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("tower_ws_auth"))
+        .collect();
+    let said = |level: &str, words: &str| {
+        ours.iter()
+            .any(|line| line.contains(level) && line.contains(words))
+    };
+    assert!(said("WARN", "a shared secret is no public key"), "{text}");
+    assert!(said("INFO", "/jwks"), "{text}");
+    assert!(said("WARN", "/broken"), "{text}");
+    assert!(said("WARN", "/closed"), "{text}");
+    // Nor do the lines of the HTTP client show more.
+    assert!(text.lines().count() > ours.len());
+    assert!(!text.contains("canary") && !text.contains(secret), "{text}");
+    for shown in [format!("{jwks:?}"), format!("{broken:?}")] {
+        assert!(
+            !shown.contains("canary") && !shown.contains("EsCzPEoC"),
+            "{shown}"
+        );
+    }
+}
