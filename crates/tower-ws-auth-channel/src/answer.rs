@@ -1,0 +1,104 @@
+use std::fmt;
+
+use tower_ws_auth_core::{Advice, Rejection, RejectionKind};
+
+/// What the layer answers a join with: the inner service's response, or a denial.
+///
+/// A denial is no error: errors are the inner service's own, and the socket stays open.
+#[derive(Clone, Debug)]
+pub enum Answer<R> {
+    /// The inner service was called, and this is its response.
+    Admitted(R),
+    /// The inner service never saw the join.
+    Denied(Denial),
+}
+
+impl<R> Answer<R> {
+    /// Whether the join was admitted.
+    pub fn is_admitted(&self) -> bool {
+        matches!(self, Self::Admitted(_))
+    }
+
+    /// The denial, if there was one.
+    pub fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::Admitted(_) => None,
+            Self::Denied(denial) => Some(denial),
+        }
+    }
+
+    /// As a [`Result`], for `?` and its combinators.
+    ///
+    /// # Errors
+    ///
+    /// The denial, if there was one.
+    pub fn into_result(self) -> Result<R, Denial> {
+        match self {
+            Self::Admitted(response) => Ok(response),
+            Self::Denied(denial) => Err(denial),
+        }
+    }
+}
+
+/// Why a join was denied, and to which channel.
+///
+/// What the client may read is [`token`](Self::token), also by `Display`: from core's fixed set,
+/// so it can be put into JSON as it is. What the log may read is the
+/// [`rejection`](Self::rejection).
+#[derive(Clone)]
+pub struct Denial {
+    channel: String,
+    rejection: Rejection,
+}
+
+impl Denial {
+    pub(crate) fn new(channel: String, rejection: Rejection) -> Self {
+        Self { channel, rejection }
+    }
+
+    /// The public token, such as `forbidden`.
+    pub fn token(&self) -> &'static str {
+        self.rejection.token()
+    }
+
+    /// The kind, to match on.
+    pub fn kind(&self) -> RejectionKind {
+        self.rejection.kind()
+    }
+
+    /// What the client should do now.
+    pub fn advice(&self) -> Advice {
+        self.rejection.advice()
+    }
+
+    /// The channel's name, as the client wrote it.
+    pub fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    /// The whole rejection, for the log.
+    pub fn rejection(&self) -> &Rejection {
+        &self.rejection
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.token())
+    }
+}
+
+impl fmt::Debug for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Denial")
+            .field("channel", &self.channel)
+            .field("rejection", &self.rejection)
+            .finish()
+    }
+}
+
+impl std::error::Error for Denial {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.rejection)
+    }
+}

@@ -1,0 +1,165 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::pattern::Pattern;
+use crate::patterns::{Placeholder, Rule, Verdict};
+use crate::{Patterns, Policy};
+
+/// Sets up [`Patterns`]. Finish with [`build`](Self::build).
+#[must_use]
+pub struct PatternsBuilder<I, M> {
+    placeholders: Vec<Placeholder<I>>,
+    rules: Vec<(String, Verdict<I, M>)>,
+}
+
+impl<I, M> PatternsBuilder<I, M> {
+    pub(crate) fn new() -> Self {
+        Self {
+            placeholders: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// Registers a placeholder, and where its value comes from. `user` is written `{user}`.
+    pub fn placeholder(
+        mut self,
+        name: impl Into<String>,
+        value: impl Fn(&I) -> Cow<'_, str> + Send + Sync + 'static,
+    ) -> Self {
+        let (name, value) = (name.into(), Box::new(value));
+        self.placeholders.push(Placeholder { name, value });
+        self
+    }
+
+    /// Everybody may join what matches.
+    pub fn allow(self, pattern: impl Into<String>) -> Self {
+        self.with(pattern, Verdict::Allow)
+    }
+
+    /// Nobody may join what matches and no rule before this one has let in.
+    pub fn deny(self, pattern: impl Into<String>) -> Self {
+        self.with(pattern, Verdict::Deny)
+    }
+
+    /// Another policy decides about what matches.
+    pub fn rule<P>(self, pattern: impl Into<String>, policy: P) -> Self
+    where
+        P: Policy<I, M> + Send + Sync + 'static,
+        P::Future: Send + 'static,
+    {
+        self.with(pattern, Verdict::Ask(Box::new(policy)))
+    }
+
+    fn with(mut self, pattern: impl Into<String>, verdict: Verdict<I, M>) -> Self {
+        self.rules.push((pattern.into(), verdict));
+        self
+    }
+
+    /// Checks the rules.
+    ///
+    /// # Errors
+    ///
+    /// No rule at all, a malformed pattern, a placeholder registered twice, a rule that is never
+    /// reached, and one that everybody passes who should have stopped at a placeholder.
+    pub fn build(self) -> Result<Patterns<I, M>, PatternsError> {
+        let Self {
+            placeholders,
+            rules,
+        } = self;
+        for (at, one) in placeholders.iter().enumerate() {
+            if placeholders.iter().take(at).any(|p| p.name == one.name) {
+                return Err(PatternsError::Placeholder(one.name.clone()));
+            }
+        }
+        if rules.is_empty() {
+            return Err(PatternsError::NoRules);
+        }
+        let index_of = |name: &str| placeholders.iter().position(|p| p.name == name);
+        let mut checked: Vec<Rule<I, M>> = Vec::with_capacity(rules.len());
+        for (text, verdict) in rules {
+            let pattern = match Pattern::parse(&text, index_of) {
+                Ok(pattern) => pattern,
+                Err(why) => return Err(PatternsError::Malformed { pattern: text, why }),
+            };
+            if let Some(by) = checked.iter().find(|rule| rule.pattern.covers(&pattern)) {
+                let by = by.text.clone();
+                return Err(PatternsError::Unreachable { pattern: text, by });
+            }
+            checked.push(Rule {
+                text,
+                pattern,
+                verdict,
+            });
+        }
+        check_doors(&checked)?;
+        Ok(Patterns {
+            placeholders,
+            rules: checked,
+        })
+    }
+}
+
+/// `private-{user}` says whose the channel is. Whoever it is not goes on to the next rules, and
+/// must not find an open door there.
+fn check_doors<I, M>(rules: &[Rule<I, M>]) -> Result<(), PatternsError> {
+    for (at, rule) in rules.iter().enumerate() {
+        if !rule.pattern.has_placeholder() {
+            continue;
+        }
+        let mut later = rules.iter().skip(at + 1);
+        let next = later.find(|later| later.pattern.covers(&rule.pattern));
+        if let Some(next) = next.filter(|next| matches!(next.verdict, Verdict::Allow)) {
+            return Err(PatternsError::Opened {
+                pattern: rule.text.clone(),
+                by: next.text.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Why [`PatternsBuilder::build`] failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternsError {
+    /// There is no rule, so nobody could join anything.
+    #[error("there is no rule: add one with `allow` or `rule`")]
+    NoRules,
+    /// A pattern that cannot be read.
+    #[error("the pattern {pattern:?} cannot be used: {why}")]
+    Malformed {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A placeholder with two values.
+    #[error("the placeholder {0:?} is registered twice")]
+    Placeholder(String),
+    /// A rule behind one that matches all that it does.
+    #[error("the rule {pattern:?} is never reached: {by:?} stands before it and matches it all")]
+    Unreachable {
+        /// The pattern of the rule.
+        pattern: String,
+        /// The pattern of the rule before it.
+        by: String,
+    },
+    /// A rule that opens to everybody what another one keeps for some.
+    #[error(
+        "{by:?} lets everybody into what {pattern:?} keeps for some: put a `deny` with a `*` \
+         between them"
+    )]
+    Opened {
+        /// The pattern with the placeholder.
+        pattern: String,
+        /// The pattern of the later rule.
+        by: String,
+    },
+}
+
+impl<I, M> fmt::Debug for PatternsBuilder<I, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.rules.iter().map(|(text, _)| text);
+        f.debug_list().entries(rules).finish()
+    }
+}

@@ -1,0 +1,154 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tower_ws_auth_core::{Rejection, RejectionKind};
+
+use crate::{Decision, Join, Pass, Policy};
+
+/// Lets pass what both policies let pass. The second is asked only if the first does.
+///
+/// So the cheaper one stands first, and the one that spends a ticket last. The pass is both
+/// passes together.
+#[derive(Clone, Debug)]
+pub struct And<A, B> {
+    first: A,
+    second: B,
+}
+
+impl<A, B> And<A, B> {
+    /// Both of them.
+    pub fn new(first: A, second: B) -> Self {
+        Self { first, second }
+    }
+}
+
+impl<A, B, I, M> Policy<I, M> for And<A, B>
+where
+    A: Policy<I, M>,
+    B: Policy<I, M>,
+{
+    type Future = AndFuture<A::Future, B::Future>;
+
+    fn decide(&self, join: &Join<I, M>) -> Self::Future {
+        AndFuture {
+            first: self.first.decide(join),
+            second: self.second.decide(join),
+            passed: None,
+        }
+    }
+}
+
+pin_project! {
+    /// The decision of an [`And`].
+    pub struct AndFuture<A, B> {
+        #[pin]
+        first: A,
+        #[pin]
+        second: B,
+        passed: Option<Pass>,
+    }
+}
+
+impl<A, B> Future for AndFuture<A, B>
+where
+    A: Future<Output = Decision>,
+    B: Future<Output = Decision>,
+{
+    type Output = Decision;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decision> {
+        let this = self.project();
+        if this.passed.is_none() {
+            match ready!(this.first.poll(cx)) {
+                Ok(pass) => *this.passed = Some(pass),
+                Err(rejection) => return Poll::Ready(Err(rejection)),
+            }
+        }
+        let second = ready!(this.second.poll(cx));
+        let first = this.passed.take().unwrap_or_default();
+        Poll::Ready(second.map(|pass| first.join(pass)))
+    }
+}
+
+/// Lets pass what one of two policies lets pass. The second is asked only if the first refuses.
+///
+/// Where both refuse, the second one's reason counts, unless the first was
+/// [`Unavailable`](RejectionKind::Unavailable) and so did not decide.
+#[derive(Clone, Debug)]
+pub struct Or<A, B> {
+    first: A,
+    second: B,
+}
+
+impl<A, B> Or<A, B> {
+    /// Either of them.
+    pub fn new(first: A, second: B) -> Self {
+        Self { first, second }
+    }
+}
+
+impl<A, B, I, M> Policy<I, M> for Or<A, B>
+where
+    A: Policy<I, M>,
+    B: Policy<I, M>,
+{
+    type Future = OrFuture<A::Future, B::Future>;
+
+    fn decide(&self, join: &Join<I, M>) -> Self::Future {
+        OrFuture {
+            first: self.first.decide(join),
+            second: self.second.decide(join),
+            refused: None,
+        }
+    }
+}
+
+pin_project! {
+    /// The decision of an [`Or`].
+    pub struct OrFuture<A, B> {
+        #[pin]
+        first: A,
+        #[pin]
+        second: B,
+        refused: Option<Rejection>,
+    }
+}
+
+impl<A, B> Future for OrFuture<A, B>
+where
+    A: Future<Output = Decision>,
+    B: Future<Output = Decision>,
+{
+    type Output = Decision;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decision> {
+        let this = self.project();
+        if this.refused.is_none() {
+            match ready!(this.first.poll(cx)) {
+                Ok(pass) => return Poll::Ready(Ok(pass)),
+                Err(rejection) => *this.refused = Some(rejection),
+            }
+        }
+        let second = ready!(this.second.poll(cx));
+        let undecided = this
+            .refused
+            .take()
+            .filter(|first| first.kind() == RejectionKind::Unavailable);
+        Poll::Ready(second.map_err(|second| undecided.unwrap_or(second)))
+    }
+}
+
+impl<A, B> fmt::Debug for AndFuture<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AndFuture")
+    }
+}
+
+impl<A, B> fmt::Debug for OrFuture<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OrFuture")
+    }
+}

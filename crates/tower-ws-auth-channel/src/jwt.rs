@@ -1,0 +1,184 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tower_ws_auth_core::Rejection;
+use tower_ws_auth_jwt::{Jwt, Verifying};
+
+use crate::policy::{invalid, missing};
+use crate::{Decision, Join, Pass, Policy};
+
+/// Lets a join pass that presents a JSON Web Token whose claim `channel` names this very
+/// channel, as Centrifugo's subscription tokens do.
+///
+/// - Signature, expiry and everything else is by the rules of the [`Jwt`].
+/// - With [`user`](Self::user) the claim `sub` must be the user of the handshake. Without it,
+///   the token is good for whoever presents it.
+/// - The grant, with the claims and its end, is in the [`Pass`] as a `Grant<C>`.
+///
+/// Give these tokens an audience or a `typ` of their own
+/// ([`JwtBuilder::audience`](tower_ws_auth_jwt::JwtBuilder::audience)): a strategy with the same
+/// key and looser claims would open sockets by them. The other way round a token without
+/// `channel` joins nothing.
+///
+/// ```
+/// use std::borrow::Cow;
+/// use tower::{Layer, Service, ServiceExt};
+/// use tower_ws_auth_channel::{ChannelAuthLayer, Join, JwtPolicy, Subscription};
+/// use tower_ws_auth_jwt::{Jwt, JwtEncoder, Key, SigningKey};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let secret = [7; 32]; // Yours is random.
+/// let jwt = Jwt::<Subscription>::builder(Key::hs256(secret)?).build()?;
+/// let policy = JwtPolicy::new(jwt).user(|user: &&'static str| Cow::Borrowed(*user));
+/// let mut service = ChannelAuthLayer::new(policy)
+///     .layer(tower::service_fn(async |_: Join<&'static str, ()>| Ok::<_, std::io::Error>(())));
+///
+/// let issuer = JwtEncoder::new(SigningKey::hs256(secret)?);
+/// let token = issuer.encode(&serde_json::json!({
+///     "channel": "news", "sub": "ada", "exp": 4_102_444_800_u64,
+/// }))?;
+/// let join = |user, channel| Join::new(user, channel, ()).with_credential(Some(token.clone()));
+///
+/// assert!(service.ready().await?.call(join("ada", "news")).await?.is_admitted());
+///
+/// for wrong in [join("eve", "news"), join("ada", "staff")] {
+///     let denied = service.ready().await?.call(wrong).await?;
+///     assert_eq!(denied.denial().unwrap().token(), "token_invalid");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct JwtPolicy<C, I> {
+    jwt: Jwt<C>,
+    user: Option<UserOf<I>>,
+}
+
+type UserOf<I> = Box<dyn for<'i> Fn(&'i I) -> Cow<'i, str> + Send + Sync>;
+
+impl<C, I> JwtPolicy<C, I> {
+    /// Verifies with this.
+    pub fn new(jwt: Jwt<C>) -> Self {
+        Self { jwt, user: None }
+    }
+
+    /// Demands that `sub` is the identity's user. A token without a `sub` is refused then, and
+    /// so is an empty user.
+    #[must_use]
+    pub fn user(mut self, user: impl Fn(&I) -> Cow<'_, str> + Send + Sync + 'static) -> Self {
+        self.user = Some(Box::new(user));
+        self
+    }
+}
+
+impl<C, I, M> Policy<I, M> for JwtPolicy<C, I>
+where
+    C: SubscriptionClaims + DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    type Future = JwtFuture<C>;
+
+    fn decide(&self, join: &Join<I, M>) -> JwtFuture<C> {
+        JwtFuture(join.credential().ok_or(()).map(|token| {
+            Demand {
+                verifying: self.jwt.verify_token_or_wait(token),
+                channel: join.channel().to_owned(),
+                user: self
+                    .user
+                    .as_ref()
+                    .map(|of| of(join.identity()).into_owned()),
+            }
+        }))
+    }
+}
+
+/// The decision of a [`JwtPolicy`]. It is ready at once, unless a key has to be fetched.
+pub struct JwtFuture<C>(Result<Demand<C>, ()>);
+
+/// What the token must be, beside good.
+struct Demand<C> {
+    verifying: Verifying<C>,
+    channel: String,
+    user: Option<String>,
+}
+
+impl<C> Future for JwtFuture<C>
+where
+    C: SubscriptionClaims + DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    type Output = Decision;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decision> {
+        let Ok(demand) = &mut self.get_mut().0 else {
+            return Poll::Ready(Err(missing()));
+        };
+        let grant = ready!(Pin::new(&mut demand.verifying).poll(cx))?;
+        Poll::Ready(
+            demand
+                .check(grant.identity())
+                .map(|()| Pass::new().with(grant)),
+        )
+    }
+}
+
+impl<C: SubscriptionClaims> Demand<C> {
+    fn check(&self, claims: &C) -> Result<(), Rejection> {
+        if claims.channel() != self.channel {
+            return Err(invalid("the token is for another channel"));
+        }
+        match &self.user {
+            None => Ok(()),
+            Some(user) if !user.is_empty() && claims.subject() == Some(user) => Ok(()),
+            Some(_) => Err(invalid("the token is for another user")),
+        }
+    }
+}
+
+/// What a [`JwtPolicy`] asks of the claims. [`Subscription`] will do, unless the application
+/// wants to know more.
+pub trait SubscriptionClaims {
+    /// The one channel that the token is for.
+    fn channel(&self) -> &str;
+
+    /// The user that it is for, if it says so.
+    fn subject(&self) -> Option<&str>;
+}
+
+/// The claims of a token for a channel. Others are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Subscription {
+    /// The one channel that the token is for.
+    pub channel: String,
+    /// The user that it is for, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+}
+
+impl SubscriptionClaims for Subscription {
+    fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    fn subject(&self) -> Option<&str> {
+        self.sub.as_deref()
+    }
+}
+
+impl<C, I> fmt::Debug for JwtPolicy<C, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtPolicy")
+            .field("jwt", &self.jwt)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for JwtFuture<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JwtFuture")
+    }
+}

@@ -1,0 +1,274 @@
+use std::borrow::Cow;
+
+/// A pattern, taken apart. See [`Patterns`](crate::Patterns) for its rules.
+pub(crate) struct Pattern {
+    parts: Vec<Part>,
+    /// Ends with `*`.
+    open: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    /// By its index among the registered ones.
+    Placeholder(usize),
+}
+
+impl Pattern {
+    /// `index_of` knows the registered placeholders.
+    pub(crate) fn parse(
+        text: &str,
+        index_of: impl Fn(&str) -> Option<usize>,
+    ) -> Result<Self, &'static str> {
+        let (mut rest, open) = match text.strip_suffix('*') {
+            Some(prefix) => (prefix, true),
+            None => (text, false),
+        };
+        if text.is_empty() {
+            return Err("it is empty, and no channel's name is");
+        }
+        let mut parts = Vec::new();
+        while !rest.is_empty() {
+            if let Some(after) = rest.strip_prefix('{') {
+                let (name, after) = after.split_once('}').ok_or("a `{` is not closed")?;
+                let index = index_of(name).ok_or("it has a placeholder that is not registered")?;
+                // Where does the value end? `{a}*` would let ada into what is adam's.
+                if matches!(parts.last(), Some(Part::Placeholder(_))) {
+                    return Err("two placeholders follow each other");
+                }
+                parts.push(Part::Placeholder(index));
+                rest = after;
+            } else {
+                let end = rest.find('{').unwrap_or(rest.len());
+                let (literal, after) = rest.split_at(end);
+                if literal.contains('*') {
+                    return Err("a `*` is only possible at the end");
+                }
+                if literal.contains('}') {
+                    return Err("a `}` closes nothing");
+                }
+                parts.push(Part::Literal(literal.to_owned()));
+                rest = after;
+            }
+        }
+        if open && matches!(parts.last(), Some(Part::Placeholder(_))) {
+            return Err("a `*` follows a placeholder: put a separator between them");
+        }
+        Ok(Self { parts, open })
+    }
+
+    /// Whether the channel's name matches, with `fill` for the placeholders.
+    pub(crate) fn matches<'v>(
+        &self,
+        channel: &str,
+        fill: impl Fn(usize) -> Option<Cow<'v, str>>,
+    ) -> bool {
+        self.rest(channel, fill)
+            .is_some_and(|rest| rest.is_empty() != self.open)
+    }
+
+    /// What the parts leave over of the channel's name.
+    fn rest<'c, 'v>(
+        &self,
+        channel: &'c str,
+        fill: impl Fn(usize) -> Option<Cow<'v, str>>,
+    ) -> Option<&'c str> {
+        let mut rest = channel;
+        for (at, part) in self.parts.iter().enumerate() {
+            rest = match part {
+                Part::Literal(literal) => rest.strip_prefix(literal.as_str())?,
+                Part::Placeholder(index) => {
+                    let value = fill(*index).filter(|value| !value.is_empty())?;
+                    // A value with the separator in it would reach into another one's names.
+                    if let Some(Part::Literal(next)) = self.parts.get(at + 1) {
+                        let separator = next.chars().next()?;
+                        if value.contains(separator) {
+                            return None;
+                        }
+                    }
+                    rest.strip_prefix(&*value)?
+                }
+            };
+        }
+        Some(rest)
+    }
+
+    pub(crate) fn has_placeholder(&self) -> bool {
+        let is_one = |part: &Part| matches!(part, Part::Placeholder(_));
+        self.parts.iter().any(is_one)
+    }
+
+    /// Whether everything that `other` can match, whatever its placeholders stand for, matches
+    /// this too. Only certain ones are found: it does not compare placeholders.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        if self.open && !self.has_placeholder() {
+            let prefix = self.prefix();
+            let begins = other.prefix();
+            // At least one more character is needed, and whatever follows a literal brings one.
+            let longer = begins.len() > prefix.len() || other.parts.len() > 1 || other.open;
+            let longer = longer || (prefix.is_empty() && !other.parts.is_empty());
+            return longer && begins.starts_with(prefix);
+        }
+        self.open == other.open && self.parts == other.parts
+    }
+
+    /// The literal that it begins with.
+    fn prefix(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Literal(literal)) => literal,
+            Some(Part::Placeholder(_)) | None => "",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::parse(text, |name| {
+            ["user", "tenant"].iter().position(|known| *known == name)
+        })
+        .unwrap_or_else(|why| panic!("{text}: {why}"))
+    }
+
+    fn matches(text: &str, user: &str, channel: &str) -> bool {
+        pattern(text).matches(channel, |index| {
+            Some(Cow::Borrowed(if index == 0 { user } else { "acme" }))
+        })
+    }
+
+    #[test]
+    fn a_literal_matches_itself_alone() {
+        assert!(matches("lobby", "ada", "lobby"));
+        for other in ["", "lobb", "lobby2", "Lobby", "lobby ", "xlobby"] {
+            assert!(!matches("lobby", "ada", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_at_least_one_character_at_the_end() {
+        for good in ["room-1", "room-x-y", "room-*", "room-{user}", "room-é"] {
+            assert!(matches("room-*", "ada", good), "{good}");
+        }
+        for other in ["room-", "room", "Room-1", "xroom-1"] {
+            assert!(!matches("room-*", "ada", other), "{other}");
+        }
+        assert!(matches("*", "ada", "anything"));
+        assert!(!matches("*", "ada", ""));
+    }
+
+    #[test]
+    fn a_placeholder_stands_for_its_whole_value() {
+        assert!(matches("private-{user}", "ada", "private-ada"));
+        assert!(matches("private-{user}", "ada-x", "private-ada-x"));
+        for other in [
+            "private-",
+            "private-ad",
+            "private-adam",
+            "private-ada-",
+            "private-ada-x",
+            "private-eve",
+            "private-{user}",
+            "private-ADA",
+            "private-xada",
+        ] {
+            assert!(!matches("private-{user}", "ada", other), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_never_matches() {
+        for channel in ["private-", "private-x", "private-{user}"] {
+            assert!(!matches("private-{user}", "", channel), "{channel}");
+        }
+        assert!(!pattern("private-{user}").matches("private-", |_| None));
+    }
+
+    #[test]
+    fn a_value_is_data_and_no_pattern() {
+        for user in ["*", "{user}", "a*", "{tenant}", "}"] {
+            assert!(matches("private-{user}", user, &format!("private-{user}")));
+            assert!(!matches("private-{user}", user, "private-ada"), "{user}");
+            assert!(!matches("private-{user}", user, "private-acme"), "{user}");
+        }
+    }
+
+    #[test]
+    fn a_value_ends_where_the_separator_begins() {
+        assert!(matches("user-{user}-inbox", "ada", "user-ada-inbox"));
+        assert!(matches("user-{user}-*", "ada", "user-ada-b-c"));
+        assert!(!matches("user-{user}-*", "ada", "user-ada-"));
+        assert!(!matches("user-{user}-*", "ad", "user-ada-b"));
+        // `ada-b` and `ada` would share names: the longer one has none here.
+        assert!(!matches("user-{user}-*", "ada-b", "user-ada-b-c"));
+        assert!(matches("{tenant}.{user}", "a.b", "acme.a.b"));
+        assert!(!matches("{user}.{tenant}", "a.b", "a.b.acme"));
+    }
+
+    #[test]
+    fn malformed_patterns_are_named() {
+        let why = |text| Pattern::parse(text, |name| (name == "user").then_some(0)).err();
+        for text in [
+            "",
+            "**",
+            "a*b",
+            "*a",
+            "a{user",
+            "a}b",
+            "{}",
+            "{ user}",
+            "{User}",
+            "{eve}",
+            "{user}*",
+            "{user}{user}",
+            "a{us{er}}",
+            "{user}}",
+            "a*{user}",
+        ] {
+            assert!(why(text).is_some(), "{text}");
+        }
+        for text in [
+            "a",
+            "*",
+            "a*",
+            "{user}",
+            "a{user}b",
+            "{user}-{user}",
+            "{user}-*",
+        ] {
+            assert_eq!(why(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_covers_what() {
+        for (wide, narrow) in [
+            ("*", "lobby"),
+            ("*", "{user}"),
+            ("*", "*"),
+            ("room-*", "room-1"),
+            ("room-*", "room-*"),
+            ("room-*", "room-{user}"),
+            ("room-*", "room-x-*"),
+            ("lobby", "lobby"),
+            ("a-{user}", "a-{user}"),
+            ("a-*", "a-{user}-b"),
+        ] {
+            assert!(pattern(wide).covers(&pattern(narrow)), "{wide} {narrow}");
+        }
+        for (wide, narrow) in [
+            ("room-*", "room-"),
+            ("room-*", "room"),
+            ("room-x-*", "room-*"),
+            ("lobby", "*"),
+            ("room-*", "{user}"),
+            ("a-{user}", "a-*"),
+            ("a-{user}", "a-{tenant}"),
+            ("a-{user}", "a-ada"),
+            ("room-*", "*"),
+        ] {
+            assert!(!pattern(wide).covers(&pattern(narrow)), "{wide} {narrow}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::pattern::Pattern;
+use crate::policy::forbidden;
+use crate::{Decision, Join, Pass, PatternsBuilder, Policy};
+
+/// Rules about channels by name, in order: the first whose pattern matches decides. Where none
+/// does, the join is `forbidden`.
+///
+/// | pattern | matches |
+/// |---|---|
+/// | `lobby` | that channel |
+/// | `room-*` | every channel that begins so and goes on; `*` stands at the end only |
+/// | `private-{user}` | the one channel whose name ends in the identity's value for `user` |
+/// | `{tenant}.{user}.*` | placeholders with separators between them |
+///
+/// Names are compared byte for byte. A placeholder's value comes from the identity of the
+/// handshake; it is data, whatever characters it has, and an empty one never matches. Inside a
+/// pattern it ends where the separator after it begins: a value that has the separator's first
+/// character in it never matches there, because `ada` and `ada-b` would share the names of
+/// `user-{user}-*`.
+///
+/// ```
+/// use tower_ws_auth_channel::{Join, Patterns};
+///
+/// struct User { name: String, staff: bool }
+///
+/// let patterns = Patterns::<User, ()>::builder()
+///     .placeholder("user", |user: &User| user.name.as_str().into())
+///     .allow("lobby")
+///     .allow("room-*")
+///     .allow("private-{user}")
+///     .rule("staff-*", |join: &Join<User, ()>| join.identity().staff)
+///     .build()?;
+///
+/// // A rule that nobody reaches, or that undoes another one, is found here.
+/// let open = Patterns::<User, ()>::builder()
+///     .placeholder("user", |user: &User| user.name.as_str().into())
+///     .allow("private-{user}")
+///     .allow("*")
+///     .build();
+/// assert!(open.is_err());
+/// # let _ = patterns;
+/// # Ok::<(), tower_ws_auth_channel::PatternsError>(())
+/// ```
+pub struct Patterns<I, M> {
+    pub(crate) placeholders: Vec<Placeholder<I>>,
+    pub(crate) rules: Vec<Rule<I, M>>,
+}
+
+pub(crate) struct Placeholder<I> {
+    pub(crate) name: String,
+    pub(crate) value: ValueOf<I>,
+}
+
+pub(crate) type ValueOf<I> = Box<dyn for<'i> Fn(&'i I) -> Cow<'i, str> + Send + Sync>;
+
+pub(crate) struct Rule<I, M> {
+    /// As it was written.
+    pub(crate) text: String,
+    pub(crate) pattern: Pattern,
+    pub(crate) verdict: Verdict<I, M>,
+}
+
+pub(crate) enum Verdict<I, M> {
+    Allow,
+    Deny,
+    Ask(Box<dyn Nested<I, M> + Send + Sync>),
+}
+
+impl<I, M> Patterns<I, M> {
+    /// Starts without a rule.
+    pub fn builder() -> PatternsBuilder<I, M> {
+        PatternsBuilder::new()
+    }
+
+    fn verdict(&self, join: &Join<I, M>) -> Option<&Verdict<I, M>> {
+        let value = |index: usize| {
+            let placeholder = self.placeholders.get(index)?;
+            Some((placeholder.value)(join.identity()))
+        };
+        self.rules
+            .iter()
+            .find(|rule| rule.pattern.matches(join.channel(), value))
+            .map(|rule| &rule.verdict)
+    }
+}
+
+impl<I, M> Policy<I, M> for Patterns<I, M> {
+    type Future = PatternsFuture;
+
+    fn decide(&self, join: &Join<I, M>) -> PatternsFuture {
+        PatternsFuture(match self.verdict(join) {
+            Some(Verdict::Ask(nested)) => Deciding::Nested(nested.decide(join)),
+            Some(Verdict::Allow) => Deciding::Done(Some(Ok(Pass::new()))),
+            Some(Verdict::Deny) => {
+                Deciding::Done(Some(Err(forbidden("a rule denies the channel"))))
+            }
+            None => Deciding::Done(Some(Err(forbidden("no rule is about the channel")))),
+        })
+    }
+}
+
+/// A policy of any type, behind one pointer: rules are a list.
+pub(crate) trait Nested<I, M> {
+    fn decide(&self, join: &Join<I, M>) -> BoxDecision;
+}
+
+impl<P, I, M> Nested<I, M> for P
+where
+    P: Policy<I, M>,
+    P::Future: Send + 'static,
+{
+    fn decide(&self, join: &Join<I, M>) -> BoxDecision {
+        Box::pin(Policy::decide(self, join))
+    }
+}
+
+type BoxDecision = Pin<Box<dyn Future<Output = Decision> + Send>>;
+
+/// The decision of [`Patterns`].
+pub struct PatternsFuture(Deciding);
+
+enum Deciding {
+    Done(Option<Decision>),
+    Nested(BoxDecision),
+}
+
+impl Future for PatternsFuture {
+    type Output = Decision;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decision> {
+        match &mut self.get_mut().0 {
+            // Nothing is left for whoever polls after the end.
+            Deciding::Done(decision) => decision.take().map_or(Poll::Pending, Poll::Ready),
+            Deciding::Nested(decision) => decision.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<I, M> fmt::Debug for Patterns<I, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.rules.iter().map(|rule| &rule.text);
+        f.debug_list().entries(rules).finish()
+    }
+}
+
+impl fmt::Debug for PatternsFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PatternsFuture")
+    }
+}

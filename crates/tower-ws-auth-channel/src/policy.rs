@@ -1,0 +1,132 @@
+use std::fmt;
+use std::future::{Future, Ready, ready};
+
+use tower_ws_auth_core::{Rejection, RejectionKind};
+
+use crate::{Join, Pass};
+
+/// What a policy says about a join.
+pub type Decision = Result<Pass, Rejection>;
+
+/// Decides who may join what.
+///
+/// A closure is one: `|join: &Join<User, Message>| join.identity().is_staff`. It returns a
+/// `bool`, a `Result<(), Rejection>` or a [`Decision`]. For a closure that waits there is
+/// [`policy_fn`].
+pub trait Policy<I, M> {
+    /// The decision to come. Nothing is spent before it is polled, so a combinator may drop it:
+    /// the ticket is still good then.
+    type Future: Future<Output = Decision>;
+
+    /// Decides about a join. The future owns what it needs of it.
+    fn decide(&self, join: &Join<I, M>) -> Self::Future;
+}
+
+/// What a closure that is a [`Policy`] may return. `false` is `forbidden`.
+pub trait IntoDecision {
+    /// The decision.
+    ///
+    /// # Errors
+    ///
+    /// The rejection, where the closure refused.
+    fn into_decision(self) -> Decision;
+}
+
+impl IntoDecision for bool {
+    fn into_decision(self) -> Decision {
+        if self {
+            Ok(Pass::new())
+        } else {
+            Err(forbidden("the predicate says no"))
+        }
+    }
+}
+
+impl IntoDecision for Result<(), Rejection> {
+    fn into_decision(self) -> Decision {
+        self.map(|()| Pass::new())
+    }
+}
+
+impl IntoDecision for Decision {
+    fn into_decision(self) -> Decision {
+        self
+    }
+}
+
+impl<F, I, M, V> Policy<I, M> for F
+where
+    F: Fn(&Join<I, M>) -> V,
+    V: IntoDecision,
+{
+    type Future = Ready<Decision>;
+
+    fn decide(&self, join: &Join<I, M>) -> Self::Future {
+        ready(self(join).into_decision())
+    }
+}
+
+/// A policy of a closure that waits, such as one that asks a database.
+///
+/// Its future owns what it needs, so it is `|join| { …; async move { … } }`: an `async |join|`
+/// would borrow the join.
+///
+/// ```
+/// # use tower_ws_auth_channel::{Decision, Join, Pass, policy_fn};
+/// # async fn is_member(user: String, channel: String) -> Option<u8> { None }
+/// let members = policy_fn(|join: &Join<String, ()>| {
+///     let membership = is_member(join.identity().clone(), join.channel().to_owned());
+///     async move {
+///         match membership.await {
+///             Some(role) => Ok(Pass::new().with(role)),
+///             None => false.into_decision(),
+///         }
+///     }
+/// });
+/// # use tower_ws_auth_channel::IntoDecision;
+/// # let _ = tower_ws_auth_channel::ChannelAuthLayer::new(members);
+/// ```
+pub fn policy_fn<F, I, M, Fut>(decide: F) -> PolicyFn<F>
+where
+    F: Fn(&Join<I, M>) -> Fut,
+    Fut: Future<Output = Decision>,
+{
+    PolicyFn(decide)
+}
+
+/// A closure that waits, as a policy. Made by [`policy_fn`].
+#[derive(Clone)]
+pub struct PolicyFn<F>(F);
+
+impl<F, I, M, Fut> Policy<I, M> for PolicyFn<F>
+where
+    F: Fn(&Join<I, M>) -> Fut,
+    Fut: Future<Output = Decision>,
+{
+    type Future = Fut;
+
+    fn decide(&self, join: &Join<I, M>) -> Fut {
+        (self.0)(join)
+    }
+}
+
+impl<F> fmt::Debug for PolicyFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PolicyFn")
+    }
+}
+
+pub(crate) fn forbidden(detail: &'static str) -> Rejection {
+    Rejection::new(RejectionKind::Forbidden, detail)
+}
+
+#[cfg(any(feature = "ticket", feature = "pusher", feature = "jwt"))]
+pub(crate) fn missing() -> Rejection {
+    let kind = RejectionKind::CredentialsMissing;
+    Rejection::new(kind, "the join presents no credential")
+}
+
+#[cfg(any(feature = "pusher", feature = "jwt"))]
+pub(crate) fn invalid(detail: &'static str) -> Rejection {
+    Rejection::new(RejectionKind::TokenInvalid, detail)
+}

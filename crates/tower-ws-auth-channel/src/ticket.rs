@@ -1,0 +1,138 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower_ws_auth_core::Revocations;
+use tower_ws_auth_ticket::Tickets;
+
+use crate::policy::missing;
+use crate::{Decision, Join, Pass, Policy};
+
+/// Lets a join pass that presents a ticket minted for this very channel, and takes the ticket.
+///
+/// - For another channel the ticket is unknown, and stays good for its own. It opens no socket
+///   and is no credential for a mint.
+/// - It is taken last: after the layer's own checks, after the pattern whose rule this is, and
+///   in an [`And`](crate::And) after whatever stands before it.
+/// - Whoever presents it passes: a ticket is a bearer's. What it was minted with is in the
+///   [`Pass`] as a `Grant<P>`, with its end, for an inner service that wants to compare.
+/// - A join whose future is dropped may have taken it or not, as with any answer that is lost.
+///
+/// Someone who is in the channel already needs no second ticket, and only the application knows
+/// who is: it answers such a join by itself before it calls the service. Or it says so in the
+/// policy, where the message can tell: `And::new(|join: &Join<_, Message>| !join.message().is_in,
+/// TicketPolicy::new(tickets))` denies the join and leaves the ticket alone.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower::{Layer, Service, ServiceExt};
+/// use tower_ws_auth_channel::{Answer, ChannelAuthLayer, Join, TicketPolicy};
+/// use tower_ws_auth_core::Grant;
+/// use tower_ws_auth_ticket::{MemoryTickets, Order, Tickets, Use};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
+/// let layer = ChannelAuthLayer::new(TicketPolicy::new(tickets.clone()));
+/// let mut service = layer.layer(tower::service_fn(async |join: Join<&'static str, ()>| {
+///     let grant: &Grant<String> = join.pass().get().unwrap();
+///     Ok::<_, std::io::Error>(grant.identity().clone())
+/// }));
+///
+/// let order = Order::new("ada".to_owned(), Use::channel("lobby"));
+/// let ticket = tickets.issue(order).await?.ticket().to_owned();
+/// let join = |channel| Join::new("ada", channel, ()).with_credential(Some(ticket.clone()));
+///
+/// let elsewhere = service.ready().await?.call(join("staff")).await?;
+/// assert_eq!(elsewhere.denial().unwrap().token(), "ticket_invalid");
+///
+/// let joined = service.ready().await?.call(join("lobby")).await?;
+/// assert!(matches!(joined, Answer::Admitted(owner) if owner == "ada"));
+///
+/// let again = service.ready().await?.call(join("lobby")).await?;
+/// assert_eq!(again.denial().unwrap().token(), "ticket_invalid");
+/// # Ok(())
+/// # }
+/// ```
+pub struct TicketPolicy<P> {
+    tickets: Tickets<P>,
+    revocations: Option<Revocations>,
+}
+
+impl<P> TicketPolicy<P> {
+    /// Takes these tickets.
+    pub fn new(tickets: Tickets<P>) -> Self {
+        Self {
+            tickets,
+            revocations: None,
+        }
+    }
+
+    /// Refuses a ticket that was issued before one of its keys was revoked, as a handshake does.
+    /// It is taken all the same.
+    #[must_use]
+    pub fn revocable(self, revocations: Revocations) -> Self {
+        Self {
+            revocations: Some(revocations),
+            ..self
+        }
+    }
+}
+
+impl<P, I, M> Policy<I, M> for TicketPolicy<P>
+where
+    P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    type Future = TicketFuture;
+
+    fn decide(&self, join: &Join<I, M>) -> TicketFuture {
+        let tickets = self.tickets.clone();
+        let revocations = self.revocations.clone();
+        let channel = join.channel().to_owned();
+        let ticket = join.credential().map(str::to_owned);
+        // The store boxes its answer as well. It is asked when this is polled, and not before.
+        TicketFuture(Box::pin(async move {
+            let ticket = ticket.ok_or_else(missing)?;
+            let grant = tickets.take_for_channel(&ticket, &channel).await?;
+            if let Some(revocations) = revocations {
+                revocations.watch(grant.term()).await?;
+            }
+            Ok(Pass::new().with(grant))
+        }))
+    }
+}
+
+/// The decision of a [`TicketPolicy`]: the ticket is being taken.
+pub struct TicketFuture(Pin<Box<dyn Future<Output = Decision> + Send>>);
+
+impl Future for TicketFuture {
+    type Output = Decision;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decision> {
+        self.get_mut().0.as_mut().poll(cx)
+    }
+}
+
+impl<P> Clone for TicketPolicy<P> {
+    fn clone(&self) -> Self {
+        Self {
+            tickets: self.tickets.clone(),
+            revocations: self.revocations.clone(),
+        }
+    }
+}
+
+impl<P> fmt::Debug for TicketPolicy<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TicketPolicy").field(&self.tickets).finish()
+    }
+}
+
+impl fmt::Debug for TicketFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TicketFuture")
+    }
+}

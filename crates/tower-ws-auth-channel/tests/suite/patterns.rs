@@ -1,0 +1,230 @@
+//! Rules by the channel's name, in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tower_ws_auth_channel::{
+    ChannelAuthLayer, Join, Pass, Patterns, PatternsBuilder, PatternsError, Policy, policy_fn,
+};
+
+use crate::support::{TestJoin, at_once, join, verdict};
+
+type Rules = PatternsBuilder<&'static str, ()>;
+
+fn rules() -> Rules {
+    Patterns::builder().placeholder("user", |user: &&'static str| (*user).into())
+}
+
+fn decides(rules: Rules, channel: &str) -> &'static str {
+    at_once(&rules.build().unwrap(), &join(channel))
+}
+
+mod the_first_rule_that_matches {
+    use super::*;
+
+    fn chat() -> Rules {
+        rules()
+            .allow("lobby")
+            .deny("room-secret")
+            .allow("room-*")
+            .allow("private-{user}")
+            .rule("staff-*", |join: &TestJoin| *join.identity() == "eve")
+    }
+
+    #[tokio::test]
+    async fn decides() {
+        let layer = ChannelAuthLayer::new(chat().build().unwrap());
+        for channel in ["lobby", "room-1", "room-secret2", "private-ada"] {
+            assert_eq!(verdict(&layer, join(channel)).await, "joined", "{channel}");
+        }
+        for channel in [
+            "room-secret",
+            "private-eve",
+            "staff-1",
+            "x",
+            "room-",
+            "Lobby",
+        ] {
+            assert_eq!(
+                verdict(&layer, join(channel)).await,
+                "forbidden",
+                "{channel}"
+            );
+        }
+        let eve = Join::new("eve", "staff-1", ());
+        assert_eq!(verdict(&layer, eve).await, "joined");
+    }
+
+    #[test]
+    fn is_the_only_one_that_is_asked() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = |asked: &Arc<AtomicUsize>, verdict| {
+            let asked = Arc::clone(asked);
+            move |_: &TestJoin| {
+                asked.fetch_add(1, Ordering::Relaxed);
+                verdict
+            }
+        };
+        let patterns = rules()
+            .rule("a-*", count(&asked, false))
+            .rule("*", count(&asked, true))
+            .build()
+            .unwrap();
+        // A refusal is a decision too: it does not go on to the next rule.
+        assert_eq!(at_once(&patterns, &join("a-1")), "forbidden");
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        assert_eq!(at_once(&patterns, &join("b")), "joined");
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn may_be_one_that_waits() {
+        let waits = policy_fn(|_: &TestJoin| async {
+            tokio::task::yield_now().await;
+            Ok(Pass::new())
+        });
+        let patterns = rules().rule("a-*", waits).build().unwrap();
+        let layer = ChannelAuthLayer::new(patterns);
+        assert_eq!(verdict(&layer, join("a-1")).await, "joined");
+    }
+}
+
+mod a_placeholder {
+    use super::*;
+
+    #[test]
+    fn takes_its_value_from_the_identity_of_the_handshake() {
+        struct User {
+            id: u64,
+            tenant: String,
+        }
+        let patterns = Patterns::<User, ()>::builder()
+            .placeholder("id", |user: &User| user.id.to_string().into())
+            .placeholder("tenant", |user: &User| user.tenant.as_str().into())
+            .allow("{tenant}.user-{id}")
+            .allow("{tenant}.news.*")
+            .build()
+            .unwrap();
+        let decides = |tenant: &str, channel: &str| {
+            let user = User {
+                id: 42,
+                tenant: tenant.to_owned(),
+            };
+            at_once(&patterns, &Join::new(user, channel, ()))
+        };
+        for channel in ["acme.user-42", "acme.news.today", "acme.news.a.b"] {
+            assert_eq!(decides("acme", channel), "joined", "{channel}");
+        }
+        for channel in [
+            "acme.user-4",
+            "acme.user-421",
+            "evil.user-42",
+            "acme.news.",
+            "acm.news.x",
+        ] {
+            assert_eq!(decides("acme", channel), "forbidden", "{channel}");
+        }
+        // The separator inside of the value: whose would `a.b.news.x` be?
+        assert_eq!(decides("a.b", "a.b.news.x"), "forbidden");
+        assert_eq!(decides("", ".news.x"), "forbidden");
+    }
+
+    #[test]
+    fn with_a_user_whose_name_is_a_pattern_is_data() {
+        for name in ["*", "{user}", "ada*", "a{user}"] {
+            let patterns = rules().allow("private-{user}").build().unwrap();
+            let own = format!("private-{name}");
+            assert_eq!(at_once(&patterns, &Join::new(name, own, ())), "joined");
+            for other in ["private-ada", "private-adam", "private-x", "private-aada"] {
+                let refused = at_once(&patterns, &Join::new(name, other, ()));
+                assert_eq!(refused, "forbidden", "{name} {other}");
+            }
+        }
+    }
+}
+
+mod the_constructor {
+    use super::*;
+
+    fn error(rules: Rules) -> PatternsError {
+        rules.build().unwrap_err()
+    }
+
+    #[test]
+    fn refuses_a_list_without_rules() {
+        assert_eq!(error(rules()), PatternsError::NoRules);
+    }
+
+    #[test]
+    fn refuses_what_is_no_pattern() {
+        for text in [
+            "",
+            "a*b",
+            "**",
+            "{user",
+            "user}",
+            "{}",
+            "{eve}",
+            "{user}{user}",
+            "a-{user}*",
+        ] {
+            let error = error(rules().allow(text));
+            assert!(
+                matches!(&error, PatternsError::Malformed { pattern, .. } if pattern == text),
+                "{text}: {error}"
+            );
+            assert!(error.to_string().contains("cannot be used"), "{error}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_placeholder_with_two_values() {
+        let twice = rules().placeholder("user", |_| "eve".into()).allow("*");
+        assert_eq!(error(twice), PatternsError::Placeholder("user".to_owned()));
+    }
+
+    #[test]
+    fn refuses_a_rule_that_is_never_reached() {
+        for (first, second) in [
+            ("room-*", "room-1"),
+            ("a", "a"),
+            ("*", "b"),
+            ("a-*", "a-{user}"),
+        ] {
+            let error = error(rules().deny(first).allow(second));
+            let (pattern, by) = (second.to_owned(), first.to_owned());
+            assert_eq!(error, PatternsError::Unreachable { pattern, by });
+        }
+        // `room-*` wants one more character, so this one is reached.
+        assert!(rules().allow("room-*").allow("room-").build().is_ok());
+    }
+
+    #[test]
+    fn refuses_a_star_that_opens_what_a_placeholder_keeps() {
+        for open in ["*", "private-*", "priv*"] {
+            let error = error(rules().allow("private-{user}").allow("x").allow(open));
+            let (pattern, by) = ("private-{user}".to_owned(), open.to_owned());
+            assert_eq!(error, PatternsError::Opened { pattern, by });
+        }
+        let closed = rules().allow("private-{user}").deny("private-*").allow("*");
+        assert_eq!(decides(closed, "private-eve"), "forbidden");
+        let asked = rules()
+            .allow("private-{user}")
+            .rule("*", |_: &TestJoin| false);
+        assert!(asked.build().is_ok());
+        let narrow = rules().allow("private-{user}").allow("private-room-*");
+        assert_eq!(decides(narrow, "private-room-1"), "joined");
+    }
+}
+
+#[test]
+fn debug_shows_the_patterns() {
+    let patterns = rules().allow("lobby").allow("private-{user}");
+    assert_eq!(format!("{patterns:?}"), r#"["lobby", "private-{user}"]"#);
+    let patterns = patterns.build().unwrap();
+    assert_eq!(format!("{patterns:?}"), r#"["lobby", "private-{user}"]"#);
+    assert_eq!(
+        format!("{:?}", patterns.decide(&join("lobby"))),
+        "PatternsFuture"
+    );
+}
