@@ -9,18 +9,24 @@
 //! | `jwt` | `JwtLayer`: a JWT in the query, a header, a subprotocol or a cookie | `tower-ws-auth-jwt` |
 //! | `session` | `SessionLayer`: a signed session cookie, as Express writes it | `tower-ws-auth-session` |
 //! | `ticket` | `TicketLayer`: a single-use token, minted for a client that is logged in | `tower-ws-auth-ticket` |
-//! | `redis` | the stores of sessions and tickets, shared by many nodes | `tower-ws-auth-redis` |
+//! | `redis` | the stores of sessions, tickets and revocations, shared by many nodes | `tower-ws-auth-redis` |
 //! | `origin` | `OriginLayer`: which pages may connect | `tower-ws-auth-origin` |
 //! | `close` | `CloseFrameLayer`: a rejection becomes a close frame | `tower-ws-auth-close` |
+//! | `lease` | `LeaseLayer`: an open connection ends with its credential | `tower-ws-auth-lease` |
+//! | `channel` | `ChannelAuthLayer`: who may join a channel on it | `tower-ws-auth-channel` |
 //!
 //! Outermost first, a stack is: tracing, `CloseFrameLayer`, `OriginLayer`, a rate limit of your
-//! choice, **one** strategy, the service. The README has the example and the reasons.
+//! choice, **one** strategy, `LeaseLayer`, the service. The README has the example and the reasons.
 //!
 //! Other features: `axum` (extractors), `http2` (the handshake over HTTP/2), `tracing` (events),
 //! `aws-lc-rs` or `rust-crypto` (who computes RSA, EC and `EdDSA` signatures).
 
 pub use tower_ws_auth_core::*;
 
+#[cfg(feature = "channel")]
+pub use tower_ws_auth_channel as channel;
+#[cfg(feature = "channel")]
+pub use tower_ws_auth_channel::ChannelAuthLayer;
 #[cfg(feature = "close")]
 pub use tower_ws_auth_close as close;
 #[cfg(feature = "close")]
@@ -29,6 +35,10 @@ pub use tower_ws_auth_close::CloseFrameLayer;
 pub use tower_ws_auth_jwt as jwt;
 #[cfg(feature = "jwt")]
 pub use tower_ws_auth_jwt::{Jwt, JwtLayer};
+#[cfg(feature = "lease")]
+pub use tower_ws_auth_lease as lease;
+#[cfg(feature = "lease")]
+pub use tower_ws_auth_lease::{Lease, LeaseLayer};
 #[cfg(feature = "origin")]
 pub use tower_ws_auth_origin as origin;
 #[cfg(feature = "origin")]

@@ -1,0 +1,137 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+use tower_ws_auth_core::revocation::{Watch, Watching};
+use tower_ws_auth_core::{Gate, Rejection, ResponseBody};
+use tower_ws_auth_upgrade::Tether;
+
+use crate::service::Waiting;
+
+pin_project! {
+    /// The response of a [`Leased`](crate::Leased) service.
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        Watching {
+            watching: Watching,
+            // The registration that the strategy left with revocations of its own.
+            other: Option<Watch>,
+            waiting: Option<Waiting<S, B>>,
+        },
+        Decided {
+            #[pin]
+            gate: Gate<S::Future>,
+            tether: Option<Tether>,
+            is_connect: bool,
+        },
+    }
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(crate) fn refuse(rejection: Rejection, head: Parts) -> Self {
+        Self::pass(Gate::refuse(rejection, head), None, false)
+    }
+
+    pub(crate) fn pass(gate: Gate<S::Future>, tether: Option<Tether>, is_connect: bool) -> Self {
+        Self {
+            state: State::Decided {
+                gate,
+                tether,
+                is_connect,
+            },
+        }
+    }
+
+    pub(crate) fn watch(watching: Watching, other: Option<Watch>, waiting: Waiting<S, B>) -> Self {
+        Self {
+            state: State::Watching {
+                watching,
+                other,
+                waiting: Some(waiting),
+            },
+        }
+    }
+}
+
+impl<S, B, ResBody> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let decided = match state.as_mut().project() {
+                Projected::Watching {
+                    watching,
+                    other,
+                    waiting,
+                } => {
+                    let watched = ready!(Pin::new(watching).poll(cx));
+                    let Some(waiting) = waiting.take() else {
+                        // Polled after a panic: never falls through.
+                        return Poll::Pending;
+                    };
+                    match watched {
+                        Ok(watch) => {
+                            waiting.open(std::iter::once(watch).chain(other.take()).collect())
+                        }
+                        Err(rejection) => waiting.refuse(rejection),
+                    }
+                }
+                Projected::Decided {
+                    gate,
+                    tether,
+                    is_connect,
+                } => {
+                    let response = ready!(gate.poll(cx))?;
+                    if let Some(tether) = tether.take() {
+                        if upgrades(response.status(), *is_connect) {
+                            tether.accept();
+                        } else {
+                            // hyper drops the connection's handle as it would have anyway.
+                            drop(tether.reclaim());
+                        }
+                    }
+                    return Poll::Ready(Ok(response));
+                }
+            };
+            state.set(decided.state);
+        }
+    }
+}
+
+/// RFC 9110 §15.2.2, and RFC 8441 §5 for a `CONNECT`.
+fn upgrades(status: StatusCode, is_connect: bool) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || is_connect && status.is_success()
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

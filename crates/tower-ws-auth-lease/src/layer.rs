@@ -1,0 +1,161 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower_layer::Layer;
+use tower_ws_auth_core::revocation::{Ending, Revocations};
+use tower_ws_auth_core::{BoxFuture, Clock, MemoryRevocations};
+use tower_ws_auth_upgrade::Limits;
+use tower_ws_auth_upgrade::frame::Close;
+
+use crate::Leased;
+use crate::close::status_and_token;
+use crate::leases::Leases;
+
+/// Ends connections when what opened them ends; see the [crate's documentation](crate).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LeaseLayer {
+    config: Arc<Config>,
+}
+
+/// What the layer, its services and their leases share.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) revocations: Revocations,
+    pub(crate) leases: Leases,
+    pub(crate) grace: Duration,
+    pub(crate) close: Arc<dyn Fn(&Ending) -> Close + Send + Sync>,
+    pub(crate) limits: Limits,
+    pub(crate) spawner: Option<Arc<dyn Fn(BoxFuture<()>) + Send + Sync>>,
+    pub(crate) at_most: Vec<AtMost>,
+    pub(crate) cooperative: bool,
+}
+
+/// How many connections may be open under one key.
+#[derive(Clone)]
+pub(crate) struct AtMost {
+    pub(crate) prefix: Arc<str>,
+    pub(crate) count: usize,
+    pub(crate) excess: Excess,
+}
+
+/// What becomes of one connection too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// The new one is refused: 429 `rate_limited`.
+    RefuseNewest,
+    /// The oldest one is ended: 4429 `too_many_connections`.
+    EndOldest,
+}
+
+impl LeaseLayer {
+    /// Ends connections at their expiry and when one of their keys is revoked.
+    ///
+    /// A handshake whose strategy was not [`revocable`] with the same `revocations` is checked
+    /// here.
+    ///
+    /// [`revocable`]: tower_ws_auth_core::AuthenticateExt::revocable
+    pub fn new(revocations: Revocations) -> Self {
+        Self {
+            config: Arc::new(Config {
+                revocations,
+                leases: Leases::new(Clock::system()),
+                grace: Duration::ZERO,
+                close: Arc::new(status_and_token),
+                limits: Limits::default(),
+                spawner: None,
+                at_most: Vec::new(),
+                cooperative: false,
+            }),
+        }
+    }
+
+    /// Ends connections at their expiry alone.
+    pub fn expiry_only() -> Self {
+        Self::new(Revocations::new(MemoryRevocations::new(Duration::ZERO, 0)))
+    }
+
+    /// How long a connection may outlive its grant's end, for a client that is about to renew it.
+    /// Zero by default. A revocation knows no grace.
+    pub fn grace(self, grace: Duration) -> Self {
+        self.with(|config| config.grace = grace)
+    }
+
+    /// The close frame for an ending, in place of [`status_and_token`].
+    ///
+    /// The reason reaches the client: keep secrets out of it.
+    pub fn close_with(self, f: impl Fn(&Ending) -> Close + Send + Sync + 'static) -> Self {
+        self.with(|config| config.close = Arc::new(f))
+    }
+
+    /// How many connections may be open under each key that begins with `prefix`, such as
+    /// `user:`, on this node. Can be said for several prefixes.
+    pub fn at_most(self, count: usize, prefix: impl Into<Arc<str>>, excess: Excess) -> Self {
+        let prefix = prefix.into();
+        self.with(|config| {
+            config.at_most.push(AtMost {
+                prefix,
+                count,
+                excess,
+            });
+        })
+    }
+
+    /// How long a client has, once it was told, until its connection is dropped. 5 s by default.
+    pub fn deadline(self, deadline: Duration) -> Self {
+        self.with(|config| config.limits.deadline = deadline)
+    }
+
+    /// How many bytes of such a client are read at most. 64 KiB by default.
+    pub fn byte_cap(self, bytes: u64) -> Self {
+        self.with(|config| config.limits.bytes = bytes)
+    }
+
+    /// Only tells: the layer does not touch the connection, and the handler ends it when
+    /// [`Lease::ended`](crate::Lease::ended) is ready. A handler that drops its
+    /// [`Lease`](crate::Lease) is not told.
+    pub fn cooperative(self) -> Self {
+        self.with(|config| config.cooperative = true)
+    }
+
+    /// Who runs the farewells, in place of the runtime that the handshake came on: a graceful
+    /// shutdown can only wait for tasks that it knows.
+    pub fn spawn_with(self, spawn: impl Fn(BoxFuture<()>) + Send + Sync + 'static) -> Self {
+        self.with(|config| config.spawner = Some(Arc::new(spawn)))
+    }
+
+    /// The clock that says when a grant has ended, in place of the system's.
+    pub fn clock(self, clock: Clock) -> Self {
+        self.with(|config| config.leases = Leases::new(clock))
+    }
+
+    /// What is open under this layer and its clones.
+    pub fn leases(&self) -> Leases {
+        self.config.leases.clone()
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S> Layer<S> for LeaseLayer {
+    type Service = Leased<S>;
+
+    fn layer(&self, inner: S) -> Leased<S> {
+        Leased::new(inner, Arc::clone(&self.config))
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("revocations", &self.revocations)
+            .field("grace", &self.grace)
+            .field("limits", &self.limits)
+            .field("cooperative", &self.cooperative)
+            .finish_non_exhaustive()
+    }
+}

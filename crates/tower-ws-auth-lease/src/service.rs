@@ -1,0 +1,172 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use http::{Method, Request, Response};
+use tokio::runtime::Handle;
+use tower_service::Service;
+use tower_ws_auth_core::handshake::Handshake;
+use tower_ws_auth_core::revocation::{Ending, Watch};
+use tower_ws_auth_core::{Gate, Rejection, RejectionKind, ResponseBody, Term};
+use tower_ws_auth_upgrade::{Protocol, Tether};
+
+use crate::future::ResponseFuture;
+use crate::layer::{AtMost, Config, Excess};
+use crate::lease::{Lease, Shared};
+use crate::trace;
+
+/// The service that [`LeaseLayer`](crate::LeaseLayer) puts around another.
+#[derive(Clone, Debug)]
+pub struct Leased<S> {
+    inner: S,
+    config: Arc<Config>,
+}
+
+impl<S> Leased<S> {
+    pub(crate) fn new(inner: S, config: Arc<Config>) -> Self {
+        Self { inner, config }
+    }
+}
+
+impl<S, B, ResBody> Service<Request<B>> for Leased<S>
+where
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut head, body) = request.into_parts();
+        // Whoever put it here, it was not this layer.
+        head.extensions.remove::<Lease>();
+        let Some(mut term) = head.extensions.remove::<Term>() else {
+            trace::no_grant();
+            let outside = "no AuthLayer stands outside of the LeaseLayer";
+            let rejection = Rejection::new(RejectionKind::Unavailable, outside);
+            return ResponseFuture::refuse(rejection, head);
+        };
+        let kept = term.take_watch();
+        head.extensions.insert(term.clone());
+
+        // The service that was polled ready is the one to call; the clone is not ready yet.
+        let clone = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, clone);
+        let waiting = Waiting {
+            config: Arc::clone(&self.config),
+            head,
+            body,
+            service: ready,
+            term,
+        };
+        match kept {
+            Some(watch) if watch.is_of(&self.config.revocations) => waiting.open(vec![watch]),
+            other => {
+                let watching = self.config.revocations.watch(&waiting.term);
+                ResponseFuture::watch(watching, other, waiting)
+            }
+        }
+    }
+}
+
+/// What is needed once it is known that nothing was revoked.
+pub(crate) struct Waiting<S, B> {
+    config: Arc<Config>,
+    head: Parts,
+    body: B,
+    service: S,
+    term: Term,
+}
+
+impl<S, B> Waiting<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(crate) fn refuse(self, rejection: Rejection) -> ResponseFuture<S, B> {
+        ResponseFuture::refuse(rejection, self.head)
+    }
+
+    /// Calls the service, and has its connection.
+    pub(crate) fn open(mut self, watches: Vec<Watch>) -> ResponseFuture<S, B> {
+        for watch in &watches {
+            if self
+                .config
+                .at_most
+                .iter()
+                .any(|most| most.refuses(&self.config, watch))
+            {
+                let many = "as many connections are open under one of its keys as may be";
+                return self.refuse(Rejection::new(RejectionKind::RateLimited, many));
+            }
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            let none = "no Tokio runtime to end the connection in time";
+            return self.refuse(Rejection::new(RejectionKind::Unavailable, none));
+        };
+        let is_connect = self.head.method == Method::CONNECT;
+        let tether = if self.config.cooperative {
+            None
+        } else {
+            let protocol = protocol(&self.head);
+            Tether::interpose(&mut self.head, protocol)
+        };
+        let (tether, cutter) = tether.unzip();
+        let config = Arc::clone(&self.config);
+        let (lease, release) = Shared::begin(config, runtime, cutter, &self.term, watches);
+        let held = match &tether {
+            Some(tether) => {
+                tether.hold(release);
+                None
+            }
+            None => Some(release),
+        };
+        self.head.extensions.insert(Lease::new(lease, held));
+        let mut service = self.service;
+        let gate = Gate::pass(self.head, |head| {
+            service.call(Request::from_parts(head, self.body))
+        });
+        ResponseFuture::pass(gate, tether, is_connect)
+    }
+}
+
+/// By the head as it came: behind an `AuthLayer` it is a checked handshake, or no WebSocket's.
+fn protocol(head: &Parts) -> Protocol {
+    match Handshake::check(head) {
+        Ok(_) => Protocol::WebSocket,
+        Err(_) => Protocol::Opaque,
+    }
+}
+
+impl AtMost {
+    /// Whether the newest connection is one too many. Makes room for it if that is wanted.
+    fn refuses(&self, config: &Config, newest: &Watch) -> bool {
+        let keys = newest.connection().keys().iter();
+        for key in keys.filter(|key| key.starts_with(&*self.prefix)) {
+            if config.revocations.count(key) <= self.count {
+                continue;
+            }
+            let mut open = config.revocations.connections(key);
+            open.retain(|connection| connection.ending().is_none());
+            let excess = open.len().saturating_sub(self.count);
+            match self.excess {
+                // By age, so that of two that come at once only the second is too many.
+                Excess::RefuseNewest => {
+                    let id = newest.connection().id();
+                    if open.iter().skip(self.count).any(|late| late.id() == id) {
+                        return true;
+                    }
+                }
+                Excess::EndOldest => {
+                    for oldest in &open[..excess] {
+                        oldest.end(&Ending::TooManyConnections);
+                    }
+                }
+            }
+        }
+        false
+    }
+}
