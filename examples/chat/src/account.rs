@@ -5,17 +5,18 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
-use tower_ws_auth::session::SessionError;
+use tower_ws_auth::session::{SessionError, SessionId};
 use tower_ws_auth::ticket::{Order, Wish};
-use tower_ws_auth::{Authenticated, Rejection, RejectionKind};
+use tower_ws_auth::{Authenticated, Ending, Rejection, RejectionKind, RevocationError};
 
 use crate::app::App;
+use crate::credentials::Credentials;
 use crate::protocol::MAX_NAME;
-use crate::user::{Known, Record, is_name};
+use crate::user::{Known, Record, is_name, revocation_key};
 
 #[derive(Deserialize)]
 pub(crate) struct Login {
@@ -38,7 +39,7 @@ pub(crate) async fn login(
     let (_, cookie) = sessions.create(&Record { user: Some(user) }).await?;
     // Whoever was logged in with the old cookie is not any more.
     if let Some(id) = sessions.signed_id(&headers) {
-        sessions.destroy(&id).await?;
+        end(&app, &id).await?;
     }
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }
@@ -46,10 +47,50 @@ pub(crate) async fn login(
 pub(crate) async fn logout(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failed> {
     let sessions = &app.credentials.sessions;
     let cookie = match sessions.signed_id(&headers) {
-        Some(id) => sessions.destroy(&id).await?,
+        Some(id) => end(&app, &id).await?,
         None => sessions.removal_cookie(),
     };
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
+}
+
+/// Ends a session, and then what it opened.
+async fn end(app: &App, id: &SessionId) -> Result<HeaderValue, Failed> {
+    let Credentials {
+        sessions,
+        revocations,
+        ..
+    } = &app.credentials;
+    let cookie = sessions.destroy(id).await?;
+    let key = id.revocation_key();
+    revocations.revoke(&key, Ending::SessionEnded).await?;
+    Ok(cookie)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Revoke {
+    user: String,
+}
+
+/// Ends everything that was given to a user, except for the sessions.
+pub(crate) async fn revoke(
+    State(app): State<App>,
+    user: Authenticated<Known>,
+    body: Bytes,
+) -> Result<Response, Failed> {
+    let Ok(Revoke { user: revoked }) = serde_json::from_slice(&body) else {
+        return Ok(refuse("request_malformed"));
+    };
+    if revoked != user.user {
+        let other = "a user revokes what is their own";
+        let rejection = Rejection::new(RejectionKind::Forbidden, other);
+        return Err(Failed(rejection));
+    }
+    let key = revocation_key(&revoked);
+    app.credentials
+        .revocations
+        .revoke(&key, Ending::Revoked)
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 #[derive(Deserialize)]
@@ -114,22 +155,32 @@ pub(crate) fn order(head: &Parts, wish: Wish) -> Result<Order<Known>, Rejection>
         .ok_or_else(|| forbidden("nobody is logged in"))?
         .clone()
         .into_inner();
-    Ok(Order::new(user.clone(), wish.into_use()).subject(user.user))
+    let key = revocation_key(&user.user);
+    Ok(Order::new(user.clone(), wish.into_use())
+        .subject(user.user)
+        .revocable_by(key))
 }
 
-/// A session store that does not answer: 503.
-pub(crate) struct Failed(SessionError);
+/// A store that does not answer, as a rule: 503.
+pub(crate) struct Failed(Rejection);
 
 impl From<SessionError> for Failed {
     fn from(error: SessionError) -> Self {
-        Self(error)
+        Self(error.into_rejection())
+    }
+}
+
+impl From<RevocationError> for Failed {
+    fn from(error: RevocationError) -> Self {
+        let detail = "the store of revocations failed";
+        Self(Rejection::new(RejectionKind::Unavailable, detail).with_source(error))
     }
 }
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let rejection = self.0.into_rejection();
-        tracing::warn!(%rejection, "the session store failed");
+        let rejection = self.0;
+        tracing::warn!(%rejection, "a request failed");
         (rejection.status(), rejection.token()).into_response()
     }
 }

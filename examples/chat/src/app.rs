@@ -11,20 +11,22 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, CloseFrameLayer, MissingOrigin, OriginLayer, Origins,
+    AuthLayer, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin, OriginLayer, Origins,
 };
 use tracing::Level;
 
 use crate::credentials::Credentials;
+use crate::doors::Doors;
 use crate::hub::Hub;
 use crate::options::Options;
-use crate::user::{Record, User};
+use crate::user::{Record, User, revocation_key};
 use crate::{account, page, socket};
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     pub(crate) hub: Hub,
+    pub(crate) doors: Doors,
     pub(crate) credentials: Credentials,
 }
 
@@ -33,18 +35,30 @@ pub(crate) fn router(
     address: SocketAddr,
     credentials: &Credentials,
     farewells: &TaskTracker,
+    lease: &LeaseLayer,
 ) -> Result<Router, Box<dyn Error + Send + Sync>> {
     let origins = origins(options, address)?;
     let Credentials {
-        sessions, tickets, ..
+        sessions,
+        tickets,
+        revocations,
+        ..
     } = credentials;
     let session = || {
         sessions
             .strategy(origins.clone(), Record::logged_in)
+            .revocable_by(|known| revocation_key(&known.user))
+            .revocable(revocations.clone())
             .map(User::by_session)
     };
-    let ticket = || tickets.strategy().map(User::by_ticket);
-    let jwt = || Ok::<_, Box<dyn Error + Send + Sync>>(credentials.jwt()?.map(User::by_jwt));
+    let ticket = || {
+        let strategy = tickets.strategy().revocable(revocations.clone());
+        strategy.map(User::by_ticket)
+    };
+    let jwt = || {
+        let strategy = credentials.jwt()?.revocable(revocations.clone());
+        Ok::<_, Box<dyn Error + Send + Sync>>(strategy.map(User::by_jwt))
+    };
 
     // Outside of the origin check and the strategy, whose rejections it converts.
     let close = close_layer(options, farewells);
@@ -56,24 +70,27 @@ pub(crate) fn router(
         .layer(pages_and_others.clone());
     let cookies = ServiceBuilder::new().layer(close).layer(pages_only);
 
-    // One strategy per route, innermost.
+    // One strategy per route, and inside of it what ends the connection in time.
+    let jwt_only = tokens.clone().layer(AuthLayer::new(jwt()?));
+    let ticket_only = tokens.clone().layer(AuthLayer::new(ticket()));
+    let session_only = cookies.layer(AuthLayer::new(session()));
+    let any_of = tokens.layer(AuthLayer::new(jwt()?.or(ticket()).or(session())));
     let sockets = Router::new()
         .route(
             "/ws/jwt",
-            any(socket::open).layer(tokens.clone().layer(AuthLayer::new(jwt()?))),
+            any(socket::open).layer(jwt_only.layer(lease.clone())),
         )
         .route(
             "/ws/ticket",
-            any(socket::open).layer(tokens.clone().layer(AuthLayer::new(ticket()))),
+            any(socket::open).layer(ticket_only.layer(lease.clone())),
         )
         .route(
             "/ws/session",
-            any(socket::open).layer(cookies.layer(AuthLayer::new(session()))),
+            any(socket::open).layer(session_only.layer(lease.clone())),
         )
         .route(
             "/ws/any",
-            any(socket::open)
-                .layer(tokens.layer(AuthLayer::new(jwt()?.or(ticket()).or(session())))),
+            any(socket::open).layer(any_of.layer(lease.clone())),
         );
 
     // A browser names the origin of every POST: one without is no page, and rides on no cookie.
@@ -81,6 +98,7 @@ pub(crate) fn router(
         AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in)).any_request();
     let accounts = Router::new()
         .route("/token", post(account::token).layer(logged_in.clone()))
+        .route("/revoke", post(account::revoke).layer(logged_in.clone()))
         .route(
             "/ticket",
             any_service(tickets.mint(account::order)).layer(logged_in),
@@ -95,6 +113,7 @@ pub(crate) fn router(
         .merge(page::routes())
         .with_state(App {
             hub: Hub::default(),
+            doors: Doors::new(credentials)?,
             credentials: credentials.clone(),
         })
         .layer(

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tower_ws_auth::jwt::Jwt;
+use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessionStore, RedisTicketStore};
 use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
-use tower_ws_auth::ticket::{MemoryTickets, Tickets};
+use tower_ws_auth::ticket::{MemoryTickets, TicketStore, Tickets};
+use tower_ws_auth::{MemoryRevocations, Revocations};
 
 use crate::options::{Options, Secret};
 use crate::tokens::{Claims, Tokens, random};
@@ -18,22 +20,34 @@ pub(crate) struct Credentials {
     pub(crate) tokens: Tokens,
     pub(crate) sessions: Sessions<Record>,
     pub(crate) tickets: Tickets<Known>,
+    pub(crate) revocations: Revocations,
 }
 
 /// How many people can be logged in.
 const SESSIONS: usize = 100_000;
 /// How many tickets a user can have outstanding.
 const TICKETS_PER_USER: u32 = 10_000;
+/// How many users can have been revoked at a time.
+const REVOKED: usize = 100_000;
+/// Longer than any token lives that this program mints. One from elsewhere that lives longer
+/// passes again after this time.
+const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
 impl Credentials {
-    pub(crate) fn new(options: &Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub(crate) async fn new(options: &Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let tokens = Tokens::new(options)?;
+        let redis = match &options.redis {
+            Some(url) => Some(redis(url).await?),
+            None => None,
+        };
+        let redis = redis.as_ref();
         // Whatever is wrong with the options is wrong now, not at the first request.
         tokens.strategy()?;
         Ok(Self {
             tokens,
-            sessions: sessions(options)?,
-            tickets: tickets(options)?,
+            sessions: sessions(options, redis)?,
+            tickets: tickets(options, redis)?,
+            revocations: revocations(redis),
         })
     }
 
@@ -42,28 +56,50 @@ impl Credentials {
     }
 }
 
-fn sessions(options: &Options) -> Result<Sessions<Record>, Box<dyn Error + Send + Sync>> {
+async fn redis(url: &Secret) -> Result<Redis, Box<dyn Error + Send + Sync>> {
+    let redis = Redis::connect(url.as_str()).await;
+    Ok(redis.map_err(|error| format!("--redis: {error}"))?)
+}
+
+fn revocations(redis: Option<&Redis>) -> Revocations {
+    match redis {
+        Some(redis) => Revocations::new(RedisRevocations::new(redis.clone(), REMEMBERED)),
+        None => Revocations::new(MemoryRevocations::new(REMEMBERED, REVOKED)),
+    }
+}
+
+fn sessions(
+    options: &Options,
+    redis: Option<&Redis>,
+) -> Result<Sessions<Record>, Box<dyn Error + Send + Sync>> {
     let secrets = if options.session_secret.is_empty() {
         Secrets::express([random()?])?
     } else {
         Secrets::express(options.session_secret.iter().map(Secret::as_bytes))
             .map_err(|error| format!("--session-secret: {error}"))?
     };
-    let store = MemorySessions::new(SESSIONS);
+    let sessions = match redis {
+        Some(redis) => Sessions::builder(secrets, RedisSessionStore::new(redis.clone())),
+        None => Sessions::builder(secrets, MemorySessions::new(SESSIONS)),
+    };
     // The chat speaks plain HTTP. Yours does not: leave this line out.
-    Ok(Sessions::builder(secrets, store)
-        .dangerous_without_secure()
-        .build()?)
+    Ok(sessions.dangerous_without_secure().build()?)
 }
 
-fn tickets(options: &Options) -> Result<Tickets<Known>, Box<dyn Error + Send + Sync>> {
+fn tickets(
+    options: &Options,
+    redis: Option<&Redis>,
+) -> Result<Tickets<Known>, Box<dyn Error + Send + Sync>> {
     let ttl = Duration::from_secs(options.ticket_ttl);
     let wrong = |error: &dyn Error| format!("--ticket-ttl: {error}");
-    let store = MemoryTickets::builder()
-        .max_ttl(ttl)
-        .per_subject(TICKETS_PER_USER)
-        .build();
-    let store = store.map_err(|error| wrong(&error))?;
-    let tickets = Tickets::builder(Arc::new(store)).ttl(ttl).build();
+    let store: Arc<dyn TicketStore> = if let Some(redis) = redis {
+        Arc::new(RedisTicketStore::new(redis.clone()).per_subject(TICKETS_PER_USER))
+    } else {
+        let store = MemoryTickets::builder()
+            .max_ttl(ttl)
+            .per_subject(TICKETS_PER_USER);
+        Arc::new(store.build().map_err(|error| wrong(&error))?)
+    };
+    let tickets = Tickets::builder(store).ttl(ttl).build();
     Ok(tickets.map_err(|error| wrong(&error))?)
 }

@@ -6,6 +6,7 @@
 mod account;
 mod app;
 mod credentials;
+mod doors;
 mod hub;
 mod options;
 mod page;
@@ -24,6 +25,8 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
+use tower_ws_auth::lease::{Ending, LeaseLayer, Leases};
+
 use self::credentials::Credentials;
 pub use self::options::{Options, Secret};
 pub use self::tokens::{Claims, DemoTokens};
@@ -39,6 +42,7 @@ pub struct Chat {
     farewells: TaskTracker,
     address: SocketAddr,
     credentials: Credentials,
+    leases: Leases,
 }
 
 impl Chat {
@@ -48,19 +52,24 @@ impl Chat {
     ///
     /// An address that is taken, or options that contradict each other or the layers' rules.
     pub async fn bind(options: Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let credentials = Credentials::new(&options)?;
+        let credentials = Credentials::new(&options).await?;
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
         let address = listener.local_addr()?;
         let farewells = TaskTracker::new();
-        let router = app::router(&options, address, &credentials, &farewells)?;
+        let tracker = farewells.clone();
+        let lease = LeaseLayer::new(credentials.revocations.clone()).spawn_with(move |farewell| {
+            tracker.spawn(farewell);
+        });
+        let router = app::router(&options, address, &credentials, &farewells, &lease)?;
         Ok(Self {
             listener,
             router,
             farewells,
             address,
             credentials,
+            leases: lease.leases(),
         })
     }
 
@@ -78,7 +87,8 @@ impl Chat {
         self.credentials.tokens.demo()
     }
 
-    /// Serves until `shutdown` is ready, then gives farewells a moment to end.
+    /// Serves until `shutdown` is ready, then ends what is open with 1001 `going_away` and gives
+    /// farewells a moment to end.
     ///
     /// # Errors
     ///
@@ -88,9 +98,11 @@ impl Chat {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let (begun, begins) = tokio::sync::oneshot::channel();
+        let leases = self.leases.clone();
         let signal = async move {
             shutdown.await;
             let _ = begun.send(());
+            tokio::spawn(async move { leases.end_all(&Ending::GoingAway).await });
         };
         let serving = axum::serve(self.listener, self.router).with_graceful_shutdown(signal);
         tokio::select! {
@@ -98,6 +110,8 @@ impl Chat {
             // A client that never finishes its request does not keep the program alive.
             () = async { let _ = begins.await; sleep(GRACE).await } => {}
         }
+        // What was on its way in when the others were told.
+        self.leases.end_all(&Ending::GoingAway).await;
         self.farewells.close();
         // A farewell has a deadline of its own; this only bounds the wait.
         let _ = timeout(GRACE, self.farewells.wait()).await;

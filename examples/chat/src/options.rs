@@ -56,6 +56,15 @@ pub struct Options {
     #[arg(long, env = "CHAT_ORIGIN", value_delimiter = ',')]
     pub origin: Vec<String>,
 
+    /// A Redis that many of these share: sessions, tickets and revocations.
+    #[arg(
+        long,
+        env = "CHAT_REDIS",
+        hide_env_values = true,
+        value_name = "redis://HOST:PORT"
+    )]
+    pub redis: Option<Secret>,
+
     /// Sends a JSON message with the full reason before the close frame.
     #[arg(long, env = "CHAT_REJECT_MESSAGE", value_parser = BoolishValueParser::new())]
     pub reject_message: bool,
@@ -73,6 +82,11 @@ impl Secret {
     /// The secret itself.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+
+    /// The secret itself, as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

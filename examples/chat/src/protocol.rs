@@ -67,60 +67,9 @@ impl FromServer<'_> {
     }
 }
 
-/// What it takes to join a channel.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    Open,
-    /// A ticket that was minted for this channel.
-    Ticket,
-    Closed,
-}
-
-/// Who may join what: `lobby` and `room-*` everybody, `private-<user>` that user, `ticket-*`
-/// whoever has a ticket for it.
-pub(crate) fn door(user: &str, channel: &str) -> Door {
-    let named = |prefix| {
-        channel
-            .strip_prefix(prefix)
-            .is_some_and(|name: &str| !name.is_empty())
-    };
-    let own = channel
-        .strip_prefix("private-")
-        .filter(|name| !name.is_empty())
-        == Some(user);
-    if channel == "lobby" || named("room-") || own {
-        Door::Open
-    } else if named("ticket-") {
-        Door::Ticket
-    } else {
-        Door::Closed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_lobby_and_rooms_are_for_everybody_and_a_private_channel_for_its_user() {
-        for open in ["lobby", "room-1", "room-x-y", "private-ada"] {
-            assert_eq!(door("ada", open), Door::Open, "{open}");
-        }
-        assert_eq!(door("", "private-"), Door::Closed);
-        assert_eq!(door("ada", "ticket-1"), Door::Ticket);
-        for closed in [
-            "",
-            "Lobby",
-            "room-",
-            "room",
-            "private-eve",
-            "private-",
-            "ticket-",
-            "x",
-        ] {
-            assert_eq!(door("ada", closed), Door::Closed, "{closed}");
-        }
-    }
 
     #[test]
     fn what_is_not_a_message_is_named_by_a_fixed_token() {

@@ -2,16 +2,15 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use tokio::time::{Duration, sleep};
-use tower_ws_auth::{Authenticated, Term};
+use tokio::time::Duration;
+use tower_ws_auth::{Authenticated, Lease};
 
 use crate::app::App;
 use crate::hub::Member;
-use crate::protocol::{Door, FromClient, FromServer, door};
+use crate::protocol::{FromClient, FromServer};
 use crate::user::User;
 
 /// What a client may offer, best first.
@@ -27,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) async fn open(
     upgrade: WebSocketUpgrade,
     user: Authenticated<User>,
-    Extension(term): Extension<Term>,
+    lease: Lease,
     State(app): State<App>,
 ) -> Response {
     upgrade
@@ -35,20 +34,18 @@ pub(crate) async fn open(
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(move |socket| async move {
-            talk(socket, user.into_inner(), term.until(), app).await;
+            talk(socket, user.into_inner(), lease.until(), app).await;
         })
 }
 
+/// It need not look at the time, nor know of logouts: the lease ends the connection, and that is
+/// a client that closes.
 async fn talk(mut socket: WebSocket, user: User, until: Option<SystemTime>, app: App) {
-    tokio::select! {
-        said = converse(&mut socket, &user, until, &app) => match said {
-            // tungstenite has an answer ready, and sends it as we go on reading.
-            Ok(()) => finish(&mut socket).await,
-            // A frame that is none, or too long. On a broken connection this says nothing.
-            Err(_) => goodbye(&mut socket, 1002, "message_unreadable").await,
-        },
-        // Whatever is going on, also for a client that has stopped reading.
-        () = ended(until) => goodbye(&mut socket, 4401, "token_expired").await,
+    match converse(&mut socket, &user, until, &app).await {
+        // tungstenite has an answer ready, and sends it as we go on reading.
+        Ok(()) => finish(&mut socket).await,
+        // A frame that is none, or too long. On a broken connection this says nothing.
+        Err(_) => goodbye(&mut socket, 1002, "message_unreadable").await,
     }
 }
 
@@ -95,7 +92,7 @@ async fn answer(text: &str, user: &str, member: &mut Member, app: &App) -> Optio
         Err(reason) => FromServer::Error { reason }.to_json(),
         Ok(FromClient::Join { channel, auth }) => {
             let channel = &*channel;
-            match join(user, channel, auth.as_deref(), member, app).await {
+            match join(user, channel, auth, member, app).await {
                 Ok(()) => FromServer::Joined { channel }.to_json(),
                 Err(reason) => FromServer::Denied { channel, reason }.to_json(),
             }
@@ -125,7 +122,7 @@ async fn answer(text: &str, user: &str, member: &mut Member, app: &App) -> Optio
 async fn join(
     user: &str,
     channel: &str,
-    auth: Option<&str>,
+    auth: Option<String>,
     member: &mut Member,
     app: &App,
 ) -> Result<(), &'static str> {
@@ -134,19 +131,7 @@ async fn join(
     }
     // Whoever is in needs no second ticket.
     if !member.is_in(channel) {
-        match (door(user, channel), auth) {
-            (Door::Open, _) => {}
-            (Door::Ticket, Some(ticket)) => {
-                let taken = app
-                    .credentials
-                    .tickets
-                    .take_for_channel(ticket, channel)
-                    .await;
-                let _whose = taken.map_err(|rejection| rejection.token())?;
-            }
-            (Door::Ticket, None) => return Err("credentials_missing"),
-            (Door::Closed, _) => return Err("forbidden"),
-        }
+        app.doors.open(user, channel, auth).await?;
     }
     member.join(channel);
     Ok(())
@@ -155,21 +140,6 @@ async fn join(
 fn unix_seconds(time: SystemTime) -> Option<i64> {
     let since = time.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok()
-}
-
-/// Ready when the wall clock has passed `until`; never without an end. It looks at the clock
-/// again and again, so that a jump of the clock is noticed.
-async fn ended(until: Option<SystemTime>) {
-    const LOOK: Duration = Duration::from_secs(30);
-    let Some(until) = until else {
-        return std::future::pending().await;
-    };
-    while let Ok(left) = until.duration_since(SystemTime::now()) {
-        if left.is_zero() {
-            return;
-        }
-        sleep(left.min(LOOK)).await;
-    }
 }
 
 /// Closes with a reason and waits for the client's half of the closing handshake.

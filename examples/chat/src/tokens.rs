@@ -1,6 +1,6 @@
 use std::error::Error;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -9,6 +9,7 @@ use tower_ws_auth::carrier::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, Key, SigningKey};
 
 use crate::options::Options;
+use crate::user::revocation_key;
 
 /// What the chat wants to know from a token.
 #[derive(Clone, Debug, Deserialize)]
@@ -77,7 +78,9 @@ impl Tokens {
         if let Some(audience) = &self.options.jwt_audience {
             jwt = jwt.audience(audience);
         }
-        Ok(jwt.build()?)
+        Ok(jwt
+            .build()?
+            .revocable_by(|claims: &Claims| revocation_key(&claims.sub)))
     }
 
     /// A token for a user, and when it expires in seconds since the Unix epoch.
@@ -106,7 +109,9 @@ impl Tokens {
         exp: u64,
         secret: &[u8],
     ) -> Result<String, Box<dyn Error + Send + Sync>> {
-        let now = Clock::system().unix_seconds();
+        // With a fraction: what is issued after a revocation in the same second is good.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let now = now.as_secs_f64();
         let mut claims = json!({ "sub": user, "user": user, "iat": now, "exp": exp });
         if let Some(issuer) = &self.options.jwt_issuer {
             claims["iss"] = json!(issuer);

@@ -55,6 +55,11 @@ impl User {
     }
 }
 
+/// The key under which everything is revoked that is a user's.
+pub(crate) fn revocation_key(user: &str) -> String {
+    format!("user:{user}")
+}
+
 impl Record {
     pub(crate) fn logged_in(&self) -> Option<Known> {
         self.user.clone().map(|user| Known { user })

@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod endings;
 mod jwt;
 mod peer;
 mod program;

@@ -1,0 +1,91 @@
+//! Who may join which channel.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, ServiceExt};
+use tower_ws_auth::ChannelAuthLayer;
+use tower_ws_auth::channel::{Answer, Join, Patterns, TicketPolicy};
+
+use crate::credentials::Credentials;
+
+/// Asked at each join of a channel.
+#[derive(Clone)]
+pub(crate) struct Doors(BoxCloneSyncService<Join<String, ()>, Answer<()>, Infallible>);
+
+impl Doors {
+    /// `lobby` and `room-*` for everybody, `private-<user>` for that user, `ticket-*` for whoever
+    /// has a ticket for it.
+    pub(crate) fn new(credentials: &Credentials) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let ticket = TicketPolicy::new(credentials.tickets.clone())
+            .revocable(credentials.revocations.clone());
+        let patterns = Patterns::builder()
+            .placeholder("user", |user: &String| user.as_str().into())
+            .allow("lobby")
+            .allow("room-*")
+            .allow("private-{user}")
+            .rule("ticket-*", ticket)
+            .build()?;
+        // Whoever joined is entered by the connection itself, which holds its place in the hub.
+        let admitted = tower::service_fn(async |_: Join<String, ()>| Ok::<_, Infallible>(()));
+        let service = ChannelAuthLayer::new(patterns).layer(admitted);
+        Ok(Self(BoxCloneSyncService::new(service)))
+    }
+
+    /// # Errors
+    ///
+    /// A fixed token that says why not.
+    pub(crate) async fn open(
+        &self,
+        user: &str,
+        channel: &str,
+        auth: Option<String>,
+    ) -> Result<(), &'static str> {
+        let join = Join::new(user.to_owned(), channel, ()).with_credential(auth);
+        match self.0.clone().oneshot(join).await {
+            Ok(Answer::Admitted(())) => Ok(()),
+            Ok(Answer::Denied(denial)) => Err(denial.token()),
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl fmt::Debug for Doors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Doors")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[tokio::test]
+    async fn the_lobby_and_rooms_are_for_everybody_and_a_private_channel_for_its_user() {
+        let options = crate::Options::try_parse_from(["chat"]).unwrap();
+        let doors = Doors::new(&Credentials::new(&options).await.unwrap()).unwrap();
+        for open in ["lobby", "room-1", "room-x-y", "private-ada"] {
+            assert_eq!(doors.open("ada", open, None).await, Ok(()), "{open}");
+        }
+        let missing = doors.open("ada", "ticket-1", None).await;
+        assert_eq!(missing, Err("credentials_missing"));
+        let closed = [
+            "",
+            "Lobby",
+            "room-",
+            "room",
+            "private-eve",
+            "private-",
+            "ticket-",
+            "x",
+        ];
+        for closed in closed {
+            let denied = doors.open("ada", closed, None).await;
+            assert_eq!(denied, Err("forbidden"), "{closed}");
+        }
+        assert_eq!(doors.open("", "private-", None).await, Err("forbidden"));
+    }
+}

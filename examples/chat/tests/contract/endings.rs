@@ -1,0 +1,183 @@
+//! Open connections end when what opened them ends.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::peer::{
+    Socket, close_of, connect, login, next, now, own_origin, post, refusal, say, start, ticket,
+    token, token_of, welcomed,
+};
+
+/// A socket by each way in.
+async fn by_every_way(address: SocketAddr, user: &str, cookie: &str) -> Vec<Socket> {
+    let own = own_origin(address);
+    let headers = [("cookie", cookie), ("origin", own.as_str())];
+    let by_token = format!("jwt?token={}", token_of(user));
+    let by_ticket = format!("ticket?ticket={}", ticket(address, cookie, "{}").await);
+    let any_token = format!("any?token={}", token_of(user));
+    let any_ticket = format!("any?ticket={}", ticket(address, cookie, "{}").await);
+    let mut open = Vec::new();
+    for (path, headers) in [
+        (by_token.as_str(), &headers[..0]),
+        (&by_ticket, &headers[..0]),
+        ("session", &headers),
+        (&any_token, &headers[..0]),
+        (&any_ticket, &headers),
+        ("any", &headers),
+    ] {
+        let mut socket = connect(address, path, headers).await.unwrap();
+        assert_eq!(next(&mut socket).await["user"], user, "{path}");
+        open.push(socket);
+    }
+    open
+}
+
+async fn still_talks(socket: &mut Socket) {
+    say(socket, &json!({"type": "join", "channel": "lobby"})).await;
+    assert_eq!(next(socket).await["type"], "joined");
+}
+
+fn said(code: u16, reason: &str) -> (u16, String) {
+    (code, reason.to_owned())
+}
+
+#[tokio::test]
+async fn a_revoke_ends_all_that_a_user_has_open_and_nothing_of_others() {
+    let address = start(&[]).await;
+    let (ada, bob) = (login(address, "ada").await, login(address, "bob").await);
+    let of_ada = by_every_way(address, "ada", &ada).await;
+    let mut of_bob = by_every_way(address, "bob", &bob).await;
+
+    let body = r#"{"user":"ada"}"#;
+    let of_another = post(address, "/revoke", &[("Cookie", &bob)], body).await;
+    assert_eq!(
+        (of_another.status, of_another.body.as_str()),
+        (403, "forbidden")
+    );
+    let nobody = post(address, "/revoke", &[], body).await;
+    assert_eq!(nobody.status, 401);
+    for bad in ["", "{}", r#"{"user":7}"#] {
+        let bad = post(address, "/revoke", &[("Cookie", &ada)], bad).await;
+        assert_eq!(bad.status, 400);
+    }
+
+    let done = post(address, "/revoke", &[("Cookie", &ada)], body).await;
+    assert_eq!(done.status, 204);
+    for socket in of_ada {
+        assert_eq!(close_of(socket).await, said(4403, "revoked"));
+    }
+    for socket in &mut of_bob {
+        still_talks(socket).await;
+    }
+}
+
+#[tokio::test]
+async fn a_revoke_refuses_what_was_issued_before_and_nothing_that_is_issued_then() {
+    let address = start(&[]).await;
+    let (cookie, own) = (login(address, "ada").await, own_origin(address));
+    let minted = async || {
+        let answer = post(address, "/token", &[("Cookie", &cookie)], "{}").await;
+        answer.json()["token"].as_str().unwrap().to_owned()
+    };
+    let foreign = token(&json!({ "sub": "ada", "exp": now() + 60 }));
+    let (old_token, old_ticket) = (minted().await, ticket(address, &cookie, "{}").await);
+    let for_channel = ticket(address, &cookie, r#"{"channel":"ticket-1"}"#).await;
+    let mut of_bob = welcomed(address, "bob").await;
+
+    let body = r#"{"user":"ada"}"#;
+    let done = post(address, "/revoke", &[("Cookie", &cookie)], body).await;
+    assert_eq!(done.status, 204);
+    for (path, reason) in [
+        (format!("jwt?token={old_token}"), "token_invalid"),
+        (format!("any?token={old_token}"), "token_invalid"),
+        // It does not say when it was issued.
+        (format!("jwt?token={foreign}"), "token_invalid"),
+        (format!("ticket?ticket={old_ticket}"), "ticket_invalid"),
+    ] {
+        let refused = connect(address, &path, &[]).await;
+        assert_eq!(refusal(refused).await, said(401, reason), "{path}");
+        if path.starts_with("jwt") {
+            let refused = connect(address, &path, &[("origin", &own)]).await;
+            assert_eq!(refusal(refused).await, said(4401, reason), "{path}");
+        }
+    }
+    let join = json!({"type": "join", "channel": "ticket-1", "auth": for_channel});
+    say(&mut of_bob, &join).await;
+    assert_eq!(next(&mut of_bob).await["reason"], "ticket_invalid");
+
+    // The session stays, and so does what it is changed into from now on.
+    let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    let by_token = format!("jwt?token={}", minted().await);
+    let by_ticket = format!("ticket?ticket={}", ticket(address, &cookie, "{}").await);
+    let mut open = vec![connect(address, "session", &headers).await.unwrap()];
+    open.push(connect(address, &by_token, &[]).await.unwrap());
+    open.push(connect(address, &by_ticket, &[]).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for socket in &mut open {
+        assert_eq!(next(socket).await["user"], "ada");
+        still_talks(socket).await;
+    }
+}
+
+#[tokio::test]
+async fn a_logout_ends_what_its_session_has_open_and_no_other_of_the_user() {
+    let address = start(&[]).await;
+    let (one, other) = (login(address, "ada").await, login(address, "ada").await);
+    let own = own_origin(address);
+    let by = async |cookie: &str| {
+        let headers = [("cookie", cookie), ("origin", own.as_str())];
+        let mut socket = connect(address, "session", &headers).await.unwrap();
+        next(&mut socket).await;
+        socket
+    };
+    let (of_one, mut of_other) = (by(&one).await, by(&other).await);
+    let path = format!("ticket?ticket={}", ticket(address, &one, "{}").await);
+    let mut by_ticket_of_one = connect(address, &path, &[]).await.unwrap();
+    next(&mut by_ticket_of_one).await;
+    let mut by_token = welcomed(address, "ada").await;
+
+    let done = post(address, "/logout", &[("Cookie", &one)], "").await;
+    assert_eq!(done.status, 204);
+    assert_eq!(close_of(of_one).await, said(4401, "session_ended"));
+    // A ticket that the session minted is the session's.
+    let of_ticket = close_of(by_ticket_of_one).await;
+    assert_eq!(of_ticket, said(4401, "session_ended"));
+    still_talks(&mut of_other).await;
+    still_talks(&mut by_token).await;
+    // Whoever logs in with another's cookie has ended that session too.
+    let body = r#"{"user":"bob"}"#;
+    post(address, "/login", &[("Cookie", &other)], body).await;
+    assert_eq!(close_of(of_other).await, said(4401, "session_ended"));
+}
+
+#[tokio::test]
+async fn a_stop_tells_everybody_that_is_connected() {
+    use chat::{Chat, Options};
+    use clap::Parser;
+
+    let options = ["chat", "--listen", "127.0.0.1:0", "--jwt-secret"];
+    let options = options.iter().chain(&[crate::peer::SECRET]);
+    let chat = Chat::bind(Options::try_parse_from(options).unwrap())
+        .await
+        .unwrap();
+    let address = chat.address();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(chat.serve(async move {
+        let _ = stopped.await;
+    }));
+    let open = [
+        welcomed(address, "ada").await,
+        welcomed(address, "bob").await,
+    ];
+    stop.send(()).unwrap();
+    for socket in open {
+        assert_eq!(close_of(socket).await, said(1001, "going_away"));
+    }
+    tokio::time::timeout(Duration::from_secs(5), serving)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
