@@ -152,10 +152,15 @@ fn origins(
         return Ok(origins.map_err(|error| format!("--origin: {error}"))?);
     }
     let port = address.port();
+    let scheme = if options.tls_cert.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let own = [
-        format!("http://127.0.0.1:{port}"),
-        format!("http://localhost:{port}"),
-        format!("http://{address}"),
+        format!("{scheme}://127.0.0.1:{port}"),
+        format!("{scheme}://localhost:{port}"),
+        format!("{scheme}://{address}"),
     ];
     Ok(Origins::new(own)?)
 }

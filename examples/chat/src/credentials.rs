@@ -82,8 +82,13 @@ fn sessions(
         Some(redis) => Sessions::builder(secrets, RedisSessionStore::new(redis.clone())),
         None => Sessions::builder(secrets, MemorySessions::new(SESSIONS)),
     };
-    // The chat speaks plain HTTP. Yours does not: leave this line out.
-    Ok(sessions.dangerous_without_secure().build()?)
+    // Yours speaks HTTPS only: leave this out.
+    let sessions = if options.tls_cert.is_none() {
+        sessions.dangerous_without_secure()
+    } else {
+        sessions
+    };
+    Ok(sessions.build()?)
 }
 
 fn tickets(

@@ -12,6 +12,7 @@ mod options;
 mod page;
 mod protocol;
 mod socket;
+mod tls;
 mod tokens;
 mod user;
 
@@ -29,6 +30,7 @@ use tower_ws_auth::lease::{Ending, LeaseLayer, Leases};
 
 use self::credentials::Credentials;
 pub use self::options::{Options, Secret};
+use self::tls::{Tls, TlsListener};
 pub use self::tokens::{Claims, DemoTokens};
 
 /// How long a shutdown waits, for requests under way and then for farewells.
@@ -38,6 +40,7 @@ const GRACE: Duration = Duration::from_secs(6);
 #[derive(Debug)]
 pub struct Chat {
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
     farewells: TaskTracker,
     address: SocketAddr,
@@ -53,6 +56,10 @@ impl Chat {
     /// An address that is taken, or options that contradict each other or the layers' rules.
     pub async fn bind(options: Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let credentials = Credentials::new(&options).await?;
+        let tls = match (&options.tls_cert, &options.tls_key) {
+            (Some(certificate), Some(key)) => Some(tls::read(certificate, key)?),
+            _ => None,
+        };
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
@@ -65,12 +72,18 @@ impl Chat {
         let router = app::router(&options, address, &credentials, &farewells, &lease)?;
         Ok(Self {
             listener,
+            tls,
             router,
             farewells,
             address,
             credentials,
             leases: lease.leases(),
         })
+    }
+
+    /// The scheme that it speaks: `http`, or `https` with a certificate.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Where it listens.
@@ -104,7 +117,21 @@ impl Chat {
             let _ = begun.send(());
             tokio::spawn(async move { leases.end_all(&Ending::GoingAway).await });
         };
-        let serving = axum::serve(self.listener, self.router).with_graceful_shutdown(signal);
+        let serving = async {
+            match self.tls {
+                Some(tls) => {
+                    let listener = TlsListener::new(self.listener, tls)?;
+                    axum::serve(listener, self.router)
+                        .with_graceful_shutdown(signal)
+                        .await
+                }
+                None => {
+                    axum::serve(self.listener, self.router)
+                        .with_graceful_shutdown(signal)
+                        .await
+                }
+            }
+        };
         tokio::select! {
             served = serving => served?,
             // A client that never finishes its request does not keep the program alive.

@@ -37,7 +37,10 @@ fn introduce(chat: &Chat) -> Result<(), Box<dyn Error + Send + Sync>> {
     let address = chat.address();
     let tokens = chat.demo_tokens()?;
     let mut out = io::stdout().lock();
-    writeln!(out, "listening on http://{address}")?;
+    // `ws` or `wss`: the same letters, and an `s` where there is one.
+    let scheme = chat.scheme();
+    let ws = scheme.replacen("http", "ws", 1);
+    writeln!(out, "listening on {scheme}://{address}")?;
     writeln!(out, "\ntokens for ada:")?;
     writeln!(out, "  good for an hour  {}", tokens.valid)?;
     writeln!(out, "  expired           {}", tokens.expired)?;
@@ -47,17 +50,17 @@ fn introduce(chat: &Chat) -> Result<(), Box<dyn Error + Send + Sync>> {
                      -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='";
     writeln!(
         out,
-        "  npx wscat -c 'ws://{address}/ws/jwt?token={}'",
+        "  npx wscat -c '{ws}://{address}/ws/jwt?token={}'",
         tokens.valid
     )?;
     writeln!(
         out,
-        "  npx wscat -o http://{address} -c 'ws://{address}/ws/jwt?token={}'",
+        "  npx wscat -o {scheme}://{address} -c '{ws}://{address}/ws/jwt?token={}'",
         tokens.expired
     )?;
     writeln!(
         out,
-        "  curl -i --http1.1 {handshake} 'http://{address}/ws/jwt?token={}'",
+        "  curl -i --http1.1 {handshake} '{scheme}://{address}/ws/jwt?token={}'",
         tokens.expired
     )?;
     writeln!(out)?;

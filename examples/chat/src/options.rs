@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Parser;
 use clap::builder::BoolishValueParser;
@@ -37,6 +38,11 @@ pub struct Options {
     )]
     pub jwt_leeway: u64,
 
+    /// A JSON Web Key Set whose RS, ES and `EdDSA` keys verify tokens by their `kid`, beside the
+    /// secret.
+    #[arg(long, env = "CHAT_JWKS_URL", value_name = "URL")]
+    pub jwks_url: Option<String>,
+
     /// A secret that signs session cookies, at least 16 bytes; the first signs, all verify. Random
     /// by default.
     #[arg(long, env = "CHAT_SESSION_SECRET", hide_env_values = true)]
@@ -64,6 +70,14 @@ pub struct Options {
         value_name = "redis://HOST:PORT"
     )]
     pub redis: Option<Secret>,
+
+    /// A certificate chain in PEM, for HTTPS with HTTP/1.1 and HTTP/2.
+    #[arg(long, env = "CHAT_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Its private key in PEM.
+    #[arg(long, env = "CHAT_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
 
     /// Sends a JSON message with the full reason before the close frame.
     #[arg(long, env = "CHAT_REJECT_MESSAGE", value_parser = BoolishValueParser::new())]

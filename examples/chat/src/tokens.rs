@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tower_ws_auth::Clock;
 use tower_ws_auth::carrier::{Carriers, Dialect};
-use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, Key, SigningKey};
+use tower_ws_auth::jwt::{Algorithm, Jwks, Jwt, JwtEncoder, Key, SigningKey};
 
 use crate::options::Options;
 use crate::user::revocation_key;
@@ -36,6 +36,7 @@ pub struct DemoTokens {
 pub(crate) struct Tokens {
     options: Options,
     secret: Vec<u8>,
+    jwks: Option<Jwks>,
 }
 
 impl Tokens {
@@ -47,6 +48,7 @@ impl Tokens {
         let tokens = Self {
             options: options.clone(),
             secret,
+            jwks: options.jwks_url.as_deref().map(jwks).transpose()?,
         };
         // Whatever is wrong with the options is wrong now, not at the first request.
         tokens.strategy()?;
@@ -68,7 +70,11 @@ impl Tokens {
                 format!("--jwt-secret: {error} (here: --dangerous-short-jwt-secret)")
             })?
         };
-        let mut jwt = Jwt::builder(key)
+        let keys = match &self.jwks {
+            Some(jwks) => jwks.clone().beside(key),
+            None => key.into(),
+        };
+        let mut jwt = Jwt::builder(keys)
             .carriers(carriers)
             .require_claim("sub")
             .leeway(Duration::from_secs(self.options.jwt_leeway));
@@ -123,6 +129,12 @@ impl Tokens {
         let key = SigningKey::dangerous_short_hmac(Algorithm::HS256, secret)?;
         Ok(JwtEncoder::new(key).encode(&claims)?)
     }
+}
+
+fn jwks(url: &str) -> Result<Jwks, Box<dyn Error + Send + Sync>> {
+    // An unknown `kid` is looked for at once, and then no more often than this.
+    let jwks = Jwks::builder(url).cooldown(Duration::from_secs(5)).start();
+    Ok(jwks.map_err(|error| format!("--jwks-url: {error}"))?)
 }
 
 pub(crate) fn random() -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {

@@ -8,6 +8,8 @@
 
 mod accounts;
 mod endings;
+mod jwks;
 mod jwt;
 mod peer;
 mod program;
+mod tls;

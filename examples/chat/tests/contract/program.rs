@@ -19,6 +19,14 @@ async fn wrong_options_end_it_with_a_sentence_that_says_what_to_do() {
         ),
         (&["--origin", "https://app.example/path"], "--origin"),
         (&["--jwt-leeway", "86400"], "leeway"),
+        (&["--jwks-url", "http://id.example/jwks"], "--jwks-url"),
+        (&["--redis", "localhost"], "--redis"),
+        (&["--redis", "redis://127.0.0.1:9"], "--redis"),
+        (&["--tls-cert", "none.pem"], "--tls-key"),
+        (
+            &["--tls-cert", "none.pem", "--tls-key", "none.pem"],
+            "--tls-cert",
+        ),
     ] {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_chat"))
             .args(["--listen", "127.0.0.1:0"])
