@@ -19,7 +19,7 @@ pub struct SessionsBuilder<R> {
 impl<R> SessionsBuilder<R> {
     pub(crate) fn new(secrets: Secrets, store: Arc<dyn SessionStore>) -> Self {
         let shared = Shared {
-            secrets,
+            secrets: secrets.into(),
             store,
             attributes: Attributes::default(),
             ttl: Duration::from_secs(24 * 60 * 60),

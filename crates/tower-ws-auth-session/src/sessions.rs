@@ -65,6 +65,33 @@ impl<R> Sessions<R> {
         Ok(self.removal_cookie())
     }
 
+    /// From now on these secrets sign and verify, here and in every strategy and clone. Put a new
+    /// one in front of the old ones first, and leave the old ones out when the last of their
+    /// cookies has expired.
+    ///
+    /// ```
+    /// # use tower_ws_auth_session::{MemorySessions, Secrets, Sessions};
+    /// # use http::{HeaderMap, header::COOKIE};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (old, new) = ("the old secret of 2025", "the new secret of 2026");
+    /// let store = MemorySessions::new(100_000);
+    /// let sessions = Sessions::<serde_json::Value>::builder(Secrets::express([old])?, store).build()?;
+    /// # let (_, cookie) = sessions.create(&serde_json::json!({})).await?;
+    /// # let mut request = HeaderMap::new();
+    /// # request.insert(COOKIE, cookie.to_str()?.split(';').next().unwrap().parse()?);
+    ///
+    /// sessions.replace_secrets(Secrets::express([new, old])?);
+    /// assert!(sessions.signed_id(&request).is_some());
+    /// sessions.replace_secrets(Secrets::express([new])?);
+    /// assert!(sessions.signed_id(&request).is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replace_secrets(&self, secrets: Secrets) {
+        self.shared.replace_secrets(secrets);
+    }
+
     /// The `Set-Cookie` that makes a browser forget its session cookie.
     pub fn removal_cookie(&self) -> HeaderValue {
         self.shared.attributes.removal()

@@ -1,6 +1,6 @@
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
@@ -15,7 +15,7 @@ use crate::{Secrets, SessionError, SessionId, SessionStore, StoreError, StoreFut
 
 /// What [`Sessions`](crate::Sessions) and its strategies have in common.
 pub(crate) struct Shared {
-    pub(crate) secrets: Secrets,
+    pub(crate) secrets: RwLock<Secrets>,
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) attributes: Attributes,
     pub(crate) ttl: Duration,
@@ -46,7 +46,7 @@ impl Shared {
         let value = percent::decode(cookie.value(), &mut place)
             .ok_or("the cookie is too long or not ASCII")?;
         let id = self
-            .secrets
+            .secrets()
             .verify(value)
             .ok_or("the cookie is malformed, or no secret signed it")?;
         SessionId::signed(id).ok_or("the signed id is empty, too long or not printable")
@@ -134,7 +134,17 @@ impl Shared {
     }
 
     pub(crate) fn set_cookie(&self, id: &SessionId) -> HeaderValue {
-        self.attributes.set(&self.secrets.sign(id.as_str()))
+        self.attributes.set(&self.secrets().sign(id.as_str()))
+    }
+
+    pub(crate) fn replace_secrets(&self, secrets: Secrets) {
+        // Nothing under the lock panics.
+        let mut current = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        *current = secrets;
+    }
+
+    fn secrets(&self) -> RwLockReadGuard<'_, Secrets> {
+        self.secrets.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn there<'a>(
@@ -188,7 +198,7 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
-            .field("secrets", &self.secrets)
+            .field("secrets", &self.secrets())
             .field("attributes", &self.attributes)
             .field("ttl", &self.ttl)
             .field("timeout", &self.timeout)
