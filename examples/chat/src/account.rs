@@ -14,7 +14,6 @@ use tower_ws_auth::ticket::{Order, Wish};
 use tower_ws_auth::{Authenticated, Ending, Rejection, RejectionKind, RevocationError};
 
 use crate::app::App;
-use crate::credentials::Credentials;
 use crate::protocol::MAX_NAME;
 use crate::user::{Known, Record, is_name, revocation_key};
 
@@ -55,15 +54,27 @@ pub(crate) async fn logout(State(app): State<App>, headers: HeaderMap) -> Result
 
 /// Ends a session, and then what it opened.
 async fn end(app: &App, id: &SessionId) -> Result<HeaderValue, Failed> {
-    let Credentials {
-        sessions,
-        revocations,
-        ..
-    } = &app.credentials;
-    let cookie = sessions.destroy(id).await?;
-    let key = id.revocation_key();
-    revocations.revoke(&key, Ending::SessionEnded).await?;
-    Ok(cookie)
+    let (credentials, id) = (app.credentials.clone(), id.clone());
+    to_the_end(async move {
+        let cookie = credentials.sessions.destroy(&id).await?;
+        let (key, ending) = (id.revocation_key(), Ending::SessionEnded);
+        credentials.revocations.revoke(&key, ending).await?;
+        Ok(cookie)
+    })
+    .await
+}
+
+/// Does all of it, also for a client that goes away half way.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Failed>> + Send + 'static,
+) -> Result<T, Failed> {
+    let lost = |_| {
+        Failed(Rejection::new(
+            RejectionKind::Unavailable,
+            "the work was lost",
+        ))
+    };
+    tokio::spawn(work).await.map_err(lost)?
 }
 
 #[derive(Deserialize)]
@@ -85,12 +96,13 @@ pub(crate) async fn revoke(
         let rejection = Rejection::new(RejectionKind::Forbidden, other);
         return Err(Failed(rejection));
     }
-    let key = revocation_key(&revoked);
-    app.credentials
-        .revocations
-        .revoke(&key, Ending::Revoked)
-        .await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    to_the_end(async move {
+        let key = revocation_key(&revoked);
+        let revocations = app.credentials.revocations;
+        revocations.revoke(&key, Ending::Revoked).await?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
 }
 
 #[derive(Deserialize)]

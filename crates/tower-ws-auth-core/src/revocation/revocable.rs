@@ -44,6 +44,14 @@ impl<A: Authenticate> Authenticate for Revocable<A> {
         self.inner.is_ambient(credential)
     }
 
+    fn carrier(&self, credential: &A::Credential) -> Option<&'static str> {
+        self.inner.carrier(credential)
+    }
+
+    fn name_for(&self, credential: &A::Credential) -> &'static str {
+        self.inner.name_for(credential)
+    }
+
     fn verify(&self, credential: A::Credential, head: &Parts) -> Self::Future {
         RevocableFuture {
             verifying: self.inner.verify(credential, head),

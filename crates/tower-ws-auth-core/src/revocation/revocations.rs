@@ -57,11 +57,15 @@ impl Revocations {
     /// A token says in whole seconds when it was issued (`iat`): one of the same second is
     /// refused too, unless its `iat` has a fraction.
     ///
+    /// Drive it to its end: dropped half way, some of this node's connections may go on. A handler
+    /// whose client can go away spawns it.
+    ///
     /// # Errors
     ///
     /// The store failed. The connections of this node have ended all the same; say it again until
     /// it succeeds.
     pub async fn revoke(&self, key: &str, ending: Ending) -> Result<(), RevocationError> {
+        crate::trace::revoked(&ending);
         let shared = &self.shared;
         let revocation = Revocation::at_micros(shared.next_moment(), ending);
         // First remembered, then ended: whoever comes back at once is refused already.
