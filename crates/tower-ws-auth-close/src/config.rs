@@ -6,38 +6,79 @@ use std::time::Duration;
 
 use http::header::ORIGIN;
 use http::request::Parts;
+use http::{StatusCode, response};
 use tokio::sync::Semaphore;
 use tower_ws_auth_core::{Rejection, RejectionKind};
 use tower_ws_auth_upgrade::Limits;
-use tower_ws_auth_upgrade::frame::{Close, CloseCode};
+use tower_ws_auth_upgrade::frame::Close;
+
+use crate::Palette;
 
 /// What the layer and its services share. The closures are boxed: they run for refusals only.
 #[derive(Clone)]
 pub(crate) struct Config {
-    pub(crate) when: Arc<When>,
-    pub(crate) close: Arc<dyn Fn(&Rejection) -> Close + Send + Sync>,
+    /// `None`: [`is_from_a_browser`].
+    pub(crate) when: Option<Arc<When>>,
+    pub(crate) close: Closing,
+    pub(crate) classifier: Option<Arc<Classifier>>,
     pub(crate) first_message: Option<Arc<FirstMessage>>,
     pub(crate) subprotocols: Arc<[String]>,
     pub(crate) hold: Duration,
     pub(crate) limits: Limits,
     pub(crate) permits: Arc<Semaphore>,
+    pub(crate) max_farewells: u32,
     pub(crate) spawner: Option<Arc<dyn Fn(Farewell) + Send + Sync>>,
 }
 
+/// What the close frame says.
+#[derive(Clone)]
+pub(crate) enum Closing {
+    Palette(Palette),
+    Own(Arc<dyn Fn(&Rejection) -> Close + Send + Sync>),
+}
+
 type When = dyn Fn(&Rejection, &Parts) -> bool + Send + Sync;
+type Classifier = dyn Fn(&response::Parts, &Parts) -> Option<Rejection> + Send + Sync;
 type FirstMessage = dyn Fn(&Rejection, &Close) -> Option<String> + Send + Sync;
+
+const MAX_FAREWELLS: u32 = 1024;
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            when: Arc::new(is_from_a_browser),
-            close: Arc::new(status_and_token),
+            when: None,
+            close: Closing::Palette(Palette::Http),
+            classifier: None,
             first_message: None,
             subprotocols: Arc::new([]),
             hold: Duration::from_millis(300),
             limits: Limits::default(),
-            permits: Arc::new(Semaphore::new(1024)),
+            permits: Arc::new(Semaphore::new(MAX_FAREWELLS as usize)),
+            max_farewells: MAX_FAREWELLS,
             spawner: None,
+        }
+    }
+}
+
+impl Config {
+    /// Whether this rejection of a request with this head is one to convert.
+    pub(crate) fn converts(&self, rejection: &Rejection, head: &Parts) -> bool {
+        match &self.when {
+            Some(when) => when(rejection, head),
+            None => is_from_a_browser(rejection, head),
+        }
+    }
+
+    /// Whether some rejection of a request with this head may be one to convert.
+    pub(crate) fn may_convert(&self, head: &Parts) -> bool {
+        self.when.is_some() || head.headers.contains_key(ORIGIN)
+    }
+
+    /// The close frame for a rejection that answered with this status.
+    pub(crate) fn close(&self, rejection: &Rejection, status: StatusCode) -> Close {
+        match &self.close {
+            Closing::Palette(palette) => palette.classified(rejection, status),
+            Closing::Own(close) => close(rejection),
         }
     }
 }
@@ -61,12 +102,10 @@ pub fn is_from_a_browser(rejection: &Rejection, head: &Parts) -> bool {
     head.headers.contains_key(ORIGIN) && rejection.kind() != RejectionKind::OriginDenied
 }
 
-/// The default close frame: code 4000 + the HTTP status, and the public token as reason.
+/// The default close frame: code 4000 + the HTTP status, and the public token as reason;
+/// [`Palette::Http`].
 pub fn status_and_token(rejection: &Rejection) -> Close {
-    Close::new(
-        CloseCode::from_status(rejection.status()),
-        rejection.token(),
-    )
+    Palette::Http.rejection(rejection)
 }
 
 /// The default first message:

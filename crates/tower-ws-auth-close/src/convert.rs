@@ -16,6 +16,7 @@ use tower_ws_auth_upgrade::frame::{Close, write_text};
 use tower_ws_auth_upgrade::{Socket, accept_key};
 
 use crate::config::{Config, Farewell};
+use crate::others::Interposed;
 use crate::trace;
 
 /// The HTTP status that a converted response had, in its extensions.
@@ -26,7 +27,8 @@ pub struct OriginalStatus(pub StatusCode);
 pub(crate) struct Conversion {
     rejection: Rejection,
     close: Close,
-    accept: HeaderValue,
+    /// `None` on HTTP/2 (RFC 8441 §5).
+    accept: Option<HeaderValue>,
     subprotocol: Option<HeaderValue>,
     socket: Socket,
     permit: OwnedSemaphorePermit,
@@ -37,26 +39,83 @@ pub(crate) struct Conversion {
 impl Conversion {
     /// `None` where the response has to stay what it is.
     pub(crate) fn of<B>(response: &Response<B>, config: &Arc<Config>) -> Option<Self> {
+        Self::of_ours(response, config, None)
+    }
+
+    /// The same for a service that was given a connection that can be taken back.
+    pub(crate) fn of_any<B>(
+        response: Response<B>,
+        config: &Arc<Config>,
+        interposed: Interposed,
+    ) -> (Response<B>, Option<Self>) {
+        if interposed.is_accepted_by(response.status()) {
+            interposed.accept();
+            return (response, None);
+        }
+        let (socket, handshake, head) = interposed.reclaim();
+        if response.extensions().get::<Rejection>().is_some() {
+            let conversion = Self::of_ours(&response, config, Some(socket));
+            return (response, conversion);
+        }
+        let (response, body) = response.into_parts();
+        let classified = config.classifier.as_ref();
+        let conversion = classified
+            .and_then(|classify| classify(&response, &head))
+            .filter(|rejection| config.converts(rejection, &head))
+            .and_then(|rejection| {
+                Self::begin(
+                    rejection,
+                    response.status,
+                    &handshake,
+                    &head,
+                    socket,
+                    config,
+                )
+            });
+        (Response::from_parts(response, body), conversion)
+    }
+
+    /// The client's connection is in the rejection's head, unless it is at hand.
+    fn of_ours<B>(
+        response: &Response<B>,
+        config: &Arc<Config>,
+        at_hand: Option<Socket>,
+    ) -> Option<Self> {
         let rejection = response.extensions().get::<Rejection>()?.clone();
         let mut head = rejection.take_head()?;
         // Farewell rules: never a 101 unless the handshake holds, whatever the predicate says.
-        let Ok(Handshake::Http1 { key }) = Handshake::check(&head) else {
-            return None;
-        };
-        if !(config.when)(&rejection, &head) {
+        let handshake = Handshake::check(&head).ok()?;
+        if !config.converts(&rejection, &head) {
             return None;
         }
+        let socket = at_hand.or_else(|| Socket::take(&mut head))?;
+        let status = rejection.status();
+        Self::begin(rejection, status, &handshake, &head, socket, config)
+    }
+
+    fn begin(
+        rejection: Rejection,
+        status: StatusCode,
+        handshake: &Handshake,
+        head: &Parts,
+        socket: Socket,
+        config: &Arc<Config>,
+    ) -> Option<Self> {
+        let accept = match handshake {
+            Handshake::Http1 { key } => Some(accept_key(key)),
+            Handshake::Http2 => None,
+            _ => return None,
+        };
         // No runtime, nobody to tell them farewell.
         let runtime = Handle::try_current().ok()?;
-        let socket = Socket::take(&mut head)?;
         let Ok(permit) = Arc::clone(&config.permits).try_acquire_owned() else {
             trace::no_permit(&rejection);
             return None;
         };
         Some(Self {
-            close: (config.close)(&rejection),
-            accept: accept_key(&key),
-            subprotocol: select(&head, &config.subprotocols),
+            close: config.close(&rejection, status),
+            accept,
+            subprotocol: select(head, &config.subprotocols),
             config: Arc::clone(config),
             rejection,
             socket,
@@ -65,12 +124,18 @@ impl Conversion {
         })
     }
 
-    /// Answers 101 and starts the farewell.
+    /// Answers 101, or 200 to an extended CONNECT, and starts the farewell.
     pub(crate) fn apply<B>(self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let original = response.status();
         trace::converted(&self.rejection, original, &self.close);
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        response.extensions_mut().insert(OriginalStatus(original));
+        *response.status_mut() = match self.accept {
+            Some(_) => StatusCode::SWITCHING_PROTOCOLS,
+            None => StatusCode::OK,
+        };
+        let extensions = response.extensions_mut();
+        extensions.insert(OriginalStatus(original));
+        // Evidence for the layers further out, whoever made the response.
+        extensions.get_or_insert_with(|| self.rejection.clone());
         let headers = response.headers_mut();
         for name in OF_THE_REFUSAL {
             headers.remove(name);
@@ -81,9 +146,15 @@ impl Conversion {
     }
 
     fn answer(&self, headers: &mut HeaderMap) {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        if let Some(accept) = &self.accept {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept.clone());
+        } else {
+            // RFC 9113 §8.2.2: no such field on HTTP/2.
+            headers.remove(CONNECTION);
+            headers.remove(UPGRADE);
+        }
         if let Some(subprotocol) = &self.subprotocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
         }
@@ -121,7 +192,7 @@ impl Conversion {
     }
 }
 
-/// What belonged to the refusal, or to its body, and must not stand in a 101.
+/// What belonged to the refusal, or to its body, and must not stand in an upgrade.
 const OF_THE_REFUSAL: [HeaderName; 17] = [
     ALLOW,
     CONTENT_DISPOSITION,

@@ -10,6 +10,7 @@ use tower_ws_auth_core::ResponseBody;
 
 use crate::config::Config;
 use crate::convert::Conversion;
+use crate::others::Interposed;
 
 pin_project! {
     /// The response of a [`CloseFrame`](crate::CloseFrame) service.
@@ -22,16 +23,26 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum State<F, B> {
-        Waiting { #[pin] inner: F, config: Arc<Config> },
+        Waiting {
+            #[pin]
+            inner: F,
+            config: Arc<Config>,
+            // Dropped with the request: its service then gets no connection.
+            interposed: Option<Box<Interposed>>,
+        },
         // Dropped when the client goes, and its permit with it.
         Holding { #[pin] hold: Sleep, held: Option<(Response<B>, Conversion)> },
     }
 }
 
 impl<F, B> ResponseFuture<F, B> {
-    pub(crate) fn new(inner: F, config: Arc<Config>) -> Self {
+    pub(crate) fn new(inner: F, config: Arc<Config>, interposed: Option<Box<Interposed>>) -> Self {
         Self {
-            state: State::Waiting { inner, config },
+            state: State::Waiting {
+                inner,
+                config,
+                interposed,
+            },
         }
     }
 }
@@ -46,9 +57,20 @@ where
         let mut state = self.project().state;
         loop {
             let held = match state.as_mut().project() {
-                Projected::Waiting { inner, config } => {
+                Projected::Waiting {
+                    inner,
+                    config,
+                    interposed,
+                } => {
                     let response = ready!(inner.poll(cx))?;
-                    let Some(conversion) = Conversion::of(&response, config) else {
+                    let (response, conversion) = match interposed.take() {
+                        None => {
+                            let conversion = Conversion::of(&response, config);
+                            (response, conversion)
+                        }
+                        Some(interposed) => Conversion::of_any(response, config, *interposed),
+                    };
+                    let Some(conversion) = conversion else {
                         return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                     };
                     if config.hold.is_zero() {

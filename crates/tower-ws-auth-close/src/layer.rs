@@ -3,15 +3,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, response};
 use tokio::sync::Semaphore;
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::{Rejection, ResponseBody};
 use tower_ws_auth_upgrade::frame::Close;
 
-use crate::config::{Config, Farewell, json_message};
+use crate::config::{Closing, Config, Farewell, json_message};
 use crate::future::ResponseFuture;
+use crate::others::{Interposed, by_status};
+use crate::{Farewells, Palette};
 
 /// Turns a rejection from further in into an upgrade and a close frame; see the
 /// [crate's documentation](crate).
@@ -33,14 +35,65 @@ impl CloseFrameLayer {
     /// A request that is no valid handshake is never converted, whatever this says. Converting
     /// refused origins tells a foreign page whether its visitor is logged in.
     pub fn when(self, f: impl Fn(&Rejection, &Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.with(|config| config.when = Arc::new(f))
+        self.with(|config| config.when = Some(Arc::new(f)))
+    }
+
+    /// The close codes that the clients read, in place of [`Palette::Http`].
+    ///
+    /// This and [`close_with`](Self::close_with) replace one another.
+    pub fn palette(self, palette: Palette) -> Self {
+        self.with(|config| config.close = Closing::Palette(palette))
     }
 
     /// The close frame for a rejection, in place of [`status_and_token`](crate::status_and_token).
     ///
     /// The reason reaches the page: keep secrets and claims out of it.
     pub fn close_with(self, f: impl Fn(&Rejection) -> Close + Send + Sync + 'static) -> Self {
-        self.with(|config| config.close = Arc::new(f))
+        self.with(|config| config.close = Closing::Own(Arc::new(f)))
+    }
+
+    /// Converts responses of others too: what is not a rejection of ours, and is one by `f`.
+    ///
+    /// `f` sees the response's head, and of the request's head what can be no credential: method,
+    /// version and path, `Host`, `Origin`, `User-Agent` and the offered subprotocols. It is asked
+    /// for handshakes only, and about nothing that carries a [`Rejection`] already. Then
+    /// [`when`](Self::when) decides as it does about ours, from the same two heads.
+    ///
+    /// The service has had the request by then, and may have asked for its connection. Therefore
+    /// it gets one that can be taken back: a handler that waits for the upgrade and then answers
+    /// without one is told that there is none, and never sees the refused client. A connection
+    /// that is accepted reaches the handler as it would have, save that
+    /// `hyper::upgrade::Upgraded::downcast` fails on it. Without a classifier there is nothing of
+    /// this.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use tower_ws_auth_close::CloseFrameLayer;
+    /// use tower_ws_auth_core::{Rejection, RejectionKind};
+    ///
+    /// let layer = CloseFrameLayer::new().classify(|response, _head| match response.status {
+    ///     // The application's own "you are banned" becomes 4403 `forbidden` ...
+    ///     StatusCode::LOCKED => Some(Rejection::new(RejectionKind::Forbidden, "423: banned")),
+    ///     // ... and everything else stays an HTTP response.
+    ///     _ => None,
+    /// });
+    /// # let _ = layer;
+    /// ```
+    pub fn classify(
+        self,
+        f: impl Fn(&response::Parts, &Parts) -> Option<Rejection> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|config| config.classifier = Some(Arc::new(f)))
+    }
+
+    /// Converts the 403, 408, 429 and 503 of others: a rate limiter's, a timeout's, a handler's;
+    /// [`classify`](Self::classify) by [`by_status`].
+    ///
+    /// The statuses do not say whom they refuse. A layer that refuses foreign pages with 403 and
+    /// is not ours, such as one against cross-site requests, belongs outside of this one: a page
+    /// that it refuses must not learn why.
+    pub fn rejections_of_others(self) -> Self {
+        self.classify(by_status)
     }
 
     /// Sends a text message before the close frame, for reasons that do not fit into its 123
@@ -86,8 +139,20 @@ impl CloseFrameLayer {
     /// How many refused clients are held or told farewell at a time, over all services of this
     /// layer and its clones. 1024 by default; beyond it the HTTP answer stays as it is.
     pub fn max_farewells(self, count: usize) -> Self {
-        let permits = Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
-        self.with(|config| config.permits = permits)
+        let most = u32::try_from(count).unwrap_or(u32::MAX);
+        let count = usize::try_from(most).unwrap_or(usize::MAX);
+        let permits = Semaphore::new(count.min(Semaphore::MAX_PERMITS));
+        self.with(|config| {
+            config.max_farewells = most;
+            config.permits = Arc::new(permits);
+        })
+    }
+
+    /// The farewells of this layer and its clones, for a graceful shutdown that waits for them.
+    ///
+    /// Ask for it last: [`max_farewells`](Self::max_farewells) begins anew.
+    pub fn farewells(&self) -> Farewells {
+        Farewells::new(Arc::clone(&self.config.permits), self.config.max_farewells)
     }
 
     /// Who runs the farewells, in place of `tokio::spawn`: a graceful shutdown can only wait for
@@ -144,6 +209,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ResponseFuture::new(self.inner.call(request), Arc::clone(&self.config))
+        let (request, interposed) = Interposed::of(request, &self.config);
+        let inner = self.inner.call(request);
+        ResponseFuture::new(inner, Arc::clone(&self.config), interposed)
     }
 }

@@ -54,11 +54,13 @@ where
             .first
             .take(head)
             .map(|found| found.map(Either::First))
+            .map_err(|rejection| rejection.decided_by(self.first.name()))
             .transpose();
         let second = self
             .second
             .take(head)
             .map(|found| found.map(Either::Second))
+            .map_err(|rejection| rejection.decided_by(self.second.name()))
             .transpose();
         match (first, second) {
             (None, None) => Ok(None),
@@ -78,6 +80,20 @@ where
         match credential {
             Either::First(credential) => self.first.is_ambient(credential),
             Either::Second(credential) => self.second.is_ambient(credential),
+        }
+    }
+
+    fn carrier(&self, credential: &Self::Credential) -> Option<&'static str> {
+        match credential {
+            Either::First(credential) => self.first.carrier(credential),
+            Either::Second(credential) => self.second.carrier(credential),
+        }
+    }
+
+    fn name_for(&self, credential: &Self::Credential) -> &'static str {
+        match credential {
+            Either::First(credential) => self.first.name_for(credential),
+            Either::Second(credential) => self.second.name_for(credential),
         }
     }
 

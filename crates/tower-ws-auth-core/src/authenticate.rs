@@ -55,6 +55,18 @@ pub trait Authenticate {
         false
     }
 
+    /// Where the credential travelled, for tracing events: `query`, `header`, `subprotocol` or
+    /// `cookie`. [`Credential::carrier`](crate::carrier::Credential::carrier) knows it.
+    fn carrier(&self, _credential: &Self::Credential) -> Option<&'static str> {
+        None
+    }
+
+    /// The name of the strategy to which the credential belongs, for tracing events: another
+    /// one than [`name`](Self::name) where several are combined.
+    fn name_for(&self, _credential: &Self::Credential) -> &'static str {
+        self.name()
+    }
+
     /// Decides about the credential. The future owns what it needs of the head.
     fn verify(&self, credential: Self::Credential, head: &Parts) -> Self::Future;
 

@@ -40,6 +40,14 @@ impl<B> ResponseBody<B> {
     }
 }
 
+/// Empty, whatever the inner service's body is. Layers that answer by themselves demand it, such
+/// as tower-http's `TimeoutLayer` and `CorsLayer`.
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::text("")
+    }
+}
+
 impl<B> Body for ResponseBody<B>
 where
     B: Body,

@@ -30,8 +30,11 @@
 mod cookie;
 mod credential;
 mod header;
+mod lifted;
+mod pairs;
 mod query;
 mod subprotocol;
+mod uri;
 
 use std::borrow::Cow;
 
@@ -40,15 +43,20 @@ use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 
 pub use self::credential::{Credential, MAX_CREDENTIAL};
+pub use self::lifted::Lifted;
+pub(crate) use self::lifted::lift;
+pub(crate) use self::pairs::{Key, Match, is_plain};
 pub use self::subprotocol::Dialect;
 pub(crate) use self::subprotocol::is_credential as is_credential_subprotocol;
+pub(crate) use self::subprotocol::may_hold_credential;
+pub(crate) use self::uri::path_as_sent;
 use crate::handshake::subprotocols;
 use crate::{AllowedOrigin, Rejection, RejectionKind};
 
 /// The places in which a strategy looks for its credential.
 #[derive(Clone, Debug)]
 pub struct Carriers {
-    query: Vec<query::Key>,
+    query: Vec<Key>,
     bearer_header: bool,
     subprotocols: Vec<Dialect>,
     cookie: Option<Cookie>,
@@ -102,14 +110,19 @@ impl Carriers {
             .as_ref()
             .map(|cookie| (cookie, cookie::take(head, &cookie.name)));
 
-        let explicit = only_one([query?, header?, subprotocol?])?;
+        let explicit = only_one([
+            query.map_err(|rejection| rejection.found_in("query"))?,
+            header.map_err(|rejection| rejection.found_in("header"))?,
+            subprotocol.map_err(|rejection| rejection.found_in("subprotocol"))?,
+        ])?;
         match (explicit, cookie) {
             (Some(credential), _) => Ok(Some(credential)),
             (None, None) => Ok(None),
             (None, Some((cookie, taken))) => {
-                let taken = taken.map_err(Rejection::about_ambient)?;
+                let ambient = |rejection: Rejection| rejection.about_ambient().found_in("cookie");
+                let taken = taken.map_err(ambient)?;
                 if taken.is_some() && cookie.check_origin {
-                    AllowedOrigin::demand(head).map_err(Rejection::about_ambient)?;
+                    AllowedOrigin::demand(head).map_err(ambient)?;
                 }
                 Ok(taken)
             }
@@ -157,17 +170,14 @@ impl CarriersBuilder {
     /// `?key=<credential>`, the one place where a browser can put it and a proxy's log will show
     /// it: keep the credential short-lived.
     pub fn query(mut self, key: impl Into<Cow<'static, str>>) -> Self {
-        self.0.query.push(query::Key {
-            name: key.into(),
-            scheme: false,
-        });
+        self.0.query.push(Key::plain(key.into()));
         self
     }
 
     /// Like [`query`](Self::query), and the value may begin with `Bearer ` (the space written
     /// `%20` or `+`), as in `?Authorization=Bearer%20<credential>`.
     pub fn query_bearer(mut self, key: impl Into<Cow<'static, str>>) -> Self {
-        self.0.query.push(query::Key {
+        self.0.query.push(Key {
             name: key.into(),
             scheme: true,
         });
@@ -220,19 +230,13 @@ impl CarriersBuilder {
         if nowhere {
             return Err(CarriersError::Nowhere);
         }
-        let plain = |name: &str| {
-            !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        };
-        if let Some(key) = carriers.query.iter().find(|key| !plain(&key.name)) {
+        if let Some(key) = carriers.query.iter().find(|key| !is_plain(&key.name)) {
             return Err(CarriersError::QueryKey(key.name.to_string()));
         }
         if let Some(cookie) = carriers
             .cookie
             .as_ref()
-            .filter(|cookie| !plain(&cookie.name))
+            .filter(|cookie| !is_plain(&cookie.name))
         {
             return Err(CarriersError::CookieName(cookie.name.to_string()));
         }

@@ -43,6 +43,14 @@ where
         self.inner.is_ambient(credential)
     }
 
+    fn carrier(&self, credential: &A::Credential) -> Option<&'static str> {
+        self.inner.carrier(credential)
+    }
+
+    fn name_for(&self, credential: &A::Credential) -> &'static str {
+        self.inner.name_for(credential)
+    }
+
     fn verify(&self, credential: A::Credential, head: &Parts) -> A::Future {
         self.inner.verify(credential, head)
     }
@@ -89,6 +97,14 @@ where
 
     fn is_ambient(&self, credential: &A::Credential) -> bool {
         self.inner.is_ambient(credential)
+    }
+
+    fn carrier(&self, credential: &A::Credential) -> Option<&'static str> {
+        self.inner.carrier(credential)
+    }
+
+    fn name_for(&self, credential: &A::Credential) -> &'static str {
+        self.inner.name_for(credential)
     }
 
     fn verify(&self, credential: A::Credential, head: &Parts) -> A::Future {

@@ -132,7 +132,7 @@ where
     S: Service<Request<B>>,
 {
     pub(crate) fn refuse(rejection: Rejection, head: Parts, decision: Decision) -> Self {
-        decision.refused(&rejection);
+        let rejection = decision.refused(rejection);
         Self {
             state: State::Decided {
                 gate: Gate::refuse(rejection, head),
@@ -180,10 +180,7 @@ where
                     self.service.call(Request::from_parts(head, self.body))
                 })
             }
-            Err(rejection) => {
-                self.decision.refused(&rejection);
-                Gate::refuse(rejection, self.head)
-            }
+            Err(rejection) => Gate::refuse(self.decision.refused(rejection), self.head),
         }
     }
 }

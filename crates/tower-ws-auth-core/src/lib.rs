@@ -8,6 +8,9 @@
 //! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
 //! - [`carrier`] reads a credential and removes it; [`cookie`] does so with one cookie.
 //! - [`revocation`] refuses a credential before its time is over, and tells open connections.
+//! - [`LiftLayer`] keeps credentials out of the logs of other layers; [`RedactedQuery`] does what
+//!   can be done where it has no place.
+//! - [`telemetry`] lists what operators can read and count.
 //!
 //! Strategies live in crates of their own; most applications use `tower-ws-auth`, which
 //! re-exports them.
@@ -132,8 +135,9 @@
 //!
 //! - `axum`: [`Authenticated`] is an extractor, and the credential leaves `OriginalUri` too.
 //! - `http2`: the handshake by extended CONNECT.
-//! - `tracing`: one event for each decision, target `tower_ws_auth`, with the fields `strategy`,
-//!   `outcome`, `kind`, `status`, `detail`, `source` and `latency_us`.
+//! - `tracing`: one event for each decision; see [`telemetry`].
+//! - `metrics`: counters and a histogram of decisions; see [`telemetry`].
+//! - `tower-http`: [`RedactedQuery`] makes the spans of a `TraceLayer`.
 
 mod any_of;
 mod authenticate;
@@ -144,8 +148,10 @@ mod combine;
 mod future;
 mod grant;
 mod layer;
+mod lift;
 mod optional;
 mod origin;
+mod redacted;
 mod refuse;
 mod rejection;
 mod service;
@@ -155,6 +161,7 @@ pub mod carrier;
 pub mod cookie;
 pub mod handshake;
 pub mod revocation;
+pub mod telemetry;
 
 pub use self::any_of::{AnyOf, Either, EitherFuture};
 pub use self::authenticate::{Authenticate, AuthenticateExt};
@@ -167,8 +174,10 @@ pub use self::combine::{Authorize, Map};
 pub use self::future::{Gate, ResponseFuture};
 pub use self::grant::{Grant, Term};
 pub use self::layer::AuthLayer;
+pub use self::lift::{Lift, LiftError, LiftLayer};
 pub use self::optional::{Optional, OptionalFuture};
 pub use self::origin::AllowedOrigin;
+pub use self::redacted::RedactedQuery;
 pub use self::rejection::{Advice, Rejection, RejectionKind};
 pub use self::revocation::{
     BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationStore, Revocations,

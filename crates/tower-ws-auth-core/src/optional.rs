@@ -45,6 +45,19 @@ impl<A: Authenticate> Authenticate for Optional<A> {
             .is_none_or(|credential| self.inner.is_ambient(credential))
     }
 
+    fn carrier(&self, credential: &Self::Credential) -> Option<&'static str> {
+        credential
+            .as_ref()
+            .and_then(|credential| self.inner.carrier(credential))
+    }
+
+    fn name_for(&self, credential: &Self::Credential) -> &'static str {
+        match credential {
+            Some(credential) => self.inner.name_for(credential),
+            None => self.inner.name(),
+        }
+    }
+
     fn verify(&self, credential: Self::Credential, head: &Parts) -> Self::Future {
         let inner = credential.map(|credential| self.inner.verify(credential, head));
         OptionalFuture { inner }

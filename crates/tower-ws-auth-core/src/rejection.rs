@@ -32,6 +32,8 @@ pub struct Rejection {
     retry_after: Option<Duration>,
     source: Option<Arc<dyn Error + Send + Sync>>,
     ambient: bool,
+    strategy: Option<&'static str>,
+    carrier: Option<&'static str>,
     head: Option<Arc<Mutex<Option<Parts>>>>,
 }
 
@@ -45,6 +47,8 @@ impl Rejection {
             retry_after: None,
             source: None,
             ambient: false,
+            strategy: None,
+            carrier: None,
             head: None,
         }
     }
@@ -74,6 +78,30 @@ impl Rejection {
 
     pub(crate) fn is_about_ambient(&self) -> bool {
         self.ambient
+    }
+
+    /// Says which strategy decided, unless that is known.
+    pub(crate) fn decided_by(mut self, strategy: &'static str) -> Self {
+        self.strategy.get_or_insert(strategy);
+        self
+    }
+
+    /// Says where the refused credential travelled, unless that is known.
+    pub(crate) fn found_in(mut self, carrier: &'static str) -> Self {
+        self.carrier.get_or_insert(carrier);
+        self
+    }
+
+    /// The name of the strategy that decided, once an [`AuthLayer`](crate::AuthLayer) has
+    /// answered; `any_of` if none of several did.
+    pub fn strategy(&self) -> Option<&'static str> {
+        self.strategy
+    }
+
+    /// Where the refused credential travelled, as far as that is known: `query`, `header`,
+    /// `subprotocol` or `cookie`.
+    pub fn carrier(&self) -> Option<&'static str> {
+        self.carrier
     }
 
     /// The kind, to match on.

@@ -43,7 +43,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let decision = Decision::begin(self.strategy.name());
+        let mut decision = Decision::begin(self.strategy.name());
         let (mut head, body) = request.into_parts();
         // Whoever put these here, it was not this layer.
         head.extensions.remove::<Authenticated<A::Identity>>();
@@ -71,6 +71,10 @@ where
             }
             Err(rejection) => return ResponseFuture::refuse(rejection, head, decision),
         };
+        decision.about(
+            self.strategy.name_for(&credential),
+            self.strategy.carrier(&credential),
+        );
         let verifying = self.strategy.verify(credential, &head);
 
         // The service that was polled ready is the one to call; the clone is not ready yet.

@@ -1,101 +1,143 @@
-//! The one place that knows whether tracing is compiled in.
+//! The one place that knows whether tracing and metrics are compiled in.
+
+use crate::{Ending, Rejection};
+
+/// One decision: whose it is, and how long it takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decision {
+    strategy: &'static str,
+    carrier: Option<&'static str>,
+    #[cfg(any(feature = "tracing", feature = "metrics"))]
+    began: std::time::Instant,
+}
+
+impl Decision {
+    pub(crate) fn begin(strategy: &'static str) -> Self {
+        Self {
+            strategy,
+            carrier: None,
+            #[cfg(any(feature = "tracing", feature = "metrics"))]
+            began: std::time::Instant::now(),
+        }
+    }
+
+    /// A credential was presented: this strategy decides about it.
+    pub(crate) fn about(&mut self, strategy: &'static str, carrier: Option<&'static str>) {
+        self.strategy = strategy;
+        self.carrier = carrier;
+    }
+
+    pub(crate) fn accepted(self) {
+        self.log_acceptance();
+        self.count("accepted", "none");
+    }
+
+    /// Returns the rejection, which knows now who decided.
+    pub(crate) fn refused(mut self, rejection: Rejection) -> Rejection {
+        let rejection = match self.carrier {
+            Some(carrier) => rejection.found_in(carrier),
+            None => rejection,
+        };
+        let rejection = rejection.decided_by(self.strategy);
+        self.strategy = rejection.strategy().unwrap_or(self.strategy);
+        self.log_refusal(&rejection);
+        self.count("refused", rejection.token());
+        rejection
+    }
+}
 
 #[cfg(feature = "tracing")]
-mod imp {
-    use std::time::Instant;
-
-    use crate::Rejection;
-
-    /// Measures one decision.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Decision {
-        strategy: &'static str,
-        began: Instant,
+impl Decision {
+    fn log_acceptance(self) {
+        tracing::debug!(
+            target: "tower_ws_auth",
+            strategy = self.strategy,
+            outcome = "accepted",
+            latency_us = self.latency(),
+            carrier = self.carrier,
+            "handshake accepted"
+        );
     }
 
-    impl Decision {
-        pub(crate) fn begin(strategy: &'static str) -> Self {
-            Self {
-                strategy,
-                began: Instant::now(),
-            }
-        }
-
-        pub(crate) fn accepted(self) {
-            tracing::debug!(
+    fn log_refusal(self, rejection: &Rejection) {
+        let kind = rejection.token();
+        let status = rejection.status().as_u16();
+        let source = std::error::Error::source(rejection);
+        // An outage is the operator's business, a refusal the client's.
+        if status >= 500 {
+            tracing::warn!(
                 target: "tower_ws_auth",
                 strategy = self.strategy,
-                outcome = "accepted",
+                outcome = "refused",
+                kind,
+                status,
+                carrier = rejection.carrier(),
+                detail = rejection.detail(),
+                source,
                 latency_us = self.latency(),
-                "handshake accepted"
+                "handshake refused"
             );
-        }
-
-        pub(crate) fn refused(self, rejection: &Rejection) {
-            let kind = rejection.token();
-            let status = rejection.status().as_u16();
-            let source = std::error::Error::source(rejection);
-            // An outage is the operator's business, a refusal the client's.
-            if status >= 500 {
-                tracing::warn!(
-                    target: "tower_ws_auth",
-                    strategy = self.strategy,
-                    outcome = "refused",
-                    kind,
-                    status,
-                    detail = rejection.detail(),
-                    source,
-                    latency_us = self.latency(),
-                    "handshake refused"
-                );
-            } else {
-                tracing::info!(
-                    target: "tower_ws_auth",
-                    strategy = self.strategy,
-                    outcome = "refused",
-                    kind,
-                    status,
-                    detail = rejection.detail(),
-                    source,
-                    latency_us = self.latency(),
-                    "handshake refused"
-                );
-            }
-        }
-
-        fn latency(self) -> u64 {
-            u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+        } else {
+            tracing::info!(
+                target: "tower_ws_auth",
+                strategy = self.strategy,
+                outcome = "refused",
+                kind,
+                status,
+                carrier = rejection.carrier(),
+                detail = rejection.detail(),
+                source,
+                latency_us = self.latency(),
+                "handshake refused"
+            );
         }
     }
 
-    #[cfg(feature = "axum")]
-    pub(crate) fn unguarded(error: &(dyn std::error::Error + 'static)) {
-        tracing::error!(target: "tower_ws_auth", error, "misconfigured route");
+    fn latency(self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 
 #[cfg(not(feature = "tracing"))]
-mod imp {
-    use crate::Rejection;
+#[expect(clippy::unused_self, reason = "stands in for the one that logs")]
+impl Decision {
+    fn log_acceptance(self) {}
 
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Decision;
-
-    #[expect(clippy::unused_self, reason = "stands in for the one that logs")]
-    impl Decision {
-        pub(crate) fn begin(_strategy: &'static str) -> Self {
-            Self
-        }
-
-        pub(crate) fn accepted(self) {}
-
-        pub(crate) fn refused(self, _rejection: &Rejection) {}
-    }
-
-    #[cfg(feature = "axum")]
-    pub(crate) fn unguarded(_error: &(dyn std::error::Error + 'static)) {}
+    fn log_refusal(self, _rejection: &Rejection) {}
 }
 
-pub(crate) use imp::Decision;
-#[cfg(feature = "axum")]
-pub(crate) use imp::unguarded;
+#[cfg(feature = "metrics")]
+impl Decision {
+    fn count(self, outcome: &'static str, kind: &'static str) {
+        use crate::telemetry::{DECISION_SECONDS, DECISIONS};
+
+        let strategy = self.strategy;
+        metrics::counter!(DECISIONS, "strategy" => strategy, "outcome" => outcome, "kind" => kind)
+            .increment(1);
+        metrics::histogram!(DECISION_SECONDS, "strategy" => strategy).record(self.began.elapsed());
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+#[expect(clippy::unused_self, reason = "stands in for the one that counts")]
+impl Decision {
+    fn count(self, _outcome: &'static str, _kind: &'static str) {}
+}
+
+#[cfg(feature = "metrics")]
+pub(crate) fn revoked(ending: &Ending) {
+    use crate::telemetry::{REVOCATIONS, ending_label};
+
+    metrics::counter!(REVOCATIONS, "ending" => ending_label(ending)).increment(1);
+}
+
+#[cfg(not(feature = "metrics"))]
+pub(crate) fn revoked(_ending: &Ending) {}
+
+#[cfg(all(feature = "axum", feature = "tracing"))]
+pub(crate) fn unguarded(error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(target: "tower_ws_auth", error, "misconfigured route");
+}
+
+#[cfg(all(feature = "axum", not(feature = "tracing")))]
+pub(crate) fn unguarded(_error: &(dyn std::error::Error + 'static)) {}

@@ -454,12 +454,12 @@ impl Scripted {
 impl RevocationStore for Scripted {
     fn find(&self, _keys: Vec<Arc<str>>) -> BoxFuture<Answer> {
         let answer = Arc::clone(&self.answer);
-        Box::pin(poll_fn(move |cx| match answer.lock().unwrap().take() {
-            Some(answer) => Poll::Ready(answer),
-            None => {
+        Box::pin(poll_fn(move |cx| {
+            let answer = answer.lock().unwrap().take();
+            if answer.is_none() {
                 cx.waker().wake_by_ref();
-                Poll::Pending
             }
+            answer.map_or(Poll::Pending, Poll::Ready)
         }))
     }
 

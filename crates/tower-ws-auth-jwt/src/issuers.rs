@@ -150,6 +150,10 @@ where
         token.is_ambient()
     }
 
+    fn carrier(&self, token: &Credential) -> Option<&'static str> {
+        Some(token.carrier())
+    }
+
     fn verify(&self, token: Credential, _head: &Parts) -> Verifying<C> {
         self.verify_token_or_wait(token.as_str())
     }

@@ -107,6 +107,10 @@ where
         token.is_ambient()
     }
 
+    fn carrier(&self, token: &Credential) -> Option<&'static str> {
+        Some(token.carrier())
+    }
+
     fn verify(&self, token: Credential, _head: &Parts) -> Claimed<C> {
         Claimed(State::Deciding {
             deciding: self.jwt.deciding(token.as_str(), first_use),

@@ -49,6 +49,7 @@ where
     S: Service<Request<B>>,
 {
     pub(crate) fn refuse(rejection: Rejection, head: Parts) -> Self {
+        crate::trace::refused(&rejection);
         Self::pass(Gate::refuse(rejection, head), None, false)
     }
 
@@ -94,9 +95,7 @@ where
                         return Poll::Pending;
                     };
                     match watched {
-                        Ok(watch) => {
-                            waiting.open(std::iter::once(watch).chain(other.take()).collect())
-                        }
+                        Ok(watch) => waiting.open([Some(watch), other.take()]),
                         Err(rejection) => waiting.refuse(rejection),
                     }
                 }

@@ -108,6 +108,10 @@ impl LeaseLayer {
     }
 
     /// How many bytes of such a client are read at most. 64 KiB by default.
+    ///
+    /// One that had more under way is held for a second, and then its connection is reset: it reads
+    /// its code and its reason, but a browser calls the close unclean (`wasClean`). So much memory
+    /// can the rest of a large frame take until its handler has read it.
     pub fn byte_cap(self, bytes: u64) -> Self {
         self.with(|config| config.limits.bytes = bytes)
     }

@@ -11,7 +11,7 @@ use tower_ws_auth_upgrade::Cutter;
 
 use crate::layer::Config;
 use crate::leases::Place;
-use crate::trace;
+use crate::trace::{self, Counted, Opened};
 
 /// A grant enforced on an open connection, as its handler sees it.
 ///
@@ -33,10 +33,30 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     ended: OnceLock<Ending>,
     told: Notify,
+    opened: Opened,
+}
+
+/// The registrations of a lease: as a rule one, and a second where the strategy left one with
+/// revocations of its own.
+pub(crate) type Watches = [Option<Watch>; 2];
+
+/// Until when a grant holds, and what the client is told then.
+pub(crate) struct Until {
+    pub(crate) moment: Option<SystemTime>,
+    pub(crate) ending: Ending,
+}
+
+impl From<&Term> for Until {
+    fn from(term: &Term) -> Self {
+        Self {
+            moment: term.until(),
+            ending: term.ending(),
+        }
+    }
 }
 
 struct State {
-    watches: Vec<Watch>,
+    watches: Watches,
     place: Option<Place>,
     until: Option<SystemTime>,
     /// What the client is told when that has come.
@@ -122,9 +142,10 @@ impl Shared {
         config: Arc<Config>,
         runtime: Handle,
         cutter: Option<Cutter>,
-        term: &Term,
-        watches: Vec<Watch>,
+        until: Until,
+        watches: Watches,
     ) -> (Arc<Self>, Release) {
+        let end = until.moment;
         let shared = Arc::new(Self {
             config,
             runtime,
@@ -132,23 +153,24 @@ impl Shared {
             state: Mutex::new(State {
                 watches,
                 place: None,
-                until: term.until(),
-                ending: term.ending(),
+                until: until.moment,
+                ending: until.ending,
                 released: false,
             }),
             ended: OnceLock::new(),
             told: Notify::new(),
+            opened: Opened::now(),
         });
-        let place = shared.config.leases.add(shared.deadline(term), &shared);
+        let place = shared.config.leases.add(shared.deadline(end), &shared);
         let watches = {
             let mut state = shared.lock();
             state.place = Some(place);
             state.watches.clone()
         };
-        for watch in &watches {
+        for watch in watches.iter().flatten() {
             shared.listen(watch);
         }
-        (Arc::clone(&shared), Release(shared))
+        (Arc::clone(&shared), Release(shared, Counted::begin()))
     }
 
     pub(crate) fn runtime(&self) -> &Handle {
@@ -159,10 +181,14 @@ impl Shared {
         if self.ended.set(ending.clone()).is_err() {
             return false;
         }
-        trace::ended(ending);
+        let cut = self
+            .cutter
+            .as_ref()
+            .map(|cutter| (cutter, (self.config.close)(ending)));
+        self.opened
+            .ended(ending, cut.as_ref().map(|(_, close)| close));
         self.told.notify_waiters();
-        if let Some(cutter) = &self.cutter {
-            let close = (self.config.close)(ending);
+        if let Some((cutter, close)) = cut {
             let spawner = self.config.spawner.as_deref();
             cutter.cut(&close, self.config.limits, |farewell| match spawner {
                 Some(spawn) => spawn(Box::pin(trace::farewell(farewell))),
@@ -171,7 +197,7 @@ impl Shared {
         }
         // Whoever counts connections need not count this one any more.
         let watches = self.lock().watches.clone();
-        for watch in watches {
+        for watch in watches.iter().flatten() {
             watch.connection().end(ending);
         }
         true
@@ -188,14 +214,16 @@ impl Shared {
         if state.released || self.ended.get().is_some() {
             return Err(over());
         }
-        let moved = state
-            .place
-            .and_then(|place| self.config.leases.shift(place, self.deadline(term), self));
+        let moved = state.place.and_then(|place| {
+            self.config
+                .leases
+                .shift(place, self.deadline(term.until()), self)
+        });
         // It is being ended at this moment.
         state.place = Some(moved.ok_or_else(over)?);
         state.until = term.until();
         state.ending = term.ending();
-        let old = std::mem::replace(&mut state.watches, vec![watch.clone()]);
+        let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
         drop(state);
         drop(old);
         self.listen(watch);
@@ -212,8 +240,8 @@ impl Shared {
         });
     }
 
-    fn deadline(&self, term: &Term) -> Option<SystemTime> {
-        term.until()?.checked_add(self.config.grace)
+    fn deadline(&self, end: Option<SystemTime>) -> Option<SystemTime> {
+        end?.checked_add(self.config.grace)
     }
 
     /// Nothing under the lock panics.
@@ -223,7 +251,10 @@ impl Shared {
 }
 
 /// Ends the enforcement when the connection is over.
-pub(crate) struct Release(Arc<Shared>);
+pub(crate) struct Release(
+    Arc<Shared>,
+    #[expect(dead_code, reason = "dropped, the connection is open no more")] Counted,
+);
 
 impl Drop for Release {
     fn drop(&mut self) {

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
 use tower_ws_auth_core::Clock;
 use tower_ws_auth_core::revocation::Ending;
 
@@ -25,8 +26,8 @@ struct Inner {
 struct Open {
     by_end: BTreeMap<Place, Arc<Shared>>,
     next: u64,
-    /// Whether a task waits for the first end.
-    awaited: bool,
+    /// The task that waits for the first end.
+    waiting: Option<AbortHandle>,
 }
 
 /// Where a lease stands in the order: what has no end comes last.
@@ -127,10 +128,10 @@ impl Leases {
             return place;
         }
         let is_first = open.by_end.first_key_value().map(|(first, _)| *first) == Some(place);
-        if !open.awaited {
-            open.awaited = true;
-            drop(open);
-            lease.runtime().spawn(wait(Arc::downgrade(&self.0)));
+        // It ends with the runtime that it is on, which need not be the only one.
+        if open.waiting.as_ref().is_none_or(AbortHandle::is_finished) {
+            let task = lease.runtime().spawn(wait(Arc::downgrade(&self.0)));
+            open.waiting = Some(task.abort_handle());
         } else if is_first {
             drop(open);
             self.0.sooner.notify_one();
@@ -164,7 +165,9 @@ impl Inner {
             open.by_end.extend(lease.map(|lease| (place.told(), lease)));
         }
         // Nobody waits for what has no end; the next that has one begins anew.
-        open.awaited = !due.is_empty();
+        if due.is_empty() {
+            open.waiting = None;
+        }
         (due, None)
     }
 }
@@ -183,10 +186,8 @@ async fn wait(leases: Weak<Inner>) {
         let (due, left) = leases.due();
         if due.is_empty() {
             let Some(left) = left else { return };
-            tokio::select! {
-                () = sleep(left) => {}
-                () = leases.sooner.notified() => {}
-            }
+            // Whichever comes first, the order is looked at again.
+            let _ = timeout(left, leases.sooner.notified()).await;
             continue;
         }
         for lease in due {

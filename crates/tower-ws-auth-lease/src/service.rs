@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use tokio::runtime::Handle;
@@ -12,7 +13,7 @@ use tower_ws_auth_upgrade::{Protocol, Tether};
 
 use crate::future::ResponseFuture;
 use crate::layer::{AtMost, Config, Excess};
-use crate::lease::{Lease, Shared};
+use crate::lease::{Lease, Shared, Until, Watches};
 use crate::trace;
 
 /// The service that [`LeaseLayer`](crate::LeaseLayer) puts around another.
@@ -44,14 +45,17 @@ where
         let (mut head, body) = request.into_parts();
         // Whoever put it here, it was not this layer.
         head.extensions.remove::<Lease>();
-        let Some(mut term) = head.extensions.remove::<Term>() else {
+        let Some(term) = head.extensions.get_mut::<Term>() else {
             trace::no_grant();
             let outside = "no AuthLayer stands outside of the LeaseLayer";
             let rejection = Rejection::new(RejectionKind::Unavailable, outside);
             return ResponseFuture::refuse(rejection, head);
         };
-        let kept = term.take_watch();
-        head.extensions.insert(term.clone());
+        let until = Until::from(&*term);
+        let registered = match term.take_watch() {
+            Some(watch) if watch.is_of(&self.config.revocations) => Ok(watch),
+            other => Err((self.config.revocations.watch(term), other)),
+        };
 
         // The service that was polled ready is the one to call; the clone is not ready yet.
         let clone = self.inner.clone();
@@ -61,14 +65,11 @@ where
             head,
             body,
             service: ready,
-            term,
+            until,
         };
-        match kept {
-            Some(watch) if watch.is_of(&self.config.revocations) => waiting.open(vec![watch]),
-            other => {
-                let watching = self.config.revocations.watch(&waiting.term);
-                ResponseFuture::watch(watching, other, waiting)
-            }
+        match registered {
+            Ok(watch) => waiting.open([Some(watch), None]),
+            Err((watching, other)) => ResponseFuture::watch(watching, other, waiting),
         }
     }
 }
@@ -79,7 +80,7 @@ pub(crate) struct Waiting<S, B> {
     head: Parts,
     body: B,
     service: S,
-    term: Term,
+    until: Until,
 }
 
 impl<S, B> Waiting<S, B>
@@ -91,8 +92,8 @@ where
     }
 
     /// Calls the service, and has its connection.
-    pub(crate) fn open(mut self, watches: Vec<Watch>) -> ResponseFuture<S, B> {
-        for watch in &watches {
+    pub(crate) fn open(mut self, watches: Watches) -> ResponseFuture<S, B> {
+        for watch in watches.iter().flatten() {
             if self
                 .config
                 .at_most
@@ -116,7 +117,7 @@ where
         };
         let (tether, cutter) = tether.unzip();
         let config = Arc::clone(&self.config);
-        let (lease, release) = Shared::begin(config, runtime, cutter, &self.term, watches);
+        let (lease, release) = Shared::begin(config, runtime, cutter, self.until, watches);
         let held = match &tether {
             Some(tether) => {
                 tether.hold(release);
@@ -133,11 +134,17 @@ where
     }
 }
 
-/// By the head as it came: behind an `AuthLayer` it is a checked handshake, or no WebSocket's.
+/// By the head as it came: behind an `AuthLayer` it is a checked handshake, whose `Upgrade` that
+/// layer has written anew, or no WebSocket's.
 fn protocol(head: &Parts) -> Protocol {
-    match Handshake::check(head) {
-        Ok(_) => Protocol::WebSocket,
-        Err(_) => Protocol::Opaque,
+    let is_named = head
+        .headers
+        .get(UPGRADE)
+        .is_some_and(|to| to == "websocket");
+    if is_named || Handshake::check(head).is_ok() {
+        Protocol::WebSocket
+    } else {
+        Protocol::Opaque
     }
 }
 

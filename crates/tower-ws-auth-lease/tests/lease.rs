@@ -295,6 +295,26 @@ mod expiry {
         assert_eq!(close_of(&mut socket).await, said(4401, "token_expired"));
         assert!(began.elapsed() < Duration::from_millis(1500));
     }
+
+    #[test]
+    fn comes_on_another_runtime_than_the_one_that_has_ended() {
+        let layer = LeaseLayer::expiry_only();
+        // The first runtime is gone with all that ran on it, and leaves an end an hour away.
+        for (ms, close) in [(3_600_000, None), (300, Some(said(4401, "token_expired")))] {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let handler = any(async |upgrade: WebSocketUpgrade| {
+                    upgrade.on_upgrade(async |mut socket| while socket.recv().await.is_some() {})
+                });
+                let address = serve(handler, &revocations(), &layer).await;
+                let query = format!("user=ada&ms={ms}");
+                let mut socket = connect(address, &query).await.unwrap();
+                if let Some(close) = close {
+                    assert_eq!(close_of(&mut socket).await, close);
+                }
+            });
+        }
+    }
 }
 
 mod revocation {

@@ -87,6 +87,10 @@ where
         true
     }
 
+    fn carrier(&self, _cookie: &SessionCookie) -> Option<&'static str> {
+        Some("cookie")
+    }
+
     fn verify(&self, cookie: SessionCookie, head: &Parts) -> Verifying<I> {
         Verifying(match self.open(&cookie.0, head) {
             Err(rejection) => State::Refused(Some(rejection)),

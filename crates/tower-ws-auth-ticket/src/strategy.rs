@@ -52,6 +52,10 @@ where
         credential.is_ambient()
     }
 
+    fn carrier(&self, credential: &Credential) -> Option<&'static str> {
+        Some(credential.carrier())
+    }
+
     fn verify(&self, credential: Credential, head: &Parts) -> Taking<P> {
         self.tickets.take_to_open(credential.as_str(), head)
     }

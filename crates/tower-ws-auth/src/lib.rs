@@ -5,6 +5,7 @@
 //!
 //! | feature | layer | crate |
 //! |---|---|---|
+//! | | [`LiftLayer`]: credentials stay out of the logs of other layers | [`tower-ws-auth-core`](tower_ws_auth_core) |
 //! | | [`AuthLayer`]: around a strategy, also one of your own | [`tower-ws-auth-core`](tower_ws_auth_core) |
 //! | `jwt` | `JwtLayer`: a JWT in the query, a header, a subprotocol or a cookie | `tower-ws-auth-jwt` |
 //! | `session` | `SessionLayer`: a signed session cookie, as Express writes it | `tower-ws-auth-session` |
@@ -15,10 +16,11 @@
 //! | `lease` | `LeaseLayer`: an open connection ends with its credential | `tower-ws-auth-lease` |
 //! | `channel` | `ChannelAuthLayer`: who may join a channel on it | `tower-ws-auth-channel` |
 //!
-//! Outermost first, a stack is: tracing, `CloseFrameLayer`, `OriginLayer`, a rate limit of your
+//! Outermost first, a stack is: [`LiftLayer`], tracing, `CloseFrameLayer`, `OriginLayer`, a rate limit of your
 //! choice, **one** strategy, `LeaseLayer`, the service. The README has the example and the reasons.
 //!
-//! Other features: `axum` (extractors), `http2` (the handshake over HTTP/2), `tracing` (events),
+//! Other features: `axum` (extractors), `http2` (the handshake over HTTP/2), `tracing` (events) and
+//! `metrics`, both listed in [`telemetry`], `tower-http` ([`RedactedQuery`] in a `TraceLayer`),
 //! `aws-lc-rs` or `rust-crypto` (who computes RSA, EC and `EdDSA` signatures).
 
 pub use tower_ws_auth_core::*;

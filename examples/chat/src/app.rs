@@ -126,6 +126,7 @@ pub(crate) fn router(
 fn close_layer(options: &Options, farewells: &TaskTracker) -> CloseFrameLayer {
     let tracker = farewells.clone();
     let close = CloseFrameLayer::new()
+        .palette(options.palette.into())
         .subprotocols(socket::SUBPROTOCOLS)
         .hold(Duration::from_millis(options.hold_ms))
         .spawn_with(move |farewell| {

@@ -26,10 +26,11 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
+use tower_ws_auth::close::Palette;
 use tower_ws_auth::lease::{Ending, LeaseLayer, Leases};
 
 use self::credentials::Credentials;
-pub use self::options::{Options, Secret};
+pub use self::options::{Codes, Options, Secret};
 use self::tls::{Tls, TlsListener};
 pub use self::tokens::{Claims, DemoTokens};
 
@@ -66,9 +67,12 @@ impl Chat {
         let address = listener.local_addr()?;
         let farewells = TaskTracker::new();
         let tracker = farewells.clone();
-        let lease = LeaseLayer::new(credentials.revocations.clone()).spawn_with(move |farewell| {
-            tracker.spawn(farewell);
-        });
+        let palette = Palette::from(options.palette);
+        let lease = LeaseLayer::new(credentials.revocations.clone())
+            .close_with(move |ending| palette.ending(ending))
+            .spawn_with(move |farewell| {
+                tracker.spawn(farewell);
+            });
         let router = app::router(&options, address, &credentials, &farewells, &lease)?;
         Ok(Self {
             listener,

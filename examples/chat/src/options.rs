@@ -2,8 +2,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
 use clap::builder::BoolishValueParser;
+use clap::{Parser, ValueEnum};
+use tower_ws_auth::close::Palette;
 
 /// A chat whose WebSockets are guarded by tower-ws-auth.
 #[derive(Clone, Debug, Parser)]
@@ -79,6 +80,10 @@ pub struct Options {
     #[arg(long, env = "CHAT_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
+    /// Which close codes a refused or ended client reads.
+    #[arg(long, env = "CHAT_PALETTE", value_enum, default_value_t)]
+    pub palette: Codes,
+
     /// Sends a JSON message with the full reason before the close frame.
     #[arg(long, env = "CHAT_REJECT_MESSAGE", value_parser = BoolishValueParser::new())]
     pub reject_message: bool,
@@ -86,6 +91,31 @@ pub struct Options {
     /// How long a refused browser waits for its answer, in milliseconds.
     #[arg(long, env = "CHAT_HOLD_MS", default_value_t = 300, value_name = "MS")]
     pub hold_ms: u64,
+}
+
+/// The close codes of a kind of client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Codes {
+    /// 4000 and the HTTP status, such as 4401.
+    #[default]
+    Http,
+    /// Those that are registered at IANA, such as 3000.
+    Iana,
+    /// Those after which centrifuge's clients reconnect, or do not.
+    Centrifuge,
+    /// The same for Pusher's.
+    Pusher,
+}
+
+impl From<Codes> for Palette {
+    fn from(codes: Codes) -> Self {
+        match codes {
+            Codes::Http => Self::Http,
+            Codes::Iana => Self::Iana,
+            Codes::Centrifuge => Self::Centrifuge,
+            Codes::Pusher => Self::Pusher,
+        }
+    }
 }
 
 /// Text that no `Debug` prints.

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -14,7 +14,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 pub type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// No test waits longer than this for a peer.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Opens a WebSocket to `/ws` and this query, with these headers beside the usual ones.
 ///
@@ -60,7 +60,10 @@ impl Answer {
 }
 
 /// Reads to the end of what a handshake led to.
-pub async fn end_of(opened: Result<Client, Error>) -> Answer {
+pub async fn end_of<S>(opened: Result<WebSocketStream<S>, Error>) -> Answer
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut client = match opened {
         Ok(client) => client,
         Err(Error::Http(response)) => {

@@ -14,7 +14,7 @@ use http::header::{
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_tungstenite::WebSocketStream;
@@ -119,8 +119,20 @@ pub async fn servers(stack: Stack) -> std::io::Result<[Server; 2]> {
     ])
 }
 
+/// The same stack behind both servers, over HTTP/2.
+///
+/// # Errors
+///
+/// No port is free.
+pub async fn http2_servers(stack: Stack) -> std::io::Result<[Server; 2]> {
+    Ok([
+        Server::axum(stack.clone()).await?,
+        Server::hyper_http2(stack).await?,
+    ])
+}
+
 impl Server {
-    /// Behind `axum::serve`.
+    /// Behind `axum::serve`, which speaks HTTP/1.1 and HTTP/2.
     ///
     /// # Errors
     ///
@@ -188,6 +200,37 @@ impl Server {
             echo,
         })
     }
+
+    /// Behind hyper's http2 server, without axum.
+    ///
+    /// # Errors
+    ///
+    /// No port is free.
+    pub async fn hyper_http2(stack: Stack) -> std::io::Result<Self> {
+        let echo = Echo::default();
+        let seen = echo.clone();
+        let service = ServiceBuilder::new()
+            .layer(stack.close)
+            .layer(stack.origin)
+            .layer(stack.jwt)
+            .service_fn(move |request| bare_echo(request, seen.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = TowerToHyperService::new(service.clone());
+                let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .enable_connect_protocol()
+                    .serve_connection(TokioIo::new(stream), service);
+                tokio::spawn(connection);
+            }
+        });
+        Ok(Self {
+            name: "hyper, HTTP/2",
+            address,
+            echo,
+        })
+    }
 }
 
 #[expect(
@@ -225,18 +268,22 @@ async fn bare_echo(
     });
 
     let mut response = Response::new(Empty::new());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(CONNECTION, http::HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, http::HeaderValue::from_static("websocket"));
     let key = request
         .headers()
         .get(SEC_WEBSOCKET_KEY)
         .map(http::HeaderValue::as_bytes);
-    let accept = derive_accept_key(key.unwrap_or_default());
-    if let Ok(accept) = accept.parse() {
-        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    // RFC 8441 §5: over HTTP/2 a 200 is all.
+    if request.method() != http::Method::CONNECT {
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, http::HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, http::HeaderValue::from_static("websocket"));
+        let accept = derive_accept_key(key.unwrap_or_default());
+        if let Ok(accept) = accept.parse() {
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
     }
+    let headers = response.headers_mut();
     let offered = tower_ws_auth::handshake::subprotocols(request.headers());
     let selected = offered
         .into_iter()

@@ -1,92 +1,92 @@
-use std::borrow::Cow;
-use std::mem;
 use std::ops::Range;
 
-use bytes::Bytes;
 use http::Uri;
 use http::request::Parts;
-use http::uri::PathAndQuery;
 
+use super::lifted::Lifted;
+use super::pairs::{Key, Match, pairs, without_ours};
+use super::uri::{remove_query, swap_query};
 use super::{Credential, MAX_CREDENTIAL, malformed};
 use crate::Rejection;
 
 /// A longer query is not searched at all: no honest client of ours sends one.
 const MAX_QUERY: usize = 2 * MAX_CREDENTIAL;
 
-#[derive(Clone, Debug)]
-pub(super) struct Key {
-    pub(super) name: Cow<'static, str>,
-    /// Whether the value may begin with the scheme `Bearer`.
-    pub(super) scheme: bool,
+/// `?key=<credential>`; the other pairs stay as they were written. What a
+/// [`LiftLayer`](crate::LiftLayer) lifted counts as if it still stood there.
+pub(super) fn take(head: &mut Parts, keys: &[Key]) -> Result<Option<Credential>, Rejection> {
+    let lifted = lifted(head, keys);
+    let standing = standing(head, keys);
+    match (lifted?, standing?) {
+        (Found::Nothing, Found::Nothing) => Ok(None),
+        (Found::One(uri, at, of), Found::Nothing) | (Found::Nothing, Found::One(uri, at, of)) => {
+            match of {
+                Match::Key(key) => value(uri, at, key).map(Some),
+                Match::Disguised => Err(malformed(
+                    "a query key that some parsers would read as ours",
+                )),
+            }
+        }
+        _ => Err(malformed("two credentials in the query")),
+    }
 }
 
-/// `?key=<credential>`; the other pairs stay as they were written.
-pub(super) fn take(head: &mut Parts, keys: &[Key]) -> Result<Option<Credential>, Rejection> {
+/// Removes the whole query, and what was lifted out of it.
+pub(super) fn remove(head: &mut Parts) {
+    head.extensions.remove::<Lifted>();
+    remove_query(head);
+}
+
+/// The pairs of ours in one place.
+enum Found<'k> {
+    Nothing,
+    One(Uri, Range<usize>, Match<'k>),
+    Several,
+}
+
+fn standing<'k>(head: &mut Parts, keys: &'k [Key]) -> Result<Found<'k>, Rejection> {
     let Some(query) = head.uri.query() else {
-        return Ok(None);
+        return Ok(Found::Nothing);
     };
     if query.len() > MAX_QUERY {
         swap_query(head, "")?;
-        return Err(malformed("the query is longer than 16 KiB"));
+        return Err(too_long());
     }
     let mut ours = pairs(query).filter_map(|at| Some((Match::of(&query[at.clone()], keys)?, at)));
     let Some((first, at)) = ours.next() else {
-        return Ok(None);
+        return Ok(Found::Nothing);
     };
     let several = ours.next().is_some();
     drop(ours);
     let others = without_ours(query, keys);
-
     let before = swap_query(head, &others)?;
-    match first {
-        _ if several => Err(malformed("two credentials in the query")),
-        Match::Disguised => Err(malformed(
-            "a query key that some parsers would read as ours",
-        )),
-        Match::Key(key) => value(before, at, key).map(Some),
-    }
-}
-
-/// Removes the whole query.
-pub(super) fn remove(head: &mut Parts) {
-    if head.uri.query().is_some() && swap_query(head, "").is_err() {
-        head.uri = Uri::default();
-    }
-}
-
-/// How a pair of the query has to do with us.
-enum Match<'a> {
-    Key(&'a Key),
-    /// `token[]=…`, or `a=1;token=…`: another parser might see our key here.
-    Disguised,
-}
-
-impl<'a> Match<'a> {
-    fn of(pair: &str, keys: &'a [Key]) -> Option<Self> {
-        if pair.contains(';') {
-            let hit = pair.split(';').any(|part| Self::of(part, keys).is_some());
-            return hit.then_some(Self::Disguised);
-        }
-        let name = name_of(pair);
-        keys.iter()
-            .find_map(|key| match name.strip_prefix(&*key.name)? {
-                "" => Some(Self::Key(key)),
-                rest => rest.starts_with('[').then_some(Self::Disguised),
-            })
-    }
-}
-
-/// The key of a pair, decoded only where it is encoded.
-fn name_of(pair: &str) -> Cow<'_, str> {
-    let raw = pair.split('=').next().unwrap_or_default();
-    if raw.contains(['%', '+']) {
-        form_urlencoded::parse(raw.as_bytes())
-            .next()
-            .map(|(name, _)| name)
-            .unwrap_or_default()
+    Ok(if several {
+        Found::Several
     } else {
-        Cow::Borrowed(raw)
+        Found::One(before, at, first)
+    })
+}
+
+fn lifted<'k>(head: &mut Parts, keys: &'k [Key]) -> Result<Found<'k>, Rejection> {
+    let Some(lifted) = head.extensions.get::<Lifted>() else {
+        return Ok(Found::Nothing);
+    };
+    if lifted.query().len() > MAX_QUERY {
+        head.extensions.remove::<Lifted>();
+        return Err(too_long());
     }
+    let Some((uri, ours)) = Lifted::take(head, keys) else {
+        return Ok(Found::Nothing);
+    };
+    Ok(match <[_; 1]>::try_from(ours) {
+        Ok([(at, of)]) => Found::One(uri, at, of),
+        Err(ours) if ours.is_empty() => Found::Nothing,
+        Err(_) => Found::Several,
+    })
+}
+
+fn too_long() -> Rejection {
+    malformed("the query is longer than 16 KiB")
 }
 
 fn value(uri: Uri, pair: Range<usize>, key: &Key) -> Result<Credential, Rejection> {
@@ -119,73 +119,6 @@ fn strip_scheme(value: &str) -> &str {
         _ => value,
     }
 }
-
-/// Where the `&`-separated pairs stand.
-fn pairs(query: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut start = 0;
-    query.split('&').map(move |pair| {
-        let at = start..start + pair.len();
-        start = at.end + 1;
-        at
-    })
-}
-
-fn without_ours(query: &str, keys: &[Key]) -> String {
-    let mut kept = String::new();
-    for pair in query
-        .split('&')
-        .filter(|pair| Match::of(pair, keys).is_none())
-    {
-        if !kept.is_empty() {
-            kept.push('&');
-        }
-        kept.push_str(pair);
-    }
-    kept
-}
-
-/// Gives the head another query and returns the URI as it was.
-fn swap_query(head: &mut Parts, query: &str) -> Result<Uri, Rejection> {
-    let path = head.uri.path();
-    let path_and_query = if query.is_empty() {
-        Bytes::copy_from_slice(path.as_bytes())
-    } else {
-        Bytes::from([path, "?", query].concat())
-    };
-    let failed = |_| malformed("the URI cannot be written without its credential");
-    let path_and_query = PathAndQuery::from_maybe_shared(path_and_query).map_err(failed)?;
-    let mut parts = http::uri::Parts::default();
-    parts.scheme = head.uri.scheme().cloned();
-    parts.authority = head.uri.authority().cloned();
-    parts.path_and_query = Some(path_and_query);
-    let uri = Uri::from_parts(parts)
-        .map_err(|_| malformed("the URI cannot be written without its credential"))?;
-    forget_original(head, &uri);
-    Ok(mem::replace(&mut head.uri, uri))
-}
-
-/// axum keeps a copy of the URI as it arrived; it loses the credential too.
-#[cfg(feature = "axum")]
-fn forget_original(head: &mut Parts, uri: &Uri) {
-    use axum::extract::OriginalUri;
-    if let Some(OriginalUri(original)) = head.extensions.get_mut::<OriginalUri>() {
-        // A nested router shows its routes a shorter path; only the query is replaced.
-        let mut parts = std::mem::take(original).into_parts();
-        let path = parts
-            .path_and_query
-            .as_ref()
-            .map_or("/", |path| path.path());
-        let path_and_query = match uri.query() {
-            Some(query) => [path, "?", query].concat(),
-            None => path.to_owned(),
-        };
-        parts.path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(path_and_query)).ok();
-        *original = Uri::from_parts(parts).unwrap_or_default();
-    }
-}
-
-#[cfg(not(feature = "axum"))]
-fn forget_original(_head: &mut Parts, _uri: &Uri) {}
 
 #[cfg(test)]
 mod uri_query_parameter_rfc6750_2_3 {
@@ -228,6 +161,7 @@ mod uri_query_parameter_rfc6750_2_3 {
         accepted("/?token=abc", "abc", "/");
         accepted("/ws?a=1&token=abc&b=%20x", "abc", "/ws?a=1&b=%20x");
         accepted("/ws?token=abc&a", "abc", "/ws?a");
+        accepted("/ws?&&a=1&token=abc&", "abc", "/ws?&&a=1&");
         accepted(
             "http://host:1/ws?x=y&token=abc",
             "abc",

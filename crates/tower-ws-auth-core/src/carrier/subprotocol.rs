@@ -107,7 +107,8 @@ fn strip_prefix<'a>(entry: &'a str, dialects: &[Dialect]) -> Option<(Dialect, &'
         .find_map(|&dialect| Some((dialect, entry.strip_prefix(dialect.prefix())?)))
 }
 
-fn may_hold_credential(line: &HeaderValue) -> bool {
+/// Whether a line of the list has to be searched at all.
+pub(crate) fn may_hold_credential(line: &HeaderValue) -> bool {
     let mut windows = line.as_bytes().windows(BEARER.len());
     windows.any(|window| window.eq_ignore_ascii_case(BEARER.as_bytes()))
 }

@@ -54,16 +54,10 @@ impl Registry {
     pub(super) fn remove(&self, connection: &Connection) {
         for key in connection.keys() {
             let mut shard = self.shard(key);
-            let empty = match shard.get_mut(key) {
-                Some(Holders::One(one)) => one.id() == connection.id(),
-                Some(Holders::Many(many)) => {
-                    many.remove(&connection.id());
-                    many.is_empty()
-                }
-                None => false,
-            };
-            if empty {
-                shard.remove(key);
+            if let MapEntry::Occupied(mut held) = shard.entry(Arc::clone(key))
+                && held.get_mut().remove(connection)
+            {
+                held.remove();
             }
             // A map that once held a crowd gives its memory back.
             if shard.capacity() > 64 && shard.len() < shard.capacity() / 8 {
@@ -149,6 +143,17 @@ async fn yield_now() {
 }
 
 impl Holders {
+    /// Whether nobody is left.
+    fn remove(&mut self, connection: &Connection) -> bool {
+        match self {
+            Self::One(one) => one.id() == connection.id(),
+            Self::Many(many) => {
+                many.remove(&connection.id());
+                many.is_empty()
+            }
+        }
+    }
+
     fn add(&mut self, connection: &Arc<Connection>) {
         match self {
             Self::One(one) => {

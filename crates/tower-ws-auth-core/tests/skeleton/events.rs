@@ -125,3 +125,60 @@ fn an_outage_is_a_warning_with_its_source() {
         assert!(lines.contains(part), "{lines}");
     }
 }
+
+#[test]
+fn the_event_names_the_strategy_and_the_carrier_that_decided() {
+    use tower_ws_auth_core::AuthenticateExt;
+
+    let closure = |_: &mut http::request::Parts| async {
+        Err::<Grant<User>, _>(Rejection::new(RejectionKind::CredentialsMissing, "nothing"))
+    };
+    let layer = || AuthLayer::new(Token::new().or(closure));
+    for (request, strategy, carrier) in [
+        (handshake("/ws?token=good"), "token", Some("query")),
+        (handshake("/ws?token=bad"), "token", Some("query")),
+        (handshake("/ws?token="), "token", Some("query")),
+        (
+            handshake("/ws").header("authorization", "Bearer bad"),
+            "token",
+            Some("header"),
+        ),
+        (
+            handshake("/ws").header(
+                "sec-websocket-protocol",
+                "chat, base64url.bearer.phx.Y2FuYXJ5",
+            ),
+            "token",
+            Some("subprotocol"),
+        ),
+        (
+            handshake("/ws").header("cookie", "jwt=good"),
+            "token",
+            Some("cookie"),
+        ),
+        (
+            handshake("/ws?token=a").header("authorization", "Bearer a"),
+            "token",
+            None,
+        ),
+        (handshake("/ws"), "closure", None),
+    ] {
+        let (_, line) = logged(&layer(), request);
+        let strategy = format!("strategy=\"{strategy}\"");
+        assert!(line.contains(&strategy), "{line} lacks {strategy}");
+        match carrier {
+            Some(carrier) => assert!(line.contains(&format!("carrier=\"{carrier}\"")), "{line}"),
+            None => assert!(!line.contains("carrier="), "{line}"),
+        }
+    }
+}
+
+#[test]
+fn what_nobody_alone_decided_is_any_ofs() {
+    use tower_ws_auth_core::AuthenticateExt;
+
+    let layer = AuthLayer::new(Token::new().or(Token::new()));
+    let (_, line) = logged(&layer, handshake("/ws"));
+    assert!(line.contains("strategy=\"any_of\""), "{line}");
+    assert!(line.contains("kind=\"credentials_missing\""), "{line}");
+}

@@ -181,3 +181,26 @@ async fn a_stop_tells_everybody_that_is_connected() {
         .unwrap()
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_palette_speaks_the_codes_of_other_clients_to_the_refused_and_to_the_ended() {
+    for (palette, refused, ended) in [
+        ("http", 4401, 4403),
+        ("iana", 3000, 3003),
+        ("centrifuge", 3500, 3503),
+        ("pusher", 4009, 4009),
+    ] {
+        let address = start(&["--palette", palette]).await;
+        let (cookie, own) = (login(address, "ada").await, own_origin(address));
+        let bad = connect(address, "jwt?token=bad", &[("origin", &own)]).await;
+        assert_eq!(
+            refusal(bad).await,
+            said(refused, "token_invalid"),
+            "{palette}"
+        );
+        let socket = welcomed(address, "ada").await;
+        let body = r#"{"user":"ada"}"#;
+        post(address, "/revoke", &[("Cookie", &cookie)], body).await;
+        assert_eq!(close_of(socket).await, said(ended, "revoked"), "{palette}");
+    }
+}

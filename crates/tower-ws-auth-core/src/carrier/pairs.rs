@@ -1,0 +1,87 @@
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// A key of the query whose value is a credential.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: Cow<'static, str>,
+    /// Whether the value may begin with the scheme `Bearer`.
+    pub(crate) scheme: bool,
+}
+
+impl Key {
+    /// A key whose value is nothing but the credential.
+    pub(crate) fn plain(name: Cow<'static, str>) -> Self {
+        let scheme = false;
+        Self { name, scheme }
+    }
+}
+
+/// Whether a key or a cookie can have this name without being escaped.
+pub(crate) fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// How a pair of the query has to do with us.
+#[derive(Clone, Copy)]
+pub(crate) enum Match<'a> {
+    Key(&'a Key),
+    /// `token[]=…`, or `a=1;token=…`: another parser might see our key here.
+    Disguised,
+}
+
+impl<'a> Match<'a> {
+    pub(crate) fn of(pair: &str, keys: &'a [Key]) -> Option<Self> {
+        if pair.contains(';') {
+            let hit = pair.split(';').any(|part| Self::of(part, keys).is_some());
+            return hit.then_some(Self::Disguised);
+        }
+        let name = name_of(pair);
+        keys.iter()
+            .find_map(|key| match name.strip_prefix(&*key.name)? {
+                "" => Some(Self::Key(key)),
+                rest => rest.starts_with('[').then_some(Self::Disguised),
+            })
+    }
+}
+
+/// The key of a pair, decoded only where it is encoded.
+fn name_of(pair: &str) -> Cow<'_, str> {
+    let raw = pair.split('=').next().unwrap_or_default();
+    if raw.contains(['%', '+']) {
+        form_urlencoded::parse(raw.as_bytes())
+            .next()
+            .map(|(name, _)| name)
+            .unwrap_or_default()
+    } else {
+        Cow::Borrowed(raw)
+    }
+}
+
+/// Where the `&`-separated pairs stand.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    query.split('&').map(move |pair| {
+        let at = start..start + pair.len();
+        start = at.end + 1;
+        at
+    })
+}
+
+/// What is left of a query: the other pairs, as they were written and where they stood.
+pub(crate) fn without_ours(query: &str, keys: &[Key]) -> String {
+    let mut kept = String::new();
+    let others = query
+        .split('&')
+        .filter(|pair| Match::of(pair, keys).is_none());
+    for (n, pair) in others.enumerate() {
+        if n > 0 {
+            kept.push('&');
+        }
+        kept.push_str(pair);
+    }
+    kept
+}

@@ -1,0 +1,71 @@
+use std::mem;
+
+use bytes::Bytes;
+use http::Uri;
+use http::request::Parts;
+use http::uri::PathAndQuery;
+
+use super::malformed;
+use crate::Rejection;
+
+/// Gives the head another query and returns the URI as it was.
+pub(crate) fn swap_query(head: &mut Parts, query: &str) -> Result<Uri, Rejection> {
+    let path = head.uri.path();
+    let path_and_query = if query.is_empty() {
+        Bytes::copy_from_slice(path.as_bytes())
+    } else {
+        Bytes::from([path, "?", query].concat())
+    };
+    let failed = |_| malformed("the URI cannot be written without its credential");
+    let path_and_query = PathAndQuery::from_maybe_shared(path_and_query).map_err(failed)?;
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = head.uri.scheme().cloned();
+    parts.authority = head.uri.authority().cloned();
+    parts.path_and_query = Some(path_and_query);
+    let uri = Uri::from_parts(parts)
+        .map_err(|_| malformed("the URI cannot be written without its credential"))?;
+    forget_original(head, &uri);
+    Ok(mem::replace(&mut head.uri, uri))
+}
+
+/// Removes the whole query.
+pub(crate) fn remove_query(head: &mut Parts) {
+    if head.uri.query().is_some() && swap_query(head, "").is_err() {
+        head.uri = Uri::default();
+    }
+}
+
+/// The path that the client sent: axum shows the routes of a nested router a shorter one.
+#[cfg(feature = "axum")]
+pub(crate) fn path_as_sent(head: &Parts) -> &str {
+    let original = head.extensions.get::<axum::extract::OriginalUri>();
+    original.map_or(head.uri.path(), |original| original.0.path())
+}
+
+#[cfg(not(feature = "axum"))]
+pub(crate) fn path_as_sent(head: &Parts) -> &str {
+    head.uri.path()
+}
+
+/// axum keeps a copy of the URI as it arrived; it loses the credential too.
+#[cfg(feature = "axum")]
+fn forget_original(head: &mut Parts, uri: &Uri) {
+    use axum::extract::OriginalUri;
+    if let Some(OriginalUri(original)) = head.extensions.get_mut::<OriginalUri>() {
+        // A nested router shows its routes a shorter path; only the query is replaced.
+        let mut parts = mem::take(original).into_parts();
+        let path = parts
+            .path_and_query
+            .as_ref()
+            .map_or("/", |path| path.path());
+        let path_and_query = match uri.query() {
+            Some(query) => [path, "?", query].concat(),
+            None => path.to_owned(),
+        };
+        parts.path_and_query = PathAndQuery::from_maybe_shared(Bytes::from(path_and_query)).ok();
+        *original = Uri::from_parts(parts).unwrap_or_default();
+    }
+}
+
+#[cfg(not(feature = "axum"))]
+fn forget_original(_head: &mut Parts, _uri: &Uri) {}
