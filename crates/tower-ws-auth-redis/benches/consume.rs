@@ -4,23 +4,17 @@
 //! Both take existing tickets from one Redis on this machine, in turns; the median of the rounds' ratios counts.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a bench that cannot go on has nothing to report"
 )]
-
-#[path = "../tests/redis/server.rs"]
-#[expect(dead_code, reason = "the tests break it, too")]
-mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionManager;
+use test_servers::Server;
 use tower_ws_auth_redis::{Redis, RedisTicketStore};
 use tower_ws_auth_ticket::{TicketKey, TicketStore as _};
-
-use crate::server::Server;
 
 const TICKETS: usize = 20_000;
 const ROUNDS: usize = 9;

@@ -26,11 +26,20 @@ const TOOLS: &[Tool] = &[
     Tool("node", Source::Apt("nodejs")),
     Tool("npm", Source::Apt("npm")),
     Tool("redis-server", Source::Apt("redis-server")),
+    Tool("nginx", Source::Apt("nginx")),
+    Tool("haproxy", Source::Apt("haproxy")),
     Tool("cargo-deny", Source::Cargo("0.20.2")),
 ];
 
 /// Packages of npm, for the tests that ask the JavaScript originals: name and version.
-const NPM: &[(&str, &str)] = &[("express-session", "1.19.0"), ("cookie-signature", "1.2.2")];
+const NPM: &[(&str, &str)] = &[
+    ("connect-redis", "9.0.0"),
+    ("cookie-signature", "1.2.2"),
+    ("express", "5.3.0"),
+    ("express-session", "1.19.0"),
+    ("redis", "5.9.0"),
+    ("ws", "8.23.0"),
+];
 
 pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
     let tools = &session.workspace.tools;
@@ -53,7 +62,7 @@ pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
     if !unusable.is_empty() {
         let unusable = unusable.join(", ");
         return Err(format!(
-            "`--version` fails right after the installation: {unusable}"
+            "asking for the version fails right after the installation: {unusable}"
         ));
     }
     npm(&session.workspace.tools.with_file_name("node"))?;
@@ -64,7 +73,11 @@ pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
 /// How to call a tool: by its name, or where `setup` has put it.
 pub(crate) fn locate(binary: &str, tools: &Path) -> Option<PathBuf> {
     // Running it, not looking for a file: rustup leaves a proxy for components that are not installed.
-    let works = |path: &PathBuf| succeeds(Command::new(path).arg("--version"));
+    let version = match binary {
+        "nginx" | "haproxy" => "-v",
+        _ => "--version",
+    };
+    let works = |path: &PathBuf| succeeds(Command::new(path).arg(version));
     [PathBuf::from(binary), tools.join("bin").join(binary)]
         .into_iter()
         .find(works)

@@ -131,6 +131,8 @@ fn loom(_: &mut Session) -> Result<(), String> {
 
 fn bench(_: &mut Session) -> Result<(), String> {
     const BENCHES: &[(&str, &str, &[&str])] = &[
+        ("tower-ws-auth-lease", "allocations", &["--check"]),
+        ("tower-ws-auth-lease", "lease", &[]),
         ("tower-ws-auth-session", "cookies", &["--check"]),
         (
             "tower-ws-auth-ticket",

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use test_servers::Server;
 use tower_ws_auth_core::{Ending, Grant, Revocations};
 use tower_ws_auth_redis::{
     Redis, RedisError, RedisRevocations, RedisSessionStore, RedisTicketStore,
@@ -9,7 +10,6 @@ use tower_ws_auth_redis::{
 use tower_ws_auth_session::{Secrets, Sessions};
 use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
 
-use crate::server::Server;
 use crate::{TTL, key};
 
 /// The line after `ACL SETUSER` in the documentation.

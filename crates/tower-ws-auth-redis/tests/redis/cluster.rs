@@ -1,9 +1,9 @@
 #![cfg(feature = "cluster")]
 
+use test_servers::Server;
 use tower_ws_auth_redis::{Redis, RedisTicketStore};
 use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
 
-use crate::server::Server;
 use crate::{TTL, in_time, key, soon};
 
 /// Waits until Redis says so: after a start it takes two seconds to make sure that it may write.

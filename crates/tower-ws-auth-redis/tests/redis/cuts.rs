@@ -1,10 +1,9 @@
 //! The connection breaks at every byte of the request and of the answer of a take.
 
+use test_servers::{Proxy, Server};
 use tower_ws_auth_redis::{Redis, RedisTicketStore};
 use tower_ws_auth_ticket::TicketStore as _;
 
-use crate::proxy::Proxy;
-use crate::server::Server;
 use crate::{TTL, in_time, key, soon};
 
 const ENTRY: &[u8] = b"{\"user\":\"ada\"}";

@@ -6,11 +6,9 @@ mod acl;
 mod cluster;
 mod cuts;
 mod outages;
-mod proxy;
 mod revocations;
 mod secrecy;
 mod sentinel;
-mod server;
 mod sessions;
 mod tickets;
 

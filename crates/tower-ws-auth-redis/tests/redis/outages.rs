@@ -1,10 +1,9 @@
 use std::time::{Duration, Instant};
 
+use test_servers::{Proxy, Server, free_port};
 use tower_ws_auth_redis::{Redis, RedisError, RedisTicketStore};
 use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
 
-use crate::proxy::Proxy;
-use crate::server::{Server, free_port};
 use crate::{TTL, in_time, key, soon};
 
 async fn store(url: &str) -> RedisTicketStore {

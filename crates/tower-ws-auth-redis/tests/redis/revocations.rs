@@ -1,11 +1,10 @@
 use std::time::{Duration, Instant, SystemTime};
 
+use test_servers::{Proxy, Server};
 use tower_ws_auth_core::revocation::Watch;
 use tower_ws_auth_core::{Clock, Ending, Grant, RejectionKind, Revocations};
 use tower_ws_auth_redis::{Redis, RedisRevocations};
 
-use crate::proxy::Proxy;
-use crate::server::Server;
 use crate::{in_time, soon};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

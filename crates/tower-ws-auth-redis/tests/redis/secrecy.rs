@@ -2,10 +2,10 @@ use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use test_servers::Server;
 use tower_ws_auth_redis::{Redis, RedisSessionStore, RedisTicketStore};
 use tower_ws_auth_ticket::TicketStore as _;
 
-use crate::server::Server;
 use crate::{TTL, key, soon};
 
 const CANARY: &str = "canary";

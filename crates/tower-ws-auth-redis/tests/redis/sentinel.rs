@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use test_servers::Server;
 use tower_ws_auth_redis::{Redis, RedisTicketStore};
 use tower_ws_auth_ticket::TicketStore as _;
 
-use crate::server::Server;
 use crate::{TTL, in_time, key, soon};
 
 #[tokio::test]

@@ -3,6 +3,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use test_servers::Server;
 use tower_ws_auth_core::Clock;
 use tower_ws_auth_redis::{Redis, RedisSessionStore};
 use tower_ws_auth_session::{
@@ -10,7 +11,6 @@ use tower_ws_auth_session::{
 };
 
 use crate::TTL;
-use crate::server::Server;
 
 async fn store(server: &Server) -> RedisSessionStore {
     RedisSessionStore::new(Redis::connect(&server.url()).await.unwrap())

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use test_servers::Server;
 use tower_ws_auth_redis::{Redis, RedisTicketStore};
 use tower_ws_auth_ticket::{OnceStore as _, PutError, TicketStore as _};
 
-use crate::server::Server;
 use crate::{TTL, key};
 
 async fn store(server: &Server) -> RedisTicketStore {

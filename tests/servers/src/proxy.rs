@@ -1,32 +1,35 @@
-//! A TCP proxy that breaks what passes it.
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-/// How many more bytes pass before the connection is cut; below zero, all.
-struct Budget(AtomicI64);
+/// A TCP proxy on 127.0.0.1 that breaks what passes it.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
 
+#[derive(Debug)]
 struct Shared {
     up: Budget,
     down: Budget,
     /// Connections that are open when this rises pass nothing any more, and stay open.
     silenced: Notify,
     cut: AtomicBool,
+    severed: watch::Sender<bool>,
 }
 
-#[derive(Clone)]
-pub(crate) struct Proxy {
-    port: u16,
-    shared: Arc<Shared>,
-}
+/// How many more bytes pass before the connection is cut; below zero, all.
+#[derive(Debug)]
+struct Budget(AtomicI64);
 
 impl Proxy {
-    pub(crate) async fn to(port: u16) -> Self {
+    /// To a port of 127.0.0.1, from a free one. It lives as long as the runtime.
+    pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
@@ -34,25 +37,32 @@ impl Proxy {
             down: Budget(AtomicI64::new(-1)),
             silenced: Notify::new(),
             cut: AtomicBool::new(false),
+            severed: watch::Sender::new(false),
         });
         let proxy = Self { port: own, shared };
         let shared = Arc::clone(&proxy.shared);
         tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                tokio::spawn(pass(client, server, Arc::clone(&shared)));
+                if *shared.severed.borrow() {
+                    continue;
+                }
+                // Who is behind it may be down: then the client is hung up on.
+                if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
+                    tokio::spawn(pass(client, server, Arc::clone(&shared)));
+                }
             }
         });
         proxy
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// `redis://127.0.0.1:…`
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Cuts the connection, once, after so many bytes of requests.
-    pub(crate) fn cut_request(&self, after: usize) {
+    pub fn cut_request(&self, after: usize) {
         self.shared.cut.store(false, Ordering::SeqCst);
         self.shared
             .up
@@ -61,7 +71,7 @@ impl Proxy {
     }
 
     /// Cuts the connection, once, after so many bytes of answers.
-    pub(crate) fn cut_answer(&self, after: usize) {
+    pub fn cut_answer(&self, after: usize) {
         self.shared.cut.store(false, Ordering::SeqCst);
         self.shared
             .down
@@ -70,15 +80,25 @@ impl Proxy {
     }
 
     /// Whether the cut has been made. Otherwise it is not made any more.
-    pub(crate) fn has_cut(&self) -> bool {
+    pub fn has_cut(&self) -> bool {
         self.shared.up.0.store(-1, Ordering::SeqCst);
         self.shared.down.0.store(-1, Ordering::SeqCst);
         self.shared.cut.load(Ordering::SeqCst)
     }
 
     /// Leaves the connections open that there are, and passes nothing on them.
-    pub(crate) fn silence(&self) {
+    pub fn silence(&self) {
         self.shared.silenced.notify_waiters();
+    }
+
+    /// Ends all connections, and hangs up on new ones until it is mended.
+    pub fn sever(&self) {
+        self.shared.severed.send_replace(true);
+    }
+
+    /// Lets connections through again.
+    pub fn mend(&self) {
+        self.shared.severed.send_replace(false);
     }
 }
 
@@ -90,6 +110,9 @@ async fn pass(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
     let (mut up, mut down) = ([0; 4096], [0; 4096]);
     let silenced = shared.silenced.notified();
     tokio::pin!(silenced);
+    let mut severed = shared.severed.subscribe();
+    let severed = async { drop(severed.wait_for(|severed| *severed).await) };
+    tokio::pin!(severed);
     loop {
         let goes_on = select! {
             read = from_client.read(&mut up) => {
@@ -99,6 +122,7 @@ async fn pass(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
                 shared.forward(&down[..read.unwrap_or(0)], &shared.down, &mut to_client).await
             }
             () = &mut silenced => std::future::pending().await,
+            () = &mut severed => false,
         };
         if !goes_on {
             return;

@@ -1,5 +1,3 @@
-//! A `redis-server` of our own: on a free port, in a folder of its own, without persistence.
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -7,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// It is killed when it is dropped.
-pub(crate) struct Server {
+/// A Redis of our own: on a free port, in a folder of its own, without persistence. It is killed
+/// when it is dropped.
+#[derive(Debug)]
+pub struct Server {
     port: u16,
     folder: TempDir,
     options: Vec<String>,
@@ -16,12 +16,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
+    /// Without options.
+    pub fn start() -> Self {
         Self::with(&[])
     }
 
     /// With further options, such as `--requirepass secret`.
-    pub(crate) fn with(options: &[&str]) -> Self {
+    pub fn with(options: &[&str]) -> Self {
         let options: Vec<_> = options.iter().map(ToString::to_string).collect();
         for _ in 0..5 {
             // Somebody else may take the port before the server does.
@@ -38,34 +39,38 @@ impl Server {
                 return server;
             }
         }
-        panic!("redis-server does not come up");
+        panic!("{} does not come up", program());
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// On 127.0.0.1.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// `redis://127.0.0.1:…`
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// SIGKILL. What it held is gone.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    pub(crate) fn start_again(&mut self) {
+    /// On the same port, and empty.
+    pub fn start_again(&mut self) {
         self.process = spawn(self.port, &self.folder, &self.options);
         assert!(self.comes_up());
     }
 
     /// SIGSTOP: connections stay open, and nobody answers.
-    pub(crate) fn pause(&self) {
+    pub fn pause(&self) {
         self.signal("-STOP");
     }
 
-    pub(crate) fn resume(&self) {
+    /// SIGCONT.
+    pub fn resume(&self) {
         self.signal("-CONT");
     }
 
@@ -76,7 +81,7 @@ impl Server {
     }
 
     /// An operator's command on a connection of its own, words separated by spaces.
-    pub(crate) async fn ask<T: redis::FromRedisValue>(&self, command: &str) -> T {
+    pub async fn ask<T: redis::FromRedisValue>(&self, command: &str) -> T {
         let client = redis::Client::open(self.url()).unwrap();
         let mut wire = client.get_multiplexed_async_connection().await.unwrap();
         let mut words = command.split(' ');
@@ -120,13 +125,14 @@ impl Drop for Server {
     }
 }
 
-pub(crate) fn free_port() -> u16 {
+/// A port of 127.0.0.1 that nobody listens on, for the moment.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 fn spawn(port: u16, folder: &TempDir, options: &[String]) -> Child {
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(program());
     if let [config, ..] = options
         && !config.starts_with("--")
     {
@@ -144,6 +150,11 @@ fn spawn(port: u16, folder: &TempDir, options: &[String]) -> Child {
         .stdout(Stdio::null())
         .spawn();
     started.unwrap_or_else(|error| {
-        panic!("redis-server cannot be started ({error}): `cargo xtask setup` installs it")
+        let program = program();
+        panic!("{program} cannot be started ({error}): `cargo xtask setup` installs redis-server")
     })
+}
+
+fn program() -> String {
+    std::env::var("TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
 }
