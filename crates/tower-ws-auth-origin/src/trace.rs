@@ -1,10 +1,21 @@
-//! The one place that knows whether tracing is compiled in.
+//! The one place that knows whether tracing and metrics are compiled in.
 
 use http::request::Parts;
 use tower_ws_auth_core::Rejection;
 
-#[cfg(feature = "tracing")]
 pub(crate) fn refused(rejection: &Rejection, head: &Parts) {
+    log(rejection, head);
+    #[cfg(feature = "metrics")]
+    {
+        use tower_ws_auth_core::telemetry::DECISIONS;
+        let kind = rejection.token();
+        metrics::counter!(DECISIONS, "strategy" => "origin", "outcome" => "refused", "kind" => kind)
+            .increment(1);
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn log(rejection: &Rejection, head: &Parts) {
     tracing::info!(
         target: "tower_ws_auth",
         strategy = "origin",
@@ -26,7 +37,7 @@ fn origin(head: &Parts) -> Option<std::slice::EscapeAscii<'_>> {
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) fn refused(_: &Rejection, _: &Parts) {}
+fn log(_: &Rejection, _: &Parts) {}
 
 #[cfg(test)]
 #[cfg(feature = "tracing")]
