@@ -1,1 +1,1 @@
-//! Nothing here: see `tests/`, with the feature `node`.
+//! Nothing here: see `tests/`, with the features `node` and `redis`.

@@ -6,6 +6,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
+#[path = "../packages/mod.rs"]
+mod packages;
+
 pub(crate) struct Express {
     process: Child,
     questions: Option<ChildStdin>,
@@ -16,15 +19,9 @@ pub(crate) struct Express {
 impl Express {
     pub(crate) fn start(secrets: &[&str]) -> Self {
         let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let packages = packages();
-        assert!(
-            packages.join("express-session").exists(),
-            "express-session is not in {}: `cargo xtask setup` installs it",
-            packages.display()
-        );
         let mut process = Command::new("node")
             .arg(here.join("node/express.cjs"))
-            .env("NODE_PATH", packages)
+            .env("NODE_PATH", packages::with("express-session"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -109,16 +106,4 @@ impl Drop for Express {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// `target/node/node_modules`, next to where this test was built.
-fn packages() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let target = test
-        .ancestors()
-        .find(|folder| folder.ends_with("debug") || folder.ends_with("release"));
-    target
-        .and_then(|folder| folder.parent())
-        .unwrap()
-        .join("node/node_modules")
 }

@@ -1,0 +1,10 @@
+//! A server that refuses in every way, and what a client has to read of each.
+
+mod refusals;
+mod server;
+
+pub use self::refusals::{Refusal, refusals};
+pub use self::server::Server;
+
+/// The page's origin: every client sends one, or it would read the HTTP status.
+pub const ORIGIN: &str = "https://app.example";

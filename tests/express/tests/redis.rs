@@ -1,0 +1,173 @@
+//! A real Express with connect-redis and the chat, on one Redis: they share their sessions.
+#![cfg(all(feature = "node", feature = "redis"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod app;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use app::App;
+use chat::{Chat, Options};
+use clap::Parser;
+use http::HeaderMap;
+use http::header::COOKIE;
+use node_tests::Node;
+use serde_json::{Value, json};
+use test_servers::Server;
+use tower_ws_auth::redis::{Redis, RedisSessionStore};
+use tower_ws_auth::session::{Secrets, Sessions};
+
+async fn chat(server: &Server) -> Node {
+    let options = ["chat", "--listen", "127.0.0.1:0", "--redis", &server.url()];
+    let secret = ["--session-secret", Node::SESSION_SECRET];
+    let options = Options::try_parse_from(options.into_iter().chain(secret)).unwrap();
+    let chat = Chat::bind(options).await.unwrap();
+    let node = Node::at(chat.address());
+    tokio::spawn(chat.serve(std::future::pending()));
+    node
+}
+
+async fn user_at(app: &App, cookie: &str) -> Value {
+    app.node.post("/me", cookie, "").await.json()
+}
+
+async fn login_at(app: &App, user: &str) -> String {
+    let answer = app.node.post(&format!("/login/{user}"), "", "").await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    answer.cookie().unwrap()
+}
+
+const INVALID: (u16, &str) = (4401, "session_invalid");
+
+async fn refusal(chat: &Node, cookie: &str) -> (u16, String) {
+    chat.page_refusal("/session", cookie).await
+}
+
+#[tokio::test]
+async fn a_session_of_express_opens_a_socket_here_until_it_is_logged_out_there() {
+    let server = Server::start();
+    let (app, chat) = tokio::join!(App::start(&server, None), chat(&server));
+    let cookie = login_at(&app, "ada").await;
+    for path in ["/session", "/any"] {
+        let mut socket = chat.open_page(path, &cookie).await;
+        assert_eq!(socket.welcome["user"], "ada");
+        assert_eq!(socket.welcome["via"], "session");
+        socket.is_alive().await;
+    }
+    // Whatever else a session is good for.
+    let ticket = chat.ticket(&cookie, None).await;
+    let socket = chat.open(&format!("/ticket?ticket={ticket}")).await;
+    assert_eq!(socket.welcome["user"], "ada");
+
+    let other = login_at(&app, "ada").await;
+    let answer = app.node.post("/logout", &cookie, "").await;
+    assert_eq!(answer.status, 204);
+    let (code, reason) = refusal(&chat, &cookie).await;
+    assert_eq!((code, reason.as_str()), INVALID);
+    assert_eq!(chat.post("/ticket", &cookie, "").await.status, 401);
+    chat.open_page("/session", &other).await;
+}
+
+#[tokio::test]
+async fn a_session_of_this_side_is_one_at_express_until_it_is_logged_out_here() {
+    let server = Server::start();
+    let (app, chat) = tokio::join!(App::start(&server, None), chat(&server));
+    let cookie = chat.login("zoe").await;
+    assert_eq!(user_at(&app, &cookie).await, "zoe");
+    // Express has touched it, and may have written it: it still is one here.
+    let mut socket = chat.open_page("/session", &cookie).await;
+    assert_eq!(socket.welcome["user"], "zoe");
+    let relogin = app.node.post("/login/eve", &cookie, "").await;
+    assert_eq!(relogin.status, 204);
+    let eve = chat.open_page("/session", &cookie).await;
+    assert_eq!(eve.welcome["user"], "eve", "Express has changed the record");
+    socket.is_alive().await;
+
+    chat.logout(&cookie).await;
+    assert_eq!(socket.end().await, (4401, "session_ended".to_owned()));
+    assert_eq!(user_at(&app, &cookie).await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_cookie_signed_by_another_secret_is_none_on_either_side() {
+    let server = Server::start();
+    let (app, chat) = tokio::join!(App::start(&server, None), chat(&server));
+    for cookie in [login_at(&app, "ada").await, chat.login("ada").await] {
+        let (value, signature) = cookie.rsplit_once('.').unwrap();
+        let forged = format!("{value}.{}", "A".repeat(signature.len()));
+        assert_eq!(user_at(&app, &forged).await, Value::Null);
+        let (code, reason) = refusal(&chat, &forged).await;
+        assert_eq!((code, reason.as_str()), INVALID);
+    }
+}
+
+/// connect-redis prolongs the time to live in Redis by a touch, and leaves `cookie.expires` in the
+/// record as it was. Here the record counts, unless the sessions are built to leave that to the
+/// store.
+#[tokio::test]
+async fn one_that_express_prolongs_by_a_touch_ends_here_at_the_expires_of_its_record() {
+    let server = Server::start();
+    let max_age = Duration::from_secs(3);
+    let (app, chat) = tokio::join!(App::start(&server, Some(max_age)), chat(&server));
+    let cookie = login_at(&app, "ada").await;
+    let created = Instant::now();
+    let socket = chat.open_page("/session", &cookie).await;
+    let expires_at = socket.welcome["expires_at"].as_u64();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let left = expires_at.unwrap().saturating_sub(now.as_secs());
+    assert!((1..=4).contains(&left), "{left} s");
+
+    let keys: Vec<String> = server.ask("KEYS sess:*").await;
+    let ttl = async || {
+        let ttl: i64 = server.ask(&format!("PTTL {}", keys[0])).await;
+        ttl
+    };
+    let record = async || {
+        let record: String = server.ask(&format!("GET {}", keys[0])).await;
+        record
+    };
+    let written = record().await;
+    tokio::time::sleep_until((created + Duration::from_secs(2)).into()).await;
+    let before = ttl().await;
+    assert!(before < 1_500, "{before}");
+    assert_eq!(user_at(&app, &cookie).await, "ada");
+    let after = ttl().await;
+    assert!(after > 2_000, "a touch prolongs it: {before} to {after} ms");
+    assert_eq!(record().await, written, "and it does not write the record");
+
+    // The socket ends with the record's time, and no other one opens.
+    let (code, reason) = socket.end().await;
+    let ended = created.elapsed();
+    assert_eq!((code, reason.as_str()), (4401, "session_ended"));
+    assert!(ended < Duration::from_millis(4_500), "{ended:?}");
+    assert!(ended > Duration::from_millis(2_500), "{ended:?}");
+    let (code, reason) = refusal(&chat, &cookie).await;
+    assert_eq!((code, reason.as_str()), INVALID);
+
+    // Whereas there it lives on, and here for who asks the store alone.
+    assert_eq!(user_at(&app, &cookie).await, "ada");
+    let mut headers = HeaderMap::new();
+    headers.insert(COOKIE, cookie.parse().unwrap());
+    for (by_store, found) in [(false, None), (true, Some(json!("ada")))] {
+        let sessions = sessions(&server, by_store).await;
+        let session = sessions.load(&headers).await.unwrap();
+        assert_eq!(session.map(|session| session["user"].clone()), found);
+    }
+}
+
+async fn sessions(server: &Server, by_store: bool) -> Sessions<Value> {
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let secrets = Secrets::express([Node::SESSION_SECRET]).unwrap();
+    let sessions = Sessions::builder(secrets, RedisSessionStore::new(redis));
+    let sessions = if by_store {
+        sessions.expiry_by_store()
+    } else {
+        sessions
+    };
+    sessions.build().unwrap()
+}

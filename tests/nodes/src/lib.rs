@@ -1,0 +1,16 @@
+//! A chat as its clients see it, wherever it runs: what the tests over many nodes share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "only tests use it, and they fail by panicking"
+)]
+
+mod http;
+mod node;
+mod socket;
+
+pub use self::http::Answer;
+pub use self::node::Node;
+pub use self::socket::Socket;

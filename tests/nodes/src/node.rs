@@ -1,0 +1,176 @@
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Error;
+
+use crate::http::{self, Answer};
+use crate::socket::Socket;
+
+const JWT_SECRET: &str = "a secret of all nodes, of 32 bytes";
+
+/// One chat, in whatever process.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// It is killed with the last handle. Held, never read.
+    _process: Option<Arc<Child>>,
+}
+
+impl Node {
+    /// The session secret of every node.
+    pub const SESSION_SECRET: &str = "a session secret of all nodes";
+
+    /// Starts the program as a process of its own, on a free port, with the options that nodes
+    /// have in common and these.
+    pub async fn start(program: impl AsRef<Path>, redis: &str, options: &[&str]) -> Self {
+        Self::spawn(&mut Command::new(program.as_ref()), redis, options).await
+    }
+
+    /// [`start`](Self::start), where the certificates in this file are the only ones that are
+    /// trusted.
+    pub async fn start_trusting(
+        certificates: &Path,
+        program: impl AsRef<Path>,
+        redis: &str,
+        options: &[&str],
+    ) -> Self {
+        let mut program = Command::new(program.as_ref());
+        program.env("SSL_CERT_FILE", certificates);
+        Self::spawn(&mut program, redis, options).await
+    }
+
+    async fn spawn(program: &mut Command, redis: &str, options: &[&str]) -> Self {
+        let mut process = program
+            .args(["--listen", "127.0.0.1:0", "--redis", redis])
+            .args(["--jwt-secret", JWT_SECRET])
+            .args(["--session-secret", Self::SESSION_SECRET])
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = timeout(Duration::from_secs(20), lines.next_line());
+        let line = line.await.expect("it does not start").unwrap();
+        let line = line.expect("it ended; see above");
+        let address = line.strip_prefix("listening on http://").unwrap();
+        Self {
+            address: address.parse().unwrap(),
+            _process: Some(Arc::new(process)),
+        }
+    }
+
+    /// One that runs already.
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            _process: None,
+        }
+    }
+
+    /// The origin of its own page.
+    pub fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.address.port())
+    }
+
+    /// `POST path`, with this cookie.
+    pub async fn post(&self, path: &str, cookie: &str, body: &str) -> Answer {
+        let fields = [("Cookie", cookie)];
+        let line = format!("POST {path}");
+        http::ask(
+            self.address,
+            &line,
+            &fields[usize::from(cookie.is_empty())..],
+            body,
+        )
+        .await
+    }
+
+    /// Logs in: the session's cookie.
+    pub async fn login(&self, user: &str) -> String {
+        let answer = self.post("/login", "", &user_as_json(user)).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        answer.cookie().unwrap()
+    }
+
+    /// Logs out.
+    pub async fn logout(&self, cookie: &str) {
+        let answer = self.post("/logout", cookie, "").await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+    }
+
+    /// Revokes whatever was given to the user whose cookie it is.
+    pub async fn revoke(&self, cookie: &str, user: &str) {
+        let answer = self.post("/revoke", cookie, &user_as_json(user)).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+    }
+
+    /// A JWT that lives for so many seconds.
+    pub async fn token(&self, cookie: &str, ttl: u64) -> String {
+        let wish = json!({ "ttl": ttl }).to_string();
+        let answer = self.post("/token", cookie, &wish).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// A ticket for a socket, or for a channel.
+    pub async fn ticket(&self, cookie: &str, channel: Option<&str>) -> String {
+        let wish = channel.map_or(json!({}), |channel| json!({ "channel": channel }));
+        let answer = self.post("/ticket", cookie, &wish.to_string()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["ticket"].as_str().unwrap().to_owned()
+    }
+
+    /// A socket at `/ws` and this path, which must open.
+    pub async fn open(&self, path: &str) -> Socket {
+        Socket::new(self.handshake(path, &[]).await.unwrap()).await
+    }
+
+    /// A socket for a page of this node, with this cookie.
+    pub async fn open_page(&self, path: &str, cookie: &str) -> Socket {
+        let origin = self.origin();
+        let fields = [("origin", origin.as_str()), ("cookie", cookie)];
+        Socket::new(self.handshake(path, &fields).await.unwrap()).await
+    }
+
+    /// What a program reads whose handshake is refused: HTTP status and body.
+    pub async fn refusal(&self, path: &str) -> (u16, String) {
+        match socket_tests::end_of(self.handshake(path, &[]).await).await {
+            socket_tests::Answer::Http(status, body) => (status, body),
+            other => (0, format!("{other:?}")),
+        }
+    }
+
+    /// What a page of this node reads whose handshake is refused: close code and reason.
+    pub async fn page_refusal(&self, path: &str, cookie: &str) -> (u16, String) {
+        let origin = self.origin();
+        let fields = [("origin", origin.as_str()), ("cookie", cookie)];
+        match socket_tests::end_of(self.handshake(path, &fields).await).await {
+            socket_tests::Answer::Closed(code, reason, messages) if messages.is_empty() => {
+                (code, reason)
+            }
+            other => (0, format!("{other:?}")),
+        }
+    }
+
+    async fn handshake(
+        &self,
+        path: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Result<socket_tests::Client, Error> {
+        socket_tests::handshake(self.address, path, fields).await
+    }
+}
+
+fn user_as_json(user: &str) -> String {
+    json!({ "user": user }).to_string()
+}

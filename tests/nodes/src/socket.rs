@@ -1,0 +1,53 @@
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+
+/// No test waits longer than this for a message.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An open socket of a chat that has been welcomed.
+#[derive(Debug)]
+pub struct Socket {
+    client: socket_tests::Client,
+    /// What the chat said first.
+    pub welcome: Value,
+}
+
+impl Socket {
+    pub(crate) async fn new(mut client: socket_tests::Client) -> Self {
+        let welcome = next(&mut client).await;
+        assert_eq!(welcome["type"], "welcome");
+        Self { client, welcome }
+    }
+
+    /// The answer to a join.
+    pub async fn join(&mut self, channel: &str, auth: Option<&str>) -> Value {
+        let join = json!({ "type": "join", "channel": channel, "auth": auth });
+        let join = Message::text(join.to_string());
+        self.client.send(join).await.unwrap();
+        next(&mut self.client).await
+    }
+
+    /// Fails unless the chat answers.
+    pub async fn is_alive(&mut self) {
+        assert_eq!(self.join("lobby", None).await["type"], "joined");
+    }
+
+    /// How it ends: close code and reason, or zero for an end without a close frame.
+    pub async fn end(self) -> (u16, String) {
+        match socket_tests::end_of(Ok(self.client)).await {
+            socket_tests::Answer::Closed(code, reason, _) => (code, reason),
+            other => (0, format!("{other:?}")),
+        }
+    }
+}
+
+async fn next(client: &mut socket_tests::Client) -> Value {
+    let message = timeout(PATIENCE, client.next()).await.expect("no message");
+    let message = message.expect("no more messages").unwrap();
+    let text = message.to_text().unwrap();
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("{message:?} is no message of a chat"))
+}

@@ -1,0 +1,120 @@
+//! What one node gives, the other takes.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::{refused, two};
+
+#[tokio::test]
+async fn a_ticket_of_one_node_opens_one_socket_on_the_other_and_never_a_second_anywhere() {
+    let (_server, a, b) = two(&[]).await;
+    let cookie = a.login("ada").await;
+    for (minting, opening) in [(&a, &b), (&b, &a), (&a, &a)] {
+        let path = format!("/ticket?ticket={}", minting.ticket(&cookie, None).await);
+        let mut socket = opening.open(&path).await;
+        assert_eq!(socket.welcome["user"], "ada");
+        assert_eq!(socket.welcome["via"], "ticket");
+        for node in [&a, &b] {
+            let plain = node.refusal(&path).await;
+            assert_eq!(plain, refused(401, "ticket_invalid"));
+            let page = node.page_refusal(&path, "").await;
+            assert_eq!(page, refused(4401, "ticket_invalid"));
+            let any = path.replace("/ticket", "/any");
+            assert_eq!(node.refusal(&any).await, refused(401, "ticket_invalid"));
+        }
+        socket.is_alive().await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_of_one_node_is_one_on_the_other_until_it_is_logged_out_on_either() {
+    let (_server, a, b) = two(&[]).await;
+    for (here, there) in [(&a, &b), (&b, &a)] {
+        let cookie = here.login("ada").await;
+        for path in ["/session", "/any"] {
+            let socket = there.open_page(path, &cookie).await;
+            assert_eq!(socket.welcome["user"], "ada");
+            assert_eq!(socket.welcome["via"], "session");
+        }
+        let token = there.token(&cookie, 60).await;
+        assert_eq!(
+            here.open(&format!("/jwt?token={token}")).await.welcome["user"],
+            "ada"
+        );
+        there.logout(&cookie).await;
+        for node in [here, there] {
+            let page = node.page_refusal("/session", &cookie).await;
+            assert_eq!(page, refused(4401, "session_invalid"));
+            assert_eq!(node.post("/ticket", &cookie, "").await.status, 401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_for_a_channel_joins_once_on_the_other_node() {
+    let (_server, a, b) = two(&[]).await;
+    let cookie = a.login("ada").await;
+    let ticket = a.ticket(&cookie, Some("ticket-1")).await;
+    // It is none for a socket, and none for another channel, and unburnt by either.
+    let path = format!("/ticket?ticket={ticket}");
+    assert_eq!(b.refusal(&path).await, refused(401, "ticket_invalid"));
+    let (mut here, mut there) = (
+        a.open_page("/session", &cookie).await,
+        b.open_page("/session", &cookie).await,
+    );
+    let other = there.join("ticket-2", Some(&ticket)).await;
+    assert_eq!(other["reason"], "ticket_invalid", "{other}");
+    let joined = there.join("ticket-1", Some(&ticket)).await;
+    assert_eq!(joined["type"], "joined", "{joined}");
+    let again = here.join("ticket-1", Some(&ticket)).await;
+    assert_eq!(again["type"], "denied");
+    assert_eq!(again["reason"], "ticket_invalid");
+    here.is_alive().await;
+}
+
+#[tokio::test]
+async fn who_may_join_what_is_the_same_on_both_nodes() {
+    let (_server, a, b) = two(&[]).await;
+    let cookie = a.login("ada").await;
+    for node in [&a, &b] {
+        let mut socket = node.open_page("/session", &cookie).await;
+        for channel in ["lobby", "room-1", "private-ada"] {
+            let joined = socket.join(channel, None).await;
+            assert_eq!(joined["type"], "joined", "{joined}");
+        }
+        for (channel, reason) in [
+            ("private-eve", "forbidden"),
+            ("secret", "forbidden"),
+            ("ticket-1", "credentials_missing"),
+        ] {
+            let denied = socket.join(channel, None).await;
+            assert_eq!(denied["type"], "denied", "{denied}");
+            assert_eq!(denied["reason"], reason, "{denied}");
+        }
+        // One for a socket is none for a channel, and is still good for a socket.
+        let ticket = a.ticket(&cookie, None).await;
+        let denied = socket.join("ticket-1", Some(&ticket)).await;
+        assert_eq!(denied["reason"], "ticket_invalid", "{denied}");
+        node.open(&format!("/ticket?ticket={ticket}")).await;
+        socket.is_alive().await;
+    }
+}
+
+#[tokio::test]
+async fn a_socket_ends_when_its_token_does_on_the_node_that_did_not_mint_it() {
+    let (_server, a, b) = two(&[]).await;
+    let cookie = a.login("ada").await;
+    let path = format!("/jwt?token={}", a.token(&cookie, 2).await);
+    let mut longer = b
+        .open(&format!("/jwt?token={}", a.token(&cookie, 60).await))
+        .await;
+    let socket = b.open(&path).await;
+    let end = Duration::from_secs(socket.welcome["expires_at"].as_u64().unwrap());
+    assert_eq!(socket.end().await, refused(4401, "token_expired"));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let late = now.checked_sub(end).expect("it ended early");
+    assert!(late < Duration::from_secs(2), "{late:?} late");
+    for node in [&a, &b] {
+        assert_eq!(node.refusal(&path).await, refused(401, "token_expired"));
+    }
+    longer.is_alive().await;
+}
