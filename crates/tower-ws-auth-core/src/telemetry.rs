@@ -10,25 +10,54 @@
 //! | event | level | fields |
 //! |---|---|---|
 //! | `handshake accepted` | DEBUG | `strategy` `outcome` `latency_us` `carrier` |
-//! | `handshake refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `carrier` `detail` `source` `latency_us` |
+//! | `handshake refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `carrier` `detail` `source` `latency_us` `origin` |
 //! | `rejection converted to a close frame` | INFO | `kind` `status` `code` |
-//! | `farewell ended` | DEBUG, WARN if the upgrade failed | `farewell` |
+//! | `too many farewells: …` | INFO | `kind` `status` `farewell` |
+//! | `farewell ended` | DEBUG | `farewell` |
+//! | `the client got 101 and then nothing: …` | WARN | `farewell` `error` |
 //! | `lease ended` | INFO | `ending` `code` `open_ms` |
+//! | `join accepted` | DEBUG | `strategy` `outcome` `channel` `latency_us` |
+//! | `join refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `detail` `source` `channel` `latency_us` |
+//! | `fetched keys …`, `a fetched key is left out` | DEBUG, INFO, WARN | `url` `keys` `index` `error` |
+//! | `keys could not be fetched: …` | WARN | `url` `error` `age_seconds` |
+//! | of a store: it answers, or does not | INFO, WARN | `store` `state` `error` |
+//! | `misconfigured route`, `no AuthLayer stands outside …` | ERROR | `error` |
+//!
+//! What does not apply is absent, such as the `carrier` of a handshake without a credential.
 //!
 //! | field | what it says |
 //! |---|---|
-//! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; with several the one whose credential it was, and `any_of` if it was nobody's or everybody's; `origin` for the allow-list |
-//! | `carrier` | where the credential travelled: `query` (lifted or not), `header`, `subprotocol`, `cookie`; absent if that is not known |
+//! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; with several the one whose credential it was, and `any_of` if it was nobody's or everybody's. `origin` is the allow-list, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
+//! | `carrier` | where the credential travelled: `query` (lifted or not), `header`, `subprotocol`, `cookie` |
 //! | `outcome` | `accepted` or `refused` |
 //! | `kind` | the public token of the [`RejectionKind`](crate::RejectionKind), such as `token_expired` |
 //! | `status` | the HTTP status of the refusal, also where a close frame takes its place |
 //! | `code` | the close code that the client reads |
 //! | `detail` | what was wrong, from a fixed set |
-//! | `source` | the error behind it, such as a store's; absent if there is none |
+//! | `source` | the error behind it, such as a store's |
 //! | `latency_us` | microseconds from the layer's call to the decision; what the service then takes is not in it |
-//! | `farewell` | how a farewell ended: `peer_closed`, `peer_gone`, `byte_cap`, `deadline`, `broken`, `upgrade_failed`, `not_upgraded`; `no_permit` if it did not begin |
+//! | `origin` | what a refused page sent as `Origin`: escaped, at most 256 bytes of it |
+//! | `channel` | what a client wants to join: likewise |
+//! | `farewell` | how a farewell ended, see below |
 //! | `ending` | why a lease ended: `token_expired`, `session_ended`, `revoked`, `too_many_connections`, `going_away`, or the application's own reason |
 //! | `open_ms` | milliseconds from the acceptance to the ending |
+//! | `url` | where keys come from, without its query |
+//! | `age_seconds` | how old the keys are that stay in force |
+//! | `store`, `state` | `redis`; `connected`, `lost`, `listening` or `deaf` to what other nodes revoke |
+//!
+//! | `farewell` | what became of a refused client, or of one whose lease ended |
+//! |---|---|
+//! | `peer_closed` | it answered the close frame: it has read code and reason |
+//! | `peer_gone` | it went without an answer, as most programs do and no browser |
+//! | `deadline` | it did neither in time |
+//! | `byte_cap` | it sent more than it may |
+//! | `broken` | the connection failed |
+//! | `no_permit` | as many farewells were under way as may be: it got the HTTP answer |
+//! | `upgrade_failed` | it got the 101 and no reason: the server is built without upgrades, or the client went in between |
+//! | `not_upgraded` | the connection was not to be had: the service did not upgrade after all |
+//!
+//! A client that goes while it is held before its answer gets no farewell, and one whose task the
+//! program drops has no end: neither is in these.
 //!
 //! # Metrics
 //!
@@ -44,8 +73,13 @@
 //! | `ws_auth_lease_endings_total` | counter | `ending`, and `application` for all of the application's own |
 //! | `ws_auth_revocations_total` | counter | `ending`, as above: what this node was told to revoke |
 //!
-//! A label has as many values as the program has strategies, and otherwise few: none comes from
-//! a request. [`describe`] tells a recorder what they mean.
+//! - Decisions are counted where they are made, one for each event: by every `AuthLayer`, that of
+//!   an ordinary route as well, and the refusals of `OriginLayer` and `LeaseLayer`. What the latter
+//!   refuses the strategy has accepted before. The histogram has the strategies alone.
+//! - The gauge has every connection that a `LeaseLayer` let pass and that is not over. A lease
+//!   whose client goes by itself has no ending.
+//! - A label has as many values as the program has strategies, and otherwise few: none comes from
+//!   a request. [`describe`] tells a recorder what they mean.
 //!
 //! The names are constants here, for layers that count too.
 
@@ -79,12 +113,17 @@ pub fn ending_label(ending: &Ending) -> &'static str {
     }
 }
 
-/// Tells the installed recorder what the metrics mean. Call it once, after installing one.
+/// Tells the installed recorder what the metrics mean, and that the gauge begins at zero. Call it
+/// once, after installing one.
 #[cfg(feature = "metrics")]
 pub fn describe() {
-    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 
-    describe_counter!(DECISIONS, Unit::Count, "Handshakes that were decided");
+    describe_counter!(
+        DECISIONS,
+        Unit::Count,
+        "Requests about which a layer decided"
+    );
     describe_histogram!(DECISION_SECONDS, Unit::Seconds, "How long a decision took");
     describe_counter!(FAREWELLS, Unit::Count, "Farewells, by how they ended");
     describe_gauge!(
@@ -92,6 +131,8 @@ pub fn describe() {
         Unit::Count,
         "Connections that are open under a lease"
     );
+    // Adds nothing, and shows it: no series at all would read as no scrape.
+    gauge!(LEASES).increment(0.0);
     describe_counter!(
         LEASE_ENDINGS,
         Unit::Count,

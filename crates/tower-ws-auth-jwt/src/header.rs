@@ -42,12 +42,34 @@ impl<'h> Header<'h> {
         })
     }
 
+    pub(crate) fn to_owned(&self) -> Header<'static> {
+        let owned =
+            |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned).map(Cow::Owned);
+        Header {
+            algorithm: self.algorithm,
+            kid: owned(&self.kid),
+            typ: owned(&self.typ),
+        }
+    }
+
     /// Whether `typ` is there and names this media type (RFC 7515 §4.1.9): case does not matter,
     /// and `application/` may be left out.
     pub(crate) fn is_of_type(&self, expected: &str) -> bool {
         self.typ
             .as_deref()
             .is_some_and(|typ| subtype(typ).eq_ignore_ascii_case(subtype(expected)))
+    }
+}
+
+impl Header<'_> {
+    /// Refuses a `typ` that is not the configured one.
+    pub(crate) fn check_type(&self, expected: Option<&str>) -> Result<(), Rejection> {
+        match expected {
+            Some(typ) if !self.is_of_type(typ) => {
+                Err(invalid("`typ` is missing or not the configured one"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

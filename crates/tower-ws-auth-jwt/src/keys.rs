@@ -96,9 +96,8 @@ impl Keys {
     ///
     /// [`TokenInvalid`](tower_ws_auth_core::RejectionKind::TokenInvalid).
     pub fn open(&self, token: &str) -> Result<Vec<u8>, Rejection> {
-        let token = read(token, None, |header, token| {
-            self.verify(header, token).map(|()| token)
-        })??;
+        let token = Compact::split(token)?;
+        read(token.header, None, |header| self.verify(header, token))??;
         compact::decode(token.payload).ok_or_else(|| invalid("the payload is not base64url"))
     }
 
@@ -158,22 +157,19 @@ impl Keys {
     }
 }
 
-/// Shows a token whose form and header are good.
-pub(crate) fn read<'t, T>(
-    token: &'t str,
+/// Shows what the header of a token says.
+pub(crate) fn read<T>(
+    header: &str,
     typ: Option<&str>,
-    show: impl FnOnce(&Header<'_>, Compact<'t>) -> T,
+    show: impl FnOnce(&Header<'_>) -> T,
 ) -> Result<T, Rejection> {
-    let token = Compact::split(token)?;
     let mut place = Buffer::<HEADER>::new();
     let header = place
-        .decode(token.header)
+        .decode(header)
         .ok_or_else(|| invalid("the header is not UTF-8 in base64url"))?;
     let header = Header::read(header)?;
-    if typ.is_some_and(|typ| !header.is_of_type(typ)) {
-        return Err(invalid("`typ` is missing or not the configured one"));
-    }
-    Ok(show(&header, token))
+    header.check_type(typ)?;
+    Ok(show(&header))
 }
 
 /// Longer headers are decoded on the heap.

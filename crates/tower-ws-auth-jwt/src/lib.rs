@@ -153,6 +153,7 @@ mod keys;
 #[cfg(feature = "rotation")]
 mod rotating;
 mod rules;
+mod seen;
 mod signing_key;
 #[cfg(feature = "single-use")]
 mod single_use;

@@ -3,6 +3,7 @@ use tower_ws_auth_core::Rejection;
 use crate::compact::Compact;
 use crate::header::Header;
 use crate::keys;
+use crate::seen::Seen;
 use crate::{Key, KeyError, Keys};
 
 #[cfg(feature = "jwks")]
@@ -21,6 +22,7 @@ pub struct KeySource {
     own: Own,
     #[cfg(feature = "jwks")]
     fetched: Option<Jwks>,
+    seen: Seen,
 }
 
 #[derive(Clone, Debug)]
@@ -63,7 +65,16 @@ impl KeySource {
         token: &'t str,
         typ: Option<&str>,
     ) -> Result<Verified<'t>, Failure> {
-        keys::read(token, typ, |header, token| self.verify(header, token))?
+        let token = Compact::split(token)?;
+        if let Some(header) = self.seen.header(token.header) {
+            header.check_type(typ)?;
+            return self.verify(header, token);
+        }
+        keys::read(token.header, typ, |header| {
+            let verified = self.verify(header, token)?;
+            self.seen.remember(token.header, header);
+            Ok(verified)
+        })?
     }
 
     fn verify<'t>(&self, header: &Header<'_>, token: Compact<'t>) -> Result<Verified<'t>, Failure> {
@@ -130,6 +141,7 @@ impl From<Own> for KeySource {
             own,
             #[cfg(feature = "jwks")]
             fetched: None,
+            seen: Seen::default(),
         }
     }
 }

@@ -170,7 +170,11 @@ impl Shared {
         for watch in watches.iter().flatten() {
             shared.listen(watch);
         }
-        (Arc::clone(&shared), Release(shared, Counted::begin()))
+        let release = Release {
+            shared: Arc::clone(&shared),
+            _counted: Counted::begin(),
+        };
+        (shared, release)
     }
 
     pub(crate) fn runtime(&self) -> &Handle {
@@ -251,21 +255,21 @@ impl Shared {
 }
 
 /// Ends the enforcement when the connection is over.
-pub(crate) struct Release(
-    Arc<Shared>,
-    #[expect(dead_code, reason = "dropped, the connection is open no more")] Counted,
-);
+pub(crate) struct Release {
+    shared: Arc<Shared>,
+    _counted: Counted,
+}
 
 impl Drop for Release {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         state.released = true;
         let place = state.place.take();
         let watches = std::mem::take(&mut state.watches);
         drop(state);
         drop(watches);
         if let Some(place) = place {
-            self.0.config.leases.remove(place);
+            self.shared.config.leases.remove(place);
         }
     }
 }

@@ -33,15 +33,13 @@ struct Open {
 /// Where a lease stands in the order: what has no end comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
-    end: End,
+    /// In nanoseconds since the Unix epoch, which are compared faster than a `SystemTime`.
+    end: u64,
     id: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
-    At(SystemTime),
-    Never,
-}
+/// No end; every other one is before the year 2555.
+const NEVER: u64 = u64::MAX;
 
 /// How long the wall clock may have jumped before that is noticed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -121,10 +119,10 @@ impl Leases {
         id: u64,
         lease: &Arc<Shared>,
     ) -> Place {
-        let end = end.map_or(End::Never, End::At);
+        let end = end.map_or(NEVER, nanos);
         let place = Place { end, id };
         open.by_end.insert(place, Arc::clone(lease));
-        if end == End::Never {
+        if end == NEVER {
             return place;
         }
         let is_first = open.by_end.first_key_value().map(|(first, _)| *first) == Some(place);
@@ -148,14 +146,14 @@ impl Inner {
 
     /// What has ended by now, up to a batch, and how long it is to the next end.
     fn due(&self) -> (Vec<Arc<Shared>>, Option<Duration>) {
-        let now = self.clock.now();
+        let now = nanos(self.clock.now());
         let mut due = Vec::new();
         let mut open = self.lock();
         while let Some((&place, lease)) = open.by_end.first_key_value() {
-            let End::At(end) = place.end else {
+            if place.end == NEVER {
                 break;
-            };
-            let left = end.duration_since(now).unwrap_or_default();
+            }
+            let left = Duration::from_nanos(place.end.saturating_sub(now));
             if !left.is_zero() || due.len() == BATCH {
                 return (due, Some(left.min(LOOK)));
             }
@@ -175,9 +173,14 @@ impl Inner {
 impl Place {
     /// Where a lease stands whose end has come.
     fn told(self) -> Self {
-        let end = End::Never;
-        Self { end, ..self }
+        Self { end: NEVER, ..self }
     }
+}
+
+fn nanos(moment: SystemTime) -> u64 {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH);
+    let nanos = since.unwrap_or_default().as_nanos();
+    u64::try_from(nanos).map_or(NEVER - 1, |nanos| nanos.min(NEVER - 1))
 }
 
 /// Ends leases in time, as long as there are some that have an end.

@@ -41,7 +41,7 @@ pub(crate) enum State {
     /// The service has not answered. The slot is for a minted upgrade on its way out of hyper.
     Waiting(Option<OnUpgrade>),
     /// The service has upgraded, the server has not handed the connection over.
-    Upgrading(Box<Upgrading>),
+    Upgrading(Upgrading),
     /// That is being looked at, outside the lock.
     Polling {
         woken: bool,
@@ -110,7 +110,7 @@ impl Link {
     }
 
     /// From here on the link drives itself: the server's promise wakes it.
-    pub(crate) fn drive(self: &Arc<Self>, upgrading: Box<Upgrading>) {
+    pub(crate) fn drive(self: &Arc<Self>, upgrading: Upgrading) {
         // A farewell that was dropped may have ended it before this.
         let mut inner = self.lock();
         if !matches!(inner.state, State::Over) {
@@ -139,7 +139,7 @@ impl Link {
         }
     }
 
-    fn begin_polling(&self) -> Option<Box<Upgrading>> {
+    fn begin_polling(&self) -> Option<Upgrading> {
         let mut inner = self.lock();
         match mem::replace(&mut inner.state, State::Polling { woken: true }) {
             State::Upgrading(upgrading) => {
@@ -155,7 +155,7 @@ impl Link {
     }
 
     /// Whether somebody has woken the link meanwhile.
-    fn polled_in_vain(&self, upgrading: Box<Upgrading>) -> bool {
+    fn polled_in_vain(&self, upgrading: Upgrading) -> bool {
         let mut inner = self.lock();
         let State::Polling { woken } = inner.state else {
             drop(inner);

@@ -25,24 +25,28 @@ use crate::link::Link;
 pub(crate) const REQUEST: &[u8] = b"CONNECT a:1 HTTP/1.1\r\n\r\n";
 
 /// The server that will fulfil a minted `OnUpgrade`.
-pub(crate) struct Mint(http1::UpgradeableConnection<TokioIo<Line>, Canned>);
+// Boxed where it is made: it is large, and what holds it moves.
+pub(crate) struct Mint(Box<http1::UpgradeableConnection<TokioIo<Line>, Canned>>);
 
 impl Mint {
     /// `None` if hyper no longer works as this module expects.
     pub(crate) fn new(link: &Arc<Link>, cx: &mut Context<'_>) -> Option<(Self, OnUpgrade)> {
-        let mut server = http1::Builder::new()
-            .auto_date_header(false)
-            .serve_connection(TokioIo::new(Line::new(link.clone())), Canned(link.clone()))
-            .with_upgrades();
+        let io = TokioIo::new(Line::new(link.clone()));
+        let mut server = Box::new(
+            http1::Builder::new()
+                .auto_date_header(false)
+                .serve_connection(io, Canned(link.clone()))
+                .with_upgrades(),
+        );
         // The service keeps the `OnUpgrade` and does not answer yet.
-        let waits = Pin::new(&mut server).poll(cx).is_pending();
+        let waits = Pin::new(&mut *server).poll(cx).is_pending();
         let minted = link.take_minted()?;
         waits.then_some((Self(server), minted))
     }
 
     /// Fulfils it: the service answers now. Whether hyper did as expected.
     pub(crate) fn fulfill(mut self, cx: &mut Context<'_>) -> bool {
-        matches!(Pin::new(&mut self.0).poll(cx), Poll::Ready(Ok(())))
+        matches!(Pin::new(&mut *self.0).poll(cx), Poll::Ready(Ok(())))
     }
 }
 

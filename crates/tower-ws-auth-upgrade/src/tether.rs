@@ -1,10 +1,12 @@
 use std::any::Any;
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use http::request::Parts;
+use hyper::upgrade::OnUpgrade;
 
 use crate::farewell::{Limits, Outcome, Socket};
 use crate::frame::Close;
@@ -59,8 +61,7 @@ pub enum Protocol {
 /// ```
 #[must_use = "dropping it gives the client's connection up"]
 pub struct Tether {
-    // Boxed: hyper's connection is large, and a layer's future holds this.
-    upgrading: Box<Upgrading>,
+    upgrading: Upgrading,
     // Last: the guard goes when nobody has the connection any more.
     end: EndOnDrop,
 }
@@ -81,14 +82,17 @@ impl Tether {
     /// `None` if the server offers no upgrade; the head then holds none, and no handler gets a
     /// connection that nobody can end.
     pub fn interpose(head: &mut Parts, protocol: Protocol) -> Option<(Self, Cutter)> {
-        let upgrade = head.extensions.remove()?;
+        head.extensions.get::<OnUpgrade>()?;
         let link = Arc::new(Link::new(protocol));
         // The link as its own waker: the minting is told from the handler by it.
         let waker = Waker::from(link.clone());
-        let (mint, minted) = Mint::new(&link, &mut Context::from_waker(&waker))?;
-        head.extensions.insert(minted);
+        let Some((mint, minted)) = Mint::new(&link, &mut Context::from_waker(&waker)) else {
+            head.extensions.remove::<OnUpgrade>();
+            return None;
+        };
+        let upgrade = mem::replace(head.extensions.get_mut()?, minted);
         let tether = Self {
-            upgrading: Box::new(Upgrading { upgrade, mint }),
+            upgrading: Upgrading { upgrade, mint },
             end: EndOnDrop(Some(link.clone())),
         };
         Some((tether, Cutter(link)))
@@ -116,8 +120,7 @@ impl Tether {
     /// The service did not upgrade. A handler that waits all the same is told so as hyper would,
     /// and the client's connection is nobody's but the caller's.
     pub fn reclaim(self) -> Socket {
-        let Upgrading { upgrade, .. } = *self.upgrading;
-        Socket(upgrade)
+        Socket(self.upgrading.upgrade)
     }
 }
 
@@ -192,6 +195,6 @@ mod tests {
         travels::<Tether>();
         travels::<Farewell>();
         is_shared::<Cutter>();
-        assert!(size_of::<Tether>() <= 16);
+        assert!(size_of::<Tether>() <= 24);
     }
 }

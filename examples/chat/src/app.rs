@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin, OriginLayer, Origins,
+    AuthLayer, AuthenticateExt, CloseFrameLayer, LeaseLayer, LiftLayer, MissingOrigin, OriginLayer,
+    Origins,
 };
 use tracing::Level;
 
@@ -20,7 +21,7 @@ use crate::doors::Doors;
 use crate::hub::Hub;
 use crate::options::Options;
 use crate::user::{Record, User, revocation_key};
-use crate::{account, page, socket};
+use crate::{account, metrics, page, relay, socket};
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -107,12 +108,24 @@ pub(crate) fn router(
         .route("/logout", post(account::logout))
         .layer(pages_and_others);
 
+    let counts = if options.metrics {
+        metrics::routes()?
+    } else {
+        Router::new()
+    };
+
+    let hub = Hub::default();
+    if let Some(url) = &options.redis {
+        relay::connect(&hub, redis::Client::open(url.as_str())?)?;
+    }
+
     Ok(Router::new()
         .merge(sockets)
         .merge(accounts)
         .merge(page::routes())
+        .merge(counts)
         .with_state(App {
-            hub: Hub::default(),
+            hub,
             doors: Doors::new(credentials)?,
             credentials: credentials.clone(),
         })
@@ -120,7 +133,12 @@ pub(crate) fn router(
             TraceLayer::new_for_http()
                 .make_span_with(span)
                 .on_response(DefaultOnResponse::new().level(Level::INFO)),
-        ))
+        )
+        // Outermost: nobody further in sees a token in a URI, also where the path is mistyped.
+        .layer(LiftLayer::new(
+            ["token", "Authorization", "access_token", "ticket"],
+            ["/*"],
+        )?))
 }
 
 fn close_layer(options: &Options, farewells: &TaskTracker) -> CloseFrameLayer {
@@ -139,9 +157,9 @@ fn close_layer(options: &Options, farewells: &TaskTracker) -> CloseFrameLayer {
     }
 }
 
-/// Method and path, and never the query: that is where the tokens are.
+/// The whole URI: its tokens are lifted out of it.
 fn span<B>(request: &Request<B>) -> tracing::Span {
-    tracing::info_span!("request", method = %request.method(), path = request.uri().path())
+    tracing::info_span!("request", method = %request.method(), uri = %request.uri())
 }
 
 fn origins(

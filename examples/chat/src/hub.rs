@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::mpsc;
@@ -19,7 +19,12 @@ pub(crate) struct Hub(Arc<Shared>);
 struct Shared {
     next: AtomicU64,
     channels: Mutex<HashMap<String, Members>>,
+    /// To the other nodes: channel and message.
+    others: OnceLock<mpsc::Sender<(String, String)>>,
 }
+
+/// The hub as its relay sees it, which does not keep it alive.
+pub(crate) struct Here(Weak<Shared>);
 
 type Members = HashMap<u64, mpsc::Sender<Utf8Bytes>>;
 
@@ -47,11 +52,37 @@ impl Hub {
         )
     }
 
+    /// What is said here goes there as well, from the first time on.
+    pub(crate) fn relay_to(&self, others: mpsc::Sender<(String, String)>) -> Here {
+        let _ = self.0.others.set(others);
+        Here(Arc::downgrade(&self.0))
+    }
+}
+
+impl Here {
+    /// To the members on this node.
+    pub(crate) fn deliver(&self, channel: &str, message: &Utf8Bytes) {
+        if let Some(hub) = self.0.upgrade() {
+            hub.deliver(channel, message);
+        }
+    }
+}
+
+impl Shared {
+    fn deliver(&self, channel: &str, message: &Utf8Bytes) {
+        for member in self
+            .channels()
+            .get(channel)
+            .into_iter()
+            .flat_map(HashMap::values)
+        {
+            // A member that does not keep up misses messages rather than stopping the others.
+            let _ = member.try_send(message.clone());
+        }
+    }
+
     fn channels(&self) -> MutexGuard<'_, HashMap<String, Members>> {
-        self.0
-            .channels
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,7 +97,7 @@ impl Member {
             return;
         }
         self.joined.push(channel.to_owned());
-        let mut channels = self.hub.channels();
+        let mut channels = self.hub.0.channels();
         channels
             .entry(channel.to_owned())
             .or_default()
@@ -78,22 +109,17 @@ impl Member {
     }
 
     pub(crate) fn say(&self, channel: &str, message: &Utf8Bytes) {
-        for member in self
-            .hub
-            .channels()
-            .get(channel)
-            .into_iter()
-            .flat_map(HashMap::values)
-        {
-            // A member that does not keep up misses messages rather than stopping the others.
-            let _ = member.try_send(message.clone());
+        self.hub.0.deliver(channel, message);
+        if let Some(others) = self.hub.0.others.get() {
+            // They miss what does not fit, as a slow member does.
+            let _ = others.try_send((channel.to_owned(), message.to_string()));
         }
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let mut channels = self.hub.channels();
+        let mut channels = self.hub.0.channels();
         for channel in &self.joined {
             if let Some(members) = channels.get_mut(channel) {
                 members.remove(&self.id);

@@ -91,6 +91,10 @@ pub struct Options {
     /// How long a refused browser waits for its answer, in milliseconds.
     #[arg(long, env = "CHAT_HOLD_MS", default_value_t = 300, value_name = "MS")]
     pub hold_ms: u64,
+
+    /// Answers `GET /metrics` with what is counted, as Prometheus reads it.
+    #[arg(long, env = "CHAT_METRICS", value_parser = BoolishValueParser::new())]
+    pub metrics: bool,
 }
 
 /// The close codes of a kind of client.

@@ -31,6 +31,24 @@ impl Socket {
         next(&mut self.client).await
     }
 
+    /// Says something in a channel.
+    pub async fn say(&mut self, channel: &str, text: &str) {
+        let say = json!({ "type": "say", "channel": channel, "text": text });
+        let say = Message::text(say.to_string());
+        self.client.send(say).await.unwrap();
+    }
+
+    /// The next message of the chat.
+    pub async fn heard(&mut self) -> Value {
+        next(&mut self.client).await
+    }
+
+    /// The text of the next message, if it comes in time.
+    pub async fn hears_within(&mut self, time: Duration) -> Option<String> {
+        let message = timeout(time, next(&mut self.client)).await.ok()?;
+        message["text"].as_str().map(str::to_owned)
+    }
+
     /// Fails unless the chat answers.
     pub async fn is_alive(&mut self) {
         assert_eq!(self.join("lobby", None).await["type"], "joined");

@@ -62,7 +62,10 @@ pub(super) fn take(
     let mut kept = Vec::new();
     for line in head.headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
         // A line with foreign bytes is dropped with whatever it carries.
-        let line = line.to_str().unwrap_or_default();
+        let Ok(line) = line.to_str() else {
+            disguised |= may_hold_credential(line);
+            continue;
+        };
         for entry in line.split(',').map(|entry| entry.trim_matches([' ', '\t'])) {
             match strip_prefix(entry, dialects) {
                 Some(encoded) => found.push(encoded),
@@ -73,9 +76,13 @@ pub(super) fn take(
             }
         }
     }
+    if found.is_empty() && !disguised {
+        // The words stand in the middle of some other name.
+        return Ok(None);
+    }
     let credential = match found.as_slice() {
         _ if disguised => Err(malformed(
-            "a subprotocol carries a credential in a dialect unknown here",
+            "a subprotocol carries a credential in a way unknown here",
         )),
         [(_, encoded)] if encoded.len() > MAX_CREDENTIAL * 4 / 3 + 3 => {
             Err(malformed("the credential is longer than 8 KiB"))
@@ -198,10 +205,14 @@ mod subprotocols {
 
     #[test]
     fn other_subprotocols_are_left_exactly_as_they_were() {
-        let lines = ["graphql-ws ,chat.v1", "base64url,bearer"];
-        assert_eq!(
-            take_from(&lines),
-            (Ok(None), lines.map(str::to_owned).to_vec())
-        );
+        for lines in [
+            ["graphql-ws ,chat.v1", "base64url,bearer"],
+            ["chat.base64url.bearer.phx.YWJj ,x", "y"],
+        ] {
+            assert_eq!(
+                take_from(&lines),
+                (Ok(None), lines.map(str::to_owned).to_vec())
+            );
+        }
     }
 }

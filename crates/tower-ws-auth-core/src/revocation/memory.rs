@@ -33,6 +33,19 @@ impl MemoryRevocations {
         }
     }
 
+    fn look(&self, keys: &[Arc<str>]) -> Vec<Option<Revocation>> {
+        let revoked = self.lock();
+        if revoked.is_empty() {
+            return vec![None; keys.len()];
+        }
+        let now = Instant::now();
+        let find = |key: &Arc<str>| {
+            let kept = revoked.get(key).filter(|kept| kept.holds(now));
+            kept.map(|kept| kept.revocation.clone())
+        };
+        keys.iter().map(find).collect()
+    }
+
     fn keep(&self, key: Arc<str>, revocation: Revocation) -> Result<(), RevocationError> {
         let now = Instant::now();
         let mut revoked = self.lock();
@@ -64,14 +77,11 @@ impl RevocationStore for MemoryRevocations {
         &self,
         keys: Vec<Arc<str>>,
     ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
-        let now = Instant::now();
-        let revoked = self.lock();
-        let find = |key: &Arc<str>| {
-            let kept = revoked.get(key).filter(|kept| kept.holds(now));
-            kept.map(|kept| kept.revocation.clone())
-        };
-        let found = keys.iter().map(find).collect();
-        Box::pin(std::future::ready(Ok(found)))
+        Box::pin(std::future::ready(Ok(self.look(&keys))))
+    }
+
+    fn find_now(&self, keys: &[Arc<str>]) -> Option<Vec<Option<Revocation>>> {
+        Some(self.look(keys))
     }
 
     fn record(
@@ -97,3 +107,25 @@ impl fmt::Debug for MemoryRevocations {
     "{0} keys are revoked, and no more are remembered: raise `max_keys` or shorten the retention"
 )]
 struct Full(usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::revocation::Ending;
+
+    #[tokio::test]
+    async fn it_finds_at_once_what_it_finds_when_it_is_asked() {
+        let store = MemoryRevocations::new(Duration::from_secs(60), 10);
+        let keys: Vec<Arc<str>> = vec!["user:ada".into(), "user:bob".into()];
+        for is_revoked in [false, true] {
+            if is_revoked {
+                let revocation = Revocation::at_micros(1, Ending::Revoked);
+                store.record("user:bob".into(), revocation).await.unwrap();
+            }
+            let found = store.find_now(&keys).unwrap();
+            let revoked = found.iter().map(Option::is_some).collect::<Vec<_>>();
+            assert_eq!(revoked, [false, is_revoked]);
+            assert_eq!(store.find(keys.clone()).await.unwrap(), found);
+        }
+    }
+}

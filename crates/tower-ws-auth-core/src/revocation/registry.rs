@@ -1,7 +1,6 @@
 use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -12,7 +11,6 @@ use super::{Ending, Revocation};
 /// Every connection of this node that can be revoked, by its keys.
 pub(super) struct Registry {
     shards: [Mutex<Shard>; SHARDS],
-    hasher: RandomState,
     next: AtomicU64,
 }
 
@@ -31,7 +29,6 @@ impl Registry {
     pub(super) fn new() -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
             next: AtomicU64::new(0),
         }
     }
@@ -117,9 +114,21 @@ impl Registry {
     }
 
     fn shard(&self, key: &str) -> MutexGuard<'_, Shard> {
-        let hash = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default();
-        lock(&self.shards[hash % SHARDS])
+        lock(&self.shards[shard_of(key)])
     }
+}
+
+/// Any spread will do, and this one is cheap: whoever crowds a shard by choosing his keys makes its
+/// lock slower. In its map they are spread by a hash that nobody can foresee.
+fn shard_of(key: &str) -> usize {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(MIX);
+    let (words, rest) = key.as_bytes().as_chunks::<8>();
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    let rest = rest.iter().map(|byte| u64::from(*byte));
+    let hash = words.chain(rest).fold(0, mix);
+    // The uppermost bits depend on every byte.
+    usize::try_from(hash >> 58).unwrap_or_default() % SHARDS
 }
 
 /// How many connections are ended before the runtime has its turn.
@@ -173,5 +182,28 @@ impl fmt::Debug for Registry {
         f.debug_struct("Registry")
             .field("keys", &keys)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_every_kind_spread_over_the_shards() {
+        let kinds: [fn(usize) -> String; 4] = [
+            |n| format!("user:{n}"),
+            |n| format!("user:{n}:eu-west-1.example"),
+            |n| format!("session:{:032x}", n * 0x1234_5679),
+            |n| format!("{n:06}"),
+        ];
+        for kind in kinds {
+            let mut shards = [0_usize; SHARDS];
+            for n in 0..100 * SHARDS {
+                shards[shard_of(&kind(n))] += 1;
+            }
+            let most = shards.into_iter().max().unwrap_or_default();
+            assert!(most <= 200, "{most} of {:?} in one shard", kind(0));
+        }
     }
 }

@@ -87,7 +87,11 @@ where
             asking
         } else {
             let grant = ready!(this.verifying.poll(cx))?;
-            let watching = this.revocations.watch(grant.term());
+            let mut watching = this.revocations.watch(grant.term());
+            // As a rule the store knows at once.
+            if let Poll::Ready(watch) = Pin::new(&mut watching).poll(cx) {
+                return Poll::Ready(Ok(grant.watched_by(watch?)));
+            }
             this.asking.insert((watching, Some(grant)))
         };
         let watch = ready!(Pin::new(watching).poll(cx))?;

@@ -112,10 +112,13 @@ impl Revocations {
             connection,
             registry: Arc::clone(&shared.registry),
         };
-        let asked = if term.revocation_keys().is_empty() {
-            Box::pin(std::future::ready(Ok(Vec::new())))
+        let keys = term.revocation_keys();
+        let asked = if keys.is_empty() {
+            Asked::Known(Vec::new())
+        } else if let Some(found) = shared.store.find_now(keys) {
+            Asked::Known(found)
         } else {
-            shared.store.find(term.revocation_keys().to_vec())
+            Asked::Waiting(shared.store.find(keys.to_vec()))
         };
         Watching {
             asked,
@@ -210,17 +213,26 @@ impl Drop for Registration {
 
 /// The answer of [`Revocations::watch`] under way.
 pub struct Watching {
-    asked: BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>,
+    asked: Asked,
     watch: Option<Watch>,
     issued_at: Option<std::time::SystemTime>,
     refused_as: RejectionKind,
+}
+
+/// What the store says of every key.
+enum Asked {
+    Known(Vec<Option<Revocation>>),
+    Waiting(BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>),
 }
 
 impl Future for Watching {
     type Output = Result<Watch, Rejection>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(self.asked.as_mut().poll(cx));
+        let answer = match &mut self.asked {
+            Asked::Known(found) => Ok(std::mem::take(found)),
+            Asked::Waiting(asked) => ready!(asked.as_mut().poll(cx)),
+        };
         let Some(watch) = self.watch.take() else {
             // Polled after it was ready, which no executor does.
             return Poll::Pending;

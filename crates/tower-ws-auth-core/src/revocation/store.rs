@@ -22,6 +22,12 @@ pub trait RevocationStore: Send + Sync {
         keys: Vec<Arc<str>>,
     ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>;
 
+    /// What [`find`](Self::find) would say, where nothing has to be waited for; `None`, the
+    /// default, where something has to. Handshakes ask this first.
+    fn find_now(&self, _keys: &[Arc<str>]) -> Option<Vec<Option<Revocation>>> {
+        None
+    }
+
     /// Remembers a revocation, for longer than any credential lives, and tells the other nodes.
     ///
     /// A store that is full refuses with an error: it must not forget a revocation. One that

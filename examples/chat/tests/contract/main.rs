@@ -10,6 +10,7 @@ mod accounts;
 mod endings;
 mod jwks;
 mod jwt;
+mod metrics;
 mod peer;
 mod program;
 mod tls;

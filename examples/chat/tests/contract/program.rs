@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chat::{Chat, Options};
 use clap::Parser;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::peer::{connect, next, start};
@@ -94,12 +95,28 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
         );
     }
 
+    // Nobody is at home there, and a typing error is no reason to log a token.
+    for path in ["/ws%2Fjwt", "//ws/jwt", "/ws/jwt/", "/wss"] {
+        let (mut stream, mut answer) = (TcpStream::connect(address).await.unwrap(), String::new());
+        let request = format!("GET {path}?token={}&room=lobby HTTP/1.1", tokens[0]);
+        let request = format!("{request}\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let all = stream.read_to_string(&mut answer);
+        timeout(Duration::from_secs(10), all)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+    }
+
     // What it logs about them shows no token.
     program.kill().await.unwrap();
     let output = program.wait_with_output().await.unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(
-        log.contains("token_expired") && log.contains("/ws/jwt"),
+        log.contains("token_expired")
+            && log.contains("uri=/ws/jwt}")
+            && log.contains("uri=/wss?room=lobby}"),
         "{log}"
     );
     for token in tokens {
@@ -118,7 +135,7 @@ async fn a_request_that_never_ends_does_not_keep_the_program_from_stopping() {
     let serving = tokio::spawn(chat.serve(async move {
         let _ = stopped.await;
     }));
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
     stream
         .write_all(b"GET /ws/jwt HTTP/1.1\r\nHost: x\r\nX:")
         .await

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use node_tests::Socket;
+
 use crate::{refused, two};
 
 #[tokio::test]
@@ -117,4 +119,44 @@ async fn a_socket_ends_when_its_token_does_on_the_node_that_did_not_mint_it() {
         assert_eq!(node.refusal(&path).await, refused(401, "token_expired"));
     }
     longer.is_alive().await;
+}
+
+#[tokio::test]
+async fn what_is_said_on_one_node_is_heard_once_on_both() {
+    let (mut server, a, b) = two(&[]).await;
+    let (ada, eve) = (a.login("ada").await, b.login("eve").await);
+    let mut here = a.open_page("/session", &ada).await;
+    let mut there = b.open_page("/session", &eve).await;
+    for socket in [&mut here, &mut there] {
+        assert_eq!(socket.join("lobby", None).await["type"], "joined");
+    }
+    both_hear(&mut here, &mut there).await;
+
+    // Nor has a Redis that was gone in between to be told anything.
+    server.kill();
+    here.say("lobby", "alone").await;
+    assert_eq!(here.heard().await["text"], "alone");
+    server.start_again();
+    let mut echo = b.open_page("/session", &b.login("bob").await).await;
+    assert_eq!(echo.join("room-1", None).await["type"], "joined");
+    both_hear(&mut here, &mut there).await;
+}
+
+/// Each says something until the other hears it: a node may just be connecting.
+async fn both_hear(here: &mut Socket, there: &mut Socket) {
+    for round in 0..50 {
+        here.say("lobby", &round.to_string()).await;
+        assert_eq!(here.heard().await["text"], round.to_string());
+        if there.hears_within(Duration::from_millis(200)).await == Some(round.to_string()) {
+            break;
+        }
+        assert!(round < 49, "the other node hears nothing");
+    }
+    there.say("lobby", "hello").await;
+    for socket in [here, there] {
+        let heard = socket.heard().await;
+        assert_eq!(heard["type"], "message");
+        assert_eq!(heard["user"], "eve");
+        assert_eq!(heard["text"], "hello");
+    }
 }

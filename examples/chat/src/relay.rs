@@ -1,0 +1,85 @@
+//! With `--redis`, what is said on one node reaches the members on the others too.
+//!
+//! It is published and not kept: a node that is cut off misses what is said meanwhile, as a
+//! member does that does not keep up.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redis::{AsyncCommands, Client, RedisResult};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::time::{interval, sleep};
+
+use crate::hub::Hub;
+
+/// Where it is published.
+const SAID: &str = "chat:said";
+/// Between two attempts to connect.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Between two looks at whether the connection lives.
+const LOOK: Duration = Duration::from_secs(1);
+/// Messages that wait to be published at most; more are heard on this node only.
+const QUEUE: usize = 1024;
+
+/// What is published.
+#[derive(Debug, Serialize, Deserialize)]
+struct Said {
+    /// Who has delivered it already.
+    node: u64,
+    channel: String,
+    message: String,
+}
+
+/// Joins this hub to those of the other nodes, until it is dropped.
+pub(crate) fn connect(hub: &Hub, client: Client) -> Result<(), getrandom::Error> {
+    let (sender, mut outbox) = mpsc::channel(QUEUE);
+    let node = getrandom::u64()?;
+    let here = hub.relay_to(sender);
+    tokio::spawn(async move {
+        loop {
+            let heard = |said: Said| here.deliver(&said.channel, &said.message.into());
+            match relay(&client, node, &mut outbox, heard).await {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(%error, "the other nodes cannot be heard"),
+            }
+            sleep(PAUSE).await;
+        }
+    });
+    Ok(())
+}
+
+/// Ends well when the hub is gone.
+async fn relay(
+    client: &Client,
+    node: u64,
+    outbox: &mut mpsc::Receiver<(String, String)>,
+    deliver: impl Fn(Said),
+) -> RedisResult<()> {
+    let mut publisher = client.get_multiplexed_async_connection().await?;
+    let (mut sink, mut heard) = client.get_async_pubsub().await?.split();
+    sink.subscribe(SAID).await?;
+    let mut look = interval(LOOK);
+    loop {
+        tokio::select! {
+            said = outbox.recv() => {
+                let Some((channel, message)) = said else { return Ok(()) };
+                let said = Said { node, channel, message };
+                let said = serde_json::to_string(&said).unwrap_or_default();
+                let _: () = publisher.publish(SAID, said).await?;
+            }
+            message = heard.next() => {
+                let Some(message) = message else {
+                    return Err((redis::ErrorKind::Io, "the connection has ended").into());
+                };
+                let said = serde_json::from_slice(message.get_payload_bytes()).ok();
+                if let Some(said) = said.filter(|said: &Said| said.node != node) {
+                    deliver(said);
+                }
+            }
+            _ = look.tick() => {
+                let _: () = sink.ping().await?;
+            }
+        }
+    }
+}

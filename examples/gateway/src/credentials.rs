@@ -1,0 +1,99 @@
+//! Everything that says who somebody is, built once from the options.
+
+use std::error::Error;
+use std::time::Duration;
+
+use serde_json::Value;
+use tower_ws_auth::carrier::{Carriers, Dialect};
+use tower_ws_auth::jwt::{Jwks, Jwt, Key};
+use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessionStore};
+use tower_ws_auth::session::{Secrets, Session, Sessions};
+use tower_ws_auth::{MemoryRevocations, Origins, Revocations};
+
+use crate::identity::{Claims, in_record, revocation_key};
+use crate::options::{Options, Secret};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Longer than a token should live: one that lives longer passes again after this time.
+const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// A JWT, with `sub` for the user.
+pub(crate) fn jwt(options: &Options) -> Result<Jwt<Claims>, Failure> {
+    let carriers = Carriers::builder()
+        .query("token")
+        .query("access_token")
+        .query_bearer("Authorization")
+        .bearer_header()
+        .subprotocol(Dialect::Phoenix)
+        .build()?;
+    let wrong = |option: &'static str| move |error: &dyn Error| format!("{option}: {error}");
+    let key = match &options.jwt_secret {
+        Some(secret) => {
+            let key = Key::hs256(secret.as_bytes());
+            Some(key.map_err(|error| wrong("--jwt-secret")(&error))?)
+        }
+        None => None,
+    };
+    let jwks = match &options.jwks_url {
+        Some(url) => {
+            let jwks = Jwks::builder(url.as_str()).start();
+            Some(jwks.map_err(|error| wrong("--jwks-url")(&error))?)
+        }
+        None => None,
+    };
+    let keys = match (jwks, key) {
+        (Some(jwks), Some(key)) => jwks.beside(key),
+        (Some(jwks), None) => jwks.into(),
+        (None, Some(key)) => key.into(),
+        (None, None) => return Err("a JWT needs --jwt-secret or --jwks-url".into()),
+    };
+    let mut jwt = Jwt::builder(keys)
+        .carriers(carriers)
+        .require_claim("sub")
+        .leeway(options.jwt_leeway);
+    if let Some(issuer) = &options.jwt_issuer {
+        jwt = jwt.issuer(issuer);
+    }
+    if let Some(audience) = &options.jwt_audience {
+        jwt = jwt.audience(audience);
+    }
+    let jwt = jwt.build()?;
+    Ok(jwt.revocable_by(|claims: &Claims| revocation_key(&claims.sub)))
+}
+
+/// A session of somebody else's application, in the Redis that both share.
+pub(crate) fn session(
+    options: &Options,
+    origins: &Origins,
+    redis: Option<&Redis>,
+) -> Result<Session<Value, String>, Failure> {
+    if options.session_secret.is_empty() {
+        return Err("a session needs --session-secret".into());
+    }
+    let redis = redis.ok_or("a session needs --redis, where its record is")?;
+    let secrets = Secrets::express(options.session_secret.iter().map(Secret::as_bytes))
+        .map_err(|error| format!("--session-secret: {error}"))?;
+    let sessions = Sessions::<Value>::builder(secrets, RedisSessionStore::new(redis.clone()))
+        .cookie_name(&options.session_cookie)
+        .build()?;
+    let pointer = options.session_user.clone();
+    let session = sessions.strategy(origins.clone(), move |record| in_record(record, &pointer));
+    Ok(session.revocable_by(|user| revocation_key(user)))
+}
+
+pub(crate) async fn redis(options: &Options) -> Result<Option<Redis>, Failure> {
+    let Some(url) = &options.redis else {
+        return Ok(None);
+    };
+    let redis = Redis::connect(url.as_str()).await;
+    Ok(Some(redis.map_err(|error| format!("--redis: {error}"))?))
+}
+
+/// Without Redis nobody can revoke anything, and connections still end when they expire.
+pub(crate) fn revocations(redis: Option<&Redis>) -> Revocations {
+    match redis {
+        Some(redis) => Revocations::new(RedisRevocations::new(redis.clone(), REMEMBERED)),
+        None => Revocations::new(MemoryRevocations::new(REMEMBERED, 0)),
+    }
+}

@@ -1,0 +1,134 @@
+//! The handshake with the upstream: the client's own, or a new one where the client speaks HTTP/2.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, response};
+use sha1::{Digest, Sha1};
+
+use crate::failure::Failure;
+use crate::headers::strip_hop_by_hop;
+
+/// Writes what makes a request a handshake (RFC 6455 §4.1). The client's key, version, extensions
+/// and subprotocols stay as they are.
+pub(crate) fn offer(head: &Parts, headers: &mut HeaderMap) -> Result<(), Failure> {
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if head.method == Method::CONNECT {
+        // RFC 8441 §5: over HTTP/2 there is no key.
+        headers.insert(SEC_WEBSOCKET_KEY, random_key()?);
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    }
+    Ok(())
+}
+
+/// Whether the upstream has accepted the handshake with this key (RFC 6455 §4.1, clauses 2 to 4).
+///
+/// Extensions and subprotocol are for the client to check: it knows what it has offered.
+pub(crate) fn check(answer: &response::Parts, key: &HeaderValue) -> Result<(), Failure> {
+    let headers = &answer.headers;
+    let accepts = headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
+    let accepted = lists(headers, UPGRADE.as_str(), "websocket")
+        && lists(headers, CONNECTION.as_str(), "upgrade")
+        && accepts.eq([accept_key(key).as_str()]);
+    if accepted {
+        Ok(())
+    } else {
+        Err(Failure::NotWebSocket)
+    }
+}
+
+/// The client's answer: what the upstream has answered, in the words of the client's protocol.
+pub(crate) fn accept<B>(answer: response::Parts, head: &Parts, body: B) -> Response<B> {
+    let mut headers = answer.headers;
+    strip_hop_by_hop(&mut headers);
+    // RFC 9110 §8.6: there is none with 101; over HTTP/2 it would count the connection's bytes.
+    headers.remove(CONTENT_LENGTH);
+    let mut response = Response::new(body);
+    if head.method == Method::CONNECT {
+        headers.remove(SEC_WEBSOCKET_ACCEPT);
+    } else {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    }
+    *response.headers_mut() = headers;
+    response
+}
+
+fn random_key() -> Result<HeaderValue, Failure> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|_| Failure::Unreachable)?;
+    HeaderValue::from_str(&STANDARD.encode(key)).map_err(|_| Failure::Unreachable)
+}
+
+/// RFC 6455 §4.2.2, clause 5.4.
+fn accept_key(key: &HeaderValue) -> String {
+    let digest = Sha1::new()
+        .chain_update(key.as_bytes())
+        .chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
+        .finalize();
+    STANDARD.encode(digest)
+}
+
+fn lists(headers: &HeaderMap, name: &str, token: &str) -> bool {
+    let lines = headers.get_all(name).iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .any(|entry| entry.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod the_upstreams_answer_rfc6455_4_1 {
+    use super::*;
+
+    const KEY: HeaderValue = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+
+    fn answer(lines: &[(&'static str, &'static str)]) -> Result<(), Failure> {
+        let mut response = Response::builder().status(101);
+        for (name, value) in lines {
+            response = response.header(*name, *value);
+        }
+        check(&response.body(()).unwrap().into_parts().0, &KEY)
+    }
+
+    #[test]
+    fn is_good_with_the_digest_of_the_key() {
+        let good = [
+            ("upgrade", "WebSocket"),
+            ("connection", "keep-alive, Upgrade"),
+            ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ];
+        assert_eq!(answer(&good), Ok(()));
+    }
+
+    #[test]
+    fn is_none_with_anything_else() {
+        let good = [
+            ("upgrade", "websocket"),
+            ("connection", "upgrade"),
+            ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ];
+        for bad in [
+            ("upgrade", "h2c"),
+            ("connection", "close"),
+            ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOp="),
+            ("x-other", ""),
+        ] {
+            for (at, line) in good.iter().enumerate() {
+                if line.0 == bad.0 || bad.0 == "x-other" {
+                    let mut lines = good;
+                    lines[at] = bad;
+                    assert_eq!(answer(&lines), Err(Failure::NotWebSocket), "{bad:?}");
+                }
+            }
+        }
+        let twice = [good[0], good[1], good[2], good[2]];
+        assert_eq!(answer(&twice), Err(Failure::NotWebSocket));
+    }
+}

@@ -1,0 +1,135 @@
+//! Whom a socket is for, and how the upstream is told.
+
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::Value;
+use tower_ws_auth::{Authenticated, Term};
+
+use crate::failure::Failure;
+
+const USER: HeaderName = HeaderName::from_static("x-auth-user");
+const VIA: HeaderName = HeaderName::from_static("x-auth-via");
+const EXPIRES: HeaderName = HeaderName::from_static("x-auth-expires");
+
+/// What the gateway wants to know from a token.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Claims {
+    pub(crate) sub: String,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    name: String,
+    via: &'static str,
+}
+
+impl User {
+    pub(crate) fn by_jwt(claims: Claims) -> Self {
+        Self {
+            name: claims.sub,
+            via: "jwt",
+        }
+    }
+
+    pub(crate) fn by_session(name: String) -> Self {
+        Self {
+            name,
+            via: "session",
+        }
+    }
+
+    /// A server behind takes an empty name for nobody, or for everybody.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.name.is_empty()
+    }
+}
+
+/// The user in a session record; none if nobody is logged in.
+pub(crate) fn in_record(record: &Value, pointer: &str) -> Option<String> {
+    match record.pointer(pointer)? {
+        Value::String(name) => Some(name.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+/// How the keys of users begin.
+pub(crate) const USERS: &str = "user:";
+
+/// The key under which everything is revoked that is a user's.
+pub(crate) fn revocation_key(user: &str) -> String {
+    format!("{USERS}{user}")
+}
+
+/// Writes who was authenticated. What came from outside under these names is gone by now.
+pub(crate) fn announce(head: &Parts, headers: &mut HeaderMap) -> Result<(), Failure> {
+    let user = head.extensions.get::<Authenticated<User>>();
+    let user = user.ok_or(Failure::Unguarded)?;
+    let name = HeaderValue::from_str(&encoded(&user.name)).map_err(|_| Failure::Unguarded)?;
+    headers.insert(USER, name);
+    headers.insert(VIA, HeaderValue::from_static(user.via));
+    let until = head.extensions.get::<Term>().and_then(Term::until);
+    if let Some(seconds) = until.and_then(unix_seconds) {
+        headers.insert(EXPIRES, seconds.into());
+    }
+    Ok(())
+}
+
+/// Percent-encoded where a header cannot hold it, or where two names would become one: blanks,
+/// controls, what is not ASCII, `%`, and `,`, which makes a list.
+fn encoded(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' && byte != b',' {
+            text.push(char::from(byte));
+        } else {
+            // Into a `String` this never fails.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+fn unix_seconds(time: SystemTime) -> Option<u64> {
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_stay_what_they_are_where_a_header_can_hold_them() {
+        for plain in ["ada", "auth0|5f7c", "ada@example.org", "a:b/c=d;e\"f"] {
+            assert_eq!(encoded(plain), plain);
+        }
+    }
+
+    #[test]
+    fn no_two_names_become_one_and_none_ends_the_line() {
+        for (name, text) in [
+            ("ada\r\nX-Auth-User: root", "ada%0D%0AX-Auth-User:%20root"),
+            ("ada, root", "ada%2C%20root"),
+            ("100%", "100%25"),
+            ("%41da", "%2541da"),
+            ("Zoë", "Zo%C3%AB"),
+        ] {
+            assert_eq!(encoded(name), text);
+            assert!(HeaderValue::from_str(text).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_record_holds_its_user_where_the_pointer_says() {
+        let record = json!({"passport": {"user": 42}, "user": "ada", "cookie": {}});
+        assert_eq!(in_record(&record, "/user").as_deref(), Some("ada"));
+        assert_eq!(in_record(&record, "/passport/user").as_deref(), Some("42"));
+        assert_eq!(in_record(&record, "/cookie"), None);
+        assert_eq!(in_record(&record, "/nobody"), None);
+    }
+}

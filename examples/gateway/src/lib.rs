@@ -1,0 +1,24 @@
+//! A reverse proxy that puts the layers of tower-ws-auth in front of any WebSocket server;
+//! `cargo run -p gateway -- --help` lists its options, its README says what travels on.
+//!
+//! [`Gateway::bind`] builds the stack, [`Gateway::serve`] runs it. Look at `stack.rs` first: it is
+//! what a proxy of your own would copy. There is no framework in it, only hyper.
+
+mod credentials;
+mod failure;
+mod forwarded;
+mod gateway;
+mod handshake;
+mod headers;
+mod identity;
+mod options;
+mod proxy;
+mod server;
+mod stack;
+mod tasks;
+mod tunnel;
+mod upstream;
+
+pub use self::gateway::{Gateway, Open};
+pub use self::options::{Options, Secret, Strategy};
+pub use self::upstream::Upstream;

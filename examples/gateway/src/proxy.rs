@@ -1,0 +1,132 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, SEC_WEBSOCKET_KEY};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tower_ws_auth::Lease;
+use tower_ws_auth::lease::Ending;
+
+use crate::failure::Failure;
+use crate::forwarded::Peer;
+use crate::handshake;
+use crate::headers::{forward, strip_hop_by_hop};
+use crate::options::Options;
+use crate::tasks::Tasks;
+use crate::tunnel::{End, tunnel};
+use crate::upstream::{Answer, Upstream};
+
+/// The service behind the layers. It knows nothing of them but what they leave in a request's
+/// extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Proxy {
+    upstream: Arc<Upstream>,
+    connect_timeout: Duration,
+    idle: Option<Duration>,
+    places: Arc<Semaphore>,
+    tasks: Tasks,
+}
+
+/// How long the server may take to hand a connection over, once the client has its answer.
+const HANDOVER: Duration = Duration::from_secs(30);
+/// What a client is told whose connection passed nothing for too long.
+const IDLE: (u16, &str) = (4408, "idle_timeout");
+/// How long it then has, and the upstream.
+const CLOSING: Duration = Duration::from_secs(5);
+
+impl Proxy {
+    pub(crate) fn new(options: &Options, tasks: Tasks) -> Self {
+        let upstream = options.upstream.clone();
+        let upstream = upstream.with_host(options.upstream_host.clone());
+        let most = usize::try_from(options.max_connections).unwrap_or(usize::MAX);
+        Self {
+            upstream: Arc::new(upstream),
+            connect_timeout: options.connect_timeout,
+            idle: (!options.idle_timeout.is_zero()).then_some(options.idle_timeout),
+            places: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            tasks,
+        }
+    }
+
+    /// Answers as the upstream does, or says why it cannot.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let is_http1 = request.version() <= Version::HTTP_11;
+        let mut response = self.pass_on(request).await.unwrap_or_else(|failure| {
+            tracing::warn!(%failure, "a handshake came to nothing");
+            failure.into_response()
+        });
+        if is_http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // What the client has sent behind its handshake was meant for a WebSocket: nobody shall
+            // read a request in it.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    }
+
+    async fn pass_on(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Failure> {
+        let places = Arc::clone(&self.places);
+        let place = places.try_acquire_owned().map_err(|_| Failure::Full)?;
+        let client = hyper::upgrade::on(&mut request);
+        let (head, _empty) = request.into_parts();
+        let request = forward(&head, &self.upstream)?;
+        let key = request.headers().get(SEC_WEBSOCKET_KEY).cloned();
+        let key = key.ok_or(Failure::Unguarded)?;
+        match self.upstream.ask(request, self.connect_timeout).await? {
+            Answer::Upgraded(answer, upstream) => {
+                handshake::check(&answer, &key)?;
+                self.open(&head, client, upstream, place);
+                Ok(handshake::accept(answer, &head, Full::default()))
+            }
+            Answer::Refused(mut refusal) => {
+                // A 2xx would be an acceptance over HTTP/2 (RFC 8441 §5).
+                if refusal.status().is_success() || refusal.status().is_informational() {
+                    return Err(Failure::NotWebSocket);
+                }
+                strip_hop_by_hop(refusal.headers_mut());
+                Ok(refusal)
+            }
+        }
+    }
+
+    fn open(
+        &self,
+        head: &Parts,
+        client: OnUpgrade,
+        upstream: Upgraded,
+        place: OwnedSemaphorePermit,
+    ) {
+        let lease = head.extensions.get::<Lease>().cloned();
+        let peer = head.extensions.get::<Peer>().cloned();
+        let idle = self.idle;
+        self.tasks.spawn(async move {
+            // Until the very end, whatever that is.
+            let _held = (place, peer);
+            let Ok(Ok(client)) = timeout(HANDOVER, client).await else {
+                return;
+            };
+            let mut client = TokioIo::new(client);
+            let mut upstream = TokioIo::new(upstream);
+            let end = tunnel(&mut client, &mut upstream, idle).await;
+            tracing::debug!(?end, "a connection has ended");
+            let (code, reason) = IDLE;
+            if let (End::Idle, Some(lease), Ok(ending)) =
+                (end, lease, Ending::application(code, reason))
+            {
+                // The lease knows where a frame ends: both sides read the same close frame.
+                lease.end(&ending);
+                tunnel(client, upstream, Some(CLOSING)).await;
+            }
+        });
+    }
+}

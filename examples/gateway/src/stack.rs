@@ -1,0 +1,117 @@
+//! The stack: what a proxy of your own would copy.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use tower::util::BoxCloneSyncService;
+use tower::{ServiceBuilder, ServiceExt};
+use tower_http::trace::{DefaultOnResponse, TraceLayer};
+use tower_ws_auth::lease::{Excess, Leases};
+use tower_ws_auth::{
+    AuthLayer, Authenticate, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin,
+    OriginLayer, Origins, Revocations,
+};
+use tracing::Level;
+
+use crate::identity::{USERS, User};
+use crate::options::{Options, Strategy};
+use crate::proxy::Proxy;
+use crate::tasks::Tasks;
+use crate::{credentials, failure};
+
+/// One type, whichever strategy stands in it.
+pub(crate) type Stack =
+    BoxCloneSyncService<Request<Incoming>, Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible>;
+
+/// Whatever is wrong with the options is wrong now, not at the first request.
+pub(crate) async fn build(
+    options: &Options,
+    tasks: &Tasks,
+) -> Result<(Stack, Leases), Box<dyn Error + Send + Sync>> {
+    let origins = Origins::new(&options.origin).map_err(|error| format!("--origin: {error}"))?;
+    let redis = credentials::redis(options).await?;
+    let revocations = credentials::revocations(redis.as_ref());
+    let jwt = || {
+        let jwt = credentials::jwt(options)?.revocable(revocations.clone());
+        Ok::<_, Box<dyn Error + Send + Sync>>(jwt.map(User::by_jwt).authorize(named))
+    };
+    let session = || {
+        let session = credentials::session(options, &origins, redis.as_ref())?;
+        let session = session.revocable(revocations.clone());
+        Ok::<_, Box<dyn Error + Send + Sync>>(session.map(User::by_session).authorize(named))
+    };
+    let lease = lease(options, revocations.clone(), tasks);
+    let leases = lease.leases();
+    let proxy = Proxy::new(options, tasks.clone());
+    let close = close(options, tasks);
+    let others = OriginLayer::new(origins.clone(), MissingOrigin::Allow);
+    let pages_only = OriginLayer::new(origins.clone(), MissingOrigin::Refuse);
+    let stack = match options.strategy {
+        Strategy::Jwt => stack(close, others, jwt()?, lease, proxy),
+        Strategy::Session => stack(close, pages_only, session()?, lease, proxy),
+        Strategy::Any => stack(close, others, jwt()?.or(session()?), lease, proxy),
+    };
+    Ok((stack, leases))
+}
+
+fn stack<A>(
+    close: CloseFrameLayer,
+    origin: OriginLayer,
+    strategy: A,
+    lease: LeaseLayer,
+    proxy: Proxy,
+) -> Stack
+where
+    A: Authenticate<Identity = User, Future: Send> + Send + Sync + 'static,
+{
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(span)
+        .on_response(DefaultOnResponse::new().level(Level::INFO));
+    let service = ServiceBuilder::new()
+        .layer(trace)
+        // Outside of the origin check and the strategy, whose rejections it converts.
+        .layer(close)
+        // Outside of the strategy: a foreign page does not learn whether a credential is good.
+        .layer(origin)
+        .layer(AuthLayer::new(strategy))
+        // Outside of the proxy alone, which hands it the client's connection without knowing.
+        .layer(lease)
+        .service_fn(move |request| {
+            let proxy = proxy.clone();
+            async move { Ok::<_, Infallible>(proxy.answer(request).await) }
+        })
+        .map_response(|response: Response<_>| response.map(BodyExt::boxed_unsync));
+    BoxCloneSyncService::new(service)
+}
+
+fn close(options: &Options, tasks: &Tasks) -> CloseFrameLayer {
+    let tasks = tasks.clone();
+    CloseFrameLayer::new()
+        .hold(Duration::from_millis(options.hold_ms))
+        .classify(failure::classify)
+        .spawn_with(move |farewell| tasks.spawn(farewell))
+}
+
+fn lease(options: &Options, revocations: Revocations, tasks: &Tasks) -> LeaseLayer {
+    let tasks = tasks.clone();
+    let lease = LeaseLayer::new(revocations).spawn_with(move |farewell| tasks.spawn(farewell));
+    match options.max_per_user {
+        0 => lease,
+        most => lease.at_most(most, USERS, Excess::RefuseNewest),
+    }
+}
+
+fn named(user: &User, _head: &http::request::Parts) -> bool {
+    user.is_named()
+}
+
+/// Method and path, and never the query: that is where the tokens are.
+fn span<B>(request: &Request<B>) -> tracing::Span {
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path())
+}

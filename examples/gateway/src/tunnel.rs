@@ -1,0 +1,299 @@
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How a tunnel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// One side ended its stream or broke, and the other one was told.
+    Closed,
+    /// No byte has passed for too long.
+    Idle,
+}
+
+/// How long the other side has for its half, once one side has ended.
+const CLOSING: Duration = Duration::from_secs(5);
+/// No timer goes further, and nobody waits for it.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How much is on its way in each direction.
+const CHUNK: usize = 16 * 1024;
+
+/// Passes bytes both ways until both sides have ended; nothing is read that the other side does
+/// not take.
+///
+/// A side that ends its stream has the other one's ended, which may still answer for a moment. A
+/// side that takes nothing any more is no reason not to hear its last words: what is meant for it
+/// is read and thrown away meanwhile, or the reset of a full socket would overtake them.
+pub(crate) async fn tunnel<C, U>(mut client: C, mut upstream: U, idle: Option<Duration>) -> End
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut up = Pump::default();
+    let mut down = Pump::default();
+    let mut watch = Watch {
+        idle,
+        last: Instant::now(),
+        closing: false,
+    };
+    let mut timer = pin!(sleep_until(watch.last + idle.unwrap_or(FAR)));
+    poll_fn(|cx| {
+        let moved_up = up.poll(cx, &mut client, &mut upstream);
+        let moved_down = down.poll(cx, &mut upstream, &mut client);
+        // A client that neither sends nor takes is gone: nobody is left to hear more.
+        if up.is_over() && (down.is_over() || down.void) {
+            return Poll::Ready(End::Closed);
+        }
+        if moved_up || moved_down {
+            watch.last = Instant::now();
+        }
+        if up.is_closing() || down.is_closing() {
+            watch.close(timer.as_mut());
+        }
+        watch.poll(cx, timer.as_mut())
+    })
+    .await
+}
+
+/// Looks at the time: at the end of a wait, and not at every byte.
+struct Watch {
+    idle: Option<Duration>,
+    last: Instant,
+    closing: bool,
+}
+
+impl Watch {
+    fn close(&mut self, timer: Pin<&mut Sleep>) {
+        if !self.closing {
+            self.closing = true;
+            timer.reset(Instant::now() + CLOSING);
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<End> {
+        while timer.as_mut().poll(cx).is_ready() {
+            if self.closing {
+                return Poll::Ready(End::Closed);
+            }
+            let end = self.last + self.idle.unwrap_or(FAR);
+            if self.idle.is_some() && end <= Instant::now() {
+                return Poll::Ready(End::Idle);
+            }
+            timer.as_mut().reset(end);
+        }
+        Poll::Pending
+    }
+}
+
+/// One direction.
+#[derive(Default)]
+struct Pump {
+    /// What was read and not taken; empty, and without memory, while the other side keeps up.
+    rest: Vec<u8>,
+    taken: usize,
+    unflushed: bool,
+    state: State,
+    /// The writer is gone.
+    void: bool,
+}
+
+#[derive(Default, PartialEq)]
+enum State {
+    #[default]
+    Open,
+    /// The reader has ended; the writer is to be told.
+    Ending,
+    Over,
+}
+
+impl Pump {
+    fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    fn is_closing(&self) -> bool {
+        self.void || self.state != State::Open
+    }
+
+    /// Whether a byte has passed.
+    fn poll<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W) -> bool
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let mut moved = false;
+        // In the future it would be there for every idle connection.
+        let mut bytes = [const { MaybeUninit::uninit() }; CHUNK];
+        loop {
+            if !self.poll_rest(cx, writer, &mut moved) {
+                return moved;
+            }
+            match self.state {
+                State::Over => return moved,
+                State::Ending => {
+                    if !self.void && Pin::new(&mut *writer).poll_shutdown(cx).is_pending() {
+                        return moved;
+                    }
+                    self.state = State::Over;
+                }
+                State::Open => {
+                    let mut buffer = ReadBuf::uninit(&mut bytes);
+                    match Pin::new(&mut *reader).poll_read(cx, &mut buffer) {
+                        Poll::Pending => {
+                            self.poll_flush(cx, writer);
+                            return moved;
+                        }
+                        Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                            moved = true;
+                            self.pass(cx, writer, buffer.filled());
+                        }
+                        Poll::Ready(_) => self.state = State::Ending,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what it can, and keeps the rest.
+    fn pass<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, writer: &mut W, bytes: &[u8]) {
+        let mut taken = 0;
+        while taken < bytes.len() && !self.void {
+            match Pin::new(&mut *writer).poll_write(cx, &bytes[taken..]) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    taken += count;
+                    self.unflushed = true;
+                }
+                Poll::Ready(_) => self.void = true,
+                Poll::Pending => {
+                    self.rest.extend_from_slice(&bytes[taken..]);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// False while there is a rest.
+    fn poll_rest<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut W,
+        moved: &mut bool,
+    ) -> bool {
+        while self.taken < self.rest.len() && !self.void {
+            match Pin::new(&mut *writer).poll_write(cx, &self.rest[self.taken..]) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.taken += count;
+                    self.unflushed = true;
+                    *moved = true;
+                }
+                Poll::Ready(_) => self.void = true,
+                Poll::Pending => {
+                    self.poll_flush(cx, writer);
+                    return false;
+                }
+            }
+        }
+        self.rest = Vec::new();
+        self.taken = 0;
+        true
+    }
+
+    /// A failure is heard by the next write.
+    fn poll_flush<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, writer: &mut W) {
+        if self.unflushed && Pin::new(writer).poll_flush(cx).is_ready() {
+            self.unflushed = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    fn start(idle: Option<Duration>) -> (DuplexStream, DuplexStream, tokio::task::JoinHandle<End>) {
+        let (client, near) = duplex(1024);
+        let (far, upstream) = duplex(1024);
+        (client, upstream, tokio::spawn(tunnel(near, far, idle)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_pass_both_ways_and_both_ends_end_it() {
+        let (mut client, mut upstream, tunnel) = start(None);
+        let mut four = [0; 4];
+        client.write_all(b"ping").await.unwrap();
+        upstream.read_exact(&mut four).await.unwrap();
+        assert_eq!(&four, b"ping");
+        upstream.write_all(b"pong").await.unwrap();
+        upstream.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, b"pong");
+        client.shutdown().await.unwrap();
+        assert_eq!(tunnel.await.unwrap(), End::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_side_that_has_ended_is_answered_and_then_left() {
+        let (mut client, mut upstream, tunnel) = start(None);
+        client.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        upstream.read_to_end(&mut rest).await.unwrap();
+        upstream.write_all(b"bye").await.unwrap();
+        let mut three = [0; 3];
+        client.read_exact(&mut three).await.unwrap();
+        let began = Instant::now();
+        assert_eq!(tunnel.await.unwrap(), End::Closed);
+        assert!(began.elapsed() <= CLOSING + Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_it_and_a_byte_in_either_direction_is_none() {
+        let (idle, almost) = (Duration::from_secs(10), Duration::from_secs(9));
+        let (mut client, mut upstream, tunnel) = start(Some(idle));
+        for _ in 0..5 {
+            tokio::time::sleep(almost).await;
+            client.write_all(b"x").await.unwrap();
+            tokio::time::sleep(almost).await;
+            upstream.write_all(b"x").await.unwrap();
+        }
+        assert!(!tunnel.is_finished());
+        tokio::time::sleep(idle + Duration::from_millis(10)).await;
+        assert_eq!(tunnel.await.unwrap(), End::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_is_not_read_for() {
+        let (_client, mut upstream, _tunnel) = start(None);
+        let mut sent = 0;
+        let sending = async {
+            loop {
+                sent += upstream.write(&[0; 1024]).await.unwrap();
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(60), sending).await;
+        assert!(sent <= CHUNK + 4 * 1024, "{sent} bytes were taken");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_side_that_takes_nothing_is_still_heard() {
+        let (mut client, near) = duplex(1024);
+        let (far, upstream) = duplex(64 * 1024);
+        let tunnel = tokio::spawn(tunnel(near, far, None));
+        let (upstream_read, mut upstream_write) = tokio::io::split(upstream);
+        drop(upstream_read);
+        upstream_write.write_all(b"last words").await.unwrap();
+        upstream_write.shutdown().await.unwrap();
+        let mut words = [0; 10];
+        client.write_all(&[0; 512]).await.unwrap();
+        client.read_exact(&mut words).await.unwrap();
+        assert_eq!(&words, b"last words");
+        drop(client);
+        assert_eq!(tunnel.await.unwrap(), End::Closed);
+    }
+}

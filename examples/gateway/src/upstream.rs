@@ -1,0 +1,246 @@
+use std::convert::Infallible;
+use std::future::pending;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, response};
+use http_body_util::{BodyExt, Empty, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::failure::Failure;
+
+/// Where the server behind the gateway is: `http://host:port/base`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    host: String,
+    port: u16,
+    /// Without a slash at its end; empty for the root.
+    base: String,
+    /// In place of the host that the client asks for.
+    own_host: Option<HeaderValue>,
+}
+
+/// What the upstream makes of a handshake.
+pub(crate) enum Answer {
+    /// 101, and the connection; what it has sent behind the head is the first that is read.
+    Upgraded(response::Parts, Upgraded),
+    /// Everything else.
+    Refused(Response<Full<Bytes>>),
+}
+
+/// How long the body of a refusal may be. A longer one is left out.
+const MAX_REFUSAL: usize = 64 * 1024;
+/// How long the head of its answer may be.
+const MAX_HEAD: usize = 64 * 1024;
+
+impl Upstream {
+    /// The path there for a path here: the base, and behind it all of what was asked for.
+    ///
+    /// # Errors
+    ///
+    /// A path with a segment that leads upwards, in whatever writing: a server that resolves it
+    /// would leave the base.
+    pub(crate) fn target(&self, uri: &Uri) -> Result<Uri, Failure> {
+        let path = uri.path();
+        if leads_upwards(path) {
+            return Err(Failure::Target);
+        }
+        let query = uri.query().map(|query| format!("?{query}"));
+        let target = format!("{}{path}{}", self.base, query.unwrap_or_default());
+        target.parse().map_err(|_| Failure::Target)
+    }
+
+    pub(crate) fn with_host(self, own_host: Option<HeaderValue>) -> Self {
+        Self { own_host, ..self }
+    }
+
+    pub(crate) fn own_host(&self) -> Option<&HeaderValue> {
+        self.own_host.as_ref()
+    }
+
+    /// Connects and sends one handshake.
+    ///
+    /// No task runs for it: dropping the future drops the connection.
+    pub(crate) async fn ask(
+        &self,
+        request: Request<Empty<Bytes>>,
+        patience: Duration,
+    ) -> Result<Answer, Failure> {
+        let asked = timeout(patience, self.connect_and_ask(request)).await;
+        asked.map_err(|_| Failure::Late)?
+    }
+
+    async fn connect_and_ask(&self, request: Request<Empty<Bytes>>) -> Result<Answer, Failure> {
+        let stream = TcpStream::connect((&*self.host, self.port))
+            .await
+            .map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(MAX_HEAD)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(unreachable)?;
+        let connection = connection.with_upgrades();
+        let driving = async {
+            // What ends it is heard by whoever asks.
+            let _ = connection.await;
+            pending::<Infallible>().await
+        };
+        let asking = async {
+            let mut response = sender.send_request(request).await.map_err(unreachable)?;
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(Answer::Refused(refusal(response).await));
+            }
+            let upgraded = hyper::upgrade::on(&mut response)
+                .await
+                .map_err(unreachable)?;
+            Ok(Answer::Upgraded(response.into_parts().0, upgraded))
+        };
+        tokio::select! {
+            answer = asking => answer,
+            never = driving => match never {},
+        }
+    }
+}
+
+/// Whether a server might resolve a segment of it to the one above. Servers decode more than once,
+/// take `\\` for `/`, and do not count what stands behind `;` to the segment.
+fn leads_upwards(path: &str) -> bool {
+    let mut path = path.as_bytes().to_vec();
+    while let Some(decoded) = decode(&path) {
+        path = decoded;
+    }
+    path.split(|byte| b"/\\".contains(byte)).any(|segment| {
+        let mut parts = segment.split(|byte| b";\0".contains(byte));
+        matches!(parts.next(), Some(b"." | b".."))
+    })
+}
+
+/// Once percent-decoded; none if there is nothing to decode.
+fn decode(path: &[u8]) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [first, behind @ ..] = rest {
+        let byte = match rest {
+            [b'%', high, low, ..] => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
+            _ => None,
+        };
+        decoded.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &behind[2..] } else { behind };
+    }
+    (decoded.len() < path.len()).then_some(decoded)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    u8::try_from(value).ok()
+}
+
+/// Reads a refusal to its end, so that nothing hangs on the connection any more.
+async fn refusal(response: Response<hyper::body::Incoming>) -> Response<Full<Bytes>> {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, MAX_REFUSAL).collect().await;
+    let body = body.map(http_body_util::Collected::to_bytes);
+    let complete = body.is_ok();
+    let mut response = Response::from_parts(head, Full::new(body.unwrap_or_default()));
+    if !complete {
+        crate::headers::describe_no_body(response.headers_mut());
+    }
+    response
+}
+
+fn unreachable(error: impl std::error::Error) -> Failure {
+    tracing::warn!(%error, "the upstream cannot be reached");
+    Failure::Unreachable
+}
+
+impl FromStr for Upstream {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "ws")) {
+            return Err("only http:// is spoken to the upstream".to_owned());
+        }
+        let authority = uri.authority().ok_or("it names no host")?;
+        if authority.as_str().contains('@') || uri.query().is_some() {
+            return Err("it takes a host, a port and a path, and nothing else".to_owned());
+        }
+        let host = authority.host();
+        Ok(Self {
+            // An IPv6 address stands in brackets in a URI and nowhere else.
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            base: uri.path().trim_end_matches('/').to_owned(),
+            own_host: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(upstream: &str, uri: &str) -> Option<String> {
+        let upstream: Upstream = upstream.parse().unwrap();
+        let target = upstream.target(&uri.parse().unwrap()).ok()?;
+        Some(target.to_string())
+    }
+
+    #[test]
+    fn the_base_stands_before_the_path_and_the_query_stays() {
+        for (upstream, uri, there) in [
+            ("http://localhost:81", "/", "/"),
+            ("http://localhost:81", "/ws?a=1&b", "/ws?a=1&b"),
+            ("http://localhost:81/", "/ws", "/ws"),
+            ("http://localhost:81/base", "/", "/base/"),
+            ("http://localhost:81/base/", "/a//b?c", "/base/a//b?c"),
+            ("http://[::1]:81/base", "/a", "/base/a"),
+            ("ws://localhost/base", "/a.b/..c/...", "/base/a.b/..c/..."),
+            ("ws://localhost", "/100%/%/%2/%zz", "/100%/%/%2/%zz"),
+            ("ws://localhost", "/a;..%20/%C3%A9", "/a;..%20/%C3%A9"),
+            ("ws://localhost", "http://elsewhere.example/ws", "/ws"),
+        ] {
+            assert_eq!(target(upstream, uri).as_deref(), Some(there), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_upwards_is_refused_in_every_writing() {
+        for uri in [
+            "/../admin",
+            "/a/..",
+            "/a/./b",
+            "/%2e%2E/admin",
+            "/.%2e/admin",
+            "/a%2f..%2Fadmin",
+            "/a%5c..%5Cadmin",
+            "/..;/admin",
+            "/a/..;x=1/admin",
+            "/..%3b/admin",
+            "/%252e%252e/admin",
+            "/%25252e%252e%255cadmin",
+            "/..%00/admin",
+        ] {
+            assert_eq!(target("http://localhost/base", uri), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn only_an_http_address_without_more_is_an_upstream() {
+        for bad in [
+            "localhost:81",
+            "https://localhost",
+            "http://user@localhost",
+            "http://localhost/?a",
+            "/ws",
+        ] {
+            assert!(bad.parse::<Upstream>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A client over HTTP/2, extended CONNECT (RFC 8441), before an upstream of HTTP/1.1.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use http::{Method, Request, Response, Version};
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::ext::Protocol;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::peer::{PATIENCE, Running, token_of};
+use crate::upstream::Upstream;
+
+type Sender = SendRequest<Empty<Bytes>>;
+
+async fn connect(address: SocketAddr) -> Sender {
+    let stream = TcpStream::connect(address).await.unwrap();
+    // As every browser: else its window updates wait for acknowledgements.
+    stream.set_nodelay(true).unwrap();
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (sender, connection) = handshake.await.unwrap();
+    let mut connection = Box::pin(connection);
+    // Nobody is woken by the server's settings: look again and again.
+    while !connection.is_extended_connect_protocol_enabled() {
+        let polled = timeout(Duration::from_millis(5), &mut connection).await;
+        assert!(polled.is_err(), "{polled:?}");
+    }
+    tokio::spawn(connection);
+    sender
+}
+
+async fn open(
+    sender: &mut Sender,
+    address: SocketAddr,
+    path: &str,
+    token: &str,
+) -> Response<Incoming> {
+    let request = Request::builder()
+        .method(Method::CONNECT)
+        .version(Version::HTTP_2)
+        .uri(format!("http://{address}{path}"))
+        .extension(Protocol::from_static("websocket"))
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-protocol", "chat.v2")
+        .header("authorization", format!("Bearer {token}"))
+        .header("cookie", "a=1")
+        .header("cookie", "b=2");
+    let sent = sender.send_request(request.body(Empty::new()).unwrap());
+    timeout(PATIENCE, sent).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn many_sockets_share_a_connection_and_have_their_own_at_the_upstream() {
+    let upstream = Upstream::start().await;
+    let mut gateway = Running::start(upstream.address, &[]).await;
+    let mut sender = connect(gateway.address).await;
+    let mut sockets = Vec::new();
+    for _ in 0..10 {
+        let response = open(&mut sender, gateway.address, "/echo", &token_of("ada")).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v2");
+        assert!(!response.headers().contains_key("sec-websocket-accept"));
+        let upgraded = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        sockets.push(WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await);
+    }
+    assert_eq!(upstream.connections(), 10);
+    assert_eq!(upstream.header("cookie").as_deref(), Some("a=1; b=2"));
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+    assert_eq!(upstream.header("host"), Some(gateway.address.to_string()));
+    for socket in &mut sockets {
+        for message in [Message::text("hi"), Message::binary(vec![7; 1024 * 1024])] {
+            socket.send(message.clone()).await.unwrap();
+            let echo = timeout(PATIENCE, socket.next()).await.unwrap();
+            assert!(echo.unwrap().unwrap() == message);
+        }
+    }
+    gateway.tell_to_stop();
+    for mut socket in sockets {
+        let end = timeout(PATIENCE, socket.next()).await.unwrap();
+        let Some(Ok(Message::Close(Some(frame)))) = end else {
+            panic!("{end:?}");
+        };
+        assert_eq!(u16::from(frame.code), 1001);
+        let _ = timeout(PATIENCE, socket.next()).await.unwrap();
+    }
+    drop(sender);
+    let took = gateway.stopped().await;
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    upstream.is_empty_within(Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
+async fn a_success_without_an_upgrade_is_no_acceptance() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    let mut sender = connect(gateway.address).await;
+    for (path, status) in [("/200", 502), ("/403", 403), ("/wrong", 502)] {
+        let response = open(&mut sender, gateway.address, path, &token_of("ada")).await;
+        assert_eq!(response.status(), status, "{path}");
+    }
+    let response = open(&mut sender, gateway.address, "/echo", "none").await;
+    assert_eq!(response.status(), 401);
+    assert_eq!(upstream.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_socket_that_stands_still_holds_up_none_of_its_neighbours() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    let mut sender = connect(gateway.address).await;
+    let token = token_of("ada");
+    let mut still = Vec::new();
+    for path in ["/stuck", "/flood"] {
+        let response = open(&mut sender, gateway.address, path, &token).await;
+        let mut upgraded = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        if path == "/stuck" {
+            // Until nothing is taken any more; hyper takes any write whole, however long it is.
+            let chunk = vec![0; 16 * 1024];
+            let mut sent = 0;
+            let filling = async {
+                loop {
+                    upgraded.write_all(&chunk).await.unwrap();
+                    sent += chunk.len();
+                }
+            };
+            assert!(timeout(Duration::from_secs(2), filling).await.is_err());
+            assert!(sent < 64 * 1024 * 1024, "{sent}");
+        }
+        still.push(upgraded);
+    }
+    let response = open(&mut sender, gateway.address, "/length", &token).await;
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("content-length"));
+    let upgraded = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
+    let message = Message::binary(vec![7; 1024 * 1024]);
+    socket.send(message.clone()).await.unwrap();
+    let echo = timeout(PATIENCE, socket.next()).await.unwrap();
+    assert!(echo.unwrap().unwrap() == message);
+    drop((still, socket, sender));
+    // As long as it takes nothing, nobody hears that its client has gone: there is the idle timeout.
+    upstream.kill();
+    gateway.is_empty_within(Duration::from_secs(7)).await;
+    upstream.is_empty_within(Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
+async fn a_connection_of_no_use_is_closed_and_one_with_a_socket_is_not() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &["--head-timeout", "0.5"]).await;
+    let mut refused = connect(gateway.address).await;
+    let response = open(&mut refused, gateway.address, "/echo", "none").await;
+    assert_eq!(response.status(), 401);
+    let mut used = connect(gateway.address).await;
+    let response = open(&mut used, gateway.address, "/echo", &token_of("ada")).await;
+    let upgraded = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
+    let closed = async {
+        while !refused.is_closed() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), closed)
+        .await
+        .expect("it stays open");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    socket.send(Message::text("hi")).await.unwrap();
+    let echo = timeout(PATIENCE, socket.next()).await.unwrap();
+    assert_eq!(echo.unwrap().unwrap(), Message::text("hi"));
+    drop((socket, used));
+    gateway.is_empty_within(Duration::from_secs(2)).await;
+}

@@ -1,0 +1,78 @@
+//! Many connections, and clients that do not read.
+
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::peer::{Running, ada, end_of, handshake, next, raw};
+use crate::upstream::Upstream;
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_not_read_for() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    let (stream, _head) = raw(gateway.address, &handshake("/flood", "")).await;
+    let mut written = 0;
+    // The buffers of four sockets fill, and then nothing moves.
+    let stalled = async {
+        loop {
+            sleep(Duration::from_millis(300)).await;
+            if upstream.written() == written && written > 0 {
+                break;
+            }
+            written = upstream.written();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), stalled)
+        .await
+        .expect("it is read for ever");
+    // What the kernel holds for two connections on loopback; the gateway itself holds a chunk.
+    assert!(written < 64 * 1024 * 1024, "{written}");
+    drop(stream);
+    upstream.is_empty_within(Duration::from_secs(2)).await;
+    gateway.is_empty_within(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_connections_leave_nothing_behind() {
+    const MANY: usize = 1000;
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    drop(ada(&gateway, "/echo").await);
+    gateway.is_empty_within(Duration::from_secs(2)).await;
+    upstream.is_empty_within(Duration::from_secs(2)).await;
+    let before = open_files();
+
+    let mut sockets = Vec::new();
+    for _ in 0..MANY {
+        sockets.push(ada(&gateway, "/echo").await);
+    }
+    assert_eq!(gateway.open.sockets(), MANY);
+    assert_eq!(upstream.connections(), MANY + 1);
+    for socket in &mut sockets {
+        socket.send(Message::text("hi")).await.unwrap();
+    }
+    for socket in &mut sockets {
+        assert_eq!(next(socket).await, Message::text("hi"));
+    }
+    // Half of them say goodbye, half of them do not.
+    for (n, mut socket) in sockets.into_iter().enumerate() {
+        if n % 2 == 0 {
+            socket.close(None).await.unwrap();
+            end_of(&mut socket).await;
+        }
+    }
+    gateway.is_empty_within(Duration::from_secs(5)).await;
+    upstream.is_empty_within(Duration::from_secs(5)).await;
+    if let (Some(before), Some(after)) = (before, open_files()) {
+        // Other tests run beside this one in the same process.
+        assert!(after < before + MANY / 4, "{before} before, {after} after");
+    }
+}
+
+/// Where the system says so.
+fn open_files() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
+}

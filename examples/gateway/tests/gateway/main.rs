@@ -1,0 +1,24 @@
+//! The gateway over real sockets, between a client that looks at everything and an upstream that
+//! remembers everything.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod endings;
+mod hostile_clients;
+mod hostile_upstreams;
+mod http2;
+mod load;
+#[cfg(feature = "node")]
+mod node;
+mod passing;
+mod peer;
+mod refusals;
+#[cfg(feature = "redis")]
+mod session;
+mod stripping;
+mod upstream;

@@ -1,0 +1,148 @@
+//! Between a client and a server of the `ws` package: permessage-deflate from end to end, and
+//! everything else as its users see it.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+use crate::peer::{Running, ada, end_of, next, now, refused, token, token_of};
+
+/// A process that prints a line for everything that happens.
+struct Node {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Node {
+    fn start(arguments: &[&str]) -> Self {
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/node/ws.cjs");
+        let packages = packages();
+        assert!(
+            packages.join("ws").exists(),
+            "ws is not in {}: `cargo xtask setup` installs it",
+            packages.display()
+        );
+        let mut process = Command::new("node")
+            .arg(script)
+            .args(arguments)
+            .env("NODE_PATH", packages)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node is not installed: `cargo xtask setup` installs it");
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    async fn server() -> (Self, std::net::SocketAddr) {
+        let mut server = Self::start(&["server"]);
+        let port = server.line().await["port"].as_u64().unwrap();
+        (server, format!("127.0.0.1:{port}").parse().unwrap())
+    }
+
+    async fn line(&mut self) -> Value {
+        let line = timeout(Duration::from_secs(60), self.lines.next_line()).await;
+        let line = line.expect("node says nothing").unwrap();
+        serde_json::from_str(&line.expect("node has ended")).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_ws_client_and_a_ws_server_do_not_notice_that_somebody_is_between() {
+    let (mut server, upstream) = Node::server().await;
+    let gateway = Running::start(upstream, &[]).await;
+    let url = format!(
+        "ws://{}/room?a=1&token={}",
+        gateway.address,
+        token_of("ada")
+    );
+    let mut client = Node::start(&["client", &url]);
+    let heard = client.line().await;
+    let want = json!({
+        "code": 4001, "reason": "as you wish", "heard": [true, true, true, true, true],
+        "pongs": 1, "extensions": "permessage-deflate", "protocol": "chat.v2",
+    });
+    assert_eq!(heard, want);
+
+    let opened = server.line().await;
+    assert_eq!(opened["url"], "/room?a=1");
+    assert_eq!(opened["extensions"], "permessage-deflate");
+    let headers = &opened["headers"];
+    assert_eq!(headers["x-auth-user"], "ada");
+    assert_eq!(headers["x-auth-via"], "jwt");
+    assert_eq!(headers["sec-websocket-protocol"], "chat.v1,chat.v2");
+    assert_eq!(
+        server.line().await,
+        json!({ "code": 4001, "reason": "as you wish" })
+    );
+    gateway.is_empty_within(Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
+async fn a_ws_server_reads_the_clients_code_and_the_codes_of_the_gateway() {
+    let (mut server, upstream) = Node::server().await;
+    let gateway = Running::start(upstream, &[]).await;
+    let mut socket = ada(&gateway, "/").await;
+    server.line().await;
+    let (code, reason) = (4321.into(), "my own".into());
+    socket
+        .close(Some(CloseFrame { code, reason }))
+        .await
+        .unwrap();
+    end_of(&mut socket).await;
+    // Until then its half is open, and `ws` does not call that closed.
+    drop(socket);
+    assert_eq!(
+        server.line().await,
+        json!({ "code": 4321, "reason": "my own" })
+    );
+
+    let short = token(&json!({ "sub": "ada", "exp": now() + 2 }));
+    let path = format!("/?token={short}");
+    let opened = crate::peer::connect(gateway.address, &path, &mut Vec::new()).await;
+    let mut socket = opened.unwrap();
+    assert!(server.line().await["url"] == "/");
+    let expired = Some((4401, "token_expired".to_owned()));
+    assert_eq!(end_of(&mut socket).await, expired);
+    drop(socket);
+    assert_eq!(
+        server.line().await,
+        json!({ "code": 4401, "reason": "token_expired" })
+    );
+
+    let missing = refused(gateway.address, "/", &[]).await;
+    assert_eq!(missing, (401, "credentials_missing".to_owned()));
+    gateway.is_empty_within(Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
+async fn a_ws_server_that_is_killed_ends_its_clients_at_once() {
+    let (mut server, upstream) = Node::server().await;
+    let gateway = Running::start(upstream, &[]).await;
+    let mut socket = ada(&gateway, "/").await;
+    socket.send(Message::text("hi")).await.unwrap();
+    assert_eq!(next(&mut socket).await, Message::text("hi"));
+    server.process.kill().await.unwrap();
+    let ended = timeout(Duration::from_secs(2), end_of(&mut socket)).await;
+    assert_eq!(ended.unwrap(), None);
+    drop(socket);
+    gateway.is_empty_within(Duration::from_secs(2)).await;
+}
+
+/// `target/node/node_modules`, next to where this test was built.
+fn packages() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let target = test
+        .ancestors()
+        .find(|folder| folder.ends_with("debug") || folder.ends_with("release"));
+    let target = target.and_then(|folder| folder.parent()).unwrap();
+    target.join("node/node_modules")
+}

@@ -1,0 +1,102 @@
+//! The session of an Express application, whose Redis the gateway shares.
+
+use std::time::Duration;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use test_servers::Server;
+use tower_ws_auth::redis::{Redis, RedisRevocations};
+use tower_ws_auth::{Ending, Revocations};
+
+use crate::passing::base64;
+use crate::peer::{ORIGIN, Running, Socket, connect, end_of, refused, token_of};
+use crate::upstream::Upstream;
+
+const KEY: &str = "a session secret for these tests";
+const SOON: Duration = Duration::from_secs(2);
+
+async fn start(redis: &Server, upstream: &Upstream, strategy: &str) -> Running {
+    let url = redis.url();
+    let options = [
+        "--strategy",
+        strategy,
+        "--redis",
+        &url,
+        "--session-secret",
+        KEY,
+    ];
+    Running::start(upstream.address, &options).await
+}
+
+/// The record as connect-redis writes it, and the cookie as express-session signs it.
+async fn log_in(redis: &Server, user: &str) -> String {
+    let record = format!(r#"{{"cookie":{{"originalMaxAge":null}},"user":"{user}"}}"#);
+    let () = redis.ask(&format!("SET sess:of-{user} {record}")).await;
+    let id = format!("of-{user}");
+    let mut mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
+    mac.update(id.as_bytes());
+    let signature = base64(&mac.finalize().into_bytes(), *b"+/");
+    let signature = signature.replace('+', "%2B").replace('/', "%2F");
+    format!("connect.sid=s%3A{id}.{signature}")
+}
+
+async fn page(gateway: &Running, path: &str, cookie: &str) -> Socket {
+    let cookie = format!("theme=dark; {cookie}; lang=de");
+    let mut headers = vec![("origin", ORIGIN.to_owned()), ("cookie", cookie)];
+    connect(gateway.address, path, &mut headers).await.unwrap()
+}
+
+#[tokio::test]
+async fn its_user_is_handed_on_and_the_cookie_is_not() {
+    let (redis, upstream) = (Server::start(), Upstream::start().await);
+    let cookie = log_in(&redis, "ada").await;
+    for strategy in ["session", "any"] {
+        let gateway = start(&redis, &upstream, strategy).await;
+        drop(page(&gateway, "/echo", &cookie).await);
+        assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+        assert_eq!(upstream.header("x-auth-via").as_deref(), Some("session"));
+        assert_eq!(
+            upstream.header("cookie").as_deref(),
+            Some("theme=dark; lang=de")
+        );
+        // Without an Origin it is no page, and the cookie decides nothing.
+        let alone = refused(gateway.address, "/echo", &[("cookie", &cookie)]).await;
+        assert_eq!(alone.0, 403);
+    }
+    let gateway = start(&redis, &upstream, "session").await;
+    // Whoever can set cookies for the domain adds one. The first decides, and none travels on.
+    let two = format!("{cookie}; connect.sid=s%3Aother.x; connect.sid=plain");
+    drop(page(&gateway, "/echo", &two).await);
+    let rest = upstream.header("cookie");
+    assert_eq!(rest.as_deref(), Some("theme=dark; lang=de"));
+
+    let gateway = start(&redis, &upstream, "any").await;
+    let path = format!("/echo?token={}", token_of("eve"));
+    drop(page(&gateway, &path, &cookie).await);
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("eve"));
+    assert_eq!(upstream.header("x-auth-via").as_deref(), Some("jwt"));
+    assert_eq!(
+        upstream.header("cookie").as_deref(),
+        Some("theme=dark; lang=de")
+    );
+}
+
+#[tokio::test]
+async fn a_revocation_from_elsewhere_ends_its_sockets() {
+    let (redis, upstream) = (Server::start(), Upstream::start().await);
+    let cookie = log_in(&redis, "ada").await;
+    let gateway = start(&redis, &upstream, "session").await;
+    let mut socket = page(&gateway, "/echo", &cookie).await;
+    let elsewhere = Redis::connect(&redis.url()).await.unwrap();
+    let store = RedisRevocations::new(elsewhere, Duration::from_secs(60));
+    let revocations = Revocations::new(store);
+    revocations
+        .revoke("user:ada", Ending::Revoked)
+        .await
+        .unwrap();
+    let revoked = Some((4403, "revoked".to_owned()));
+    assert_eq!(end_of(&mut socket).await, revoked);
+    assert_eq!(upstream.close().await, revoked);
+    upstream.is_empty_within(SOON).await;
+    gateway.is_empty_within(SOON).await;
+}

@@ -1,0 +1,127 @@
+//! What the upstream is told, and what it is not.
+
+use serde_json::json;
+
+use crate::peer::{Running, ada, connect, handshake, now, raw, token, token_of};
+use crate::upstream::Upstream;
+
+#[tokio::test]
+async fn the_upstream_learns_who_it_is_and_nobody_else_says_so() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    let lines = "X-Auth-User: root\r\nx_auth_user: root\r\nX-Auth-Via: session\r\n\
+                 X-Auth-Expires: 9\r\nX-Auth-Role: admin\r\n";
+    let (_stream, answer) = raw(gateway.address, &handshake("/echo", lines)).await;
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+    assert_eq!(upstream.header("x-auth-via").as_deref(), Some("jwt"));
+    let expires: u64 = upstream.header("x-auth-expires").unwrap().parse().unwrap();
+    assert!((now() + 590..=now() + 600).contains(&expires));
+    let head = upstream.head().to_ascii_lowercase();
+    assert!(!head.contains("root") && !head.contains("admin"), "{head}");
+    assert!(!head.contains("x_auth"), "{head}");
+}
+
+#[tokio::test]
+async fn a_connection_header_cannot_take_away_what_the_gateway_adds() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    let lines = "Connection: X-Auth-User, X-Forwarded-For, X-Hop\r\nX-Hop: 1\r\n";
+    let (_stream, answer) = raw(gateway.address, &handshake("/echo", lines)).await;
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+    assert_eq!(
+        upstream.header("x-forwarded-for").as_deref(),
+        Some("127.0.0.1")
+    );
+    assert_eq!(upstream.header("x-hop"), None);
+    assert_eq!(upstream.header("connection").as_deref(), Some("Upgrade"));
+}
+
+#[tokio::test]
+async fn the_token_stays_here_wherever_it_came() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    let token = token_of("ada");
+    let bearer = format!("Bearer {token}");
+    let query = format!("/echo?x=1&access_token={token}");
+    for (path, mut headers) in [
+        (query.as_str(), vec![]),
+        ("/echo", vec![("authorization", bearer)]),
+    ] {
+        headers.push(("cookie", "theme=dark; connect.sid=s%3Aabc".to_owned()));
+        connect(gateway.address, path, &mut headers).await.unwrap();
+        let head = upstream.head();
+        assert!(!head.contains(&token), "{head}");
+        assert!(
+            !head.to_ascii_lowercase().contains("authorization"),
+            "{head}"
+        );
+        // No strategy here reads the cookie: it is the upstream's.
+        let cookie = upstream.header("cookie");
+        assert_eq!(cookie.as_deref(), Some("theme=dark; connect.sid=s%3Aabc"));
+    }
+}
+
+#[tokio::test]
+async fn a_name_cannot_begin_another_header() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    let sub = "ada\r\nX-Auth-User: root, Zoë";
+    let token = token(&json!({ "sub": sub, "exp": now() + 60 }));
+    connect(
+        gateway.address,
+        &format!("/echo?token={token}"),
+        &mut Vec::new(),
+    )
+    .await
+    .unwrap();
+    let user = upstream.header("x-auth-user");
+    assert_eq!(
+        user.as_deref(),
+        Some("ada%0D%0AX-Auth-User:%20root%2C%20Zo%C3%AB")
+    );
+}
+
+#[tokio::test]
+async fn forwarding_headers_are_the_gateways_own_unless_they_are_trusted() {
+    let upstream = Upstream::start().await;
+    let lines = "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\n\
+                 X-Real-IP: 10.0.0.1\r\nForwarded: for=10.0.0.1\r\n";
+    let gateway = Running::start(upstream.address, &[]).await;
+    raw(gateway.address, &handshake("/echo", lines)).await;
+    let seen = |name| upstream.header(name);
+    assert_eq!(seen("x-forwarded-for").as_deref(), Some("127.0.0.1"));
+    assert_eq!(seen("x-forwarded-proto").as_deref(), Some("http"));
+    assert_eq!(seen("x-forwarded-host").as_deref(), Some("app.example"));
+    assert_eq!(seen("host").as_deref(), Some("app.example"));
+    let own = "for=127.0.0.1;host=\"app.example\";proto=http";
+    assert_eq!(seen("forwarded").as_deref(), Some(own));
+    assert_eq!(seen("x-real-ip"), None);
+
+    let gateway = Running::start(upstream.address, &["--trust-forwarded"]).await;
+    raw(gateway.address, &handshake("/echo", lines)).await;
+    assert_eq!(
+        seen("x-forwarded-for").as_deref(),
+        Some("10.0.0.1, 127.0.0.1")
+    );
+    assert_eq!(seen("x-forwarded-proto").as_deref(), Some("https"));
+    let both = format!("for=10.0.0.1, {own}");
+    assert_eq!(seen("forwarded").as_deref(), Some(&*both));
+    assert_eq!(seen("x-real-ip").as_deref(), Some("10.0.0.1"));
+}
+
+#[tokio::test]
+async fn the_upstreams_headers_come_back_and_its_hops_do_not() {
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    let (_stream, answer) = raw(gateway.address, &handshake("/echo", "")).await;
+    let answer = answer.to_ascii_lowercase();
+    assert!(answer.contains("set-cookie: a=1\r\n"), "{answer}");
+    assert!(answer.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n"));
+    assert!(
+        answer.contains("connection: upgrade\r\n") && !answer.contains("x-hop"),
+        "{answer}"
+    );
+    drop(ada(&gateway, "/echo").await);
+}

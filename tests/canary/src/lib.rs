@@ -1,0 +1,8 @@
+//! The server of the canary test: every layer in its place, and everything that can be logged is
+//! logged.
+
+mod app;
+mod secrets;
+
+pub use self::app::{App, Setup};
+pub use self::secrets::{Claims, Secrets};

@@ -1,0 +1,130 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
+    Unit,
+};
+use tokio::time::{sleep, timeout};
+
+/// What was logged, and what was counted.
+#[derive(Clone, Default)]
+pub(crate) struct Told {
+    log: Arc<Mutex<Vec<u8>>>,
+    counts: Arc<Mutex<BTreeMap<String, f64>>>,
+}
+
+impl Told {
+    /// All of this process.
+    pub(crate) fn capture() -> Self {
+        let told = Self::default();
+        let writer = told.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .init();
+        metrics::set_global_recorder(told.clone()).unwrap();
+        told
+    }
+
+    /// Waits until it is so many.
+    pub(crate) async fn counted(&self, name: &str, expected: f64) {
+        let counted = async {
+            while (self.count(name) - expected).abs() > 0.1 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let in_time = timeout(Duration::from_secs(20), counted).await.is_ok();
+        let counts = self.counts.lock().unwrap();
+        assert!(in_time, "not {name} {expected}: {counts:?}");
+    }
+
+    /// The one event with these words.
+    pub(crate) fn event(&self, words: &str) -> String {
+        let log = self.log();
+        let events: Vec<_> = log.lines().filter(|line| line.contains(words)).collect();
+        assert_eq!(events.len(), 1, "{words} in\n{log}");
+        events[0].to_owned()
+    }
+
+    pub(crate) fn count(&self, name: &str) -> f64 {
+        self.counts
+            .lock()
+            .unwrap()
+            .get(name)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8(self.log.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.log.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct One(String, Told);
+
+impl One {
+    fn of(key: &Key, told: &Told) -> Arc<Self> {
+        let labels = key
+            .labels()
+            .map(|label| format!(" {}={}", label.key(), label.value()));
+        let name = format!("{}{}", key.name(), labels.collect::<String>());
+        Arc::new(Self(name, told.clone()))
+    }
+
+    fn add(&self, value: f64) {
+        *self
+            .1
+            .counts
+            .lock()
+            .unwrap()
+            .entry(self.0.clone())
+            .or_default() += value;
+    }
+}
+
+impl CounterFn for One {
+    fn increment(&self, value: u64) {
+        self.add(f64::from(u32::try_from(value).unwrap()));
+    }
+    fn absolute(&self, _: u64) {}
+}
+
+impl GaugeFn for One {
+    fn increment(&self, value: f64) {
+        self.add(value);
+    }
+    fn decrement(&self, value: f64) {
+        self.add(-value);
+    }
+    fn set(&self, _: f64) {}
+}
+
+impl Recorder for Told {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(One::of(key, self))
+    }
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(One::of(key, self))
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
