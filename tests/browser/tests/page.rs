@@ -8,6 +8,7 @@
 #![cfg(feature = "browser")]
 
 mod common;
+mod driver;
 mod elsewhere;
 
 use common::{Event, Page};

@@ -6,74 +6,18 @@
     reason = "a test fails by panicking"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+mod clients;
+
 use std::time::{Duration, Instant};
 
+use clients::{Clients, allow_descriptors, answered, descriptors, resident_bytes, tasks};
 use socket_tests::{Server, Stack};
-use tokio::runtime::Handle;
 use tower_ws_auth::CloseFrameLayer;
 
 const CLIENTS: usize = 10_000;
 
 /// Descriptors are counted for the whole process: one test at a time.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-/// The clients' process; it ends with the test, whatever happens.
-struct Clients(Child);
-
-impl Clients {
-    fn start(address: std::net::SocketAddr, count: usize) -> (Self, BufReader<ChildStdout>) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_silent-clients"))
-            .args([address.to_string(), count.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        (Self(child), output)
-    }
-}
-
-impl Drop for Clients {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-fn tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
-}
-
-fn resident_bytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-}
-
-async fn answered(mut output: BufReader<ChildStdout>) -> String {
-    let line = tokio::task::spawn_blocking(move || {
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        line.trim().to_owned()
-    });
-    tokio::time::timeout(Duration::from_secs(90), line)
-        .await
-        .unwrap()
-        .unwrap()
-}
-
-fn allow_descriptors(count: u64) {
-    let reached = rlimit::increase_nofile_limit(count).unwrap();
-    assert!(
-        reached >= count,
-        "this test needs {count} open files and may have {reached}: raise the hard limit (ulimit -Hn)"
-    );
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_permits_for_all_no_task_and_no_descriptor_is_left_a_second_after_the_deadline() {

@@ -1,19 +1,16 @@
-//! One chat, one chromedriver, one headless Chromium.
+//! The chat's page in a browser.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use chat::{Chat, Options};
 use clap::Parser;
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use fantoccini::{Client, Locator};
+use serde_json::Value;
+use tokio::process::Child;
+use tokio::time::sleep;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::driver::{PATIENCE, browser};
 
 /// An entry of the page's log.
 #[derive(Debug, Clone)]
@@ -43,7 +40,7 @@ impl Page {
             .unwrap();
         let address = chat.address();
         tokio::spawn(chat.serve(std::future::pending()));
-        let (browser, driver) = browser().await;
+        let (browser, driver) = browser(&[]).await;
         browser.goto(&format!("http://{address}/")).await.unwrap();
         let page = Self {
             chat: address,
@@ -186,47 +183,6 @@ impl Page {
         }
         panic!("never saw {what:?}");
     }
-}
-
-async fn browser() -> (Client, Child) {
-    let mut driver = Command::new("chromedriver")
-        .arg("--port=0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("chromedriver is not installed: `cargo xtask setup` installs it");
-    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    let port: u16 = timeout(PATIENCE, async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                return port.trim_end_matches('.').parse().unwrap();
-            }
-        }
-        panic!("chromedriver ended before it was ready");
-    })
-    .await
-    .unwrap();
-    // It goes on writing; an unread pipe would stop it.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-
-    let capabilities = json!({
-        "goog:chromeOptions": { "args": [
-            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--disable-dev-shm-usage",
-        ] },
-        "goog:loggingPrefs": { "browser": "WARNING" },
-    });
-    let Value::Object(capabilities) = capabilities else {
-        unreachable!()
-    };
-    let client = ClientBuilder::new(HttpConnector::new())
-        .capabilities(capabilities)
-        .connect(&format!("http://127.0.0.1:{port}"))
-        .await
-        .unwrap();
-    (client, driver)
 }
 
 /// Chromedriver's own command: what the page and the browser wrote to the console.
