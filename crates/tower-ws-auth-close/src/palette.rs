@@ -98,10 +98,10 @@ impl Palette {
 
     /// The close frame for the ending of an open connection.
     pub fn ending(self, ending: &Ending) -> Close {
-        let code = match (ending, ending.status()) {
+        let code = match ending {
             // An application's code was judged when the ending was made.
-            (Ending::Application(own), _) => code(own.code()),
-            (_, Some(status)) if self == Self::Http => CloseCode::from_status(status),
+            Ending::Application(own) => code(own.code()),
+            _ if self == Self::Http => code(ending.code()),
             _ => self.code(Meaning::of_ending(ending)),
         };
         Close::new(code, ending.token().to_owned())

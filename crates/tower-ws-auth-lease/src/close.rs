@@ -1,4 +1,3 @@
-use http::StatusCode;
 use tower_ws_auth_core::revocation::Ending;
 use tower_ws_auth_upgrade::frame::{Close, CloseCode};
 
@@ -6,12 +5,8 @@ use tower_ws_auth_upgrade::frame::{Close, CloseCode};
 /// [`GoingAway`](Ending::GoingAway), the application's own code for its own ending; and the
 /// ending's token as reason.
 pub fn status_and_token(ending: &Ending) -> Close {
-    let code = match ending {
-        Ending::GoingAway => CloseCode::GOING_AWAY,
-        // An application's code was judged when the ending was made.
-        Ending::Application(own) => CloseCode::new(own.code()).unwrap_or(CloseCode::POLICY),
-        other => CloseCode::from_status(other.status().unwrap_or(StatusCode::FORBIDDEN)),
-    };
+    // Each of them is one that may be sent; a test holds that.
+    let code = CloseCode::new(ending.code()).unwrap_or(CloseCode::POLICY);
     Close::new(code, ending.token().to_owned())
 }
 

@@ -60,6 +60,18 @@ impl Ending {
             Self::GoingAway | Self::Application(_) => None,
         }
     }
+
+    /// The close code, unless one is chosen: 4000 + the status, 1001 for
+    /// [`GoingAway`](Self::GoingAway), and the application's own.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::TokenExpired | Self::SessionEnded => 4401,
+            Self::Revoked => 4403,
+            Self::TooManyConnections => 4429,
+            Self::GoingAway => 1001,
+            Self::Application(own) => own.code,
+        }
+    }
 }
 
 impl fmt::Display for Ending {
@@ -107,10 +119,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_code_is_4000_and_the_status_where_there_is_one() {
+        for ending in [
+            Ending::TokenExpired,
+            Ending::SessionEnded,
+            Ending::Revoked,
+            Ending::TooManyConnections,
+        ] {
+            assert_eq!(ending.code(), 4000 + ending.status().unwrap().as_u16());
+        }
+        assert_eq!(Ending::GoingAway.code(), 1001);
+    }
+
+    #[test]
     fn an_applications_ending_keeps_to_the_limits_of_a_close_frame() {
         let own = Ending::application(4999, "x".repeat(123)).unwrap();
         assert_eq!(own.token().len(), 123);
         assert_eq!(own.status(), None);
+        assert_eq!(own.code(), 4999);
         for code in [0, 1000, 2999, 5000] {
             assert_eq!(
                 Ending::application(code, "moved"),
