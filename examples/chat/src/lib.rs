@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -124,18 +125,19 @@ impl Chat {
             tokio::spawn(async move { leases.end_all(&Ending::GoingAway).await });
         };
         let serving = async {
-            match self.tls {
-                Some(tls) => {
-                    let listener = TlsListener::new(self.listener, tls)?;
-                    axum::serve(listener, self.router)
-                        .with_graceful_shutdown(signal)
-                        .await
-                }
-                None => {
-                    axum::serve(self.listener, self.router)
-                        .with_graceful_shutdown(signal)
-                        .await
-                }
+            if let Some(tls) = self.tls {
+                let listener = TlsListener::new(self.listener, tls)?;
+                axum::serve(listener, self.router)
+                    .with_graceful_shutdown(signal)
+                    .await
+            } else {
+                // A close frame goes right behind its answer, and not an acknowledgement later.
+                let listener = self.listener.tap_io(|stream| {
+                    let _ = stream.set_nodelay(true);
+                });
+                axum::serve(listener, self.router)
+                    .with_graceful_shutdown(signal)
+                    .await
             }
         };
         tokio::select! {

@@ -91,6 +91,7 @@ async fn accept(
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         // axum's own, which waits and goes on after an error such as too many open files.
         let (stream, address) = Listener::accept(&mut listener).await;
+        let _ = stream.set_nodelay(true);
         let (acceptor, done) = (acceptor.clone(), done.clone());
         tokio::spawn(async move {
             if let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await {
