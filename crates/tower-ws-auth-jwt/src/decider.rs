@@ -88,14 +88,23 @@ impl<C: DeserializeOwned> Decider<C> {
             .into_iter()
             .fold(Grant::new(claims), Grant::revocable_by);
         if let Some(end) = checked.end {
-            grant = grant.until(Clock::at(end.as_secs()));
+            grant = grant.until(moment(end));
         }
-        let epoch = SystemTime::UNIX_EPOCH;
-        if let Some(issued) = checked.issued.and_then(|issued| epoch.checked_add(issued)) {
-            grant = grant.issued_at(issued);
+        // What lies in the future is no time of issue, and would survive every revocation.
+        let latest = now.saturating_add(rules.leeway).saturating_add(AHEAD);
+        if let Some(issued) = checked.issued.filter(|issued| *issued <= latest) {
+            grant = grant.issued_at(moment(issued));
         }
         Ok((grant, note(&checked, now)))
     }
+}
+
+/// By how much an issuer's clock may be ahead of ours, beside the leeway.
+const AHEAD: Duration = Duration::from_secs(1);
+
+fn moment(since_epoch: Duration) -> SystemTime {
+    let fraction = Duration::from_nanos(since_epoch.subsec_nanos().into());
+    (Clock::at(since_epoch.as_secs()) + fraction).min(Clock::at(u64::MAX))
 }
 
 /// Longer payloads are decoded on the heap.

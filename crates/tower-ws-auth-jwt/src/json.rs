@@ -112,9 +112,10 @@ impl<'de> Names<'de> {
 
     /// Remembers a name of the object that began at `start`, unless it is a second of its kind.
     fn insert<E: Error>(&mut self, start: Start, name: Cow<'de, str>) -> Result<(), E> {
-        let mut plain = self.plain.iter().take(self.plain_count).skip(start.plain);
-        let mut more = self.more.iter().skip(start.more);
-        if plain.any(|known| **known == *name) || more.any(|known| *known == name) {
+        let plain = self.plain.get(start.plain..self.plain_count);
+        let more = self.more.get(start.more..).unwrap_or_default();
+        let known = plain.unwrap_or_default().contains(&&*name) || more.contains(&name);
+        if known {
             return Err(E::custom("two members of one name"));
         }
         if self.plain_count + self.more.len() >= self.limit {

@@ -44,8 +44,8 @@ impl<C> Jwt<C> {
     }
 
     /// Adds a key under which what a token opens can be revoked, such as `user:` and its subject.
-    /// It is no secret. A token that does not say when it was issued (`iat`) counts as older than
-    /// every revocation.
+    /// It is no secret. A token that does not say when it was issued (`iat`), or says a time in the
+    /// future, by more than the leeway and a second, counts as older than every revocation.
     #[must_use]
     pub fn revocable_by(mut self, key: impl Fn(&C) -> String + Send + Sync + 'static) -> Self {
         let decider = Arc::make_mut(&mut self.decider);

@@ -155,12 +155,10 @@ fn refuse(token: &'static str) -> Response {
 /// holds it may use it, as with every bearer credential: it can be handed to a guest.
 pub(crate) fn order(head: &Parts, wish: Wish) -> Result<Order<Known>, Rejection> {
     let forbidden = |detail| Rejection::new(RejectionKind::Forbidden, detail);
-    if wish
-        .channel
-        .as_ref()
-        .is_some_and(|channel| channel.len() > MAX_NAME)
-    {
-        return Err(forbidden("no channel has such a long name"));
+    let channel = wish.channel.as_ref();
+    // An empty name is a variable that was not set, and no wish for a whole socket.
+    if channel.is_some_and(|channel| channel.is_empty() || channel.len() > MAX_NAME) {
+        return Err(forbidden("no channel has such a name"));
     }
     let user = head.extensions.get::<Authenticated<Known>>();
     let user = user

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::MatchedPath;
 use axum::http::Request;
+use axum::http::request::Parts;
 use axum::routing::{any, any_service, post};
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
@@ -51,6 +53,7 @@ pub(crate) fn router(
             .revocable_by(|known| revocation_key(&known.user))
             .revocable(revocations.clone())
             .map(User::by_session)
+            .authorize(named)
     };
     let ticket = || {
         let strategy = tickets.strategy().revocable(revocations.clone());
@@ -58,7 +61,7 @@ pub(crate) fn router(
     };
     let jwt = || {
         let strategy = credentials.jwt()?.revocable(revocations.clone());
-        Ok::<_, Box<dyn Error + Send + Sync>>(strategy.map(User::by_jwt))
+        Ok::<_, Box<dyn Error + Send + Sync>>(strategy.map(User::by_jwt).authorize(named))
     };
 
     // Outside of the origin check and the strategy, whose rejections it converts.
@@ -134,11 +137,15 @@ pub(crate) fn router(
                 .make_span_with(span)
                 .on_response(DefaultOnResponse::new().level(Level::INFO)),
         )
-        // Outermost: nobody further in sees a token in a URI, also where the path is mistyped.
+        // Outermost: nobody further in sees a token in a URI.
         .layer(LiftLayer::new(
             ["token", "Authorization", "access_token", "ticket"],
             ["/*"],
         )?))
+}
+
+fn named(user: &User, _head: &Parts) -> bool {
+    user.is_named()
 }
 
 fn close_layer(options: &Options, farewells: &TaskTracker) -> CloseFrameLayer {
@@ -157,9 +164,11 @@ fn close_layer(options: &Options, farewells: &TaskTracker) -> CloseFrameLayer {
     }
 }
 
-/// The whole URI: its tokens are lifted out of it.
+/// The route and nothing of the URI: a client that is configured wrongly puts its token anywhere.
 fn span<B>(request: &Request<B>) -> tracing::Span {
-    tracing::info_span!("request", method = %request.method(), uri = %request.uri())
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("none", MatchedPath::as_str);
+    tracing::info_span!("request", method = %request.method(), route)
 }
 
 fn origins(

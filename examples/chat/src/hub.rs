@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use axum::extract::ws::Utf8Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-/// Messages that wait for one member at most; a slower one misses some.
-const QUEUE: usize = 64;
+/// Messages that wait for one member at most; a slower one has to go.
+const QUEUE: usize = 1024;
 /// Channels that one member may be in.
 const MAX_CHANNELS: usize = 64;
 
@@ -26,26 +26,47 @@ struct Shared {
 /// The hub as its relay sees it, which does not keep it alive.
 pub(crate) struct Here(Weak<Shared>);
 
-type Members = HashMap<u64, mpsc::Sender<Utf8Bytes>>;
+type Members = HashMap<u64, Seat>;
+
+#[derive(Clone, Debug)]
+struct Seat {
+    inbox: mpsc::Sender<Utf8Bytes>,
+    too_slow: Arc<Notify>,
+}
+
+impl Seat {
+    /// Whether it keeps up.
+    fn deliver(&self, message: Utf8Bytes) -> bool {
+        let delivered = self.inbox.try_send(message).is_ok();
+        if !delivered {
+            self.too_slow.notify_one();
+        }
+        delivered
+    }
+}
 
 /// One connection's place in the hub; dropping it leaves every channel.
 #[derive(Debug)]
 pub(crate) struct Member {
     hub: Hub,
     id: u64,
-    sender: mpsc::Sender<Utf8Bytes>,
+    seat: Seat,
     joined: Vec<String>,
 }
 
 impl Hub {
     pub(crate) fn enter(&self) -> (Member, mpsc::Receiver<Utf8Bytes>) {
         let (sender, inbox) = mpsc::channel(QUEUE);
+        let seat = Seat {
+            inbox: sender,
+            too_slow: Arc::default(),
+        };
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         (
             Member {
                 hub: self.clone(),
                 id,
-                sender,
+                seat,
                 joined: Vec::new(),
             },
             inbox,
@@ -70,14 +91,10 @@ impl Here {
 
 impl Shared {
     fn deliver(&self, channel: &str, message: &Utf8Bytes) {
-        for member in self
-            .channels()
-            .get(channel)
-            .into_iter()
-            .flat_map(HashMap::values)
-        {
-            // A member that does not keep up misses messages rather than stopping the others.
-            let _ = member.try_send(message.clone());
+        if let Some(members) = self.channels().get_mut(channel) {
+            // A member that does not keep up must not stop the others, nor miss something and not
+            // know: it is told to go.
+            members.retain(|_, member| member.deliver(message.clone()));
         }
     }
 
@@ -101,7 +118,13 @@ impl Member {
         channels
             .entry(channel.to_owned())
             .or_default()
-            .insert(self.id, self.sender.clone());
+            .insert(self.id, self.seat.clone());
+    }
+
+    /// Ready when it has missed something.
+    pub(crate) fn too_slow(&self) -> impl Future<Output = ()> + use<> {
+        let too_slow = Arc::clone(&self.seat.too_slow);
+        async move { too_slow.notified().await }
     }
 
     pub(crate) fn is_in(&self, channel: &str) -> bool {
@@ -111,7 +134,7 @@ impl Member {
     pub(crate) fn say(&self, channel: &str, message: &Utf8Bytes) {
         self.hub.0.deliver(channel, message);
         if let Some(others) = self.hub.0.others.get() {
-            // They miss what does not fit, as a slow member does.
+            // They miss what does not fit.
             let _ = others.try_send((channel.to_owned(), message.to_string()));
         }
     }

@@ -68,9 +68,25 @@ fn introduce(chat: &Chat) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
+/// By Ctrl+C, or by whoever runs it as a service.
 async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without signals it runs until it is killed.
-        std::future::pending::<()>().await;
+    let asked = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without signals it runs until it is killed.
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+            return asked.await;
+        };
+        tokio::select! {
+            () = asked => {}
+            _ = terminated.recv() => {}
+        }
     }
+    #[cfg(not(unix))]
+    asked.await;
 }

@@ -1,7 +1,6 @@
 //! With `--redis`, what is said on one node reaches the members on the others too.
 //!
-//! It is published and not kept: a node that is cut off misses what is said meanwhile, as a
-//! member does that does not keep up.
+//! It is published and not kept: a node that is cut off misses what is said meanwhile.
 
 use std::time::Duration;
 

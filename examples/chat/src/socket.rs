@@ -1,5 +1,6 @@
 //! The handler: by now somebody has been authenticated, and the socket is theirs.
 
+use std::pin::pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
@@ -43,10 +44,19 @@ pub(crate) async fn open(
 async fn talk(mut socket: WebSocket, user: User, until: Option<SystemTime>, app: App) {
     match converse(&mut socket, &user, until, &app).await {
         // tungstenite has an answer ready, and sends it as we go on reading.
-        Ok(()) => finish(&mut socket).await,
+        Ok(End::Client) => finish(&mut socket).await,
+        Ok(End::TooSlow) => goodbye(&mut socket, 4408, "too_slow").await,
         // A frame that is none, or too long. On a broken connection this says nothing.
         Err(_) => goodbye(&mut socket, 1002, "message_unreadable").await,
     }
+}
+
+/// Why a conversation ends in good order.
+enum End {
+    /// The client closes.
+    Client,
+    /// It has not read what it was sent.
+    TooSlow,
 }
 
 async fn converse(
@@ -54,7 +64,7 @@ async fn converse(
     user: &User,
     until: Option<SystemTime>,
     app: &App,
-) -> Result<(), axum::Error> {
+) -> Result<End, axum::Error> {
     let (mut member, mut inbox) = app.hub.enter();
     let User { name, via, .. } = user;
     // A token says when it expires; for the others it is when their grant ends.
@@ -65,9 +75,16 @@ async fn converse(
         expires_at,
     };
     socket.send(Message::text(welcome.to_json())).await?;
+    let mut too_slow = pin!(member.too_slow());
     loop {
         tokio::select! {
-            Some(message) = inbox.recv() => socket.send(Message::Text(message)).await?,
+            // In this order: what is there is sent before more is read.
+            biased;
+            () = &mut too_slow => return Ok(End::TooSlow),
+            Some(message) = inbox.recv() => tokio::select! {
+                sent = socket.send(Message::Text(message)) => sent?,
+                () = &mut too_slow => return Ok(End::TooSlow),
+            },
             received = socket.recv() => match received {
                 Some(Ok(Message::Text(text))) => {
                     if let Some(answer) = answer(&text, name, &mut member, app).await {
@@ -79,7 +96,7 @@ async fn converse(
                     socket.send(Message::text(error.to_json())).await?;
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_))) | None => return Ok(()),
+                Some(Ok(Message::Close(_))) | None => return Ok(End::Client),
                 Some(Err(error)) => return Err(error),
             },
         }

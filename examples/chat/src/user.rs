@@ -38,6 +38,11 @@ impl User {
         }
     }
 
+    /// Whether it is one that can stand in a log. A foreign token may name its user as it likes.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.name.is_empty() && !self.name.contains(char::is_control)
+    }
+
     pub(crate) fn by_session(known: Known) -> Self {
         Self {
             name: known.user,

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, response};
@@ -26,20 +26,51 @@ pub(crate) fn offer(head: &Parts, headers: &mut HeaderMap) -> Result<(), Failure
     Ok(())
 }
 
-/// Whether the upstream has accepted the handshake with this key (RFC 6455 §4.1, clauses 2 to 4).
+/// Whether the upstream has accepted the handshake with this key, and nothing that the client has
+/// not offered (RFC 6455 §4.1, clauses 2 to 6).
 ///
-/// Extensions and subprotocol are for the client to check: it knows what it has offered.
-pub(crate) fn check(answer: &response::Parts, key: &HeaderValue) -> Result<(), Failure> {
+/// The client would find out as well, and could not be told any more what is wrong.
+pub(crate) fn check(
+    answer: &response::Parts,
+    key: &HeaderValue,
+    offered: &HeaderMap,
+) -> Result<(), Failure> {
     let headers = &answer.headers;
     let accepts = headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
-    let accepted = lists(headers, UPGRADE.as_str(), "websocket")
-        && lists(headers, CONNECTION.as_str(), "upgrade")
-        && accepts.eq([accept_key(key).as_str()]);
+    let accepted = lists(headers, &UPGRADE, "websocket")
+        && lists(headers, &CONNECTION, "upgrade")
+        && accepts.eq([accept_key(key).as_str()])
+        && agrees(headers, offered);
     if accepted {
         Ok(())
     } else {
         Err(Failure::NotWebSocket)
     }
+}
+
+fn agrees(headers: &HeaderMap, offered: &HeaderMap) -> bool {
+    let mut selected = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let subprotocol = selected.next().is_none_or(|one| {
+        entries(offered, &SEC_WEBSOCKET_PROTOCOL).any(|offer| offer.as_bytes() == one.as_bytes())
+    });
+    let name = |extension: &str| {
+        extension
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let known: Vec<_> = entries(offered, &SEC_WEBSOCKET_EXTENSIONS)
+        .map(name)
+        .collect();
+    let mut extensions = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
+    subprotocol
+        && selected.next().is_none()
+        && extensions.all(|line| line.to_str().is_ok())
+        && entries(headers, &SEC_WEBSOCKET_EXTENSIONS)
+            .map(name)
+            .all(|name| known.contains(&name))
 }
 
 /// The client's answer: what the upstream has answered, in the words of the client's protocol.
@@ -75,12 +106,18 @@ fn accept_key(key: &HeaderValue) -> String {
     STANDARD.encode(digest)
 }
 
-fn lists(headers: &HeaderMap, name: &str, token: &str) -> bool {
+fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    entries(headers, name).any(|entry| entry.eq_ignore_ascii_case(token))
+}
+
+/// The elements of a field that is a list (RFC 9110 §5.6.1).
+fn entries<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     let lines = headers.get_all(name).iter();
     lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','))
-        .any(|entry| entry.trim().eq_ignore_ascii_case(token))
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
 }
 
 #[cfg(test)]
@@ -94,7 +131,52 @@ mod the_upstreams_answer_rfc6455_4_1 {
         for (name, value) in lines {
             response = response.header(*name, *value);
         }
-        check(&response.body(()).unwrap().into_parts().0, &KEY)
+        let mut offered = HeaderMap::new();
+        for (name, value) in OFFERED {
+            offered.append(name, HeaderValue::from_static(value));
+        }
+        check(&response.body(()).unwrap().into_parts().0, &KEY, &offered)
+    }
+
+    const OFFERED: [(HeaderName, &str); 3] = [
+        (SEC_WEBSOCKET_PROTOCOL, "chat.v1, chat.v2"),
+        (SEC_WEBSOCKET_PROTOCOL, "mqtt"),
+        (
+            SEC_WEBSOCKET_EXTENSIONS,
+            "permessage-deflate; client_max_window_bits, x-other",
+        ),
+    ];
+
+    #[test]
+    fn selects_what_was_offered_and_nothing_else() {
+        let good = [
+            ("upgrade", "websocket"),
+            ("connection", "upgrade"),
+            ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ];
+        let with = |more: &[(&'static str, &'static str)]| answer(&[&good, more].concat());
+        let (protocol, extensions) = ("sec-websocket-protocol", "sec-websocket-extensions");
+        for fine in [
+            &[(protocol, "mqtt")][..],
+            &[
+                (protocol, "chat.v2"),
+                (extensions, "permessage-deflate; server_no_context_takeover"),
+            ],
+            &[(extensions, "x-other, permessage-deflate")],
+        ] {
+            assert_eq!(with(fine), Ok(()), "{fine:?}");
+        }
+        for evil in [
+            &[(protocol, "evil")][..],
+            &[(protocol, "Mqtt")],
+            &[(protocol, "")],
+            &[(protocol, "chat.v1, chat.v2")],
+            &[(protocol, "chat.v1"), (protocol, "mqtt")],
+            &[(extensions, "x-evil")],
+            &[(extensions, "permessage-deflate, x-evil")],
+        ] {
+            assert_eq!(with(evil), Err(Failure::NotWebSocket), "{evil:?}");
+        }
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Proxy {
         let key = key.ok_or(Failure::Unguarded)?;
         match self.upstream.ask(request, self.connect_timeout).await? {
             Answer::Upgraded(answer, upstream) => {
-                handshake::check(&answer, &key)?;
+                handshake::check(&answer, &key, &head.headers)?;
                 self.open(&head, client, upstream, place);
                 Ok(handshake::accept(answer, &head, Full::default()))
             }

@@ -413,13 +413,36 @@ mod the_grant {
     fn it_ends_at_exp_plus_leeway() {
         let jwt = builder().leeway(Duration::from_secs(30)).build().unwrap();
         for (exp, end) in [
-            ("1700000060", 1_700_000_090),
-            ("1700000060.9", 1_700_000_090),
-            ("18446744073709551615", u64::MAX),
-            ("1e30", u64::MAX),
+            ("1700000060", Clock::at(1_700_000_090)),
+            // To the fraction: what the handshake accepts is not over on the open connection.
+            (
+                "1700000060.5",
+                Clock::at(1_700_000_090) + Duration::from_millis(500),
+            ),
+            ("18446744073709551615", Clock::at(u64::MAX)),
+            ("1e30", Clock::at(u64::MAX)),
         ] {
             let grant = jwt.verify_token(&claims(format!(r#"{{"exp":{exp}}}"#)));
-            assert_eq!(grant.unwrap().term().until(), Some(Clock::at(end)), "{exp}");
+            assert_eq!(grant.unwrap().term().until(), Some(end), "{exp}");
+        }
+    }
+
+    #[test]
+    fn it_was_issued_at_iat_unless_that_lies_in_the_future() {
+        let jwt = builder().leeway(Duration::from_secs(30)).build().unwrap();
+        for (iat, issued) in [
+            (r#""iat":1700000000.25,"#, Some((1_700_000_000, 250))),
+            (r#""iat":1600000000,"#, Some((1_600_000_000, 0))),
+            // Within the leeway and a second.
+            (r#""iat":1700000031,"#, Some((1_700_000_031, 0))),
+            (r#""iat":1700000032,"#, None),
+            (r#""iat":1e30,"#, None),
+            ("", None),
+        ] {
+            let grant = jwt.verify_token(&claims(format!(r#"{{{iat}"exp":1700000060}}"#)));
+            let issued =
+                issued.map(|(seconds, millis)| Clock::at(seconds) + Duration::from_millis(millis));
+            assert_eq!(grant.unwrap().term().issued_at(), issued, "{iat}");
         }
     }
 

@@ -1,9 +1,12 @@
 //! Open connections end when what opened them ends.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::StreamExt;
 use serde_json::json;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::peer::{
     Socket, close_of, connect, login, next, now, own_origin, post, refusal, say, start, ticket,
@@ -203,4 +206,75 @@ async fn a_palette_speaks_the_codes_of_other_clients_to_the_refused_and_to_the_e
         post(address, "/revoke", &[("Cookie", &cookie)], body).await;
         assert_eq!(close_of(socket).await, said(ended, "revoked"), "{palette}");
     }
+}
+
+#[tokio::test]
+async fn a_fraction_of_a_second_counts_on_the_open_connection_as_at_the_handshake() {
+    let address = start(&[]).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let exp = now.as_secs_f64().floor() + 2.9;
+    let token = token(&json!({ "sub": "ada", "exp": exp }));
+    let socket = connect(address, &format!("jwt?token={token}"), &[]).await;
+    let mut socket = socket.unwrap();
+    assert_eq!(next(&mut socket).await["user"], "ada");
+    assert_eq!(close_of(socket).await, said(4401, "token_expired"));
+    let ended = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let late = ended.as_secs_f64() - exp;
+    assert!((0.0..1.0).contains(&late), "{late} s late");
+}
+
+#[tokio::test]
+async fn a_member_that_does_not_read_is_told_to_go_and_the_others_miss_nothing() {
+    let address = start(&[]).await;
+    let mut slow = welcomed(address, "eve").await;
+    let mut fast = welcomed(address, "bob").await;
+    let mut speaker = welcomed(address, "ada").await;
+    for socket in [&mut slow, &mut fast, &mut speaker] {
+        still_talks(socket).await;
+    }
+    let text = "x".repeat(4000);
+    // More than every buffer on the way, and what may wait here.
+    let all = 3000;
+    for n in 0..all {
+        let text = format!("{n} {text}");
+        say(
+            &mut speaker,
+            &json!({"type": "say", "channel": "lobby", "text": text}),
+        )
+        .await;
+        for socket in [&mut fast, &mut speaker] {
+            let heard = next(socket).await["text"].as_str().unwrap().to_owned();
+            assert!(heard.starts_with(&format!("{n} ")), "{n}: {}", &heard[..8]);
+        }
+    }
+    // It gets what was on its way. The reason has only so much time to get through behind it.
+    let mut heard = 0;
+    loop {
+        match timeout(Duration::from_secs(10), slow.next()).await.unwrap() {
+            Some(Ok(Message::Text(_))) => heard += 1,
+            Some(Ok(Message::Close(Some(frame)))) => {
+                assert_eq!(
+                    said(frame.code.into(), &frame.reason),
+                    said(4408, "too_slow")
+                );
+            }
+            Some(Ok(other)) => panic!("{other:?}"),
+            Some(Err(_)) | None => break,
+        }
+    }
+    assert!((1..all).contains(&heard), "{heard}");
+}
+
+#[tokio::test]
+async fn nobody_is_somebody_without_a_name() {
+    let address = start(&[]).await;
+    for name in ["", "a\nb"] {
+        let path = format!("jwt?token={}", token_of(name));
+        let opened = connect(address, &path, &[]).await;
+        assert_eq!(refusal(opened).await, said(403, "forbidden"), "{name:?}");
+    }
+    let cookie = login(address, "ada").await;
+    let wish = r#"{"channel":""}"#;
+    let minted = post(address, "/ticket", &[("Cookie", &cookie)], wish).await;
+    assert_eq!(minted.status, 403);
 }

@@ -7,9 +7,10 @@ use chat::{Chat, Options};
 use clap::Parser;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::peer::{connect, next, start};
+use crate::peer::{close_of, connect, next, refusal, start};
 
 #[tokio::test]
 async fn wrong_options_end_it_with_a_sentence_that_says_what_to_do() {
@@ -29,7 +30,7 @@ async fn wrong_options_end_it_with_a_sentence_that_says_what_to_do() {
             "--tls-cert",
         ),
     ] {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_chat"))
+        let output = Command::new(env!("CARGO_BIN_EXE_chat"))
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .output();
@@ -48,7 +49,7 @@ async fn wrong_options_end_it_with_a_sentence_that_says_what_to_do() {
 
 #[tokio::test]
 async fn the_program_prints_its_address_three_tokens_and_three_commands() {
-    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_chat"))
+    let mut program = Command::new(env!("CARGO_BIN_EXE_chat"))
         .args(["--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -96,9 +97,15 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
     }
 
     // Nobody is at home there, and a typing error is no reason to log a token.
-    for path in ["/ws%2Fjwt", "//ws/jwt", "/ws/jwt/", "/wss"] {
+    for (path, key) in [
+        ("/ws%2Fjwt", "token"),
+        ("//ws/jwt", "token"),
+        ("/ws/jwt/", "token"),
+        ("/wss", "Token"),
+        ("/", "x/../ws/jwt/"),
+    ] {
         let (mut stream, mut answer) = (TcpStream::connect(address).await.unwrap(), String::new());
-        let request = format!("GET {path}?token={}&room=lobby HTTP/1.1", tokens[0]);
+        let request = format!("GET {path}?{key}={}&room=lobby HTTP/1.1", tokens[0]);
         let request = format!("{request}\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let all = stream.read_to_string(&mut answer);
@@ -106,17 +113,35 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
             .await
             .unwrap()
             .unwrap();
-        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+        let status = if path == "/" { "200" } else { "404" };
+        let expected = format!("HTTP/1.1 {status}");
+        assert!(answer.starts_with(&expected), "{path}: {answer}");
+    }
+    // Nor is one in the place of a key that this program does not know.
+    for query in ["authorization", "TOKEN", "jwt", "token%3D"] {
+        let opened = connect(address, &format!("jwt?{query}={}", tokens[0]), &[]).await;
+        assert_eq!(
+            refusal(opened).await,
+            (401, "credentials_missing".to_owned())
+        );
     }
 
+    // Who stops it stops it well: those who are connected are told.
+    let stop = Command::new("kill")
+        .arg(program.id().unwrap().to_string())
+        .status();
+    assert!(stop.await.unwrap().success());
+    assert_eq!(close_of(socket).await, (1001, "going_away".to_owned()));
+
     // What it logs about them shows no token.
-    program.kill().await.unwrap();
-    let output = program.wait_with_output().await.unwrap();
+    let output = timeout(Duration::from_secs(20), program.wait_with_output()).await;
+    let output = output.unwrap().unwrap();
+    assert!(output.status.success(), "{}", output.status);
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(
         log.contains("token_expired")
-            && log.contains("uri=/ws/jwt}")
-            && log.contains("uri=/wss?room=lobby}"),
+            && log.contains(r#"route="/ws/jwt""#)
+            && log.contains(r#"route="none""#),
         "{log}"
     );
     for token in tokens {
