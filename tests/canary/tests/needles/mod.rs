@@ -37,7 +37,8 @@ impl Needles {
         }
         let mut all = Vec::new();
         for (name, text) in &plain {
-            assert!(text.len() > 15, "{name} is too short to be searched for");
+            // A run of a signature between two escapes is no longer than that, once in a while.
+            assert!(text.len() > 7, "{name} is too short to be searched for");
             for (form, text) in forms(text) {
                 all.push((format!("{name}, {form}"), text));
             }
@@ -89,7 +90,9 @@ fn forms(text: &str) -> Vec<(&'static str, String)> {
         escaped(|all, b| write!(all, "{b}, ").unwrap()),
     ));
     // In the middle of something longer base64 has three forms; both ends depend on neighbours.
-    for before in 0..3 {
+    // What is left of a short one without its ends could be anything.
+    let offsets = if text.len() > 15 { 0..3 } else { 0..0 };
+    for before in offsets {
         let padded = [vec![b'x'; before], bytes.to_vec()].concat();
         for (form, encoded) in [
             ("in base64", STANDARD_NO_PAD.encode(&padded)),
