@@ -1,11 +1,6 @@
 use std::sync::Arc;
 
-use http::header::{
-    ALLOW, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-    CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
-};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::runtime::Handle;
@@ -82,9 +77,8 @@ impl Conversion {
         at_hand: Option<Socket>,
     ) -> Option<Self> {
         let rejection = response.extensions().get::<Rejection>()?.clone();
-        let mut head = rejection.take_head()?;
         // Farewell rules: never a 101 unless the handshake holds, whatever the predicate says.
-        let handshake = Handshake::check(&head).ok()?;
+        let (mut head, handshake) = rejection.take_handshake()?;
         if !config.converts(&rejection, &head) {
             return None;
         }
@@ -137,9 +131,7 @@ impl Conversion {
         // Evidence for the layers further out, whoever made the response.
         extensions.get_or_insert_with(|| self.rejection.clone());
         let headers = response.headers_mut();
-        for name in OF_THE_REFUSAL {
-            headers.remove(name);
-        }
+        remove_refusal(headers);
         self.answer(headers);
         self.start_farewell();
         response.map(|_| ResponseBody::text(""))
@@ -147,8 +139,8 @@ impl Conversion {
 
     fn answer(&self, headers: &mut HeaderMap) {
         if let Some(accept) = &self.accept {
-            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(CONNECTION, const { HeaderValue::from_static("upgrade") });
+            headers.insert(UPGRADE, const { HeaderValue::from_static("websocket") });
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept.clone());
         } else {
             // RFC 9113 §8.2.2: no such field on HTTP/2.
@@ -170,15 +162,19 @@ impl Conversion {
             config,
             ..
         } = self;
-        let mut words = Vec::new();
         let message = config
             .first_message
             .as_ref()
             .and_then(|message| message(&rejection, &close));
-        if let Some(message) = message {
-            write_text(&message, &mut words);
-        }
-        close.write_to(&mut words);
+        let words = match message {
+            None => close.to_bytes(),
+            Some(message) => {
+                let mut words = Vec::new();
+                write_text(&message, &mut words);
+                close.write_to(&mut words);
+                words
+            }
+        };
         let limits = config.limits;
         let farewell = async move {
             let outcome = socket.farewell(words, limits).await;
@@ -192,26 +188,38 @@ impl Conversion {
     }
 }
 
-/// What belonged to the refusal, or to its body, and must not stand in an upgrade.
-const OF_THE_REFUSAL: [HeaderName; 17] = [
-    ALLOW,
-    CONTENT_DISPOSITION,
-    CONTENT_ENCODING,
-    CONTENT_LANGUAGE,
-    CONTENT_LENGTH,
-    CONTENT_LOCATION,
-    CONTENT_RANGE,
-    CONTENT_TYPE,
-    ETAG,
-    RETRY_AFTER,
-    SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION,
-    TRAILER,
-    TRANSFER_ENCODING,
-    WWW_AUTHENTICATE,
-];
+/// Removes what belonged to the refusal: by what is there, as a rule two or three fields, and not
+/// by all that there could be.
+fn remove_refusal(headers: &mut HeaderMap) {
+    let of_the_refusal = |name: &&HeaderName| is_of_the_refusal(name);
+    while let Some(name) = headers.keys().find(of_the_refusal).cloned() {
+        headers.remove(name);
+    }
+}
+
+/// Whether this field belongs to the refusal, or to its body, and must not stand in an upgrade.
+fn is_of_the_refusal(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "allow"
+            | "content-disposition"
+            | "content-encoding"
+            | "content-language"
+            | "content-length"
+            | "content-location"
+            | "content-range"
+            | "content-type"
+            | "etag"
+            | "retry-after"
+            | "sec-websocket-accept"
+            | "sec-websocket-extensions"
+            | "sec-websocket-protocol"
+            | "sec-websocket-version"
+            | "trailer"
+            | "transfer-encoding"
+            | "www-authenticate"
+    )
+}
 
 /// One of the subprotocols that the client offers: without it Chromium and others fail the
 /// handshake and lose the reason.

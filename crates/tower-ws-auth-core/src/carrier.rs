@@ -89,34 +89,45 @@ impl Carriers {
     /// [`OriginDenied`](RejectionKind::OriginDenied) where a cookie decides and no allowed
     /// `Origin` came with it.
     pub fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
-        // Every place is emptied before any of them is judged: a refused head travels on.
-        let query = if self.query.is_empty() {
-            Ok(None)
-        } else {
-            query::take(head, &self.query)
-        };
-        let header = if self.bearer_header {
-            header::take(head)
-        } else {
-            Ok(None)
-        };
-        let subprotocol = if self.subprotocols.is_empty() {
-            Ok(None)
-        } else {
-            subprotocol::take(head, &self.subprotocols)
-        };
-        let cookie = self
-            .cookie
-            .as_ref()
-            .map(|cookie| (cookie, cookie::take(head, &cookie.name)));
+        // A place that is not there costs a look, and no more.
+        let has = |name| head.headers.contains_key(name);
+        let query = !self.query.is_empty() && query::may_hold(head, &self.query);
+        let header = self.bearer_header && has(AUTHORIZATION);
+        let subprotocol = !self.subprotocols.is_empty() && has(SEC_WEBSOCKET_PROTOCOL);
+        let cookie = self.cookie.as_ref().filter(|_| has(COOKIE));
+        match (query, header, subprotocol, cookie) {
+            (false, false, false, None) => return Ok(None),
+            (true, false, false, None) => {
+                return query::take(head, &self.query)
+                    .map_err(|rejection| rejection.found_in("query"));
+            }
+            (false, true, false, None) => {
+                return header::take(head).map_err(|rejection| rejection.found_in("header"));
+            }
+            _ => {}
+        }
 
-        let explicit = only_one([
-            query.map_err(|rejection| rejection.found_in("query"))?,
-            header.map_err(|rejection| rejection.found_in("header"))?,
-            subprotocol.map_err(|rejection| rejection.found_in("subprotocol"))?,
-        ])?;
+        // Every place is emptied before any of them is judged: a refused head travels on.
+        let query = query.then(|| query::take(head, &self.query));
+        let header = header.then(|| header::take(head));
+        let subprotocol = subprotocol.then(|| subprotocol::take(head, &self.subprotocols));
+        let cookie = cookie.map(|cookie| (cookie, cookie::take(head, &cookie.name)));
+
+        let mut explicit = None;
+        let mut several = false;
+        let places = ["query", "header", "subprotocol"];
+        for (place, taken) in places.into_iter().zip([query, header, subprotocol]) {
+            match taken {
+                None | Some(Ok(None)) => {}
+                Some(Ok(found)) => several |= explicit.replace(found).is_some(),
+                Some(Err(rejection)) => return Err(rejection.found_in(place)),
+            }
+        }
+        if several {
+            return Err(malformed("two explicit credentials in one request"));
+        }
         match (explicit, cookie) {
-            (Some(credential), _) => Ok(Some(credential)),
+            (Some(credential), _) => Ok(credential),
             (None, None) => Ok(None),
             (None, Some((cookie, taken))) => {
                 let ambient = |rejection: Rejection| rejection.about_ambient().found_in("cookie");
@@ -146,14 +157,6 @@ pub fn remove_all(head: &mut Parts) {
         .filter(|_| !offered.is_empty())
     {
         head.headers.insert(SEC_WEBSOCKET_PROTOCOL, offered);
-    }
-}
-
-fn only_one(found: [Option<Credential>; 3]) -> Result<Option<Credential>, Rejection> {
-    let mut found = found.into_iter().flatten();
-    match (found.next(), found.next()) {
-        (first, None) => Ok(first),
-        (_, Some(_)) => Err(malformed("two explicit credentials in one request")),
     }
 }
 

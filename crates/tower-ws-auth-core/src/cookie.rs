@@ -124,6 +124,9 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn value_of(line: &[u8], pair: Range<usize>, name: &str) -> Option<Range<usize>> {
+    if !line[pair.clone()].starts_with(name.as_bytes()) {
+        return None;
+    }
     let equals = pair.start + line[pair.clone()].iter().position(|&b| b == b'=')?;
     if line[trim(line, pair.start..equals)] != *name.as_bytes() {
         return None;

@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::handshake::list;
+use crate::handshake::{lists, simplify};
 use crate::refuse::closes;
 use crate::trace::Decision;
 use crate::{Authenticate, Authenticated, Grant, Rejection, ResponseBody};
@@ -29,7 +29,7 @@ pin_project! {
     #[project = GateProjected]
     enum GateState<F> {
         Passed { #[pin] inner: F, closes: bool },
-        Refused { refused: Option<(Rejection, Parts)> },
+        Refused { refused: Option<(Rejection, Parts, bool)> },
     }
 }
 
@@ -37,6 +37,10 @@ impl<F> Gate<F> {
     /// The inner service has the request; `call` gets its head and calls it.
     pub fn pass(head: Parts, call: impl FnOnce(Parts) -> F) -> Self {
         let closes = closes(&head);
+        Self::pass_known(head, closes, call)
+    }
+
+    fn pass_known(head: Parts, closes: bool, call: impl FnOnce(Parts) -> F) -> Self {
         Self {
             state: GateState::Passed {
                 inner: call(head),
@@ -47,9 +51,14 @@ impl<F> Gate<F> {
 
     /// The inner service never sees the request.
     pub fn refuse(rejection: Rejection, head: Parts) -> Self {
+        Self::refuse_checked(rejection, head, false)
+    }
+
+    /// The same, of a head that may be known to be a handshake.
+    fn refuse_checked(rejection: Rejection, head: Parts, is_handshake: bool) -> Self {
         Self {
             state: GateState::Refused {
-                refused: Some((rejection, head)),
+                refused: Some((rejection, head, is_handshake)),
             },
         }
     }
@@ -71,7 +80,9 @@ where
                 Poll::Ready(Ok(response))
             }
             GateProjected::Refused { refused } => match refused.take() {
-                Some((rejection, head)) => Poll::Ready(Ok(rejection.into_response(head))),
+                Some((rejection, head, is_handshake)) => {
+                    Poll::Ready(Ok(rejection.into_response_to(head, is_handshake)))
+                }
                 // Polled after it was ready, which no executor does.
                 None => Poll::Pending,
             },
@@ -81,8 +92,8 @@ where
 
 /// Says `close` beside what is said already, such as the `upgrade` of a 426.
 fn close(headers: &mut HeaderMap) {
-    if !list(headers, &CONNECTION).any(|option| option.eq_ignore_ascii_case("close")) {
-        headers.append(CONNECTION, HeaderValue::from_static("close"));
+    if !lists(headers, &CONNECTION, "close") {
+        headers.append(CONNECTION, const { HeaderValue::from_static("close") });
     }
 }
 
@@ -124,6 +135,7 @@ struct Waiting<A, S, B> {
     body: B,
     service: S,
     decision: Decision,
+    is_handshake: bool,
 }
 
 impl<A, S, B> ResponseFuture<A, S, B>
@@ -131,11 +143,16 @@ where
     A: Authenticate,
     S: Service<Request<B>>,
 {
-    pub(crate) fn refuse(rejection: Rejection, head: Parts, decision: Decision) -> Self {
+    pub(crate) fn refuse(
+        rejection: Rejection,
+        head: Parts,
+        is_handshake: bool,
+        decision: Decision,
+    ) -> Self {
         let rejection = decision.refused(rejection);
         Self {
             state: State::Decided {
-                gate: Gate::refuse(rejection, head),
+                gate: Gate::refuse_checked(rejection, head, is_handshake),
             },
         }
     }
@@ -145,6 +162,7 @@ where
         strategy: Arc<A>,
         request: (Parts, B),
         service: S,
+        is_handshake: bool,
         decision: Decision,
     ) -> Self {
         let (head, body) = request;
@@ -154,6 +172,7 @@ where
             body,
             service,
             decision,
+            is_handshake,
         });
         Self {
             state: State::Verifying { verifying, waiting },
@@ -174,13 +193,21 @@ where
         match admitted {
             Ok((identity, term)) => {
                 self.decision.accepted();
+                let upgrades = self.is_handshake && self.head.version < Version::HTTP_2;
+                if upgrades {
+                    simplify(&mut self.head.headers);
+                }
+                let closes = upgrades || closes(&self.head);
                 self.head.extensions.insert(Authenticated::new(identity));
                 self.head.extensions.insert(term);
-                Gate::pass(self.head, |head| {
+                Gate::pass_known(self.head, closes, |head| {
                     self.service.call(Request::from_parts(head, self.body))
                 })
             }
-            Err(rejection) => Gate::refuse(self.decision.refused(rejection), self.head),
+            Err(rejection) => {
+                let rejection = self.decision.refused(rejection);
+                Gate::refuse_checked(rejection, self.head, self.is_handshake)
+            }
         }
     }
 }

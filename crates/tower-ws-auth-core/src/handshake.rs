@@ -5,8 +5,6 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
@@ -38,6 +36,17 @@ impl Handshake {
             Version::HTTP_11 => http1(head),
             Version::HTTP_2 => http2(head),
             _ => Err(HandshakeError::HttpVersion),
+        }
+    }
+
+    /// That of a head which [`check`](Self::check) has passed, and which nobody has changed since.
+    pub(crate) fn of_checked(head: &Parts) -> Option<Self> {
+        match head.version {
+            Version::HTTP_2 => Some(Self::Http2),
+            _ => head
+                .headers
+                .get(SEC_WEBSOCKET_KEY)
+                .map(|key| Self::Http1 { key: key.clone() }),
         }
     }
 }
@@ -111,8 +120,22 @@ impl std::error::Error for HandshakeError {}
 /// line or for an exact value only. What has been checked must not be refused behind it, where a
 /// single-use credential is spent already.
 pub(crate) fn simplify(headers: &mut HeaderMap) {
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    const PLAIN: [(HeaderName, HeaderValue); 2] = [
+        (CONNECTION, HeaderValue::from_static("upgrade")),
+        (UPGRADE, HeaderValue::from_static("websocket")),
+    ];
+    for (name, value) in PLAIN {
+        match sole(headers, &name) {
+            Some(line) if line == value => {}
+            // Not `insert`: that grows a full map for a field that is there.
+            Some(_) => {
+                if let Some(line) = headers.get_mut(&name) {
+                    *line = value;
+                }
+            }
+            None => drop(headers.insert(name, value)),
+        }
+    }
 }
 
 /// The subprotocols that a client offers, in its order: the well-formed tokens (RFC 6455
@@ -129,10 +152,10 @@ fn http1(head: &Parts) -> Result<Handshake, HandshakeError> {
     if sole(&head.headers, &HOST).is_none() {
         return Err(HandshakeError::Host);
     }
-    if !list(&head.headers, &UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket")) {
+    if !lists(&head.headers, &UPGRADE, "websocket") {
         return Err(HandshakeError::Upgrade);
     }
-    if !list(&head.headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade")) {
+    if !lists(&head.headers, &CONNECTION, "upgrade") {
         return Err(HandshakeError::Connection);
     }
     let key = sole(&head.headers, &SEC_WEBSOCKET_KEY)
@@ -204,6 +227,22 @@ pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterat
         .filter(|element| !element.is_empty())
 }
 
+/// Whether [`list`] has this element, of small letters here and in any case there.
+pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let same = |(a, b): (&u8, &u8)| a | 0x20 == *b;
+    let is_ours = |element: &[u8]| {
+        element.len() == token.len() && element.iter().zip(token.as_bytes()).all(same)
+    };
+    headers.get_all(name).iter().any(|line| {
+        let bytes = line.as_bytes();
+        // Alone, as most clients send it, or somewhere in a line that `list` reads.
+        is_ours(bytes) || {
+            let mut elements = bytes.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+            elements.any(is_ours) && line.to_str().is_ok()
+        }
+    })
+}
+
 /// Whether this is a `token` (RFC 9110 §5.6.2).
 fn is_token(text: &str) -> bool {
     !text.is_empty()
@@ -212,14 +251,30 @@ fn is_token(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
+/// 16 bytes in canonical base64 (RFC 4648 §4): 21 characters of six bits, one of which four bits
+/// are zero, and the padding.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches the compiler looks at all of them at once"
+)]
 fn is_key(key: &[u8]) -> bool {
-    let mut bytes = [0; 18];
-    key.len() == 24 && STANDARD.decode_slice(key, &mut bytes) == Ok(16)
+    let Ok([body @ .., last, b'=', b'=']) = <&[u8; 24]>::try_from(key) else {
+        return false;
+    };
+    let stray = |b: u8| {
+        let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+        let digit = b.wrapping_sub(b'0') < 10;
+        !(letter | digit | (b == b'+') | (b == b'/'))
+    };
+    let body: &[u8; 21] = body;
+    matches!(last, b'A' | b'Q' | b'g' | b'w') && !body.iter().fold(false, |any, &b| any | stray(b))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use http::Request;
 
     fn valid() -> http::request::Builder {
@@ -297,6 +352,8 @@ mod tests {
                 "websocket2",
                 "websocket/13",
                 "web socket",
+                "7ebsocket",
+                "é, websocket",
             ] {
                 assert_eq!(
                     with("upgrade", Some(bad)),
@@ -354,6 +411,13 @@ mod tests {
                 );
             }
             assert_eq!(with("sec-websocket-key", None), Err(HandshakeError::Key));
+            let key = *b"dGhlIHNhbXBsZSBub25jZQ==";
+            for (place, byte) in (0..key.len()).flat_map(|at| (0..=u8::MAX).map(move |b| (at, b))) {
+                let mut other = key;
+                other[place] = byte;
+                let decoded = STANDARD.decode(other).is_ok_and(|bytes| bytes.len() == 16);
+                assert_eq!(is_key(&other), decoded, "{:?}", other.escape_ascii());
+            }
             let twice = valid().header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
             assert_eq!(check(twice), Err(HandshakeError::Key));
         }
@@ -380,6 +444,28 @@ mod tests {
                 );
             }
             assert!(accepted(&check(valid().header("content-length", "0"))));
+        }
+    }
+
+    #[test]
+    fn what_was_checked_is_written_plainly_and_without_a_second_line() {
+        for (connection, upgrade) in [
+            ("Upgrade", "WebSocket"),
+            ("keep-alive, upgrade", "h2c,websocket"),
+        ] {
+            for twice in [false, true] {
+                let mut head = valid().body(()).unwrap().into_parts().0;
+                head.headers.insert(CONNECTION, connection.parse().unwrap());
+                head.headers.insert(UPGRADE, upgrade.parse().unwrap());
+                if twice {
+                    head.headers
+                        .append(CONNECTION, HeaderValue::from_static("x"));
+                    head.headers.append(UPGRADE, HeaderValue::from_static("y"));
+                }
+                simplify(&mut head.headers);
+                assert_eq!(sole(&head.headers, &CONNECTION).unwrap(), "upgrade");
+                assert_eq!(sole(&head.headers, &UPGRADE).unwrap(), "websocket");
+            }
         }
     }
 

@@ -155,6 +155,7 @@ mod redacted;
 mod refuse;
 mod rejection;
 mod service;
+mod sync;
 mod trace;
 
 pub mod carrier;

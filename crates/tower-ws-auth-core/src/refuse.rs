@@ -3,7 +3,7 @@ use http::header::{
     WWW_AUTHENTICATE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 
 use crate::{Rejection, RejectionKind, ResponseBody};
 
@@ -13,18 +13,34 @@ impl Rejection {
     ///
     /// For authors of layers that refuse; [`AuthLayer`](crate::AuthLayer) does it by itself.
     pub fn into_response<B>(self, head: Parts) -> Response<ResponseBody<B>> {
+        self.into_response_to(head, false)
+    }
+
+    pub(crate) fn into_response_to<B>(
+        self,
+        head: Parts,
+        is_handshake: bool,
+    ) -> Response<ResponseBody<B>> {
         let mut response = Response::new(ResponseBody::text(self.token()));
         *response.status_mut() = self.status();
         *response.headers_mut() = self.headers(&head);
-        response.extensions_mut().insert(self.with_head(head));
+        response
+            .extensions_mut()
+            .insert(self.with_head(head, is_handshake));
         response
     }
 
     fn headers(&self, head: &Parts) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(6);
-        let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
-        set(CONTENT_TYPE, "text/plain; charset=utf-8");
-        set(CACHE_CONTROL, "no-store");
+        let mut set = |name: HeaderName, value: HeaderValue| headers.insert(name, value);
+        set(
+            CONTENT_TYPE,
+            const { HeaderValue::from_static("text/plain; charset=utf-8") },
+        );
+        set(
+            CACHE_CONTROL,
+            const { HeaderValue::from_static("no-store") },
+        );
         if let Some(challenge) = self.kind().challenge() {
             set(WWW_AUTHENTICATE, challenge);
         }
@@ -33,22 +49,28 @@ impl Rejection {
             set(
                 ALLOW,
                 if head.version == Version::HTTP_2 {
-                    "CONNECT"
+                    const { HeaderValue::from_static("CONNECT") }
                 } else {
-                    "GET"
+                    const { HeaderValue::from_static("GET") }
                 },
             );
         }
         if status == StatusCode::UPGRADE_REQUIRED {
-            set(SEC_WEBSOCKET_VERSION, "13");
+            set(
+                SEC_WEBSOCKET_VERSION,
+                const { HeaderValue::from_static("13") },
+            );
         }
         if head.version < Version::HTTP_2 {
             // RFC 9110 §15.5.22: a 426 names the protocol to upgrade to.
             if status == StatusCode::UPGRADE_REQUIRED {
-                set(UPGRADE, "websocket");
-                set(CONNECTION, "upgrade, close");
+                set(UPGRADE, const { HeaderValue::from_static("websocket") });
+                set(
+                    CONNECTION,
+                    const { HeaderValue::from_static("upgrade, close") },
+                );
             } else if closes(head) || matches!(self.kind(), RejectionKind::HandshakeInvalid(_)) {
-                set(CONNECTION, "close");
+                set(CONNECTION, const { HeaderValue::from_static("close") });
             }
         }
         if let Some(seconds) = self.retry_after() {

@@ -3,10 +3,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
 use http::request::Parts;
+use http::{HeaderValue, StatusCode};
 
-use crate::handshake::HandshakeError;
+use crate::handshake::{Handshake, HandshakeError};
 
 /// Why a request was refused.
 ///
@@ -34,7 +34,14 @@ pub struct Rejection {
     ambient: bool,
     strategy: Option<&'static str>,
     carrier: Option<&'static str>,
-    head: Option<Arc<Mutex<Option<Parts>>>>,
+    head: Option<Arc<Mutex<Option<Refused>>>>,
+}
+
+/// The head of the refused request.
+struct Refused {
+    head: Parts,
+    /// Whether it is known to be a handshake.
+    is_handshake: bool,
 }
 
 impl Rejection {
@@ -145,6 +152,23 @@ impl Rejection {
     /// with a reason. `None` if another one took it already, or the rejection never passed a
     /// layer.
     pub fn take_head(&self) -> Option<Parts> {
+        self.take_refused().map(|refused| refused.head)
+    }
+
+    /// Like [`take_head`](Self::take_head), with the handshake that the head is: checked here,
+    /// unless the layer that refused has done so. `None` also where it is none; the head is lost
+    /// then.
+    pub fn take_handshake(&self) -> Option<(Parts, Handshake)> {
+        let Refused { head, is_handshake } = self.take_refused()?;
+        let handshake = if is_handshake {
+            Handshake::of_checked(&head)
+        } else {
+            Handshake::check(&head).ok()
+        };
+        handshake.map(|handshake| (head, handshake))
+    }
+
+    fn take_refused(&self) -> Option<Refused> {
         self.head
             .as_ref()?
             .lock()
@@ -152,8 +176,9 @@ impl Rejection {
             .take()
     }
 
-    pub(crate) fn with_head(mut self, head: Parts) -> Self {
-        self.head = Some(Arc::new(Mutex::new(Some(head))));
+    pub(crate) fn with_head(mut self, head: Parts, is_handshake: bool) -> Self {
+        let refused = Refused { head, is_handshake };
+        self.head = Some(Arc::new(Mutex::new(Some(refused))));
         self
     }
 }
@@ -266,22 +291,28 @@ impl RejectionKind {
     }
 
     /// The challenge of a 401 (RFC 9110 §11.6.1, RFC 6750 §3).
-    pub(crate) fn challenge(self) -> Option<&'static str> {
+    pub(crate) fn challenge(self) -> Option<HeaderValue> {
+        /// Looked at while it is compiled, not for each refusal.
+        macro_rules! challenge {
+            ($value:literal) => {
+                Some(const { HeaderValue::from_static($value) })
+            };
+        }
         match self {
-            Self::CredentialsMissing => Some("Bearer"),
+            Self::CredentialsMissing => challenge!("Bearer"),
             Self::TokenInvalid => {
-                Some(r#"Bearer error="invalid_token", error_description="token_invalid""#)
+                challenge!(r#"Bearer error="invalid_token", error_description="token_invalid""#)
             }
             Self::TokenExpired => {
-                Some(r#"Bearer error="invalid_token", error_description="token_expired""#)
+                challenge!(r#"Bearer error="invalid_token", error_description="token_expired""#)
             }
-            Self::TokenNotYetValid => {
-                Some(r#"Bearer error="invalid_token", error_description="token_not_yet_valid""#)
-            }
+            Self::TokenNotYetValid => challenge!(
+                r#"Bearer error="invalid_token", error_description="token_not_yet_valid""#
+            ),
             Self::TicketInvalid => {
-                Some(r#"Bearer error="invalid_token", error_description="ticket_invalid""#)
+                challenge!(r#"Bearer error="invalid_token", error_description="ticket_invalid""#)
             }
-            Self::SessionInvalid => Some("Cookie"),
+            Self::SessionInvalid => challenge!("Cookie"),
             Self::HandshakeInvalid(_)
             | Self::CredentialsMalformed
             | Self::OriginDenied

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use crate::handshake::{self, Handshake};
+use crate::handshake::Handshake;
 use crate::trace::Decision;
 use crate::{
     Authenticate, Authenticated, Rejection, RejectionKind, ResponseBody, ResponseFuture, Term,
@@ -51,25 +51,22 @@ where
 
         // Taken out before the handshake is judged: a refused head carries no credential.
         let taken = self.strategy.take(&mut head);
-        if !self.any_request {
-            match Handshake::check(&head) {
-                Ok(Handshake::Http1 { .. }) => handshake::simplify(&mut head.headers),
-                Ok(Handshake::Http2) => {}
-                Err(error) => {
-                    let kind = RejectionKind::HandshakeInvalid(error);
-                    let rejection = Rejection::new(kind, error.message());
-                    return ResponseFuture::refuse(rejection, head, decision);
-                }
-            }
+        let is_handshake = !self.any_request;
+        if is_handshake && let Err(error) = Handshake::check(&head) {
+            let kind = RejectionKind::HandshakeInvalid(error);
+            let rejection = Rejection::new(kind, error.message());
+            return ResponseFuture::refuse(rejection, head, false, decision);
         }
         let credential = match taken {
             Ok(Some(credential)) => credential,
             Ok(None) => {
                 let kind = RejectionKind::CredentialsMissing;
                 let rejection = Rejection::new(kind, "no credential in any configured carrier");
-                return ResponseFuture::refuse(rejection, head, decision);
+                return ResponseFuture::refuse(rejection, head, is_handshake, decision);
             }
-            Err(rejection) => return ResponseFuture::refuse(rejection, head, decision),
+            Err(rejection) => {
+                return ResponseFuture::refuse(rejection, head, is_handshake, decision);
+            }
         };
         decision.about(
             self.strategy.name_for(&credential),
@@ -81,7 +78,8 @@ where
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
         let strategy = Arc::clone(&self.strategy);
-        ResponseFuture::verify(verifying, strategy, (head, body), ready, decision)
+        let request = (head, body);
+        ResponseFuture::verify(verifying, strategy, request, ready, is_handshake, decision)
     }
 }
 

@@ -114,8 +114,7 @@ impl<'de> Names<'de> {
     fn insert<E: Error>(&mut self, start: Start, name: Cow<'de, str>) -> Result<(), E> {
         let plain = self.plain.get(start.plain..self.plain_count);
         let more = self.more.get(start.more..).unwrap_or_default();
-        let known = plain.unwrap_or_default().contains(&&*name) || more.contains(&name);
-        if known {
+        if plain.unwrap_or_default().contains(&&*name) || more.contains(&name) {
             return Err(E::custom("two members of one name"));
         }
         if self.plain_count + self.more.len() >= self.limit {

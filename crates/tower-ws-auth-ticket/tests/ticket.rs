@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use tower::{Layer as _, ServiceExt as _};
@@ -480,7 +482,23 @@ mod the_store {
     }
 
     #[tokio::test]
-    async fn learns_neither_the_ticket_nor_more_than_4_kib() {
+    async fn learns_no_eight_bytes_of_the_ticket() {
+        let store = Arc::new(Keeping::default());
+        let tickets = Tickets::builder(Arc::clone(&store) as _).build().unwrap();
+        let order = Order::new(ada(), Use::handshake());
+        let issued = tickets.issue(order).await.unwrap();
+        let text = issued.ticket().as_bytes();
+        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
+        let kept = store.0.lock().unwrap();
+        // 16 of the digest, and the entry.
+        assert!(kept.len() > 16);
+        for part in text.windows(8).chain(bytes.windows(8)) {
+            assert!(!kept.windows(8).any(|window| window == part));
+        }
+    }
+
+    #[tokio::test]
+    async fn is_given_no_more_than_4_kib() {
         let tickets = builder().build().unwrap();
         let name = "x".repeat(MAX_ENTRY);
         let order = Order::new(User { name }, Use::handshake());
@@ -530,5 +548,29 @@ impl TicketStore for Recording {
 
     fn take(&self, _key: TicketKey) -> BoxFuture<Result<Option<Vec<u8>>, StoreError>> {
         self.answer(Err(StoreError::new("connection reset")))
+    }
+}
+
+/// Keeps everything that a store is told, one after the other.
+#[derive(Debug, Default)]
+struct Keeping(Mutex<Vec<u8>>);
+
+impl TicketStore for Keeping {
+    fn issue(
+        &self,
+        key: TicketKey,
+        entry: Vec<u8>,
+        subject: Option<&str>,
+        _ttl: Duration,
+    ) -> BoxFuture<Result<(), PutError>> {
+        let mut kept = self.0.lock().unwrap();
+        kept.extend(key.as_bytes());
+        kept.extend(entry);
+        kept.extend(subject.unwrap_or_default().as_bytes());
+        Box::pin(ready(Ok(())))
+    }
+
+    fn take(&self, _key: TicketKey) -> BoxFuture<Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(ready(Ok(None)))
     }
 }

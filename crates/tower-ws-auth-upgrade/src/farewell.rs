@@ -93,7 +93,7 @@ impl Socket {
     pub async fn farewell(self, words: Vec<u8>, limits: Limits) -> Outcome {
         let told = async {
             match self.0.await {
-                Ok(io) => tell(&mut TokioIo::new(io), words, limits)
+                Ok(io) => tell(&mut TokioIo::new(io), words, &limits)
                     .await
                     .unwrap_or_else(Outcome::Broken),
                 Err(error) => Outcome::UpgradeFailed(error),
@@ -114,7 +114,8 @@ impl fmt::Debug for Socket {
 async fn tell(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
     words: Vec<u8>,
-    limits: Limits,
+    // By reference, as below: what a farewell holds, each refused client holds.
+    limits: &Limits,
 ) -> io::Result<Outcome> {
     write_all(io, &words).await?;
     drop(words);
@@ -138,12 +139,13 @@ pub(crate) async fn write_all(
 pub(crate) async fn end(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
     scanner: Scanner,
-    limits: Limits,
+    limits: &Limits,
 ) -> io::Result<Outcome> {
     let outcome = read_until_close(io, scanner, limits.bytes).await?;
     match outcome {
         // Unread bytes turn a close into a reset; give the client time to read.
-        Outcome::ByteCap => sleep(limits.hold).await,
+        // In a box, because only a flood comes here and every farewell has room for it.
+        Outcome::ByteCap => Box::pin(sleep(limits.hold)).await,
         _ => shut_down(io).await?,
     }
     Ok(outcome)
@@ -195,7 +197,7 @@ mod closing_handshake_rfc6455_7_1 {
     async fn say_goodbye(client: impl AsyncFnOnce(tokio::io::DuplexStream)) -> io::Result<Outcome> {
         let (mut server, far) = duplex(1024);
         let words = b"\x88\x02\x03\xe8".to_vec();
-        let telling = async move { tell(&mut server, words, Limits::default()).await };
+        let telling = async move { tell(&mut server, words, &Limits::default()).await };
         tokio::join!(telling, client(far)).0
     }
 

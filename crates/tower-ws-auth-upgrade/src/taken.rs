@@ -23,7 +23,7 @@ impl Taken {
         if !poll_fn(|cx| self.poll_open(cx)).await {
             return Outcome::NotUpgraded;
         }
-        timeout(limits.deadline, tell(&mut self, words, limits))
+        timeout(limits.deadline, tell(&mut self, words, &limits))
             .await
             .unwrap_or(Ok(Outcome::Deadline))
             .unwrap_or_else(Outcome::Broken)
@@ -109,7 +109,7 @@ impl Drop for Taken {
     }
 }
 
-async fn tell(taken: &mut Taken, words: Option<Vec<u8>>, limits: Limits) -> io::Result<Outcome> {
+async fn tell(taken: &mut Taken, words: Option<Vec<u8>>, limits: &Limits) -> io::Result<Outcome> {
     let scanner = if let Some(words) = words {
         write_all(taken, &words).await?;
         taken.scanner()

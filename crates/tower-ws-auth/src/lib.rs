@@ -64,5 +64,5 @@ pub use tower_ws_auth_ticket::{TicketLayer, Tickets};
     feature = "origin",
     feature = "close"
 ))]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

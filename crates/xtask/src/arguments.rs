@@ -2,11 +2,18 @@
 
 use std::fmt::Write as _;
 
+use crate::bench;
+use crate::fuzz;
+use crate::soak;
 use crate::steps::{STEPS, Step};
 
 pub(crate) enum Task {
     Help,
     Run(Vec<&'static Step>),
+    Bench(bench::Options),
+    Fuzz(fuzz::Options),
+    Soak(soak::Options),
+    Minimal,
 }
 
 pub(crate) fn parse(args: &[&str]) -> Result<Task, String> {
@@ -17,7 +24,11 @@ pub(crate) fn parse(args: &[&str]) -> Result<Task, String> {
         ["test", options @ ..] => only(options).map(Task::Run),
         ["setup"] => Ok(Task::Run(vec![step("setup")?])),
         ["lint"] => Ok(Task::Run(STEPS.iter().filter(|step| step.lint).collect())),
-        ["setup" | "lint", extra, ..] => Err(format!("unexpected argument `{extra}`")),
+        ["bench", options @ ..] => bench::options(options).map(Task::Bench),
+        ["fuzz", options @ ..] => fuzz::options(options).map(Task::Fuzz),
+        ["soak", options @ ..] => soak::options(options).map(Task::Soak),
+        ["minimal"] => Ok(Task::Minimal),
+        ["setup" | "lint" | "minimal", extra, ..] => Err(format!("unexpected argument `{extra}`")),
         [unknown, ..] => Err(format!("unknown subcommand `{unknown}`")),
     }
 }
@@ -51,6 +62,14 @@ Commands:
   test --only STEP    that step alone (repeatable)
   setup               only gets the tools that the other steps need
   lint                the steps marked with *
+  bench               the goals that are measured, as one table beside what one would use instead
+    --check           fails where instructions, allocations or bytes miss a goal
+    --plot FILE       draws it as SVG
+  fuzz                each fuzz target for 10 s
+    --minutes N       for that long
+  soak                every layer under clients of every kind for 10 min: nothing grows or stays
+    --minutes N       for that long
+  minimal             builds what is published with the oldest dependencies that it allows
   help                this text
 
 Steps:"
@@ -73,7 +92,9 @@ mod tests {
     fn names(args: &[&str]) -> Vec<&'static str> {
         match parse(args) {
             Ok(Task::Run(steps)) => steps.iter().map(|step| step.name).collect(),
-            Ok(Task::Help) => panic!("help, not steps"),
+            Ok(Task::Help | Task::Bench(_) | Task::Fuzz(_) | Task::Soak(_) | Task::Minimal) => {
+                panic!("not steps")
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -94,7 +115,10 @@ mod tests {
 
     #[test]
     fn lint_runs_what_needs_no_test() {
-        assert_eq!(names(&["lint"]), ["fmt", "clippy", "docs", "features"]);
+        assert_eq!(
+            names(&["lint"]),
+            ["fmt", "clippy", "docs", "promises", "features"]
+        );
     }
 
     #[test]
@@ -102,6 +126,19 @@ mod tests {
         assert_eq!(
             names(&["test", "--only", "js", "--only", "fmt"]),
             ["js", "fmt"]
+        );
+    }
+
+    #[test]
+    fn bench_takes_its_options() {
+        assert!(matches!(
+            parse(&["bench", "--check", "--plot", "cost.svg"]),
+            Ok(Task::Bench(options)) if options != bench::Options::default()
+        ));
+        assert_eq!(refusal(&["bench", "--plot"]), "`--plot` wants a file");
+        assert_eq!(
+            refusal(&["bench", "--fast"]),
+            "unexpected argument `--fast`"
         );
     }
 

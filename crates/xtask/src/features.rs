@@ -1,11 +1,16 @@
-//! Every layer alone: without features, with its defaults, with each feature alone, with all of them.
-//! A workspace build turns on the union of what its members ask for and so hides a missing feature.
+//! Every layer alone: without features, with its defaults, with each feature and each pair of them, with
+//! all of them. A workspace build turns on the union of what its members ask for and so hides a missing
+//! feature.
 
 use crate::run::{cargo, run};
 use crate::steps::Session;
+use crate::tree;
 use crate::workspace::Library;
 
 pub(crate) fn check(session: &mut Session) -> Result<(), String> {
+    let readme =
+        std::fs::read_to_string("README.md").map_err(|error| format!("README.md: {error}"))?;
+    tree::check(&readme, &session.workspace.libraries)?;
     for library in &session.workspace.libraries {
         for selection in selections(library) {
             let mut args = vec!["check", "--quiet", "--package", &library.name];
@@ -16,34 +21,48 @@ pub(crate) fn check(session: &mut Session) -> Result<(), String> {
     Ok(())
 }
 
+/// A library with more features is the facade, which has no code that two of them could share.
+const PAIRED: usize = 8;
+
 /// The sets of features to check, as arguments; a set that equals an earlier one is left out.
 fn selections(library: &Library) -> Vec<Vec<&str>> {
     let mut selections = vec![vec!["--no-default-features"]];
-    if library.has_defaults {
+    if !library.defaults.is_empty() {
         selections.push(Vec::new());
     }
-    selections.extend(
-        library
-            .features
-            .iter()
-            .map(|name| vec!["--no-default-features", "--features", name]),
-    );
-    if library.features.len() > 1 {
+    let features: Vec<&str> = library.features.iter().map(String::as_str).collect();
+    selections.extend(features.iter().map(|name| only(&[name])));
+    // Of two features the pair is all of them.
+    if (3..=PAIRED).contains(&features.len()) {
+        let pairs = features.iter().enumerate();
+        selections.extend(pairs.flat_map(|(index, one)| {
+            let others = features[index + 1..].iter();
+            others.map(move |other| only(&[one, other]))
+        }));
+    }
+    if features.len() > 1 {
         selections.push(vec!["--all-features"]);
     }
     selections
+}
+
+fn only<'a>(features: &[&'a str]) -> Vec<&'a str> {
+    let each = features.iter().flat_map(|name| ["--features", name]);
+    std::iter::once("--no-default-features")
+        .chain(each)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines(features: &[&str], has_defaults: bool) -> Vec<String> {
-        let features = features.iter().map(ToString::to_string).collect();
+    fn lines(features: &[&str], defaults: &[&str]) -> Vec<String> {
+        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let library = Library {
             name: "layer".to_owned(),
-            features,
-            has_defaults,
+            features: owned(features),
+            defaults: owned(defaults),
         };
         selections(&library)
             .iter()
@@ -53,13 +72,13 @@ mod tests {
 
     #[test]
     fn a_layer_without_features_is_checked_once() {
-        assert_eq!(lines(&[], false), ["--no-default-features"]);
+        assert_eq!(lines(&[], &[]), ["--no-default-features"]);
     }
 
     #[test]
     fn none_default_each_and_all() {
         assert_eq!(
-            lines(&["axum", "tracing"], true),
+            lines(&["axum", "tracing"], &["axum"]),
             [
                 "--no-default-features",
                 "",
@@ -71,9 +90,29 @@ mod tests {
     }
 
     #[test]
+    fn each_pair_of_three() {
+        assert_eq!(
+            lines(&["a", "b", "c"], &[])[4..],
+            [
+                "--no-default-features --features a --features b",
+                "--no-default-features --features a --features c",
+                "--no-default-features --features b --features c",
+                "--all-features",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_facade_has_no_pairs() {
+        let many: Vec<String> = (0..9).map(|n| format!("f{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(lines(&many, &[]).len(), 1 + 9 + 1);
+    }
+
+    #[test]
     fn a_single_feature_is_all_features() {
         assert_eq!(
-            lines(&["tracing"], false),
+            lines(&["tracing"], &[]),
             [
                 "--no-default-features",
                 "--no-default-features --features tracing"

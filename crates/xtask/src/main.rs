@@ -2,11 +2,17 @@
 //! `cargo xtask help` lists the rest.
 
 mod arguments;
+mod bench;
 mod deny;
 mod features;
+mod fuzz;
+mod promises;
 mod run;
 mod setup;
+mod soak;
 mod steps;
+mod supply;
+mod tree;
 mod workspace;
 
 use std::process::ExitCode;
@@ -27,6 +33,32 @@ fn main() -> ExitCode {
             Ok(mut session) => steps::run(&steps, &mut session),
             Err(error) => failure(&error, 1),
         },
+        Ok(Task::Bench(options)) => {
+            let done = Workspace::enter()
+                .and_then(|workspace| bench::table(&options, &Session::new(workspace)));
+            match done {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failure(&error, 1),
+            }
+        }
+        Ok(Task::Fuzz(options)) => {
+            let done = Workspace::enter()
+                .and_then(|workspace| fuzz::command(&options, &mut Session::new(workspace)));
+            match done {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failure(&error, 1),
+            }
+        }
+        Ok(Task::Soak(options)) => match Workspace::enter().and_then(|_| soak::command(&options)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failure(&error, 1),
+        },
+        Ok(Task::Minimal) => {
+            match Workspace::enter().and_then(|workspace| supply::minimal(&workspace)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failure(&error, 1),
+            }
+        }
         Err(error) => failure(&format!("{error}\n\n{}", arguments::usage()), 2),
     }
 }

@@ -25,11 +25,18 @@ const TOOLS: &[Tool] = &[
     Tool("chromedriver", Source::Apt("chromium-driver")),
     Tool("node", Source::Apt("nodejs")),
     Tool("npm", Source::Apt("npm")),
+    Tool("python3", Source::Apt("python3")),
+    Tool("pip3", Source::Apt("python3-pip")),
     Tool("redis-server", Source::Apt("redis-server")),
     Tool("nginx", Source::Apt("nginx")),
     Tool("haproxy", Source::Apt("haproxy")),
+    Tool("valgrind", Source::Apt("valgrind")),
+    Tool("c++", Source::Apt("g++")),
     Tool("cargo-deny", Source::Cargo("0.20.2")),
 ];
+
+/// Binary and package of Debian. Not among the tools: the tests can do without.
+pub(crate) const VALKEY: &str = "valkey-server";
 
 /// Packages of npm, for the tests that ask the JavaScript originals: name and version.
 const NPM: &[(&str, &str)] = &[
@@ -38,12 +45,25 @@ const NPM: &[(&str, &str)] = &[
     ("express", "5.3.0"),
     ("express-session", "1.19.0"),
     ("redis", "5.9.0"),
+    ("undici", "6.29.1"),
     ("ws", "8.23.0"),
 ];
 
+/// Packages of Python's index, for the same: name and version.
+const PIP: &[(&str, &str)] = &[("websockets", "17.4")];
+
 pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
-    let tools = &session.workspace.tools;
-    let absent = |Tool(binary, _): &&Tool| locate(binary, tools).is_none();
+    tools(&session.workspace.tools, |_| true)?;
+    npm(&session.workspace.tools.with_file_name("node"))?;
+    pip(&session.workspace.tools.with_file_name("python"))?;
+    valkey(session);
+    println!("    every tool is there");
+    Ok(())
+}
+
+/// Gets those tools alone that are wanted.
+pub(crate) fn tools(tools: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
+    let absent = |Tool(binary, _): &&Tool| wanted(binary) && locate(binary, tools).is_none();
     let (mut components, mut packages, mut crates) = (Vec::new(), Vec::new(), Vec::new());
     for Tool(binary, source) in TOOLS.iter().filter(absent) {
         match source {
@@ -65,8 +85,6 @@ pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
             "asking for the version fails right after the installation: {unusable}"
         ));
     }
-    npm(&session.workspace.tools.with_file_name("node"))?;
-    println!("    every tool is there");
     Ok(())
 }
 
@@ -139,6 +157,34 @@ fn npm(folder: &Path) -> Result<(), String> {
         ])
         .arg(folder)
         .args(specs))
+}
+
+/// Into a folder of its own, as Debian wants it.
+fn pip(folder: &Path) -> Result<(), String> {
+    let installed = |(name, version): &(&str, &str)| {
+        folder.join(format!("{name}-{version}.dist-info")).exists()
+    };
+    if PIP.iter().all(installed) {
+        return Ok(());
+    }
+    let specs = PIP
+        .iter()
+        .map(|(name, version)| format!("{name}=={version}"));
+    run(Command::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"])
+        .arg(folder)
+        .args(specs))
+}
+
+/// Only where apt knows it, which Debian's does since trixie. The tests say where it is absent.
+fn valkey(session: &mut Session) {
+    let absent = locate(VALKEY, &session.workspace.tools).is_none();
+    if absent
+        && succeeds(Command::new("apt-cache").args(["show", VALKEY]))
+        && let Err(error) = apt(&[VALKEY])
+    {
+        session.warn(error);
+    }
 }
 
 fn apt_get(args: &[&str]) -> Command {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::run::{cargo, run as call, succeeds};
 use crate::workspace::Workspace;
-use crate::{deny, features, setup};
+use crate::{bench as suite, deny, features, fuzz, promises, setup, supply};
 
 pub(crate) struct Step {
     pub(crate) name: &'static str,
@@ -22,10 +22,14 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "fmt", about: "the formatting", lint: true, run: fmt },
     Step { name: "clippy", about: "clippy, warnings denied", lint: true, run: clippy },
     Step { name: "docs", about: "the documentation, warnings denied", lint: true, run: docs },
-    Step { name: "features", about: "each library alone, with each feature alone", lint: true, run: features::check },
+    Step { name: "promises", about: "each test that SECURITY.md names is there", lint: true, run: promises::check },
+    Step { name: "features", about: "each library alone, with each feature and each pair of them", lint: true, run: features::check },
+    Step { name: "package", about: "each library as a package, and the packages by themselves", lint: false, run: supply::package },
+    Step { name: "msrv", about: "what is published, with the oldest Rust that it promises", lint: false, run: supply::msrv },
     Step { name: "tests", about: "every Rust test, the browser's and the documentation's too", lint: false, run: tests },
-    Step { name: "loom", about: "the memory store under every interleaving of three threads", lint: false, run: loom },
-    Step { name: "bench", about: "the goals that are measured; those in allocations and bytes are demanded", lint: false, run: bench },
+    Step { name: "loom", about: "the memory store and the registry of connections under every interleaving of three threads", lint: false, run: loom },
+    Step { name: "fuzz", about: "each fuzz target for 10 s", lint: false, run: fuzz::short },
+    Step { name: "bench", about: "the goals that are measured; those in instructions, allocations and bytes are demanded", lint: false, run: bench },
     Step { name: "js", about: "the tests of the chat example's page", lint: false, run: js },
     Step { name: "deny", about: "licences, bans, sources and advisories of the dependencies", lint: false, run: deny::check },
 ];
@@ -109,22 +113,37 @@ fn docs(_: &mut Session) -> Result<(), String> {
     )
 }
 
-fn tests(_: &mut Session) -> Result<(), String> {
-    let all = ["--workspace", "--all-features"];
-    if succeeds(&mut cargo(&["nextest", "--version"])) {
-        call(cargo(&["nextest", "run", "--no-fail-fast"]).args(all))?;
-        // nextest knows no documentation tests.
-        call(cargo(&["test", "--doc"]).args(all))
+fn tests(session: &mut Session) -> Result<(), String> {
+    let all = ["--workspace", "--all-features", "--no-fail-fast"];
+    let nextest = succeeds(&mut cargo(&["nextest", "--version"]));
+    let runner: &[&str] = if nextest {
+        &["nextest", "run"]
     } else {
-        call(cargo(&["test", "--no-fail-fast"]).args(all))
+        &["test"]
+    };
+    call(cargo(runner).args(all))?;
+    if nextest {
+        // It knows no documentation tests.
+        call(cargo(&["test", "--doc"]).args(all))?;
     }
+    let Some(valkey) = setup::locate(setup::VALKEY, &session.workspace.tools) else {
+        let absent = setup::VALKEY;
+        session.warn(format!(
+            "{absent} is not on this machine: the tests on Redis were not repeated on Valkey"
+        ));
+        return Ok(());
+    };
+    // The stores' tests, and Express's: both are called so. As built for the others.
+    let again = [&all[..], &["--test", "redis"]].concat();
+    call(cargo(runner).args(again).env("TEST_REDIS_SERVER", valkey))
 }
 
 /// In a folder of its own, or the flag would rebuild what the other steps have built.
 fn loom(_: &mut Session) -> Result<(), String> {
     call(
-        cargo(&["test", "--release", "-p", "tower-ws-auth-ticket"])
-            .args(["--test", "loom", "--target-dir", "target/loom"])
+        cargo(&["test", "--release", "--test", "loom"])
+            .args(["-p", "tower-ws-auth-core", "-p", "tower-ws-auth-ticket"])
+            .args(["--target-dir", "target/loom"])
             .env("RUSTFLAGS", "--cfg loom"),
     )
 }
@@ -143,7 +162,10 @@ fn bench(_: &mut Session) -> Result<(), String> {
     for (package, bench, args) in BENCHES {
         call(cargo(&["bench", "-p", package, "--bench", bench, "--"]).args(*args))?;
     }
-    Ok(())
+    let consume = ["bench", "-p", "tower-ws-auth-redis", "--bench", "consume"];
+    let features = ["--features", "__test-with-redis", "--", "--check"];
+    call(cargo(&consume).args(features))?;
+    suite::short()
 }
 
 fn js(_: &mut Session) -> Result<(), String> {

@@ -18,8 +18,8 @@ pub(crate) struct Library {
     pub(crate) name: String,
     /// Without `default`.
     pub(crate) features: Vec<String>,
-    /// Whether `default` turns anything on.
-    pub(crate) has_defaults: bool,
+    /// What `default` turns on.
+    pub(crate) defaults: Vec<String>,
 }
 
 impl Workspace {
@@ -77,10 +77,13 @@ fn library(package: &Value) -> Option<Library> {
             .filter(|name| *name != "default")
             .cloned()
             .collect(),
-        has_defaults: features
+        defaults: features
             .get("default")
             .and_then(Value::as_array)
-            .is_some_and(|list| !list.is_empty()),
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect(),
     })
 }
 
@@ -106,16 +109,16 @@ mod tests {
             package("xtask", "crates", "bin", json!({})),
             package("e2e", "tests", "lib", json!({ "browser": [] })),
         ]});
-        let library = |name: &str, features: &[&str], has_defaults| Library {
+        let library = |name: &str, features: &[&str], defaults: &[&str]| Library {
             name: name.to_owned(),
             features: features.iter().map(ToString::to_string).collect(),
-            has_defaults,
+            defaults: defaults.iter().map(ToString::to_string).collect(),
         };
         assert_eq!(
             libraries(&metadata, Path::new("/w")),
             [
-                library("core", &["axum"], false),
-                library("facade", &["close", "jwt"], true)
+                library("core", &["axum"], &[]),
+                library("facade", &["close", "jwt"], &["jwt"])
             ]
         );
     }

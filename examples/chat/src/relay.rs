@@ -1,6 +1,6 @@
 //! With `--redis`, what is said on one node reaches the members on the others too.
 //!
-//! It is published and not kept: a node that is cut off misses what is said meanwhile.
+//! It is published and not kept: a node that is cut off misses what the others say meanwhile.
 
 use std::time::Duration;
 

@@ -11,11 +11,14 @@ impl Log {
     /// Catches everything that this process logs from now on, at TRACE level. Once in a process.
     pub fn capture() -> Self {
         let log = Self::default();
-        tracing_subscriber::fmt()
+        let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_ansi(false)
             .with_writer(log.clone())
-            .init();
+            .finish();
+        // Not `init`: that takes up the crate `log` as well, in which the tests' own clients write
+        // what they send.
+        let _ = tracing::subscriber::set_global_default(subscriber);
         log
     }
 

@@ -29,16 +29,17 @@ enum Text {
 impl Credential {
     /// The text: 1 to [`MAX_CREDENTIAL`] bytes of the b64token alphabet.
     pub fn as_str(&self) -> &str {
-        let found = match &self.text {
-            Text::Query(uri, range) => uri.query().and_then(|query| query.get(range.clone())),
-            Text::Header(value, range) => value
-                .as_bytes()
-                .get(range.clone())
-                .and_then(|b| str::from_utf8(b).ok()),
-            Text::Owned(text) => Some(text.as_str()),
-        };
         // Checked when it was made; an empty credential passes no strategy.
-        found.unwrap_or_default()
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        let (all, at) = match &self.text {
+            Text::Query(uri, at) => (uri.query().unwrap_or_default().as_bytes(), at),
+            Text::Header(value, at) => (value.as_bytes(), at),
+            Text::Owned(text) => return text.as_bytes(),
+        };
+        all.get(at.clone()).unwrap_or_default()
     }
 
     /// Where it travelled: `query`, `header`, `subprotocol` or `cookie`.
@@ -93,7 +94,7 @@ impl Credential {
     }
 
     fn checked(self) -> Result<Self, Rejection> {
-        let text = self.as_str();
+        let text = self.as_bytes();
         if text.is_empty() {
             return Err(malformed("the credential is empty"));
         }
@@ -122,14 +123,14 @@ impl fmt::Debug for Credential {
     clippy::needless_bitwise_bool,
     reason = "without branches the compiler looks at sixteen bytes at a time"
 )]
-fn is_b64token(text: &str) -> bool {
-    let body = text.trim_end_matches('=');
+fn is_b64token(text: &[u8]) -> bool {
+    let padding = text.iter().rev().take_while(|&&b| b == b'=').count();
+    let body = &text[..text.len() - padding];
     let stray = |b: u8| {
         let letter = (b | 0x20).wrapping_sub(b'a') < 26;
-        let digit = b.wrapping_sub(b'0') < 10;
-        let mark =
-            (b == b'-') | (b == b'.') | (b == b'_') | (b == b'~') | (b == b'+') | (b == b'/');
-        !(letter | digit | mark)
+        // `-`, `.` and `/` stand right before the digits.
+        let digit_or_mark = b.wrapping_sub(b'-') <= b'9' - b'-';
+        !(letter | digit_or_mark | (b == b'_') | (b == b'~') | (b == b'+'))
     };
-    !body.is_empty() && !body.bytes().fold(false, |strays, b| strays | stray(b))
+    !body.is_empty() && !body.iter().fold(false, |strays, &b| strays | stray(b))
 }

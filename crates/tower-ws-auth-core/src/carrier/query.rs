@@ -4,7 +4,7 @@ use http::Uri;
 use http::request::Parts;
 
 use super::lifted::Lifted;
-use super::pairs::{Key, Match, pairs, without_ours};
+use super::pairs::{Key, Match, is_clear, pairs, without_ours};
 use super::uri::{remove_query, swap_query};
 use super::{Credential, MAX_CREDENTIAL, malformed};
 use crate::Rejection;
@@ -29,6 +29,13 @@ pub(super) fn take(head: &mut Parts, keys: &[Key]) -> Result<Option<Credential>,
         }
         _ => Err(malformed("two credentials in the query")),
     }
+}
+
+/// Whether there is something to search; `false` is certain. This is all that a request without
+/// a credential of ours costs.
+pub(super) fn may_hold(head: &Parts, keys: &[Key]) -> bool {
+    let query = head.uri.query().unwrap_or_default();
+    query.len() > MAX_QUERY || !is_clear(query, keys) || head.extensions.get::<Lifted>().is_some()
 }
 
 /// Removes the whole query, and what was lifted out of it.

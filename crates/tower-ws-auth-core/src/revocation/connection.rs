@@ -1,8 +1,9 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use super::{Ending, Revocation};
+use crate::sync::{Mutex, MutexGuard};
 
 /// One connection, from its handshake on: under which keys it can be revoked, and whether it was.
 pub struct Connection {

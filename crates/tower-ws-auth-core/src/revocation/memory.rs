@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::store::BoxFuture;
 use super::{Revocation, RevocationError, RevocationStore};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Remembers in this process what was revoked: for one node. It forgets when the process ends.
 pub struct MemoryRevocations {

@@ -1,12 +1,13 @@
 use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use super::connection::Connection;
 use super::{Ending, Revocation};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Every connection of this node that can be revoked, by its keys.
 pub(super) struct Registry {
@@ -14,7 +15,11 @@ pub(super) struct Registry {
     next: AtomicU64,
 }
 
+#[cfg(not(loom))]
 const SHARDS: usize = 64;
+/// In a model every lock counts.
+#[cfg(loom)]
+const SHARDS: usize = 1;
 
 type Shard = HashMap<Arc<str>, Holders>;
 

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
@@ -9,6 +8,7 @@ use super::connection::Connection;
 use super::registry::Registry;
 use super::store::{BoxFuture, micros};
 use super::{Ending, Revocation, RevocationError, RevocationStore};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::{Clock, Rejection, RejectionKind, Term};
 
 /// Revokes: ends the connections that are open, and refuses the credentials that opened them.

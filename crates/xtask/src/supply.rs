@@ -1,0 +1,276 @@
+//! What is published: each crate as a package, the packages by themselves, with the oldest Rust that
+//! they promise, and with the oldest dependencies that they allow.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::run::{cargo, output, run, run_within, succeeds};
+use crate::steps::Session;
+use crate::workspace::{Library, Workspace};
+
+/// A toolchain without its documentation is 70 megabytes.
+const INSTALL_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// The step of the suite: packs every library, and builds what came out of it.
+pub(crate) fn package(session: &mut Session) -> Result<(), String> {
+    let folder = session.workspace.tools.with_file_name("packages");
+    unpack(&session.workspace, &folder)?;
+    fs::copy("Cargo.lock", folder.join("Cargo.lock")).map_err(|error| of("Cargo.lock", &error))?;
+    run(cargo(&["check", "--workspace", "--all-features"])
+        .arg("--manifest-path")
+        .arg(folder.join("Cargo.toml"))
+        // What the suite has built of the dependencies is good here too.
+        .arg("--target-dir")
+        .arg(folder.with_file_name("")))
+}
+
+/// The step of the suite: what is published, with the oldest Rust that it promises.
+pub(crate) fn msrv(session: &mut Session) -> Result<(), String> {
+    let root = read("Cargo.toml")?;
+    let version = value(&root, "rust-version").ok_or("Cargo.toml has no `rust-version`")?;
+    let there = || succeeds(Command::new("rustup").args(["run", version, "cargo", "--version"]));
+    if !there() {
+        let install = ["toolchain", "install", version, "--profile", "minimal"];
+        let mut rustup = Command::new("rustup");
+        if let Err(error) = run_within(INSTALL_LIMIT, rustup.args(install)) {
+            session.warn(format!(
+                "RUST {version} NOT CHECKED: it could not be installed ({error})"
+            ));
+            return Ok(());
+        }
+    }
+    let mut check = Command::new("rustup");
+    check.args(["run", version, "cargo", "check", "--all-features"]);
+    check.args(packages(&session.workspace.libraries));
+    check
+        .arg("--target-dir")
+        .arg(session.workspace.tools.with_file_name("msrv"));
+    run(check.env_remove("RUSTFLAGS"))
+}
+
+/// What is published, with the oldest version that it allows of each dependency of its own.
+pub(crate) fn minimal(workspace: &Workspace) -> Result<(), String> {
+    let folder = workspace.tools.with_file_name("minimal");
+    unpack(workspace, &folder)?;
+    for library in &workspace.libraries {
+        let manifest = folder.join(&library.name).join("Cargo.toml");
+        let text = read(&manifest)?;
+        write(&manifest, &without_tests(&text))?;
+    }
+    let manifest = folder.join("Cargo.toml");
+    // An unstable option, and a stable compiler; only here, where nothing is built.
+    run(cargo(&["update", "-Zdirect-minimal-versions"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .arg("--manifest-path")
+        .arg(&manifest))?;
+    run(cargo(&["check", "--workspace", "--all-features"])
+        .arg("--keep-going")
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(folder.join("target")))
+}
+
+/// Makes a workspace of the packages in an empty folder, as a registry would hand them out.
+fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
+    // Where something is built in it, that may stay.
+    let built = folder.join("target");
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() && path != built {
+            fs::remove_dir_all(&path).map_err(|error| of(path.display(), &error))?;
+        }
+    }
+    let archives = folder.with_file_name("archives");
+    let pack = |options: &[&str]| {
+        let mut command = cargo(&["package", "--no-verify", "--allow-dirty", "--quiet"]);
+        command.args(packages(&workspace.libraries)).args(options);
+        command.arg("--target-dir").arg(&archives);
+        command
+    };
+    // What the lock names is on this machine already, and the registry is asked once for each crate.
+    if run(&mut pack(&["--offline"])).is_err() {
+        run(&mut pack(&[]))?;
+    }
+    let root = read("Cargo.toml")?;
+    let version = value(&root, "version").ok_or("Cargo.toml has no `version`")?;
+    for Library { name, .. } in &workspace.libraries {
+        let archive = archives
+            .join("package")
+            .join(format!("{name}-{version}.crate"));
+        let list = output(Command::new("tar").arg("-tzf").arg(&archive))?;
+        contents(&list).map_err(|error| format!("the package of {name} {error}"))?;
+        let place = folder.join(name);
+        fs::create_dir_all(&place).map_err(|error| of(place.display(), &error))?;
+        let mut tar = Command::new("tar");
+        tar.arg("-xzf").arg(&archive).arg("-C").arg(&place);
+        output(tar.arg("--strip-components=1"))?;
+        includes(&place.join("src"))?;
+    }
+    println!("    {} packages", workspace.libraries.len());
+    write(
+        &folder.join("Cargo.toml"),
+        &manifest(&workspace.libraries, &root),
+    )
+}
+
+/// Whether a package has what it must have, and nothing that belongs to the repository alone.
+fn contents(list: &str) -> Result<(), String> {
+    const NEEDED: &[&str] = &["Cargo.toml", "LICENSE", "README.md", "src/lib.rs"];
+    const MADE_BY_CARGO: &[&str] = &["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json"];
+    let files: BTreeSet<&str> = list
+        .lines()
+        .filter_map(|line| Some(line.split_once('/')?.1))
+        .collect();
+    if let Some(missing) = NEEDED.iter().find(|file| !files.contains(**file)) {
+        return Err(format!("lacks {missing}"));
+    }
+    let expected = |file: &&&str| {
+        NEEDED.contains(file) || MADE_BY_CARGO.contains(file) || file.starts_with("src/")
+    };
+    match files.iter().find(|file| !expected(file)) {
+        Some(extra) => Err(format!("has {extra}")),
+        None => Ok(()),
+    }
+}
+
+/// Whether the files are there that the sources take in. A build would not miss those that only
+/// documentation or tests want.
+fn includes(folder: &Path) -> Result<(), String> {
+    let entries = fs::read_dir(folder).map_err(|error| of(folder.display(), &error))?;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            includes(&path)?;
+            continue;
+        }
+        let text = read(&path)?;
+        if let Some(file) = included(&text).find(|file| !folder.join(file).is_file()) {
+            return Err(format!("{} includes {file}", path.display()));
+        }
+    }
+    Ok(())
+}
+
+fn included(source: &str) -> impl Iterator<Item = &str> {
+    let calls = ["include_str!(\"", "include_bytes!(\"", "include!(\""];
+    calls
+        .into_iter()
+        .flat_map(|call| source.split(call).skip(1))
+        .filter_map(|rest| rest.split('"').next())
+}
+
+/// Of a workspace in which the packages are each other's dependencies.
+fn manifest(libraries: &[Library], root: &str) -> String {
+    let names = || libraries.iter().map(|library| library.name.as_str());
+    let members: Vec<_> = names().map(|name| format!("\"{name}\"")).collect();
+    let mut text = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{}]\n\n[patch.crates-io]\n",
+        members.join(", ")
+    );
+    for name in names() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name} = {{ path = \"{name}\" }}");
+    }
+    // With the profiles of the repository, what the suite has built of the dependencies fits.
+    let profiles = root.find("\n[profile.").map_or("", |at| &root[at..]);
+    text + profiles
+}
+
+/// A manifest as Cargo writes it into a package, without what only tests and benches need.
+fn without_tests(manifest: &str) -> String {
+    const TESTS: &[&str] = &["[dev-dependencies", "[[test]]", "[[bench]]"];
+    let mut kept = true;
+    let lines = manifest.lines().filter(|line| {
+        if line.starts_with('[') {
+            kept = !TESTS.iter().any(|table| line.starts_with(table));
+        }
+        kept
+    });
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+fn packages(libraries: &[Library]) -> impl Iterator<Item = &str> {
+    libraries
+        .iter()
+        .flat_map(|library| ["--package", &library.name])
+}
+
+/// The first `key = "value"` at the beginning of a line.
+fn value<'a>(manifest: &'a str, key: &str) -> Option<&'a str> {
+    manifest.lines().find_map(|line| {
+        let (found, value) = line.split_once(" = ")?;
+        (found == key).then(|| value.trim_matches('"'))
+    })
+}
+
+fn read(path: impl Into<PathBuf>) -> Result<String, String> {
+    let path = path.into();
+    fs::read_to_string(&path).map_err(|error| of(path.display(), &error))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| of(path.display(), &error))
+}
+
+fn of(path: impl std::fmt::Display, error: &std::io::Error) -> String {
+    format!("{path}: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_has_licence_and_readme_and_no_tests() {
+        let list = "a-1/Cargo.toml\na-1/LICENSE\na-1/README.md\na-1/src/lib.rs\na-1/Cargo.lock\n";
+        assert_eq!(contents(list), Ok(()));
+        let without = list.replace("a-1/LICENSE\n", "");
+        assert_eq!(contents(&without), Err("lacks LICENSE".to_owned()));
+        let with = format!("{list}a-1/tests/suite.rs\n");
+        assert_eq!(contents(&with), Err("has tests/suite.rs".to_owned()));
+    }
+
+    #[test]
+    fn what_a_source_includes_is_found() {
+        let source =
+            r#"#[doc = include_str!("../README.md")] const A: &[u8] = include_bytes!("a.bin");"#;
+        let files: Vec<_> = included(source).collect();
+        assert_eq!(files, ["../README.md", "a.bin"]);
+    }
+
+    #[test]
+    fn the_manifest_patches_every_package_and_keeps_the_profiles() {
+        let library = |name: &str| Library {
+            name: name.to_owned(),
+            features: Vec::new(),
+            defaults: Vec::new(),
+        };
+        let root = "[workspace]\nmembers = []\n\n[profile.dev]\nopt-level = 1\n";
+        assert_eq!(
+            manifest(&[library("a"), library("b")], root),
+            "[workspace]\nresolver = \"3\"\nmembers = [\"a\", \"b\"]\n\n[patch.crates-io]\n\
+             a = { path = \"a\" }\nb = { path = \"b\" }\n\n[profile.dev]\nopt-level = 1\n"
+        );
+    }
+
+    #[test]
+    fn what_only_tests_need_is_left_out() {
+        let manifest = "[package]\nname = \"a\"\n[[test]]\nname = \"t\"\n[dev-dependencies.b]\n\
+                        version = \"1\"\n[dependencies.c]\nversion = \"2\"\n";
+        assert_eq!(
+            without_tests(manifest),
+            "[package]\nname = \"a\"\n[dependencies.c]\nversion = \"2\"\n"
+        );
+    }
+
+    #[test]
+    fn the_oldest_rust_is_read_from_the_workspace() {
+        let root = "[workspace.package]\nedition = \"2024\"\nrust-version = \"1.88\"\n";
+        assert_eq!(value(root, "rust-version"), Some("1.88"));
+        assert_eq!(value(root, "version"), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! The README says how many crates a program takes over: with the defaults, and more with each
+//! feature. Here the dependency tree is asked.
+
+use std::collections::BTreeSet;
+
+use crate::run::{cargo, output};
+use crate::workspace::Library;
+
+const FACADE: &str = "tower-ws-auth";
+/// The count depends on the platform, a little.
+const PLATFORM: &str = "x86_64-unknown-linux-gnu";
+
+pub(crate) fn check(readme: &str, libraries: &[Library]) -> Result<(), String> {
+    let Some(facade) = libraries.iter().find(|library| library.name == FACADE) else {
+        return Err(format!("the workspace has no `{FACADE}`"));
+    };
+    let rows = rows(readme);
+    let bare = dependencies(&["--no-default-features"])?;
+    let default = dependencies(&[])?;
+    for (row, said) in &rows {
+        let (counted, means) = match row.as_str() {
+            "none" => (bare.len(), "without features"),
+            "default" => (default.len(), "with the default features"),
+            feature => {
+                let with = dependencies(&["--features", feature])?;
+                (with.difference(&default).count(), "on top of the defaults")
+            }
+        };
+        if counted != *said {
+            return Err(format!(
+                "the README's table of features says {said} crates for `{row}`; {means} it is {counted}"
+            ));
+        }
+    }
+    // What the defaults have already is in their row.
+    let optional = facade
+        .features
+        .iter()
+        .filter(|name| !facade.defaults.contains(name));
+    let missing: Vec<_> = optional
+        .filter(|&name| !rows.iter().any(|(row, _)| row == name))
+        .map(String::as_str)
+        .collect();
+    if !missing.is_empty() {
+        return Err(format!(
+            "the README's table of features lacks {}",
+            missing.join(", ")
+        ));
+    }
+    println!(
+        "    the README's counts of dependencies hold: {} rows",
+        rows.len()
+    );
+    Ok(())
+}
+
+/// The crates of others that the facade needs to run.
+fn dependencies(selection: &[&str]) -> Result<BTreeSet<String>, String> {
+    let tree = output(
+        cargo(&[
+            "tree",
+            "--package",
+            FACADE,
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ])
+        .args(["--target", PLATFORM, "--format", "{p}"])
+        .args(selection),
+    )?;
+    Ok(tree
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with(FACADE))
+        .map(|line| line.trim_end_matches(" (*)").to_owned())
+        .collect())
+}
+
+/// The lines `| `name` | what | count |` below the heading: name and count.
+fn rows(readme: &str) -> Vec<(String, usize)> {
+    let section = readme
+        .split_once("\n## Features")
+        .map_or("", |(_, rest)| rest);
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let cells = |line: &str| {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let &[name, _, count] = cells.as_slice() else {
+            return None;
+        };
+        let name = name.strip_prefix('`')?.strip_suffix('`')?;
+        Some((name.to_owned(), count.trim_start_matches('+').parse().ok()?))
+    };
+    section.lines().filter_map(cells).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows;
+
+    #[test]
+    fn the_rows_of_the_section_are_read_and_no_others() {
+        let readme = "\n| `a` | b | 1 |\n## Features\n| feature | what | crates |\n|---|---|---|\n\
+                      | `default` | all | 70 |\n| `http2` | more | +7 |\n## Next\n| `c` | d | 2 |\n";
+        assert_eq!(
+            rows(readme),
+            [("default".to_owned(), 70), ("http2".to_owned(), 7)]
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! The table of the goals.
+
+fn main() -> std::process::ExitCode {
+    bench_suite::main(bench_peers::all)
+}

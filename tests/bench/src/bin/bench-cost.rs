@@ -1,0 +1,5 @@
+//! What a handshake costs, and a fleet.
+
+fn main() {
+    bench_suite::cost();
+}

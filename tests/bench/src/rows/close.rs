@@ -1,0 +1,139 @@
+//! Rows 11 and 12: a refused client that is told why.
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::routing::any;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+use tower::{Service, ServiceBuilder};
+use tower_ws_auth::{AuthLayer, CloseFrameLayer, Grant, Rejection, RejectionKind};
+
+use super::connection::{Client, serve};
+use super::socket::{Answer, Talk, hyper, on_loopback, runtime, server};
+use crate::Case;
+
+const KEPT: usize = 500;
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = on_sockets();
+    cases.extend([
+        Case::call("close/hyper-memory", || in_memory(hyper, false)),
+        Case::call("close/ours-memory", || in_memory(ours, true)),
+        Case::call("close/axum-memory", || in_memory(|| axum(false), true)),
+        Case::call("close/axum-tuned-memory", || in_memory(|| axum(true), true)),
+        kept("close/ours-kept", ours),
+        kept("close/axum-kept", || axum(false)),
+        kept("close/axum-tuned-kept", || axum(true)),
+    ]);
+    cases
+}
+
+pub(super) fn on_sockets() -> Vec<Case> {
+    vec![
+        Case::clocked("close/hyper", || on_loopback(hyper, Talk::CUT)),
+        Case::clocked("close/ours", || on_loopback(ours, Talk::POLITE)),
+        Case::clocked("close/axum", || on_loopback(|| axum(false), Talk::POLITE)),
+        Case::clocked("close/axum-tuned", || {
+            on_loopback(|| axum(true), Talk::POLITE)
+        }),
+    ]
+}
+
+/// Without the hold, which is time that nobody spends.
+fn ours() -> server!() {
+    let refuse = |_: &mut Parts| {
+        let rejection = Rejection::new(RejectionKind::TokenExpired, "");
+        ready(Err::<Grant<()>, _>(rejection))
+    };
+    ServiceBuilder::new()
+        .layer(CloseFrameLayer::new().hold(Duration::ZERO))
+        .layer(AuthLayer::new(refuse))
+        .service_fn(async |_: Request<Incoming>| Answer::Ok(Response::new(Empty::new())))
+}
+
+/// What people write: accept, say why, wait for the answer.
+fn axum(tuned: bool) -> server!() {
+    let handler = async move |upgrade: WebSocketUpgrade| {
+        let upgrade = if tuned {
+            upgrade.read_buffer_size(1024).write_buffer_size(0)
+        } else {
+            upgrade
+        };
+        upgrade.on_upgrade(async |mut socket: WebSocket| {
+            let reason = CloseFrame {
+                code: 4401,
+                reason: "token_expired".into(),
+            };
+            if socket.send(Message::Close(Some(reason))).await.is_ok() {
+                while let Some(Ok(_)) = socket.recv().await {}
+            }
+        })
+    };
+    Router::new().route("/ws", any(handler))
+}
+
+fn in_memory<S, B>(service: impl FnOnce() -> S, polite: bool) -> impl FnMut()
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: hyper::body::Body<Data = Bytes, Error: Into<tower::BoxError>> + Send + 'static,
+{
+    let runtime = runtime();
+    let service = service();
+    let gone = Arc::new(Notify::new());
+    move || {
+        runtime.block_on(async {
+            serve(Client::new(polite, &gone), service.clone()).await;
+            gone.notified().await;
+        });
+    }
+}
+
+/// Of clients that have read their close frame and say nothing.
+fn kept<S, B>(id: &'static str, service: impl FnOnce() -> S + 'static) -> Case
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: hyper::body::Body<Data = Bytes, Error: Into<tower::BoxError>> + Send + 'static,
+{
+    #[expect(clippy::cast_precision_loss, reason = "five hundred")]
+    Case::kept(id, KEPT as f64, move || {
+        let runtime = runtime();
+        let service = service();
+        let gone = Arc::new(Notify::new());
+        let begin = {
+            let gone = Arc::clone(&gone);
+            move |runtime: &Runtime, count| {
+                runtime.block_on(async {
+                    for _ in 0..count {
+                        serve(Client::new(false, &gone), service.clone()).await;
+                    }
+                    // Each task has its turn, and then waits.
+                    for _ in 0..10 {
+                        tokio::task::yield_now().await;
+                    }
+                });
+            }
+        };
+        // What the runtime and the layer keep for all of them.
+        begin(&runtime, KEPT / 10);
+        move || {
+            begin(&runtime, KEPT);
+            (runtime, begin)
+        }
+    })
+}

@@ -1,0 +1,174 @@
+//! Servers on loopback, and clients that wait for them.
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::{Body, Incoming};
+use sha1::{Digest as _, Sha1};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tower::{BoxError, Service, service_fn};
+
+use super::connection::{CLOSE, REQUEST, try_serve};
+
+const HANDSHAKES: u32 = 25;
+
+pub(super) type Answer = Result<Response<Empty<Bytes>>, Infallible>;
+
+/// What a server can be made of here.
+macro_rules! server {
+    () => {
+        impl tower::Service<
+            http::Request<hyper::body::Incoming>,
+            Response = http::Response<impl hyper::body::Body<Data = bytes::Bytes, Error: Into<tower::BoxError> + 'static> + Send + 'static>,
+            Error = std::convert::Infallible,
+            Future: Send,
+        > + Clone + Send + Sync + 'static
+    };
+}
+pub(super) use server;
+
+/// The least: 101 with the accept key, and a task that waits for the socket and drops it.
+pub(super) fn hyper() -> server!() {
+    service_fn(|request: Request<Incoming>| ready(Answer::Ok(switch(request))))
+}
+
+pub(super) fn switch<B>(mut request: Request<B>) -> Response<Empty<Bytes>> {
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move { drop(upgrade.await) });
+    let key = &request.headers()[SEC_WEBSOCKET_KEY];
+    let mut digest = Sha1::new();
+    digest.update(key.as_bytes());
+    digest.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let accept = BASE64_STANDARD.encode(digest.finalize());
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept.parse().unwrap());
+    response
+}
+
+pub(super) fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// What a client sends.
+#[derive(Clone, Copy)]
+pub(super) struct Talk {
+    pub(super) request: &'static [u8],
+    /// Whether it answers the server's close frame.
+    pub(super) polite: bool,
+}
+
+impl Talk {
+    pub(super) const CUT: Self = Self {
+        request: REQUEST,
+        polite: false,
+    };
+    pub(super) const POLITE: Self = Self {
+        request: REQUEST,
+        polite: true,
+    };
+}
+
+/// Serves on a thread of its own, whose `schedstat` is returned beside the address.
+pub(super) fn listen<S, B>(service: impl FnOnce() -> S + Send + 'static) -> (SocketAddr, PathBuf)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = runtime();
+        let entered = runtime.enter();
+        let service = service();
+        drop(entered);
+        runtime.block_on(async move {
+            // A server at work always waits for some time or other. Only where nothing does, the
+            // next timer costs a system call.
+            tokio::spawn(async {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            });
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let thread = std::fs::read_link("/proc/thread-self").unwrap();
+            let clock = PathBuf::from("/proc").join(thread).join("schedstat");
+            tell.send((listener.local_addr().unwrap(), clock)).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
+                // Of those who go away in the middle nothing is asked.
+                tokio::spawn(try_serve(stream, service.clone()));
+            }
+        });
+    });
+    told.recv().unwrap()
+}
+
+/// The CPU time that a handshake costs the server, which has a thread to itself.
+pub(super) fn on_loopback<S, B>(
+    service: impl FnOnce() -> S + Send + 'static,
+    talk: Talk,
+) -> impl FnMut() -> f64
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let (address, clock) = listen(service);
+    move || {
+        let before = nanoseconds(&clock);
+        for _ in 0..HANDSHAKES {
+            shake_hands(address, talk);
+        }
+        (nanoseconds(&clock) - before) / f64::from(HANDSHAKES)
+    }
+}
+
+fn nanoseconds(clock: &PathBuf) -> f64 {
+    let text = std::fs::read_to_string(clock).unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
+fn shake_hands(address: SocketAddr, Talk { request, polite }: Talk) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    stream.write_all(request).unwrap();
+    let mut read = Vec::with_capacity(512);
+    let mut buffer = [0; 512];
+    let mut close_sent = !polite;
+    loop {
+        let count = stream.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        read.extend_from_slice(&buffer[..count]);
+        let head = read.windows(4).position(|window| window == b"\r\n\r\n");
+        if !close_sent && head.is_some_and(|head| read.len() >= head + 6) {
+            stream.write_all(CLOSE).unwrap();
+            close_sent = true;
+        }
+    }
+    let expected = [&b"HTTP/1.1 101"[..], b"HTTP/1.1 401"];
+    assert!(close_sent && expected.iter().any(|line| read.starts_with(line)));
+}

@@ -1,0 +1,19 @@
+//! Every future of every layer is dropped at each place where it waits, as a client that goes away
+//! drops it: nothing stays behind, and nobody is let in by half a decision.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod auth;
+mod channel;
+mod close;
+mod inner;
+mod jwks;
+mod lease;
+mod mint;
+mod slow;
+mod steps;
+mod wire;

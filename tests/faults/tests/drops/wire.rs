@@ -1,0 +1,154 @@
+//! A handshake that came over a connection in memory: the request with its upgrade as hyper made
+//! it, in the hands of a test.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tower::Service;
+
+use crate::inner::SERVICE_WAITS;
+use crate::steps::waits;
+
+/// Dropped, hyper drops the connection.
+pub(crate) struct Respond(oneshot::Sender<Response<Empty<Bytes>>>);
+
+impl Respond {
+    /// The answer without its body.
+    pub(crate) fn with<B>(self, answer: Response<B>) {
+        self.0.send(answer.map(|_| Empty::new())).unwrap();
+    }
+}
+
+pub(crate) struct Wire {
+    pub(crate) request: Request<Incoming>,
+    pub(crate) respond: Respond,
+    pub(crate) client: DuplexStream,
+    pub(crate) server: JoinHandle<()>,
+}
+
+const HANDSHAKE: &[u8] = b"GET /ws?token=x HTTP/1.1\r\nHost: localhost\r\n\
+    Origin: https://app.example\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// What a client answers to a close frame.
+pub(crate) const CLOSE: &[u8] = b"\x88\x80\x01\x02\x03\x04";
+
+impl Wire {
+    /// Of so many bytes in each direction.
+    pub(crate) async fn open(bytes: usize) -> Self {
+        let (mut client, far) = duplex(bytes);
+        let (requests, mut arrived) = mpsc::channel(1);
+        let server = tokio::spawn(async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (respond, answer) = oneshot::channel();
+                let requests = requests.clone();
+                async move {
+                    let _ = requests.send((request, respond)).await;
+                    answer.await
+                }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(far), service);
+            let _ = connection.with_upgrades().await;
+        });
+        client.write_all(HANDSHAKE).await.unwrap();
+        let (request, respond) = arrived.recv().await.unwrap();
+        Self {
+            request,
+            respond: Respond(respond),
+            client,
+            server,
+        }
+    }
+}
+
+/// The server's task is over, and the client reads its end.
+pub(crate) async fn is_over(server: JoinHandle<()>, client: &mut DuplexStream) {
+    let rest = async {
+        server.await.unwrap();
+        let mut rest = Vec::new();
+        // Broken is an end too.
+        let _ = client.read_to_end(&mut rest).await;
+    };
+    timeout(Duration::from_secs(60), rest)
+        .await
+        .expect("the connection stays");
+}
+
+/// A service that upgrades. It counts its calls, and the handlers that have not ended.
+#[derive(Clone, Default)]
+pub(crate) struct Upgrading {
+    calls: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
+}
+
+/// Counts for as long as it lives.
+struct Handler(Arc<AtomicUsize>);
+
+impl Handler {
+    fn begin(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Upgrading {
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Waits, answers 101, and reads until the end.
+    pub(crate) fn service(
+        &self,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response<Empty<Bytes>>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + use<> {
+        let Self { calls, open } = self.clone();
+        tower::service_fn(move |mut request: Request<Incoming>| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            let handler = Handler::begin(&open);
+            async move {
+                waits(SERVICE_WAITS).await;
+                let upgrade = hyper::upgrade::on(&mut request);
+                tokio::spawn(async move {
+                    let _handler = handler;
+                    if let Ok(io) = upgrade.await {
+                        let mut all = Vec::new();
+                        let _ = TokioIo::new(io).read_to_end(&mut all).await;
+                    }
+                });
+                let response = Response::builder()
+                    .status(101)
+                    .header("connection", "upgrade")
+                    .header("upgrade", "websocket");
+                Ok(response.body(Empty::new()).unwrap())
+            }
+        })
+    }
+}
