@@ -106,8 +106,8 @@ impl Lease {
     /// ```
     /// # use tower_ws_auth_core::{Grant, Rejection};
     /// # #[derive(Clone)] struct Claims { sub: String }
-    /// # struct Jwt; impl Jwt { fn verify_token(&self, _: &str) -> Result<Grant<Claims>, Rejection> { unimplemented!() } }
-    /// # async fn handle(lease: tower_ws_auth_lease::Lease, jwt: Jwt, me: String, token: &str) -> Result<(), Rejection> {
+    /// # trait Jwt { fn verify_token(&self, token: &str) -> Result<Grant<Claims>, Rejection>; }
+    /// # async fn handle(lease: tower_ws_auth_lease::Lease, jwt: impl Jwt, me: String, token: &str) -> Result<(), Rejection> {
     /// let grant = jwt.verify_token(token)?;
     /// let claims = lease.renew(grant, |claims| claims.sub == me).await?;
     /// # Ok(())
