@@ -89,20 +89,19 @@ pub enum Palette {
 impl Palette {
     /// The close frame for a rejection.
     pub fn rejection(self, rejection: &Rejection) -> Close {
-        let code = match self {
-            Self::Http => CloseCode::from_status(rejection.status()),
-            _ => self.code(Meaning::of(rejection.kind())),
+        let code = match self.table() {
+            None => CloseCode::from_status(rejection.status()),
+            Some(table) => code(table(Meaning::of(rejection.kind()))),
         };
         Close::new(code, rejection.token())
     }
 
     /// The close frame for the ending of an open connection.
     pub fn ending(self, ending: &Ending) -> Close {
-        let code = match ending {
+        let code = match (ending, self.table()) {
             // An application's code was judged when the ending was made.
-            Ending::Application(own) => code(own.code()),
-            _ if self == Self::Http => code(ending.code()),
-            _ => self.code(Meaning::of_ending(ending)),
+            (Ending::Application(_), _) | (_, None) => code(ending.code()),
+            (_, Some(table)) => code(table(Meaning::of_ending(ending))),
         };
         Close::new(code, ending.token().to_owned())
     }
@@ -114,20 +113,21 @@ impl Palette {
         if !timed_out || rejection.kind() != RejectionKind::Unavailable {
             return self.rejection(rejection);
         }
-        let code = match self {
-            Self::Http => CloseCode::from_status(status),
-            _ => self.code(Meaning::TimedOut),
+        let code = match self.table() {
+            None => CloseCode::from_status(status),
+            Some(table) => code(table(Meaning::TimedOut)),
         };
         Close::new(code, rejection.token())
     }
 
-    fn code(self, meaning: Meaning) -> CloseCode {
-        code(match self {
-            Self::Http => http(meaning),
-            Self::Iana => iana(meaning),
-            Self::Centrifuge => centrifuge(meaning),
-            Self::Pusher => pusher(meaning),
-        })
+    /// `None` where the status is the code.
+    fn table(self) -> Option<fn(Meaning) -> u16> {
+        match self {
+            Self::Http => None,
+            Self::Iana => Some(iana),
+            Self::Centrifuge => Some(centrifuge),
+            Self::Pusher => Some(pusher),
+        }
     }
 }
 
@@ -186,18 +186,6 @@ impl Meaning {
             // What is not known here is no reason to come back.
             _ => Self::Revoked,
         }
-    }
-}
-
-fn http(meaning: Meaning) -> u16 {
-    match meaning {
-        Meaning::Unauthenticated | Meaning::Renew | Meaning::RenewNow | Meaning::Early => 4401,
-        Meaning::Malformed => 4400,
-        Meaning::Forbidden | Meaning::Revoked => 4403,
-        Meaning::Replaced | Meaning::RateLimited => 4429,
-        Meaning::Unavailable => 4503,
-        Meaning::TimedOut => 4408,
-        Meaning::GoingAway => 1001,
     }
 }
 
