@@ -3,10 +3,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
 
-use crate::handshake::{Handshake, HandshakeError};
+use crate::handshake::Handshake;
+
+mod kind;
+
+pub use self::kind::{Advice, RejectionKind};
 
 /// Why a request was refused.
 ///
@@ -206,147 +210,5 @@ impl Error for Rejection {
         self.source
             .as_deref()
             .map(|source| source as &(dyn Error + 'static))
-    }
-}
-
-/// The kinds of rejection, each with its HTTP status and its public token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RejectionKind {
-    /// The request carries no credential.
-    CredentialsMissing,
-    /// The request is not a valid WebSocket handshake.
-    HandshakeInvalid(HandshakeError),
-    /// A credential that cannot be read, or more than one.
-    CredentialsMalformed,
-    /// A token with a bad signature, issuer, audience, algorithm or claim.
-    TokenInvalid,
-    /// A token whose time has passed.
-    TokenExpired,
-    /// A token whose time has not come.
-    TokenNotYetValid,
-    /// A single-use token that is unknown, used or expired.
-    TicketInvalid,
-    /// A session that is unknown, expired or not logged in.
-    SessionInvalid,
-    /// A request from a foreign origin, or without one where a cookie decides.
-    OriginDenied,
-    /// Known, and not permitted: scope, role or predicate.
-    Forbidden,
-    /// Too many attempts.
-    RateLimited,
-    /// A store or a key set that the decision needs cannot be reached.
-    Unavailable,
-}
-
-impl RejectionKind {
-    /// The HTTP status (RFC 9110 §15.5, §15.6).
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::CredentialsMissing
-            | Self::TokenInvalid
-            | Self::TokenExpired
-            | Self::TokenNotYetValid
-            | Self::TicketInvalid
-            | Self::SessionInvalid => StatusCode::UNAUTHORIZED,
-            Self::HandshakeInvalid(error) => error.status(),
-            Self::CredentialsMalformed => StatusCode::BAD_REQUEST,
-            Self::OriginDenied | Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    /// The public token: stable, lower case, from this fixed set.
-    pub fn token(self) -> &'static str {
-        match self {
-            Self::CredentialsMissing => "credentials_missing",
-            Self::HandshakeInvalid(_) => "handshake_invalid",
-            Self::CredentialsMalformed => "credentials_malformed",
-            Self::TokenInvalid => "token_invalid",
-            Self::TokenExpired => "token_expired",
-            Self::TokenNotYetValid => "token_not_yet_valid",
-            Self::TicketInvalid => "ticket_invalid",
-            Self::SessionInvalid => "session_invalid",
-            Self::OriginDenied => "origin_denied",
-            Self::Forbidden => "forbidden",
-            Self::RateLimited => "rate_limited",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    /// What a client should do now.
-    pub fn advice(self) -> Advice {
-        match self {
-            Self::CredentialsMissing | Self::SessionInvalid => Advice::LogIn,
-            Self::HandshakeInvalid(_)
-            | Self::CredentialsMalformed
-            | Self::OriginDenied
-            | Self::Forbidden => Advice::Stop,
-            Self::TokenInvalid => Advice::RefreshOnce,
-            Self::TokenExpired | Self::TicketInvalid => Advice::Refresh,
-            Self::TokenNotYetValid => Advice::Wait,
-            Self::RateLimited | Self::Unavailable => Advice::BackOff,
-        }
-    }
-
-    /// The challenge of a 401 (RFC 9110 §11.6.1, RFC 6750 §3).
-    pub(crate) fn challenge(self) -> Option<HeaderValue> {
-        /// Looked at while it is compiled, not for each refusal.
-        macro_rules! challenge {
-            ($value:literal) => {
-                Some(const { HeaderValue::from_static($value) })
-            };
-        }
-        match self {
-            Self::CredentialsMissing => challenge!("Bearer"),
-            Self::TokenInvalid => {
-                challenge!(r#"Bearer error="invalid_token", error_description="token_invalid""#)
-            }
-            Self::TokenExpired => {
-                challenge!(r#"Bearer error="invalid_token", error_description="token_expired""#)
-            }
-            Self::TokenNotYetValid => challenge!(
-                r#"Bearer error="invalid_token", error_description="token_not_yet_valid""#
-            ),
-            Self::TicketInvalid => {
-                challenge!(r#"Bearer error="invalid_token", error_description="ticket_invalid""#)
-            }
-            Self::SessionInvalid => challenge!("Cookie"),
-            Self::HandshakeInvalid(_)
-            | Self::CredentialsMalformed
-            | Self::OriginDenied
-            | Self::Forbidden
-            | Self::RateLimited
-            | Self::Unavailable => None,
-        }
-    }
-}
-
-/// What a refused client should do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Advice {
-    /// Ask the user to log in.
-    LogIn,
-    /// Get a new credential and come back.
-    Refresh,
-    /// Get a new credential and come back; if that is refused too, stop.
-    RefreshOnce,
-    /// Come back later with the same credential.
-    Wait,
-    /// Come back later, more slowly each time.
-    BackOff,
-    /// Give up: the same request will never pass.
-    Stop,
-}
-
-impl Advice {
-    /// Whether the same credential may pass later.
-    pub fn retryable(self) -> bool {
-        match self {
-            Self::Wait | Self::BackOff => true,
-            Self::LogIn | Self::Refresh | Self::RefreshOnce | Self::Stop => false,
-        }
     }
 }
