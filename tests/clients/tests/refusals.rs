@@ -14,27 +14,13 @@ use std::time::Duration;
 
 use client_tests::{ORIGIN, Server, refusals};
 use serde_json::{Value, json};
+use test_servers::packages;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 const COUNT: usize = 10_000;
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Where `cargo xtask setup` puts packages of others: `target/node`, `target/python`.
-fn packages(folder: &str, package: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let target = test
-        .ancestors()
-        .find(|folder| folder.ends_with("debug") || folder.ends_with("release"));
-    let packages = target.and_then(Path::parent).unwrap().join(folder);
-    assert!(
-        packages.join(package).exists(),
-        "{package} is not in {}: `cargo xtask setup` installs it",
-        packages.display()
-    );
-    packages
-}
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

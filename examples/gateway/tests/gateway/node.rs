@@ -24,12 +24,7 @@ struct Node {
 impl Node {
     fn start(arguments: &[&str]) -> Self {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/node/ws.cjs");
-        let packages = packages();
-        assert!(
-            packages.join("ws").exists(),
-            "ws is not in {}: `cargo xtask setup` installs it",
-            packages.display()
-        );
+        let packages = test_servers::packages("node/node_modules", "ws");
         let mut process = Command::new("node")
             .arg(script)
             .args(arguments)
@@ -135,14 +130,4 @@ async fn a_ws_server_that_is_killed_ends_its_clients_at_once() {
     assert_eq!(ended.unwrap(), None);
     drop(socket);
     gateway.is_empty_within(Duration::from_secs(2)).await;
-}
-
-/// `target/node/node_modules`, next to where this test was built.
-fn packages() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let target = test
-        .ancestors()
-        .find(|folder| folder.ends_with("debug") || folder.ends_with("release"));
-    let target = target.and_then(|folder| folder.parent()).unwrap();
-    target.join("node/node_modules")
 }

@@ -11,9 +11,6 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-#[path = "../packages/mod.rs"]
-mod packages;
-
 /// It is killed when it is dropped.
 pub(crate) struct App {
     /// It answers over HTTP as a node does.
@@ -33,7 +30,10 @@ impl App {
         let mut process = Command::new("node")
             .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("node/app.cjs"))
             .arg(options.to_string())
-            .env("NODE_PATH", packages::with("connect-redis"))
+            .env(
+                "NODE_PATH",
+                test_servers::packages("node/node_modules", "connect-redis"),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

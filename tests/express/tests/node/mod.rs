@@ -6,9 +6,6 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-#[path = "../packages/mod.rs"]
-mod packages;
-
 pub(crate) struct Express {
     process: Child,
     questions: Option<ChildStdin>,
@@ -21,7 +18,10 @@ impl Express {
         let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let mut process = Command::new("node")
             .arg(here.join("node/express.cjs"))
-            .env("NODE_PATH", packages::with("express-session"))
+            .env(
+                "NODE_PATH",
+                test_servers::packages("node/node_modules", "express-session"),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
