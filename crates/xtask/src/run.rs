@@ -8,10 +8,16 @@ use std::time::{Duration, Instant};
 /// Room for a cold build on two cores; whatever takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
 
+/// What is kept for the next change of a line: as large as all the libraries, and the suite changes none.
+const INCREMENTAL: &str = "CARGO_INCREMENTAL";
+
 /// `cargo` in the workspace. Without the caller's `RUSTFLAGS`: they would rebuild every dependency.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new("cargo");
-    command.args(args).env_remove("RUSTFLAGS");
+    command
+        .args(args)
+        .env_remove("RUSTFLAGS")
+        .env(INCREMENTAL, "0");
     command
 }
 
@@ -111,7 +117,8 @@ fn descendants(parent: &str) -> Vec<String> {
 
 /// The command as one would type it.
 fn shown(command: &Command) -> String {
-    let set = command.get_envs().filter_map(|(name, value)| {
+    let told = command.get_envs().filter(|(name, _)| *name != INCREMENTAL);
+    let set = told.filter_map(|(name, value)| {
         Some(format!(
             "{}='{}'",
             name.to_string_lossy(),
