@@ -82,11 +82,11 @@ impl<C: DeserializeOwned> Decider<C> {
         let claims = serde_json::from_str(payload).map_err(|error| {
             invalid("the claims do not fit the application's type").with_source(Misfit::of(&error))
         })?;
-        let keys = self.revocable_by.iter().map(|key| key(&claims));
-        let keys: Vec<String> = keys.collect();
-        let mut grant = keys
-            .into_iter()
-            .fold(Grant::new(claims), Grant::revocable_by);
+        let keys: Vec<String> = self.revocable_by.iter().map(|key| key(&claims)).collect();
+        let mut grant = Grant::new(claims);
+        for key in keys {
+            grant = grant.revocable_by(key);
+        }
         if let Some(end) = checked.end {
             grant = grant.until(moment(end));
         }
@@ -103,8 +103,9 @@ impl<C: DeserializeOwned> Decider<C> {
 const AHEAD: Duration = Duration::from_secs(1);
 
 fn moment(since_epoch: Duration) -> SystemTime {
-    let fraction = Duration::from_nanos(since_epoch.subsec_nanos().into());
-    (Clock::at(since_epoch.as_secs()) + fraction).min(Clock::at(u64::MAX))
+    let latest = Clock::at(u64::MAX);
+    let moment = SystemTime::UNIX_EPOCH.checked_add(since_epoch);
+    moment.map_or(latest, |moment| moment.min(latest))
 }
 
 /// Longer payloads are decoded on the heap.

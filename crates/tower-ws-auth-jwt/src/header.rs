@@ -1,9 +1,8 @@
 use std::borrow::Cow;
 
-use serde::de::MapAccess;
 use tower_ws_auth_core::Rejection;
 
-use crate::json::{self, Members, Value};
+use crate::json::{self, Members, Unreadable, Value};
 use crate::{Algorithm, invalid};
 
 /// The longest `kid`, in bytes.
@@ -94,11 +93,7 @@ struct Fields<'h> {
 }
 
 impl<'h> Members<'h> for Fields<'h> {
-    fn member<A: MapAccess<'h>>(
-        &mut self,
-        name: &str,
-        value: Value<'_, 'h, A>,
-    ) -> Result<(), A::Error> {
+    fn member(&mut self, name: &str, value: Value<'_, 'h>) -> Result<(), Unreadable> {
         match name {
             "alg" => self.alg = Some(value.text()?),
             "kid" => self.kid = Some(value.text()?),

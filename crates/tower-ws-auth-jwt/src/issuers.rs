@@ -3,13 +3,13 @@ use std::collections::HashMap;
 use std::fmt;
 
 use http::request::Parts;
-use serde::de::{DeserializeOwned, MapAccess};
+use serde::de::DeserializeOwned;
 use tower_ws_auth_core::carrier::{Carriers, Credential};
 use tower_ws_auth_core::{Authenticate, Grant, Rejection};
 
 use crate::compact::{Buffer, Compact};
 use crate::deciding::Verifying;
-use crate::json::{self, Members, Value};
+use crate::json::{self, Members, Unreadable, Value};
 use crate::{ConfigError, Jwt, invalid};
 
 /// Tokens of several issuers in one place, each decided by the [`Jwt`] of its issuer, with its
@@ -176,11 +176,7 @@ impl<C> fmt::Debug for Issuers<C> {
 struct Iss<'p>(Option<Cow<'p, str>>);
 
 impl<'p> Members<'p> for Iss<'p> {
-    fn member<A: MapAccess<'p>>(
-        &mut self,
-        name: &str,
-        value: Value<'_, 'p, A>,
-    ) -> Result<(), A::Error> {
+    fn member(&mut self, name: &str, value: Value<'_, 'p>) -> Result<(), Unreadable> {
         if name == "iss" {
             self.0 = Some(value.text()?);
         } else {

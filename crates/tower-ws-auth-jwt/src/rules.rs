@@ -1,11 +1,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::de::MapAccess;
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
 use crate::invalid;
-use crate::json::{self, Members, Value};
+use crate::json::{self, Members, Unreadable, Value};
 
 /// What is demanded of the registered claims (RFC 7519 §4.1).
 #[derive(Clone, Debug, Default)]
@@ -160,18 +159,14 @@ impl<'p, 'r> Claims<'p, 'r> {
         };
         match json::read(payload, usize::MAX, &mut claims) {
             Ok(()) => Ok(claims),
-            Err(error) if error.is_data() => Err(invalid(claims.fault)),
-            Err(_) => Err(invalid(MALFORMED)),
+            Err(Unreadable) => Err(invalid(claims.fault)),
         }
     }
 }
 
 impl<'p> Members<'p> for Claims<'p, '_> {
-    fn member<A: MapAccess<'p>>(
-        &mut self,
-        name: &str,
-        value: Value<'_, 'p, A>,
-    ) -> Result<(), A::Error> {
+    #[inline]
+    fn member(&mut self, name: &str, value: Value<'_, 'p>) -> Result<(), Unreadable> {
         let mut present = true;
         match name {
             "exp" => {

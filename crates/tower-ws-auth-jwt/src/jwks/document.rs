@@ -1,12 +1,11 @@
 use std::borrow::Cow;
 
 use http::Uri;
-use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::error::Failed;
 use super::url;
-use crate::json::{self, Members, Value};
+use crate::json::{self, Members, Unreadable, Value};
 use crate::{Algorithm, Key, KeyError, Keys};
 
 /// What is taken from a document.
@@ -83,11 +82,7 @@ struct Set<'j> {
 }
 
 impl<'j> Members<'j> for Set<'j> {
-    fn member<A: MapAccess<'j>>(
-        &mut self,
-        name: &str,
-        value: Value<'_, 'j, A>,
-    ) -> Result<(), A::Error> {
+    fn member(&mut self, name: &str, value: Value<'_, 'j>) -> Result<(), Unreadable> {
         if name != "keys" {
             return value.skip().map(drop);
         }
@@ -138,11 +133,7 @@ struct Configuration<'j> {
 }
 
 impl<'j> Members<'j> for Configuration<'j> {
-    fn member<A: MapAccess<'j>>(
-        &mut self,
-        name: &str,
-        value: Value<'_, 'j, A>,
-    ) -> Result<(), A::Error> {
+    fn member(&mut self, name: &str, value: Value<'_, 'j>) -> Result<(), Unreadable> {
         match name {
             "issuer" => self.issuer = Some(value.text()?),
             "jwks_uri" => self.jwks_uri = Some(value.text()?),

@@ -1,12 +1,11 @@
 use std::borrow::Cow;
 
-use serde::de::MapAccess;
 use zeroize::Zeroizing;
 
 use crate::algorithm::{Curve, Family};
 use crate::compact;
 use crate::header::MAX_KID;
-use crate::json::{self, Members, Value};
+use crate::json::{self, Members, Unreadable, Value};
 use crate::key::public::Public;
 use crate::{Algorithm, KeyError};
 
@@ -69,11 +68,7 @@ struct Fields<'j> {
 }
 
 impl<'j> Members<'j> for Fields<'j> {
-    fn member<A: MapAccess<'j>>(
-        &mut self,
-        name: &str,
-        value: Value<'_, 'j, A>,
-    ) -> Result<(), A::Error> {
+    fn member(&mut self, name: &str, value: Value<'_, 'j>) -> Result<(), Unreadable> {
         match name {
             "kty" => self.kty = Some(value.text()?),
             "use" => self.purpose = Some(value.text()?),

@@ -18,6 +18,8 @@ mod keys;
 mod layer;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod shown;
 #[cfg(feature = "single-use")]
 #[cfg(test)]
 mod single_use;
