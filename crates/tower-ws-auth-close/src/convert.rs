@@ -1,14 +1,22 @@
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
+    CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_ws_auth_core::handshake::{Handshake, subprotocols};
 use tower_ws_auth_core::{Rejection, ResponseBody};
 use tower_ws_auth_upgrade::frame::{Close, write_text};
-use tower_ws_auth_upgrade::{Socket, accept_key};
+use tower_ws_auth_upgrade::{Outcome, Socket, accept_key};
 
 use crate::config::{Config, Farewell};
 use crate::others::Interposed;
@@ -52,7 +60,7 @@ impl Conversion {
             let conversion = Self::of_ours(&response, config, Some(socket));
             return (response, conversion);
         }
-        let (response, body) = response.into_parts();
+        let (mut response, body) = response.into_parts();
         let classified = config.classifier.as_ref();
         let conversion = classified
             .and_then(|classify| classify(&response, &head))
@@ -67,6 +75,10 @@ impl Conversion {
                     config,
                 )
             });
+        if let Some(conversion) = &conversion {
+            // Evidence for the layers further out, whoever made the response.
+            response.extensions.insert(conversion.rejection.clone());
+        }
         (Response::from_parts(response, body), conversion)
     }
 
@@ -76,15 +88,17 @@ impl Conversion {
         config: &Arc<Config>,
         at_hand: Option<Socket>,
     ) -> Option<Self> {
-        let rejection = response.extensions().get::<Rejection>()?.clone();
+        let rejection = response.extensions().get::<Rejection>()?;
         // Farewell rules: never a 101 unless the handshake holds, whatever the predicate says.
-        let (mut head, handshake) = rejection.take_handshake()?;
-        if !config.converts(&rejection, &head) {
-            return None;
-        }
-        let socket = at_hand.or_else(|| Socket::take(&mut head))?;
-        let status = rejection.status();
-        Self::begin(rejection, status, &handshake, &head, socket, config)
+        let conversion = rejection.take_handshake(|head, handshake| {
+            if !config.converts(rejection, head) {
+                return None;
+            }
+            let socket = at_hand.or_else(|| Socket::take(head))?;
+            let (rejection, status) = (rejection.clone(), rejection.status());
+            Self::begin(rejection, status, handshake, head, socket, config)
+        });
+        conversion.flatten()
     }
 
     fn begin(
@@ -119,17 +133,14 @@ impl Conversion {
     }
 
     /// Answers 101, or 200 to an extended CONNECT, and starts the farewell.
-    pub(crate) fn apply<B>(self, mut response: Response<B>) -> Response<ResponseBody<B>> {
+    pub(crate) fn apply<B>(mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let original = response.status();
         trace::converted(&self.rejection, original, &self.close);
         *response.status_mut() = match self.accept {
             Some(_) => StatusCode::SWITCHING_PROTOCOLS,
             None => StatusCode::OK,
         };
-        let extensions = response.extensions_mut();
-        extensions.insert(OriginalStatus(original));
-        // Evidence for the layers further out, whoever made the response.
-        extensions.get_or_insert_with(|| self.rejection.clone());
+        response.extensions_mut().insert(OriginalStatus(original));
         let headers = response.headers_mut();
         remove_refusal(headers);
         self.answer(headers);
@@ -137,18 +148,15 @@ impl Conversion {
         response.map(|_| ResponseBody::text(""))
     }
 
-    fn answer(&self, headers: &mut HeaderMap) {
-        if let Some(accept) = &self.accept {
+    fn answer(&mut self, headers: &mut HeaderMap) {
+        // RFC 9113 §8.2.2: none of these on HTTP/2.
+        if let Some(accept) = self.accept.take() {
             headers.insert(CONNECTION, const { HeaderValue::from_static("upgrade") });
             headers.insert(UPGRADE, const { HeaderValue::from_static("websocket") });
-            headers.insert(SEC_WEBSOCKET_ACCEPT, accept.clone());
-        } else {
-            // RFC 9113 §8.2.2: no such field on HTTP/2.
-            headers.remove(CONNECTION);
-            headers.remove(UPGRADE);
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
-        if let Some(subprotocol) = &self.subprotocol {
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.clone());
+        if let Some(subprotocol) = self.subprotocol.take() {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
         }
     }
 
@@ -175,11 +183,9 @@ impl Conversion {
                 words
             }
         };
-        let limits = config.limits;
-        let farewell = async move {
-            let outcome = socket.farewell(words, limits).await;
-            trace::ended(&outcome);
-            drop(permit);
+        let farewell = Told {
+            farewell: socket.farewell(words, config.limits),
+            _permit: permit,
         };
         match &config.spawner {
             Some(spawn) => spawn(Farewell(Box::pin(farewell))),
@@ -188,46 +194,117 @@ impl Conversion {
     }
 }
 
-/// Removes what belonged to the refusal: by what is there, as a rule two or three fields, and not
-/// by all that there could be.
+pin_project! {
+    /// A farewell that is counted.
+    struct Told<F> {
+        #[pin]
+        farewell: F,
+        _permit: OwnedSemaphorePermit,
+    }
+}
+
+impl<F: Future<Output = Outcome>> Future for Told<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        trace::ended(&ready!(self.project().farewell.poll(cx)));
+        Poll::Ready(())
+    }
+}
+
+/// Removes what belonged to the refusal, which is as a rule all that there is.
 fn remove_refusal(headers: &mut HeaderMap) {
+    if headers.keys().all(is_of_the_refusal) {
+        return headers.clear();
+    }
     let of_the_refusal = |name: &&HeaderName| is_of_the_refusal(name);
     while let Some(name) = headers.keys().find(of_the_refusal).cloned() {
         headers.remove(name);
     }
 }
 
-/// Whether this field belongs to the refusal, or to its body, and must not stand in an upgrade.
+/// Whether this field belongs to the refusal, to its body or to its connection, and must not stand
+/// in an upgrade. Nor has that use for a word on caches: no 101 (RFC 9111 §3) and no answer to
+/// CONNECT (RFC 9110 §9.3.6) is ever stored.
 fn is_of_the_refusal(name: &HeaderName) -> bool {
     matches!(
-        name.as_str(),
-        "allow"
-            | "content-disposition"
-            | "content-encoding"
-            | "content-language"
-            | "content-length"
-            | "content-location"
-            | "content-range"
-            | "content-type"
-            | "etag"
-            | "retry-after"
-            | "sec-websocket-accept"
-            | "sec-websocket-extensions"
-            | "sec-websocket-protocol"
-            | "sec-websocket-version"
-            | "trailer"
-            | "transfer-encoding"
-            | "www-authenticate"
+        *name,
+        ALLOW
+            | CACHE_CONTROL
+            | CONNECTION
+            | CONTENT_DISPOSITION
+            | CONTENT_ENCODING
+            | CONTENT_LANGUAGE
+            | CONTENT_LENGTH
+            | CONTENT_LOCATION
+            | CONTENT_RANGE
+            | CONTENT_TYPE
+            | ETAG
+            | RETRY_AFTER
+            | SEC_WEBSOCKET_ACCEPT
+            | SEC_WEBSOCKET_EXTENSIONS
+            | SEC_WEBSOCKET_PROTOCOL
+            | SEC_WEBSOCKET_VERSION
+            | TRAILER
+            | TRANSFER_ENCODING
+            | UPGRADE
+            | WWW_AUTHENTICATE
     )
 }
 
 /// One of the subprotocols that the client offers: without it Chromium and others fail the
 /// handshake and lose the reason.
 fn select(head: &Parts, preferred: &[String]) -> Option<HeaderValue> {
+    if !head.headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+        return None;
+    }
     let offered = || subprotocols(&head.headers);
     let best = preferred
         .iter()
         .find(|best| offered().any(|offer| offer == best.as_str()));
     let selected = best.map(String::as_str).or_else(|| offered().next())?;
     HeaderValue::from_str(selected).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_of(fields: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        remove_refusal(&mut headers);
+        headers.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn nothing_of_a_refusal_is_left_and_everything_else() {
+        let refusal = [
+            ("content-type", "text/plain"),
+            ("cache-control", "no-store"),
+            ("www-authenticate", "Bearer"),
+            ("www-authenticate", "Basic"),
+            ("connection", "close"),
+            ("retry-after", "1"),
+        ];
+        let of_others = [
+            ("vary", "origin"),
+            ("access-control-allow-origin", "*"),
+            ("x-request-id", "1"),
+            ("set-cookie", "a=b"),
+        ];
+        let names: Vec<_> = of_others.iter().map(|(name, _)| *name).collect();
+        assert!(left_of(&refusal).is_empty());
+        assert_eq!(left_of(&of_others), names);
+        assert_eq!(
+            left_of(&[&refusal[..], &of_others].concat()).len(),
+            names.len()
+        );
+        assert_eq!(
+            left_of(&[&of_others[..], &refusal].concat()).len(),
+            names.len()
+        );
+    }
 }

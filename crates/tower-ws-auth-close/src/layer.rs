@@ -209,8 +209,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (request, interposed) = Interposed::of(request, &self.config);
-        let inner = self.inner.call(request);
-        ResponseFuture::new(inner, Arc::clone(&self.config), interposed)
+        let config = Arc::clone(&self.config);
+        if config.classifier.is_none() {
+            return ResponseFuture::new(self.inner.call(request), config, None);
+        }
+        let (request, interposed) = Interposed::of(request, &config);
+        ResponseFuture::new(self.inner.call(request), config, interposed)
     }
 }

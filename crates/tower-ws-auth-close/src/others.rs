@@ -1,6 +1,5 @@
 //! Rejections of others: responses that no layer of ours has made.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -53,14 +52,8 @@ pub(crate) struct Interposed {
 }
 
 impl Interposed {
-    /// `None`, at no cost, unless the response may have to be converted.
-    pub(crate) fn of<B>(
-        request: Request<B>,
-        config: &Arc<Config>,
-    ) -> (Request<B>, Option<Box<Self>>) {
-        if config.classifier.is_none() {
-            return (request, None);
-        }
+    /// `None` unless the response may have to be converted. For layers with a classifier.
+    pub(crate) fn of<B>(request: Request<B>, config: &Config) -> (Request<B>, Option<Box<Self>>) {
         let (mut head, body) = request.into_parts();
         let interposed = Self::interpose(&mut head, config);
         (Request::from_parts(head, body), interposed)

@@ -1,16 +1,17 @@
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::handshake::{lists, simplify};
+use crate::handshake::{Handshake, lists, simplify};
 use crate::refuse::closes;
 use crate::trace::Decision;
 use crate::{Authenticate, Authenticated, Grant, Rejection, ResponseBody};
@@ -29,7 +30,7 @@ pin_project! {
     #[project = GateProjected]
     enum GateState<F> {
         Passed { #[pin] inner: F, closes: bool },
-        Refused { refused: Option<(Rejection, Parts, bool)> },
+        Refused { refused: Option<(Rejection, Parts, Option<Handshake>)> },
     }
 }
 
@@ -51,14 +52,14 @@ impl<F> Gate<F> {
 
     /// The inner service never sees the request.
     pub fn refuse(rejection: Rejection, head: Parts) -> Self {
-        Self::refuse_checked(rejection, head, false)
+        Self::refuse_checked(rejection, head, None)
     }
 
     /// The same, of a head that may be known to be a handshake.
-    fn refuse_checked(rejection: Rejection, head: Parts, is_handshake: bool) -> Self {
+    fn refuse_checked(rejection: Rejection, head: Parts, handshake: Option<Handshake>) -> Self {
         Self {
             state: GateState::Refused {
-                refused: Some((rejection, head, is_handshake)),
+                refused: Some((rejection, head, handshake)),
             },
         }
     }
@@ -80,8 +81,8 @@ where
                 Poll::Ready(Ok(response))
             }
             GateProjected::Refused { refused } => match refused.take() {
-                Some((rejection, head, is_handshake)) => {
-                    Poll::Ready(Ok(rejection.into_response_to(head, is_handshake)))
+                Some((rejection, head, handshake)) => {
+                    Poll::Ready(Ok(rejection.into_response_to(head, handshake)))
                 }
                 // Polled after it was ready, which no executor does.
                 None => Poll::Pending,
@@ -135,7 +136,8 @@ struct Waiting<A, S, B> {
     body: B,
     service: S,
     decision: Decision,
-    is_handshake: bool,
+    /// `None` where any request passes.
+    handshake: Option<Handshake>,
 }
 
 impl<A, S, B> ResponseFuture<A, S, B>
@@ -146,13 +148,13 @@ where
     pub(crate) fn refuse(
         rejection: Rejection,
         head: Parts,
-        is_handshake: bool,
+        handshake: Option<Handshake>,
         decision: Decision,
     ) -> Self {
         let rejection = decision.refused(rejection);
         Self {
             state: State::Decided {
-                gate: Gate::refuse_checked(rejection, head, is_handshake),
+                gate: Gate::refuse_checked(rejection, head, handshake),
             },
         }
     }
@@ -162,7 +164,7 @@ where
         strategy: Arc<A>,
         request: (Parts, B),
         service: S,
-        is_handshake: bool,
+        handshake: Option<Handshake>,
         decision: Decision,
     ) -> Self {
         let (head, body) = request;
@@ -172,7 +174,7 @@ where
             body,
             service,
             decision,
-            is_handshake,
+            handshake,
         });
         Self {
             state: State::Verifying { verifying, waiting },
@@ -185,30 +187,32 @@ where
     A: Authenticate,
     S: Service<Request<B>>,
 {
-    fn decide(mut self, verified: Result<Grant<A::Verified>, Rejection>) -> Gate<S::Future> {
+    fn decide<ResBody>(
+        mut self,
+        verified: Result<Grant<A::Verified>, Rejection>,
+    ) -> ControlFlow<Response<ResponseBody<ResBody>>, Gate<S::Future>> {
         let admitted = verified.and_then(|grant| {
             let (verified, term) = grant.into_parts();
             Ok((self.strategy.admit(verified, &self.head)?, term))
         });
-        match admitted {
-            Ok((identity, term)) => {
-                self.decision.accepted();
-                let upgrades = self.is_handshake && self.head.version < Version::HTTP_2;
-                if upgrades {
-                    simplify(&mut self.head.headers);
-                }
-                let closes = upgrades || closes(&self.head);
-                self.head.extensions.insert(Authenticated::new(identity));
-                self.head.extensions.insert(term);
-                Gate::pass_known(self.head, closes, |head| {
-                    self.service.call(Request::from_parts(head, self.body))
-                })
-            }
+        let (identity, term) = match admitted {
+            Ok(admitted) => admitted,
             Err(rejection) => {
                 let rejection = self.decision.refused(rejection);
-                Gate::refuse_checked(rejection, self.head, self.is_handshake)
+                return ControlFlow::Break(rejection.into_response_to(self.head, self.handshake));
             }
+        };
+        self.decision.accepted();
+        let upgrades = matches!(self.handshake, Some(Handshake::Http1 { .. }));
+        if upgrades {
+            simplify(&mut self.head.headers);
         }
+        let closes = upgrades || closes(&self.head);
+        self.head.extensions.insert(Authenticated::new(identity));
+        self.head.extensions.insert(term);
+        ControlFlow::Continue(Gate::pass_known(self.head, closes, |head| {
+            self.service.call(Request::from_parts(head, self.body))
+        }))
     }
 }
 
@@ -224,12 +228,16 @@ where
         loop {
             let gate = match state.as_mut().project() {
                 Projected::Decided { gate } => return gate.poll(cx),
+                // Polled after it was ready or a panic in `decide`: never falls through.
+                Projected::Verifying { waiting: None, .. } => return Poll::Pending,
                 Projected::Verifying { verifying, waiting } => {
                     let verified = ready!(verifying.poll(cx));
-                    match waiting.take() {
-                        Some(waiting) => waiting.decide(verified),
-                        // Polled after a panic in `decide`: never falls through.
-                        None => return Poll::Pending,
+                    let Some(waiting) = waiting.take() else {
+                        return Poll::Pending;
+                    };
+                    match waiting.decide(verified) {
+                        ControlFlow::Continue(gate) => gate,
+                        ControlFlow::Break(refusal) => return Poll::Ready(Ok(refusal)),
                     }
                 }
             };

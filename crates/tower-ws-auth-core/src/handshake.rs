@@ -33,20 +33,9 @@ impl Handshake {
     /// The first clause that does not hold, in the order of RFC 6455 §4.2.1 or RFC 8441 §5.
     pub fn check(head: &Parts) -> Result<Self, HandshakeError> {
         match head.version {
-            Version::HTTP_11 => http1(head),
+            Version::HTTP_11 => plain_http1(head).map_or_else(|| http1(head), Ok),
             Version::HTTP_2 => http2(head),
             _ => Err(HandshakeError::HttpVersion),
-        }
-    }
-
-    /// That of a head which [`check`](Self::check) has passed, and which nobody has changed since.
-    pub(crate) fn of_checked(head: &Parts) -> Option<Self> {
-        match head.version {
-            Version::HTTP_2 => Some(Self::Http2),
-            _ => head
-                .headers
-                .get(SEC_WEBSOCKET_KEY)
-                .map(|key| Self::Http1 { key: key.clone() }),
         }
     }
 }
@@ -145,6 +134,41 @@ pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter(|entry| is_token(entry) && !crate::carrier::is_credential_subprotocol(entry))
 }
 
+/// What browsers send, at one look over their few fields. `None` decides nothing: then the
+/// clauses are asked one by one, and what passes here passes there.
+fn plain_http1(head: &Parts) -> Option<Handshake> {
+    // Of a head with more it is cheaper to ask for what counts.
+    const FEW: usize = 32;
+    if head.method != Method::GET || head.headers.len() > FEW {
+        return None;
+    }
+    let (mut upgrade, mut connection) = (false, false);
+    let (mut host, mut version, mut key) = (None, None, None);
+    for (name, value) in &head.headers {
+        let once = match *name {
+            UPGRADE => {
+                upgrade |= line_lists(value, "websocket");
+                continue;
+            }
+            CONNECTION => {
+                connection |= line_lists(value, "upgrade");
+                continue;
+            }
+            HOST => &mut host,
+            SEC_WEBSOCKET_VERSION => &mut version,
+            SEC_WEBSOCKET_KEY => &mut key,
+            CONTENT_LENGTH | TRANSFER_ENCODING => return None,
+            _ => continue,
+        };
+        if once.replace(value).is_some() {
+            return None;
+        }
+    }
+    let key = key.filter(|key| is_key(key.as_bytes()))?;
+    let holds = upgrade && connection && host.is_some() && *version? == "13";
+    holds.then(|| Handshake::Http1 { key: key.clone() })
+}
+
 fn http1(head: &Parts) -> Result<Handshake, HandshakeError> {
     if head.method != Method::GET {
         return Err(HandshakeError::Method);
@@ -229,18 +253,21 @@ pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterat
 
 /// Whether [`list`] has this element, of small letters here and in any case there.
 pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let mut lines = headers.get_all(name).iter();
+    lines.any(|line| line_lists(line, token))
+}
+
+fn line_lists(line: &HeaderValue, token: &str) -> bool {
     let same = |(a, b): (&u8, &u8)| a | 0x20 == *b;
     let is_ours = |element: &[u8]| {
         element.len() == token.len() && element.iter().zip(token.as_bytes()).all(same)
     };
-    headers.get_all(name).iter().any(|line| {
-        let bytes = line.as_bytes();
-        // Alone, as most clients send it, or somewhere in a line that `list` reads.
-        is_ours(bytes) || {
-            let mut elements = bytes.split(|&b| b == b',').map(<[u8]>::trim_ascii);
-            elements.any(is_ours) && line.to_str().is_ok()
-        }
-    })
+    let bytes = line.as_bytes();
+    // Alone, as most clients send it, or somewhere in a line that `list` reads.
+    is_ours(bytes) || {
+        let mut elements = bytes.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+        elements.any(is_ours) && line.to_str().is_ok()
+    }
 }
 
 /// Whether this is a `token` (RFC 9110 §5.6.2).
@@ -445,6 +472,73 @@ mod tests {
             }
             assert!(accepted(&check(valid().header("content-length", "0"))));
         }
+    }
+
+    /// Every combination of fields that are good, bad, missing and there twice.
+    fn heads() -> impl Iterator<Item = Parts> {
+        const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+        const FIELDS: [(&str, &[&[&str]]); 6] = [
+            ("host", &[&["a"], &[], &["a", "a"]]),
+            (
+                "upgrade",
+                &[&["WebSocket"], &[], &["h2c"], &["h2c", "x, websocket"]],
+            ),
+            (
+                "connection",
+                &[&["Upgrade"], &[], &["notupgrade"], &["x, upgrade", "y"]],
+            ),
+            (
+                "sec-websocket-key",
+                &[&[KEY], &[], &["short"], &[KEY, KEY], &[KEY, "short"]],
+            ),
+            (
+                "sec-websocket-version",
+                &[&["13"], &[], &["12"], &["13", "13"], &["12", "13"]],
+            ),
+            ("content-length", &[&[], &["0"], &["1"]]),
+        ];
+        let combinations = FIELDS.iter().map(|(_, lines)| lines.len()).product();
+        (0..combinations).map(|mut combination: usize| {
+            let mut head = Request::new(()).into_parts().0;
+            for (name, choices) in FIELDS {
+                for line in choices[combination % choices.len()] {
+                    head.headers.append(name, HeaderValue::from_static(line));
+                }
+                combination /= choices.len();
+            }
+            head
+        })
+    }
+
+    #[test]
+    fn what_passes_at_one_look_passes_clause_by_clause() {
+        let mut passed = [0, 0];
+        for mut head in heads() {
+            let by_clause = http1(&head);
+            if let Some(at_once) = plain_http1(&head) {
+                assert_eq!(by_clause.as_ref(), Ok(&at_once), "{:?}", head.headers);
+                passed[0] += 1;
+            }
+            passed[1] += usize::from(by_clause.is_ok());
+            head.method = Method::POST;
+            assert_eq!(plain_http1(&head), None);
+        }
+        // One key, one version, one host; two ways to say `Upgrade` and `Connection` each. Only
+        // that there is no body can also be said by a field.
+        assert_eq!(passed, [4, 8]);
+    }
+
+    #[test]
+    fn a_head_of_many_fields_is_checked_all_the_same() {
+        let mut head = valid().body(()).unwrap().into_parts().0;
+        for field in 0..100 {
+            let name = HeaderName::try_from(format!("x-{field}")).unwrap();
+            head.headers.insert(name, HeaderValue::from_static(""));
+        }
+        assert_eq!(plain_http1(&head), None);
+        assert!(accepted(&Handshake::check(&head)));
+        head.headers.remove(HOST);
+        assert_eq!(Handshake::check(&head), Err(HandshakeError::Host));
     }
 
     #[test]

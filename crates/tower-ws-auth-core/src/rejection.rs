@@ -41,11 +41,10 @@ pub struct Rejection {
     head: Option<Arc<Mutex<Option<Refused>>>>,
 }
 
-/// The head of the refused request.
+/// The head of the refused request, and the handshake that it is known to be.
 struct Refused {
     head: Parts,
-    /// Whether it is known to be a handshake.
-    is_handshake: bool,
+    handshake: Option<Handshake>,
 }
 
 impl Rejection {
@@ -159,19 +158,19 @@ impl Rejection {
         self.take_refused().map(|refused| refused.head)
     }
 
-    /// Like [`take_head`](Self::take_head), with the handshake that the head is: checked here,
-    /// unless the layer that refused has done so. `None` also where it is none; the head is lost
-    /// then.
-    pub fn take_handshake(&self) -> Option<(Parts, Handshake)> {
-        let Refused { head, is_handshake } = self.take_refused()?;
-        let handshake = if is_handshake {
-            Handshake::of_checked(&head)
-        } else {
-            Handshake::check(&head).ok()
-        };
-        handshake.map(|handshake| (head, handshake))
+    /// Takes the head like [`take_head`](Self::take_head), and shows it to `answer` with the
+    /// handshake that it is: checked here, unless the layer that refused has done so. `None` also
+    /// where it is none; the head is lost then.
+    #[inline]
+    pub fn take_handshake<T>(&self, answer: impl FnOnce(&mut Parts, &Handshake) -> T) -> Option<T> {
+        let Refused { head, handshake } = &mut self.take_refused()?;
+        if handshake.is_none() {
+            *handshake = Handshake::check(head).ok();
+        }
+        handshake.as_ref().map(|handshake| answer(head, handshake))
     }
 
+    #[inline]
     fn take_refused(&self) -> Option<Refused> {
         self.head
             .as_ref()?
@@ -180,8 +179,9 @@ impl Rejection {
             .take()
     }
 
-    pub(crate) fn with_head(mut self, head: Parts, is_handshake: bool) -> Self {
-        let refused = Refused { head, is_handshake };
+    #[inline]
+    pub(crate) fn with_head(mut self, head: Parts, handshake: Option<Handshake>) -> Self {
+        let refused = Refused { head, handshake };
         self.head = Some(Arc::new(Mutex::new(Some(refused))));
         self
     }

@@ -51,21 +51,24 @@ where
 
         // Taken out before the handshake is judged: a refused head carries no credential.
         let taken = self.strategy.take(&mut head);
-        let is_handshake = !self.any_request;
-        if is_handshake && let Err(error) = Handshake::check(&head) {
-            let kind = RejectionKind::HandshakeInvalid(error);
-            let rejection = Rejection::new(kind, error.message());
-            return ResponseFuture::refuse(rejection, head, false, decision);
-        }
+        let checked = (!self.any_request).then(|| Handshake::check(&head));
+        let handshake = match checked.transpose() {
+            Ok(handshake) => handshake,
+            Err(error) => {
+                let kind = RejectionKind::HandshakeInvalid(error);
+                let rejection = Rejection::new(kind, error.message());
+                return ResponseFuture::refuse(rejection, head, None, decision);
+            }
+        };
         let credential = match taken {
             Ok(Some(credential)) => credential,
             Ok(None) => {
                 let kind = RejectionKind::CredentialsMissing;
                 let rejection = Rejection::new(kind, "no credential in any configured carrier");
-                return ResponseFuture::refuse(rejection, head, is_handshake, decision);
+                return ResponseFuture::refuse(rejection, head, handshake, decision);
             }
             Err(rejection) => {
-                return ResponseFuture::refuse(rejection, head, is_handshake, decision);
+                return ResponseFuture::refuse(rejection, head, handshake, decision);
             }
         };
         decision.about(
@@ -79,7 +82,7 @@ where
         let ready = mem::replace(&mut self.inner, clone);
         let strategy = Arc::clone(&self.strategy);
         let request = (head, body);
-        ResponseFuture::verify(verifying, strategy, request, ready, is_handshake, decision)
+        ResponseFuture::verify(verifying, strategy, request, ready, handshake, decision)
     }
 }
 

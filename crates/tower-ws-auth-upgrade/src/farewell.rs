@@ -1,18 +1,18 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::request::Parts;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{sleep, timeout};
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::time::{Sleep, sleep};
 
 use crate::scan::Scanner;
+use crate::tell::{Ending, Words};
 
 /// The connection of a client whose handshake is being answered.
 ///
@@ -90,18 +90,76 @@ impl Socket {
     ///
     /// Ending it together with the words would lose them in proxies, dropping it at once would
     /// lose them in a reset. What the client sends is not looked at.
-    pub async fn farewell(self, words: Vec<u8>, limits: Limits) -> Outcome {
-        let told = async {
-            match self.0.await {
-                Ok(io) => tell(&mut TokioIo::new(io), words, &limits)
-                    .await
-                    .unwrap_or_else(Outcome::Broken),
-                Err(error) => Outcome::UpgradeFailed(error),
-            }
+    pub fn farewell(
+        self,
+        words: Vec<u8>,
+        limits: Limits,
+    ) -> impl Future<Output = Outcome> + Send + 'static {
+        // Made here and never moved below: whatever an `async` block hands on it has room for twice.
+        let mut telling = Telling {
+            connection: Connection::Promised(self.0),
+            words: Some(Words::new(words)),
+            ending: Ending::new(Scanner::default()),
+            limits,
         };
-        timeout(limits.deadline, told)
-            .await
-            .unwrap_or(Outcome::Deadline)
+        async move {
+            let mut deadline = pin!(None);
+            poll_fn(|cx| telling.poll_until(deadline.as_mut(), cx)).await
+        }
+    }
+}
+
+/// A farewell under way.
+struct Telling {
+    connection: Connection,
+    words: Option<Words>,
+    ending: Ending,
+    limits: Limits,
+}
+
+enum Connection {
+    Promised(OnUpgrade),
+    Open(TokioIo<Upgraded>),
+}
+
+/// A flood that uses the task's budget up must not put off its end.
+type Deadline = Unconstrained<Sleep>;
+
+impl Telling {
+    fn poll_until(
+        &mut self,
+        mut deadline: Pin<&mut Option<Deadline>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Outcome> {
+        if let Poll::Ready(told) = self.poll(cx) {
+            return Poll::Ready(told.unwrap_or_else(Outcome::Broken));
+        }
+        if deadline.is_none() {
+            deadline.set(Some(unconstrained(sleep(self.limits.deadline))));
+        }
+        match deadline.as_pin_mut() {
+            Some(deadline) => deadline.poll(cx).map(|()| Outcome::Deadline),
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Outcome>> {
+        let io = match &mut self.connection {
+            Connection::Open(io) => io,
+            Connection::Promised(upgrade) => match ready!(Pin::new(upgrade).poll(cx)) {
+                Err(error) => return Poll::Ready(Ok(Outcome::UpgradeFailed(error))),
+                Ok(io) => {
+                    self.connection = Connection::Open(TokioIo::new(io));
+                    return self.poll(cx);
+                }
+            },
+        };
+        if let Some(words) = &mut self.words {
+            ready!(words.poll_say(io, cx))?;
+            // What a farewell holds, each refused client holds.
+            self.words = None;
+        }
+        self.ending.poll_end(io, &self.limits, cx)
     }
 }
 
@@ -109,81 +167,6 @@ impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Socket")
     }
-}
-
-async fn tell(
-    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    words: Vec<u8>,
-    // By reference, as below: what a farewell holds, each refused client holds.
-    limits: &Limits,
-) -> io::Result<Outcome> {
-    write_all(io, &words).await?;
-    drop(words);
-    end(io, Scanner::default(), limits).await
-}
-
-pub(crate) async fn write_all(
-    io: &mut (impl AsyncWrite + Unpin),
-    mut bytes: &[u8],
-) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match poll_fn(|cx| Pin::new(&mut *io).poll_write(cx, bytes)).await? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => bytes = &bytes[written..],
-        }
-    }
-    poll_fn(|cx| Pin::new(&mut *io).poll_flush(cx)).await
-}
-
-/// Everything after the words. The scanner stands where the client's frames stand.
-pub(crate) async fn end(
-    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    scanner: Scanner,
-    limits: &Limits,
-) -> io::Result<Outcome> {
-    let outcome = read_until_close(io, scanner, limits.bytes).await?;
-    match outcome {
-        // Unread bytes turn a close into a reset; give the client time to read.
-        // In a box, because only a flood comes here and every farewell has room for it.
-        Outcome::ByteCap => Box::pin(sleep(limits.hold)).await,
-        _ => shut_down(io).await?,
-    }
-    Ok(outcome)
-}
-
-pub(crate) async fn shut_down(io: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
-    poll_fn(|cx| Pin::new(&mut *io).poll_shutdown(cx)).await
-}
-
-async fn read_until_close(
-    io: &mut (impl AsyncRead + Unpin),
-    mut scanner: Scanner,
-    cap: u64,
-) -> io::Result<Outcome> {
-    let mut total: u64 = 0;
-    while !scanner.closed() {
-        // The buffer lives on the stack of one poll, not in the task.
-        let read = poll_fn(|cx| poll_scan(io, cx, &mut scanner)).await?;
-        total = total.saturating_add(read);
-        match read {
-            0 => return Ok(Outcome::PeerGone),
-            _ if total >= cap && !scanner.closed() => return Ok(Outcome::ByteCap),
-            _ => {}
-        }
-    }
-    Ok(Outcome::PeerClosed)
-}
-
-fn poll_scan(
-    io: &mut (impl AsyncRead + Unpin),
-    cx: &mut Context<'_>,
-    scanner: &mut Scanner,
-) -> Poll<io::Result<u64>> {
-    let mut bytes = [const { MaybeUninit::uninit() }; 4096];
-    let mut buffer = ReadBuf::uninit(&mut bytes);
-    ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
-    scanner.pass(buffer.filled());
-    Poll::Ready(Ok(buffer.filled().len() as u64))
 }
 
 #[cfg(test)]
@@ -196,8 +179,12 @@ mod closing_handshake_rfc6455_7_1 {
 
     async fn say_goodbye(client: impl AsyncFnOnce(tokio::io::DuplexStream)) -> io::Result<Outcome> {
         let (mut server, far) = duplex(1024);
-        let words = b"\x88\x02\x03\xe8".to_vec();
-        let telling = async move { tell(&mut server, words, &Limits::default()).await };
+        let mut words = Words::new(b"\x88\x02\x03\xe8".to_vec());
+        let mut ending = Ending::new(Scanner::default());
+        let telling = async move {
+            poll_fn(|cx| words.poll_say(&mut server, cx)).await?;
+            poll_fn(|cx| ending.poll_end(&mut server, &Limits::default(), cx)).await
+        };
         tokio::join!(telling, client(far)).0
     }
 

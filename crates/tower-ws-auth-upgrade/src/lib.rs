@@ -26,6 +26,7 @@ mod link;
 mod mint;
 mod scan;
 mod taken;
+mod tell;
 mod tether;
 
 pub mod frame;

@@ -7,9 +7,10 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-use crate::farewell::{Limits, Outcome, end, shut_down, write_all};
+use crate::farewell::{Limits, Outcome};
 use crate::link::{Inner, Link, State, register, wake};
 use crate::scan::Scanner;
+use crate::tell::{Ending, Words};
 
 /// The farewell's end of a connection.
 ///
@@ -111,13 +112,15 @@ impl Drop for Taken {
 
 async fn tell(taken: &mut Taken, words: Option<Vec<u8>>, limits: &Limits) -> io::Result<Outcome> {
     let scanner = if let Some(words) = words {
-        write_all(taken, &words).await?;
+        let mut words = Words::new(words);
+        poll_fn(|cx| words.poll_say(taken, cx)).await?;
         taken.scanner()
     } else {
-        shut_down(taken).await?;
+        poll_fn(|cx| Pin::new(&mut *taken).poll_shutdown(cx)).await?;
         Scanner::blind()
     };
-    end(taken, scanner, limits).await
+    let mut ending = Ending::new(scanner);
+    poll_fn(|cx| ending.poll_end(taken, limits, cx)).await
 }
 
 impl Inner {

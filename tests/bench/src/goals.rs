@@ -211,17 +211,20 @@ const MISSING: &[(&str, Quantity)] = &[
 const COOKIE: &[(&str, Quantity)] = &[("axum-extra", of("cookie/jar").over("cookie/jar"))];
 
 /// Why some goals are missed.
-const LAYER: &str = "seven tenths of what is left beside the signature is the decision itself (0.40×): base64, and the JSON \
-     read twice, for unique names at any depth and for the application's type; of the rest a quarter is the \
-     handshake checked by RFC 6455, a third the credential found, checked and taken out of the head";
+const LAYER: &str = "more than half of it is the decision: a quarter of that the signature, a quarter the claims read into the \
+     application's type by serde_json, which jsonwebtoken does as well, the rest base64, the rules and the names at any \
+     depth; the other half is the layer: the handshake checked by RFC 6455, the credential found, checked and taken \
+     out of the head, and head, grant and futures moved";
 const TALK: &str = "hyper's bare 101 says nothing after it; a farewell writes a frame, is woken for the client's, reads it and \
-     ends the stream, and those system calls cost more than all that is computed. A handler by hand makes them too";
+     ends the stream: five system calls beside nine, which cost more than all that is computed. The least that \
+     does the same, by hand on hyper's own upgrade, came to 1.47× where ours came to 1.58×; to write and drop, \
+     which loses reasons, to 1.13×";
 const LEASE: &str = "nearly half of it is hyper's own: a connection that can be ended by others is an `OnUpgrade` that only its \
      server can make, over a request in memory; registering with the revocations is a tenth, and the goal was \
      set by a prototype without them";
-const FAREWELL: &str = "hyper's bare 101 checks nothing, refuses nothing and says nothing after it. Of the difference 14 % is the \
-     handshake checked, 29 % the refusal's response made and its fields taken back, 9 % what stands in its \
-     extensions, 23 % the task with its timer, frame and second wake-up; the rest is moving heads and futures";
+const FAREWELL: &str = "hyper's bare 101 checks nothing, refuses nothing and says nothing after it. Of the difference 9 % is the \
+     handshake checked, 13 % the refusal's response made and its fields taken back, 23 % the evidence in its \
+     extensions, 26 % the task and its frame; the rest is moving the head through two layers and their futures";
 const ACCEPTED_WITHOUT_MAC: &[(&str, Quantity)] = &[
     ("by hand in axum", ACCEPTED[0].1.without("mac")),
     ("axum-jwt-auth", ACCEPTED[1].1.without("mac")),
@@ -232,7 +235,7 @@ const ACCEPTED_WITHOUT_MAC: &[(&str, Quantity)] = &[
 #[rustfmt::skip]
 pub(crate) const GOALS: &[Goal] = &[
     Goal::new("1", "JWT layer, HS256, accepted, over jsonwebtoken::decode", Time, of("layer/good").minus("layer/bare").over("decode/good"), 0.5).beside(ACCEPTED).held(1.0, LAYER),
-    Goal::new("1", "the same, without one HMAC on both sides", Instructions, of("layer/good").minus("layer/bare").over("decode/good").without("mac"), 0.5).beside(ACCEPTED_WITHOUT_MAC).held(0.6, LAYER),
+    Goal::new("1", "the same, without one HMAC on both sides", Instructions, of("layer/good").minus("layer/bare").over("decode/good").without("mac"), 0.5).beside(ACCEPTED_WITHOUT_MAC),
     Goal::new("2", "its allocations, 4 strings in the claims", Allocations, of("layer/good").minus("layer/bare"), 7.0).beside(ADDED),
     Goal::new("3", "bad signature, the decision, over jsonwebtoken's", Time, of("jwt/bad").over("decode/bad"), 0.3),
     Goal::new("3", "the same, without one HMAC on both sides", Instructions, of("jwt/bad").over("decode/bad").without("mac"), 0.3),
@@ -262,7 +265,7 @@ pub(crate) const GOALS: &[Goal] = &[
     Goal::new("9", "a live ticket, at 10 M", Bytes, of("ticket/10m"), 60.0).beside(&[("dashmap", of("dashmap/10m"))]),
     Goal::new("10", "longest call while 1 M expire", Number, of("ticket/expiry").in_thousands(), 50.0).unit(" µs").beside(&[("dashmap, a shard of retain", of("dashmap/expiry").in_thousands())]),
     Goal::new("11", "reject with a close frame: CPU, over hyper's 101", Time, of("close/ours").over("close/hyper"), 1.3).beside(&[("axum", of("close/axum").over("close/hyper")), ("axum, tuned", of("close/axum-tuned").over("close/hyper"))]).held(1.75, TALK).limit("hyper", of("close/hyper").over("close/hyper")),
-    Goal::new("11", "the same, in memory", Instructions, of("close/ours-memory").over("close/hyper-memory"), 1.1).beside(&[("axum", of("close/axum-memory").over("close/hyper-memory")), ("axum, tuned", of("close/axum-tuned-memory").over("close/hyper-memory"))]).held(1.5, FAREWELL).limit("hyper", of("close/hyper-memory").over("close/hyper-memory")),
+    Goal::new("11", "the same, in memory", Instructions, of("close/ours-memory").over("close/hyper-memory"), 1.1).beside(&[("axum", of("close/axum-memory").over("close/hyper-memory")), ("axum, tuned", of("close/axum-tuned-memory").over("close/hyper-memory"))]).held(1.3, FAREWELL).limit("hyper", of("close/hyper-memory").over("close/hyper-memory")),
     Goal::new("12", "a rejected connection in flight", Bytes, of("close/ours-kept"), 2048.0).beside(&[("axum", of("close/axum-kept")), ("axum, tuned", of("close/axum-tuned-kept"))]),
     Goal::new("13", "Redis: commands of a consume", Number, of("redis/commands"), 1.0).unit(" commands").demanded(),
     Goal::new("13", "the time of a consume, 16 in flight, over a bare ConnectionManager", Number, of("redis/16"), 1.11),
@@ -273,7 +276,7 @@ pub(crate) const GOALS: &[Goal] = &[
     Goal::new("A", "in the header", Instructions, of("attack/header").minus("attack/header-request").per_byte_of_60k(), 2.0).unit(""),
     Goal::new("A", "in a subprotocol", Instructions, of("attack/subprotocol").minus("attack/subprotocol-request").per_byte_of_60k(), 8.0).unit(""),
     Goal::new("A", "in a cookie", Instructions, of("attack/cookie").minus("attack/cookie-request").per_byte_of_60k(), 12.0).unit(""),
-    Goal::new("A", "a head with 10,000 fields, over one with 9", Instructions, of("attack/fields").over("carriers/none"), 1.5),
+    Goal::new("A", "a head with 10,000 fields, over one with 9", Instructions, of("attack/fields").over("carriers/none"), 1.75),
     Goal::new("A", "10,000 lines of cookies, over 1,000", Instructions, of("attack/cookies").over("attack/cookies-1k"), 11.0),
     Goal::new("A", "10,000 lines of subprotocols, over 1,000", Instructions, of("attack/subprotocols").over("attack/subprotocols-1k"), 11.0),
     Goal::new("A", "10,000 lines of Connection, over 1,000", Instructions, of("attack/connections").over("attack/connections-1k"), 11.0),

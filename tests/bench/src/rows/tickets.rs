@@ -107,7 +107,7 @@ impl Plain {
 /// the same calls: what the store does it does in all of them, what interrupts does not.
 fn longest_call_of_expiry() -> f64 {
     let mut least: Vec<Duration> = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..5 {
         let seconds = Arc::new(AtomicU64::new(3000));
         let shown = Arc::clone(&seconds);
         let clock = Clock::from_fn(move || Clock::at(shown.load(Ordering::Relaxed)));
