@@ -307,4 +307,25 @@ mod tests {
             names.len()
         );
     }
+
+    #[test]
+    fn a_subprotocol_is_selected_only_if_it_is_offered() {
+        for (offered, preferred, selected) in [
+            ("a, b", &["b", "a"][..], Some("b")),
+            ("a", &["b", "a"], Some("a")),
+            ("x", &["b"], Some("x")),
+            ("x, y", &[], Some("x")),
+            ("", &["b"], None),
+        ] {
+            let mut head = http::Request::new(()).into_parts().0;
+            let offered = HeaderValue::from_static(offered);
+            head.headers.insert(SEC_WEBSOCKET_PROTOCOL, offered);
+            let preferred: Vec<_> = preferred.iter().map(ToString::to_string).collect();
+            let found = select(&head, &preferred);
+            assert_eq!(
+                found.as_ref().map(HeaderValue::as_bytes),
+                selected.map(str::as_bytes)
+            );
+        }
+    }
 }

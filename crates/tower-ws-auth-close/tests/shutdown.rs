@@ -163,6 +163,7 @@ async fn a_task_tracker_knows_them_too() {
         let tracker = TaskTracker::new();
         let tasks = tracker.clone();
         let close = layer().spawn_with(move |farewell| {
+            assert_eq!(format!("{farewell:?}"), "Farewell");
             tasks.spawn(farewell);
         });
         let server = if axum {

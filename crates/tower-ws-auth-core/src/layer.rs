@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+use crate::refuse::make_ready;
 use crate::{Auth, Authenticate};
 
 /// Lets a request through to the service only if its strategy grants it.
@@ -18,6 +19,7 @@ impl<A: Authenticate> AuthLayer<A> {
     /// Guards WebSocket routes: what is not a valid opening handshake is refused before the
     /// strategy decides.
     pub fn new(strategy: A) -> Self {
+        make_ready();
         Self {
             strategy: Arc::new(strategy),
             any_request: false,

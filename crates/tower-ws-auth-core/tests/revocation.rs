@@ -311,6 +311,71 @@ mod on_an_open_connection {
     }
 
     #[tokio::test]
+    async fn a_store_sees_the_keys_of_this_node_and_whether_it_is_there() {
+        let store = Scripted::default();
+        let here = store.here();
+        let revocations = Revocations::new(store);
+        let here = here.lock().unwrap().take().unwrap();
+        assert!(revocations.is_empty() && here.keys().is_empty() && !here.is_gone());
+        let grant = grant(None, &["user:ada", "session:1"]);
+        let watching = revocations.watch(grant.term());
+        assert!(!revocations.is_empty());
+        let mut keys = here.keys();
+        keys.sort();
+        assert_eq!(keys, ["session:1".into(), "user:ada".into()]);
+        drop((watching, revocations));
+        assert!(here.is_gone() && here.keys().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_watch_is_equal_to_its_clones_and_belongs_to_where_it_was_made() {
+        let (revocations, others) = (in_memory(Clock::system()), in_memory(Clock::system()));
+        let grant = grant(None, &["user:ada"]);
+        let [one, two] = [
+            watch(&revocations, &grant).await.unwrap(),
+            watch(&revocations, &grant).await.unwrap(),
+        ];
+        assert!(one == one.clone() && one != two);
+        assert!(one.is_of(&revocations) && !one.is_of(&others));
+    }
+
+    #[tokio::test]
+    async fn the_runtime_has_its_turn_after_every_32_who_are_told() {
+        let revocations = in_memory(Clock::system());
+        for revoke in [false, true] {
+            let mut open = Vec::new();
+            for _ in 0..100 {
+                let watched = revocations.watch(Grant::new(()).revocable_by("user:bob").term());
+                open.push(watched.await.unwrap());
+            }
+            let mut turns = 0;
+            let mut telling: std::pin::Pin<Box<dyn Future<Output = ()>>> = if revoke {
+                let revoking = revocations.revoke("user:bob", Ending::Revoked);
+                Box::pin(async { revoking.await.unwrap() })
+            } else {
+                Box::pin(async {
+                    revocations.end("user:bob", &Ending::Revoked).await;
+                })
+            };
+            poll_fn(|cx| {
+                turns += 1;
+                telling.as_mut().poll(cx)
+            })
+            .await;
+            assert_eq!(turns, 1 + 100 / 32);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_names_a_key_twice_holds_it_once() {
+        let revocations = in_memory(Clock::system());
+        let twice = grant(None, &["user:ada", "user:ada"]);
+        let _watch = watch(&revocations, &twice).await.unwrap();
+        assert_eq!(revocations.count("user:ada"), 1);
+        assert_eq!(revocations.connections("user:ada").len(), 1);
+    }
+
+    #[tokio::test]
     async fn the_runtime_has_its_turn_while_a_crowd_is_told() {
         let revocations = in_memory(Clock::system());
         let mut open = Vec::new();
@@ -329,6 +394,59 @@ mod on_an_open_connection {
         });
         assert_eq!(ended.await, 1000);
         assert!(turns > 20, "{turns}");
+    }
+}
+
+mod what_is_said_of_it {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn a_moment_is_told_in_microseconds() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_234_567);
+        assert_eq!(Revocation::new(at, Ending::Revoked).micros(), 1_234_567);
+    }
+
+    #[test]
+    fn an_error_says_what_failed_and_why() {
+        let error = RevocationError::new("down");
+        assert_eq!(error.to_string(), "the store of revocations failed: down");
+        assert_eq!(error.source().unwrap().to_string(), "down");
+    }
+
+    #[test]
+    fn an_ending_of_the_applications_own_has_its_code_and_reason() {
+        let Ending::Application(own) = Ending::application(4321, "closing time").unwrap() else {
+            panic!("another ending")
+        };
+        assert_eq!((own.code(), own.reason()), (4321, "closing time"));
+    }
+
+    #[test]
+    fn a_grant_ends_as_what_it_would_be_refused_as() {
+        let of = |kind| Grant::new(()).refused_as(kind).term().ending();
+        assert_eq!(of(RejectionKind::SessionInvalid), Ending::SessionEnded);
+        assert_eq!(of(RejectionKind::TokenInvalid), Ending::TokenExpired);
+        assert_eq!(Grant::new(()).term().ending(), Ending::TokenExpired);
+    }
+
+    #[tokio::test]
+    async fn a_term_hands_its_watch_on_once() {
+        let revocations = in_memory(Clock::system());
+        let granted = |_: &mut Parts| async {
+            let grant = Grant::new("ada").issued_at(SystemTime::now());
+            Ok::<_, Rejection>(grant.revocable_by("user:ada"))
+        };
+        let layer = AuthLayer::new(granted.revocable(revocations.clone())).any_request();
+        let service = layer.layer(tower::service_fn(async |request: Request<()>| {
+            let mut term: Term = request.extensions().get().cloned().unwrap();
+            let watch = term.take_watch().unwrap();
+            assert!(term.take_watch().is_none());
+            Ok::<_, std::convert::Infallible>(Response::new(watch.connection().keys().to_vec()))
+        }));
+        let response = service.oneshot(Request::new(())).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert!(response.extensions().get::<Rejection>().is_none());
     }
 }
 
@@ -366,6 +484,28 @@ mod between_registration_and_answer {
             here.revoked("user:ada", &revocation).await;
             store.answer(Ok(vec![Some(revocation)]));
             assert_eq!(watching.await.is_ok(), passes);
+        }
+    }
+
+    /// The store may know an older one of that key, or a later one of another.
+    #[tokio::test]
+    async fn one_that_the_answer_knows_only_for_another_key_or_moment_refuses() {
+        let revoked = |at| Revocation::new(Clock::at(at), Ending::Revoked);
+        for (known, heard) in [
+            ([Some(revoked(5000)), None], revoked(7000)),
+            ([None, Some(revoked(5000))], revoked(4000)),
+        ] {
+            let store = Scripted::default();
+            let here = store.here();
+            let revocations = Revocations::new(store.clone());
+            let here = here.lock().unwrap().clone().unwrap();
+            let granted = grant(Some(Clock::at(6000)), &["user:ada", "session:1"]);
+            let mut watching = revocations.watch(granted.term());
+            assert!(poll_once(&mut watching).await.is_none());
+            here.revoked("user:ada", &heard).await;
+            store.answer(Ok(known.to_vec()));
+            let refused = watching.await.unwrap_err();
+            assert_eq!(refused.kind(), RejectionKind::TokenInvalid);
         }
     }
 

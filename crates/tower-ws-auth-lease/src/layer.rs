@@ -84,7 +84,8 @@ impl LeaseLayer {
 
     /// The close frame for an ending, in place of [`status_and_token`].
     ///
-    /// The reason reaches the client: keep secrets out of it.
+    /// The reason reaches the client: keep secrets out of it. If `f` panics, the client is told what
+    /// it would be without it.
     pub fn close_with(self, f: impl Fn(&Ending) -> Close + Send + Sync + 'static) -> Self {
         self.with(|config| config.close = Arc::new(f))
     }

@@ -1,17 +1,11 @@
 use std::fmt;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tower_ws_auth_core::revocation::{Ending, Watch};
-use tower_ws_auth_core::{Grant, Rejection, RejectionKind, Term};
-use tower_ws_auth_upgrade::Cutter;
+use tower_ws_auth_core::revocation::Ending;
+use tower_ws_auth_core::{Grant, Rejection, RejectionKind};
 
-use crate::layer::Config;
-use crate::leases::Place;
-use crate::trace::{self, Counted, Opened};
+use crate::shared::{Release, Shared};
 
 /// A grant enforced on an open connection, as its handler sees it.
 ///
@@ -26,44 +20,6 @@ pub struct Lease {
     held: Option<Arc<Release>>,
 }
 
-pub(crate) struct Shared {
-    config: Arc<Config>,
-    runtime: Handle,
-    cutter: Option<Cutter>,
-    state: Mutex<State>,
-    ended: OnceLock<Ending>,
-    told: Notify,
-    opened: Opened,
-}
-
-/// The registrations of a lease: as a rule one, and a second where the strategy left one with
-/// revocations of its own.
-pub(crate) type Watches = [Option<Watch>; 2];
-
-/// Until when a grant holds, and what the client is told then.
-pub(crate) struct Until {
-    pub(crate) moment: Option<SystemTime>,
-    pub(crate) ending: Ending,
-}
-
-impl From<&Term> for Until {
-    fn from(term: &Term) -> Self {
-        Self {
-            moment: term.until(),
-            ending: term.ending(),
-        }
-    }
-}
-
-struct State {
-    watches: Watches,
-    place: Option<Place>,
-    until: Option<SystemTime>,
-    /// What the client is told when that has come.
-    ending: Ending,
-    released: bool,
-}
-
 impl Lease {
     pub(crate) fn new(shared: Arc<Shared>, held: Option<Release>) -> Self {
         let held = held.map(Arc::new);
@@ -73,25 +29,17 @@ impl Lease {
     /// The moment from which the grant no longer holds, the grace not counted; `None` if it has no
     /// end of its own.
     pub fn until(&self) -> Option<SystemTime> {
-        self.shared.lock().until
+        self.shared.until()
     }
 
     /// Why it has ended; `None` while it has not.
     pub fn ending(&self) -> Option<&Ending> {
-        self.shared.ended.get()
+        self.shared.ending()
     }
 
     /// Ready when it ends, with the reason. Dropping the future loses nothing.
     pub async fn ended(&self) -> Ending {
-        let mut told = pin!(self.shared.told.notified());
-        loop {
-            told.as_mut().enable();
-            if let Some(ending) = self.shared.ended.get() {
-                return ending.clone();
-            }
-            told.as_mut().await;
-            told.set(self.shared.told.notified());
-        }
+        self.shared.ended().await
     }
 
     /// Ends it, and the connection with it. False if it had ended before.
@@ -130,147 +78,9 @@ impl Lease {
             let other = "the new credential is another user's";
             return Err(Rejection::new(RejectionKind::Forbidden, other));
         }
-        let watch = self.shared.config.revocations.watch(&term).await?;
+        let watch = self.shared.watch(&term).await?;
         self.shared.renew(&term, &watch)?;
         Ok(identity)
-    }
-}
-
-impl Shared {
-    /// Begins to enforce a term; what it returns ends that when it is dropped.
-    pub(crate) fn begin(
-        config: Arc<Config>,
-        runtime: Handle,
-        cutter: Option<Cutter>,
-        until: Until,
-        watches: Watches,
-    ) -> (Arc<Self>, Release) {
-        let end = until.moment;
-        let shared = Arc::new(Self {
-            config,
-            runtime,
-            cutter,
-            state: Mutex::new(State {
-                watches,
-                place: None,
-                until: until.moment,
-                ending: until.ending,
-                released: false,
-            }),
-            ended: OnceLock::new(),
-            told: Notify::new(),
-            opened: Opened::now(),
-        });
-        let place = shared.config.leases.add(shared.deadline(end), &shared);
-        let watches = {
-            let mut state = shared.lock();
-            state.place = Some(place);
-            state.watches.clone()
-        };
-        for watch in watches.iter().flatten() {
-            shared.listen(watch);
-        }
-        let release = Release {
-            shared: Arc::clone(&shared),
-            _counted: Counted::begin(),
-        };
-        (shared, release)
-    }
-
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-
-    pub(crate) fn end(&self, ending: &Ending) -> bool {
-        if self.ended.set(ending.clone()).is_err() {
-            return false;
-        }
-        let cut = self
-            .cutter
-            .as_ref()
-            .map(|cutter| (cutter, (self.config.close)(ending)));
-        self.opened
-            .ended(ending, cut.as_ref().map(|(_, close)| close));
-        self.told.notify_waiters();
-        if let Some((cutter, close)) = cut {
-            let spawner = self.config.spawner.as_deref();
-            cutter.cut(&close, self.config.limits, |farewell| match spawner {
-                Some(spawn) => spawn(Box::pin(trace::farewell(farewell))),
-                None => drop(self.runtime.spawn(trace::farewell(farewell))),
-            });
-        }
-        // Whoever counts connections need not count this one any more.
-        let watches = self.lock().watches.clone();
-        for watch in watches.iter().flatten() {
-            watch.connection().end(ending);
-        }
-        true
-    }
-
-    pub(crate) fn expire(&self) {
-        let ending = self.lock().ending.clone();
-        self.end(&ending);
-    }
-
-    fn renew(self: &Arc<Self>, term: &Term, watch: &Watch) -> Result<(), Rejection> {
-        let over = || Rejection::new(RejectionKind::TokenExpired, "the lease has ended meanwhile");
-        let mut state = self.lock();
-        if state.released || self.ended.get().is_some() {
-            return Err(over());
-        }
-        let moved = state.place.and_then(|place| {
-            self.config
-                .leases
-                .shift(place, self.deadline(term.until()), self)
-        });
-        // It is being ended at this moment.
-        state.place = Some(moved.ok_or_else(over)?);
-        state.until = term.until();
-        state.ending = term.ending();
-        let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
-        drop(state);
-        drop(old);
-        self.listen(watch);
-        Ok(())
-    }
-
-    fn listen(self: &Arc<Self>, watch: &Watch) {
-        // Weak: the connection would keep itself alive.
-        let lease = Arc::downgrade(self);
-        watch.connection().on_end(move |ending| {
-            if let Some(lease) = lease.upgrade() {
-                lease.end(ending);
-            }
-        });
-    }
-
-    fn deadline(&self, end: Option<SystemTime>) -> Option<SystemTime> {
-        end?.checked_add(self.config.grace)
-    }
-
-    /// Nothing under the lock panics.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends the enforcement when the connection is over.
-pub(crate) struct Release {
-    shared: Arc<Shared>,
-    _counted: Counted,
-}
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.released = true;
-        let place = state.place.take();
-        let watches = std::mem::take(&mut state.watches);
-        drop(state);
-        drop(watches);
-        if let Some(place) = place {
-            self.shared.config.leases.remove(place);
-        }
     }
 }
 

@@ -97,7 +97,10 @@ mod future;
 mod layer;
 mod lease;
 mod leases;
+mod order;
 mod service;
+mod shared;
+mod sync;
 mod trace;
 
 pub use self::close::status_and_token;

@@ -13,7 +13,8 @@ use tower_ws_auth_upgrade::{Protocol, Tether};
 
 use crate::future::ResponseFuture;
 use crate::layer::{AtMost, Config, Excess};
-use crate::lease::{Lease, Shared, Until, Watches};
+use crate::lease::Lease;
+use crate::shared::{Shared, Until, Watches};
 use crate::trace;
 
 /// The service that [`LeaseLayer`](crate::LeaseLayer) puts around another.
@@ -160,7 +161,7 @@ impl AtMost {
             open.retain(|connection| connection.ending().is_none());
             let excess = open.len().saturating_sub(self.count);
             match self.excess {
-                // By age, so that of two that come at once only the second is too many.
+                // By their order, so that of two that come at once only the second is too many.
                 Excess::RefuseNewest => {
                     let id = newest.connection().id();
                     if open.iter().skip(self.count).any(|late| late.id() == id) {

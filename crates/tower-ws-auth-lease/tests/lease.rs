@@ -1,5 +1,6 @@
 //! Leases on real sockets: an axum server with handlers that know nothing of them, and clients
 //! that read everything.
+#![cfg(not(loom))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -239,6 +240,23 @@ mod expiry {
         let server = Server::start(|layer| layer).await;
         let mut socket = server.connect("user=ada&ms=100&session=1").await;
         assert_eq!(close_of(&mut socket).await, said(4401, "session_ended"));
+    }
+
+    #[tokio::test]
+    async fn comes_although_the_applications_function_panics() {
+        let server = Server::start(|layer| layer.close_with(|_| panic!("the application's"))).await;
+        let expiring = [1, 2].map(|_| server.connect("user=ada&ms=100"));
+        for mut socket in futures_util::future::join_all(expiring).await {
+            assert_eq!(close_of(&mut socket).await, said(4401, "token_expired"));
+        }
+        let open = [1, 2].map(|_| server.connect("user=bob"));
+        let open = futures_util::future::join_all(open).await;
+        let revoked = server.revocations.revoke("user:bob", Ending::Revoked);
+        revoked.await.unwrap();
+        for mut socket in open {
+            assert_eq!(close_of(&mut socket).await, said(4403, "revoked"));
+        }
+        server.is_empty().await;
     }
 
     #[tokio::test]

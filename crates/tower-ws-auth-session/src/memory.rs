@@ -194,7 +194,9 @@ mod the_memory_store {
     #[tokio::test]
     async fn a_record_is_there_until_its_time_has_passed() {
         let (store, seconds) = store(9);
+        assert!(store.is_empty());
         assert!(store.create(&id("a"), "{}", TTL).await.unwrap());
+        assert!(!store.is_empty());
         let found = store.load(&id("a")).await.unwrap().unwrap();
         assert_eq!((found.record.as_str(), found.ttl), ("{}", Some(TTL)));
         seconds.store(1009, Ordering::Relaxed);

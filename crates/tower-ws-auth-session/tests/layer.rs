@@ -238,6 +238,20 @@ mod a_session_that_does_not {
     }
 
     #[tokio::test]
+    async fn a_record_of_exactly_the_largest_size_is_read() {
+        let record = r#"{"user":"ada"}"#;
+        for (most, token) in [
+            (record.len(), "accepted"),
+            (record.len() - 1, "session_invalid"),
+        ] {
+            let store = Odd::holding(record);
+            let sessions = builder(store).max_record(most).build().unwrap();
+            let request = handshake(&[&good_cookie().await], Some(PAGE));
+            assert_eq!(send(strategy(&sessions), request).await.token(), token);
+        }
+    }
+
+    #[tokio::test]
     async fn the_end_in_the_record_is_checked_to_the_second() {
         for (end, token) in [
             ("20:00:00.000Z", "session_invalid"),
@@ -516,5 +530,63 @@ mod secrecy {
                 assert!(!text.contains(secret), "{secret} in {text}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn debug_output_names_what_it_is_and_the_settings() {
+        let (sessions, store, _) = in_memory(|b| b.cookie_name("__Host-sid"));
+        let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+        let strategy = strategy(&sessions);
+        let headers = common::cookies(&[&pair(&set_cookie)]);
+        let loaded = sessions.load(&headers).await.unwrap().unwrap();
+        let mut head = handshake(&[&pair(&set_cookie)], Some(PAGE)).into_parts().0;
+        let cookie = strategy.take(&mut head).unwrap().unwrap();
+        let shared = "Shared { secrets: Secrets { format: Express, keys: 1 redacted }, \
+                      attributes: Attributes { name: \"__Host-sid\", path: \"/\"";
+        let builder = builder(store.clone()).cookie_name("__Host-sid");
+        let stored = store.load(&id).await.unwrap().unwrap();
+        for (shown, begins, contains) in [
+            (format!("{sessions:?}"), "Sessions(", shared),
+            (format!("{builder:?}"), "SessionsBuilder(", shared),
+            (format!("{strategy:?}"), "Session { origins: Some(", shared),
+            (
+                format!("{strategy:?}"),
+                "Session {",
+                "rules: Rules { shared:",
+            ),
+            (format!("{strategy:?}"), "Session {", "rolling: false"),
+            (format!("{store:?}"), "MemorySessions {", "cap: 1000"),
+            (format!("{loaded:?}"), "Loaded {", "ends_at: Some("),
+            (
+                format!("{stored:?}"),
+                "StoredSession {",
+                "ttl: Some(86400s)",
+            ),
+            (format!("{cookie:?}"), "SessionCookie(", "redacted"),
+            (
+                format!("{:?}", strategy.verify(cookie, &head)),
+                "Verifying",
+                "",
+            ),
+        ] {
+            assert!(shown.starts_with(begins), "{begins}: {shown}");
+            assert!(shown.contains(contains), "{contains}: {shown}");
+        }
+    }
+}
+
+mod what_is_measured {
+    use super::*;
+
+    #[tokio::test]
+    async fn goes_by_the_name_of_the_strategy_and_its_carrier() {
+        let (sessions, ..) = in_memory(|b| b);
+        let strategy = strategy(&sessions);
+        assert_eq!(strategy.name(), "session");
+        let mut head = handshake(&[&good_cookie().await], Some(PAGE))
+            .into_parts()
+            .0;
+        let cookie = strategy.take(&mut head).unwrap().unwrap();
+        assert_eq!(strategy.carrier(&cookie), Some("cookie"));
     }
 }

@@ -293,6 +293,33 @@ mod handlers {
     }
 }
 
+mod new_secrets {
+    use super::*;
+    use common::{PAGE, handshake, send, strategy};
+    use tower_ws_auth_session::Secrets;
+
+    #[tokio::test]
+    async fn decide_from_then_on_in_every_clone_and_strategy() {
+        let (sessions, ..) = in_memory(|b| b);
+        let (_, set_cookie) = sessions.create(&ada()).await.unwrap();
+        let old = pair(&set_cookie);
+        let (clone, strategy) = (sessions.clone(), strategy(&sessions));
+        let new = "a secret that nobody had before";
+
+        sessions.replace_secrets(Secrets::express([new, common::SECRET]).unwrap());
+        assert!(clone.signed_id(&back(&set_cookie)).is_some());
+        let (_, set_cookie) = clone.create(&ada()).await.unwrap();
+
+        sessions.replace_secrets(Secrets::express([new]).unwrap());
+        assert!(clone.signed_id(&cookies(&[&old])).is_none());
+        assert!(clone.signed_id(&back(&set_cookie)).is_some());
+        for (cookie, token) in [(old, "session_invalid"), (pair(&set_cookie), "accepted")] {
+            let request = handshake(&[&cookie], Some(PAGE));
+            assert_eq!(send(strategy.clone(), request).await.token(), token);
+        }
+    }
+}
+
 mod logout {
     use super::*;
 

@@ -152,6 +152,21 @@ mod expiry {
     }
 
     #[test]
+    fn of_all_shards_is_noticed_by_as_many_issues() {
+        const SHARDS: usize = 16;
+        let time = Time::new();
+        let store = time.store().capacity(1000).build().unwrap();
+        for n in 0..1000 {
+            put(&store, n, None).unwrap();
+        }
+        time.pass(2 * TTL);
+        for n in 1000..1000 + SHARDS {
+            put(&store, n, None).unwrap();
+        }
+        assert_eq!(store.outstanding(), SHARDS);
+    }
+
+    #[test]
     fn counts_every_ticket_right_over_many_periods() {
         let time = Time::new();
         let store = time.store().capacity(500).per_subject(500).build().unwrap();
@@ -278,12 +293,14 @@ mod bounds {
             assert_eq!(build(bad).unwrap_err(), error);
         }
         assert!(build(new().max_ttl(week)).is_ok());
+        assert!(build(new().max_ttl(Duration::from_millis(1))).is_ok());
     }
 
     #[test]
     fn on_the_ttl_are_told_and_kept() {
         let store = MemoryTickets::new();
         assert_eq!(TicketStore::max_ttl(&store), Some(TTL));
+        assert_eq!(OnceStore::max_ttl(&store), Some(TTL));
         let long = store.issue_now(key(1), vec![], None, TTL * 2);
         assert!(matches!(long, Err(PutError::Store(_))));
         assert!(store.claim_now(key(1), TTL * 2).is_err());
@@ -312,5 +329,17 @@ mod claims {
         let store = MemoryTickets::builder().capacity(1).build().unwrap();
         assert!(store.claim_now(key(1), TTL).unwrap());
         assert!(store.claim_now(key(2), TTL).is_err());
+    }
+
+    #[test]
+    fn count_once_whether_refused_or_claimed_again() {
+        let time = Time::new();
+        let store = time.store().build().unwrap();
+        assert!(store.claim_now(key(1), TTL).unwrap());
+        assert!(!store.claim_now(key(1), TTL).unwrap());
+        assert_eq!(store.outstanding(), 1);
+        time.pass(TTL);
+        assert!(store.claim_now(key(1), TTL).unwrap());
+        assert_eq!(store.outstanding(), 1);
     }
 }

@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use tower::{Layer as _, ServiceExt as _};
+use tower::{Layer as _, Service as _, ServiceExt as _};
 use tower_ws_auth_core::{
     AuthLayer, Authenticate as _, Authenticated, Clock, Grant, Rejection, RejectionKind, Term,
 };
@@ -188,12 +190,42 @@ async fn refuses_a_body_that_is_no_wish() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
         assert_eq!(answer.body, "request_malformed");
     }
-    let long = " ".repeat(5000);
-    let answer = send(&tickets, post(), &long).await;
+    let longest = format!("{{}}{}", " ".repeat(4 * 1024 - 2));
+    assert_eq!(
+        send(&tickets, post(), &longest).await.status,
+        StatusCode::OK
+    );
+    let answer = send(&tickets, post(), &format!("{longest} ")).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.body, "request_too_large");
     for empty in ["", "{}", r#"{"channel":null}"#] {
         let ticket = send(&tickets, post(), empty).await.ticket();
         assert!(open(&tickets, &ticket, None).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_malformed_and_not_too_large() {
+    let mut mint = builder().build().unwrap().mint(order);
+    let request = Request::post("/ticket").body(BrokenOff).unwrap();
+    let answer = mint.call(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "request_malformed");
+}
+
+/// The client hangs up.
+struct BrokenOff;
+
+impl http_body::Body for BrokenOff {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
     }
 }
 

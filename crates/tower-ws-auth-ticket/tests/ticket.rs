@@ -2,6 +2,7 @@
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+use std::error::Error as _;
 use std::future::{pending, ready};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -10,13 +11,16 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use tower::{Layer as _, ServiceExt as _};
-use tower_ws_auth_core::{Authenticated, Clock, Rejection, RejectionKind, Term};
+use tower::{Layer as _, Service as _, ServiceExt as _};
+use tower_ws_auth_core::carrier::Carriers;
+use tower_ws_auth_core::{
+    AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, RejectionKind, Term,
+};
 use tower_ws_auth_ticket::{
-    BoxFuture, IssueError, MAX_ENTRY, MemoryTickets, Order, PutError, StoreError, TicketKey,
-    TicketLayer, TicketStore, Tickets, TicketsBuilder, TicketsError, Use,
+    BoxFuture, IssueError, MAX_ENTRY, MemoryTickets, OnceStore, Order, PutError, StoreError,
+    TicketKey, TicketLayer, TicketStore, Tickets, TicketsBuilder, TicketsError, Use, claim,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -214,6 +218,86 @@ mod a_ticket {
     }
 
     #[tokio::test]
+    async fn in_a_cookie_is_ambient_and_everywhere_says_where_it_travelled() {
+        let carriers = Carriers::builder().query("ticket").cookie("ticket").build();
+        let strategy = builder()
+            .carriers(carriers.unwrap())
+            .build()
+            .unwrap()
+            .strategy();
+        let ticket = "A".repeat(43);
+        let in_cookie = handshake("/ws")
+            .header("cookie", format!("ticket={ticket}"))
+            .extension(AllowedOrigin::vouch_for(HeaderValue::from_static(
+                "https://a.example",
+            )));
+        for (request, carrier, ambient) in
+            [(with(&ticket), "query", false), (in_cookie, "cookie", true)]
+        {
+            let mut head = request.body(()).unwrap().into_parts().0;
+            let credential = strategy.take(&mut head).unwrap().unwrap();
+            assert_eq!(strategy.carrier(&credential), Some(carrier));
+            assert_eq!(strategy.is_ambient(&credential), ambient);
+        }
+    }
+
+    #[test]
+    fn prints_all_around_it_what_an_operator_asks_about() {
+        let store = MemoryTickets::builder()
+            .max_ttl(Duration::from_secs(20))
+            .build()
+            .unwrap();
+        let shown = format!("{store:?}");
+        assert_eq!(
+            shown,
+            "MemoryTickets { capacity: 1000000, max_ttl_ms: 20000, .. }"
+        );
+        let ttl = Duration::from_secs(20);
+        let builder = Tickets::<User>::builder(Arc::new(store.clone()));
+        let builder = builder
+            .ttl(ttl)
+            .audience("chat")
+            .bind_path()
+            .clock(Clock::fixed(1_000));
+        let bindings = "bindings: Bindings { audience: \"chat\", path: true, origin: false, address: false }, ttl: 20s, live_for: None";
+        assert_eq!(
+            format!("{builder:?}"),
+            format!("TicketsBuilder {{ {bindings}, timeout: 2s, .. }}")
+        );
+        let tickets = builder.build().unwrap();
+        let shown = format!("Tickets {{ {bindings}, .. }}");
+        assert_eq!(format!("{tickets:?}"), shown);
+        assert_eq!(
+            format!("{:?}", tickets.strategy()),
+            format!("Ticket({shown})")
+        );
+        let mut mint = tickets.mint(|_, wish| Ok(Order::new(ada(), wish.into_use())));
+        assert_eq!(
+            format!("{mint:?}"),
+            format!("Mint {{ tickets: {shown}, .. }}")
+        );
+        let request = Request::post("/")
+            .body(http_body_util::Full::<&[u8]>::default())
+            .unwrap();
+        assert_eq!(format!("{:?}", mint.call(request)), "Minting");
+        let order = Order::new(ada(), Use::path("/ws")).subject("ada");
+        let shown = format!("{order:?}");
+        for part in [
+            "Order { purpose: Use {",
+            "Path(\"/ws\")",
+            "subject: Some(\"ada\")",
+        ] {
+            assert!(shown.contains(part), "{shown}");
+        }
+        let mut head = with("A").body(()).unwrap().into_parts().0;
+        let credential = tickets.strategy().take(&mut head).unwrap().unwrap();
+        let taking = tickets.strategy().verify(credential, &head);
+        assert_eq!(format!("{taking:?}"), "Taking");
+        let key = TicketKey::digest("a", &[]);
+        assert_eq!(format!("{:?}", claim(&store, key, ttl, ttl)), "Claiming");
+    }
+
+    #[tokio::test]
     async fn does_not_print_from_any_public_type() {
         let tickets = builder().build().unwrap();
         let issued = tickets
@@ -221,6 +305,7 @@ mod a_ticket {
             .await
             .unwrap();
         let canary = issued.ticket().to_owned();
+        assert!(format!("{issued:?}").starts_with("Issued { expires_at: "));
         let outcome = call(&tickets, with(&canary)).await;
         let replayed = call(&tickets, with(&canary)).await;
         let printed = format!(
@@ -499,11 +584,29 @@ mod the_store {
 
     #[tokio::test]
     async fn is_given_no_more_than_4_kib() {
-        let tickets = builder().build().unwrap();
-        let name = "x".repeat(MAX_ENTRY);
-        let order = Order::new(User { name }, Use::handshake());
-        let refused = tickets.issue(order).await;
+        assert_eq!(MAX_ENTRY, 4 * 1024);
+        let store = Arc::new(Keeping::default());
+        let builder = Tickets::builder(Arc::clone(&store) as _);
+        let tickets = builder.clock(Clock::fixed(1_000_000)).build().unwrap();
+        let order = |length| {
+            let name = "x".repeat(length);
+            Order::new(User { name }, Use::handshake())
+        };
+        tickets.issue(order(0)).await.unwrap();
+        // 16 are the key's.
+        let longest = MAX_ENTRY - (store.0.lock().unwrap().len() - 16);
+        tickets.issue(order(longest)).await.unwrap();
+        let refused = tickets.issue(order(longest + 1)).await;
         assert!(matches!(refused, Err(IssueError::TooLarge)));
+    }
+
+    #[test]
+    fn that_fails_says_why_and_one_without_a_limit_has_none() {
+        let error = StoreError::new("connection reset");
+        assert_eq!(error.to_string(), "the store failed: connection reset");
+        assert_eq!(error.source().unwrap().to_string(), "connection reset");
+        assert_eq!(TicketStore::max_ttl(&Recording::default()), None);
+        assert_eq!(OnceStore::max_ttl(&Recording::default()), None);
     }
 
     #[tokio::test]
@@ -547,6 +650,12 @@ impl TicketStore for Recording {
     }
 
     fn take(&self, _key: TicketKey) -> BoxFuture<Result<Option<Vec<u8>>, StoreError>> {
+        self.answer(Err(StoreError::new("connection reset")))
+    }
+}
+
+impl OnceStore for Recording {
+    fn claim(&self, _key: TicketKey, _ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
         self.answer(Err(StoreError::new("connection reset")))
     }
 }

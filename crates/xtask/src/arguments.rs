@@ -2,18 +2,22 @@
 
 use std::fmt::Write as _;
 
+use crate::autobahn;
 use crate::bench;
 use crate::fuzz;
+use crate::mutants;
 use crate::soak;
 use crate::steps::{STEPS, Step};
 
 pub(crate) enum Task {
     Help,
     Run(Vec<&'static Step>),
+    Autobahn(autobahn::Options),
     Bench(bench::Options),
     Fuzz(fuzz::Options),
     Soak(soak::Options),
     Minimal,
+    Mutants(mutants::Options),
 }
 
 pub(crate) fn parse(args: &[&str]) -> Result<Task, String> {
@@ -24,10 +28,12 @@ pub(crate) fn parse(args: &[&str]) -> Result<Task, String> {
         ["test", options @ ..] => only(options).map(Task::Run),
         ["setup"] => Ok(Task::Run(vec![step("setup")?])),
         ["lint"] => Ok(Task::Run(STEPS.iter().filter(|step| step.lint).collect())),
+        ["autobahn", options @ ..] => autobahn::options(options).map(Task::Autobahn),
         ["bench", options @ ..] => bench::options(options).map(Task::Bench),
         ["fuzz", options @ ..] => fuzz::options(options).map(Task::Fuzz),
         ["soak", options @ ..] => soak::options(options).map(Task::Soak),
         ["minimal"] => Ok(Task::Minimal),
+        ["mutants", options @ ..] => mutants::options(options).map(Task::Mutants),
         ["setup" | "lint" | "minimal", extra, ..] => Err(format!("unexpected argument `{extra}`")),
         [unknown, ..] => Err(format!("unknown subcommand `{unknown}`")),
     }
@@ -67,9 +73,14 @@ Commands:
     --plot FILE       draws it as SVG
   fuzz                each fuzz target for 10 s
     --minutes N       for that long
+  autobahn            the Autobahn test suite against an echo server, bare and behind the layers
+    --wstest FILE     the suite's program, unless it is in PATH or named by WSTEST
+    --large           messages of megabytes too, which take minutes
   soak                every layer under clients of every kind for 10 min: nothing grows or stays
     --minutes N       for that long
   minimal             builds what is published with the oldest dependencies that it allows
+  mutants             changes the crates that decide, each line in turn, and demands that a test fails (hours)
+    --package NAME    that package alone (repeatable)
   help                this text
 
 Steps:"
@@ -92,7 +103,15 @@ mod tests {
     fn names(args: &[&str]) -> Vec<&'static str> {
         match parse(args) {
             Ok(Task::Run(steps)) => steps.iter().map(|step| step.name).collect(),
-            Ok(Task::Help | Task::Bench(_) | Task::Fuzz(_) | Task::Soak(_) | Task::Minimal) => {
+            Ok(
+                Task::Help
+                | Task::Autobahn(_)
+                | Task::Bench(_)
+                | Task::Fuzz(_)
+                | Task::Soak(_)
+                | Task::Minimal
+                | Task::Mutants(_),
+            ) => {
                 panic!("not steps")
             }
             Err(error) => panic!("{error}"),

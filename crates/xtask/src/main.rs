@@ -2,10 +2,12 @@
 //! `cargo xtask help` lists the rest.
 
 mod arguments;
+mod autobahn;
 mod bench;
 mod deny;
 mod features;
 mod fuzz;
+mod mutants;
 mod promises;
 mod run;
 mod setup;
@@ -33,6 +35,14 @@ fn main() -> ExitCode {
             Ok(mut session) => steps::run(&steps, &mut session),
             Err(error) => failure(&error, 1),
         },
+        Ok(Task::Autobahn(options)) => {
+            let done =
+                Workspace::enter().and_then(|workspace| autobahn::command(&options, &workspace));
+            match done {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failure(&error, 1),
+            }
+        }
         Ok(Task::Bench(options)) => {
             let done = Workspace::enter()
                 .and_then(|workspace| bench::table(&options, &Session::new(workspace)));
@@ -49,12 +59,20 @@ fn main() -> ExitCode {
                 Err(error) => failure(&error, 1),
             }
         }
-        Ok(Task::Soak(options)) => match Workspace::enter().and_then(|_| soak::command(&options)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => failure(&error, 1),
-        },
+        Ok(Task::Soak(options)) => {
+            match Workspace::enter().and_then(|workspace| soak::command(&options, &workspace)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failure(&error, 1),
+            }
+        }
         Ok(Task::Minimal) => {
             match Workspace::enter().and_then(|workspace| supply::minimal(&workspace)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failure(&error, 1),
+            }
+        }
+        Ok(Task::Mutants(options)) => {
+            match Workspace::enter().and_then(|workspace| mutants::command(&options, &workspace)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => failure(&error, 1),
             }

@@ -1,8 +1,10 @@
 //! The soak: a server with every layer under clients of every kind, for minutes.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::run::{cargo, run, run_within};
+use crate::workspace::Workspace;
 
 /// What `cargo xtask soak` was told.
 #[derive(Debug, PartialEq)]
@@ -22,15 +24,14 @@ pub(crate) fn options(args: &[&str]) -> Result<Options, String> {
     }
 }
 
-pub(crate) fn command(options: &Options) -> Result<(), String> {
-    let soak = ["--release", "-p", "fault-tests", "--bin", "soak"];
-    run(cargo(&["build"]).args(soak))?;
+pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), String> {
+    run(cargo(&["build", "--release"]).args(["-p", "fault-tests", "--bin", "soak"]))?;
     let minutes = options.minutes;
     // It takes up to a minute to come to rest.
     let limit = Duration::from_secs(60 * (u64::from(minutes) + 2));
-    let mut soaking = cargo(&["run", "--quiet"]);
-    soaking.args(soak).args(["--", &minutes.to_string()]);
-    run_within(limit, &mut soaking)
+    // Not by `cargo run`: who waits for somebody else's build does not soak meanwhile.
+    let soak = workspace.tools.with_file_name("release").join("soak");
+    run_within(limit, Command::new(soak).arg(minutes.to_string()))
 }
 
 #[cfg(test)]

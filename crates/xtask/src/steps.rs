@@ -27,7 +27,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "package", about: "each library as a package, and the packages by themselves", lint: false, run: supply::package },
     Step { name: "msrv", about: "what is published, with the oldest Rust that it promises", lint: false, run: supply::msrv },
     Step { name: "tests", about: "every Rust test, the browser's and the documentation's too", lint: false, run: tests },
-    Step { name: "loom", about: "the memory store and the registry of connections under every interleaving of three threads", lint: false, run: loom },
+    Step { name: "loom", about: "the memory store, the registry of connections and leases under every interleaving of three threads", lint: false, run: loom },
     Step { name: "fuzz", about: "each fuzz target for 10 s", lint: false, run: fuzz::short },
     Step { name: "bench", about: "the goals that are measured; those in instructions, allocations and bytes are demanded", lint: false, run: bench },
     Step { name: "js", about: "the tests of the chat example's page", lint: false, run: js },
@@ -143,6 +143,7 @@ fn loom(_: &mut Session) -> Result<(), String> {
     call(
         cargo(&["test", "--release", "--test", "loom"])
             .args(["-p", "tower-ws-auth-core", "-p", "tower-ws-auth-ticket"])
+            .args(["-p", "tower-ws-auth-lease"])
             .args(["--target-dir", "target/loom"])
             .env("RUSTFLAGS", "--cfg loom"),
     )

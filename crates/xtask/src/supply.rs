@@ -182,11 +182,12 @@ fn manifest(libraries: &[Library], root: &str) -> String {
 
 /// A manifest as Cargo writes it into a package, without what only tests and benches need.
 fn without_tests(manifest: &str) -> String {
-    const TESTS: &[&str] = &["[dev-dependencies", "[[test]]", "[[bench]]"];
+    const TESTS: &[&str] = &["dev-dependencies", "[[test]]", "[[bench]]"];
     let mut kept = true;
     let lines = manifest.lines().filter(|line| {
         if line.starts_with('[') {
-            kept = !TESTS.iter().any(|table| line.starts_with(table));
+            // `[dev-dependencies.b]`, or for some targets `[target.'cfg(…)'.dev-dependencies.b]`.
+            kept = !TESTS.iter().any(|table| line.contains(table));
         }
         kept
     });
@@ -260,7 +261,8 @@ mod tests {
     #[test]
     fn what_only_tests_need_is_left_out() {
         let manifest = "[package]\nname = \"a\"\n[[test]]\nname = \"t\"\n[dev-dependencies.b]\n\
-                        version = \"1\"\n[dependencies.c]\nversion = \"2\"\n";
+                        version = \"1\"\n[target.'cfg(unix)'.dev-dependencies.d]\nversion = \"1\"\n\
+                        [dependencies.c]\nversion = \"2\"\n";
         assert_eq!(
             without_tests(manifest),
             "[package]\nname = \"a\"\n[dependencies.c]\nversion = \"2\"\n"

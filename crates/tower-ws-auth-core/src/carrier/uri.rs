@@ -36,14 +36,11 @@ pub(crate) fn remove_query(head: &mut Parts) {
 }
 
 /// The path that the client sent: axum shows the routes of a nested router a shorter one.
-#[cfg(feature = "axum")]
 pub(crate) fn path_as_sent(head: &Parts) -> &str {
-    let original = head.extensions.get::<axum::extract::OriginalUri>();
-    original.map_or(head.uri.path(), |original| original.0.path())
-}
-
-#[cfg(not(feature = "axum"))]
-pub(crate) fn path_as_sent(head: &Parts) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(original) = head.extensions.get::<axum::extract::OriginalUri>() {
+        return original.0.path();
+    }
     head.uri.path()
 }
 

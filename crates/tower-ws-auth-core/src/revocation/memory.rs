@@ -129,4 +129,17 @@ mod tests {
             assert_eq!(store.find(keys.clone()).await.unwrap(), found);
         }
     }
+
+    #[test]
+    fn a_revocation_holds_until_its_end_and_not_at_it() {
+        let revocation = Revocation::at_micros(1, Ending::Revoked);
+        let now = Instant::now();
+        let kept = |until| Kept {
+            revocation: revocation.clone(),
+            until,
+        };
+        assert!(kept(None).holds(now));
+        assert!(kept(now.checked_add(Duration::from_nanos(1))).holds(now));
+        assert!(!kept(Some(now)).holds(now));
+    }
 }

@@ -23,7 +23,7 @@ const SHARDS: usize = 1;
 
 type Shard = HashMap<Arc<str>, Holders>;
 
-/// The connections under one key, the oldest first.
+/// The connections under one key, in the order in which they came.
 enum Holders {
     // Most keys have one, and a map for it would be most of its memory.
     One(Arc<Connection>),
@@ -162,23 +162,40 @@ impl Holders {
         match self {
             Self::One(one) => one.id() == connection.id(),
             Self::Many(many) => {
-                many.remove(&connection.id());
+                let at = place(many, connection);
+                at.map(|at| many.remove(&at));
                 many.is_empty()
             }
         }
     }
 
+    /// Behind all who are there. An id is given before its place, so that a later one may be there
+    /// first; whoever was let in because nobody stood before him must not find somebody there.
     fn add(&mut self, connection: &Arc<Connection>) {
+        let behind = |last: u64| connection.id().max(last.saturating_add(1));
         match self {
+            Self::One(one) if one.id() == connection.id() => {}
             Self::One(one) => {
-                let both = [one, connection].map(|each| (each.id(), Arc::clone(each)));
-                *self = Self::Many(BTreeMap::from(both));
+                let first = (one.id(), Arc::clone(one));
+                let second = (behind(one.id()), Arc::clone(connection));
+                *self = Self::Many(BTreeMap::from([first, second]));
             }
             Self::Many(many) => {
-                many.insert(connection.id(), Arc::clone(connection));
+                // Named twice, a key holds it once.
+                if place(many, connection).is_none() {
+                    let last = many.last_key_value().map_or(0, |(last, _)| *last);
+                    many.insert(behind(last), Arc::clone(connection));
+                }
             }
         }
     }
+}
+
+/// At its id, or a little behind.
+fn place(many: &BTreeMap<u64, Arc<Connection>>, connection: &Connection) -> Option<u64> {
+    let mut from = many.range(connection.id()..);
+    let (at, _) = from.find(|(_, there)| there.id() == connection.id())?;
+    Some(*at)
 }
 
 impl fmt::Debug for Registry {
@@ -193,6 +210,26 @@ impl fmt::Debug for Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_comes_with_an_earlier_id_stands_behind_those_who_were_there() {
+        let [a, b, c, d] = [1, 2, 3, 4].map(|id| {
+            let keys = Box::from([Arc::from("user:ada")]);
+            Arc::new(Connection::new(id, keys, SystemTime::UNIX_EPOCH))
+        });
+        let mut holders = Holders::One(Arc::clone(&b));
+        for come in [&a, &d, &c, &c] {
+            holders.add(come);
+        }
+        let order = |holders: &Holders| match holders {
+            Holders::One(_) => Vec::new(),
+            Holders::Many(many) => many.values().map(|there| there.id()).collect(),
+        };
+        assert_eq!(order(&holders), [2, 1, 4, 3]);
+        assert!(!holders.remove(&a) && !holders.remove(&d) && !holders.remove(&d));
+        assert_eq!(order(&holders), [2, 3]);
+        assert!(!holders.remove(&b) && holders.remove(&c));
+    }
 
     #[test]
     fn keys_of_every_kind_spread_over_the_shards() {
@@ -210,5 +247,23 @@ mod tests {
             let most = shards.into_iter().max().unwrap_or_default();
             assert!(most <= 200, "{most} of {:?} in one shard", kind(0));
         }
+    }
+
+    #[test]
+    fn a_map_gives_back_the_memory_of_a_crowd_and_not_that_of_one() {
+        let registry = Registry::new();
+        let names = (0..1_000_000).map(|n| n.to_string());
+        let of_one_shard = names.filter(|name| shard_of(name) == 0);
+        let keys: Vec<Arc<str>> = of_one_shard.take(1001).map(Arc::from).collect();
+        let register = |keys: &[Arc<str>]| registry.register(keys.into(), SystemTime::UNIX_EPOCH);
+        let crowds = [&keys[..700], &keys[700..900], &keys[900..]].map(register);
+        let capacity = || lock(&registry.shards[0]).capacity();
+        // Three of ten are left, which is no reason to move, and then one of ten.
+        for (crowd, moves) in crowds.iter().zip([false, true, true]) {
+            registry.remove(crowd);
+            assert_eq!(capacity() < 900, moves, "{}", capacity());
+        }
+        assert!(registry.is_empty());
+        assert!(capacity() <= 64, "{}", capacity());
     }
 }

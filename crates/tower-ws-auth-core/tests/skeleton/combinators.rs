@@ -129,6 +129,12 @@ mod authorize {
         assert!(single && name.ends_with("::Ticket"), "{name}");
         let token = Token::new().map(|user| user).authorize(|_, _| true);
         assert_eq!(single_use(&token), (false, "token"));
+        // One of several is enough, whichever it is.
+        let ticket = || Ticket(Token::new());
+        assert!(single_use(&ticket().or(Token::new())).0);
+        assert!(single_use(&Token::new().or(ticket())).0);
+        assert!(single_use(&ticket().optional()).0);
+        assert!(!single_use(&Token::new().or(Token::new())).0);
     }
 }
 

@@ -182,3 +182,40 @@ fn what_nobody_alone_decided_is_any_ofs() {
     assert!(line.contains("strategy=\"any_of\""), "{line}");
     assert!(line.contains("kind=\"credentials_missing\""), "{line}");
 }
+
+#[test]
+fn the_latency_is_that_of_the_decision() {
+    let slow = |_: &mut http::request::Parts| async {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        Ok::<_, Rejection>(Grant::new(User("ada")))
+    };
+    let (_, line) = logged(&AuthLayer::new(slow), handshake("/ws"));
+    let after = line.split("latency_us=").nth(1).unwrap();
+    let latency = after.split_whitespace().next().unwrap();
+    assert!(latency.parse::<u64>().unwrap() >= 2000, "{line}");
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn a_handler_without_a_layer_is_an_error_for_the_operator() {
+    use tower::ServiceExt;
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let handler = |_: tower_ws_auth_core::Authenticated<User>| async {};
+    let router = axum::Router::new().route("/ws", axum::routing::get(handler));
+    let request = handshake("/ws").body(axum::body::Body::empty()).unwrap();
+    let response = tracing::subscriber::with_default(subscriber, || {
+        tokio_test::block_on(router.oneshot(request)).unwrap()
+    });
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let line = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        line.contains("ERROR tower_ws_auth: misconfigured route"),
+        "{line}"
+    );
+}

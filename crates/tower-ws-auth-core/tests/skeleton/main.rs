@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod carriers;
 mod combinators;
 mod connection;
 #[cfg(feature = "tracing")]
@@ -13,4 +14,6 @@ mod property;
 mod refusals;
 mod response_body;
 mod secrets;
+mod shown;
 mod support;
+mod wrappers;

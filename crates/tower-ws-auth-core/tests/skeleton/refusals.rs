@@ -334,3 +334,64 @@ mod the_head_of_a_refused_request {
         }
     }
 }
+
+#[test]
+fn the_advice_says_whether_the_same_credential_may_pass_later() {
+    use tower_ws_auth_core::Advice;
+    for (advice, retryable) in [
+        (Advice::Wait, true),
+        (Advice::BackOff, true),
+        (Advice::LogIn, false),
+        (Advice::Refresh, false),
+        (Advice::RefreshOnce, false),
+        (Advice::Stop, false),
+    ] {
+        assert_eq!(advice.retryable(), retryable, "{advice:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_head_of_a_refused_handshake_is_shown_once_to_whoever_answers_it() {
+    let response = send(
+        &AuthLayer::new(Token::new()),
+        &Inner::new(),
+        handshake("/ws?token=bad"),
+    )
+    .await;
+    let rejection = rejection(&response);
+    let shown = rejection.take_handshake(|head, _| head.uri.to_string());
+    assert_eq!(shown.as_deref(), Some("/ws"));
+    assert_eq!(
+        rejection.take_handshake(|head, _| head.uri.to_string()),
+        None
+    );
+}
+
+/// RFC 9113 §8.2.2: such a field makes the response malformed.
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn a_refused_handshake_of_http2_says_nothing_about_its_connection() {
+    let request = Request::builder()
+        .method("CONNECT")
+        .uri("https://example.com/ws?token=bad")
+        .version(Version::HTTP_2)
+        .header("sec-websocket-version", "13")
+        .extension(hyper::ext::Protocol::from_static("websocket"));
+    let response = send(&AuthLayer::new(Token::new()), &Inner::new(), request).await;
+    assert_eq!(rejection(&response).kind(), RejectionKind::TokenInvalid);
+    assert!(!response.headers().contains_key(CONNECTION));
+}
+
+#[tokio::test]
+async fn a_key_with_however_many_foreign_characters_is_no_key() {
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+    for strays in 1..=4 {
+        let mut request = handshake("/ws?token=good");
+        let key = "!".repeat(strays) + &KEY[strays..];
+        let headers = request.headers_mut().unwrap();
+        headers.insert("sec-websocket-key", key.parse().unwrap());
+        let response = send(&AuthLayer::new(Token::new()), &Inner::new(), request).await;
+        let kind = rejection(&response).kind();
+        assert!(matches!(kind, RejectionKind::HandshakeInvalid(_)), "{key}");
+    }
+}

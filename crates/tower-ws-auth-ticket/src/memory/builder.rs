@@ -112,3 +112,25 @@ pub enum MemoryTicketsError {
     #[error("`max_ttl` is less than a millisecond or more than seven days")]
     MaxTtl,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_has_a_shard_for_about_two_thousand_tickets() {
+        for (capacity, shards) in [
+            (1, 1),
+            (5, 8),
+            (16, 16),
+            (32_767, 16),
+            (100_000, 64),
+            (1_000_000, 512),
+            (1 << 30, 1 << 16),
+        ] {
+            let builder = MemoryTicketsBuilder::default().capacity(capacity);
+            let store = builder.build().unwrap();
+            assert_eq!(store.inner.shards.len(), shards, "{capacity}");
+        }
+    }
+}

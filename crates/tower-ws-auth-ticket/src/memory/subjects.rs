@@ -149,3 +149,87 @@ impl Counts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_is_taken_off_the_period_in_which_he_came_and_no_other() {
+        let subjects = Subjects::new(1, 2);
+        let ada = subjects.enter("ada", 1).unwrap();
+        subjects.enter("ada", 2).unwrap();
+        subjects.enter("ada", 3).unwrap();
+        // The first period is over, and its counts are gone already.
+        subjects.leave(ada, 1);
+        assert_eq!(subjects.enter("ada", 3), None);
+        subjects.leave(ada, 2);
+        assert_eq!(subjects.enter("ada", 3), Some(ada));
+        assert_eq!(subjects.enter("ada", 3), None);
+        // One of two: the other still counts.
+        subjects.leave(ada, 3);
+        assert_eq!(subjects.enter("ada", 3), Some(ada));
+        assert_eq!(subjects.enter("ada", 3), None);
+        subjects.leave(ada, 3);
+        subjects.leave(ada, 3);
+        assert_eq!(lock(&subjects.shards[0]).current.len(), 0);
+    }
+
+    #[test]
+    fn counts_of_periods_that_are_over_are_dropped_where_nobody_comes() {
+        let subjects = Subjects::new(2, 2);
+        for n in 0..100 {
+            subjects.enter(&n.to_string(), 1).unwrap();
+        }
+        let counted = |subjects: &Subjects| -> Vec<usize> {
+            let shards = subjects.shards.iter().map(lock);
+            shards
+                .map(|it| it.current.len() + it.previous.len())
+                .collect()
+        };
+        let before = counted(&subjects);
+        assert_eq!(before.iter().sum::<usize>(), 100);
+        assert!(before.iter().all(|&subjects| subjects > 0), "{before:?}");
+        subjects.advance(0, 3);
+        assert_eq!(counted(&subjects), [0, before[1]]);
+        subjects.advance(1, 2);
+        assert_eq!(counted(&subjects), [0, before[1]]);
+        subjects.advance(1, 3);
+        assert_eq!(counted(&subjects), [0, 0]);
+    }
+
+    #[test]
+    fn room_is_made_seldom_and_without_the_lock() {
+        let mut counts = Counts {
+            period: 0,
+            current: HashTable::new(),
+            previous: HashTable::new(),
+        };
+        let mut times = 0;
+        for n in 0..5_000_u64 {
+            // As the hasher makes them: the table takes other bits than the lowest.
+            let subject = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut room = HashTable::new();
+            let mut wanted = None;
+            let mut entered = false;
+            // It asks once at most.
+            for _ in 0..2 {
+                let under_lock =
+                    allocation_counter::measure(|| match counts.make_room(0, &mut room) {
+                        Ok(()) => entered = entered || counts.enter(subject, 0, 1),
+                        Err(more) => wanted = Some(more),
+                    });
+                assert_eq!(under_lock.count_total, 0);
+                if let Some(wanted) = wanted.take() {
+                    let there = counts.current.len();
+                    assert!(wanted > there && wanted <= there + there / 2 + 4);
+                    times += 1;
+                    room = HashTable::with_capacity(wanted);
+                }
+            }
+            assert!(entered);
+        }
+        assert_eq!(counts.current.len(), 5_000);
+        assert!((5..40).contains(&times), "{times}");
+    }
+}

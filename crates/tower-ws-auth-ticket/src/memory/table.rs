@@ -277,11 +277,18 @@ mod tests {
 
     fn put(table: &mut Table, n: u32) {
         let entry = Entry::new(entry(n));
-        let mut room = Room::default();
-        while let Err(wanted) = table.make_room(entry.is_large(), &mut room) {
-            room = Room::new(&wanted);
-        }
+        make_room(table, entry.is_large(), &mut |_, _| ());
         table.insert(key(n), entry, META);
+    }
+
+    /// Asks at most once, and shows what for.
+    fn make_room(table: &mut Table, large: bool, asked: &mut dyn FnMut(&Table, &Wanted)) {
+        let mut room = Room::default();
+        if let Err(wanted) = table.make_room(large, &mut room) {
+            asked(table, &wanted);
+            room = Room::new(&wanted);
+            assert!(table.make_room(large, &mut room).is_ok(), "asked twice");
+        }
     }
 
     #[test]
@@ -313,5 +320,35 @@ mod tests {
         assert_eq!(table.slots.len(), 101);
         assert!(table.boxes.len() <= 101);
         assert!((9_900..10_000).all(|n| table.get(&key(n)).is_some()));
+    }
+
+    #[test]
+    fn asks_for_little_more_room_at_a_time_and_seldom() {
+        let mut table = Table::new();
+        let mut times = 0;
+        for n in 0..5_000 {
+            make_room(&mut table, false, &mut |table, wanted| {
+                times += 1;
+                let (live, slots) = (table.index.len(), table.slots.len());
+                let about = [
+                    (wanted.index, live, live / 2 + 4),
+                    (wanted.slots, slots, slots / 8 + 16),
+                ];
+                for (wanted, there, more) in about {
+                    assert!(wanted == 0 || (wanted > there && wanted <= there + more));
+                }
+                assert_eq!(wanted.boxes, 0);
+            });
+            table.insert(key(n), Entry::new(Vec::new()), META);
+        }
+        assert!((20..100).contains(&times), "{times}");
+    }
+
+    #[test]
+    fn spreads_keys_and_keeps_only_long_entries_elsewhere() {
+        assert_ne!(hash(&[1; 16]), hash(&[2; 16]));
+        for (len, large) in [(0, false), (SMALL, false), (SMALL + 1, true), (300, true)] {
+            assert_eq!(Entry::new(vec![0; len]).is_large(), large);
+        }
     }
 }

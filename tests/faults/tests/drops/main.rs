@@ -14,6 +14,7 @@ mod inner;
 mod jwks;
 mod lease;
 mod mint;
+mod redis;
 mod slow;
 mod steps;
 mod wire;

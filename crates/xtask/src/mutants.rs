@@ -1,0 +1,220 @@
+//! Mutation testing of the crates that decide: whatever is changed in one of them, a test of its own
+//! notices. What is left out, and why, stands in `.cargo/mutants.toml`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::run::{cargo, run, succeeds};
+use crate::workspace::Workspace;
+
+const TOOL: &str = "cargo-mutants";
+const VERSION: &str = "27.1.0";
+
+const DECIDING: &[&str] = &[
+    "tower-ws-auth-origin",
+    "tower-ws-auth-ticket",
+    "tower-ws-auth-session",
+    "tower-ws-auth-core",
+    "tower-ws-auth-jwt",
+    CLOSE,
+];
+
+/// What it tells a client is read over real sockets.
+const CLOSE: &str = "tower-ws-auth-close";
+const SOCKETS: &str = "socket-tests";
+
+/// What `cargo xtask mutants` was told: the packages, or none for all that decide.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    packages: Vec<String>,
+}
+
+pub(crate) fn options(args: &[&str]) -> Result<Options, String> {
+    match args {
+        [] => Ok(Options::default()),
+        ["--package", name, rest @ ..] => {
+            let mut packages = vec![(*name).to_owned()];
+            packages.extend(options(rest)?.packages);
+            Ok(Options { packages })
+        }
+        ["--package"] => Err("`--package` wants the name of a package".to_owned()),
+        [unknown, ..] => Err(format!("unexpected argument `{unknown}`")),
+    }
+}
+
+pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), String> {
+    let all: Vec<_> = DECIDING.iter().map(ToString::to_string).collect();
+    let packages = match options.packages.as_slice() {
+        [] => &all[..],
+        named => named,
+    };
+    let known = |name: &&String| workspace.libraries.iter().any(|known| known.name == **name);
+    if let Some(unknown) = packages.iter().find(|name| !known(name)) {
+        return Err(format!("`{unknown}` is none of the libraries"));
+    }
+    let place = Place {
+        tool: tool(&workspace.tools)?,
+        folder: workspace.tools.with_file_name("mutants"),
+    };
+    let mut missed = Vec::new();
+    let mut table = Vec::new();
+    for package in packages {
+        let counts = place.test(package)?;
+        table.push(counts.line(package));
+        missed.extend(counts.missed);
+    }
+    println!("\n{}", table.join("\n"));
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(format!("no test notices these:\n{}", missed.join("\n")))
+}
+
+fn tool(tools: &Path) -> Result<PathBuf, String> {
+    let installed = tools.join("bin").join(TOOL);
+    let places = [PathBuf::from(TOOL), installed.clone()];
+    let works = |path: &PathBuf| succeeds(Command::new(path).args(["mutants", "--version"]));
+    if let Some(tool) = places.into_iter().find(works) {
+        return Ok(tool);
+    }
+    let mut install = cargo(&["install", "--locked", TOOL, "--version", VERSION]);
+    run(install.arg("--root").arg(tools))?;
+    Ok(installed)
+}
+
+/// The tool, and where it builds and writes down what it found.
+struct Place {
+    tool: PathBuf,
+    folder: PathBuf,
+}
+
+#[derive(Default)]
+struct Counts {
+    caught: usize,
+    unviable: usize,
+    timeout: usize,
+    missed: Vec<String>,
+}
+
+impl Place {
+    /// First with the unit tests alone, which are built in no time; then, for what they do not notice,
+    /// with all tests of the package.
+    fn test(&self, package: &str) -> Result<Counts, String> {
+        let output = self.folder.join(package);
+        if output.exists() {
+            fs::remove_dir_all(&output)
+                .map_err(|error| format!("{}: {error}", output.display()))?;
+        }
+        fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
+        let first = self.stage(package, &output, &["--", "--lib"])?;
+        if first.missed.is_empty() && first.timeout == 0 {
+            return Ok(first);
+        }
+        let mut all = vec!["--iterate"];
+        if package == CLOSE {
+            all.extend(["--test-package", CLOSE, "--test-package", SOCKETS]);
+        }
+        all.extend(["--", "--tests"]);
+        let second = self.stage(package, &output, &all)?;
+        Ok(Counts {
+            caught: first.caught + second.caught,
+            unviable: first.unviable + second.unviable,
+            ..second
+        })
+    }
+
+    fn stage(&self, package: &str, output: &Path, selection: &[&str]) -> Result<Counts, String> {
+        println!("\n==> {package}: {}", selection.join(" "));
+        let status = Command::new(&self.tool)
+            .args(["mutants", "--package", package])
+            // It copies the tree for each job; that they share what is built allows one alone.
+            .args(["--jobs", "1", "--output"])
+            .arg(output)
+            .args(selection)
+            .env_remove("RUSTFLAGS")
+            .env("CARGO_TARGET_DIR", self.folder.join("build"))
+            // A mutant is a small change: here what was kept of the last build pays.
+            .env("CARGO_INCREMENTAL", "1")
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
+            .stdin(Stdio::null())
+            .status()
+            .map_err(|error| format!("{TOOL} could not be run: {error}"))?;
+        match status.code() {
+            // All caught; some missed; some only stopped by the clock.
+            Some(0 | 2 | 3) => counts(&output.join("mutants.out")),
+            _ => Err(format!("{TOOL} failed on {package}: {status}")),
+        }
+    }
+}
+
+/// One file for each end that a mutant can take, and in it one line for each mutant.
+fn counts(folder: &Path) -> Result<Counts, String> {
+    let lines = |name: &str| {
+        let path = folder.join(name);
+        let text =
+            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok::<_, String>(text.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    Ok(Counts {
+        caught: lines("caught.txt")?.len(),
+        unviable: lines("unviable.txt")?.len(),
+        timeout: lines("timeout.txt")?.len(),
+        missed: lines("missed.txt")?,
+    })
+}
+
+impl Counts {
+    fn line(&self, package: &str) -> String {
+        let Self {
+            caught,
+            unviable,
+            timeout,
+            missed,
+        } = self;
+        let missed = missed.len();
+        format!(
+            "{package:<22} {caught:>4} caught {unviable:>4} unviable {timeout:>3} timeout {missed:>3} missed"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_decide_unless_some_are_named() {
+        assert_eq!(options(&[]), Ok(Options::default()));
+        let packages = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(
+            options(&["--package", "a", "--package", "b"]),
+            Ok(Options { packages })
+        );
+        assert!(options(&["--package"]).is_err());
+        assert!(options(&["a"]).is_err());
+    }
+
+    #[test]
+    fn the_counts_are_the_lines_of_the_tools_files() {
+        let folder = std::env::temp_dir().join(format!("xtask-mutants-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for (name, text) in [
+            ("caught.txt", "a\nb\nc\n"),
+            ("unviable.txt", ""),
+            ("timeout.txt", "d\n"),
+            ("missed.txt", "e\nf\n"),
+        ] {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        let counts = counts(&folder);
+        fs::remove_dir_all(&folder).unwrap();
+        let counts = counts.unwrap();
+        assert_eq!(counts.missed, ["e", "f"]);
+        let line = counts.line("tower-ws-auth-core");
+        assert!(
+            line.ends_with("  3 caught    0 unviable   1 timeout   2 missed"),
+            "{line}"
+        );
+    }
+}
