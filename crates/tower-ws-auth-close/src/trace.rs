@@ -68,7 +68,8 @@ fn count(outcome: &'static str) {
     metrics::counter!(FAREWELLS, "outcome" => outcome).increment(1);
 }
 
-#[cfg(all(test, feature = "metrics"))]
+#[cfg(test)]
+#[cfg(feature = "metrics")]
 mod the_counter_of_farewells {
     use std::sync::{Arc, Mutex};
 

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -30,7 +29,7 @@ pin_project! {
     #[project = GateProjected]
     enum GateState<F> {
         Passed { #[pin] inner: F, closes: bool },
-        Refused { refused: Option<(Rejection, Parts, Option<Handshake>)> },
+        Refused { response: Option<Response<&'static str>> },
     }
 }
 
@@ -38,15 +37,12 @@ impl<F> Gate<F> {
     /// The inner service has the request; `call` gets its head and calls it.
     pub fn pass(head: Parts, call: impl FnOnce(Parts) -> F) -> Self {
         let closes = closes(&head);
-        Self::pass_known(head, closes, call)
+        Self::passed(call(head), closes)
     }
 
-    fn pass_known(head: Parts, closes: bool, call: impl FnOnce(Parts) -> F) -> Self {
+    fn passed(inner: F, closes: bool) -> Self {
         Self {
-            state: GateState::Passed {
-                inner: call(head),
-                closes,
-            },
+            state: GateState::Passed { inner, closes },
         }
     }
 
@@ -57,10 +53,9 @@ impl<F> Gate<F> {
 
     /// The same, of a head that may be known to be a handshake.
     fn refuse_checked(rejection: Rejection, head: Parts, handshake: Option<Handshake>) -> Self {
+        let response = Some(rejection.respond(head, handshake));
         Self {
-            state: GateState::Refused {
-                refused: Some((rejection, head, handshake)),
-            },
+            state: GateState::Refused { response },
         }
     }
 }
@@ -80,10 +75,8 @@ where
                 }
                 Poll::Ready(Ok(response))
             }
-            GateProjected::Refused { refused } => match refused.take() {
-                Some((rejection, head, handshake)) => {
-                    Poll::Ready(Ok(rejection.into_response_to(head, handshake)))
-                }
+            GateProjected::Refused { response } => match response.take() {
+                Some(response) => Poll::Ready(Ok(response.map(ResponseBody::text))),
                 // Polled after it was ready, which no executor does.
                 None => Poll::Pending,
             },
@@ -118,24 +111,24 @@ pin_project! {
 
 pin_project! {
     #[project = Projected]
-    #[project_replace = Replaced]
     enum State<A, S, B>
     where
         A: Authenticate,
         S: Service<Request<B>>,
     {
-        Verifying { #[pin] verifying: A::Future, waiting: Option<Waiting<A, S, B>> },
+        Verifying { #[pin] verifying: A::Future, waiting: Waiting<A, S, B> },
         Decided { #[pin] gate: Gate<S::Future> },
     }
 }
 
-/// What is needed once the strategy has decided.
+/// What is needed once the strategy has decided. It is used where it lies: a head is moved only
+/// to where it goes.
 struct Waiting<A, S, B> {
     strategy: Arc<A>,
-    head: Parts,
-    body: B,
+    /// `None` once it was decided.
+    decision: Option<Decision>,
+    request: Option<(Parts, B)>,
     service: S,
-    decision: Decision,
     /// `None` where any request passes.
     handshake: Option<Handshake>,
 }
@@ -167,15 +160,13 @@ where
         handshake: Option<Handshake>,
         decision: Decision,
     ) -> Self {
-        let (head, body) = request;
-        let waiting = Some(Waiting {
+        let waiting = Waiting {
             strategy,
-            head,
-            body,
+            decision: Some(decision),
+            request: Some(request),
             service,
-            decision,
             handshake,
-        });
+        };
         Self {
             state: State::Verifying { verifying, waiting },
         }
@@ -187,33 +178,41 @@ where
     A: Authenticate,
     S: Service<Request<B>>,
 {
-    fn decide<ResBody>(
-        mut self,
+    /// Calls the service, or says how the request is refused. `None` if that was done before.
+    fn decide(
+        &mut self,
         verified: Result<Grant<A::Verified>, Rejection>,
-    ) -> ControlFlow<Response<ResponseBody<ResBody>>, Gate<S::Future>> {
-        let admitted = verified.and_then(|grant| {
-            let (verified, term) = grant.into_parts();
-            Ok((self.strategy.admit(verified, &self.head)?, term))
-        });
-        let (identity, term) = match admitted {
-            Ok(admitted) => admitted,
-            Err(rejection) => {
-                let rejection = self.decision.refused(rejection);
-                return ControlFlow::Break(rejection.into_response_to(self.head, self.handshake));
-            }
-        };
-        self.decision.accepted();
+    ) -> Option<Result<Gate<S::Future>, Response<&'static str>>> {
+        let decision = self.decision.take()?;
+        let (head, _) = self.request.as_mut()?;
+        if let Err(rejection) = admit(&*self.strategy, verified, head) {
+            let rejection = decision.refused(rejection);
+            let (head, _) = self.request.take()?;
+            return Some(Err(rejection.respond(head, self.handshake.take())));
+        }
+        decision.accepted();
         let upgrades = matches!(self.handshake, Some(Handshake::Http1 { .. }));
         if upgrades {
-            simplify(&mut self.head.headers);
+            simplify(&mut head.headers);
         }
-        let closes = upgrades || closes(&self.head);
-        self.head.extensions.insert(Authenticated::new(identity));
-        self.head.extensions.insert(term);
-        ControlFlow::Continue(Gate::pass_known(self.head, closes, |head| {
-            self.service.call(Request::from_parts(head, self.body))
-        }))
+        let closes = upgrades || closes(head);
+        let (head, body) = self.request.take()?;
+        let inner = self.service.call(Request::from_parts(head, body));
+        Some(Ok(Gate::passed(inner, closes)))
     }
+}
+
+/// Leaves what was granted in the head.
+fn admit<A: Authenticate>(
+    strategy: &A,
+    verified: Result<Grant<A::Verified>, Rejection>,
+    head: &mut Parts,
+) -> Result<(), Rejection> {
+    let (verified, term) = verified?.into_parts();
+    let identity = strategy.admit(verified, head)?;
+    head.extensions.insert(Authenticated::new(identity));
+    head.extensions.insert(term);
+    Ok(())
 }
 
 impl<A, S, B, ResBody> Future for ResponseFuture<A, S, B>
@@ -228,16 +227,18 @@ where
         loop {
             let gate = match state.as_mut().project() {
                 Projected::Decided { gate } => return gate.poll(cx),
-                // Polled after it was ready or a panic in `decide`: never falls through.
-                Projected::Verifying { waiting: None, .. } => return Poll::Pending,
                 Projected::Verifying { verifying, waiting } => {
-                    let verified = ready!(verifying.poll(cx));
-                    let Some(waiting) = waiting.take() else {
+                    // Polled after a panic in `decide`: never falls through.
+                    if waiting.decision.is_none() {
                         return Poll::Pending;
-                    };
+                    }
+                    let verified = ready!(verifying.poll(cx));
                     match waiting.decide(verified) {
-                        ControlFlow::Continue(gate) => gate,
-                        ControlFlow::Break(refusal) => return Poll::Ready(Ok(refusal)),
+                        Some(Ok(gate)) => gate,
+                        Some(Err(refusal)) => {
+                            return Poll::Ready(Ok(refusal.map(ResponseBody::text)));
+                        }
+                        None => return Poll::Pending,
                     }
                 }
             };

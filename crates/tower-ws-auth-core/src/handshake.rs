@@ -109,21 +109,24 @@ impl std::error::Error for HandshakeError {}
 /// line or for an exact value only. What has been checked must not be refused behind it, where a
 /// single-use credential is spent already.
 pub(crate) fn simplify(headers: &mut HeaderMap) {
-    const PLAIN: [(HeaderName, HeaderValue); 2] = [
-        (CONNECTION, HeaderValue::from_static("upgrade")),
-        (UPGRADE, HeaderValue::from_static("websocket")),
-    ];
-    for (name, value) in PLAIN {
-        match sole(headers, &name) {
-            Some(line) if line == value => {}
-            // Not `insert`: that grows a full map for a field that is there.
-            Some(_) => {
-                if let Some(line) = headers.get_mut(&name) {
-                    *line = value;
-                }
-            }
-            None => drop(headers.insert(name, value)),
+    let (mut connections, mut upgrades) = (0, 0);
+    for (name, line) in headers.iter_mut() {
+        let (count, plain) = match *name {
+            CONNECTION => (&mut connections, "upgrade"),
+            UPGRADE => (&mut upgrades, "websocket"),
+            _ => continue,
+        };
+        *count += 1;
+        if line != plain {
+            *line = HeaderValue::from_static(plain);
         }
+    }
+    // Not for one line: `insert` grows a full map for a field that is there.
+    if connections != 1 {
+        headers.insert(CONNECTION, const { HeaderValue::from_static("upgrade") });
+    }
+    if upgrades != 1 {
+        headers.insert(UPGRADE, const { HeaderValue::from_static("websocket") });
     }
 }
 
@@ -561,6 +564,22 @@ mod tests {
                 assert_eq!(sole(&head.headers, &UPGRADE).unwrap(), "websocket");
             }
         }
+    }
+
+    #[test]
+    fn writing_it_plainly_takes_no_place_in_a_full_map() {
+        let mut head = valid().body(()).unwrap().into_parts().0;
+        for field in 0.. {
+            if head.headers.len() == head.headers.capacity() {
+                break;
+            }
+            let name = HeaderName::try_from(format!("x-{field}")).unwrap();
+            head.headers.insert(name, HeaderValue::from_static(""));
+        }
+        let capacity = head.headers.capacity();
+        simplify(&mut head.headers);
+        assert_eq!(sole(&head.headers, &CONNECTION).unwrap(), "upgrade");
+        assert_eq!(head.headers.capacity(), capacity);
     }
 
     mod subprotocols_rfc6455_11_3_4 {

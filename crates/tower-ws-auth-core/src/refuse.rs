@@ -16,15 +16,16 @@ impl Rejection {
     ///
     /// For authors of layers that refuse; [`AuthLayer`](crate::AuthLayer) does it by itself.
     pub fn into_response<B>(self, head: Parts) -> Response<ResponseBody<B>> {
-        self.into_response_to(head, None)
+        self.respond(head, None).map(ResponseBody::text)
     }
 
-    pub(crate) fn into_response_to<B>(
+    /// The same of a head that may be known to be a handshake, with the body's text.
+    pub(crate) fn respond(
         self,
         head: Parts,
         handshake: Option<Handshake>,
-    ) -> Response<ResponseBody<B>> {
-        let mut response = Response::new(ResponseBody::text(self.token()));
+    ) -> Response<&'static str> {
+        let mut response = Response::new(self.token());
         *response.status_mut() = self.status();
         *response.headers_mut() = self.headers(&head, handshake.is_some());
         response

@@ -84,4 +84,9 @@ mod tests {
             assert_eq!(seen.header(&text).is_some(), kid != "e");
         }
     }
+
+    #[test]
+    fn its_debug_output_is_its_name() {
+        assert_eq!(format!("{:?}", Seen::default()), "Seen");
+    }
 }

@@ -68,6 +68,11 @@ async fn left_out_keys_and_failures_are_logged_without_queries_and_keys() {
     let _ = verdict(&jwt(broken.clone()), &Pair::P256.token("a")).await;
     let closed = quick(Jwks::builder("http://127.0.0.1:9/closed?key=canary"));
     let _ = verdict(&jwt(closed.start().unwrap()), &Pair::P256.token("a")).await;
+    server.publish("/moved", Reply::Redirect(server.url("/jwks")));
+    let moved = quick(Jwks::builder(server.url("/moved")));
+    let _ = verdict(&jwt(moved.start().unwrap()), &Pair::P256.token("a")).await;
+    let gone = quick(Jwks::discover("http://127.0.0.1:9"));
+    let _ = verdict(&jwt(gone.start().unwrap()), &Pair::P256.token("a")).await;
 
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let ours: Vec<_> = text
@@ -82,6 +87,10 @@ async fn left_out_keys_and_failures_are_logged_without_queries_and_keys() {
     assert!(said("INFO", "/jwks"), "{text}");
     assert!(said("WARN", "/broken"), "{text}");
     assert!(said("WARN", "/closed"), "{text}");
+    assert!(said("INFO", "keys=1"), "{text}");
+    assert!(said("WARN", "the answer is 500"), "{text}");
+    assert!(said("WARN", "the answer is a redirect"), "{text}");
+    assert!(said("WARN", "/.well-known/openid-configuration"), "{text}");
     // Nor do the lines of the HTTP client show more.
     assert!(text.lines().count() > ours.len());
     assert!(!text.contains("canary") && !text.contains(secret), "{text}");

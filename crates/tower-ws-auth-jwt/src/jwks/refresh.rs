@@ -169,3 +169,26 @@ fn jittered(pause: Duration, least: f64) -> Duration {
     // What is too long to be counted needs no spreading.
     Duration::try_from_secs_f64(part).unwrap_or(pause)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_spread_between_the_least_part_and_the_whole() {
+        let pause = Duration::from_secs(1000);
+        for (least, from) in [(0.5, 500.0), (0.9, 900.0)] {
+            let pauses = (0..200).map(|_| jittered(pause, least).as_secs_f64());
+            let bounds = |(least, most): (f64, f64), it: f64| (least.min(it), most.max(it));
+            let (shortest, longest) = pauses.fold((f64::MAX, 0.0), bounds);
+            assert!(
+                shortest >= from && longest <= 1000.0,
+                "{shortest} {longest}"
+            );
+            // Of two hundred some lie near either end.
+            let room = (1000.0 - from) / 4.0;
+            assert!(shortest < from + room && longest > 1000.0 - room);
+        }
+        assert_eq!(jittered(Duration::MAX, 1.0), Duration::MAX);
+    }
+}

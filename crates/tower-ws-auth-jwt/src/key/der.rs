@@ -182,3 +182,33 @@ fn positive(integer: &[u8]) -> Option<&[u8]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_is_taken_only_under_its_tag_however_its_length_is_written() {
+        for length in [3, 0x80, 0x1234] {
+            let content = vec![7; length];
+            let [.., high, low] = length.to_be_bytes();
+            let head = match length {
+                0..=0x7f => vec![low],
+                0x80..=0xff => vec![0x81, low],
+                _ => vec![0x82, high, low],
+            };
+            let element = [&[0x30][..], &head, &content].concat();
+            assert_eq!(Der(&element).take(0x30), Some(&*content));
+            assert_eq!(Der(&element).take(0x31), None);
+        }
+    }
+
+    #[test]
+    fn a_zero_in_front_stands_only_where_it_keeps_the_sign() {
+        assert_eq!(positive(&[0, 0x80]), Some(&[0x80][..]));
+        assert_eq!(positive(&[0x7f]), Some(&[0x7f][..]));
+        for bad in [&[0, 0x7f][..], &[0], &[0x80], &[]] {
+            assert_eq!(positive(bad), None, "{bad:?}");
+        }
+    }
+}

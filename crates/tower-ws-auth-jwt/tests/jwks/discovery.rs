@@ -149,3 +149,28 @@ async fn keys_that_moved_are_found_again() {
     until(|| server.asked("/moved") == 1).await;
     assert_eq!(verdict(&jwt, &token).await, "accepted");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_configuration_is_read_again_once_a_day() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let fetch = move |url: http::Uri| {
+        let document = if url.path().ends_with("/openid-configuration") {
+            count.fetch_add(1, Ordering::SeqCst);
+            r#"{"issuer":"https://a.example","jwks_uri":"https://a.example/jwks"}"#.to_owned()
+        } else {
+            set([Pair::P256.jwk("a")])
+        };
+        async { Ok::<_, FetchError>(Document::new(document)) }
+    };
+    let jwks = Jwks::discover("https://a.example").fetch(fetch);
+    let _jwks = jwks.start().unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    for (hours, times) in [(1, 1), (22, 1), (2, 2), (22, 2), (2, 3)] {
+        tokio::time::sleep(hour * hours).await;
+        assert_eq!(asked.load(Ordering::SeqCst), times);
+    }
+}

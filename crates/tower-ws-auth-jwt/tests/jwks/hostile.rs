@@ -206,3 +206,21 @@ async fn a_client_that_minds_no_limit_is_checked_again() {
     let (_jwks, jwt) = started(jwks.max_bytes(1000));
     assert_eq!(verdict(&jwt, &Pair::P256.token("a")).await, "unavailable");
 }
+
+#[tokio::test]
+async fn a_document_may_be_as_long_as_the_limit_and_no_longer() {
+    let document = set([Pair::Ed.jwk("ed")]) + &" ".repeat(100_000);
+    let server = Server::publishing(document.clone()).await;
+    for (limit, expected) in [
+        (document.len() + 1, "accepted"),
+        (document.len(), "accepted"),
+        (document.len() - 1, "unavailable"),
+    ] {
+        let (_jwks, jwt) = started(server.jwks().max_bytes(limit));
+        assert_eq!(
+            verdict(&jwt, &Pair::Ed.token("ed")).await,
+            expected,
+            "{limit}"
+        );
+    }
+}

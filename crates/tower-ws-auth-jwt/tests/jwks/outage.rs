@@ -89,3 +89,25 @@ async fn a_client_that_panics_is_one_that_failed() {
     assert!(available.is_ok(), "nobody fetches any more");
     assert_eq!(verdict(&jwt, &Pair::P256.token("a")).await, "accepted");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_down_is_asked_at_longer_and_longer_intervals() {
+    use std::sync::{Arc, Mutex};
+
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let moments = Arc::clone(&asked);
+    let fetch = move |_| {
+        moments.lock().unwrap().push(tokio::time::Instant::now());
+        async { Err::<Document, FetchError>("down".into()) }
+    };
+    let jwks = Jwks::builder("https://issuer.example/jwks").fetch(fetch);
+    let _jwks = jwks.start().unwrap();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let asked = asked.lock().unwrap();
+    let pauses = asked.windows(2).map(|two| (two[1] - two[0]).as_secs_f64());
+    for (n, pause) in pauses.enumerate() {
+        let whole = f64::from(1 << n.min(16)).min(60.0);
+        assert!((whole / 2.0..=whole + 0.1).contains(&pause), "{n}: {pause}");
+    }
+    assert!(asked.len() > 12, "{}", asked.len());
+}

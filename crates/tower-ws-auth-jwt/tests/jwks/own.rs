@@ -113,3 +113,26 @@ fn whoever_verifies_meanwhile_sees_one_set_or_the_other() {
     });
     assert!(jwt.verify_token(&own(2, Some("b"))).is_ok());
 }
+
+/// The issuer of fetched keys says nothing about one's own.
+#[tokio::test]
+async fn ones_own_tokens_need_no_issuer_and_fetched_keys_verify_theirs_alone() {
+    let server = Server::publishing(set([Pair::Ed.jwk("ed")])).await;
+    let issuer = "https://a.example";
+    let jwks = server.jwks().issuer(issuer).start().unwrap();
+    let beside = jwt(jwks.clone().beside(Key::hs256([1; 32]).unwrap()));
+    assert_eq!(verdict(&beside, &own(1, None)).await, "accepted");
+    let named = Keys::new().with_kid("mine", Key::hs256([1; 32]).unwrap());
+    let named = jwt(jwks.clone().beside(named));
+    assert_eq!(verdict(&named, &own(1, Some("mine"))).await, "accepted");
+    for jwt in [beside, jwt(jwks)] {
+        let theirs = Pair::Ed.token_of("ed", issuer);
+        assert_eq!(verdict(&jwt, &theirs).await, "accepted");
+        for foreign in [
+            Pair::Ed.token("ed"),
+            Pair::Ed.token_of("ed", "https://b.example"),
+        ] {
+            assert_eq!(verdict(&jwt, &foreign).await, "token_invalid");
+        }
+    }
+}

@@ -77,3 +77,29 @@ fn without_a_runtime_there_is_nobody_to_fetch() {
         JwksError::NoRuntime
     ));
 }
+
+#[tokio::test]
+async fn debug_output_shows_the_issuer_the_limits_and_the_keys() {
+    let builder = Jwks::builder("https://a.example/jwks?key=canary").issuer("https://a.example");
+    let shown = format!("{builder:?}");
+    assert!(
+        shown.starts_with("JwksBuilder { issuer: Some(\"https://a.example\")"),
+        "{shown}"
+    );
+    for part in [
+        "bytes: 262144",
+        "keys: 100",
+        "refresh: 600s",
+        "max_stale: 86400s",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let jwks = builder.refresh(HOUR).max_stale(HOUR).start().unwrap();
+    let shown = format!("{jwks:?}");
+    assert!(
+        shown.starts_with("Jwks { issuer: Some(\"https://a.example\"), age: None"),
+        "{shown}"
+    );
+}
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);

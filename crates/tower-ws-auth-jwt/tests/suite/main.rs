@@ -5,6 +5,8 @@ mod claims;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod encoder;
 #[cfg(test)]
 mod header;

@@ -78,11 +78,21 @@ fn rotating_keys_show_those_in_force() {
 fn a_single_use_strategy_shows_the_one_inside_and_is_named_so() {
     use std::sync::Arc;
     use std::time::Duration;
+    use tower_ws_auth_core::carrier::Carriers;
     use tower_ws_auth_ticket::MemoryTickets;
 
     let minute = Duration::from_secs(60);
     let store = MemoryTickets::builder().max_ttl(minute).build().unwrap();
-    let jwt = builder().max_lifetime(minute).build().unwrap();
+    let carriers = Carriers::builder()
+        .query("token")
+        .dangerous_cookie_from_any_origin("jwt")
+        .build()
+        .unwrap();
+    let jwt = builder()
+        .max_lifetime(minute)
+        .carriers(carriers)
+        .build()
+        .unwrap();
     let strategy = jwt.single_use(Arc::new(store)).unwrap();
     shows(
         &format!("{strategy:?}"),
@@ -97,6 +107,10 @@ fn a_single_use_strategy_shows_the_one_inside_and_is_named_so() {
     let credential = strategy.take(&mut head).unwrap().unwrap();
     assert_eq!(strategy.carrier(&credential), Some("query"));
     assert!(!strategy.is_ambient(&credential));
+    let cookie = Request::get("/ws").header("cookie", "jwt=a.b.c");
+    let mut with_cookie = cookie.body(()).unwrap().into_parts().0;
+    let ambient = strategy.take(&mut with_cookie).unwrap().unwrap();
+    assert!(strategy.is_ambient(&ambient));
     assert_eq!(
         format!("{:?}", strategy.verify(credential, &head)),
         "Claimed"
