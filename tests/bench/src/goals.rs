@@ -214,14 +214,15 @@ const COOKIE: &[(&str, Quantity)] = &[("axum-extra", of("cookie/jar").over("cook
 const LAYER: &str = "more than half of it is the decision: a quarter of that the signature, a quarter the claims read into the \
      application's type by serde_json, which jsonwebtoken does as well, the rest base64, the rules and the names at any \
      depth; the other half is the layer: the handshake checked by RFC 6455, the credential found, checked and taken \
-     out of the head, and head, grant and futures moved";
+     out of the head, and head, grant and futures moved. A decision in a loop takes 0.25 µs less than after a \
+     request, whosever it is: here jsonwebtoken's is in a loop, and ours after a request";
 const TALK: &str = "hyper's bare 101 says nothing after it; a farewell writes a frame, is woken for the client's, reads it and \
      ends the stream: five system calls beside nine, which cost more than all that is computed. The least that \
      does the same, by hand on hyper's own upgrade, came to 1.47× where ours came to 1.58×; to write and drop, \
      which loses reasons, to 1.13×";
 const LEASE: &str = "nearly half of it is hyper's own: a connection that can be ended by others is an `OnUpgrade` that only its \
      server can make, over a request in memory; registering with the revocations is a tenth, and the goal was \
-     set by a prototype without them";
+     set by a prototype without them. By itself, with warm caches, it is 2.0 µs";
 const FAREWELL: &str = "hyper's bare 101 checks nothing, refuses nothing and says nothing after it. Of the difference 9 % is the \
      handshake checked, 13 % the refusal's response made and its fields taken back, 23 % the evidence in its \
      extensions, 26 % the task and its frame; the rest is moving the head through two layers and their futures";
@@ -234,7 +235,7 @@ const ACCEPTED_WITHOUT_MAC: &[(&str, Quantity)] = &[
 
 #[rustfmt::skip]
 pub(crate) const GOALS: &[Goal] = &[
-    Goal::new("1", "JWT layer, HS256, accepted, over jsonwebtoken::decode", Time, of("layer/good").minus("layer/bare").over("decode/good"), 0.5).beside(ACCEPTED).held(1.0, LAYER),
+    Goal::new("1", "JWT layer, HS256, accepted, over jsonwebtoken::decode", Time, of("layer/good").minus("layer/bare").over("decode/good"), 0.5).beside(ACCEPTED).held(0.75, LAYER),
     Goal::new("1", "the same, without one HMAC on both sides", Instructions, of("layer/good").minus("layer/bare").over("decode/good").without("mac"), 0.5).beside(ACCEPTED_WITHOUT_MAC),
     Goal::new("2", "its allocations, 4 strings in the claims", Allocations, of("layer/good").minus("layer/bare"), 7.0).beside(ADDED),
     Goal::new("3", "bad signature, the decision, over jsonwebtoken's", Time, of("jwt/bad").over("decode/bad"), 0.3),
@@ -264,13 +265,13 @@ pub(crate) const GOALS: &[Goal] = &[
     Goal::new("9", "a live ticket, at 1 M", Bytes, of("ticket/1m"), 75.0).beside(&[("dashmap", of("dashmap/1m")), ("moka", of("moka/1m"))]),
     Goal::new("9", "a live ticket, at 10 M", Bytes, of("ticket/10m"), 60.0).beside(&[("dashmap", of("dashmap/10m"))]),
     Goal::new("10", "longest call while 1 M expire", Number, of("ticket/expiry").in_thousands(), 50.0).unit(" µs").beside(&[("dashmap, a shard of retain", of("dashmap/expiry").in_thousands())]),
-    Goal::new("11", "reject with a close frame: CPU, over hyper's 101", Time, of("close/ours").over("close/hyper"), 1.3).beside(&[("axum", of("close/axum").over("close/hyper")), ("axum, tuned", of("close/axum-tuned").over("close/hyper"))]).held(1.75, TALK).limit("hyper", of("close/hyper").over("close/hyper")),
+    Goal::new("11", "reject with a close frame: CPU, over hyper's 101", Time, of("close/ours").over("close/hyper"), 1.3).beside(&[("axum", of("close/axum").over("close/hyper")), ("axum, tuned", of("close/axum-tuned").over("close/hyper"))]).held(1.6, TALK).limit("hyper", of("close/hyper").over("close/hyper")),
     Goal::new("11", "the same, in memory", Instructions, of("close/ours-memory").over("close/hyper-memory"), 1.1).beside(&[("axum", of("close/axum-memory").over("close/hyper-memory")), ("axum, tuned", of("close/axum-tuned-memory").over("close/hyper-memory"))]).held(1.3, FAREWELL).limit("hyper", of("close/hyper-memory").over("close/hyper-memory")),
     Goal::new("12", "a rejected connection in flight", Bytes, of("close/ours-kept"), 2048.0).beside(&[("axum", of("close/axum-kept")), ("axum, tuned", of("close/axum-tuned-kept"))]),
     Goal::new("13", "Redis: commands of a consume", Number, of("redis/commands"), 1.0).unit(" commands").demanded(),
     Goal::new("13", "the time of a consume, 16 in flight, over a bare ConnectionManager", Number, of("redis/16"), 1.11),
     Goal::new("13", "64 in flight", Number, of("redis/64"), 1.11),
-    Goal::new("14", "setting a lease up", Time, of("lease/open").minus("lease/bare").in_thousands(), 2.0).unit(" µs").held(4.0, LEASE),
+    Goal::new("14", "setting a lease up", Time, of("lease/open").minus("lease/bare").in_thousands(), 2.0).unit(" µs").held(3.0, LEASE),
     Goal::new("14", "a lease on an open connection", Bytes, of("lease/kept").minus("lease/bare-kept"), 1024.0),
     Goal::new("A", "60 kB in the query: the whole refusal, for each byte", Instructions, of("attack/query").minus("attack/query-request").per_byte_of_60k(), 2.0).unit(""),
     Goal::new("A", "in the header", Instructions, of("attack/header").minus("attack/header-request").per_byte_of_60k(), 2.0).unit(""),
