@@ -42,13 +42,11 @@ impl Rejection {
         let mut headers = match ready {
             Some(ready) if closes => ready.closing.clone(),
             Some(ready) => ready.staying.clone(),
-            // What is no handshake.
-            None => {
-                let mut headers = fields(kind, closes);
-                add_handshake_fields(&mut headers, self.status(), head.version);
-                headers
-            }
+            None => fields(kind, closes),
         };
+        if matches!(kind, RejectionKind::HandshakeInvalid(_)) {
+            add_handshake_fields(&mut headers, self.status(), head.version);
+        }
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, seconds.into());
         }
