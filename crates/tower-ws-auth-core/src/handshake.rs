@@ -3,14 +3,19 @@
 //! Stricter than the servers underneath, on purpose: whatever they would upgrade, this has
 //! looked at first. It reads the head only.
 
-use std::fmt;
+mod error;
+mod fields;
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
+
+pub use self::error::HandshakeError;
+use self::fields::{is_key, is_token, line_lists, sole};
+pub(crate) use self::fields::{list, lists};
 
 /// A valid opening handshake, and how it is to be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,69 +44,6 @@ impl Handshake {
         }
     }
 }
-
-/// The clause of the handshake that does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum HandshakeError {
-    /// Not GET (HTTP/1.1) or CONNECT (HTTP/2): 405.
-    Method,
-    /// Neither HTTP/1.1 nor HTTP/2, or HTTP/2 without the feature `http2`.
-    HttpVersion,
-    /// `Host` is missing or stands twice.
-    Host,
-    /// `Upgrade` does not name `websocket`.
-    Upgrade,
-    /// `Connection` does not name `upgrade`.
-    Connection,
-    /// Not exactly one key of 16 bytes.
-    Key,
-    /// Not version 13: 426.
-    Version,
-    /// The request declares a body.
-    Body,
-    /// `:protocol` is not `websocket`.
-    Protocol,
-}
-
-impl HandshakeError {
-    /// The HTTP status that says it.
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Version => StatusCode::UPGRADE_REQUIRED,
-            Self::HttpVersion
-            | Self::Host
-            | Self::Upgrade
-            | Self::Connection
-            | Self::Key
-            | Self::Body
-            | Self::Protocol => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    pub(crate) fn message(self) -> &'static str {
-        match self {
-            Self::Method => "the method is not GET",
-            Self::HttpVersion => "the HTTP version is neither 1.1 nor (with `http2`) 2",
-            Self::Host => "there is not exactly one `Host`",
-            Self::Upgrade => "`Upgrade` does not list the token `websocket`",
-            Self::Connection => "`Connection` does not list the token `upgrade`",
-            Self::Key => "`Sec-WebSocket-Key` is not, exactly once, 16 bytes in canonical base64",
-            Self::Version => "`Sec-WebSocket-Version` is not, exactly once, 13",
-            Self::Body => "the request declares a body",
-            Self::Protocol => "`:protocol` is not `websocket`",
-        }
-    }
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message())
-    }
-}
-
-impl std::error::Error for HandshakeError {}
 
 /// Writes the two fields that make an upgrade in their plainest form.
 ///
@@ -208,17 +150,19 @@ fn http2(head: &Parts) -> Result<Handshake, HandshakeError> {
     Ok(Handshake::Http2)
 }
 
-#[cfg(feature = "http2")]
 fn check_protocol(head: &Parts) -> Result<(), HandshakeError> {
-    match head.extensions.get::<hyper::ext::Protocol>() {
-        Some(protocol) if protocol.as_str() == "websocket" => Ok(()),
-        _ => Err(HandshakeError::Protocol),
+    #[cfg(feature = "http2")]
+    {
+        match head.extensions.get::<hyper::ext::Protocol>() {
+            Some(protocol) if protocol.as_str() == "websocket" => Ok(()),
+            _ => Err(HandshakeError::Protocol),
+        }
     }
-}
-
-#[cfg(not(feature = "http2"))]
-fn check_protocol(_head: &Parts) -> Result<(), HandshakeError> {
-    Err(HandshakeError::HttpVersion)
+    #[cfg(not(feature = "http2"))]
+    {
+        let _ = head;
+        Err(HandshakeError::HttpVersion)
+    }
 }
 
 fn check_version_13(headers: &HeaderMap) -> Result<(), HandshakeError> {
@@ -236,76 +180,12 @@ fn declares_body(headers: &HeaderMap) -> bool {
             .any(|length| length != "0")
 }
 
-/// The value of a field that stands exactly once.
-fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
-}
-
-/// The elements of a comma-separated field over all its lines (RFC 9110 §5.6.1). A line that is
-/// not visible ASCII has none.
-pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .map(|element| element.trim_matches([' ', '\t']))
-        .filter(|element| !element.is_empty())
-}
-
-/// Whether [`list`] has this element, of small letters here and in any case there.
-pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let mut lines = headers.get_all(name).iter();
-    lines.any(|line| line_lists(line, token))
-}
-
-fn line_lists(line: &HeaderValue, token: &str) -> bool {
-    let same = |(a, b): (&u8, &u8)| a | 0x20 == *b;
-    let is_ours = |element: &[u8]| {
-        element.len() == token.len() && element.iter().zip(token.as_bytes()).all(same)
-    };
-    let bytes = line.as_bytes();
-    // Alone, as most clients send it, or somewhere in a line that `list` reads.
-    is_ours(bytes) || {
-        let mut elements = bytes.split(|&b| b == b',').map(<[u8]>::trim_ascii);
-        elements.any(is_ours) && line.to_str().is_ok()
-    }
-}
-
-/// Whether this is a `token` (RFC 9110 §5.6.2).
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-}
-
-/// 16 bytes in canonical base64 (RFC 4648 §4): 21 characters of six bits, one of which four bits
-/// are zero, and the padding.
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "without branches the compiler looks at all of them at once"
-)]
-fn is_key(key: &[u8]) -> bool {
-    let Ok([body @ .., last, b'=', b'=']) = <&[u8; 24]>::try_from(key) else {
-        return false;
-    };
-    let stray = |b: u8| {
-        let letter = (b | 0x20).wrapping_sub(b'a') < 26;
-        let digit = b.wrapping_sub(b'0') < 10;
-        !(letter | digit | (b == b'+') | (b == b'/'))
-    };
-    let body: &[u8; 21] = body;
-    matches!(last, b'A' | b'Q' | b'g' | b'w') && !body.iter().fold(false, |any, &b| any | stray(b))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    use http::Request;
+    use http::{HeaderName, Request, StatusCode};
 
     fn valid() -> http::request::Builder {
         Request::get("/ws")

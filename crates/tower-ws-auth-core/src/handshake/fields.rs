@@ -1,0 +1,67 @@
+//! The grammar of the fields that make a handshake.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The value of a field that stands exactly once.
+pub(super) fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// The elements of a comma-separated field over all its lines (RFC 9110 §5.6.1). A line that is
+/// not visible ASCII has none.
+pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(|element| element.trim_matches([' ', '\t']))
+        .filter(|element| !element.is_empty())
+}
+
+/// Whether [`list`] has this element, of small letters here and in any case there.
+pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let mut lines = headers.get_all(name).iter();
+    lines.any(|line| line_lists(line, token))
+}
+
+pub(super) fn line_lists(line: &HeaderValue, token: &str) -> bool {
+    let same = |(a, b): (&u8, &u8)| a | 0x20 == *b;
+    let is_ours = |element: &[u8]| {
+        element.len() == token.len() && element.iter().zip(token.as_bytes()).all(same)
+    };
+    let bytes = line.as_bytes();
+    // Alone, as most clients send it, or somewhere in a line that `list` reads.
+    is_ours(bytes) || {
+        let mut elements = bytes.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+        elements.any(is_ours) && line.to_str().is_ok()
+    }
+}
+
+/// Whether this is a `token` (RFC 9110 §5.6.2).
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// 16 bytes in canonical base64 (RFC 4648 §4): 21 characters of six bits, one of which four bits
+/// are zero, and the padding.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches the compiler looks at all of them at once"
+)]
+pub(super) fn is_key(key: &[u8]) -> bool {
+    let Ok([body @ .., last, b'=', b'=']) = <&[u8; 24]>::try_from(key) else {
+        return false;
+    };
+    let stray = |b: u8| {
+        let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+        let digit = b.wrapping_sub(b'0') < 10;
+        !(letter | digit | (b == b'+') | (b == b'/'))
+    };
+    let body: &[u8; 21] = body;
+    matches!(last, b'A' | b'Q' | b'g' | b'w') && !body.iter().fold(false, |any, &b| any | stray(b))
+}
