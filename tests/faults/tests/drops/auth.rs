@@ -17,7 +17,7 @@ use tower_ws_auth::{
 
 use crate::inner::{Inner, SERVICE_WAITS, handshake, never_called, refused_as};
 use crate::slow::{Slow, WAITS};
-use crate::steps::{Steps, everywhere, polled, waits};
+use crate::steps::{everywhere, interrupted, polled, waits};
 
 fn tickets(store: &MemoryTickets, acts_after: usize) -> Tickets<String> {
     let store = Slow::new(store.clone(), acts_after);
@@ -218,17 +218,12 @@ async fn a_revocation_at_any_place_refuses_the_handshake_or_ends_its_connection(
             });
             let strategy = ada().revocable(revocations.clone());
             let mut service = AuthLayer::new(strategy).layer(inner);
-            let mut steps = Steps::new(service.call(handshake("/ws")));
-            let done = steps.poll(polls).await;
-            revocations
-                .revoke("user:ada", Ending::Revoked)
-                .await
-                .unwrap();
-            let is_done = done.is_some();
-            let answer = match done {
-                Some(answer) => answer,
-                None => steps.finish().await,
+            let revoking = async {
+                let revoked = revocations.revoke("user:ada", Ending::Revoked).await;
+                revoked.unwrap();
             };
+            let handshake = service.call(handshake("/ws"));
+            let (is_done, answer) = interrupted(handshake, polls, revoking).await;
             if let Some(token) = refused_as(&answer.unwrap()) {
                 assert_eq!(token, "token_invalid");
                 assert!(kept.try_recv().is_err(), "refused and called");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
@@ -13,7 +13,7 @@ use tower_ws_auth::close::Farewell;
 use tower_ws_auth::{AuthLayer, Authenticate, CloseFrameLayer, Grant, Rejection, RejectionKind};
 
 use crate::steps::{everywhere, polled, waits};
-use crate::wire::{CLOSE, Upgrading, Wire, is_over};
+use crate::wire::{CLOSE, Upgrading, Wire, is_over, is_switching};
 
 /// How long the strategy takes to say no.
 const DECISION_WAITS: usize = 2;
@@ -30,15 +30,6 @@ async fn all_permits_are_back(close: &CloseFrameLayer) {
     let farewells = close.farewells();
     let back = timeout(Duration::ZERO, farewells.wait()).await;
     assert!(back.is_ok(), "a permit is missing");
-}
-
-/// Reads the answer's head; whether it was 101.
-async fn is_switching(client: &mut DuplexStream) -> bool {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(client.read_u8().await.unwrap());
-    }
-    head.starts_with(b"HTTP/1.1 101")
 }
 
 const CLOSE_4401: &[u8] = b"\x88\x0f\x11\x31token_invalid";

@@ -79,7 +79,7 @@ async fn those_who_go_away_give_their_places_in_the_queue_back() {
     // More than may wait.
     for _ in 0..5000 {
         let waiting = service.call(handshake(&uri));
-        assert!(crate::steps::Steps::new(waiting).poll(0).await.is_none());
+        assert!(polled(waiting, 0).await.is_none());
     }
     let last = service.call(handshake(&uri)).await.unwrap();
     assert_eq!((refused_as(&last), inner.calls()), (None, 1));

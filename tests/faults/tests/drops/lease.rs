@@ -15,8 +15,8 @@ use tower_ws_auth::{
 
 use crate::inner::SERVICE_WAITS;
 use crate::slow::{Slow, WAITS};
-use crate::steps::{Steps, everywhere, polled, settle};
-use crate::wire::{CLOSE, Upgrading, Wire, is_over};
+use crate::steps::{everywhere, interrupted, polled, settle};
+use crate::wire::{CLOSE, Upgrading, Wire, is_over, is_switching};
 
 fn ada() -> impl Authenticate<Identity = &'static str> {
     |_: &mut Parts| {
@@ -119,24 +119,15 @@ async fn an_end_at_any_place_of_the_handshake_ends_the_connection_with_its_reaso
             mut client,
             server,
         } = Wire::open(4096).await;
-        let mut steps = Steps::new(service.call(request));
-        let done = steps.poll(polls).await;
-        revocations
-            .revoke("user:ada", Ending::Revoked)
-            .await
-            .unwrap();
-        let is_done = done.is_some();
-        let answer = match done {
-            Some(answer) => answer.unwrap(),
-            None => steps.finish().await.unwrap(),
+        let revoking = async {
+            let revoked = revocations.revoke("user:ada", Ending::Revoked).await;
+            revoked.unwrap();
         };
+        let (is_done, answer) = interrupted(service.call(request), polls, revoking).await;
+        let answer = answer.unwrap();
         let status = answer.status().as_u16();
         respond.with(answer);
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(client.read_u8().await.unwrap());
-        }
-        if status == 101 {
+        if is_switching(&mut client).await {
             let mut frame = [0; 11];
             client.read_exact(&mut frame).await.unwrap();
             assert_eq!(&frame, b"\x88\x09\x11\x33revoked");

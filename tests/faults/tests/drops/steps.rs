@@ -10,15 +10,15 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// A future, polled as an executor would: again only when it was woken.
-pub(crate) struct Steps<F: Future>(Pin<Box<F>>);
+struct Steps<F: Future>(Pin<Box<F>>);
 
 impl<F: Future> Steps<F> {
-    pub(crate) fn new(future: F) -> Self {
+    fn new(future: F) -> Self {
         Self(Box::pin(future))
     }
 
     /// Polls it up to so many times; `None` if it waits still.
-    pub(crate) async fn poll(&mut self, polls: usize) -> Option<F::Output> {
+    async fn poll(&mut self, polls: usize) -> Option<F::Output> {
         for _ in 0..polls {
             let woken = Arc::new(Woken::default());
             let waker = Waker::from(Arc::clone(&woken));
@@ -32,16 +32,28 @@ impl<F: Future> Steps<F> {
         }
         None
     }
-
-    /// Polls it to its end.
-    pub(crate) async fn finish(mut self) -> F::Output {
-        self.poll(usize::MAX).await.expect("polled to its end")
-    }
 }
 
 /// Polls a future up to so many times and then drops it; `None` if it was not ready by then.
 pub(crate) async fn polled<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     Steps::new(future).poll(polls).await
+}
+
+/// Polls a future up to so many times, lets something happen, and polls it to its end; whether it
+/// was ready before that happened, and its output.
+pub(crate) async fn interrupted<F: Future>(
+    future: F,
+    polls: usize,
+    happening: impl Future<Output = ()>,
+) -> (bool, F::Output) {
+    let mut steps = Steps::new(future);
+    let ready = steps.poll(polls).await;
+    happening.await;
+    if let Some(output) = ready {
+        return (true, output);
+    }
+    let output = steps.poll(usize::MAX).await;
+    (false, output.expect("polled to its end"))
 }
 
 /// Calls `at` with 0, 1, 2, … polls, up to the first that the future needed not even so many; in

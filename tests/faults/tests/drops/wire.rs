@@ -74,6 +74,15 @@ impl Wire {
     }
 }
 
+/// Reads the answer's head; whether it was 101.
+pub(crate) async fn is_switching(client: &mut DuplexStream) -> bool {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.unwrap());
+    }
+    head.starts_with(b"HTTP/1.1 101")
+}
+
 /// The server's task is over, and the client reads its end.
 pub(crate) async fn is_over(server: JoinHandle<()>, client: &mut DuplexStream) {
     let rest = async {
