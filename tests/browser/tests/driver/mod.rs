@@ -10,7 +10,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Generous: the first start of a browser on a new machine, with other work beside it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// With Chromium's own options beside the usual ones. It ends with its driver.
 pub(crate) async fn browser(options: &[&str]) -> (Client, Child) {

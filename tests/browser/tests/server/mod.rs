@@ -30,6 +30,8 @@ use tower_ws_auth::{
     RejectionKind, Revocations,
 };
 
+use crate::driver::PATIENCE;
+
 /// What every message consists of, so that a torn one shows.
 pub(crate) const FILL: u8 = 9;
 
@@ -83,7 +85,10 @@ impl Server {
         let revocations = Revocations::new(MemoryRevocations::new(hour, 1000));
         // More than can be under way on a connection: beyond the cap it is reset in the end, and
         // Chromium calls that unclean, though it reads the code and the reason.
-        let layer = LeaseLayer::new(revocations.clone()).byte_cap(64 << 20);
+        let layer = LeaseLayer::new(revocations.clone())
+            .byte_cap(64 << 20)
+            // As long as a slow machine may take to read what comes before the close frame.
+            .deadline(PATIENCE);
         let stack = ServiceBuilder::new()
             // Chromium opens one WebSocket of a host after the other: a hold would add up.
             .layer(CloseFrameLayer::new().hold(Duration::ZERO))
