@@ -64,7 +64,7 @@ pub(crate) fn usage() -> String {
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test                every step below, in this order, up to the first failure
+  test                every step below, in this order; a failure stops none of those after it
   test --only STEP    that step alone (repeatable)
   setup               only gets the tools that the other steps need
   lint                the steps marked with *

@@ -55,38 +55,32 @@ impl Session {
     }
 }
 
-/// Runs the steps up to the first failure.
+/// Runs the steps, those after a failure too: one run tells all that is wrong.
 pub(crate) fn run(steps: &[&Step], session: &mut Session) -> ExitCode {
     let mut table = Vec::new();
-    let mut failure = None;
-    for (
-        index,
-        Step {
-            name, about, run, ..
-        },
-    ) in steps.iter().enumerate()
-    {
-        if failure.is_some() {
-            table.push(format!("{name:<10} not run"));
-            continue;
-        }
+    let mut failures = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let Step { name, about, .. } = step;
         println!("\n==> {}/{} {name}: {about}", index + 1, steps.len());
         let started = Instant::now();
-        let result = run(session);
+        let result = (step.run)(session);
         let took = started.elapsed().as_secs_f64();
         let word = if result.is_ok() { "passed" } else { "FAILED" };
         println!("    {name} {word} after {took:.1} s");
         table.push(format!("{name:<10} {word} {took:>8.1} s"));
-        failure = result.err().map(|error| format!("step `{name}`: {error}"));
+        if let Err(error) = result {
+            println!("    {error}");
+            failures.push(format!("error: step `{name}`: {error}"));
+        }
     }
     println!("\n{}", table.join("\n"));
     for warning in &session.warnings {
         println!("\n!!! {warning}");
     }
-    let Some(error) = failure else {
+    if failures.is_empty() {
         return ExitCode::SUCCESS;
-    };
-    eprintln!("\nerror: {error}");
+    }
+    eprintln!("\n{}", failures.join("\n"));
     ExitCode::FAILURE
 }
 

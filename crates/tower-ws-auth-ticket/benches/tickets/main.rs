@@ -2,9 +2,9 @@
 //!
 //! `cargo bench -p tower-ws-auth-ticket` fills stores with a million tickets; with
 //! `-- --ten-million` also with ten, which takes a minute and 2 GB. With `--check` it fails where
-//! a goal is not met that is counted in bytes or tickets; times are shown, and hang on the machine. To count the instructions of a consume with 1,000 or a million live, run
-//! the binary under `valgrind --tool=callgrind --toggle-collect='*take_now*'` with `--take 1000`,
-//! `--take 1000000`.
+//! a goal is not met that is counted in bytes or tickets; times are shown, and hang on the machine.
+//! To count the instructions of a consume with 1,000 or a million live, run the binary under
+//! `valgrind --tool=callgrind --toggle-collect='*take_now*'` with `--take 1000`, `--take 1000000`.
 //!
 //! Timings are ratios within one run, both sides in turns. How long locks are held is measured in
 //! the store's own sources over locks that tell ([`memory`]). Calls in which the system took the
