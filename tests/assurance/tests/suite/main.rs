@@ -1,8 +1,7 @@
 //! What an attacker would try, tried first.
 //!
 //! [`corpora`] are bad inputs, each with the refusal that it must get, through every carrier and
-//! both HTTP versions; [`properties`] are statements about all inputs; in [`dropped`] clients go at
-//! every moment.
+//! both HTTP versions; [`properties`] are statements about all inputs.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +11,6 @@
 )]
 
 mod corpora;
-mod dropped;
 mod forge;
 mod properties;
 mod random;

@@ -16,5 +16,6 @@ mod lease;
 mod mint;
 mod redis;
 mod slow;
+mod stack;
 mod steps;
 mod wire;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -38,16 +38,22 @@ pub(crate) struct Wire {
     pub(crate) server: JoinHandle<()>,
 }
 
-const HANDSHAKE: &[u8] = b"GET /ws?token=x HTTP/1.1\r\nHost: localhost\r\n\
-    Origin: https://app.example\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
 /// What a client answers to a close frame.
 pub(crate) const CLOSE: &[u8] = b"\x88\x80\x01\x02\x03\x04";
 
 impl Wire {
     /// Of so many bytes in each direction.
     pub(crate) async fn open(bytes: usize) -> Self {
+        Self::asking(bytes, "/ws?token=x", "").await
+    }
+
+    /// With header fields beside the handshake's.
+    pub(crate) async fn asking(bytes: usize, target: &str, fields: &str) -> Self {
+        let handshake = format!(
+            "GET {target} HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\n\
+             Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
+        );
         let (mut client, far) = duplex(bytes);
         let (requests, mut arrived) = mpsc::channel(1);
         let server = tokio::spawn(async move {
@@ -63,7 +69,7 @@ impl Wire {
                 .serve_connection(TokioIo::new(far), service);
             let _ = connection.with_upgrades().await;
         });
-        client.write_all(HANDSHAKE).await.unwrap();
+        client.write_all(handshake.as_bytes()).await.unwrap();
         let (request, respond) = arrived.recv().await.unwrap();
         Self {
             request,
@@ -96,11 +102,25 @@ pub(crate) async fn is_over(server: JoinHandle<()>, client: &mut DuplexStream) {
         .expect("the connection stays");
 }
 
-/// A service that upgrades. It counts its calls, and the handlers that have not ended.
-#[derive(Clone, Default)]
+/// A service that upgrades. It counts its calls, those that it let in, and the handlers that have
+/// not ended.
+#[derive(Clone)]
 pub(crate) struct Upgrading {
+    says: StatusCode,
     calls: Arc<AtomicUsize>,
+    let_in: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
+}
+
+impl Default for Upgrading {
+    fn default() -> Self {
+        Self {
+            says: StatusCode::SWITCHING_PROTOCOLS,
+            calls: Arc::default(),
+            let_in: Arc::default(),
+            open: Arc::default(),
+        }
+    }
 }
 
 /// Counts for as long as it lives.
@@ -120,6 +140,22 @@ impl Drop for Handler {
 }
 
 impl Upgrading {
+    /// It asks for the upgrade all the same.
+    pub(crate) fn refusing(status: StatusCode) -> Self {
+        Self {
+            says: status,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn refuses(&self) -> bool {
+        self.says != StatusCode::SWITCHING_PROTOCOLS
+    }
+
+    pub(crate) fn let_in(&self) -> usize {
+        self.let_in.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -128,7 +164,7 @@ impl Upgrading {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// Waits, answers 101, and reads until the end.
+    /// Waits, answers, and reads until the end.
     pub(crate) fn service(
         &self,
     ) -> impl Service<
@@ -138,24 +174,33 @@ impl Upgrading {
         Future: Send,
     > + Clone
     + use<> {
-        let Self { calls, open } = self.clone();
+        let Self {
+            says,
+            calls,
+            let_in,
+            open,
+        } = self.clone();
         tower::service_fn(move |mut request: Request<Incoming>| {
             calls.fetch_add(1, Ordering::SeqCst);
             let handler = Handler::begin(&open);
+            let let_in = Arc::clone(&let_in);
             async move {
                 waits(SERVICE_WAITS).await;
                 let upgrade = hyper::upgrade::on(&mut request);
                 tokio::spawn(async move {
                     let _handler = handler;
                     if let Ok(io) = upgrade.await {
+                        let_in.fetch_add(1, Ordering::SeqCst);
                         let mut all = Vec::new();
                         let _ = TokioIo::new(io).read_to_end(&mut all).await;
                     }
                 });
-                let response = Response::builder()
-                    .status(101)
-                    .header("connection", "upgrade")
-                    .header("upgrade", "websocket");
+                let mut response = Response::builder().status(says);
+                if says == StatusCode::SWITCHING_PROTOCOLS {
+                    response = response
+                        .header("connection", "upgrade")
+                        .header("upgrade", "websocket");
+                }
                 Ok(response.body(Empty::new()).unwrap())
             }
         })
