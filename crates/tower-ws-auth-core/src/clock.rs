@@ -72,7 +72,7 @@ mod tests {
         let steady = Clock::steady();
         let first = steady.now();
         let apart = SystemTime::now().duration_since(first).unwrap_or_default();
-        assert!(apart < Duration::from_secs(5), "{apart:?}");
+        assert!(apart < Duration::from_secs(60), "{apart:?}");
         std::thread::sleep(Duration::from_millis(20));
         let passed = steady.now().duration_since(first).unwrap();
         assert!(passed >= Duration::from_millis(20), "{passed:?}");

@@ -25,7 +25,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use crate::keys::{Pair, set};
-use crate::server::{Reply, Server, jwt, quick, verdict};
+use crate::server::{Reply, Server, jwt, patient, verdict};
 use tower_ws_auth_jwt::Jwks;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -56,22 +56,22 @@ async fn left_out_keys_and_failures_are_logged_without_queries_and_keys() {
     let secret = "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2E";
     let oct = format!(r#"{{"kty":"oct","kid":"canary","alg":"HS256","k":"{secret}"}}"#);
     let server = Server::publishing(set([oct, Pair::P256.jwk("a")])).await;
-    let jwks = quick(Jwks::builder(server.url("/jwks?key=canary")));
+    let jwks = patient(Jwks::builder(server.url("/jwks?key=canary")));
     let jwks = jwks.start().unwrap();
     assert_eq!(
         verdict(&jwt(jwks.clone()), &Pair::P256.token("a")).await,
         "accepted"
     );
     server.publish("/broken", Reply::Status(500));
-    let broken = quick(Jwks::builder(server.url("/broken?key=canary")));
+    let broken = patient(Jwks::builder(server.url("/broken?key=canary")));
     let broken = broken.start().unwrap();
     let _ = verdict(&jwt(broken.clone()), &Pair::P256.token("a")).await;
-    let closed = quick(Jwks::builder("http://127.0.0.1:9/closed?key=canary"));
+    let closed = patient(Jwks::builder("http://127.0.0.1:9/closed?key=canary"));
     let _ = verdict(&jwt(closed.start().unwrap()), &Pair::P256.token("a")).await;
     server.publish("/moved", Reply::Redirect(server.url("/jwks")));
-    let moved = quick(Jwks::builder(server.url("/moved")));
+    let moved = patient(Jwks::builder(server.url("/moved")));
     let _ = verdict(&jwt(moved.start().unwrap()), &Pair::P256.token("a")).await;
-    let gone = quick(Jwks::discover("http://127.0.0.1:9"));
+    let gone = patient(Jwks::discover("http://127.0.0.1:9"));
     let _ = verdict(&jwt(gone.start().unwrap()), &Pair::P256.token("a")).await;
 
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

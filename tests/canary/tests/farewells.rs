@@ -18,6 +18,7 @@ use http::request::Parts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tower_ws_auth::close::Farewells;
 use tower_ws_auth::{AuthLayer, CloseFrameLayer, Grant, LeaseLayer, Rejection, RejectionKind};
 
 use crate::told::Told;
@@ -26,7 +27,7 @@ use crate::told::Told;
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 
 /// `/ws` refuses everybody, and tells one at a time; `/alone` has nobody who decides.
-fn router() -> Router {
+fn router() -> (Router, Farewells) {
     let refuse = |_: &mut Parts| async {
         let expired = Rejection::new(RejectionKind::TokenExpired, "as ever");
         Err::<Grant<()>, _>(expired)
@@ -34,17 +35,19 @@ fn router() -> Router {
     let close = CloseFrameLayer::new()
         .hold(Duration::ZERO)
         // Longer than who says too much is held.
-        .deadline(Duration::from_millis(1500))
+        .deadline(Duration::from_secs(5))
         .byte_cap(100)
         .max_farewells(1);
+    let farewells = close.farewells();
     let stack = tower::ServiceBuilder::new()
         .layer(close)
         .layer(AuthLayer::new(refuse));
     let service = any(async || "never");
     let alone = service.clone().layer(LeaseLayer::expiry_only());
-    Router::new()
+    let router = Router::new()
         .route("/ws", service.layer(stack))
-        .route("/alone", alone)
+        .route("/alone", alone);
+    (router, farewells)
 }
 
 /// A handshake that is refused, and the first line of its answer.
@@ -57,7 +60,7 @@ async fn refused(address: SocketAddr, path: &str) -> (TcpStream, String) {
     );
     client.write_all(request.as_bytes()).await.unwrap();
     let mut answer = [0; 2048];
-    let n = timeout(Duration::from_secs(20), client.read(&mut answer))
+    let n = timeout(Duration::from_secs(60), client.read(&mut answer))
         .await
         .unwrap()
         .unwrap();
@@ -71,12 +74,15 @@ async fn every_outcome_is_an_event_and_is_counted_once() {
     let told = Told::capture();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router()).await });
+    let (router, farewells) = router();
+    tokio::spawn(async move { axum::serve(listener, router).await });
     let farewell = async |outcome: &str| {
         let name = format!("ws_auth_farewells_total outcome={outcome}");
         told.counted(&name, 1.0).await;
-        // The permit comes back right after it was counted.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // The permit comes back right after it was counted; without one nothing does.
+        if outcome != "no_permit" {
+            farewells.wait().await;
+        }
     };
 
     let (mut client, answer) = refused(address, "/ws").await;
@@ -150,7 +156,7 @@ async fn without_upgrades(told: &Told) {
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let service = TowerToHyperService::new(router());
+        let service = TowerToHyperService::new(router().0);
         let _ = hyper::server::conn::http1::Builder::new()
             .serve_connection(TokioIo::new(stream), service)
             .await;

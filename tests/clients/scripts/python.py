@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 async def read(url, origin):
     try:
-        async with connect(url, origin=origin, compression="deflate") as socket:
+        async with connect(url, origin=origin, compression="deflate", open_timeout=60, close_timeout=60) as socket:
             try:
                 message = await socket.recv()
                 return f"message {message!r}"

@@ -89,7 +89,12 @@ impl Server {
                 response
             }))
             // The brake would make ten thousand take minutes; it is tested elsewhere.
-            .layer(CloseFrameLayer::new().hold(Duration::ZERO))
+            .layer(
+                CloseFrameLayer::new()
+                    .hold(Duration::ZERO)
+                    // No client of a slow machine is cut off.
+                    .deadline(Duration::from_secs(60)),
+            )
             .layer(OriginLayer::new(origins.clone(), MissingOrigin::Allow))
             .layer(AuthLayer::new(strategy));
         let handler = move |upgrade: WebSocketUpgrade| {

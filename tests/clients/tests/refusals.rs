@@ -20,7 +20,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 const COUNT: usize = 10_000;
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -112,15 +112,16 @@ async fn a_cookie_signed_by_another_secret_is_none_on_either_side() {
 #[tokio::test]
 async fn one_that_express_prolongs_by_a_touch_ends_here_at_the_expires_of_its_record() {
     let server = Server::start();
-    let max_age = Duration::from_secs(3);
+    let max_age = Duration::from_secs(8);
     let (app, chat) = tokio::join!(App::start(&server, Some(max_age)), chat(&server));
+    let began = Instant::now();
     let cookie = login_at(&app, "ada").await;
     let created = Instant::now();
     let socket = chat.open_page("/session", &cookie).await;
     let expires_at = socket.welcome["expires_at"].as_u64();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let left = expires_at.unwrap().saturating_sub(now.as_secs());
-    assert!((1..=4).contains(&left), "{left} s");
+    assert!((1..=9).contains(&left), "{left} s");
 
     let keys: Vec<String> = server.ask("KEYS sess:*").await;
     let ttl = async || {
@@ -132,20 +133,21 @@ async fn one_that_express_prolongs_by_a_touch_ends_here_at_the_expires_of_its_re
         record
     };
     let written = record().await;
-    tokio::time::sleep_until((created + Duration::from_secs(2)).into()).await;
+    tokio::time::sleep_until((created + Duration::from_secs(5)).into()).await;
     let before = ttl().await;
-    assert!(before < 1_500, "{before}");
+    assert!(before < 3_500, "{before}");
     assert_eq!(user_at(&app, &cookie).await, "ada");
     let after = ttl().await;
-    assert!(after > 2_000, "a touch prolongs it: {before} to {after} ms");
+    assert!(after > 4_500, "a touch prolongs it: {before} to {after} ms");
     assert_eq!(record().await, written, "and it does not write the record");
 
     // The socket ends with the record's time, and no other one opens.
     let (code, reason) = socket.end().await;
     let ended = created.elapsed();
     assert_eq!((code, reason.as_str()), (4401, "session_ended"));
-    assert!(ended < Duration::from_millis(4_500), "{ended:?}");
-    assert!(ended > Duration::from_millis(2_500), "{ended:?}");
+    // The touch would have let it live for thirteen.
+    assert!(ended < Duration::from_secs(12), "{ended:?}");
+    assert!(began.elapsed() > Duration::from_millis(7_500), "{ended:?}");
     let (code, reason) = refusal(&chat, &cookie).await;
     assert_eq!((code, reason.as_str()), INVALID);
 

@@ -6,4 +6,4 @@ mod server;
 
 pub use self::client::{close_code, open, read_frame, read_head, request};
 pub use self::gauge::{Gauge, Held};
-pub use self::server::{Claims, ORIGIN, Record, Server, Settings};
+pub use self::server::{Claims, LIFE, ORIGIN, Record, Server, Settings};

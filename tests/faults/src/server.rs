@@ -37,6 +37,10 @@ pub struct Claims {
     pub sub: String,
 }
 
+/// How long the tokens of misbehaving clients are good: a whole number of seconds, counted from one
+/// that has begun. A slow machine opens its connections in that time.
+pub const LIFE: Duration = Duration::from_secs(5);
+
 /// What the application keeps in a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
@@ -74,7 +78,7 @@ impl Default for Settings {
 /// A running server with every layer: lift, close, origin, `jwt.or(ticket).or(session)` with
 /// revocations, lease.
 ///
-/// `/ws` echoes, `/deaf` does not read for 2.5 s, `/firehose` writes for ever.
+/// `/ws` echoes, `/deaf` does not read for half a second more than [`LIFE`], `/firehose` writes for ever.
 #[derive(Debug)]
 pub struct Server {
     /// Where it listens.
@@ -294,7 +298,7 @@ async fn echo(mut socket: WebSocket) {
 /// For as long as the tests' tokens are good, and a little longer: no layer can end what sleeps
 /// over a socket and not on it.
 async fn deaf(socket: WebSocket) {
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    tokio::time::sleep(LIFE + Duration::from_millis(500)).await;
     echo(socket).await;
 }
 

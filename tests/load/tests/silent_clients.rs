@@ -10,8 +10,8 @@ mod clients;
 
 use std::time::{Duration, Instant};
 
-use clients::{Clients, allow_descriptors, answered, descriptors, resident_bytes, tasks};
-use socket_tests::{Server, Stack};
+use clients::{Clients, allow_descriptors, answered, back_to, descriptors, resident_bytes, tasks};
+use socket_tests::{Server, Stack, Stopwatch};
 use tower_ws_auth::CloseFrameLayer;
 
 const CLIENTS: usize = 10_000;
@@ -19,11 +19,26 @@ const CLIENTS: usize = 10_000;
 /// Descriptors are counted for the whole process: one test at a time.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// Twenty seconds, and more on a machine on which the clients need so long to be there all at once:
+/// some of them show how fast it is.
+async fn deadline() -> Duration {
+    const SOME: usize = CLIENTS / 20;
+    let server = Server::axum(Stack::default()).await.unwrap();
+    let (idle_tasks, idle_descriptors) = (tasks(), descriptors());
+    let began = Instant::now();
+    let (clients, output) = Clients::start(server.address, SOME);
+    assert_eq!(answered(output).await, format!("upgraded {SOME} plain 0"));
+    let deadline = began.elapsed() * 20 * 3 / 2;
+    drop(clients);
+    back_to(idle_tasks, idle_descriptors).await;
+    deadline.clamp(Duration::from_secs(20), Duration::from_secs(90))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_permits_for_all_no_task_and_no_descriptor_is_left_a_second_after_the_deadline() {
     let _alone = ALONE.lock().await;
     allow_descriptors(12_000);
-    let deadline = Duration::from_secs(20);
+    let deadline = deadline().await;
     let close = CloseFrameLayer::new()
         .max_farewells(CLIENTS)
         .deadline(deadline);
@@ -54,17 +69,18 @@ async fn with_permits_for_all_no_task_and_no_descriptor_is_left_a_second_after_t
         full_tasks / CLIENTS
     );
 
-    tokio::time::sleep_until((all_in + deadline + Duration::from_secs(1)).into()).await;
-    assert!(
-        tasks() <= idle_tasks,
-        "{} tasks are left, {idle_tasks} before",
-        tasks()
-    );
+    tokio::time::sleep_until((all_in + deadline).into()).await;
+    let late = Stopwatch::start();
     // The clients' pipes belong to this process too.
+    back_to(idle_tasks, idle_descriptors + 2).await;
     assert!(
-        descriptors() <= idle_descriptors + 2,
-        "{} descriptors are left",
-        descriptors()
+        late.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        late.elapsed()
+    );
+    println!(
+        "all are gone {:?} after the last one came, of {deadline:?}",
+        all_in.elapsed()
     );
     assert_eq!(server.echo.calls(), 0);
     drop(clients);
@@ -75,13 +91,13 @@ async fn beyond_the_default_permits_the_others_get_plain_http_at_once() {
     let _alone = ALONE.lock().await;
     allow_descriptors(4_000);
     // Held for so long that no permit comes back while the clients arrive.
-    let close = CloseFrameLayer::new().deadline(Duration::from_secs(30));
+    let close = CloseFrameLayer::new().deadline(Duration::from_secs(180));
     let server = Server::axum(Stack::closing(close)).await.unwrap();
     let began = Instant::now();
     let (clients, output) = Clients::start(server.address, 3_000);
     assert_eq!(answered(output).await, "upgraded 1024 plain 1976");
     assert!(
-        began.elapsed() < Duration::from_secs(20),
+        began.elapsed() < Duration::from_secs(90),
         "{:?}",
         began.elapsed()
     );

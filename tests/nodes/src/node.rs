@@ -2,9 +2,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
+use socket_tests::PATIENCE;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -59,7 +59,7 @@ impl Node {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = timeout(Duration::from_secs(20), lines.next_line());
+        let line = timeout(PATIENCE, lines.next_line());
         let line = line.await.expect("it does not start").unwrap();
         let line = line.expect("it ended; see above");
         let address = line.strip_prefix("listening on http://").unwrap();

@@ -1,9 +1,13 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+/// It starts and answers sooner, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A Redis of our own: on a free port, in a folder of its own, without persistence. It is killed
 /// when it is dropped.
@@ -83,7 +87,11 @@ impl Server {
     /// An operator's command on a connection of its own, words separated by spaces.
     pub async fn ask<T: redis::FromRedisValue>(&self, command: &str) -> T {
         let client = redis::Client::open(self.url()).unwrap();
-        let mut wire = client.get_multiplexed_async_connection().await.unwrap();
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let wire = client.get_multiplexed_async_connection_with_config(&config);
+        let mut wire = wire.await.unwrap();
         let mut words = command.split(' ');
         let mut question = redis::cmd(words.next().unwrap());
         words.for_each(|word| {
@@ -94,7 +102,7 @@ impl Server {
 
     fn comes_up(&mut self) -> bool {
         let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(10) {
+        while began.elapsed() < Duration::from_secs(60) {
             if self.process.try_wait().unwrap().is_some() {
                 return false;
             }
@@ -126,9 +134,19 @@ impl Drop for Server {
 }
 
 /// A port of 127.0.0.1 that nobody listens on, for the moment.
+///
+/// None that a system hands out: it stays free, were it not for somebody who asks here as well,
+/// while a server starts or is away. Every process of tests begins elsewhere.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+        let n = std::process::id().wrapping_mul(37).wrapping_add(asked) % 20_000;
+        let port = u16::try_from(10_000 + n).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn spawn(port: u16, folder: &TempDir, options: &[String]) -> Child {

@@ -61,8 +61,10 @@ impl Stack {
             .build()?;
         let origins = Origins::new(["https://app.example"])?;
         Ok(Self {
-            // Most tests are about something else than the storm brake.
-            close: CloseFrameLayer::new().hold(Duration::ZERO),
+            // Most tests are about something else than the storm brake and the deadline.
+            close: CloseFrameLayer::new()
+                .hold(Duration::ZERO)
+                .deadline(Duration::from_secs(60)),
             origin: OriginLayer::new(origins, MissingOrigin::Allow),
             jwt: AuthLayer::new(jwt),
         })

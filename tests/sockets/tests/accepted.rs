@@ -7,7 +7,7 @@
 )]
 
 use futures_util::{SinkExt, StreamExt};
-use socket_tests::{Client, Stack, handshake, raw, servers, token};
+use socket_tests::{Client, PATIENCE, Stack, handshake, raw, servers, token};
 
 const APP: (&str, &str) = ("origin", "https://app.example");
 
@@ -29,7 +29,7 @@ fn subprotocol(token: &str) -> String {
 #[tokio::test]
 async fn in_the_query() {
     for server in servers(Stack::default()).await.unwrap() {
-        let token = token(60);
+        let token = token(600);
         for query in [
             format!("?token={token}"),
             format!("?a=1&token={token}&b=2"),
@@ -46,7 +46,7 @@ async fn in_the_query() {
 #[tokio::test]
 async fn in_the_authorization_header() {
     for server in servers(Stack::default()).await.unwrap() {
-        let bearer = format!("Bearer {}", token(60));
+        let bearer = format!("Bearer {}", token(600));
         let client = handshake(server.address, "", &[("authorization", &bearer)]).await;
         echoes(client.unwrap()).await;
     }
@@ -55,7 +55,7 @@ async fn in_the_authorization_header() {
 #[tokio::test]
 async fn in_a_subprotocol_and_the_other_one_is_selected() {
     for server in servers(Stack::default()).await.unwrap() {
-        let offered = subprotocol(&token(60));
+        let offered = subprotocol(&token(600));
         let client = handshake(server.address, "", &[("sec-websocket-protocol", &offered)]).await;
         echoes(client.unwrap()).await;
     }
@@ -64,7 +64,7 @@ async fn in_a_subprotocol_and_the_other_one_is_selected() {
 #[tokio::test]
 async fn in_a_cookie_from_an_allowed_page() {
     for server in servers(Stack::default()).await.unwrap() {
-        let cookie = format!("theme=dark; jwt={}", token(60));
+        let cookie = format!("theme=dark; jwt={}", token(600));
         let client = handshake(server.address, "", &[("cookie", &cookie), APP]).await;
         echoes(client.unwrap()).await;
     }
@@ -73,7 +73,7 @@ async fn in_a_cookie_from_an_allowed_page() {
 #[tokio::test]
 async fn an_explicit_credential_decides_before_a_cookie() {
     for server in servers(Stack::default()).await.unwrap() {
-        let good = format!("?token={}", token(60));
+        let good = format!("?token={}", token(600));
         let client = handshake(server.address, &good, &[("cookie", "jwt=rubbish"), APP]).await;
         echoes(client.unwrap()).await;
     }
@@ -99,7 +99,7 @@ async fn however_the_handshake_lists_its_upgrade() {
                 let head = format!(
                     "GET /ws?token={} HTTP/1.1\r\nHost: localhost\r\n{connection}\r\n{upgrade}\r\n\
                      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                    token(60)
+                    token(600)
                 );
                 // What the check has admitted no handler refuses: a ticket would be spent by now.
                 let close = b"\x88\x80\0\0\0\0";
@@ -122,7 +122,7 @@ async fn bytes_sent_right_behind_the_handshake_reach_the_handler() {
             "GET /ws?token={} HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n\
              Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            token(60)
+            token(600)
         );
         let frames = b"\x81\x82\0\0\0\0hi\x88\x80\0\0\0\0";
         let answer = raw_bytes(server.address, request.as_bytes(), frames).await;
@@ -142,10 +142,7 @@ async fn raw_bytes(address: std::net::SocketAddr, head: &[u8], rest: &[u8]) -> S
     stream.write_all(&[head, rest].concat()).await.unwrap();
     let mut answer = Vec::new();
     let all = stream.read_to_end(&mut answer);
-    tokio::time::timeout(std::time::Duration::from_secs(10), all)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(PATIENCE, all).await.unwrap().unwrap();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -165,7 +162,7 @@ async fn the_service_never_sees_the_credential() {
             )
         },
     );
-    let token = token(60);
+    let token = token(600);
     let router = Router::new().nest(
         "/nested",
         Router::new().route("/ws", show).layer(Stack::default().jwt),

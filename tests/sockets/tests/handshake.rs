@@ -17,7 +17,7 @@ async fn no_invalid_handshake_is_upgraded() {
     // Even a predicate that converts everything does not convert these.
     let close = CloseFrameLayer::new().when(|_, _| true);
     for server in servers(Stack::closing(close)).await.unwrap() {
-        let good = token(60);
+        let good = token(600);
         let line = format!("GET /ws?token={good} HTTP/1.1\r\n");
         let fields = format!(
             "Host: localhost\r\nOrigin: https://app.example\r\nConnection: upgrade\r\n\

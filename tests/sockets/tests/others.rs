@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
-use socket_tests::{Answer, Http2, Stack, end_of, handshake, token};
+use socket_tests::{Answer, Http2, PATIENCE, Stack, end_of, handshake, token};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -93,7 +93,7 @@ async fn a_rate_limit_of_tower_governor_is_read_as_4429() {
         upgrade.on_upgrade(echo)
     };
     let address = serve(Router::new().route("/ws", any(handler).layer(layers))).await;
-    let query = format!("?token={}", token(60));
+    let query = format!("?token={}", token(600));
 
     let mut first = handshake(address, &query, &[APP]).await.unwrap();
     first.send("hello".into()).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_handler_that_took_the_socket_and_then_says_403_never_meets_the_client
         assert_eq!(answer, Answer::closed(4403, "forbidden"));
     }
     for _ in 0..2 {
-        let waited = timeout(Duration::from_secs(5), told.recv()).await;
+        let waited = timeout(PATIENCE, told.recv()).await;
         assert!(
             waited.unwrap().unwrap().is_err(),
             "the handler has a socket"
@@ -220,15 +220,11 @@ where
     for size in [0, 1, 125, 126, 4096, 65_535, 65_536, 300_000] {
         let sent: Vec<u8> = (0..=250).cycle().take(size).collect();
         socket.send(sent.clone().into()).await.unwrap();
-        let back = timeout(Duration::from_secs(10), socket.next()).await;
+        let back = timeout(PATIENCE, socket.next()).await;
         assert_eq!(back.unwrap().unwrap().unwrap(), Message::binary(sent));
     }
     socket.close(None).await.unwrap();
-    while timeout(Duration::from_secs(5), socket.next())
-        .await
-        .unwrap()
-        .is_some()
-    {}
+    while timeout(PATIENCE, socket.next()).await.unwrap().is_some() {}
 }
 
 #[tokio::test]
@@ -240,7 +236,7 @@ async fn what_is_accepted_passes_byte_for_byte() {
         .layer(stack.origin)
         .layer(stack.jwt);
     let address = serve(Router::new().route("/ws", any(handler).layer(layers))).await;
-    let query = format!("?token={}", token(60));
+    let query = format!("?token={}", token(600));
     exchange(handshake(address, &query, &[APP]).await.unwrap()).await;
     exchange(handshake(address, &query, &[]).await.unwrap()).await;
     let mut client = Http2::connect(address).await.unwrap();

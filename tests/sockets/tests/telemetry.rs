@@ -12,7 +12,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::any;
 use http::{Request, Response, StatusCode};
-use socket_tests::{Log, Stack, end_of, handshake, token};
+use socket_tests::{Log, PATIENCE, Stack, end_of, handshake, token};
+use tokio::time::{sleep, timeout};
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 use tower_ws_auth::close::OriginalStatus;
@@ -46,7 +47,7 @@ async fn a_stack_at_trace_level_tells_everything_but_the_credential() {
             outside.lock().unwrap().push(what);
             response
         })
-        .layer(stack.close.deadline(Duration::from_secs(1)))
+        .layer(stack.close)
         .layer(stack.origin)
         .layer(stack.jwt);
     let handler = any(async |request: axum::extract::Request| {
@@ -57,7 +58,7 @@ async fn a_stack_at_trace_level_tells_everything_but_the_credential() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
 
-    let (good, expired) = (token(60), token(-60));
+    let (good, expired) = (token(600), token(-60));
     let bearer = format!("Bearer {good}");
     let cookie = format!("jwt={expired}");
     let good_query = format!("?token={good}");
@@ -73,6 +74,14 @@ async fn a_stack_at_trace_level_tells_everything_but_the_credential() {
     ] {
         end_of(handshake(address, query, &headers).await).await;
     }
+
+    // What is logged of a farewell comes after its client has read it.
+    let three = async {
+        while log.text().matches("farewell ended").count() < 3 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, three).await.expect("a farewell ends");
 
     let unauthorized = StatusCode::UNAUTHORIZED;
     let expired_kind = Some(RejectionKind::TokenExpired);

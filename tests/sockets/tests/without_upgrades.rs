@@ -14,7 +14,7 @@ use http::Response;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use socket_tests::{Answer, Log, Stack, end_of, handshake};
+use socket_tests::{Answer, Log, PATIENCE, Stack, end_of, handshake};
 use tower::ServiceBuilder;
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn it_is_logged_as_a_warning_that_says_what_to_look_at() {
     let answer = end_of(handshake(address, "?token=x", &headers).await).await;
     assert_eq!(answer, Answer::Lost);
     let began = Instant::now();
-    while !log.text().contains("upgrade_failed") && began.elapsed() < Duration::from_secs(5) {
+    while !log.text().contains("upgrade_failed") && began.elapsed() < PATIENCE {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let text = log.text();

@@ -16,7 +16,7 @@ pub const APP: &str = "https://app.example";
 /// One that may not.
 pub const EVIL: &str = "https://evil.example";
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a browser sends for `new WebSocket("/ws" + query, "chat.v1")` on [`APP`].
 ///

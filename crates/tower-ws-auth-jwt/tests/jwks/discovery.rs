@@ -1,7 +1,7 @@
 //! `OpenID` Connect Discovery 1.0 §4: an issuer says where its keys are, and is who it says.
 
 use crate::keys::{Pair, set};
-use crate::server::{Reply, Server, jwt, quick, until, verdict};
+use crate::server::{Reply, Server, jwt, patient, until, verdict};
 use serde_json::json;
 use tower_ws_auth_jwt::{ConfigError, Document, FetchError, Jwks, Jwt, Key};
 
@@ -25,7 +25,7 @@ async fn configured(issuer: impl Fn(&Server) -> String, keys: &str) -> Server {
 async fn the_keys_verify_tokens_of_their_issuer_alone() {
     let server = configured(|server| server.url(""), "/jwks").await;
     let issuer = server.url("");
-    let jwks = quick(Jwks::discover(&issuer)).start().unwrap();
+    let jwks = patient(Jwks::discover(&issuer)).start().unwrap();
     assert_eq!(jwks.issuer(), Some(&*issuer));
     let jwt = jwt(jwks);
     assert_eq!(
@@ -47,7 +47,7 @@ async fn the_keys_verify_tokens_of_their_issuer_alone() {
 async fn a_slash_at_the_end_of_the_issuer_stands_once_in_the_url() {
     let server = configured(|server| server.url("/"), "/jwks").await;
     let issuer = server.url("/");
-    let jwt = jwt(quick(Jwks::discover(&issuer)).start().unwrap());
+    let jwt = jwt(patient(Jwks::discover(&issuer)).start().unwrap());
     assert_eq!(
         verdict(&jwt, &Pair::P256.token_of("a", &issuer)).await,
         "accepted"
@@ -58,14 +58,14 @@ async fn a_slash_at_the_end_of_the_issuer_stands_once_in_the_url() {
 async fn a_configuration_of_another_issuer_is_none_4_3() {
     for issuer in ["https://other.example", "", "http://127.0.0.1"] {
         let server = configured(|_| issuer.to_owned(), "/jwks").await;
-        let jwks = quick(Jwks::discover(server.url(""))).start().unwrap();
+        let jwks = patient(Jwks::discover(server.url(""))).start().unwrap();
         let token = Pair::P256.token_of("a", &server.url(""));
         assert_eq!(verdict(&jwt(jwks), &token).await, "unavailable");
         assert_eq!(server.asked("/jwks"), 0);
     }
     // By a slash alone.
     let server = configured(|server| server.url("/"), "/jwks").await;
-    let jwks = quick(Jwks::discover(server.url(""))).start().unwrap();
+    let jwks = patient(Jwks::discover(server.url(""))).start().unwrap();
     let token = Pair::P256.token_of("a", &server.url(""));
     assert_eq!(verdict(&jwt(jwks), &token).await, "unavailable");
 }
@@ -80,7 +80,7 @@ async fn keys_are_fetched_from_https_or_this_machine_only() {
         "jwks",
     ] {
         let server = configured(|server| server.url(""), keys).await;
-        let jwks = quick(Jwks::discover(server.url(""))).start().unwrap();
+        let jwks = patient(Jwks::discover(server.url(""))).start().unwrap();
         let token = Pair::P256.token_of("a", &server.url(""));
         assert_eq!(verdict(&jwt(jwks), &token).await, "unavailable", "{keys}");
     }
@@ -98,7 +98,7 @@ async fn an_issuer_from_afar_sends_nobody_to_this_machine() {
         };
         async { Ok::<_, FetchError>(Document::new(text)) }
     };
-    let jwks = quick(Jwks::discover("https://issuer.example").fetch(fetch));
+    let jwks = patient(Jwks::discover("https://issuer.example").fetch(fetch));
     let token = Pair::P256.token_of("a", "https://issuer.example");
     assert_eq!(
         verdict(&jwt(jwks.start().unwrap()), &token).await,
@@ -110,7 +110,7 @@ async fn an_issuer_from_afar_sends_nobody_to_this_machine() {
 async fn the_issuer_of_the_keys_and_that_of_the_rules_agree() {
     let server = configured(|server| server.url(""), "/jwks").await;
     let issuer = server.url("");
-    let jwks = quick(Jwks::discover(&issuer)).start().unwrap();
+    let jwks = patient(Jwks::discover(&issuer)).start().unwrap();
     let build = |issuers: &[&str]| {
         let builder = Jwt::<()>::builder(jwks.clone());
         builder.issuers(issuers.iter().copied()).build()
@@ -135,7 +135,7 @@ async fn the_issuer_of_the_keys_and_that_of_the_rules_agree() {
 async fn keys_that_moved_are_found_again() {
     let server = configured(|server| server.url(""), "/jwks").await;
     let issuer = server.url("");
-    let jwks = quick(Jwks::discover(&issuer)).cooldown(std::time::Duration::from_millis(20));
+    let jwks = patient(Jwks::discover(&issuer)).cooldown(std::time::Duration::from_millis(20));
     let jwks = jwks.start().unwrap();
     let jwt = jwt(jwks.clone());
     jwks.available().await;

@@ -1,7 +1,7 @@
 //! Several issuers, each with its own keys, audience and algorithms.
 
 use crate::keys::{Pair, set};
-use crate::server::{Server, quick};
+use crate::server::{Server, patient};
 use serde_json::{Value, json};
 use tower_ws_auth_jwt::{Algorithm, ConfigError, Issuers, Jwks, Jwt, Key};
 
@@ -10,7 +10,7 @@ const B: &str = "https://b.example";
 
 fn issuers(server: &Server) -> Issuers<Value> {
     let jwt = |path, issuer, algorithm, audience| {
-        let jwks = quick(Jwks::builder(server.url(path))).issuer(issuer);
+        let jwks = patient(Jwks::builder(server.url(path))).issuer(issuer);
         let jwks = jwks.algorithms([algorithm]).start().unwrap();
         Jwt::builder(jwks).audience(audience).build().unwrap()
     };

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::server::quick;
+use crate::server::patient;
 use tower_ws_auth_jwt::{Algorithm, Jwks, JwksBuilder, JwksError};
 
 fn builder() -> JwksBuilder {
-    quick(Jwks::builder("https://issuer.example/jwks"))
+    patient(Jwks::builder("https://issuer.example/jwks"))
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tower_ws_auth_redis::{
 use tower_ws_auth_session::{Secrets, Sessions};
 use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
 
-use crate::{TTL, key};
+use crate::{PATIENCE, TTL, key, unhurried};
 
 /// The line after `ACL SETUSER` in the documentation.
 fn documented() -> Vec<&'static str> {
@@ -33,8 +33,8 @@ async fn the_documented_rule_suffices_for_everything() {
     let words = rule.join(" ").replace(">secret", ">sesame");
     let () = server.ask(&words).await;
     let url = format!("redis://wsauth:sesame@127.0.0.1:{}", server.port());
-    let redis = Redis::connect(&url).await.unwrap();
-    everything(&redis).await.unwrap();
+    let redis = unhurried(&url).await;
+    everything(&redis, PATIENCE).await.unwrap();
     let denied: Vec<Vec<redis::Value>> = server.ask("ACL LOG").await;
     assert!(denied.is_empty(), "{denied:?}");
 
@@ -43,7 +43,8 @@ async fn the_documented_rule_suffices_for_everything() {
     for command in &rule {
         let without = command.replace('+', "-");
         let () = server.ask(&format!("ACL SETUSER wsauth {without}")).await;
-        let failed = everything(&redis).await.is_err() || redis.ping().await.is_err();
+        let hearing = Duration::from_secs(2);
+        let failed = everything(&redis, hearing).await.is_err() || redis.ping().await.is_err();
         // What undoes a count is not told when it fails.
         assert!(failed || *command == "+zrem", "{command} is not needed");
         let () = server.ask(&format!("ACL SETUSER wsauth {command}")).await;
@@ -51,7 +52,8 @@ async fn the_documented_rule_suffices_for_everything() {
     assert_eq!(redis.ping().await, Ok::<(), RedisError>(()));
 }
 
-async fn everything(redis: &Redis) -> Result<(), Box<dyn std::error::Error>> {
+/// How long it is waited for what must be heard is for the one who asks to say.
+async fn everything(redis: &Redis, hearing: Duration) -> Result<(), Box<dyn std::error::Error>> {
     let tickets = RedisTicketStore::new(redis.clone()).per_subject(1);
     let n = std::process::id() as usize;
     tickets.issue(key(n), vec![1], Some("ada"), TTL).await?;
@@ -60,7 +62,9 @@ async fn everything(redis: &Redis) -> Result<(), Box<dyn std::error::Error>> {
     tickets.claim(key(n), TTL).await?;
     let secrets = Secrets::express(["a secret of the tests, long enough"])?;
     let sessions: Sessions<serde_json::Value> =
-        Sessions::builder(secrets, RedisSessionStore::new(redis.clone())).build()?;
+        Sessions::builder(secrets, RedisSessionStore::new(redis.clone()))
+            .timeout(PATIENCE)
+            .build()?;
     let (id, cookie) = sessions.create(&serde_json::json!({"user": "ada"})).await?;
     let mut headers = http::HeaderMap::new();
     headers.insert(
@@ -76,10 +80,10 @@ async fn everything(redis: &Redis) -> Result<(), Box<dyn std::error::Error>> {
     sessions.save(&loaded).await?;
     sessions.touch(&mut loaded).await?;
     sessions.destroy(&id).await?;
-    revocations(redis).await
+    revocations(redis, hearing).await
 }
 
-async fn revocations(redis: &Redis) -> Result<(), Box<dyn std::error::Error>> {
+async fn revocations(redis: &Redis, hearing: Duration) -> Result<(), Box<dyn std::error::Error>> {
     let node = || Revocations::new(RedisRevocations::new(redis.clone(), TTL));
     let (one, other) = (node(), node());
     // Young enough for what the last call revoked.
@@ -89,7 +93,7 @@ async fn revocations(redis: &Redis) -> Result<(), Box<dyn std::error::Error>> {
     one.revoke("user:ada", Ending::Revoked).await?;
     let began = Instant::now();
     while watch.connection().ending().is_none() {
-        if began.elapsed() > Duration::from_secs(2) {
+        if began.elapsed() > hearing {
             return Err("nothing was heard".into());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,10 +1,10 @@
 //! The connection breaks at every byte of the request and of the answer of a take.
 
 use test_servers::{Proxy, Server};
-use tower_ws_auth_redis::{Redis, RedisTicketStore};
+use tower_ws_auth_redis::RedisTicketStore;
 use tower_ws_auth_ticket::TicketStore as _;
 
-use crate::{TTL, in_time, key, soon};
+use crate::{TTL, in_time, key, soon, unhurried};
 
 const ENTRY: &[u8] = b"{\"user\":\"ada\"}";
 
@@ -51,8 +51,8 @@ impl Setup {
     async fn to(server: &Server) -> Self {
         let proxy = Proxy::to(server.port()).await;
         Self {
-            proxied: RedisTicketStore::new(Redis::connect(&proxy.url()).await.unwrap()),
-            direct: RedisTicketStore::new(Redis::connect(&server.url()).await.unwrap()),
+            proxied: RedisTicketStore::new(unhurried(&proxy.url()).await),
+            direct: RedisTicketStore::new(unhurried(&server.url()).await),
             proxy,
             tickets: 0.into(),
         }

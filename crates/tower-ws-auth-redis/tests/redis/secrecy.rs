@@ -1,12 +1,13 @@
 use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use test_servers::Server;
 use tower_ws_auth_redis::{Redis, RedisSessionStore, RedisTicketStore};
 use tower_ws_auth_ticket::TicketStore as _;
 
-use crate::{TTL, key, soon};
+use crate::{PATIENCE, TTL, key, soon, unhurried};
 
 const CANARY: &str = "canary";
 
@@ -20,7 +21,7 @@ fn with_sources(error: &(dyn Error + 'static)) -> String {
 async fn nothing_prints_the_password_or_a_key() {
     let server = Server::with(&["--requirepass", CANARY]);
     let url = format!("redis://:{CANARY}@127.0.0.1:{}", server.port());
-    let redis = Redis::connect(&url).await.unwrap();
+    let redis = unhurried(&url).await;
     let tickets = RedisTicketStore::new(redis.clone());
     let sessions = RedisSessionStore::new(redis.clone());
     let mut texts = vec![format!(
@@ -50,7 +51,7 @@ async fn nothing_prints_the_password_or_a_key() {
 #[tokio::test]
 async fn an_unknown_command_is_not_repeated_with_its_arguments() {
     let server = Server::with(&["--rename-command", "GETDEL", ""]);
-    let redis = Redis::connect(&server.url()).await.unwrap();
+    let redis = unhurried(&server.url()).await;
     let error = RedisTicketStore::new(redis)
         .prefix(CANARY)
         .take(key(1))
@@ -88,7 +89,11 @@ async fn the_log_says_once_that_redis_is_lost_and_once_that_it_is_back() {
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let mut server = Server::start();
-    let redis = Redis::connect(&server.url()).await.unwrap();
+    // So long that Redis is lost when it is killed, and not when the machine stalls.
+    let builder = Redis::builder()
+        .timeout(Duration::from_secs(3))
+        .connect_timeout(PATIENCE);
+    let redis = builder.connect(&server.url()).await.unwrap();
     let tickets = RedisTicketStore::new(redis.clone()).prefix(CANARY);
     server.kill();
     for _ in 0..2 {

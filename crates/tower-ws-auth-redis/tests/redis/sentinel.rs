@@ -6,7 +6,7 @@ use test_servers::Server;
 use tower_ws_auth_redis::{Redis, RedisTicketStore};
 use tower_ws_auth_ticket::TicketStore as _;
 
-use crate::{TTL, in_time, key, soon};
+use crate::{PATIENCE, TTL, in_time, key, soon};
 
 #[tokio::test]
 async fn the_master_that_sentinel_names_is_followed() {
@@ -15,7 +15,7 @@ async fn the_master_that_sentinel_names_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("sentinel.conf");
     let watch = format!(
-        "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 500\n\
+        "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 600000\n\
          sentinel failover-timeout main 2000\n",
         master.port()
     );
@@ -26,7 +26,7 @@ async fn the_master_that_sentinel_names_is_followed() {
         .sentinel_lazy([sentinel.url().as_str()], "main", "redis://master/0")
         .unwrap();
     let store = RedisTicketStore::new(redis);
-    soon(async || store.issue(key(1), vec![1], None, TTL).await).await;
+    soon(async || store.take(key(0)).await).await;
     // Sentinel has to learn of the replica, and the replica of the data.
     let began = Instant::now();
     while !replica
@@ -38,21 +38,34 @@ async fn the_master_that_sentinel_names_is_followed() {
             .await
             .contains("slaves=1")
     {
-        assert!(began.elapsed() < Duration::from_secs(20));
+        assert!(began.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    store.issue(key(2), vec![1], None, TTL).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // A new one each time: whether one that got no answer was issued, nobody knows.
+    let mut n = 2;
+    while store.issue(key(n), vec![1], None, TTL).await.is_err() {
+        assert!(began.elapsed() < 2 * PATIENCE);
+        n += 1;
+    }
+    while replica.ask::<u64>("DBSIZE").await != master.ask::<u64>("DBSIZE").await {
+        assert!(began.elapsed() < 2 * PATIENCE, "it is not replicated");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     master.kill();
-    in_time(store.take(key(3))).await.unwrap_err();
+    in_time(store.take(key(0))).await.unwrap_err();
+    // Not before: a machine that stalls is not to lose its master.
+    let soon_down = "SENTINEL SET main down-after-milliseconds 500";
+    let () = sentinel.ask(soon_down).await;
     let began = Instant::now();
     let taken = loop {
-        if let Ok(taken) = in_time(store.take(key(2))).await {
+        if let Ok(taken) = in_time(store.take(key(n))).await {
             break taken;
         }
-        assert!(began.elapsed() < Duration::from_secs(30));
+        // A Sentinel that was stalled does nothing for half a minute.
+        assert!(began.elapsed() < 2 * PATIENCE);
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert!(taken.is_some(), "it was replicated");
-    assert!(store.take(key(2)).await.unwrap().is_none());
+    let again = soon(async || store.take(key(n)).await).await;
+    assert!(again.is_none());
 }

@@ -1,8 +1,8 @@
 use http::StatusCode;
-use tower_ws_auth_upgrade::{Limits, Outcome, Protocol, Tether};
+use tower_ws_auth_upgrade::{Outcome, Protocol, Tether};
 
 use crate::handlers;
-use crate::lab::{Client, Lab, Setup};
+use crate::lab::{Client, Lab, Setup, patient};
 
 #[tokio::test]
 async fn a_cut_before_the_upgrade_is_the_first_thing_that_the_client_reads() {
@@ -45,7 +45,7 @@ async fn a_reclaimed_connection_can_be_told_why() {
     let (mut client, cutter) = lab.open().await;
     client.reads_the_code().await;
     assert!(cutter.is_over());
-    assert!(!lab.cut(&cutter, Limits::default()));
+    assert!(!lab.cut(&cutter, patient()));
     lab.is_empty().await;
     assert_eq!(lab.failed.now(), 1, "its handler never had it");
 }

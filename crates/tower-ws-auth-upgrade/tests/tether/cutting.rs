@@ -4,7 +4,7 @@ use tokio::io::AsyncWriteExt;
 use tower_ws_auth_upgrade::{Limits, Outcome};
 
 use crate::handlers;
-use crate::lab::{Lab, Setup, bounded, masked, short};
+use crate::lab::{Lab, Setup, bounded, masked, patient, short};
 
 #[tokio::test]
 async fn an_idle_connection_ends_on_both_sides_with_the_same_close() {
@@ -13,7 +13,7 @@ async fn an_idle_connection_ends_on_both_sides_with_the_same_close() {
     client.send(1, b"hello").await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(!cutter.is_over());
-    assert!(lab.cut(&cutter, Limits::default()));
+    assert!(lab.cut(&cutter, patient()));
     client.reads_the_code().await;
     assert!(matches!(lab.outcome().await, Outcome::PeerClosed));
     lab.is_empty().await;
@@ -24,11 +24,11 @@ async fn an_idle_connection_ends_on_both_sides_with_the_same_close() {
 async fn the_first_cut_wins() {
     let mut lab = Lab::new(handlers::echo).await;
     let (mut client, cutter) = lab.open().await;
-    assert!(lab.cut(&cutter, Limits::default()));
-    assert!(!lab.cut(&cutter.clone(), Limits::default()));
+    assert!(lab.cut(&cutter, patient()));
+    assert!(!lab.cut(&cutter.clone(), patient()));
     client.reads_the_code().await;
     lab.is_empty().await;
-    assert!(!lab.cut(&cutter, Limits::default()));
+    assert!(!lab.cut(&cutter, patient()));
 }
 
 #[tokio::test]
@@ -46,19 +46,20 @@ async fn a_connection_that_nobody_cuts_is_as_it_was() {
     client.reads_the_end().await;
     lab.is_empty().await;
     assert!(cutter.is_over());
-    assert!(!lab.cut(&cutter, Limits::default()));
+    assert!(!lab.cut(&cutter, patient()));
 }
 
 #[tokio::test]
 async fn a_handler_that_sleeps_loses_its_connection() {
     let mut lab = Lab::new(handlers::sleeper).await;
     let (mut client, cutter) = lab.open().await;
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     client.reads_the_code().await;
     assert!(matches!(lab.outcome().await, Outcome::PeerClosed));
     lab.guards.none_left("guards").await;
     assert!(cutter.is_over());
     assert_eq!(lab.handlers.now(), 1, "it still sleeps");
+    handlers::sign().notify_one();
     lab.is_empty().await;
 }
 
@@ -67,7 +68,7 @@ async fn a_handler_that_only_writes_ends() {
     let mut lab = Lab::new(handlers::chatterbox).await;
     let (mut client, cutter) = lab.open().await;
     client.frame().await;
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     client.reads_the_code().await;
     lab.is_empty().await;
 }
@@ -77,7 +78,7 @@ async fn a_handler_with_two_tasks_ends() {
     let mut lab = Lab::new(handlers::duplex).await;
     let (mut client, cutter) = lab.open().await;
     client.frame().await;
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     client.reads_the_code().await;
     lab.is_empty().await;
 }
@@ -88,7 +89,7 @@ async fn the_close_frame_may_stand_between_fragments() {
     let (mut client, cutter) = lab.open().await;
     let frame = client.frame().await;
     assert!(!frame.fin);
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     let frame = client.frame().await;
     assert_eq!(
         (frame.opcode, &frame.payload[..2]),
@@ -103,8 +104,9 @@ async fn the_close_frame_may_stand_between_fragments() {
 async fn a_frame_that_is_being_written_is_finished_first() {
     let mut lab = Lab::new(handlers::slow_writer).await;
     let (mut client, cutter) = lab.open().await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    lab.cut(&cutter, Limits::default());
+    client.hears().await;
+    lab.cut(&cutter, patient());
+    handlers::sign().notify_one();
     assert_eq!(client.frame().await.payload, [1; 60]);
     client.reads_the_code().await;
     lab.is_empty().await;
@@ -116,9 +118,10 @@ async fn a_large_message_is_finished_first() {
     let (mut client, cutter) = lab.open().await;
     let payload = vec![5; 8 << 20];
     client.send(2, &payload).await;
-    // The echo now fills the buffers of the network and waits for this client.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    lab.cut(&cutter, Limits::default());
+    // The echo fills the buffers of the network from now on, and waits for this client.
+    client.hears().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    lab.cut(&cutter, patient());
     assert_eq!(client.frame().await.payload.len(), payload.len());
     client.reads_the_code().await;
     lab.is_empty().await;
@@ -128,12 +131,14 @@ async fn a_large_message_is_finished_first() {
 async fn a_handler_that_sleeps_over_half_a_frame_loses_its_connection_at_the_deadline() {
     let mut lab = Lab::new(handlers::half_a_frame).await;
     let (client, cutter) = lab.open().await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    client.hears().await;
     let began = Instant::now();
     lab.cut(&cutter, short());
     assert!(matches!(lab.outcome().await, Outcome::Deadline));
-    assert!(began.elapsed() < Duration::from_millis(900));
+    at_the_short_deadline(began);
     lab.guards.none_left("guards").await;
+    assert_eq!(lab.handlers.now(), 1, "it still sleeps");
+    handlers::sign().notify_one();
     drop(client);
     lab.is_empty().await;
 }
@@ -142,11 +147,12 @@ async fn a_handler_that_sleeps_over_half_a_frame_loses_its_connection_at_the_dea
 async fn half_a_frame_that_nobody_will_finish_is_not_waited_for() {
     let mut lab = Lab::new(handlers::drops_half_a_frame).await;
     let (client, cutter) = lab.open().await;
+    client.hears().await;
+    lab.cut(&cutter, patient());
+    // The farewell waits for the rest of the frame first.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let began = Instant::now();
-    lab.cut(&cutter, Limits::default());
+    handlers::sign().notify_one();
     assert!(matches!(lab.outcome().await, Outcome::Broken(_)));
-    assert!(began.elapsed() < Duration::from_secs(2));
     lab.is_empty().await;
     drop(client);
 }
@@ -158,7 +164,7 @@ async fn vectored_writes_keep_their_boundaries() {
         let (mut client, cutter) = lab.open().await;
         client.frame().await;
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        lab.cut(&cutter, Limits::default());
+        lab.cut(&cutter, patient());
         client.reads_the_code().await;
         lab.is_empty().await;
     }
@@ -174,12 +180,15 @@ async fn a_client_that_never_answers_is_gone_by_the_deadline() {
     lab.handlers.none_left("the handler does not wait").await;
     client.reads_the_end().await;
     assert!(matches!(lab.outcome().await, Outcome::Deadline));
-    let took = began.elapsed();
-    assert!(
-        took >= short().deadline && took < Duration::from_secs(2),
-        "{took:?}"
-    );
+    at_the_short_deadline(began);
     lab.is_empty().await;
+}
+
+/// And not at the default one.
+fn at_the_short_deadline(began: Instant) {
+    let took = began.elapsed();
+    let right = short().deadline..Limits::default().deadline;
+    assert!(right.contains(&took), "{took:?}");
 }
 
 #[tokio::test]
@@ -212,7 +221,7 @@ async fn a_client_that_floods_reads_its_code() {
         }
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
-    lab.cut(&cutter, short());
+    lab.cut(&cutter, patient());
     bounded("the code", reading).await.unwrap();
     assert!(matches!(lab.outcome().await, Outcome::ByteCap));
     bounded("the flood's end", flood).await.unwrap();
@@ -224,9 +233,8 @@ async fn the_handler_reads_a_half_read_frame_to_its_end() {
     let mut lab = Lab::new(handlers::reads_the_code).await;
     let (mut client, cutter) = lab.open().await;
     let frame = masked(true, 1, &[b'x'; 5000]);
-    client.stream.write_all(&frame[..3000]).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    lab.cut(&cutter, Limits::default());
+    client.begins(&frame[..3000]).await;
+    lab.cut(&cutter, patient());
     client.reads_the_code_silently().await;
     assert_eq!(lab.handlers.now(), 1);
     client.stream.write_all(&frame[3000..]).await.unwrap();
@@ -241,8 +249,7 @@ async fn the_handler_ends_although_the_client_never_completes_its_frame() {
     let mut lab = Lab::new(handlers::echo).await;
     let (mut client, cutter) = lab.open().await;
     let frame = masked(true, 1, &[b'x'; 5000]);
-    client.stream.write_all(&frame[..9]).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    client.begins(&frame[..9]).await;
     lab.cut(&cutter, short());
     client.reads_the_code_silently().await;
     assert!(matches!(lab.outcome().await, Outcome::Deadline));
@@ -254,9 +261,8 @@ async fn the_rest_of_an_immense_frame_is_not_waited_for() {
     let mut lab = Lab::new(handlers::echo).await;
     let (mut client, cutter) = lab.open().await;
     let head = b"\x82\xff\x00\x00\x00\x00\x00\x7f\xff\xff\x01\x02\x03\x04";
-    client.stream.write_all(head).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    lab.cut(&cutter, Limits::default());
+    client.begins(head).await;
+    lab.cut(&cutter, patient());
     client.reads_the_code_silently().await;
     lab.handlers.none_left("handler").await;
     drop(client);
@@ -269,8 +275,8 @@ async fn a_handler_between_two_half_frames_gets_both_to_their_ends() {
     let (mut client, cutter) = lab.open().await;
     let frame = masked(true, 1, &[b'x'; 1000]);
     client.stream.write_all(&frame[..300]).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    lab.cut(&cutter, Limits::default());
+    client.hears().await;
+    lab.cut(&cutter, patient());
     client.stream.write_all(&frame[300..]).await.unwrap();
     assert_eq!(client.frame().await.payload, [1; 1000]);
     client.reads_the_code().await;
@@ -283,8 +289,8 @@ async fn a_handler_that_has_read_the_clients_close_reads_no_second_one() {
     let mut lab = Lab::new(handlers::reads_a_close_once).await;
     let (mut client, cutter) = lab.open().await;
     client.send(8, b"\x03\xe8").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    lab.cut(&cutter, Limits::default());
+    assert_eq!(client.frame().await.payload, b"read");
+    lab.cut(&cutter, patient());
     client.reads_the_code_silently().await;
     client.reads_the_end().await;
     lab.is_empty().await;
@@ -296,7 +302,7 @@ async fn a_handlers_own_close_frame_stands() {
     let (mut client, cutter) = lab.open().await;
     let frame = client.frame().await;
     assert_eq!(frame.opcode, 8);
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     lab.handlers.none_left("handler").await;
     client.send(8, b"").await;
     client.reads_the_end().await;
@@ -310,10 +316,11 @@ async fn a_clients_own_close_frame_gets_one_answer() {
     let (mut client, cutter) = lab.open().await;
     client.send(8, b"\x03\xe8").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     client.reads_the_code_silently().await;
     client.reads_the_end().await;
     assert!(matches!(lab.outcome().await, Outcome::PeerClosed));
+    handlers::sign().notify_one();
     lab.is_empty().await;
 }
 
@@ -322,7 +329,7 @@ async fn a_client_that_is_gone_leaves_nothing() {
     let mut lab = Lab::new(handlers::sleeper).await;
     let (client, cutter) = lab.open().await;
     drop(client);
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     lab.outcome().await;
     lab.guards.none_left("guards").await;
 }
@@ -338,7 +345,7 @@ async fn a_tether_may_hang_on_another() {
     client.send(2, &[6; 10_000]).await;
     assert_eq!(client.frame().await.payload, [6; 10_000]);
     assert_eq!(lab.guards.now(), 2);
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     client.reads_the_code().await;
     assert!(matches!(lab.outcome().await, Outcome::PeerClosed));
     lab.is_empty().await;
@@ -348,7 +355,7 @@ async fn a_tether_may_hang_on_another() {
 async fn a_farewell_that_is_dropped_drops_the_connection() {
     let mut lab = Lab::new(handlers::echo).await;
     let (mut client, cutter) = lab.open().await;
-    assert!(cutter.cut(&crate::lab::close(), Limits::default(), drop));
+    assert!(cutter.cut(&crate::lab::close(), patient(), drop));
     client.reads_the_end().await;
     lab.is_empty().await;
 }

@@ -1,13 +1,25 @@
 //! Handlers as applications write them. None knows of a tether.
 
 use std::io::{ErrorKind, IoSlice};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::lab::{Io, server_side, unmasked};
+
+thread_local! {
+    // One for each test: its runtime has no thread but the test's.
+    static SIGN: Arc<Notify> = Arc::default();
+}
+
+/// What some handlers wait for; their tests give it.
+pub(crate) fn sign() -> Arc<Notify> {
+    SIGN.with(Arc::clone)
+}
 
 /// What every echo example does.
 pub(crate) async fn echo(io: Io) {
@@ -37,10 +49,10 @@ pub(crate) async fn reads_the_code(io: Io) {
     assert!(end.is_none(), "{end:?}");
 }
 
-/// Neither reads nor writes.
+/// Neither reads nor writes, until it is given a sign.
 pub(crate) async fn sleeper(io: Io) {
     let _socket = server_side(io).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    sign().notified().await;
 }
 
 /// Writes without reading.
@@ -72,19 +84,19 @@ pub(crate) async fn fragments(mut io: Io) {
     assert!(io.write_all(&unmasked(false, 0, b"two")).await.is_err());
 }
 
-/// Sleeps over half a frame.
+/// Sleeps over half a frame, until it is given a sign.
 pub(crate) async fn half_a_frame(mut io: Io) {
     let frame = unmasked(true, 2, &[1; 1000]);
     io.write_all(&frame[..500]).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    sign().notified().await;
     let _ = io.write_all(&frame[500..]).await;
 }
 
-/// Gives up in the middle of a frame, after a while.
+/// Gives up in the middle of a frame, at a sign.
 pub(crate) async fn drops_half_a_frame(mut io: Io) {
     let frame = unmasked(true, 2, &[1; 1000]);
     io.write_all(&frame[..500]).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    sign().notified().await;
 }
 
 /// Header and payload of many frames in one call, as hyper's own bodies and some codecs do.
@@ -108,10 +120,13 @@ pub(crate) async fn vectored(mut io: Io) {
     }
 }
 
-/// Finishes its half frame after a while.
+/// Finishes its half frame at a sign, and then takes its time.
 pub(crate) async fn slow_writer(mut io: Io) {
-    for byte in unmasked(true, 2, &[1; 60]) {
-        io.write_all(&[byte]).await.unwrap();
+    let frame = unmasked(true, 2, &[1; 60]);
+    io.write_all(&frame[..10]).await.unwrap();
+    sign().notified().await;
+    for byte in &frame[10..] {
+        io.write_all(&[*byte]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let refused = io.write_all(&unmasked(true, 2, &[2; 60])).await;
@@ -132,20 +147,22 @@ pub(crate) async fn bytes_to_the_end(mut io: Io) {
     assert!(io.write_all(b"more").await.is_err());
 }
 
-/// Writes half a frame, waits for a whole one of 1008 bytes, and then goes on.
+/// Writes half a frame in the middle of one of 1008 bytes, reads that to its end, and then goes on.
 pub(crate) async fn reads_in_between(mut io: Io) {
+    io.read_exact(&mut [0; 300]).await.unwrap();
     let frame = unmasked(true, 2, &[1; 1000]);
     io.write_all(&frame[..500]).await.unwrap();
-    io.read_exact(&mut [0; 1008]).await.unwrap();
+    io.read_exact(&mut [0; 708]).await.unwrap();
     io.write_all(&frame[500..]).await.unwrap();
     let mut rest = Vec::new();
     io.read_to_end(&mut rest).await.unwrap();
     assert_eq!(rest, b"\x88\x8f\0\0\0\0\x11\x31token_expired");
 }
 
-/// Reads the client's close frame, and nothing after it.
+/// Reads the client's close frame, says so, and reads nothing after it.
 pub(crate) async fn reads_a_close_once(mut io: Io) {
     io.read_exact(&mut [0; 8]).await.unwrap();
+    io.write_all(&unmasked(true, 1, b"read")).await.unwrap();
     let mut rest = Vec::new();
     io.read_to_end(&mut rest).await.unwrap();
     assert_eq!(rest, b"");

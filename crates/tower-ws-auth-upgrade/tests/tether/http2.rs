@@ -6,10 +6,10 @@ use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tower_ws_auth_upgrade::{Limits, Outcome};
+use tower_ws_auth_upgrade::Outcome;
 
 use crate::handlers;
-use crate::lab::{Io, Lab, Setup, bounded, masked, read_frame};
+use crate::lab::{Io, Lab, Setup, bounded, masked, patient, read_frame};
 
 fn setup() -> Setup {
     Setup {
@@ -26,6 +26,13 @@ async fn open(lab: &Lab) -> (Io, Io) {
         .await
         .unwrap();
     tokio::spawn(connection);
+    // The server's settings must be there before an extended CONNECT may be sent, and any answer
+    // comes after them.
+    let request = Request::get("http://localhost/");
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    bounded("settings", sender.send_request(request))
+        .await
+        .unwrap();
     let mut one = async || {
         let request = Request::connect("http://localhost/")
             .extension(Protocol::from_static("websocket"))
@@ -35,8 +42,6 @@ async fn open(lab: &Lab) -> (Io, Io) {
         assert_eq!(response.status(), StatusCode::OK);
         TokioIo::new(hyper::upgrade::on(response).await.unwrap())
     };
-    // The server's settings must be there before an extended CONNECT may be sent.
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     let first = bounded("first", one()).await;
     (first, bounded("second", one()).await)
 }
@@ -47,7 +52,7 @@ async fn one_stream_of_a_connection_ends_and_the_other_lives() {
     let (mut first, mut second) = open(&lab).await;
     let cutter = lab.cutter().await;
     lab.cutter().await;
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     let frame = bounded("close", read_frame(&mut first)).await;
     assert_eq!(frame.payload, b"\x11\x31token_expired");
     first

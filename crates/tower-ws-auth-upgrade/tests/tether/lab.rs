@@ -27,8 +27,8 @@ use tower_ws_auth_upgrade::{Cutter, Farewell, Limits, Outcome, Protocol, Tether,
 pub(crate) type Io = TokioIo<Upgraded>;
 pub(crate) type Head = Response<Empty<Bytes>>;
 
-/// Nothing in these tests takes longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Nothing in these tests takes longer, on the slowest machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn bounded<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future)
@@ -40,6 +40,17 @@ pub(crate) fn close() -> Close {
     Close::new(CloseCode::new(4401).unwrap(), "token_expired")
 }
 
+/// Its deadline is beyond all patience: whatever ends, ends without it. And a slow client has the
+/// time to read what it was told.
+pub(crate) fn patient() -> Limits {
+    Limits {
+        deadline: 2 * PATIENCE,
+        hold: Duration::from_secs(3),
+        ..Limits::default()
+    }
+}
+
+/// Its deadline is so far from the default that one is not taken for the other.
 pub(crate) fn short() -> Limits {
     Limits {
         deadline: Duration::from_millis(400),
@@ -234,6 +245,9 @@ fn tethered(
     service: impl FnOnce(Request<Incoming>) -> Head,
 ) -> std::future::Ready<Result<Head, Infallible>> {
     let (mut head, body) = request.into_parts();
+    if head.method == Method::GET && setup.http2 {
+        return std::future::ready(Ok(Head::default()));
+    }
     let outer = setup
         .twice
         .then(|| Tether::interpose(&mut head, setup.protocol).unwrap().0);
@@ -243,7 +257,7 @@ fn tethered(
     let (tether, cutter) = Tether::interpose(&mut head, setup.protocol).unwrap();
     tether.hold(guards.one());
     if setup.early {
-        assert!(cutter.cut(&close(), Limits::default(), spawn(tell)));
+        assert!(cutter.cut(&close(), patient(), spawn(tell)));
     }
     let _ = cut.send(cutter);
     let connect = head.method == Method::CONNECT;
@@ -258,7 +272,7 @@ fn tethered(
         let socket = tether.reclaim();
         if setup.status == StatusCode::UNAUTHORIZED {
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            tokio::spawn(socket.farewell(close().to_bytes(), Limits::default()));
+            tokio::spawn(socket.farewell(close().to_bytes(), patient()));
         }
     }
     std::future::ready(Ok(response))
@@ -341,6 +355,23 @@ impl Client {
         bounded("send", self.stream.write_all(&frame))
             .await
             .unwrap();
+    }
+
+    /// Sends the beginning of a frame, and waits until the handler has read that far: it answers
+    /// the ping before it, and has read both at once.
+    pub(crate) async fn begins(&mut self, frame: &[u8]) {
+        let mut bytes = masked(true, 9, b"");
+        bytes.extend(frame);
+        bounded("send", self.stream.write_all(&bytes))
+            .await
+            .unwrap();
+        assert_eq!(self.frame().await.opcode, 10);
+    }
+
+    /// Waits until there is something to read, and reads nothing.
+    pub(crate) async fn hears(&self) {
+        let heard = bounded("a sound", self.stream.peek(&mut [0])).await;
+        assert_eq!(heard.unwrap(), 1);
     }
 
     pub(crate) async fn frame(&mut self) -> Frame {

@@ -1,8 +1,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tower_ws_auth_upgrade::{Limits, Outcome, Protocol};
+use tower_ws_auth_upgrade::{Outcome, Protocol};
 
 use crate::handlers;
-use crate::lab::{Lab, Setup, bounded};
+use crate::lab::{Lab, Setup, bounded, patient};
 
 #[tokio::test]
 async fn another_protocol_ends_without_a_frame() {
@@ -15,7 +15,7 @@ async fn another_protocol_ends_without_a_frame() {
     // Would be a close frame, and half of another one.
     client.stream.write_all(b"\x88\x00\x88").await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    lab.cut(&cutter, Limits::default());
+    lab.cut(&cutter, patient());
     let mut rest = Vec::new();
     bounded("end", client.stream.read_to_end(&mut rest))
         .await

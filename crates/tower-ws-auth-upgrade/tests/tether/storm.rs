@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tower_ws_auth_upgrade::{Limits, Outcome};
+use tower_ws_auth_upgrade::Outcome;
 
 use crate::handlers;
-use crate::lab::{Client, Lab, bounded, masked, read_frame};
+use crate::lab::{Client, Lab, bounded, masked, patient, read_frame};
 
 const CLIENTS: usize = 300;
 
@@ -72,7 +72,7 @@ async fn connections_cut_while_they_are_handed_over_read_their_code() {
         for _ in 0..index % 50 {
             std::hint::spin_loop();
         }
-        assert!(lab.cut(&cutter, Limits::default()));
+        assert!(lab.cut(&cutter, patient()));
     }
     bounded("all clients", async {
         while let Some(ended) = clients.join_next().await {
@@ -135,6 +135,6 @@ impl Lab {
     /// For another task.
     fn cutting(&self) -> impl FnOnce(&tower_ws_auth_upgrade::Cutter) -> bool + Send + 'static {
         let spawn = self.spawner();
-        move |cutter| cutter.cut(&crate::lab::close(), Limits::default(), spawn)
+        move |cutter| cutter.cut(&crate::lab::close(), patient(), spawn)
     }
 }

@@ -112,7 +112,10 @@ async fn a_logout_ends_the_session_and_removes_its_cookie() {
 
 #[tokio::test]
 async fn a_token_is_minted_for_the_sessions_user() {
+    // With leeway, the one of a second opens a socket however long a slow machine takes for it.
     let address = start(&[
+        "--jwt-leeway",
+        "60",
         "--jwt-issuer",
         "https://id.example",
         "--jwt-audience",
@@ -158,11 +161,12 @@ async fn a_token_is_minted_for_the_sessions_user() {
 async fn a_ticket_opens_one_socket() {
     let address = start(&["--ticket-ttl", "20"]).await;
     let cookie = login(address, "ada").await;
+    let before = now();
     let answer = post(address, "/ticket", &[("Cookie", &cookie)], "").await;
     assert_eq!(answer.field("cache-control"), Some("no-store"));
     let expires_at = answer.json()["expires_at"].as_u64().unwrap();
     assert!(
-        (now() + 18..=now() + 20).contains(&expires_at),
+        (before + 20..=now() + 20).contains(&expires_at),
         "{answer:?}"
     );
     let path = format!(
@@ -187,7 +191,7 @@ async fn a_ticket_opens_one_socket() {
 
 #[tokio::test]
 async fn what_is_no_ticket_looks_the_same_whatever_it_is() {
-    let address = start(&["--ticket-ttl", "1"]).await;
+    let address = start(&["--ticket-ttl", "3"]).await;
     let (cookie, own) = (login(address, "ada").await, own_origin(address));
     let expired = ticket(address, &cookie, "").await;
     let used = ticket(address, &cookie, "").await;
@@ -195,7 +199,7 @@ async fn what_is_no_ticket_looks_the_same_whatever_it_is() {
         .await
         .unwrap();
     let for_channel = ticket(address, &cookie, r#"{"channel":"ticket-1"}"#).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(3100)).await;
     for no_ticket in [
         &expired,
         &used,

@@ -16,11 +16,9 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::peer::{
-    SECRET, Socket, connect, login, next, now, own_origin, post, refusal, start, ticket, token,
-    token_of, welcomed,
+    PATIENCE, SECRET, Socket, connect, login, next, now, own_origin, post, refusal, start, ticket,
+    token, token_of, welcomed,
 };
-
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// It ends with its `Child`.
 async fn program(options: &[&str]) -> (Child, SocketAddr) {
@@ -253,13 +251,14 @@ async fn endings_are_counted_by_their_reason_and_the_gauge_comes_back_to_zero() 
     let headers = [("origin", own.as_str()), ("cookie", cookie.as_str())];
     let mut by_session = connect(address, "session", &headers).await.unwrap();
     next(&mut by_session).await;
-    let brief = token(&json!({ "sub": "eve", "exp": now() + 2 }));
+    let by_token = welcomed(address, "ada").await;
+    let of_bob = welcomed(address, "bob").await;
+    // The last one: it must still be there when the four are counted.
+    let brief = token(&json!({ "sub": "eve", "exp": now() + 5 }));
     let mut brief = connect(address, &format!("jwt?token={brief}"), &[])
         .await
         .unwrap();
     next(&mut brief).await;
-    let by_token = welcomed(address, "ada").await;
-    let of_bob = welcomed(address, "bob").await;
     Counts::when(address, "ws_auth_leases", 4.0).await;
 
     assert_eq!(told(Ok(brief)).await.1, "token_expired");
@@ -268,7 +267,8 @@ async fn endings_are_counted_by_their_reason_and_the_gauge_comes_back_to_zero() 
     assert_eq!(told(Ok(by_token)).await.1, "revoked");
     assert_eq!(told(Ok(by_session)).await.1, "revoked");
     post(address, "/logout", &[("Cookie", &cookie)], "").await;
-    let counts = Counts::when(address, "ws_auth_leases", 1.0).await;
+    Counts::when(address, "ws_auth_leases", 1.0).await;
+    let counts = Counts::when(address, "ws_auth_farewells_total{outcome=peer_closed}", 3.0).await;
     drop(of_bob);
     Counts::when(address, "ws_auth_leases", 0.0).await;
 

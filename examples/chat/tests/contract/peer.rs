@@ -19,6 +19,11 @@ use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub(crate) const SECRET: &str = "an example secret of 32 bytes ...";
+/// No test waits longer than this for a peer, on the slowest of machines.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// What should happen at once does so sooner than this. What would end a connection by mistake
+/// takes far longer.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) async fn start(options: &[&str]) -> SocketAddr {
     let options = ["chat", "--listen", "127.0.0.1:0", "--jwt-secret", SECRET]
@@ -45,7 +50,7 @@ pub(crate) fn token(claims: &Value) -> String {
 }
 
 pub(crate) fn token_of(user: &str) -> String {
-    token(&json!({ "sub": user, "exp": now() + 60 }))
+    token(&json!({ "sub": user, "exp": now() + 600 }))
 }
 
 pub(crate) async fn connect(
@@ -61,7 +66,7 @@ pub(crate) async fn connect(
 }
 
 pub(crate) async fn next(socket: &mut Socket) -> Value {
-    let message = timeout(Duration::from_secs(10), socket.next())
+    let message = timeout(PATIENCE, socket.next())
         .await
         .unwrap()
         .unwrap()
@@ -85,10 +90,7 @@ pub(crate) async fn welcomed(address: SocketAddr, user: &str) -> Socket {
 
 pub(crate) async fn close_of(mut socket: Socket) -> (u16, String) {
     loop {
-        match timeout(Duration::from_secs(10), socket.next())
-            .await
-            .unwrap()
-        {
+        match timeout(PATIENCE, socket.next()).await.unwrap() {
             Some(Ok(Message::Close(Some(frame)))) => {
                 return (frame.code.into(), frame.reason.as_str().to_owned());
             }
@@ -168,10 +170,7 @@ pub(crate) async fn post(
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     let all = stream.read_to_string(&mut answer);
-    timeout(Duration::from_secs(10), all)
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(PATIENCE, all).await.unwrap().unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Answer {

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::peer::{close_of, connect, next, refusal, start};
+use crate::peer::{PATIENCE, close_of, connect, next, refusal, start};
 
 #[tokio::test]
 async fn wrong_options_end_it_with_a_sentence_that_says_what_to_do() {
@@ -34,10 +34,7 @@ async fn wrong_options_end_it_with_a_sentence_that_says_what_to_do() {
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .output();
-        let output = timeout(Duration::from_secs(10), output)
-            .await
-            .unwrap()
-            .unwrap();
+        let output = timeout(PATIENCE, output).await.unwrap().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(
             !output.status.success() && error.contains(sentence),
@@ -59,10 +56,7 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
     let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
     let mut introduction = Vec::new();
     while introduction.len() < 11 {
-        let line = timeout(Duration::from_secs(10), lines.next_line())
-            .await
-            .unwrap()
-            .unwrap();
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
         introduction.push(line.unwrap());
     }
     let address = introduction[0]
@@ -109,10 +103,7 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
         let request = format!("{request}\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let all = stream.read_to_string(&mut answer);
-        timeout(Duration::from_secs(10), all)
-            .await
-            .unwrap()
-            .unwrap();
+        timeout(PATIENCE, all).await.unwrap().unwrap();
         let status = if path == "/" { "200" } else { "404" };
         let expected = format!("HTTP/1.1 {status}");
         assert!(answer.starts_with(&expected), "{path}: {answer}");
@@ -134,7 +125,7 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
     assert_eq!(close_of(socket).await, (1001, "going_away".to_owned()));
 
     // What it logs about them shows no token.
-    let output = timeout(Duration::from_secs(20), program.wait_with_output()).await;
+    let output = timeout(PATIENCE, program.wait_with_output()).await;
     let output = output.unwrap().unwrap();
     assert!(output.status.success(), "{}", output.status);
     let log = String::from_utf8(output.stderr).unwrap();
@@ -167,9 +158,5 @@ async fn a_request_that_never_ends_does_not_keep_the_program_from_stopping() {
         .unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     stop.send(()).unwrap();
-    timeout(Duration::from_secs(10), serving)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
 }

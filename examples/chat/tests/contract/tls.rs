@@ -25,7 +25,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::peer::{SECRET, now, token, token_of};
+use crate::peer::{PATIENCE, SECRET, now, token, token_of};
 
 struct Server {
     address: SocketAddr,
@@ -86,10 +86,15 @@ impl Server {
         let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
             .await
             .unwrap();
+        let mut connection = Box::pin(connection);
+        // The server's settings must be there before an extended CONNECT may be sent, and nobody
+        // is woken by them: look again and again.
+        while !connection.is_extended_connect_protocol_enabled() {
+            let polled = timeout(Duration::from_millis(5), &mut connection).await;
+            assert!(polled.is_err(), "{polled:?}");
+        }
         tokio::spawn(connection);
         sender.ready().await.unwrap();
-        // The server's settings must be there before an extended CONNECT may be sent.
-        tokio::time::sleep(Duration::from_millis(50)).await;
         sender
     }
 
@@ -132,7 +137,7 @@ async fn next<S>(socket: &mut S) -> Message
 where
     S: StreamExt<Item = Result<Message, tokio_tungstenite::tungstenite::Error>> + Unpin,
 {
-    timeout(Duration::from_secs(10), socket.next())
+    timeout(PATIENCE, socket.next())
         .await
         .unwrap()
         .unwrap()
@@ -173,7 +178,7 @@ async fn http_1_opens_and_refuses() {
 async fn http_2_opens_talks_and_ends_by_extended_connect() {
     let server = Server::start().await;
     let mut sender = server.http2().await;
-    let exp = now() + 2;
+    let exp = now() + 6;
     let short = token(&json!({ "sub": "ada", "exp": exp }));
     let uri = server.uri(&format!("/ws/jwt?token={short}"));
     let mut socket = open(&mut sender, &uri, &[]).await.unwrap();
@@ -245,6 +250,6 @@ async fn a_client_that_never_finishes_its_tls_handshake_stops_nobody() {
     for _ in 0..50 {
         silent.push(TcpStream::connect(server.address).await.unwrap());
     }
-    let connected = timeout(Duration::from_secs(2), server.connect("http/1.1"));
+    let connected = timeout(PATIENCE, server.connect("http/1.1"));
     connected.await.unwrap();
 }

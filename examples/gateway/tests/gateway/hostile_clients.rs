@@ -9,11 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::peer::{ORIGIN, PATIENCE, Running, ada, connect, end_of, next, refused, token_of};
+use crate::peer::{ORIGIN, PATIENCE, Running, SOON, ada, connect, end_of, next, refused, token_of};
 use crate::peer::{handshake, raw};
 use crate::upstream::Upstream;
-
-const SOON: Duration = Duration::from_secs(2);
 
 /// Sends bytes and reads to the end of the connection, which a reset is too.
 async fn all_of(address: SocketAddr, request: &[u8]) -> String {
@@ -227,7 +225,7 @@ mod a_place {
     #[tokio::test]
     async fn is_not_kept_by_the_slow() {
         let upstream = Upstream::start().await;
-        let options = ["--head-timeout", "0.5", "--max-connections", "1"];
+        let options = ["--head-timeout", "2", "--max-connections", "1"];
         let gateway = Running::start(upstream.address, &options).await;
         // More than there are places at the door: silent, in half of a head, in half of a preface,
         // and with HTTP/2 spoken and nothing asked.
@@ -249,7 +247,7 @@ mod a_place {
         }
         let began = Instant::now();
         let mut socket = ada(&gateway, "/echo").await;
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < SOON);
         socket.send(Message::text("hi")).await.unwrap();
         assert_eq!(next(&mut socket).await, Message::text("hi"));
         drop(socket);
@@ -270,7 +268,8 @@ mod a_place {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(SOON, sending)
+        // Not the timeout that is usual, which is of ten seconds.
+        timeout(Duration::from_secs(8), sending)
             .await
             .expect("it is listened to for ever");
         assert_eq!(upstream.connections(), 0);
@@ -283,7 +282,7 @@ mod a_place {
         let gateway = Running::start(upstream.address, &options).await;
         let (stream, _head) = raw(gateway.address, &handshake("/flood", "")).await;
         // The silence, and how long a farewell may take.
-        gateway.is_empty_within(Duration::from_secs(12)).await;
+        gateway.is_empty_within(SOON).await;
         upstream.is_empty_within(SOON).await;
         drop(stream);
     }
@@ -297,7 +296,7 @@ mod a_place {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut sent = 0;
         let much = vec![0; 64 * 1024];
-        while let Ok(more) = timeout(SOON, stream.write(&much)).await {
+        while let Ok(more) = timeout(Duration::from_secs(2), stream.write(&much)).await {
             sent += more.unwrap();
         }
         // What the kernel holds for a connection on loopback.

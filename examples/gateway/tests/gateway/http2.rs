@@ -17,7 +17,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::peer::{PATIENCE, Running, token_of};
+use crate::peer::{PATIENCE, Running, SOON, token_of};
 use crate::upstream::Upstream;
 
 type Sender = SendRequest<Empty<Bytes>>;
@@ -94,8 +94,8 @@ async fn many_sockets_share_a_connection_and_have_their_own_at_the_upstream() {
     }
     drop(sender);
     let took = gateway.stopped().await;
-    assert!(took < Duration::from_secs(3), "{took:?}");
-    upstream.is_empty_within(Duration::from_secs(2)).await;
+    assert!(took < SOON, "{took:?}");
+    upstream.is_empty_within(SOON).await;
 }
 
 #[tokio::test]
@@ -149,14 +149,14 @@ async fn a_socket_that_stands_still_holds_up_none_of_its_neighbours() {
     drop((still, socket, sender));
     // As long as it takes nothing, nobody hears that its client has gone: there is the idle timeout.
     upstream.kill();
-    gateway.is_empty_within(Duration::from_secs(7)).await;
-    upstream.is_empty_within(Duration::from_secs(2)).await;
+    gateway.is_empty_within(SOON).await;
+    upstream.is_empty_within(SOON).await;
 }
 
 #[tokio::test]
 async fn a_connection_of_no_use_is_closed_and_one_with_a_socket_is_not() {
     let upstream = Upstream::start().await;
-    let gateway = Running::start(upstream.address, &["--head-timeout", "0.5"]).await;
+    let gateway = Running::start(upstream.address, &["--head-timeout", "2"]).await;
     let mut refused = connect(gateway.address).await;
     let response = open(&mut refused, gateway.address, "/echo", "none").await;
     assert_eq!(response.status(), 401);
@@ -169,13 +169,11 @@ async fn a_connection_of_no_use_is_closed_and_one_with_a_socket_is_not() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(Duration::from_secs(20), closed)
-        .await
-        .expect("it stays open");
+    timeout(PATIENCE, closed).await.expect("it stays open");
     tokio::time::sleep(Duration::from_secs(1)).await;
     socket.send(Message::text("hi")).await.unwrap();
     let echo = timeout(PATIENCE, socket.next()).await.unwrap();
     assert_eq!(echo.unwrap().unwrap(), Message::text("hi"));
     drop((socket, used));
-    gateway.is_empty_within(Duration::from_secs(2)).await;
+    gateway.is_empty_within(SOON).await;
 }

@@ -6,7 +6,7 @@ use futures_util::SinkExt;
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::peer::{Running, ada, end_of, handshake, next, raw};
+use crate::peer::{PATIENCE, Running, SOON, ada, end_of, handshake, next, raw};
 use crate::upstream::Upstream;
 
 #[tokio::test]
@@ -25,14 +25,14 @@ async fn a_client_that_does_not_read_is_not_read_for() {
             written = upstream.written();
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), stalled)
+    tokio::time::timeout(PATIENCE, stalled)
         .await
         .expect("it is read for ever");
     // What the kernel holds for two connections on loopback; the gateway itself holds a chunk.
     assert!(written < 64 * 1024 * 1024, "{written}");
     drop(stream);
-    upstream.is_empty_within(Duration::from_secs(2)).await;
-    gateway.is_empty_within(Duration::from_secs(2)).await;
+    upstream.is_empty_within(SOON).await;
+    gateway.is_empty_within(SOON).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,8 +41,8 @@ async fn a_thousand_connections_leave_nothing_behind() {
     let upstream = Upstream::start().await;
     let gateway = Running::start(upstream.address, &[]).await;
     drop(ada(&gateway, "/echo").await);
-    gateway.is_empty_within(Duration::from_secs(2)).await;
-    upstream.is_empty_within(Duration::from_secs(2)).await;
+    gateway.is_empty_within(SOON).await;
+    upstream.is_empty_within(SOON).await;
     let before = open_files();
 
     let mut sockets = Vec::new();
@@ -64,8 +64,8 @@ async fn a_thousand_connections_leave_nothing_behind() {
             end_of(&mut socket).await;
         }
     }
-    gateway.is_empty_within(Duration::from_secs(5)).await;
-    upstream.is_empty_within(Duration::from_secs(5)).await;
+    gateway.is_empty_within(SOON).await;
+    upstream.is_empty_within(SOON).await;
     if let (Some(before), Some(after)) = (before, open_files()) {
         // Other tests run beside this one in the same process.
         assert!(after < before + MANY / 4, "{before} before, {after} after");

@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use futures_util::SinkExt;
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::peer::{Running, ada, end_of, next, now, refused, token, token_of};
+use crate::peer::{PATIENCE, Running, SOON, ada, end_of, next, now, refused, token, token_of};
 
 /// A process that prints a line for everything that happens.
 struct Node {
@@ -44,7 +43,7 @@ impl Node {
     }
 
     async fn line(&mut self) -> Value {
-        let line = timeout(Duration::from_secs(60), self.lines.next_line()).await;
+        let line = timeout(PATIENCE, self.lines.next_line()).await;
         let line = line.expect("node says nothing").unwrap();
         serde_json::from_str(&line.expect("node has ended")).unwrap()
     }
@@ -78,7 +77,7 @@ async fn a_ws_client_and_a_ws_server_do_not_notice_that_somebody_is_between() {
         server.line().await,
         json!({ "code": 4001, "reason": "as you wish" })
     );
-    gateway.is_empty_within(Duration::from_secs(2)).await;
+    gateway.is_empty_within(SOON).await;
 }
 
 #[tokio::test]
@@ -100,7 +99,7 @@ async fn a_ws_server_reads_the_clients_code_and_the_codes_of_the_gateway() {
         json!({ "code": 4321, "reason": "my own" })
     );
 
-    let short = token(&json!({ "sub": "ada", "exp": now() + 2 }));
+    let short = token(&json!({ "sub": "ada", "exp": now() + 5 }));
     let path = format!("/?token={short}");
     let opened = crate::peer::connect(gateway.address, &path, &mut Vec::new()).await;
     let mut socket = opened.unwrap();
@@ -115,7 +114,7 @@ async fn a_ws_server_reads_the_clients_code_and_the_codes_of_the_gateway() {
 
     let missing = refused(gateway.address, "/", &[]).await;
     assert_eq!(missing, (401, "credentials_missing".to_owned()));
-    gateway.is_empty_within(Duration::from_secs(2)).await;
+    gateway.is_empty_within(SOON).await;
 }
 
 #[tokio::test]
@@ -126,8 +125,8 @@ async fn a_ws_server_that_is_killed_ends_its_clients_at_once() {
     socket.send(Message::text("hi")).await.unwrap();
     assert_eq!(next(&mut socket).await, Message::text("hi"));
     server.process.kill().await.unwrap();
-    let ended = timeout(Duration::from_secs(2), end_of(&mut socket)).await;
+    let ended = timeout(SOON, end_of(&mut socket)).await;
     assert_eq!(ended.unwrap(), None);
     drop(socket);
-    gateway.is_empty_within(Duration::from_secs(2)).await;
+    gateway.is_empty_within(SOON).await;
 }

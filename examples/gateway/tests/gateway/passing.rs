@@ -1,13 +1,11 @@
 //! What an accepted connection carries.
 
-use std::time::Duration;
-
 use futures_util::SinkExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::peer::{Running, ada, connect, end_of, handshake, next, raw, token_of};
+use crate::peer::{PATIENCE, Running, SOON, ada, connect, end_of, handshake, next, raw, token_of};
 use crate::upstream::Upstream;
 
 const LARGE: usize = 10 * 1024 * 1024;
@@ -86,8 +84,8 @@ async fn close_codes_pass_unchanged_both_ways() {
     end_of(&mut socket).await;
     drop(socket);
     assert_eq!(upstream.close().await, Some((4321, "my own".to_owned())));
-    upstream.is_empty_within(Duration::from_secs(2)).await;
-    gateway.is_empty_within(Duration::from_secs(2)).await;
+    upstream.is_empty_within(SOON).await;
+    gateway.is_empty_within(SOON).await;
 }
 
 #[tokio::test]
@@ -107,7 +105,7 @@ async fn what_either_side_sends_early_is_not_lost() {
     let mut answer = Vec::new();
     while !answer.ends_with(b"\x81\x02hi") {
         let mut byte = [0];
-        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut byte));
+        let read = tokio::time::timeout(PATIENCE, stream.read(&mut byte));
         assert_eq!(read.await.unwrap().unwrap(), 1);
         answer.extend_from_slice(&byte);
     }

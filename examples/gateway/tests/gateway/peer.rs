@@ -22,7 +22,10 @@ pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(crate) const SECRET: &str = "an example secret of 32 bytes ...";
 pub(crate) const ORIGIN: &str = "https://app.example";
 /// No test waits longer than this for a peer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// What should happen at once does so sooner than this. What would end a connection by mistake
+/// takes far longer.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A gateway that runs until it is told to stop.
 pub(crate) struct Running {
@@ -41,7 +44,12 @@ impl Running {
         let common = ["gateway", "--listen", "127.0.0.1:0", "--hold-ms", "0"];
         let with = ["--upstream", upstream, "--origin", ORIGIN];
         let secret = ["--jwt-secret", SECRET];
-        let options = common.iter().chain(&with).chain(&secret).chain(options);
+        // Far away where a test wants no other: no deadline ends what something else should end.
+        let far = ["--head-timeout", "--connect-timeout", "--grace"];
+        let far = far.into_iter().filter(|name| !options.contains(name));
+        let far: Vec<_> = far.flat_map(|name| [name, "120"]).collect();
+        let given = common.iter().chain(&with).chain(&secret);
+        let options = given.chain(&far).chain(options);
         let options = Options::try_parse_from(options).unwrap();
         let gateway = Gateway::bind(options).await.unwrap();
         let (stop, stopped) = oneshot::channel();

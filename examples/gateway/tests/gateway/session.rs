@@ -9,11 +9,10 @@ use tower_ws_auth::redis::{Redis, RedisRevocations};
 use tower_ws_auth::{Ending, Revocations};
 
 use crate::passing::base64;
-use crate::peer::{ORIGIN, Running, Socket, connect, end_of, refused, token_of};
+use crate::peer::{ORIGIN, Running, SOON, Socket, connect, end_of, refused, token_of};
 use crate::upstream::Upstream;
 
 const KEY: &str = "a session secret for these tests";
-const SOON: Duration = Duration::from_secs(2);
 
 async fn start(redis: &Server, upstream: &Upstream, strategy: &str) -> Running {
     let url = redis.url();

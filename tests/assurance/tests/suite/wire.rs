@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::corpora::carriers::Wire;
 use crate::stack::Answer;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The status, and the text of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::Visit;
 
 /// No test waits longer than this for a peer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A masked close frame with code 1000.
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 

@@ -37,7 +37,7 @@ impl Told {
                 sleep(Duration::from_millis(10)).await;
             }
         };
-        let in_time = timeout(Duration::from_secs(20), counted).await.is_ok();
+        let in_time = timeout(Duration::from_secs(60), counted).await.is_ok();
         let counts = self.counts.lock().unwrap();
         assert!(in_time, "not {name} {expected}: {counts:?}");
     }

@@ -40,7 +40,7 @@ impl App {
             .spawn()
             .expect("node is not installed: `cargo xtask setup` installs it");
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = timeout(Duration::from_secs(20), lines.next_line());
+        let line = timeout(Duration::from_secs(60), lines.next_line());
         let line = line.await.expect("Express does not start").unwrap();
         let port: u16 = line.expect("see its error above").parse().unwrap();
         Self {

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let permit = Arc::clone(&at_once).acquire_owned().await?;
         let address = address.clone();
         clients.push(tokio::spawn(async move {
-            let client = tokio::time::timeout(Duration::from_secs(60), refused(&address)).await;
+            let client = tokio::time::timeout(Duration::from_secs(120), refused(&address)).await;
             drop(permit);
             client.unwrap_or_else(|late| Err(late.into()))
         }));

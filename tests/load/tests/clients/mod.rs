@@ -40,6 +40,20 @@ pub(crate) fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
+/// Waits until no more tasks and descriptors are there than these; a slow machine needs its time.
+pub(crate) async fn back_to(idle_tasks: usize, idle_descriptors: usize) {
+    let began = std::time::Instant::now();
+    while tasks() > idle_tasks || descriptors() > idle_descriptors {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{} tasks and {} descriptors are left, {idle_tasks} and {idle_descriptors} before",
+            tasks(),
+            descriptors()
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 pub(crate) fn resident_bytes() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
@@ -51,7 +65,7 @@ pub(crate) async fn answered(mut output: BufReader<ChildStdout>) -> String {
         output.read_line(&mut line).unwrap();
         line.trim().to_owned()
     });
-    tokio::time::timeout(Duration::from_secs(90), line)
+    tokio::time::timeout(Duration::from_secs(200), line)
         .await
         .unwrap()
         .unwrap()

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 /// What every data frame of both sides consists of, so that a torn one shows.
 pub(crate) const FILL: u8 = 9;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For a frame of a megabyte among a thousand, on the slowest of machines.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const BINARY: u8 = 2;

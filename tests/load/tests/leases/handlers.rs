@@ -8,6 +8,7 @@ use axum::extract::ws::{Message as AxumMessage, WebSocket};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -24,6 +25,8 @@ pub(crate) struct Handlers {
     running: Arc<AtomicUsize>,
     begun: Arc<AtomicUsize>,
     closes: Arc<Mutex<Vec<(u16, String)>>>,
+    /// Whether those that sleep may go on.
+    woken: Arc<watch::Sender<bool>>,
 }
 
 /// A running handler.
@@ -34,6 +37,11 @@ impl Handlers {
         self.begun.fetch_add(1, Ordering::SeqCst);
         self.running.fetch_add(1, Ordering::SeqCst);
         Running(self.clone())
+    }
+
+    /// Whoever sleeps wakes, and nobody sleeps from now on.
+    pub(crate) fn wake(&self) {
+        self.woken.send_replace(true);
     }
 
     pub(crate) fn running(&self) -> usize {
@@ -53,6 +61,11 @@ impl Running {
     fn read(&self, code: u16, reason: &str) {
         let mut closes = self.0.closes.lock().unwrap();
         closes.push((code, reason.to_owned()));
+    }
+
+    async fn is_woken(&self) {
+        let mut woken = self.0.woken.subscribe();
+        woken.wait_for(|woken| *woken).await.unwrap();
     }
 
     fn seed(&self) -> usize {
@@ -99,7 +112,7 @@ pub(crate) async fn axum(name: String, mut socket: WebSocket, running: Running) 
             }
             writing.await.unwrap();
         }
-        "asleep" => sleep(Duration::from_secs(3)).await,
+        "asleep" => running.is_woken().await,
         "chatter" => {
             let message = AxumMessage::binary(vec![FILL; 3000]);
             while socket.send(message.clone()).await.is_ok() {}
@@ -149,7 +162,7 @@ pub(crate) async fn bare(name: String, mut socket: Bare, running: Running) {
             }
             writing.await.unwrap();
         }
-        "asleep" => sleep(Duration::from_secs(3)).await,
+        "asleep" => running.is_woken().await,
         "chatter" => {
             let message = Message::binary(vec![FILL; 3000]);
             while socket.send(message.clone()).await.is_ok() {}

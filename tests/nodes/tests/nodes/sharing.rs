@@ -1,8 +1,9 @@
 //! What one node gives, the other takes.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use node_tests::Socket;
+use socket_tests::PATIENCE;
 
 use crate::{refused, two};
 
@@ -105,16 +106,16 @@ async fn who_may_join_what_is_the_same_on_both_nodes() {
 async fn a_socket_ends_when_its_token_does_on_the_node_that_did_not_mint_it() {
     let (_server, a, b) = two(&[]).await;
     let cookie = a.login("ada").await;
-    let path = format!("/jwt?token={}", a.token(&cookie, 2).await);
+    let path = format!("/jwt?token={}", a.token(&cookie, 6).await);
     let mut longer = b
-        .open(&format!("/jwt?token={}", a.token(&cookie, 60).await))
+        .open(&format!("/jwt?token={}", a.token(&cookie, 600).await))
         .await;
     let socket = b.open(&path).await;
     let end = Duration::from_secs(socket.welcome["expires_at"].as_u64().unwrap());
     assert_eq!(socket.end().await, refused(4401, "token_expired"));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let late = now.checked_sub(end).expect("it ended early");
-    assert!(late < Duration::from_secs(2), "{late:?} late");
+    assert!(late < Duration::from_secs(20), "{late:?} late");
     for node in [&a, &b] {
         assert_eq!(node.refusal(&path).await, refused(401, "token_expired"));
     }
@@ -137,6 +138,12 @@ async fn what_is_said_on_one_node_is_heard_once_on_both() {
     here.say("lobby", "alone").await;
     assert_eq!(here.heard().await["text"], "alone");
     server.start_again();
+    // As soon as it has found Redis again.
+    let began = Instant::now();
+    while b.post("/login", "", r#"{"user":"bob"}"#).await.status != 204 {
+        assert!(began.elapsed() < PATIENCE, "never again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let mut echo = b.open_page("/session", &b.login("bob").await).await;
     assert_eq!(echo.join("room-1", None).await["type"], "joined");
     both_hear(&mut here, &mut there).await;
@@ -144,7 +151,7 @@ async fn what_is_said_on_one_node_is_heard_once_on_both() {
 
 /// Each says something until the other hears it: a node may just be connecting.
 async fn both_hear(here: &mut Socket, there: &mut Socket) {
-    for round in 0..50 {
+    for round in 0..300 {
         here.say("lobby", &round.to_string()).await;
         assert_eq!(here.heard().await["text"], round.to_string());
         let mut heard = None;
@@ -158,7 +165,7 @@ async fn both_hear(here: &mut Socket, there: &mut Socket) {
         if heard == Some(round.to_string()) {
             break;
         }
-        assert!(round < 49, "the other node hears nothing");
+        assert!(round < 299, "the other node hears nothing");
     }
     there.say("lobby", "hello").await;
     for socket in [here, there] {

@@ -31,7 +31,7 @@ async fn expired(router: Router) -> Answer {
 
 async fn good(router: Router) -> Answer {
     let address = serve(router).await.unwrap();
-    end_of(browser(address, &format!("?token={}", token(60))).await).await
+    end_of(browser(address, &format!("?token={}", token(600))).await).await
 }
 
 /// Lets nobody through after the first.
@@ -56,7 +56,7 @@ mod rate_limit {
 
     async fn second(router: Router) -> Answer {
         let address = serve(router).await.unwrap();
-        let query = format!("?token={}", token(60));
+        let query = format!("?token={}", token(600));
         browser(address, &query).await.unwrap();
         end_of(browser(address, &query).await).await
     }
@@ -104,7 +104,7 @@ mod rate_limit {
         let address = listener.local_addr().unwrap();
         // Not `into_make_service_with_connect_info`.
         tokio::spawn(async move { axum::serve(listener, app).await });
-        let query = format!("?token={}", token(60));
+        let query = format!("?token={}", token(600));
         let answer = end_of(browser(address, &query).await).await;
         assert!(matches!(answer, Answer::Http(500, _)), "{answer:?}");
     }
@@ -126,14 +126,16 @@ mod rate_limit {
 mod timeout {
     use super::*;
 
+    /// And long enough for all that is not held.
+    const SHORT: Duration = Duration::from_secs(2);
+
     fn short() -> TimeoutLayer {
-        let most = Duration::from_millis(100);
-        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, most)
+        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, SHORT)
     }
 
     #[tokio::test]
     async fn outside_of_the_close_layer_and_shorter_than_its_hold_it_takes_the_answer_away() {
-        let held = CloseFrameLayer::new().hold(Duration::from_millis(500));
+        let held = CloseFrameLayer::new().hold(SHORT * 10);
         let stack = ServiceBuilder::new().layer(held).layer(auth());
         let app = Router::new()
             .route("/ws", any(echo).layer(stack))
@@ -143,7 +145,7 @@ mod timeout {
 
     #[tokio::test]
     async fn inside_of_it_the_hold_is_not_counted() {
-        let held = CloseFrameLayer::new().hold(Duration::from_millis(500));
+        let held = CloseFrameLayer::new().hold(SHORT + Duration::from_millis(500));
         let stack = ServiceBuilder::new()
             .layer(held)
             .layer(short())
@@ -159,15 +161,15 @@ mod timeout {
             .route("/ws", any(echo).layer(stack))
             .layer(short());
         let address = serve(app).await.unwrap();
-        let client = browser(address, &format!("?token={}", token(60))).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let client = browser(address, &format!("?token={}", token(600))).await;
+        tokio::time::sleep(SHORT + Duration::from_millis(300)).await;
         crate::tower_sessions::echoes(client).await;
     }
 
     #[tokio::test]
     async fn with_the_classifier_a_slow_service_reads_as_4000_and_the_status() {
         let slow = async || {
-            tokio::time::sleep(Duration::from_secs(20)).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
         };
         let most = Duration::from_millis(100);
         for status in [StatusCode::REQUEST_TIMEOUT, StatusCode::SERVICE_UNAVAILABLE] {
@@ -285,7 +287,7 @@ mod cors {
             .route("/ws", any(echo).layer(stack))
             .layer(only_ours);
         let address = serve(app).await.unwrap();
-        let target = format!("/ws?token={}", token(60));
+        let target = format!("/ws?token={}", token(600));
         let foreign = [("origin", stacks_tests::EVIL)];
         let opened = stacks_tests::browser_at(address, &target, &foreign).await;
         crate::tower_sessions::echoes(opened).await;
@@ -362,7 +364,7 @@ mod tracing_of_uris {
         let _subscriber = tracing::subscriber::set_default(subscriber);
 
         let address = serve(traced().unwrap()).await.unwrap();
-        let query = format!("?room=1&token={}", token(60));
+        let query = format!("?room=1&token={}", token(600));
         browser(address, &query).await.unwrap();
         let log = log.text();
         assert!(log.contains("uri=/ws?room=1&token=redacted"), "{log}");

@@ -40,7 +40,7 @@ async fn opens(client: [u8; 4], server: SocketAddr, claims: &str) -> bool {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::from(client), 0).into()).unwrap();
     let stream = socket.connect(server).await.unwrap();
-    let uri = format!("ws://{server}/ws?token={}", token(60));
+    let uri = format!("ws://{server}/ws?token={}", token(600));
     let mut request = uri.into_client_request().unwrap();
     for (name, value) in [
         ("origin", APP),

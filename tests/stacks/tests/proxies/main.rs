@@ -12,7 +12,7 @@ mod nginx;
 mod proxy;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Request;
@@ -34,15 +34,24 @@ async fn upstream() -> SocketAddr {
     serve(app).await.unwrap()
 }
 
+/// The socket of a page that says nothing ends without a code, by the proxy's short timeout.
+async fn ends_soon_without_a_code(proxy: &Proxy) {
+    let opened = browser(proxy.address, &format!("?token={}", token(600))).await;
+    assert!(opened.is_ok());
+    let began = Instant::now();
+    assert_eq!(end_of(opened).await, Answer::Lost);
+    assert!(began.elapsed() < Duration::from_secs(20), "it does not end");
+}
+
 /// What every proxy has to do for us.
 async fn passes_everything_on(proxy: &Proxy) {
     accepts(proxy.address).await.unwrap();
     refuses(proxy.address).await.unwrap();
-    let client = browser(proxy.address, &format!("?token={}", token(2))).await;
+    let client = browser(proxy.address, &format!("?token={}", token(5))).await;
     let answer = end_of(client).await;
     assert_eq!(answer, Answer::closed(4401, "token_expired"));
     let foreign = [("origin", stacks_tests::EVIL)];
-    let target = format!("/ws?token={}", token(60));
+    let target = format!("/ws?token={}", token(600));
     let opened = stacks_tests::browser_at(proxy.address, &target, &foreign).await;
     assert_eq!(end_of(opened).await, Answer::http(403, "origin_denied"));
 }

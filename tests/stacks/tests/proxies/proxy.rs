@@ -1,8 +1,10 @@
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use socket_tests::PATIENCE;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -34,7 +36,7 @@ impl Proxy {
         };
         let started = Instant::now();
         while TcpStream::connect(address).await.is_err() {
-            let late = started.elapsed() > Duration::from_secs(10);
+            let late = started.elapsed() > PATIENCE;
             assert!(!late, "it does not listen: {}", proxy.all_logs());
             sleep(Duration::from_millis(10)).await;
         }
@@ -49,7 +51,7 @@ impl Proxy {
             if text.matches("GET /ws").count() >= requests {
                 return text;
             }
-            let late = started.elapsed() > Duration::from_secs(10);
+            let late = started.elapsed() > PATIENCE;
             assert!(!late, "{requests} requests expected in {text:?}");
             sleep(Duration::from_millis(10)).await;
         }
@@ -62,10 +64,18 @@ impl Proxy {
     }
 }
 
-/// An address that nobody listens at.
+/// An address that nobody listens at. None that a system hands out: it stays free until a proxy
+/// has started there.
 pub(crate) fn free() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+        let n = std::process::id().wrapping_mul(37).wrapping_add(asked) % 20_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(10_000 + n).unwrap()));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// A configuration of this package, with other addresses.
