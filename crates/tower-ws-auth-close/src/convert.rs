@@ -262,8 +262,17 @@ fn select(head: &Parts, preferred: &[String]) -> Option<HeaderValue> {
     let best = preferred
         .iter()
         .find(|best| offered().any(|offer| offer == best.as_str()));
-    let selected = best.map(String::as_str).or_else(|| offered().next())?;
+    let selected = best
+        .map(String::as_str)
+        .or_else(|| offered().find(|offer| !is_like_a_token(offer)))?;
     HeaderValue::from_str(selected).ok()
+}
+
+/// Whether an offer that no carrier has taken may be a credential all the same, sent by a client
+/// that is configured wrongly: it must not travel back. No subprotocol has so long a name, nor
+/// does one begin as every JWT.
+fn is_like_a_token(offer: &str) -> bool {
+    offer.len() > 64 || offer.starts_with("eyJ")
 }
 
 #[cfg(test)]
@@ -308,14 +317,25 @@ mod tests {
         );
     }
 
+    /// Of 65 bytes.
+    const TOKEN: &str = "bearer.0123456789012345678901234567890123456789012345678901234567";
+
     #[test]
     fn a_subprotocol_is_selected_only_if_it_is_offered() {
+        assert_eq!(TOKEN.len(), 65);
         for (offered, preferred, selected) in [
             ("a, b", &["b", "a"][..], Some("b")),
             ("a", &["b", "a"], Some("a")),
             ("x", &["b"], Some("x")),
             ("x, y", &[], Some("x")),
             ("", &["b"], None),
+            // What may be a credential never travels back.
+            ("eyJhbGciOiJIUzI1NiJ9.e30.c2ln", &["b"], None),
+            ("eyJhbGciOiJIUzI1NiJ9.e30.c2ln, x", &[], Some("x")),
+            (TOKEN, &[], None),
+            (&TOKEN[1..], &[], Some(&TOKEN[1..])),
+            // Unless the service calls it a subprotocol.
+            (TOKEN, &[TOKEN], Some(TOKEN)),
         ] {
             let mut head = http::Request::new(()).into_parts().0;
             let offered = HeaderValue::from_static(offered);

@@ -112,7 +112,7 @@ impl CloseFrameLayer {
 
     /// The subprotocols of the service, best first. A client that offers subprotocols needs one
     /// of them selected; without this list, or where none of it is offered, that is the client's
-    /// first.
+    /// first that cannot be a credential: not longer than 64 bytes, and no JWT.
     pub fn subprotocols<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
         self.with(|config| config.subprotocols = names)

@@ -91,7 +91,8 @@
 //!   Both sides write the record whole: of two changes at once the later one stays.
 //! - express-session makes a session for a stranger, and one without a store record. Here such a
 //!   visitor is refused.
-//! - The record's `cookie.expires` is checked. connect-redis does not move it when it prolongs a
+//! - The record's `cookie.expires` is checked, unless it is `null` or `false`, as of a session
+//!   that ends with the browser. connect-redis does not move it when it prolongs a
 //!   session that is only looked at; if yours has a `maxAge`, see
 //!   [`expiry_by_store`](SessionsBuilder::expiry_by_store).
 //! - A value is at most 1 KiB of ASCII, as all are that Express sets, and an id at most 256

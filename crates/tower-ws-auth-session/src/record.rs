@@ -46,7 +46,9 @@ impl Record {
             Some(_) => return None,
         };
         let expires = match cookie.as_ref().and_then(|cookie| cookie.get(EXPIRES)) {
-            None | Some(Value::Null) => None,
+            // express-session writes `false` for `req.session.cookie.expires = false`, its way to
+            // say that the session ends with the browser.
+            None | Some(Value::Null | Value::Bool(false)) => None,
             Some(Value::String(text)) => Some(read_date(text)?),
             Some(_) => return None,
         };
@@ -126,7 +128,15 @@ fn fields_of<R: Serialize>(value: &R) -> Result<Map<String, Value>, SessionError
 }
 
 fn read_date(text: &str) -> Option<SystemTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok().map(Into::into)
+    // JavaScript writes a year beyond 9999 with a sign and six digits: the last of the others is
+    // as good.
+    let late = text
+        .strip_prefix('+')
+        .and_then(|late| late.split_at_checked(6));
+    let late = late.filter(|(year, _)| year.bytes().all(|byte| byte.is_ascii_digit()));
+    let late = late.map(|(_, rest)| format!("9999{rest}"));
+    let date = OffsetDateTime::parse(late.as_deref().unwrap_or(text), &Rfc3339);
+    date.ok().map(Into::into)
 }
 
 /// As JavaScript writes a date in JSON: UTC, with milliseconds.
@@ -169,6 +179,20 @@ mod records_as_express_session_writes_them {
     }
 
     #[test]
+    fn one_that_ends_with_the_browser_has_no_end_here() {
+        for json in [
+            r#"{"cookie":{"originalMaxAge":null,"expires":null},"user":"ada"}"#,
+            r#"{"cookie":{"originalMaxAge":false,"expires":false},"user":"ada"}"#,
+            r#"{"cookie":{},"user":"ada"}"#,
+        ] {
+            let record = Record::parse(json).unwrap();
+            assert_eq!((record.expires(), record.max_age()), (None, None));
+            let same: Value = serde_json::from_str(json).unwrap();
+            assert_eq!(saved(json, |_| ()), same);
+        }
+    }
+
+    #[test]
     fn a_field_that_the_application_clears_is_gone() {
         let json = r#"{"cookie":{},"user":"ada","other":1}"#;
         let left = serde_json::json!({"cookie": {}, "other": 1});
@@ -188,7 +212,10 @@ mod records_as_express_session_writes_them {
             r#"{"cookie":1}"#,
             r#"{"cookie":null}"#,
             r#"{"cookie":{"expires":1}}"#,
-            r#"{"cookie":{"expires":false}}"#,
+            r#"{"cookie":{"expires":true}}"#,
+            r#"{"cookie":{"expires":"+27576-09-13T00:00:00.000Z"}}"#,
+            r#"{"cookie":{"expires":"+2757600-09-13T00:00:00.000Z"}}"#,
+            r#"{"cookie":{"expires":"-000001-09-13T00:00:00.000Z"}}"#,
             r#"{"cookie":{"expires":""}}"#,
             r#"{"cookie":{"expires":"tomorrow"}}"#,
             r#"{"cookie":{"expires":"2026-13-20T21:09:47.405Z"}}"#,
@@ -215,6 +242,9 @@ mod records_as_express_session_writes_them {
             )
         );
         assert!(Record::parse("{}").unwrap().expires().is_none());
+        let late = r#"{"cookie":{"expires":"+275760-09-13T00:00:00.000Z"}}"#;
+        let late = Record::parse(late).unwrap().expires().unwrap();
+        assert_eq!(write_date(late), "9999-09-13T00:00:00.000Z");
         assert_eq!(write_date(Clock::at(0)), "1970-01-01T00:00:00.000Z");
         assert_eq!(write_date(Clock::at(u64::MAX)), "9999-12-31T23:59:59.000Z");
     }

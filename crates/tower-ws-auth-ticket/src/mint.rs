@@ -157,7 +157,11 @@ where
     match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => match &*body.to_bytes() {
             [] => Ok(Wish::default()),
-            json => serde_json::from_slice(json).map_err(|_| malformed()),
+            // serde takes an array for an object too.
+            json if json.trim_ascii_start().starts_with(b"{") => {
+                serde_json::from_slice(json).map_err(|_| malformed())
+            }
+            _ => Err(malformed()),
         },
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"))

@@ -185,7 +185,16 @@ async fn answers_every_other_method_with_405() {
 #[tokio::test]
 async fn refuses_a_body_that_is_no_wish() {
     let tickets = builder().build().unwrap();
-    for bad in ["{", "[]x", "7", r#"{"chanel":"a"}"#, r#"{"channel":7}"#] {
+    for bad in [
+        "{",
+        "[]x",
+        r#"["a"]"#,
+        "null",
+        "7",
+        r#"{"chanel":"a"}"#,
+        r#"{"channel":7}"#,
+        r#"{"channel":"a","channel":"b"}"#,
+    ] {
         let answer = send(&tickets, post(), bad).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
         assert_eq!(answer.body, "request_malformed");

@@ -2,19 +2,20 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{FromRequest, OptionalFromRequest, Request, State};
 use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tower_ws_auth::session::{SessionError, SessionId};
 use tower_ws_auth::ticket::{Order, Wish};
 use tower_ws_auth::{Authenticated, Ending, Rejection, RejectionKind, RevocationError};
 
 use crate::app::App;
-use crate::protocol::MAX_NAME;
+use crate::protocol::{MAX_NAME, object};
 use crate::user::{Known, Record, is_name, revocation_key};
 
 #[derive(Deserialize)]
@@ -26,11 +27,8 @@ pub(crate) struct Login {
 pub(crate) async fn login(
     State(app): State<App>,
     headers: HeaderMap,
-    body: Bytes,
+    Asked(Login { user }): Asked<Login>,
 ) -> Result<Response, Failed> {
-    let Ok(Login { user }) = serde_json::from_slice(&body) else {
-        return Ok(refuse("request_malformed"));
-    };
     if !is_name(&user) {
         return Ok(refuse("user_malformed"));
     }
@@ -52,14 +50,18 @@ pub(crate) async fn logout(State(app): State<App>, headers: HeaderMap) -> Result
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }
 
-/// Ends a session, and then what it opened.
+/// Ends a session, and what it opened: also where the store does not say whether the session is
+/// gone, for it may be.
 async fn end(app: &App, id: &SessionId) -> Result<HeaderValue, Failed> {
     let (credentials, id) = (app.credentials.clone(), id.clone());
     to_the_end(async move {
-        let cookie = credentials.sessions.destroy(&id).await?;
         let (key, ending) = (id.revocation_key(), Ending::SessionEnded);
-        credentials.revocations.revoke(&key, ending).await?;
-        Ok(cookie)
+        let (destroyed, revoked) = tokio::join!(
+            credentials.sessions.destroy(&id),
+            credentials.revocations.revoke(&key, ending),
+        );
+        revoked?;
+        Ok(destroyed?)
     })
     .await
 }
@@ -86,11 +88,8 @@ pub(crate) struct Revoke {
 pub(crate) async fn revoke(
     State(app): State<App>,
     user: Authenticated<Known>,
-    body: Bytes,
+    Asked(Revoke { user: revoked }): Asked<Revoke>,
 ) -> Result<Response, Failed> {
-    let Ok(Revoke { user: revoked }) = serde_json::from_slice(&body) else {
-        return Ok(refuse("request_malformed"));
-    };
     if revoked != user.user {
         let other = "a user revokes what is their own";
         let rejection = Rejection::new(RejectionKind::Forbidden, other);
@@ -105,31 +104,25 @@ pub(crate) async fn revoke(
     .await
 }
 
-#[derive(Deserialize)]
-struct TokenWish {
-    #[serde(default = "an_hour")]
-    ttl: u64,
+#[derive(Default, Deserialize)]
+pub(crate) struct TokenWish {
+    /// Seconds.
+    ttl: Option<u64>,
 }
 
-const fn an_hour() -> u64 {
-    3600
-}
+const AN_HOUR: u64 = 3600;
 
 /// A JWT for the session's user.
 pub(crate) async fn token(
     State(app): State<App>,
     user: Authenticated<Known>,
-    body: Bytes,
+    wish: Option<Asked<TokenWish>>,
 ) -> Response {
-    let body = if body.is_empty() { b"{}" } else { &body[..] };
-    let wish: TokenWish = match serde_json::from_slice(body) {
-        Ok(wish) => wish,
-        Err(_) => return refuse("request_malformed"),
-    };
-    if !(1..=24 * an_hour()).contains(&wish.ttl) {
+    let ttl = wish.and_then(|Asked(wish)| wish.ttl).unwrap_or(AN_HOUR);
+    if !(1..=24 * AN_HOUR).contains(&ttl) {
         return refuse("ttl_out_of_range");
     }
-    match app.credentials.tokens.issue(&user.user, wish.ttl) {
+    match app.credentials.tokens.issue(&user.user, ttl) {
         Ok((token, expires_at)) => {
             let answer = Json(json!({ "token": token, "expires_at": expires_at }));
             ([(CACHE_CONTROL, "no-store")], answer).into_response()
@@ -143,12 +136,42 @@ pub(crate) async fn token(
 
 /// 400 with a fixed text: nothing of the request comes back.
 fn refuse(token: &'static str) -> Response {
-    (
-        StatusCode::BAD_REQUEST,
-        [(CACHE_CONTROL, "no-store")],
-        token,
-    )
-        .into_response()
+    refuse_as(StatusCode::BAD_REQUEST, token)
+}
+
+fn refuse_as(status: StatusCode, token: &'static str) -> Response {
+    (status, [(CACHE_CONTROL, "no-store")], token).into_response()
+}
+
+/// A JSON object, whatever type the client calls it. None where there is no body at all.
+pub(crate) struct Asked<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let asked = Option::<Self>::from_request(request, state).await?;
+        asked.ok_or_else(|| refuse("request_malformed"))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Response> {
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(|error| match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                refuse_as(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large")
+            }
+            _ => refuse("request_malformed"),
+        })?;
+        if body.is_empty() {
+            return Ok(None);
+        }
+        let asked = object(&body).ok_or_else(|| refuse("request_malformed"))?;
+        Ok(Some(Self(asked)))
+    }
 }
 
 /// What a session's user may have a ticket for: a socket, or the join of one channel. Whoever
@@ -191,6 +214,7 @@ impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let rejection = self.0;
         tracing::warn!(%rejection, "a request failed");
-        (rejection.status(), rejection.token()).into_response()
+        let status = rejection.status();
+        (status, [(CACHE_CONTROL, "no-store")], rejection.token()).into_response()
     }
 }

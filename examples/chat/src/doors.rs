@@ -10,6 +10,7 @@ use tower_ws_auth::ChannelAuthLayer;
 use tower_ws_auth::channel::{Answer, Join, Patterns, TicketPolicy};
 
 use crate::credentials::Credentials;
+use crate::protocol::MAX_PRIVATE_NAME;
 
 /// Asked at each join of a channel.
 #[derive(Clone)]
@@ -30,7 +31,9 @@ impl Doors {
             .build()?;
         // Whoever joined is entered by the connection itself, which holds its place in the hub.
         let admitted = tower::service_fn(async |_: Join<String, ()>| Ok::<_, Infallible>(()));
-        let service = ChannelAuthLayer::new(patterns).layer(admitted);
+        let service = ChannelAuthLayer::new(patterns)
+            .longest_channel(MAX_PRIVATE_NAME)
+            .layer(admitted);
         Ok(Self(BoxCloneSyncService::new(service)))
     }
 

@@ -28,8 +28,10 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
         .init();
 
     let chat = Chat::bind(options).await?;
+    // Before the line that says that it is ready: whoever reads that may ask it to stop.
+    let interrupted = interrupted()?;
     introduce(&chat)?;
-    chat.serve(interrupted()).await?;
+    chat.serve(interrupted).await?;
     Ok(())
 }
 
@@ -68,25 +70,26 @@ fn introduce(chat: &Chat) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// By Ctrl+C, or by whoever runs it as a service.
-async fn interrupted() {
-    let asked = async {
+/// What asks it to stop: Ctrl+C, or whoever runs it as a service. It is heard from the call on.
+#[cfg(unix)]
+fn interrupted() -> io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn interrupted() -> io::Result<impl Future<Output = ()> + Send> {
+    Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             // Without signals it runs until it is killed.
             std::future::pending::<()>().await;
         }
-    };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-            return asked.await;
-        };
-        tokio::select! {
-            () = asked => {}
-            _ = terminated.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    asked.await;
+    })
 }

@@ -2,9 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The longest name of a channel and the longest text, in bytes.
+/// The longest name of a channel and the longest text, in bytes. A private channel's name is as
+/// long as its user's, of which a token may hold so much.
 pub(crate) const MAX_NAME: usize = 64;
+pub(crate) const MAX_PRIVATE_NAME: usize = 8192;
 const MAX_TEXT: usize = 4096;
+
+/// Reads a JSON object, and nothing else: serde takes an array for one too.
+pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    let is_object = json.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(json).ok())?
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -49,9 +57,11 @@ impl FromClient {
     ///
     /// A fixed token that says what was wrong with the message.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        let message: Self = serde_json::from_str(text).map_err(|_| "message_invalid")?;
+        let message: Self = object(text.as_bytes()).ok_or("message_invalid")?;
         match &message {
-            Self::Join { channel, .. } | Self::Say { channel, .. } if channel.len() > MAX_NAME => {
+            Self::Join { channel, .. } | Self::Say { channel, .. }
+                if channel.len() > MAX_PRIVATE_NAME =>
+            {
                 Err("channel_too_long")
             }
             Self::Say { text, .. } if text.len() > MAX_TEXT => Err("text_too_long"),
@@ -80,6 +90,8 @@ mod tests {
         for (text, token) in [
             ("", "message_invalid"),
             ("[]", "message_invalid"),
+            (r#"["join","lobby",null]"#, "message_invalid"),
+            (r#"["say","lobby","hi"]"#, "message_invalid"),
             (r#"{"type":"shout"}"#, "message_invalid"),
             (r#"{"type":"say","channel":"lobby"}"#, "message_invalid"),
             (long.as_str(), "text_too_long"),

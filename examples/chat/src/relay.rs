@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use redis::{AsyncCommands, Client, RedisResult};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{interval, sleep};
 
 use crate::hub::Hub;
@@ -74,6 +75,7 @@ async fn relay(
                 let said = serde_json::from_slice(message.get_payload_bytes()).ok();
                 if let Some(said) = said.filter(|said: &Said| said.node != node) {
                     deliver(said);
+                    yield_now().await;
                 }
             }
             _ = look.tick() => {

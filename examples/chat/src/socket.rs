@@ -6,12 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
+use tokio::task::yield_now;
 use tokio::time::Duration;
 use tower_ws_auth::{Authenticated, Lease};
 
 use crate::app::App;
 use crate::hub::Member;
-use crate::protocol::{FromClient, FromServer};
+use crate::protocol::{FromClient, FromServer, MAX_NAME};
 use crate::user::User;
 
 /// What a client may offer, best first.
@@ -32,6 +33,8 @@ pub(crate) async fn open(
 ) -> Response {
     upgrade
         .protocols(SUBPROTOCOLS)
+        // As much as the longest text that is welcome; what is longer takes more.
+        .read_buffer_size(8192)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(move |socket| async move {
@@ -122,6 +125,8 @@ async fn answer(text: &str, user: &str, member: &mut Member, app: &App) -> Optio
                     text: &text,
                 };
                 member.say(&channel, &message.to_json().into());
+                // Those who read have their turn, however much this one has to say.
+                yield_now().await;
                 return None;
             }
             FromServer::Error {
@@ -143,6 +148,10 @@ async fn join(
     member: &mut Member,
     app: &App,
 ) -> Result<(), &'static str> {
+    // Long names are for those who have one.
+    if channel.len() > MAX_NAME && channel.strip_prefix("private-") != Some(user) {
+        return Err("forbidden");
+    }
     if !member.has_room_for(channel) {
         return Err("too_many_channels");
     }

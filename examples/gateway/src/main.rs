@@ -28,34 +28,36 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
         .init();
 
     let gateway = Gateway::bind(options).await?;
+    // Before the line that says that it is ready: whoever reads that may ask it to stop.
+    let interrupted = interrupted()?;
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{}", gateway.address())?;
     out.flush()?;
     drop(out);
-    gateway.serve(told_to_stop()).await;
+    gateway.serve(interrupted).await;
     Ok(())
 }
 
-/// Ctrl-C, and what a service manager sends.
-async fn told_to_stop() {
-    #[cfg(unix)]
-    let terminated = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+/// What asks it to stop: Ctrl+C, or whoever runs it as a service. It is heard from the call on.
+#[cfg(unix)]
+fn interrupted() -> io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    let interrupted = async {
+    })
+}
+
+#[cfg(not(unix))]
+fn interrupted() -> io::Result<impl Future<Output = ()> + Send> {
+    Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             // Without signals it runs until it is killed.
             std::future::pending::<()>().await;
         }
-    };
-    tokio::select! {
-        () = terminated => {}
-        () = interrupted => {}
-    }
+    })
 }

@@ -3,10 +3,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, value_parser};
 use http::HeaderValue;
+use http::uri::Authority;
 
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, host_and_port};
 
 /// A reverse proxy that authenticates WebSockets in front of a server that need not know how.
 #[derive(Clone, Debug, Parser)]
@@ -67,6 +68,7 @@ pub struct Options {
         long,
         env = "GATEWAY_SESSION_USER",
         default_value = "/user",
+        value_parser = pointer,
         value_name = "POINTER"
     )]
     pub session_user: String,
@@ -95,15 +97,15 @@ pub struct Options {
     pub hold_ms: u64,
 
     /// The `Host` that the upstream reads, in place of the one that the client asks for.
-    #[arg(long, env = "GATEWAY_UPSTREAM_HOST", value_name = "HOST")]
+    #[arg(long, env = "GATEWAY_UPSTREAM_HOST", value_parser = host, value_name = "HOST")]
     pub upstream_host: Option<HeaderValue>,
 
     /// How long a client may take to send the head of its request.
-    #[arg(long, env = "GATEWAY_HEAD_TIMEOUT", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, env = "GATEWAY_HEAD_TIMEOUT", default_value = "10", value_parser = some_seconds, value_name = "SECONDS")]
     pub head_timeout: Duration,
 
     /// How long the upstream may take to answer a handshake, from the connecting on.
-    #[arg(long, env = "GATEWAY_CONNECT_TIMEOUT", default_value = "10", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, env = "GATEWAY_CONNECT_TIMEOUT", default_value = "10", value_parser = some_seconds, value_name = "SECONDS")]
     pub connect_timeout: Duration,
 
     /// How long a connection may pass no byte in either direction; 0 for ever.
@@ -115,6 +117,7 @@ pub struct Options {
         long,
         env = "GATEWAY_MAX_CONNECTIONS",
         default_value_t = 10_000,
+        value_parser = value_parser!(u32).range(1..),
         value_name = "COUNT"
     )]
     pub max_connections: u32,
@@ -180,4 +183,108 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err("not between 0 and a year".to_owned());
     }
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// For what has no time at all in 0 seconds.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("no time is left: write more than 0, 10 for example".to_owned()),
+        some => Ok(some),
+    }
+}
+
+/// What a `Host` may hold (RFC 9110 §7.2).
+fn host(text: &str) -> Result<HeaderValue, String> {
+    let authority = text.parse::<Authority>().ok();
+    let named = authority.as_ref().and_then(host_and_port);
+    // A URI, and so a `Host`, knows no zones (RFC 3986 §3.2.2).
+    let (Some(_), false, Ok(host)) = (named, text.contains('%'), text.parse()) else {
+        return Err("not a host: write HOST or HOST:PORT, an IPv6 address in brackets".to_owned());
+    };
+    Ok(host)
+}
+
+/// Every record is an object, and a user never all of it.
+fn pointer(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return Err("it points nowhere: write /NAME, or /NAME/NAME for what is inside".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the gateway says to an option.
+    fn given(option: &str, value: &str) -> Result<Options, String> {
+        let with = [
+            "gateway",
+            "--upstream",
+            "http://localhost",
+            "--origin",
+            "https://app.example",
+        ];
+        let option = format!("{option}={value}");
+        let options = with.into_iter().chain([&*option]);
+        Options::try_parse_from(options).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_would_fail_every_request_is_an_error_that_names_the_option_and_the_way_out() {
+        let host = "write HOST or HOST:PORT";
+        for (option, value, way_out) in [
+            ("--upstream-host", "", host),
+            ("--upstream-host", "a b", host),
+            ("--upstream-host", "a/b", host),
+            ("--upstream-host", "[::1", host),
+            ("--upstream-host", "[h]", host),
+            ("--upstream-host", "[fe80::1%eth0]", host),
+            ("--upstream-host", "::1", host),
+            ("--upstream-host", ":80", host),
+            ("--upstream-host", "h:99999", host),
+            ("--upstream-host", "h:x", host),
+            ("--upstream-host", "root@h", host),
+            ("--upstream-host", "http://h", host),
+            ("--upstream-host", "zoë.example", host),
+            ("--connect-timeout", "0", "write more than 0"),
+            ("--connect-timeout", "0.00000000001", "write more than 0"),
+            ("--head-timeout", "0", "write more than 0"),
+            ("--max-connections", "0", "is not in 1..="),
+            ("--session-user", "", "write /NAME"),
+            ("--session-user", "user", "write /NAME"),
+        ] {
+            let error = given(option, value).expect_err(value);
+            let named = format!("'{value}' for '{option} ");
+            assert!(error.contains(&named) && error.contains(way_out), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+        for host in [
+            "h",
+            "h:80",
+            "a.example:65535",
+            "127.0.0.1",
+            "[::1]",
+            "[::1]:80",
+        ] {
+            let options = given("--upstream-host", host).unwrap();
+            assert_eq!(options.upstream_host.unwrap(), host);
+        }
+    }
+
+    #[test]
+    fn zero_stays_what_it_means_elsewhere() {
+        for option in [
+            "--idle-timeout",
+            "--grace",
+            "--jwt-leeway",
+            "--hold-ms",
+            "--max-per-user",
+        ] {
+            assert!(given(option, "0").is_ok(), "{option}");
+        }
+    }
 }

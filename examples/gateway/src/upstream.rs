@@ -1,9 +1,11 @@
 use std::convert::Infallible;
 use std::future::pending;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, response};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::client::conn::http1;
@@ -159,23 +161,49 @@ fn unreachable(error: impl std::error::Error) -> Failure {
     Failure::Unreachable
 }
 
+/// A host, and a port if there is one. `Authority` lets more pass: users, a port that is none, and
+/// brackets around anything.
+pub(crate) fn host_and_port(authority: &Authority) -> Option<(&str, Option<u16>)> {
+    let host = authority.host();
+    let port = match authority.as_str().strip_prefix(host)? {
+        "" | ":" => None,
+        // To `parse` a plus is no mistake.
+        port => Some(port.strip_prefix(':').filter(|port| !port.contains('+'))?),
+    };
+    let port = port.map(str::parse).transpose().ok()?;
+    // An IPv6 address stands in brackets in a URI and nowhere else.
+    let Some(address) = host.strip_prefix('[') else {
+        return (!host.is_empty() && !host.contains('[')).then_some((host, port));
+    };
+    let address = address.strip_suffix(']')?;
+    let (plain, _zone) = address.split_once('%').unwrap_or((address, ""));
+    plain.parse::<Ipv6Addr>().ok()?;
+    Some((address, port))
+}
+
 impl FromStr for Upstream {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
+        const INSTEAD: &str = ": write http://HOST:PORT/BASE";
+        let uri: Uri = text.parse().map_err(|error| format!("{error}{INSTEAD}"))?;
+        // The two mean the same.
         if !matches!(uri.scheme_str(), Some("http" | "ws")) {
-            return Err("only http:// is spoken to the upstream".to_owned());
+            return Err(format!("only http:// is spoken to the upstream{INSTEAD}"));
         }
-        let authority = uri.authority().ok_or("it names no host")?;
-        if authority.as_str().contains('@') || uri.query().is_some() {
-            return Err("it takes a host, a port and a path, and nothing else".to_owned());
+        let at = uri.authority().and_then(host_and_port);
+        let at = at.map(|(host, port)| (host, port.unwrap_or(80)));
+        let (Some((host, port @ 1..)), None) = (at, uri.query()) else {
+            return Err(format!(
+                "it takes a host, a port from 1 to 65535 and a path, and nothing else{INSTEAD}"
+            ));
+        };
+        if leads_upwards(uri.path()) {
+            return Err("its path leads upwards: write it without `.` and `..`".to_owned());
         }
-        let host = authority.host();
         Ok(Self {
-            // An IPv6 address stands in brackets in a URI and nowhere else.
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            host: host.to_owned(),
+            port,
             base: uri.path().trim_end_matches('/').to_owned(),
             own_host: None,
         })
@@ -201,10 +229,10 @@ mod tests {
             ("http://localhost:81/base", "/", "/base/"),
             ("http://localhost:81/base/", "/a//b?c", "/base/a//b?c"),
             ("http://[::1]:81/base", "/a", "/base/a"),
-            ("ws://localhost/base", "/a.b/..c/...", "/base/a.b/..c/..."),
-            ("ws://localhost", "/100%/%/%2/%zz", "/100%/%/%2/%zz"),
-            ("ws://localhost", "/a;..%20/%C3%A9", "/a;..%20/%C3%A9"),
-            ("ws://localhost", "http://elsewhere.example/ws", "/ws"),
+            ("http://localhost/base", "/a.b/..c/...", "/base/a.b/..c/..."),
+            ("http://localhost", "/100%/%/%2/%zz", "/100%/%/%2/%zz"),
+            ("http://localhost", "/a;..%20/%C3%A9", "/a;..%20/%C3%A9"),
+            ("http://localhost", "http://elsewhere.example/ws", "/ws"),
         ] {
             assert_eq!(target(upstream, uri).as_deref(), Some(there), "{uri}");
         }
@@ -236,11 +264,39 @@ mod tests {
         for bad in [
             "localhost:81",
             "https://localhost",
+            "wss://localhost",
             "http://user@localhost",
+            "http://user:1@localhost:1",
+            "http://:81",
+            "http://localhost:0",
+            "http://localhost:+81",
+            "http://localhost:99999",
+            "http://local[host]",
+            "http://[localhost]",
+            "http://[::1]81",
+            "http://localhost/a/../b",
+            "http://localhost/a/%2e%2e",
+            "http://localhost/.",
             "http://localhost/?a",
             "/ws",
         ] {
-            assert!(bad.parse::<Upstream>().is_err(), "{bad}");
+            let error = bad.parse::<Upstream>().expect_err(bad);
+            assert!(error.contains(": write "), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port_or_80() {
+        for (upstream, host, port) in [
+            ("http://localhost", "localhost", 80),
+            ("ws://localhost", "localhost", 80),
+            ("http://localhost:/", "localhost", 80),
+            ("http://localhost:65535/a", "localhost", 65535),
+            ("http://[::1]", "::1", 80),
+            ("http://[fe80::1%eth0]:81", "fe80::1%eth0", 81),
+        ] {
+            let upstream: Upstream = upstream.parse().unwrap();
+            assert_eq!((&*upstream.host, upstream.port), (host, port));
         }
     }
 }

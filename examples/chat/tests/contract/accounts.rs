@@ -127,6 +127,7 @@ async fn a_token_is_minted_for_the_sessions_user() {
     for (wish, ttl) in [
         ("", 3600),
         ("{}", 3600),
+        (r#"{"ttl":null}"#, 3600),
         (r#"{"ttl":1}"#, 1),
         (r#"{"ttl":86400}"#, 86400),
     ] {
@@ -148,6 +149,8 @@ async fn a_token_is_minted_for_the_sessions_user() {
         r#"{"ttl":86401}"#,
         r#"{"ttl":-1}"#,
         r#"{"ttl":"1"}"#,
+        "[60]",
+        "[]",
         "[",
         "1",
     ] {
@@ -353,4 +356,31 @@ async fn every_session_secret_verifies_and_the_first_one_signs() {
     let other = by("a secret of somebody else");
     let refusing = connect(rotated, "session", &[("cookie", &other), ("origin", &own)]).await;
     assert_eq!(refusal(refusing).await, refused(4401, "session_invalid"));
+}
+
+/// Whoever reads them sees a fixed text, and no cache keeps it.
+#[tokio::test]
+async fn what_is_no_object_or_too_large_is_refused_with_a_fixed_text() {
+    let address = start(&[]).await;
+    let cookie = login(address, "ada").await;
+    let large = format!(r#"{{"user":"{}"}}"#, "a".repeat(3 << 20));
+    for path in ["/login", "/revoke", "/token", "/ticket"] {
+        for (body, status, text) in [
+            (r#"["ada"]"#, 400, "request_malformed"),
+            ("null", 400, "request_malformed"),
+            (&*large, 413, "request_too_large"),
+        ] {
+            let answer = post(address, path, &[("Cookie", &cookie)], body).await;
+            assert_eq!((answer.status, &*answer.body), (status, text), "{path}");
+            assert_eq!(answer.field("cache-control"), Some("no-store"), "{path}");
+        }
+    }
+    for path in ["/login", "/revoke"] {
+        let answer = post(address, path, &[("Cookie", &cookie)], "").await;
+        assert_eq!((answer.status, &*answer.body), (400, "request_malformed"));
+    }
+    let bob = r#"{"user":"bob"}"#;
+    let answer = post(address, "/revoke", &[("Cookie", &cookie)], bob).await;
+    assert_eq!((answer.status, &*answer.body), (403, "forbidden"));
+    assert_eq!(answer.field("cache-control"), Some("no-store"));
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -259,6 +259,37 @@ async fn a_member_that_does_not_read_is_told_to_go_and_the_others_miss_nothing()
         }
     }
     assert!((1..all).contains(&heard), "{heard}");
+}
+
+/// They read as fast as they can: what is too fast for them is not their fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_throws_nobody_out_who_reads() {
+    const BURST: usize = 4000;
+    let address = start(&[]).await;
+    let mut speaker = welcomed(address, "ada").await;
+    let mut readers = Vec::new();
+    for _ in 0..4 {
+        let mut reader = welcomed(address, "bob").await;
+        still_talks(&mut reader).await;
+        readers.push(tokio::spawn(async move {
+            for n in 0..BURST {
+                let heard = next(&mut reader).await;
+                assert_eq!(heard["text"], n.to_string(), "{heard}");
+            }
+        }));
+    }
+    still_talks(&mut speaker).await;
+    let (mut said, mut heard) = speaker.split();
+    let reading = tokio::spawn(async move { while let Some(Ok(_)) = heard.next().await {} });
+    for n in 0..BURST {
+        let text = json!({"type": "say", "channel": "lobby", "text": n.to_string()});
+        said.feed(Message::text(text.to_string())).await.unwrap();
+    }
+    said.flush().await.unwrap();
+    for reader in readers {
+        timeout(PATIENCE, reader).await.unwrap().unwrap();
+    }
+    reading.abort();
 }
 
 #[tokio::test]

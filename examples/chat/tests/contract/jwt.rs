@@ -112,6 +112,34 @@ async fn a_denied_join_and_a_bad_message_leave_the_socket_open() {
 }
 
 #[tokio::test]
+async fn a_user_with_a_long_name_has_a_private_channel_and_nobody_a_long_room() {
+    let address = start(&[]).await;
+    for length in [56, 57, 300] {
+        let user = "u".repeat(length);
+        let mut socket = welcomed(address, &user).await;
+        let own = format!("private-{user}");
+        for (channel, kind) in [
+            (own.clone(), "joined"),
+            (format!("{own}u"), "denied"),
+            (format!("room-{}", "x".repeat(60)), "denied"),
+        ] {
+            say(&mut socket, &json!({ "type": "join", "channel": channel })).await;
+            let answer = next(&mut socket).await;
+            assert_eq!(
+                (&answer["type"], &answer["channel"]),
+                (&kind.into(), &channel.into())
+            );
+        }
+        say(
+            &mut socket,
+            &json!({ "type": "say", "channel": own, "text": "hi" }),
+        )
+        .await;
+        assert_eq!(next(&mut socket).await["text"], "hi");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_ends_when_its_token_does() {
     let address = start(&[]).await;
     let leeway = start(&["--jwt-leeway", "60"]).await;

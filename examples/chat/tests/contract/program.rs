@@ -160,3 +160,26 @@ async fn a_request_that_never_ends_does_not_keep_the_program_from_stopping() {
     stop.send(()).unwrap();
     timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
 }
+
+/// Whoever reads the first line takes it for ready.
+#[tokio::test]
+async fn the_program_stops_well_as_soon_as_it_has_said_where_it_listens() {
+    for _ in 0..10 {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_chat"))
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+        timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
+        let pid = program.id().unwrap().to_string();
+        let stop = Command::new("kill").arg(pid).status().await;
+        assert!(stop.unwrap().success());
+        // It has more to say.
+        while let Ok(Some(_)) = timeout(PATIENCE, lines.next_line()).await.unwrap() {}
+        let status = timeout(PATIENCE, program.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{status}");
+    }
+}

@@ -150,6 +150,24 @@ async fn a_redis_that_is_stopped() {
     visitor.lives_on().await;
 }
 
+/// The store does not say whether the session is gone, and it may be: nobody stays connected by it.
+#[tokio::test]
+async fn a_logout_while_redis_is_stopped_ends_the_sockets_here_and_can_be_said_again() {
+    let (server, a, b) = two(&[]).await;
+    let cookie = a.login("ada").await;
+    let here = a.open_page("/session", &cookie).await;
+    let there = b.open_page("/session", &cookie).await;
+    server.pause();
+    let answer = in_time("/logout", a.post("/logout", &cookie, "")).await;
+    let answer = (answer.status, answer.body);
+    assert_eq!(answer, refused(503, "unavailable"));
+    assert_eq!(here.end().await, refused(4401, "session_ended"));
+    server.resume();
+    lets_in([&a, &b]).await;
+    a.logout(&cookie).await;
+    assert_eq!(there.end().await, refused(4401, "session_ended"));
+}
+
 #[tokio::test]
 async fn a_redis_that_is_slow() {
     let (server, a, b) = two(&[]).await;
