@@ -3,12 +3,17 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::yield_now;
+use tokio::time::sleep;
 
 /// Messages that wait for one member at most; a slower one has to go.
 const QUEUE: usize = 1024;
+/// How long whoever speaks waits after each message while one for whom half of that waits catches up.
+const BREATH: Duration = Duration::from_millis(5);
 /// Channels that one member may be in.
 const MAX_CHANNELS: usize = 64;
 
@@ -82,24 +87,39 @@ impl Hub {
 
 impl Here {
     /// To the members on this node.
-    pub(crate) fn deliver(&self, channel: &str, message: &Utf8Bytes) {
+    pub(crate) async fn deliver(&self, channel: &str, message: &Utf8Bytes) {
         if let Some(hub) = self.0.upgrade() {
-            hub.deliver(channel, message);
+            let crowded = hub.deliver(channel, message);
+            drop(hub);
+            pace(crowded).await;
         }
     }
 }
 
 impl Shared {
-    fn deliver(&self, channel: &str, message: &Utf8Bytes) {
-        if let Some(members) = self.channels().get_mut(channel) {
-            // A member that does not keep up must not stop the others, nor miss something and not
-            // know: it is told to go.
-            members.retain(|_, member| member.deliver(message.clone()));
-        }
+    /// Says whether somebody falls behind.
+    fn deliver(&self, channel: &str, message: &Utf8Bytes) -> bool {
+        let mut channels = self.channels();
+        let Some(members) = channels.get_mut(channel) else {
+            return false;
+        };
+        // A member that does not keep up must not stop the others, nor miss something and not
+        // know: it is told to go.
+        members.retain(|_, member| member.deliver(message.clone()));
+        let mut seats = members.values();
+        seats.any(|seat| seat.inbox.capacity() < QUEUE / 2)
     }
 
     fn channels(&self) -> MutexGuard<'_, HashMap<String, Members>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn pace(crowded: bool) {
+    if crowded {
+        sleep(BREATH).await;
+    } else {
+        yield_now().await;
     }
 }
 
@@ -131,12 +151,14 @@ impl Member {
         self.joined.iter().any(|joined| joined == channel)
     }
 
-    pub(crate) fn say(&self, channel: &str, message: &Utf8Bytes) {
-        self.hub.0.deliver(channel, message);
+    /// Those who read have their turn, however much this one has to say.
+    pub(crate) async fn say(&self, channel: &str, message: &Utf8Bytes) {
+        let crowded = self.hub.0.deliver(channel, message);
         if let Some(others) = self.hub.0.others.get() {
             // They miss what does not fit.
             let _ = others.try_send((channel.to_owned(), message.to_string()));
         }
+        pace(crowded).await;
     }
 }
 

@@ -8,10 +8,9 @@ use futures_util::StreamExt;
 use redis::{AsyncCommands, Client, RedisResult};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use tokio::task::yield_now;
 use tokio::time::{interval, sleep};
 
-use crate::hub::Hub;
+use crate::hub::{Here, Hub};
 
 /// Where it is published.
 const SAID: &str = "chat:said";
@@ -38,8 +37,7 @@ pub(crate) fn connect(hub: &Hub, client: Client) -> Result<(), getrandom::Error>
     let here = hub.relay_to(sender);
     tokio::spawn(async move {
         loop {
-            let heard = |said: Said| here.deliver(&said.channel, &said.message.into());
-            match relay(&client, node, &mut outbox, heard).await {
+            match relay(&client, node, &mut outbox, &here).await {
                 Ok(()) => return,
                 Err(error) => tracing::debug!(%error, "the other nodes cannot be heard"),
             }
@@ -54,7 +52,7 @@ async fn relay(
     client: &Client,
     node: u64,
     outbox: &mut mpsc::Receiver<(String, String)>,
-    deliver: impl Fn(Said),
+    here: &Here,
 ) -> RedisResult<()> {
     let mut publisher = client.get_multiplexed_async_connection().await?;
     let (mut sink, mut heard) = client.get_async_pubsub().await?.split();
@@ -74,8 +72,7 @@ async fn relay(
                 };
                 let said = serde_json::from_slice(message.get_payload_bytes()).ok();
                 if let Some(said) = said.filter(|said: &Said| said.node != node) {
-                    deliver(said);
-                    yield_now().await;
+                    here.deliver(&said.channel, &said.message.into()).await;
                 }
             }
             _ = look.tick() => {

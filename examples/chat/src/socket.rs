@@ -6,7 +6,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use tokio::task::yield_now;
 use tokio::time::Duration;
 use tower_ws_auth::{Authenticated, Lease};
 
@@ -124,9 +123,7 @@ async fn answer(text: &str, user: &str, member: &mut Member, app: &App) -> Optio
                     user,
                     text: &text,
                 };
-                member.say(&channel, &message.to_json().into());
-                // Those who read have their turn, however much this one has to say.
-                yield_now().await;
+                member.say(&channel, &message.to_json().into()).await;
                 return None;
             }
             FromServer::Error {
