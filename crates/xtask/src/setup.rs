@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::console::say;
 use crate::run::{cargo, output, run, succeeds};
-use crate::steps::Session;
+use crate::steps::{Session, Stop};
 
 /// The binary, and where it comes from.
 struct Tool(&'static str, Source);
@@ -52,12 +53,17 @@ const NPM: &[(&str, &str)] = &[
 /// Packages of Python's index, for the same: name and version.
 const PIP: &[(&str, &str)] = &[("websockets", "17.4")];
 
-pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
+/// The step of the suite.
+pub(crate) fn step(session: &Session) -> Result<(), Stop> {
+    Ok(setup(session)?)
+}
+
+pub(crate) fn setup(session: &Session) -> Result<(), String> {
     tools(&session.workspace.tools, |_| true)?;
     npm(&session.workspace.tools.with_file_name("node"))?;
     pip(&session.workspace.tools.with_file_name("python"))?;
     valkey(session);
-    println!("    every tool is there");
+    say!("    every tool is there");
     Ok(())
 }
 
@@ -177,7 +183,7 @@ fn pip(folder: &Path) -> Result<(), String> {
 }
 
 /// Only where apt knows it, which Debian's does since trixie. The tests say where it is absent.
-fn valkey(session: &mut Session) {
+fn valkey(session: &Session) {
     let absent = locate(VALKEY, &session.workspace.tools).is_none();
     if absent
         && succeeds(Command::new("apt-cache").args(["show", VALKEY]))
