@@ -25,7 +25,7 @@ pub struct CloseFrameLayer {
 
 impl CloseFrameLayer {
     /// The defaults: for requests with an `Origin`, code 4000 + status, no message before it,
-    /// a hold of 300 ms, a deadline of 5 s, 64 KiB, 1024 farewells at a time, `tokio::spawn`.
+    /// a hold of 300 ms, a deadline of 5 s, 4 MiB, 1024 farewells at a time, `tokio::spawn`.
     pub fn new() -> Self {
         Self::default()
     }
@@ -131,7 +131,12 @@ impl CloseFrameLayer {
         self.with(|config| config.limits.deadline = deadline)
     }
 
-    /// How many bytes of a refused client are read at most. 64 KiB by default.
+    /// How many bytes of a refused client are read and discarded at most. 4 MiB by default.
+    ///
+    /// A browser sends what it has queued before it answers the close frame. Beyond this limit, or
+    /// beyond the deadline, it still reads its code, but calls the close unclean (`wasClean`), and
+    /// Firefox then delays its next sockets to the same host, port and path by up to a minute
+    /// (RFC 6455 §7.2.3).
     pub fn byte_cap(self, bytes: u64) -> Self {
         self.with(|config| config.limits.bytes = bytes)
     }

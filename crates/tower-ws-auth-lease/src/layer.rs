@@ -108,11 +108,12 @@ impl LeaseLayer {
         self.with(|config| config.limits.deadline = deadline)
     }
 
-    /// How many bytes of such a client are read at most. 64 KiB by default.
+    /// How many bytes of such a client are read and discarded at most. 4 MiB by default.
     ///
-    /// One that had more under way is held for a second, and then its connection is reset: it reads
-    /// its code and its reason, but a browser calls the close unclean (`wasClean`). So much memory
-    /// can the rest of a large frame take until its handler has read it.
+    /// A client that had more under way still reads its code and its reason, but a browser calls
+    /// the close unclean (`wasClean`). Its HTTP/1.1 connection is held for a second and then reset,
+    /// a stream of HTTP/2 is reset at once. The rest of a frame that the handler has half read takes
+    /// at most 64 KiB of memory.
     pub fn byte_cap(self, bytes: u64) -> Self {
         self.with(|config| config.limits.bytes = bytes)
     }
