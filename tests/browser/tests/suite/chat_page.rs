@@ -7,10 +7,9 @@ use chat::{Chat, Options};
 use clap::Parser;
 use fantoccini::{Client, Locator};
 use serde_json::Value;
-use tokio::process::Child;
 use tokio::time::sleep;
 
-use crate::driver::{PATIENCE, browser};
+use crate::browser::{Browser, Kind, PATIENCE};
 
 /// An entry of the page's log.
 #[derive(Debug, Clone)]
@@ -25,27 +24,28 @@ pub(crate) struct Event {
 }
 
 /// The chat's page, open in a browser.
-pub(crate) struct Page {
+pub(crate) struct Page<'a> {
     chat: SocketAddr,
-    browser: Client,
-    _driver: Child,
+    browser: &'a Browser,
+    client: &'a Client,
 }
 
-impl Page {
-    /// Starts a chat with these options and opens its page.
-    pub(crate) async fn open(options: &[&str]) -> Self {
+impl<'a> Page<'a> {
+    /// Starts a chat with these options and opens its page; no cookie of an earlier chat is left.
+    pub(crate) async fn open(browser: &'a Browser, options: &[&str]) -> Self {
         let options = ["chat", "--listen", "127.0.0.1:0"].iter().chain(options);
         let chat = Chat::bind(Options::try_parse_from(options).unwrap())
             .await
             .unwrap();
         let address = chat.address();
         tokio::spawn(chat.serve(std::future::pending()));
-        let (browser, driver) = browser(&[]).await;
-        browser.goto(&format!("http://{address}/")).await.unwrap();
+        let client = &browser.client;
+        client.goto(&format!("http://{address}/")).await.unwrap();
+        client.delete_all_cookies().await.unwrap();
         let page = Self {
             chat: address,
             browser,
-            _driver: driver,
+            client,
         };
         page.wait_for("a button", async || {
             page.find("button[data-case=valid]").await
@@ -61,7 +61,7 @@ impl Page {
 
     /// Leaves the chat's page for another.
     pub(crate) async fn go_to(&self, url: &str) {
-        self.browser.goto(url).await.unwrap();
+        self.client.goto(url).await.unwrap();
     }
 
     /// Opens a WebSocket from the page and returns its close code.
@@ -69,32 +69,43 @@ impl Page {
         const SCRIPT: &str = "const [url, done] = arguments; \
             new WebSocket(url).onclose = ({ code }) => done(code);";
         let code = self
-            .browser
+            .client
             .execute_async(SCRIPT, vec![url.into()])
             .await
             .unwrap();
         code.as_u64().unwrap()
     }
 
+    /// Clicks a button, such as `JWT: valid`, and returns what the log shows of it until its socket
+    /// is closed, or until the welcome.
+    pub(crate) async fn attempt(&self, button: &str) -> Vec<Event> {
+        self.click("#clear").await;
+        self.click(&format!("button[aria-label='{button}']")).await;
+        let of_it = |event: &Event| event.source == button;
+        let is_welcome = |event: &Event| {
+            let text = event.text.as_ref();
+            text.is_some_and(|text| text.contains("welcome"))
+        };
+        let log =
+            self.log_until(|event| of_it(event) && (event.kind == "close" || is_welcome(event)));
+        log.await.into_iter().filter(of_it).collect()
+    }
+
     pub(crate) async fn click(&self, selector: &str) {
-        let found = self.browser.find(Locator::Css(selector)).await.unwrap();
+        let found = self.client.find(Locator::Css(selector)).await.unwrap();
         found.click().await.unwrap();
     }
 
     pub(crate) async fn type_into(&self, selector: &str, text: &str) {
-        let found = self.browser.find(Locator::Css(selector)).await.unwrap();
+        let found = self.client.find(Locator::Css(selector)).await.unwrap();
         found.send_keys(text).await.unwrap();
     }
 
     pub(crate) async fn set_checked(&self, selector: &str, checked: bool) {
-        let found = self.browser.find(Locator::Css(selector)).await.unwrap();
+        let found = self.client.find(Locator::Css(selector)).await.unwrap();
         if found.is_selected().await.unwrap() != checked {
             found.click().await.unwrap();
         }
-    }
-
-    pub(crate) async fn clear_log(&self) {
-        self.click("#clear").await;
     }
 
     /// Waits until the log holds such an entry; the log up to it.
@@ -114,45 +125,31 @@ impl Page {
 
     pub(crate) async fn status_is(&self, expected: &str) {
         self.wait_for(expected, async || {
-            let status = self.browser.find(Locator::Css("#status")).await.ok()?;
+            let status = self.client.find(Locator::Css("#status")).await.ok()?;
             (status.text().await.ok()?.trim() == expected).then_some(())
         })
         .await;
     }
 
-    /// Ends the browser; the page has written nothing to its console.
+    /// No error is on the console.
     pub(crate) async fn finish(self) {
-        let errors = self.console_errors().await;
+        let errors = self.browser.console_errors().await;
         assert!(errors.is_empty(), "console: {errors:?}");
-        self.browser.close().await.unwrap();
     }
 
-    /// Ends the browser; it has reported failed connections, and nothing else, on the console.
-    pub(crate) async fn finish_with_console_errors(self) {
-        let errors = self.console_errors().await;
-        assert!(!errors.is_empty());
-        assert!(
-            errors
-                .iter()
-                .all(|error| error.contains("WebSocket connection")),
-            "{errors:?}"
-        );
-        self.browser.close().await.unwrap();
-    }
-
-    async fn console_errors(&self) -> Vec<String> {
-        let log = self.browser.issue_cmd(BrowserLog).await.unwrap();
-        let entries = log.as_array().cloned().unwrap_or_default();
-        entries
-            .iter()
-            .map(|entry| entry["message"].to_string())
-            .collect()
+    /// Only failed connections are on the console.
+    pub(crate) async fn finish_after_failed_connections(self) {
+        let errors = self.browser.console_errors().await;
+        let of_a_connection = |error: &String| error.contains("WebSocket connection");
+        assert!(errors.iter().all(of_a_connection), "{errors:?}");
+        let reported = self.browser.kind == Kind::Chromium;
+        assert_eq!(!errors.is_empty(), reported, "{errors:?}");
     }
 
     async fn log(&self) -> Vec<Event> {
         const SCRIPT: &str =
             "return [...document.querySelectorAll('#log li')].map((li) => ({...li.dataset}))";
-        let entries = self.browser.execute(SCRIPT, vec![]).await.unwrap();
+        let entries = self.client.execute(SCRIPT, vec![]).await.unwrap();
         let text = |entry: &Value, name: &str| entry[name].as_str().map(ToOwned::to_owned);
         let event = |entry: &Value| Event {
             source: text(entry, "source").unwrap_or_default(),
@@ -166,7 +163,7 @@ impl Page {
     }
 
     async fn find(&self, selector: &str) -> Option<()> {
-        self.browser
+        self.client
             .find(Locator::Css(selector))
             .await
             .ok()
@@ -182,23 +179,5 @@ impl Page {
             sleep(Duration::from_millis(50)).await;
         }
         panic!("never saw {what:?}");
-    }
-}
-
-/// Chromedriver's own command: what the page and the browser wrote to the console.
-#[derive(Debug)]
-struct BrowserLog;
-
-impl fantoccini::wd::WebDriverCompatibleCommand for BrowserLog {
-    fn endpoint(
-        &self,
-        base: &url::Url,
-        session: Option<&str>,
-    ) -> Result<url::Url, url::ParseError> {
-        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
-    }
-
-    fn method_and_body(&self, _url: &url::Url) -> (http::Method, Option<String>) {
-        (http::Method::POST, Some(r#"{"type":"browser"}"#.to_owned()))
     }
 }
