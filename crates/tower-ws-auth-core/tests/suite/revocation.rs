@@ -1,0 +1,616 @@
+//! Revocation: what was issued before is refused, what is open hears of it, and nothing slips
+//! between the two.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use http::{Request, Response, request::Parts};
+use tower::{Layer, Service, ServiceExt};
+use tower_ws_auth_core::revocation::{LocalConnections, Watch};
+use tower_ws_auth_core::{
+    AuthLayer, AuthenticateExt, BoxFuture, Clock, Ending, Grant, MemoryRevocations, Rejection,
+    RejectionKind, Revocation, RevocationError, RevocationStore, Revocations, Term,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn in_memory(clock: Clock) -> Revocations {
+    Revocations::with_clock(MemoryRevocations::new(DAY, 1000), clock)
+}
+
+fn grant(issued_at: Option<SystemTime>, keys: &[&str]) -> Grant<&'static str> {
+    let grant = Grant::new("ada");
+    let grant = match issued_at {
+        Some(moment) => grant.issued_at(moment),
+        None => grant,
+    };
+    keys.iter()
+        .fold(grant, |grant, &key| grant.revocable_by(key))
+}
+
+async fn watch(revocations: &Revocations, grant: &Grant<&str>) -> Result<Watch, RejectionKind> {
+    let watched = revocations.watch(grant.term()).await;
+    watched.map_err(|rejection| rejection.kind())
+}
+
+mod at_the_handshake {
+    use super::*;
+
+    /// Answers a request whose strategy grants this.
+    async fn kind(
+        revocations: &Revocations,
+        grant: Grant<&'static str>,
+    ) -> Result<(), RejectionKind> {
+        let strategy = move |_: &mut Parts| {
+            let grant = grant.clone();
+            async move { Ok::<_, Rejection>(grant) }
+        };
+        let layer = AuthLayer::new(strategy.revocable(revocations.clone())).any_request();
+        let mut service = layer.layer(tower::service_fn(async |request: Request<()>| {
+            assert!(request.extensions().get::<Term>().is_some());
+            Ok::<_, std::convert::Infallible>(Response::new(()))
+        }));
+        let service = service.ready().await.unwrap();
+        let response = service.call(Request::new(())).await.unwrap();
+        match response.extensions().get::<Rejection>() {
+            Some(rejection) => Err(rejection.kind()),
+            None => Ok(()),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_issued_up_to_the_revocation_is_refused_and_what_came_later_passes() {
+        let revocations = in_memory(Clock::fixed(1000));
+        revocations
+            .revoke("user:ada", Ending::Revoked)
+            .await
+            .unwrap();
+        let micro = Duration::from_micros(1);
+        for (issued_at, passes) in [
+            (Clock::at(1), false),
+            (Clock::at(1000) - micro, false),
+            (Clock::at(1000), false),
+            (Clock::at(1000) + micro, true),
+            (Clock::at(2000), true),
+        ] {
+            let decided = kind(&revocations, grant(Some(issued_at), &["user:ada"])).await;
+            assert_eq!(decided.is_ok(), passes, "{issued_at:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_say_when_it_was_issued_counts_as_older() {
+        let revocations = in_memory(Clock::fixed(1000));
+        assert_eq!(kind(&revocations, grant(None, &["user:ada"])).await, Ok(()));
+        revocations
+            .revoke("user:ada", Ending::Revoked)
+            .await
+            .unwrap();
+        let refused = kind(&revocations, grant(None, &["user:ada"])).await;
+        assert_eq!(refused, Err(RejectionKind::TokenInvalid));
+    }
+
+    #[tokio::test]
+    async fn each_of_its_keys_revokes_a_grant_and_no_other_does() {
+        for (revoked, passes) in [
+            ("user:ada", false),
+            ("token:7", false),
+            ("user:ad", true),
+            ("user:adaa", true),
+            ("", true),
+        ] {
+            let revocations = in_memory(Clock::fixed(1000));
+            revocations.revoke(revoked, Ending::Revoked).await.unwrap();
+            let old = grant(Some(Clock::at(1)), &["user:ada", "token:7"]);
+            assert_eq!(kind(&revocations, old).await.is_ok(), passes, "{revoked:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_strategy_says_as_what_a_revoked_credential_is_refused() {
+        let revocations = in_memory(Clock::fixed(1000));
+        revocations
+            .revoke("user:ada", Ending::Revoked)
+            .await
+            .unwrap();
+        for refused_as in [RejectionKind::TicketInvalid, RejectionKind::SessionInvalid] {
+            let old = grant(Some(Clock::at(1)), &["user:ada"]).refused_as(refused_as);
+            assert_eq!(kind(&revocations, old).await, Err(refused_as));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_or_answers_for_fewer_keys_refuses_as_unavailable() {
+        for answer in [Err(RevocationError::new("down")), Ok(Vec::new())] {
+            let revocations = Revocations::new(Scripted::answering(answer));
+            let refused = kind(&revocations, grant(Some(Clock::at(1)), &["user:ada"])).await;
+            assert_eq!(refused, Err(RejectionKind::Unavailable));
+            assert!(revocations.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_grant_without_keys_needs_no_store() {
+        let revocations = Revocations::new(Scripted::answering(Err(RevocationError::new("down"))));
+        assert_eq!(kind(&revocations, grant(None, &[])).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_memory_that_is_full_refuses_to_revoke_rather_than_to_forget() {
+        let revocations = Revocations::new(MemoryRevocations::new(DAY, 2));
+        for user in ["user:ada", "user:bob", "user:ada"] {
+            revocations.revoke(user, Ending::Revoked).await.unwrap();
+        }
+        let error = revocations.revoke("user:eve", Ending::Revoked).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("raise `max_keys`"), "{error}");
+        let refused = kind(&revocations, grant(None, &["user:ada"])).await;
+        assert!(refused.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_revocation_is_forgotten_after_the_retention() {
+        let short = Duration::from_millis(30);
+        let revocations = Revocations::new(MemoryRevocations::new(short, 1));
+        revocations
+            .revoke("user:ada", Ending::Revoked)
+            .await
+            .unwrap();
+        std::thread::sleep(2 * short);
+        assert_eq!(kind(&revocations, grant(None, &["user:ada"])).await, Ok(()));
+        // And makes room.
+        revocations
+            .revoke("user:bob", Ending::Revoked)
+            .await
+            .unwrap();
+    }
+}
+
+mod on_an_open_connection {
+    use super::*;
+
+    fn listen(watch: &Watch) -> Arc<Mutex<Vec<Ending>>> {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hear = Arc::clone(&heard);
+        watch
+            .connection()
+            .on_end(move |ending| hear.lock().unwrap().push(ending.clone()));
+        heard
+    }
+
+    #[tokio::test]
+    async fn every_connection_under_the_key_hears_of_it_once_with_the_reason() {
+        let revocations = in_memory(Clock::system());
+        let now = SystemTime::now() - Duration::from_secs(1);
+        let mut open = Vec::new();
+        for n in 0..100 {
+            let user = if n % 2 == 0 { "user:ada" } else { "user:bob" };
+            let watch = watch(&revocations, &grant(Some(now), &[user]))
+                .await
+                .unwrap();
+            open.push((user, listen(&watch), watch));
+        }
+        for _ in 0..2 {
+            let ending = Ending::application(4999, "banned").unwrap();
+            revocations.revoke("user:ada", ending).await.unwrap();
+        }
+        for (user, heard, watch) in &open {
+            let heard = heard.lock().unwrap();
+            let said: Vec<_> = heard.iter().map(Ending::token).collect();
+            let expected: &[_] = if *user == "user:ada" {
+                &["banned"]
+            } else {
+                &[]
+            };
+            assert_eq!(said, expected);
+            assert_eq!(watch.connection().ending().is_some(), !expected.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_listens_after_its_end_hears_of_it_at_once() {
+        let revocations = in_memory(Clock::system());
+        let watch = watch(&revocations, &grant(None, &["user:ada"]))
+            .await
+            .unwrap();
+        revocations
+            .revoke("user:ada", Ending::SessionEnded)
+            .await
+            .unwrap();
+        assert_eq!(*listen(&watch).lock().unwrap(), [Ending::SessionEnded]);
+    }
+
+    #[tokio::test]
+    async fn one_whose_handshake_knew_of_a_revocation_goes_on_however_often_it_is_told() {
+        let store = Scripted::default();
+        let here = store.here();
+        let revocations = Revocations::new(store.clone());
+        let old = Revocation::new(Clock::at(1000), Ending::Revoked);
+        store.answer(Ok(vec![Some(old.clone())]));
+        let younger = grant(Some(Clock::at(1001)), &["user:ada"]);
+        let watch = watch(&revocations, &younger).await.unwrap();
+        let here = here.lock().unwrap().clone().unwrap();
+        here.revoked("user:ada", &old).await;
+        assert_eq!(watch.connection().ending(), None);
+        // Another one ends it, even by a clock that is behind.
+        let new = Revocation::new(Clock::at(999), Ending::Revoked);
+        here.revoked("user:ada", &new).await;
+        assert_eq!(watch.connection().ending(), Some(Ending::Revoked));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_ends_the_connections_of_this_node_all_the_same() {
+        let store = Scripted::default();
+        let revocations = Revocations::new(store.clone());
+        store.answer(Ok(vec![None]));
+        let watch = watch(&revocations, &grant(None, &["user:ada"]))
+            .await
+            .unwrap();
+        store.down.store(true, Ordering::SeqCst);
+        let said = revocations.revoke("user:ada", Ending::Revoked).await;
+        assert!(said.is_err());
+        assert_eq!(watch.connection().ending(), Some(Ending::Revoked));
+    }
+
+    #[tokio::test]
+    async fn the_oldest_of_a_key_comes_first_and_can_be_ended_alone() {
+        let revocations = in_memory(Clock::system());
+        let mut open = Vec::new();
+        for _ in 0..5 {
+            open.push(
+                watch(&revocations, &grant(None, &["user:ada"]))
+                    .await
+                    .unwrap(),
+            );
+        }
+        assert_eq!(revocations.count("user:ada"), 5);
+        let listed = revocations.connections("user:ada");
+        assert!(listed.is_sorted_by_key(|connection| connection.id()));
+        assert!(listed[0].end(&Ending::TooManyConnections));
+        assert!(!listed[0].end(&Ending::Revoked));
+        let ended = open.iter().map(|watch| watch.connection().ending());
+        let ended: Vec<_> = ended.collect();
+        assert_eq!(ended[0], Some(Ending::TooManyConnections));
+        assert!(ended[1..].iter().all(Option::is_none));
+        // Their credentials stay good.
+        assert_eq!(revocations.end("user:ada", &Ending::GoingAway).await, 4);
+        assert!(
+            watch(&revocations, &grant(None, &["user:ada"]))
+                .await
+                .is_ok()
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_stays_registered_when_the_last_watch_is_gone() {
+        let revocations = in_memory(Clock::system());
+        let keys = ["user:ada", "session:1", "token:7"];
+        for crowd in [1, 2, 500] {
+            let mut open = Vec::new();
+            for _ in 0..crowd {
+                let watch = watch(&revocations, &grant(None, &keys)).await.unwrap();
+                open.push(watch.clone());
+                open.push(watch);
+            }
+            assert_eq!(revocations.count("token:7"), crowd);
+            revocations.end("user:ada", &Ending::Revoked).await;
+            open.truncate(open.len() - 1);
+            assert_eq!(revocations.count("token:7"), crowd);
+            drop(open);
+            assert!(revocations.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_sees_the_keys_of_this_node_and_whether_it_is_there() {
+        let store = Scripted::default();
+        let here = store.here();
+        let revocations = Revocations::new(store);
+        let here = here.lock().unwrap().take().unwrap();
+        assert!(revocations.is_empty() && here.keys().is_empty() && !here.is_gone());
+        let grant = grant(None, &["user:ada", "session:1"]);
+        let watching = revocations.watch(grant.term());
+        assert!(!revocations.is_empty());
+        let mut keys = here.keys();
+        keys.sort();
+        assert_eq!(keys, ["session:1".into(), "user:ada".into()]);
+        drop((watching, revocations));
+        assert!(here.is_gone() && here.keys().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_watch_is_equal_to_its_clones_and_belongs_to_where_it_was_made() {
+        let (revocations, others) = (in_memory(Clock::system()), in_memory(Clock::system()));
+        let grant = grant(None, &["user:ada"]);
+        let [one, two] = [
+            watch(&revocations, &grant).await.unwrap(),
+            watch(&revocations, &grant).await.unwrap(),
+        ];
+        assert!(one == one.clone() && one != two);
+        assert!(one.is_of(&revocations) && !one.is_of(&others));
+    }
+
+    #[tokio::test]
+    async fn the_runtime_has_its_turn_after_every_32_who_are_told() {
+        let revocations = in_memory(Clock::system());
+        for revoke in [false, true] {
+            let mut open = Vec::new();
+            for _ in 0..100 {
+                let watched = revocations.watch(Grant::new(()).revocable_by("user:bob").term());
+                open.push(watched.await.unwrap());
+            }
+            let mut turns = 0;
+            let mut telling: std::pin::Pin<Box<dyn Future<Output = ()>>> = if revoke {
+                let revoking = revocations.revoke("user:bob", Ending::Revoked);
+                Box::pin(async { revoking.await.unwrap() })
+            } else {
+                Box::pin(async {
+                    revocations.end("user:bob", &Ending::Revoked).await;
+                })
+            };
+            poll_fn(|cx| {
+                turns += 1;
+                telling.as_mut().poll(cx)
+            })
+            .await;
+            assert_eq!(turns, 1 + 100 / 32);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_names_a_key_twice_holds_it_once() {
+        let revocations = in_memory(Clock::system());
+        let twice = grant(None, &["user:ada", "user:ada"]);
+        let _watch = watch(&revocations, &twice).await.unwrap();
+        assert_eq!(revocations.count("user:ada"), 1);
+        assert_eq!(revocations.connections("user:ada").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_runtime_has_its_turn_while_a_crowd_is_told() {
+        let revocations = in_memory(Clock::system());
+        let mut open = Vec::new();
+        for _ in 0..1000 {
+            open.push(
+                watch(&revocations, &grant(None, &["user:ada"]))
+                    .await
+                    .unwrap(),
+            );
+        }
+        let mut turns = 0;
+        let mut ending = Box::pin(revocations.end("user:ada", &Ending::Revoked));
+        let ended = poll_fn(|cx| {
+            turns += 1;
+            ending.as_mut().poll(cx)
+        });
+        assert_eq!(ended.await, 1000);
+        assert!(turns > 20, "{turns}");
+    }
+}
+
+mod what_is_said_of_it {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn a_moment_is_told_in_microseconds() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_234_567);
+        assert_eq!(Revocation::new(at, Ending::Revoked).micros(), 1_234_567);
+    }
+
+    #[test]
+    fn an_error_says_what_failed_and_why() {
+        let error = RevocationError::new("down");
+        assert_eq!(error.to_string(), "the store of revocations failed: down");
+        assert_eq!(error.source().unwrap().to_string(), "down");
+    }
+
+    #[test]
+    fn an_ending_of_the_applications_own_has_its_code_and_reason() {
+        let Ending::Application(own) = Ending::application(4321, "closing time").unwrap() else {
+            panic!("another ending")
+        };
+        assert_eq!((own.code(), own.reason()), (4321, "closing time"));
+    }
+
+    #[test]
+    fn a_grant_ends_as_what_it_would_be_refused_as() {
+        let of = |kind| Grant::new(()).refused_as(kind).term().ending();
+        assert_eq!(of(RejectionKind::SessionInvalid), Ending::SessionEnded);
+        assert_eq!(of(RejectionKind::TokenInvalid), Ending::TokenExpired);
+        assert_eq!(Grant::new(()).term().ending(), Ending::TokenExpired);
+    }
+
+    #[tokio::test]
+    async fn a_term_hands_its_watch_on_once() {
+        let revocations = in_memory(Clock::system());
+        let granted = |_: &mut Parts| async {
+            let grant = Grant::new("ada").issued_at(SystemTime::now());
+            Ok::<_, Rejection>(grant.revocable_by("user:ada"))
+        };
+        let layer = AuthLayer::new(granted.revocable(revocations.clone())).any_request();
+        let service = layer.layer(tower::service_fn(async |request: Request<()>| {
+            let mut term: Term = request.extensions().get().cloned().unwrap();
+            let watch = term.take_watch().unwrap();
+            assert!(term.take_watch().is_none());
+            Ok::<_, std::convert::Infallible>(Response::new(watch.connection().keys().to_vec()))
+        }));
+        let response = service.oneshot(Request::new(())).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert!(response.extensions().get::<Rejection>().is_none());
+    }
+}
+
+mod between_registration_and_answer {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_revocation_that_the_answer_does_not_know_yet_refuses() {
+        let store = Scripted::default();
+        let here = store.here();
+        let revocations = Revocations::new(store.clone());
+        let here = here.lock().unwrap().clone().unwrap();
+        let young = grant(Some(Clock::at(5000)), &["user:ada"]);
+        let mut watching = revocations.watch(young.term());
+        assert!(poll_once(&mut watching).await.is_none());
+        let revocation = Revocation::new(Clock::at(6000), Ending::Revoked);
+        here.revoked("user:ada", &revocation).await;
+        store.answer(Ok(vec![None]));
+        let refused = watching.await.unwrap_err();
+        assert_eq!(refused.kind(), RejectionKind::TokenInvalid);
+        assert!(revocations.is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_that_the_answer_knows_is_judged_by_the_time_of_issue() {
+        for (issued, passes) in [(6001, true), (5999, false)] {
+            let store = Scripted::default();
+            let here = store.here();
+            let revocations = Revocations::new(store.clone());
+            let here = here.lock().unwrap().clone().unwrap();
+            let granted = grant(Some(Clock::at(issued)), &["user:ada"]);
+            let mut watching = revocations.watch(granted.term());
+            assert!(poll_once(&mut watching).await.is_none());
+            let revocation = Revocation::new(Clock::at(6000), Ending::Revoked);
+            here.revoked("user:ada", &revocation).await;
+            store.answer(Ok(vec![Some(revocation)]));
+            assert_eq!(watching.await.is_ok(), passes);
+        }
+    }
+
+    /// The store may know an older one of that key, or a later one of another.
+    #[tokio::test]
+    async fn one_that_the_answer_knows_only_for_another_key_or_moment_refuses() {
+        let revoked = |at| Revocation::new(Clock::at(at), Ending::Revoked);
+        for (known, heard) in [
+            ([Some(revoked(5000)), None], revoked(7000)),
+            ([None, Some(revoked(5000))], revoked(4000)),
+        ] {
+            let store = Scripted::default();
+            let here = store.here();
+            let revocations = Revocations::new(store.clone());
+            let here = here.lock().unwrap().clone().unwrap();
+            let granted = grant(Some(Clock::at(6000)), &["user:ada", "session:1"]);
+            let mut watching = revocations.watch(granted.term());
+            assert!(poll_once(&mut watching).await.is_none());
+            here.revoked("user:ada", &heard).await;
+            store.answer(Ok(known.to_vec()));
+            let refused = watching.await.unwrap_err();
+            assert_eq!(refused.kind(), RejectionKind::TokenInvalid);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_is_dropped_meanwhile_leaves_nothing() {
+        let revocations = Revocations::new(Scripted::default());
+        let mut watching = revocations.watch(grant(None, &["user:ada"]).term());
+        assert!(poll_once(&mut watching).await.is_none());
+        assert_eq!(revocations.count("user:ada"), 1);
+        drop(watching);
+        assert!(revocations.is_empty());
+    }
+
+    /// Threads that open and one that revokes: whoever opened before the revocation is ended,
+    /// whoever opened after it with an old credential was refused.
+    #[test]
+    fn no_connection_with_an_old_credential_outlives_a_revocation_under_races() {
+        for _ in 0..200 {
+            let revocations = in_memory(Clock::system());
+            let issued = SystemTime::now() - Duration::from_secs(1);
+            let open = Mutex::new(Vec::new());
+            let opened = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| {
+                        for _ in 0..20 {
+                            let granted = grant(Some(issued), &["user:ada"]);
+                            let watched = tokio_test::block_on(watch(&revocations, &granted));
+                            open.lock().unwrap().extend(watched);
+                            opened.fetch_add(1, Ordering::SeqCst);
+                        }
+                    });
+                }
+                scope.spawn(|| {
+                    while opened.load(Ordering::SeqCst) < 10 {
+                        std::hint::spin_loop();
+                    }
+                    tokio_test::block_on(revocations.revoke("user:ada", Ending::Revoked)).unwrap();
+                });
+            });
+            for watch in &*open.lock().unwrap() {
+                assert_eq!(watch.connection().ending(), Some(Ending::Revoked));
+            }
+        }
+    }
+}
+
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    poll_fn(|cx| {
+        Poll::Ready(match std::pin::Pin::new(&mut *future).poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+type Answer = Result<Vec<Option<Revocation>>, RevocationError>;
+type Here = Arc<Mutex<Option<LocalConnections>>>;
+
+/// A store that answers when it is told to.
+#[derive(Clone, Default)]
+struct Scripted {
+    answer: Arc<Mutex<Option<Answer>>>,
+    here: Here,
+    down: Arc<AtomicBool>,
+    recorded: Arc<Mutex<HashMap<Arc<str>, Revocation>>>,
+}
+
+impl Scripted {
+    fn answering(answer: Answer) -> Self {
+        let store = Self::default();
+        store.answer(answer);
+        store
+    }
+
+    fn answer(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = Some(answer);
+    }
+
+    fn here(&self) -> Here {
+        Arc::clone(&self.here)
+    }
+}
+
+impl RevocationStore for Scripted {
+    fn find(&self, _keys: Vec<Arc<str>>) -> BoxFuture<Answer> {
+        let answer = Arc::clone(&self.answer);
+        Box::pin(poll_fn(move |cx| {
+            let answer = answer.lock().unwrap().take();
+            if answer.is_none() {
+                cx.waker().wake_by_ref();
+            }
+            answer.map_or(Poll::Pending, Poll::Ready)
+        }))
+    }
+
+    fn record(
+        &self,
+        key: Arc<str>,
+        revocation: Revocation,
+    ) -> BoxFuture<Result<(), RevocationError>> {
+        if self.down.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(RevocationError::new("down")) });
+        }
+        self.recorded.lock().unwrap().insert(key, revocation);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn attach(&self, here: LocalConnections) {
+        *self.here.lock().unwrap() = Some(here);
+    }
+}

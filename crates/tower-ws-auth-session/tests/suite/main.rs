@@ -1,0 +1,9 @@
+//! Sessions from outside: the cookie, the strategy in its layer, and the application's handle.
+
+#![cfg(test)]
+
+mod allocations;
+mod common;
+mod cookies;
+mod layer;
+mod sessions;

@@ -1,0 +1,162 @@
+//! 100,000 leases: what each of them keeps, and that nothing of them remains.
+//!
+//! Without sockets: a request in memory goes through hyper and the layers to a handler that holds
+//! its connection. Their kernel buffers are the same with and without a lease.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
+use std::sync::mpsc::channel;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::runtime::Builder;
+use tower::ServiceBuilder;
+use tower_ws_auth::lease::{Ending, LeaseLayer, Leases};
+use tower_ws_auth::{AuthLayer, AuthenticateExt, Grant, MemoryRevocations, Rejection, Revocations};
+
+use crate::ALONE;
+
+const LEASES: usize = 100_000;
+/// Measured: 861. It is the lease, its places in the order of ends and under two keys, and what
+/// stands between the server's connection and its handler.
+const MOST_BYTES: i64 = 1024;
+
+const REQUEST: &[u8] = b"GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\n\
+    upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+#[test]
+fn a_hundred_thousand_leases_cost_less_than_a_kilobyte_each_and_leave_nothing() {
+    let _alone = ALONE.blocking_lock();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let day = Duration::from_secs(24 * 3600);
+    let revocations = Revocations::new(MemoryRevocations::new(day, LEASES));
+    let layer = LeaseLayer::new(revocations.clone());
+    let leases = layer.leases();
+    let mut open = Vec::with_capacity(LEASES);
+    let began = Instant::now();
+    // In no task, whose budget all the handshakes would spend.
+    let entered = runtime.enter();
+    let kept = allocation_counter::measure(|| {
+        for n in 0..LEASES {
+            open.push(connect(n, &revocations, &layer));
+        }
+    });
+    let took = began.elapsed();
+    assert_eq!(leases.len(), LEASES);
+    assert_eq!(revocations.count("tenant:red"), LEASES / 2);
+    let each = kept.bytes_current / i64::try_from(LEASES).unwrap();
+    println!("{LEASES} leases: {each} bytes each, opened in {took:?}");
+    assert!(each <= MOST_BYTES, "{each} bytes each");
+    drop(entered);
+    runtime.block_on(end(open, &revocations, &leases));
+}
+
+async fn end(open: Vec<Upgraded>, revocations: &Revocations, leases: &Leases) {
+    // One key, half of them; then the server goes down.
+    let began = Instant::now();
+    let revoked = revocations.revoke("tenant:red", Ending::Revoked);
+    revoked.await.unwrap();
+    println!("{} of them revoked in {:?}", LEASES / 2, began.elapsed());
+    let began = Instant::now();
+    assert_eq!(leases.end_all(&Ending::GoingAway).await, LEASES / 2);
+    println!("the others ended in {:?}", began.elapsed());
+    for (n, upgraded) in open.into_iter().enumerate() {
+        let mut read = Vec::new();
+        TokioIo::new(upgraded).read_to_end(&mut read).await.unwrap();
+        // Masked with zeroes, as if the client had sent it.
+        let close: &[u8] = if n.is_multiple_of(2) {
+            b"\x88\x89\0\0\0\0\x11\x33revoked"
+        } else {
+            b"\x88\x8c\0\0\0\0\x03\xe9going_away"
+        };
+        assert_eq!(read, close);
+    }
+    leases.all_ended().await;
+    assert!(revocations.is_empty());
+}
+
+/// One connection of a user with two keys and an end, from the bytes of its request to its handler,
+/// which has begun to read.
+fn connect(n: usize, revocations: &Revocations, layer: &LeaseLayer) -> Upgraded {
+    let strategy = move |_: &mut Parts| -> Ready<Result<Grant<usize>, Rejection>> {
+        let now = SystemTime::now();
+        let tenant = if n.is_multiple_of(2) { "red" } else { "blue" };
+        let grant = Grant::new(n)
+            .issued_at(now)
+            .revocable_by(format!("user:{n}"))
+            .revocable_by(format!("tenant:{tenant}"));
+        ready(Ok(grant.until(now + Duration::from_secs(3600))))
+    };
+    let (tell, told) = channel::<OnUpgrade>();
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(strategy.revocable(revocations.clone())))
+        .layer(layer.clone())
+        .service_fn(move |request: Request<Incoming>| {
+            tell.send(hyper::upgrade::on(request)).unwrap();
+            let mut response = Response::new(String::new());
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            ready(Ok::<_, Infallible>(response))
+        });
+    let memory = TokioIo::new(Memory(REQUEST));
+    let mut connection = http1::Builder::new()
+        .serve_connection(memory, TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut connection).poll(&mut cx).is_ready());
+    drop(connection);
+    let Poll::Ready(Ok(upgraded)) = Pin::new(&mut told.recv().unwrap()).poll(&mut cx) else {
+        panic!("no upgrade");
+    };
+    let mut upgraded = TokioIo::new(upgraded);
+    let mut bytes = [0; 8];
+    let mut buffer = ReadBuf::new(&mut bytes);
+    let read = Pin::new(&mut upgraded).poll_read(&mut cx, &mut buffer);
+    assert!(read.is_pending());
+    upgraded.into_inner()
+}
+
+/// A request, and then a client that says nothing and reads everything.
+struct Memory(&'static [u8]);
+
+impl AsyncRead for Memory {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.0.is_empty() {
+            return Poll::Pending;
+        }
+        buffer.put_slice(std::mem::take(&mut self.0));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Memory {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

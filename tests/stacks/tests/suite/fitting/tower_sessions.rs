@@ -1,0 +1,217 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{any, post};
+use futures_util::{SinkExt, StreamExt};
+use http::StatusCode;
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+use socket_tests::{Answer, Client, end_of};
+use stacks_tests::{APP, EVIL, browser_at, serve};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tower::ServiceBuilder;
+use tower_sessions::{MemoryStore, Session, SessionManagerLayer, SessionStore};
+use tower_ws_auth::{
+    AllowedOrigin, AuthLayer, AuthenticateExt, Authenticated, CloseFrameLayer, Ending, Grant,
+    LeaseLayer, MemoryRevocations, MissingOrigin, OriginLayer, Origins, Rejection, RejectionKind,
+    Revocations,
+};
+
+use super::{echo_for, origins, request};
+
+/// What the application keeps in a session from the login on.
+#[derive(Clone, Serialize, Deserialize)]
+struct LoggedIn {
+    user: String,
+    since: SystemTime,
+}
+
+impl LoggedIn {
+    /// Revoked by a logout: what this login has opened, and no other.
+    fn key(&self) -> String {
+        let since = self.since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        format!("login:{}:{}", self.user, since.as_nanos())
+    }
+}
+
+/// To be called once the password is checked.
+async fn log_in(session: Session, Path(user): Path<String>) -> StatusCode {
+    let since = SystemTime::now();
+    let done = async {
+        // A session that began before the login may have been planted in the browser.
+        session.cycle_id().await.ok()?;
+        session.insert("login", LoggedIn { user, since }).await.ok()
+    };
+    match done.await {
+        Some(()) => StatusCode::NO_CONTENT,
+        None => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+async fn chat(upgrade: WebSocketUpgrade, user: Authenticated<String>) -> Response {
+    echo_for(upgrade, user, String::clone).await
+}
+
+/// The strategy: who is logged in by the session that tower-sessions has left in the request.
+fn logged_in(head: &mut Parts) -> impl Future<Output = Result<Grant<String>, Rejection>> + use<> {
+    // The browser sends the cookie whichever page asks: the page has to be one of ours.
+    let allowed = AllowedOrigin::demand(head);
+    let session = head.extensions.get::<Session>().cloned();
+    async move {
+        allowed?;
+        let session = session.ok_or_else(|| {
+            Rejection::new(
+                RejectionKind::Unavailable,
+                "no SessionManagerLayer further out",
+            )
+        })?;
+        // A store that fails is no pass.
+        let login = session.get::<LoggedIn>("login").await.map_err(|error| {
+            Rejection::new(RejectionKind::Unavailable, "the session store failed")
+                .with_source(error)
+        })?;
+        let login = login.ok_or_else(|| {
+            Rejection::new(RejectionKind::SessionInvalid, "nobody is logged in").about_ambient()
+        })?;
+        Ok(Grant::new(login.user.clone())
+            .until(session.expiry_date().into())
+            .issued_at(login.since)
+            .revocable_by(login.key())
+            .revocable_by(format!("user:{}", login.user))
+            .refused_as(RejectionKind::SessionInvalid))
+    }
+}
+
+/// Ends the session, and the sockets that are open by it.
+async fn log_out(State(revocations): State<Revocations>, session: Session) -> StatusCode {
+    let login = match session.get::<LoggedIn>("login").await {
+        Ok(Some(login)) => login,
+        Ok(None) => return StatusCode::NO_CONTENT,
+        Err(_) => return StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let revoked = revocations.revoke(&login.key(), Ending::SessionEnded).await;
+    if revoked.is_err() || session.flush().await.is_err() {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    StatusCode::NO_CONTENT
+}
+
+fn app<S>(sessions: S, origins: Origins) -> Router
+where
+    S: SessionStore + Clone,
+{
+    let two_weeks = Duration::from_secs(14 * 24 * 3600);
+    let revocations = Revocations::new(MemoryRevocations::new(two_weeks, 100_000));
+    let pages = OriginLayer::new(origins, MissingOrigin::Refuse);
+    let sockets = ServiceBuilder::new()
+        .layer(CloseFrameLayer::new())
+        .layer(pages.clone())
+        .layer(AuthLayer::new(logged_in.revocable(revocations.clone())))
+        .layer(LeaseLayer::new(revocations.clone()));
+
+    Router::new()
+        .route("/ws", any(chat).layer(sockets))
+        // A foreign page must not log anybody in or out either.
+        .route("/login/{user}", post(log_in).layer(pages.clone()))
+        .route("/logout", post(log_out).layer(pages))
+        .with_state(revocations)
+        // Outside of the strategy, which asks the session that this layer leaves.
+        .layer(SessionManagerLayer::new(sessions))
+}
+
+pub(crate) async fn echoes(opened: Result<Client, Error>) -> Client {
+    let mut client = opened.unwrap();
+    client.send("hello".into()).await.unwrap();
+    let answer = client.next().await.unwrap().unwrap();
+    assert_eq!(answer, Message::text("ada: hello"));
+    client
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_open_socket_too_and_none_of_another_login() {
+    let address = serve(app(MemoryStore::default(), origins())).await.unwrap();
+    let lines = format!("Origin: {APP}\r\nContent-Length: 0\r\n");
+    let log_in =
+        async || crate::fitting::cookie(&request(address, "POST /login/ada", &lines).await);
+    let (cookie, other) = (log_in().await, log_in().await);
+    let known = [("origin", APP), ("cookie", cookie.as_str())];
+    let client = echoes(browser_at(address, "/ws", &known).await).await;
+    let elsewhere = [("origin", APP), ("cookie", other.as_str())];
+    let other = echoes(browser_at(address, "/ws", &elsewhere).await).await;
+
+    let lines = format!("Origin: {APP}\r\nCookie: {cookie}\r\nContent-Length: 0\r\n");
+    let answer = request(address, "POST /logout", &lines).await;
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    let answer = end_of(Ok(client)).await;
+    assert_eq!(answer, Answer::closed(4401, "session_ended"));
+    let again = end_of(browser_at(address, "/ws", &known).await).await;
+    assert_eq!(again, Answer::closed(4401, "session_invalid"));
+
+    echoes(Ok(other)).await;
+    let cookie = log_in().await;
+    let known = [("origin", APP), ("cookie", cookie.as_str())];
+    echoes(browser_at(address, "/ws", &known).await).await;
+}
+
+#[tokio::test]
+async fn nobody_reads_why_and_a_foreign_page_does_not() {
+    let address = serve(app(MemoryStore::default(), origins())).await.unwrap();
+    let nobody = browser_at(address, "/ws", &[("origin", APP)]).await;
+    let answer = end_of(nobody).await;
+    assert_eq!(answer, Answer::closed(4401, "session_invalid"));
+
+    let lines = format!("Origin: {APP}\r\nContent-Length: 0\r\n");
+    let cookie = crate::fitting::cookie(&request(address, "POST /login/ada", &lines).await);
+    let foreign = [("origin", EVIL), ("cookie", cookie.as_str())];
+    for page in [&foreign[..], &foreign[1..]] {
+        let opened = browser_at(address, "/ws", page).await;
+        assert_eq!(end_of(opened).await, Answer::http(403, "origin_denied"));
+    }
+}
+
+mod an_outage {
+    use super::*;
+
+    store_that_is_gone!(tower_sessions);
+
+    #[tokio::test]
+    async fn of_the_store_is_4503() {
+        let address = serve(app(Gone, origins())).await.unwrap();
+        let known = [("origin", APP), ("cookie", crate::fitting::COOKIE)];
+        let answer = end_of(browser_at(address, "/ws", &known).await).await;
+        assert_eq!(answer, Answer::closed(4503, "unavailable"));
+
+        let lines = format!(
+            "Origin: {APP}\r\nCookie: {}\r\nContent-Length: 0\r\n",
+            crate::fitting::COOKIE
+        );
+        let answer = request(address, "POST /logout", &lines).await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+
+        // A foreign page is refused before anybody asks.
+        let foreign = [("origin", EVIL), ("cookie", crate::fitting::COOKIE)];
+        let answer = end_of(browser_at(address, "/ws", &foreign).await).await;
+        assert_eq!(answer, Answer::http(403, "origin_denied"));
+    }
+}
+
+mod wrong_orders {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_session_layer_inside_of_the_strategy_is_4503_for_everybody() {
+        let inside = Router::new()
+            .route("/ws", any(chat))
+            .layer(SessionManagerLayer::new(MemoryStore::default()))
+            .layer(AuthLayer::new(logged_in))
+            .layer(OriginLayer::new(origins(), MissingOrigin::Refuse))
+            .layer(CloseFrameLayer::new());
+        let address = serve(inside).await.unwrap();
+        let opened = browser_at(address, "/ws", &[("origin", APP)]).await;
+        let answer = end_of(opened).await;
+        assert_eq!(answer, Answer::closed(4503, "unavailable"));
+    }
+}
