@@ -51,11 +51,11 @@ fn read() -> Result<Vec<(String, String)>, String> {
 /// Offline: the checks that ask GitHub would make the result depend on the network.
 fn zizmor(python: &Path) -> Result<Command, String> {
     let mut command = program(python, "zizmor")?;
-    command.args(["--offline", "--no-progress", "--persona=pedantic"]);
+    command.args(["--offline", "--no-progress", "--persona=auditor"]);
     Ok(command)
 }
 
-/// With shellcheck for the scripts of the steps. Named, because actionlint skips one that it does not find.
+/// With shellcheck for the scripts of the steps. By its path, because actionlint does without if it finds none.
 fn actionlint(python: &Path) -> Result<Command, String> {
     let shellcheck = program(python, "shellcheck")?;
     let mut command = program(python, "actionlint")?;
@@ -125,7 +125,7 @@ fn secret(line: &str) -> Option<String> {
         .then(|| "a secret other than GITHUB_TOKEN is named".to_owned())
 }
 
-/// What `cargo xtask` would refuse, which a nightly run would tell a day late.
+/// Arguments that `cargo xtask` refuses. Otherwise only the nightly run would notice them.
 fn unknown_command(line: &str) -> Option<String> {
     const COMMAND: &str = "cargo xtask";
     let (_, rest) = line.split_once(COMMAND)?;
@@ -136,7 +136,7 @@ fn unknown_command(line: &str) -> Option<String> {
     Some(format!("`{COMMAND}{arguments}`: {first}"))
 }
 
-/// Of `key: value`, which may be the first of a list's entry.
+/// The value of `key: value`, which may begin an entry of a list.
 fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     let line = line.strip_prefix("- ").unwrap_or(line);
     Some(line.strip_prefix(key)?.strip_prefix(':')?.trim())
@@ -244,7 +244,9 @@ mod tests {
     #[test]
     fn comments_are_not_checked() {
         let text = "on: push\n# uses: a/b@v1\n  # secrets\n\nuses: a/b@v1\n";
-        let found: Vec<_> = lines(text).filter(|(_, line)| fault(line).is_some()).collect();
+        let found: Vec<_> = lines(text)
+            .filter(|(_, line)| fault(line).is_some())
+            .collect();
         assert_eq!(found, [(5, "uses: a/b@v1")]);
     }
 }
