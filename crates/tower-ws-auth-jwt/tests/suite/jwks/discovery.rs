@@ -99,7 +99,9 @@ async fn fetched_for(issuer: &str, keys: &'static str) -> Vec<String> {
         };
         async { Ok::<_, FetchError>(Document::new(text)) }
     };
-    let jwks = patient(Jwks::discover(issuer).fetch(fetch)).start().unwrap();
+    let jwks = patient(Jwks::discover(issuer).fetch(fetch))
+        .start()
+        .unwrap();
     // Answered once the first round is over, well or badly.
     let token = Pair::P256.token_of("a", issuer);
     let verdict = verdict(&jwt(jwks), &token).await;
@@ -110,7 +112,11 @@ async fn fetched_for(issuer: &str, keys: &'static str) -> Vec<String> {
         found.push(url);
     }
     let keys_were_fetched = !found.is_empty();
-    assert_eq!(verdict == "accepted", keys_were_fetched, "{issuer} {keys} {verdict}");
+    assert_eq!(
+        verdict == "accepted",
+        keys_were_fetched,
+        "{issuer} {keys} {verdict}"
+    );
     found
 }
 
