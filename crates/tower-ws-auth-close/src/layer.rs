@@ -111,8 +111,9 @@ impl CloseFrameLayer {
     }
 
     /// The subprotocols of the service, best first. A client that offers subprotocols needs one
-    /// of them selected; without this list, or where none of it is offered, that is the client's
-    /// first that cannot be a credential: not longer than 64 bytes, and no JWT.
+    /// of them selected. Without this list, or where none of it is offered, that is the client's
+    /// first that reads like a name and like no credential: at most 32 bytes of small letters,
+    /// `.`, `-`, `_` and at most six digits, in words of at most 16. Name the others here.
     pub fn subprotocols<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
         self.with(|config| config.subprotocols = names)
