@@ -113,29 +113,27 @@ impl Upstream {
 /// Whether a server might resolve a segment of it to the one above. Servers decode more than once,
 /// take `\\` for `/`, and do not count what stands behind `;` to the segment.
 fn leads_upwards(path: &str) -> bool {
-    let mut path = path.as_bytes().to_vec();
-    while let Some(decoded) = decode(&path) {
-        path = decoded;
-    }
+    let path = decoded(path);
     path.split(|byte| b"/\\".contains(byte)).any(|segment| {
         let mut parts = segment.split(|byte| b";\0".contains(byte));
         matches!(parts.next(), Some(b"." | b".."))
     })
 }
 
-/// Once percent-decoded; none if there is nothing to decode.
-fn decode(path: &[u8]) -> Option<Vec<u8>> {
+/// Percent-decoded until nothing is left to decode, in one pass: what an escape yields may complete
+/// the escape that it stands in, and nothing before that.
+fn decoded(path: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let [first, behind @ ..] = rest {
-        let byte = match rest {
-            [b'%', high, low, ..] => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
-            _ => None,
-        };
-        decoded.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &behind[2..] } else { behind };
+    for byte in path.bytes() {
+        decoded.push(byte);
+        while let [.., b'%', high, low] = decoded[..]
+            && let Some(byte) = hex(high).zip(hex(low)).map(|(high, low)| high << 4 | low)
+        {
+            decoded.truncate(decoded.len() - 3);
+            decoded.push(byte);
+        }
     }
-    (decoded.len() < path.len()).then_some(decoded)
+    decoded
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -253,6 +251,7 @@ mod tests {
             "/..%3b/admin",
             "/%252e%252e/admin",
             "/%25252e%252e%255cadmin",
+            "/%2%35%32e./admin",
             "/..%00/admin",
         ] {
             assert_eq!(target("http://localhost/base", uri), None, "{uri}");
