@@ -20,6 +20,7 @@ mod suite;
 mod supply;
 mod times;
 mod tree;
+mod workflows;
 mod workspace;
 
 use std::path::Path;

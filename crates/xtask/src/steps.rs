@@ -10,7 +10,7 @@ use crate::run::{cargo, run as call};
 use crate::workspace::Workspace;
 use crate::{
     autobahn, bench, deny, features, fuzz, mutants, promises, rust_tests as tests, sabotage, setup,
-    soak, supply,
+    soak, supply, workflows,
 };
 
 pub(crate) struct Step {
@@ -71,6 +71,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "tests", tier: Test, place: Tests, run: tests::short, about: "every Rust test, with long ones in their short form" },
     Step { name: "doctests", tier: Test, place: Tests, run: tests::documentation, about: "the examples in the documentation" },
     Step { name: "js", tier: Test, place: BesideTests, run: js, about: "the tests of the chat example's page" },
+    Step { name: "workflows", tier: Test, place: BesideTests, run: workflows::check, about: "the workflows of GitHub Actions, by zizmor and actionlint" },
     Step { name: "clippy", tier: Test, place: BesideTests, run: clippy, about: "clippy, warnings denied" },
     Step { name: "docs", tier: Test, place: BesideTests, run: docs, about: "the documentation, warnings denied" },
     Step { name: "features", tier: Test, place: BesideTests, run: features::each, about: "each library with each of its features alone" },
