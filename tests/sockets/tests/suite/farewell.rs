@@ -116,6 +116,26 @@ async fn a_client_that_drips_bytes_is_gone_by_the_deadline() {
     }
 }
 
+/// As browsers do: they send what they have queued, and then answer the close frame.
+#[tokio::test]
+async fn a_client_with_four_mebibytes_under_way_ends_without_a_reset() {
+    let (servers, tracker) = tracked(CloseFrameLayer::new().deadline(FAR)).await;
+    for server in servers {
+        let mut client = refused(server.address).await;
+        let mut frame = b"\x82\xff\0\0\0\0\0\x01\0\0\0\0\0\0".to_vec();
+        frame.resize(frame.len() + 65_536, b'x');
+        for _ in 0..63 {
+            client.write_all(&frame).await.unwrap();
+        }
+        client.write_all(b"\x88\x82\0\0\0\0\x11\x31").await.unwrap();
+        let mut read = Vec::new();
+        let end = timeout(PATIENCE, client.read_to_end(&mut read)).await;
+        assert!(end.unwrap().is_ok(), "{}", server.name);
+        assert_eq!(read, CLOSE_4401);
+        all_gone(&tracker).await;
+    }
+}
+
 #[tokio::test]
 async fn a_flood_is_cut_at_the_cap_and_the_code_can_still_be_read() {
     let (servers, tracker) = tracked(CloseFrameLayer::new().deadline(FAR)).await;
