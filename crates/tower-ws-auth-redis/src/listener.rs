@@ -88,7 +88,7 @@ impl Listener {
 
     async fn ask_about_everything(&self) -> Result<(), RedisError> {
         for keys in self.here.keys().chunks(KEYS) {
-            let found = self.shared.find(keys).await?;
+            let found = self.shared.find(keys.iter().map(|key| &**key)).await?;
             for (key, revocation) in keys.iter().zip(found) {
                 if let Some(revocation) = revocation {
                     self.here.revoked(key, &revocation).await;

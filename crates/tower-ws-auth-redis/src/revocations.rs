@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::cmd;
 use tower_ws_auth_core::revocation::LocalConnections;
-use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationStore};
+use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationKey, RevocationStore};
 
 use crate::listener::Listener;
 use crate::{Redis, RedisError, news, ttl};
@@ -67,9 +67,9 @@ impl RedisRevocations {
 
 impl Shared {
     /// The latest revocation of each key, in their order.
-    pub(crate) async fn find(
+    pub(crate) async fn find<'a>(
         &self,
-        keys: &[Arc<str>],
+        keys: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<Option<Revocation>>, RedisError> {
         let mut question = cmd("MGET");
         for key in keys {
@@ -133,22 +133,25 @@ impl Shared {
 impl RevocationStore for RedisRevocations {
     fn find(
         &self,
-        keys: Vec<Arc<str>>,
+        keys: Vec<RevocationKey>,
     ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.find(&keys).await.map_err(RevocationError::new) })
+        Box::pin(async move {
+            let found = shared.find(keys.iter().map(RevocationKey::name)).await;
+            found.map_err(RevocationError::new)
+        })
     }
 
     fn record(
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<(), RevocationError>> {
+    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let write = shared.write(&key, &revocation);
             let written = shared.redis.within(write, |late| late).await;
-            written.map_err(|error| {
+            written.map(|()| None).map_err(|error| {
                 shared.keep(key, revocation);
                 RevocationError::new(error)
             })

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use super::connection::Connection;
-use super::{Ending, Revocation};
+use super::{Ending, Revocation, RevocationKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -39,11 +39,15 @@ impl Registry {
     }
 
     /// Registers a connection under its keys; it hears of revocations from now on.
-    pub(super) fn register(&self, keys: Box<[Arc<str>]>, since: SystemTime) -> Arc<Connection> {
+    pub(super) fn register(
+        &self,
+        keys: Box<[RevocationKey]>,
+        since: SystemTime,
+    ) -> Arc<Connection> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection::new(id, keys, since));
         for key in connection.keys() {
-            match self.shard(key).entry(Arc::clone(key)) {
+            match self.shard(key).entry(Arc::clone(key.shared_name())) {
                 MapEntry::Vacant(free) => {
                     free.insert(Holders::One(Arc::clone(&connection)));
                 }
@@ -56,7 +60,7 @@ impl Registry {
     pub(super) fn remove(&self, connection: &Connection) {
         for key in connection.keys() {
             let mut shard = self.shard(key);
-            if let MapEntry::Occupied(mut held) = shard.entry(Arc::clone(key))
+            if let MapEntry::Occupied(mut held) = shard.entry(Arc::clone(key.shared_name()))
                 && held.get_mut().remove(connection)
             {
                 held.remove();
@@ -214,7 +218,7 @@ mod tests {
     #[test]
     fn who_comes_with_an_earlier_id_stands_behind_those_who_were_there() {
         let [a, b, c, d] = [1, 2, 3, 4].map(|id| {
-            let keys = Box::from([Arc::from("user:ada")]);
+            let keys = Box::from([RevocationKey::from("user:ada")]);
             Arc::new(Connection::new(id, keys, SystemTime::UNIX_EPOCH))
         });
         let mut holders = Holders::One(Arc::clone(&b));
@@ -254,8 +258,9 @@ mod tests {
         let registry = Registry::new();
         let names = (0..1_000_000).map(|n| n.to_string());
         let of_one_shard = names.filter(|name| shard_of(name) == 0);
-        let keys: Vec<Arc<str>> = of_one_shard.take(1001).map(Arc::from).collect();
-        let register = |keys: &[Arc<str>]| registry.register(keys.into(), SystemTime::UNIX_EPOCH);
+        let keys: Vec<RevocationKey> = of_one_shard.take(1001).map(RevocationKey::from).collect();
+        let register =
+            |keys: &[RevocationKey]| registry.register(keys.into(), SystemTime::UNIX_EPOCH);
         let crowds = [&keys[..700], &keys[700..900], &keys[900..]].map(register);
         let capacity = || lock(&registry.shards[0]).capacity();
         // Three of ten are left, which is no reason to move, and then one of ten.

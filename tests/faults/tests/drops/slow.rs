@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_ws_auth::revocation::{Revocation, RevocationError};
+use tower_ws_auth::revocation::{Revocation, RevocationError, RevocationKey};
 use tower_ws_auth::session::{MemorySessions, SessionId, SessionStore, StoreFuture, StoredSession};
 use tower_ws_auth::ticket::{MemoryTickets, PutError, StoreError, TicketKey, TicketStore};
 use tower_ws_auth::{BoxFuture, MemoryRevocations, RevocationStore};
@@ -104,7 +104,7 @@ impl SessionStore for Slow<MemorySessions> {
 impl RevocationStore for Slow<MemoryRevocations> {
     fn find(
         &self,
-        keys: Vec<Arc<str>>,
+        keys: Vec<RevocationKey>,
     ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
         self.run(move |store| store.find(keys))
     }
@@ -113,7 +113,7 @@ impl RevocationStore for Slow<MemoryRevocations> {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<(), RevocationError>> {
+    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
         self.run(move |store| store.record(key, revocation))
     }
 }
