@@ -3,6 +3,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::{Ending, Revocation, RevocationKey};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
 /// One connection, from its handshake on: under which keys it can be revoked, and whether it was.
@@ -10,6 +11,8 @@ pub struct Connection {
     id: u64,
     keys: Box<[RevocationKey]>,
     since: SystemTime,
+    /// Where it stands in the registry, under each of its keys, or a little behind.
+    order: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -40,6 +43,7 @@ impl Connection {
             id,
             keys,
             since,
+            order: AtomicU64::new(id),
             state: Mutex::new(State {
                 phase,
                 on_end: None,
@@ -68,6 +72,19 @@ impl Connection {
             Phase::Ended(ending) => Some(ending.clone()),
             Phase::Checking { .. } | Phase::Open { .. } => None,
         }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.lock().phase, Phase::Ended(_))
+    }
+
+    pub(super) fn order(&self) -> u64 {
+        self.order.load(Ordering::Acquire)
+    }
+
+    /// It stands there now, or a little behind, under all of its keys.
+    pub(super) fn move_to(&self, order: u64) {
+        self.order.store(order, Ordering::Release);
     }
 
     /// Ends it. True if it was not ended before.

@@ -71,6 +71,10 @@ impl Revocations {
         }
     }
 
+    pub(super) fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
     /// Revokes a key on every node: connections that are open under it end, and a credential that
     /// was issued before now is refused.
     ///
@@ -297,6 +301,10 @@ impl Watch {
     /// The connection.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.0.connection
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.0.registry
     }
 
     /// Whether it is registered with these.
