@@ -63,9 +63,8 @@ impl Listener {
                 message = stream.next() => {
                     let gone = RedisError::Connection(std::io::ErrorKind::UnexpectedEof);
                     let message = message.ok_or(gone)?;
-                    let text = std::str::from_utf8(message.get_payload_bytes()).ok();
-                    if let Some((key, revocation)) = text.and_then(news::hear) {
-                        self.here.revoked(key, &revocation).await;
+                    if let Some((key, revocation)) = news::hear(message.get_payload_bytes()) {
+                        self.here.revoked(&key, &revocation).await;
                     }
                 }
                 _ = look.tick() => {

@@ -100,6 +100,10 @@ impl RevocationStore for MemoryRevocations {
     ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
         Box::pin(std::future::ready(self.keep(key, revocation)))
     }
+
+    fn retention(&self) -> Option<Duration> {
+        Some(self.retention)
+    }
 }
 
 impl fmt::Debug for MemoryRevocations {

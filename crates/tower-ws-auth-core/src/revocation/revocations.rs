@@ -180,6 +180,38 @@ impl Revocations {
         self.shared.registry.is_empty()
     }
 
+    /// Whether a credential with this term is revoked: for requests without a connection that
+    /// could be ended later.
+    ///
+    /// # Errors
+    ///
+    /// The store failed: nobody knows.
+    pub async fn is_revoked(&self, term: &Term) -> Result<bool, RevocationError> {
+        let keys = term.revocation_keys();
+        let found = match self.shared.store.find_now(keys) {
+            Some(found) => found,
+            None => self.shared.store.find(keys.to_vec()).await?,
+        };
+        if found.len() != keys.len() {
+            return Err(RevocationError::new("it did not answer for every key"));
+        }
+        let (issued_at, skew) = (term.issued_at(), self.shared.allowed_skew);
+        let refuses = |(key, found): (&RevocationKey, Option<Revocation>)| {
+            found.is_some_and(|revocation| key.is_refused_by(&revocation, issued_at, skew))
+        };
+        Ok(keys.iter().zip(found).any(refuses))
+    }
+
+    /// By how much clocks may differ: see [`RevocationsBuilder::allowed_skew`].
+    pub fn allowed_skew(&self) -> Duration {
+        self.shared.allowed_skew
+    }
+
+    /// For how long the store remembers a revocation, if it says so.
+    pub fn retention(&self) -> Option<Duration> {
+        self.shared.store.retention()
+    }
+
     /// Checks whether a grant was revoked, and leaves the registration of its connection in it, as
     /// [`revocable`](crate::AuthenticateExt::revocable) does for a strategy. A grant that these
     /// have checked before passes as it is.

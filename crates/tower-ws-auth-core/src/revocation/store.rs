@@ -42,6 +42,12 @@ pub trait RevocationStore: Send + Sync {
         revocation: Revocation,
     ) -> BoxFuture<Result<Option<Revocation>, RevocationError>>;
 
+    /// For how long it remembers a revocation, if it knows. Sessions that live longer are then an
+    /// error of the configuration.
+    fn retention(&self) -> Option<Duration> {
+        None
+    }
+
     /// Gets, once, what ends the connections that are open here, for what other nodes revoke.
     fn attach(&self, _here: LocalConnections) {}
 }
