@@ -1,8 +1,7 @@
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::RejectionKind;
-use crate::revocation::{Ending, Watch};
+use crate::revocation::{Ending, RevocationKey, Revocations, Watch};
 
 /// What a strategy grants: an identity, until when it holds, and under which keys it can be
 /// revoked.
@@ -29,8 +28,8 @@ impl<I> Grant<I> {
     }
 
     /// Adds a key under which the grant can be revoked, such as `user:42`. It is no
-    /// secret: it may be logged.
-    pub fn revocable_by(mut self, key: impl Into<Arc<str>>) -> Self {
+    /// secret: it may be logged. See [`RevocationKey`] for keys that are never used again.
+    pub fn revocable_by(mut self, key: impl Into<RevocationKey>) -> Self {
         self.term.revocation_keys.push(key.into());
         self
     }
@@ -49,7 +48,10 @@ impl<I> Grant<I> {
         self
     }
 
+    /// Keeps the registration, and in the keys what its handshake knew of them: whatever is minted
+    /// for this grant is as young as the decision about it.
     pub(crate) fn watched_by(mut self, watch: Watch) -> Self {
+        watch.connection().inform(&mut self.term.revocation_keys);
         self.term.watch = Some(watch);
         self
     }
@@ -85,7 +87,7 @@ impl<I> Grant<I> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     until: Option<SystemTime>,
-    revocation_keys: Vec<Arc<str>>,
+    revocation_keys: Vec<RevocationKey>,
     issued_at: Option<SystemTime>,
     refused_as: RejectionKind,
     watch: Option<Watch>,
@@ -110,7 +112,7 @@ impl Term {
     }
 
     /// The keys under which the grant can be revoked.
-    pub fn revocation_keys(&self) -> &[Arc<str>] {
+    pub fn revocation_keys(&self) -> &[RevocationKey] {
         &self.revocation_keys
     }
 
@@ -130,6 +132,12 @@ impl Term {
             RejectionKind::SessionInvalid => Ending::SessionEnded,
             _ => Ending::TokenExpired,
         }
+    }
+
+    /// Whether a registration with these revocations is left here.
+    pub(crate) fn is_watched_by(&self, revocations: &Revocations) -> bool {
+        let watch = self.watch.as_ref();
+        watch.is_some_and(|watch| watch.is_of(revocations))
     }
 
     /// Takes over the registration that a [`revocable`](crate::AuthenticateExt::revocable)

@@ -181,6 +181,7 @@ pub use self::origin::AllowedOrigin;
 pub use self::redacted::RedactedQuery;
 pub use self::rejection::{Advice, Rejection, RejectionKind};
 pub use self::revocation::{
-    BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationStore, Revocations,
+    BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationKey,
+    RevocationStore, Revocations,
 };
 pub use self::service::Auth;

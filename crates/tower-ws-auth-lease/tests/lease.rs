@@ -34,8 +34,12 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Nothing in these tests takes longer, on the slowest machine.
 const SOON: Duration = Duration::from_secs(60);
 
+/// One clock for all: what is issued after a revocation is good at once.
 fn revocations() -> Revocations {
-    Revocations::new(MemoryRevocations::new(Duration::from_secs(3600), 1000))
+    let store = MemoryRevocations::new(Duration::from_secs(3600), 1000);
+    Revocations::builder(store)
+        .allowed_skew(Duration::ZERO)
+        .build()
 }
 
 /// A layer whose deadline is beyond all patience: what ends, ends without it.

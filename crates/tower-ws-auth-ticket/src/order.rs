@@ -1,9 +1,8 @@
 use std::fmt;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::request::Parts;
-use tower_ws_auth_core::{Rejection, Term};
+use tower_ws_auth_core::{Rejection, RevocationKey, Term};
 
 use crate::Use;
 use crate::binding::Bindings;
@@ -15,7 +14,7 @@ pub struct Order<P> {
     pub(crate) payload: P,
     pub(crate) purpose: Use,
     pub(crate) subject: Option<String>,
-    pub(crate) revocation_keys: Vec<Arc<str>>,
+    pub(crate) revocation_keys: Vec<RevocationKey>,
     until: Option<SystemTime>,
 }
 
@@ -45,7 +44,7 @@ impl<P> Order<P> {
     }
 
     /// Adds a key under which the grant can be revoked, such as `user:42`.
-    pub fn revocable_by(mut self, key: impl Into<Arc<str>>) -> Self {
+    pub fn revocable_by(mut self, key: impl Into<RevocationKey>) -> Self {
         self.revocation_keys.push(key.into());
         self
     }
@@ -57,8 +56,15 @@ impl<P> Order<P> {
         if let Some(term) = head.extensions.get::<Term>() {
             self.until = self.end(term.until());
             for key in term.revocation_keys() {
-                if !self.revocation_keys.contains(key) {
-                    self.revocation_keys.push(Arc::clone(key));
+                // It knows more of the key than the order does; a final key stays final.
+                let own = |own: &RevocationKey| own.name() != key.name() || own.is_final();
+                self.revocation_keys.retain(own);
+                if !self
+                    .revocation_keys
+                    .iter()
+                    .any(|own| own.name() == key.name())
+                {
+                    self.revocation_keys.push(key.clone());
                 }
             }
         }

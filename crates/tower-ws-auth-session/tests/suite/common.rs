@@ -11,7 +11,7 @@ use tower::{Layer, Service, ServiceExt};
 use tower_ws_auth_core::{Authenticate, Authenticated, Clock, Rejection, Term};
 use tower_ws_auth_origin::Origins;
 use tower_ws_auth_session::{
-    MemorySessions, Secrets, Session, SessionId, SessionStore, Sessions, SessionsBuilder,
+    MemorySessions, Replaced, Secrets, Session, SessionId, SessionStore, Sessions, SessionsBuilder,
     StoreError, StoreFuture, StoredSession,
 };
 
@@ -122,15 +122,39 @@ impl SessionStore for Odd {
             .map(|record| StoredSession { record, ttl: None });
         self.answer(stored)
     }
-    fn save<'a>(&'a self, _: &'a SessionId, _: &'a str, _: Duration) -> StoreFuture<'a, bool> {
-        self.write()
+    fn replace<'a>(
+        &'a self,
+        _: &'a SessionId,
+        _: &'a str,
+        _: &'a str,
+        _: Duration,
+    ) -> StoreFuture<'a, Replaced> {
+        let written = self.write();
+        Box::pin(async {
+            let is_there = written.await?;
+            Ok(if is_there {
+                Replaced::Done
+            } else {
+                Replaced::Gone
+            })
+        })
     }
     fn touch<'a>(&'a self, _: &'a SessionId, _: Duration) -> StoreFuture<'a, bool> {
         self.write()
     }
-    fn destroy<'a>(&'a self, _: &'a SessionId) -> StoreFuture<'a, bool> {
-        self.write()
+    fn take<'a>(&'a self, _: &'a SessionId) -> StoreFuture<'a, Option<String>> {
+        let written = self.write();
+        let record = self.record.clone().unwrap_or_else(|| "{}".to_owned());
+        Box::pin(async { Ok(written.await?.then_some(record)) })
     }
+}
+
+/// Writes a record whole, as Express does.
+pub(crate) async fn overwrite(store: &MemorySessions, id: &SessionId, record: &str) {
+    let read = store.load(id).await.unwrap().unwrap().record;
+    let hour = Duration::from_secs(3600);
+    let replaced = store.replace(id, &read, record, hour).await;
+    assert_eq!(replaced.unwrap(), Replaced::Done);
 }
 
 pub(crate) fn builder(store: impl SessionStore + 'static) -> SessionsBuilder<Record> {

@@ -6,4 +6,6 @@ mod allocations;
 mod common;
 mod cookies;
 mod layer;
+mod meanwhile;
+mod revocations;
 mod sessions;

@@ -9,7 +9,7 @@ use tower_ws_auth_session::{
     ConfigError, MemorySessions, SessionError, SessionStore, Sessions, StoreError,
 };
 
-use crate::common::{Odd, Record, Trouble, ada, builder, cookies, in_memory, pair};
+use crate::common::{Odd, Record, Trouble, ada, builder, cookies, in_memory, overwrite, pair};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -50,7 +50,7 @@ mod login {
         let (sessions, store, _) = in_memory(|b| b);
         let (old, set_cookie) = sessions.create(&Record::default()).await.unwrap();
         let theirs = r#"{"cookie":{"x":1},"cart":[1,2]}"#;
-        store.save(&old, theirs, HOUR).await.unwrap();
+        overwrite(&store, &old, theirs).await;
 
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         loaded.user = Some("ada".into());
@@ -65,7 +65,10 @@ mod login {
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
         assert_eq!(
             record,
-            json!({"cookie": {"x": 1}, "cart": [1, 2], "user": "ada"})
+            json!({
+                "cookie": {"x": 1}, "cart": [1, 2], "user": "ada",
+                "wsauth": {"login": "2026-11-20T20:00:00.000Z"},
+            })
         );
         assert_eq!(store.len(), 1);
     }
@@ -103,6 +106,7 @@ mod login {
                     "httpOnly": true, "secure": true, "path": "/", "sameSite": "lax",
                 },
                 "user": "ada",
+                "wsauth": {"login": "2026-11-20T20:00:00.000Z"},
             })
         );
     }
@@ -129,7 +133,7 @@ mod handlers {
         hand.advance(60);
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         loaded.user = Some("grace".into());
-        sessions.save(&loaded).await.unwrap();
+        sessions.save(&mut loaded).await.unwrap();
         let again = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         assert_eq!(again.user.as_deref(), Some("grace"));
         assert_eq!(again.ends_at(), Some(Clock::at(crate::common::NOW + 3600)));
@@ -142,10 +146,10 @@ mod handlers {
         let (sessions, store, _) = in_memory(|b| b);
         let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
         let theirs = r#"{"cart":1,"user":"ada"}"#;
-        store.save(&id, theirs, HOUR).await.unwrap();
+        overwrite(&store, &id, theirs).await;
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         loaded.user = None;
-        sessions.save(&loaded).await.unwrap();
+        sessions.save(&mut loaded).await.unwrap();
         assert_eq!(
             store.load(&id).await.unwrap().unwrap().record,
             r#"{"cart":1}"#
@@ -157,7 +161,7 @@ mod handlers {
         let (sessions, store, _) = in_memory(|b| b);
         let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
         let theirs = r#"{"cookie":{"originalMaxAge":60000,"expires":"2026-11-20T20:00:30.000Z"}}"#;
-        store.save(&id, theirs, HOUR).await.unwrap();
+        overwrite(&store, &id, theirs).await;
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         sessions.touch(&mut loaded).await.unwrap();
         let end = Some(Clock::at(crate::common::NOW + 60));
@@ -172,7 +176,7 @@ mod handlers {
         let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         sessions.destroy(&id).await.unwrap();
-        let gone = sessions.save(&loaded).await.unwrap_err();
+        let gone = sessions.save(&mut loaded).await.unwrap_err();
         assert_eq!(gone.into_rejection().token(), "session_invalid");
         let gone = sessions.touch(&mut loaded).await.unwrap_err();
         assert!(matches!(gone, SessionError::Gone));
@@ -186,7 +190,7 @@ mod handlers {
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         let record = store.load(&id).await.unwrap().unwrap().record;
         let theirs = record.replacen('{', "{\"csrf\":1,", 1);
-        store.save(&id, &theirs, HOUR).await.unwrap();
+        overwrite(&store, &id, &theirs).await;
 
         hand.advance(3000);
         let again = sessions.touch(&mut loaded).await.unwrap();
@@ -206,7 +210,7 @@ mod handlers {
                 .contains("csrf")
         );
         // Saving what was loaded before the touch does not undo it.
-        sessions.save(&loaded).await.unwrap();
+        sessions.save(&mut loaded).await.unwrap();
         let alive = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         assert_eq!(alive.ends_at(), end);
     }
@@ -235,10 +239,10 @@ mod handlers {
         sessions.touch(&mut loaded).await.unwrap();
         let stored = store.load(&id).await.unwrap().unwrap();
         assert_eq!((stored.record, stored.ttl), (record, Some(HOUR)));
-        sessions.save(&loaded).await.unwrap();
+        sessions.save(&mut loaded).await.unwrap();
         assert_eq!(store.load(&id).await.unwrap().unwrap().ttl, Some(HOUR));
         hand.advance(3000);
-        sessions.save(&loaded).await.unwrap();
+        sessions.save(&mut loaded).await.unwrap();
         assert_eq!(store.load(&id).await.unwrap().unwrap().ttl, Some(HOUR));
         assert!(sessions.load(&back(&set_cookie)).await.unwrap().is_some());
     }
@@ -274,19 +278,19 @@ mod handlers {
 
     #[tokio::test]
     async fn a_record_beyond_the_limit_is_not_written() {
-        let (sessions, store, _) = in_memory(|b| b.max_record(200));
-        let user = Some("a".repeat(200));
+        let (sessions, store, _) = in_memory(|b| b.max_record(250));
+        let user = Some("a".repeat(250));
         let error = sessions
             .create(&Record { user: user.clone() })
             .await
             .unwrap_err();
-        assert!(matches!(error, SessionError::TooLarge { most: 200, .. }));
+        assert!(matches!(error, SessionError::TooLarge { most: 250, .. }));
         assert!(store.is_empty());
         let (_, set_cookie) = sessions.create(&ada()).await.unwrap();
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         loaded.user = user;
-        let error = sessions.save(&loaded).await.unwrap_err();
-        assert!(matches!(error, SessionError::TooLarge { most: 200, .. }));
+        let error = sessions.save(&mut loaded).await.unwrap_err();
+        assert!(matches!(error, SessionError::TooLarge { most: 250, .. }));
     }
 }
 
@@ -351,7 +355,7 @@ mod a_store_in_trouble {
         vec![
             sessions.create(&ada()).await.unwrap_err(),
             sessions.load(&back(&set_cookie)).await.unwrap_err(),
-            sessions.save(&loaded).await.unwrap_err(),
+            sessions.save(&mut loaded.clone()).await.unwrap_err(),
             sessions.touch(&mut loaded.clone()).await.unwrap_err(),
             sessions.regenerate(loaded).await.unwrap_err(),
             sessions.destroy(&id).await.unwrap_err(),

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_ws_auth::revocation::{Revocation, RevocationError};
-use tower_ws_auth::session::{MemorySessions, SessionId, SessionStore, StoreFuture, StoredSession};
+use tower_ws_auth::revocation::{Revocation, RevocationError, RevocationKey};
+use tower_ws_auth::session::{
+    MemorySessions, Replaced, SessionId, SessionStore, StoreFuture, StoredSession,
+};
 use tower_ws_auth::ticket::{MemoryTickets, PutError, StoreError, TicketKey, TicketStore};
 use tower_ws_auth::{BoxFuture, MemoryRevocations, RevocationStore};
 
@@ -82,21 +84,22 @@ impl SessionStore for Slow<MemorySessions> {
         self.run(move |store| async move { store.load(id).await })
     }
 
-    fn save<'a>(
+    fn replace<'a>(
         &'a self,
         id: &'a SessionId,
+        expected: &'a str,
         record: &'a str,
         ttl: Duration,
-    ) -> StoreFuture<'a, bool> {
-        self.run(move |store| async move { store.save(id, record, ttl).await })
+    ) -> StoreFuture<'a, Replaced> {
+        self.run(move |store| async move { store.replace(id, expected, record, ttl).await })
     }
 
     fn touch<'a>(&'a self, id: &'a SessionId, ttl: Duration) -> StoreFuture<'a, bool> {
         self.run(move |store| async move { store.touch(id, ttl).await })
     }
 
-    fn destroy<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
-        self.run(move |store| async move { store.destroy(id).await })
+    fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>> {
+        self.run(move |store| async move { store.take(id).await })
     }
 }
 
@@ -104,7 +107,7 @@ impl SessionStore for Slow<MemorySessions> {
 impl RevocationStore for Slow<MemoryRevocations> {
     fn find(
         &self,
-        keys: Vec<Arc<str>>,
+        keys: Vec<RevocationKey>,
     ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
         self.run(move |store| store.find(keys))
     }
@@ -113,7 +116,7 @@ impl RevocationStore for Slow<MemoryRevocations> {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<(), RevocationError>> {
+    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
         self.run(move |store| store.record(key, revocation))
     }
 }

@@ -1,0 +1,127 @@
+use std::sync::Arc;
+
+use super::registry::Registry;
+use super::{Connection, Ending, RevocationKey, Revocations, Watch};
+use crate::{Rejection, RejectionKind};
+
+/// What becomes of one connection too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverLimit {
+    /// The new one is refused: 429 `rate_limited`. If it is noticed only when the connection is
+    /// there, the connection is ended at once: 4429 `too_many_connections`.
+    RefuseNewest,
+    /// The oldest one is ended: 4429 `too_many_connections`.
+    EndOldest,
+}
+
+/// How many connections may be open under a key on one node, by what the key begins with.
+///
+/// Only connections that were accepted and upgraded count, and those that were told to go do not.
+/// For authors of layers: `LeaseLayer` enforces its `at_most` by this.
+///
+/// ```
+/// use tower_ws_auth_core::revocation::{ConnectionLimits, OverLimit, Watch};
+/// use tower_ws_auth_core::Rejection;
+///
+/// fn limits() -> ConnectionLimits {
+///     ConnectionLimits::new().at_most(5, "user:", OverLimit::EndOldest)
+/// }
+///
+/// /// The service has answered the handshake with 101.
+/// fn upgraded(watch: &Watch, limits: &ConnectionLimits) -> Result<(), Rejection> {
+///     watch.open(limits, None).map(|evicted| evicted.end())
+/// }
+/// # let _ = upgraded;
+/// # let _ = limits();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionLimits(Vec<Limit>);
+
+#[derive(Clone, Debug)]
+struct Limit {
+    most: usize,
+    prefix: Arc<str>,
+    over: OverLimit,
+}
+
+impl ConnectionLimits {
+    /// Limits nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No more than `most` connections under each key that begins with `prefix`, such as `user:`.
+    /// Where several limits concern a key, each of them holds.
+    #[must_use]
+    pub fn at_most(mut self, most: usize, prefix: impl Into<Arc<str>>, over: OverLimit) -> Self {
+        let prefix = prefix.into();
+        self.0.push(Limit { most, prefix, over });
+        self
+    }
+
+    /// The lowest limit of this kind that concerns the key.
+    pub(super) fn most(&self, key: &str, over: OverLimit) -> Option<usize> {
+        let concerned = self.0.iter().filter(|limit| limit.over == over);
+        concerned
+            .filter(|limit| key.starts_with(&*limit.prefix))
+            .map(|limit| limit.most)
+            .min()
+    }
+
+    /// Whether they refuse one connection more under these keys.
+    fn refuse(&self, registry: &Registry, keys: &[RevocationKey]) -> bool {
+        keys.iter().any(|key| {
+            let most = self.most(key, OverLimit::RefuseNewest);
+            most.is_some_and(|most| !registry.has_room(key, most))
+        })
+    }
+}
+
+impl Revocations {
+    /// Whether one connection more may be open under these keys. Limits that
+    /// [end the oldest](OverLimit::EndOldest) always have room.
+    pub fn have_room(&self, limits: &ConnectionLimits, keys: &[RevocationKey]) -> bool {
+        !limits.refuse(self.registry(), keys)
+    }
+}
+
+impl Watch {
+    /// Counts its connection as open, from now on and until no clone of this is left. For a
+    /// connection that was renewed, it takes over the count of the watch that it stands
+    /// `instead_of`.
+    ///
+    /// Call it when the service has accepted the handshake: with 101, or with 2xx for a `CONNECT`.
+    ///
+    /// # Errors
+    ///
+    /// [`RateLimited`](RejectionKind::RateLimited) if there is no room under one of its keys. It
+    /// does not count then, and `instead_of` still does.
+    pub fn open(
+        &self,
+        limits: &ConnectionLimits,
+        instead_of: Option<&Self>,
+    ) -> Result<Evicted, Rejection> {
+        let instead_of = instead_of.map(|old| &**old.connection());
+        let evicted = (self.registry()).open(self.connection(), instead_of, limits);
+        evicted.map(Evicted).ok_or_else(no_room)
+    }
+}
+
+/// The connections that have to go for a new one.
+#[derive(Debug)]
+#[must_use = "they stay open until they are ended"]
+pub struct Evicted(Vec<Arc<Connection>>);
+
+impl Evicted {
+    /// Ends them with [`TooManyConnections`](Ending::TooManyConnections).
+    pub fn end(self) {
+        for connection in self.0 {
+            connection.end(&Ending::TooManyConnections);
+        }
+    }
+}
+
+fn no_room() -> Rejection {
+    let many = "as many connections are open under one of its keys as may be";
+    Rejection::new(RejectionKind::RateLimited, many)
+}
