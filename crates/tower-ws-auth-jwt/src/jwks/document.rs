@@ -120,6 +120,11 @@ pub(crate) fn read_configuration(
     let uri = url::read(&uri, plain)
         .map_err(|_| Failed::Configuration("its `jwks_uri` is not `https` or on this machine"))?;
     // What came from afar sends nobody to a service of this machine.
+    if url::is_local(&uri) && !url::is_local(at) {
+        return Err(Failed::Configuration(
+            "its `jwks_uri` is on this machine, and the issuer is not",
+        ));
+    }
     if url::is_plain(&uri) && !url::is_plain(at) {
         return Err(Failed::Configuration("its `jwks_uri` is not `https`"));
     }

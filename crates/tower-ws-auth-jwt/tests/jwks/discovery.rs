@@ -1,5 +1,7 @@
 //! `OpenID` Connect Discovery 1.0 §4: an issuer says where its keys are, and is who it says.
 
+use std::sync::{Arc, Mutex};
+
 use crate::keys::{Pair, set};
 use crate::server::{Reply, Server, jwt, patient, until, verdict};
 use serde_json::json;
@@ -70,40 +72,92 @@ async fn a_configuration_of_another_issuer_is_none_4_3() {
     assert_eq!(verdict(&jwt(jwks), &token).await, "unavailable");
 }
 
+/// A client of an issuer whose keys are said to be there. What it was asked for is kept: a host
+/// that does not answer is no proof that nobody went there.
+async fn asked_for(issuer: &'static str, keys: &'static str) -> (&'static str, Vec<String>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let urls = Arc::clone(&asked);
+    let fetch = move |url: http::Uri| {
+        urls.lock().unwrap().push(url.to_string());
+        let text = if url.path() == CONFIGURATION {
+            json!({ "issuer": issuer, "jwks_uri": keys }).to_string()
+        } else {
+            set([Pair::P256.jwk("a")])
+        };
+        async { Ok::<_, FetchError>(Document::new(text)) }
+    };
+    let jwks = patient(Jwks::discover(issuer).fetch(fetch))
+        .start()
+        .unwrap();
+    let verdict = verdict(&jwt(jwks), &Pair::P256.token_of("a", issuer)).await;
+    let asked = asked.lock().unwrap().clone();
+    (verdict, asked)
+}
+
 #[tokio::test]
 async fn keys_are_fetched_from_https_or_this_machine_only() {
+    let here = "http://127.0.0.1:8080";
+    let configuration = format!("{here}{CONFIGURATION}");
+    for keys in [
+        "https://issuer.example/jwks",
+        "http://127.0.0.1/jwks",
+        "http://[::1]:1/jwks",
+        "http://localhost/jwks",
+        "https://localhost/jwks",
+    ] {
+        let (verdict, asked) = asked_for(here, keys).await;
+        assert_eq!(verdict, "accepted", "{keys}");
+        assert_eq!(asked, [&*configuration, keys]);
+    }
     for keys in [
         "http://issuer.example/jwks",
         "http://10.0.0.1/jwks",
+        "http://127.0.0.1.issuer.example/jwks",
+        "http://localhost.issuer.example/jwks",
+        "http://127.1/jwks",
+        "http://0.0.0.0/jwks",
         "file:///etc/jwks",
         "https://user@issuer.example/jwks",
         "jwks",
     ] {
-        let server = configured(|server| server.url(""), keys).await;
-        let jwks = patient(Jwks::discover(server.url(""))).start().unwrap();
-        let token = Pair::P256.token_of("a", &server.url(""));
-        assert_eq!(verdict(&jwt(jwks), &token).await, "unavailable", "{keys}");
+        let (verdict, asked) = asked_for(here, keys).await;
+        assert_eq!(verdict, "unavailable", "{keys}");
+        assert_eq!(asked, [&*configuration], "{keys}");
     }
 }
 
 #[tokio::test]
 async fn an_issuer_from_afar_sends_nobody_to_this_machine() {
-    let keys = "http://127.0.0.1/jwks";
-    let fetch = move |url: http::Uri| {
-        let text = match url.scheme_str() {
-            Some("https") => {
-                json!({ "issuer": "https://issuer.example", "jwks_uri": keys }).to_string()
-            }
-            _ => set([Pair::P256.jwk("a")]),
-        };
-        async { Ok::<_, FetchError>(Document::new(text)) }
-    };
-    let jwks = patient(Jwks::discover("https://issuer.example").fetch(fetch));
-    let token = Pair::P256.token_of("a", "https://issuer.example");
-    assert_eq!(
-        verdict(&jwt(jwks.start().unwrap()), &token).await,
-        "unavailable"
-    );
+    let issuer = "https://issuer.example";
+    let configuration = format!("{issuer}{CONFIGURATION}");
+    let (verdict, asked) = asked_for(issuer, "https://keys.example/jwks").await;
+    assert_eq!(verdict, "accepted");
+    assert_eq!(asked, [&*configuration, "https://keys.example/jwks"]);
+    for keys in [
+        "http://127.0.0.1/jwks",
+        "http://localhost/jwks",
+        "https://127.0.0.1/jwks",
+        "https://127.8.9.10:8443/jwks",
+        "https://[::1]/jwks",
+        "https://[::ffff:127.0.0.1]/jwks",
+        "https://localhost/jwks",
+        "https://LocalHost:8443/jwks",
+        "https://localhost./jwks",
+        "https://keys.localhost/jwks",
+        // Where a connection to no address ends up.
+        "https://0.0.0.0/jwks",
+        "https://[::]/jwks",
+        // Other writings of 127.0.0.1, which HTTP clients understand.
+        "https://127.1/jwks",
+        "https://2130706433/jwks",
+        "https://0x7f000001/jwks",
+        "https://0177.0.0.1/jwks",
+        "https://127.0.0.1./jwks",
+    ] {
+        let (verdict, asked) = asked_for(issuer, keys).await;
+        assert_eq!(verdict, "unavailable", "{keys}");
+        assert_eq!(asked, [&*configuration], "{keys}");
+    }
 }
 
 #[tokio::test]
@@ -152,7 +206,6 @@ async fn keys_that_moved_are_found_again() {
 
 #[tokio::test(start_paused = true)]
 async fn the_configuration_is_read_again_once_a_day() {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     let asked = Arc::new(AtomicUsize::new(0));
