@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::keys::{Pair, set};
+use crate::keys::{Pair, b64, set};
 use crate::server::{Hands, PATIENCE, Reply, Server, jwt, patient, until, verdict};
 use serde_json::json;
 
@@ -96,7 +96,7 @@ async fn ten_thousand_random_kids_make_one_fetch_in_an_interval() {
                 let (jwt, rest) = (Arc::clone(&jwt), Arc::clone(&rest));
                 tokio::spawn(async move {
                     let header = format!(r#"{{"alg":"ES256","kid":"{interval}-{number}"}}"#);
-                    let token = format!("{}.{rest}", b64(header.as_bytes()));
+                    let token = format!("{}.{rest}", b64(header));
                     verdict(&jwt, &token).await
                 })
             })
@@ -117,16 +117,11 @@ async fn ten_thousand_random_kids_make_one_fetch_in_an_interval() {
         // Nor do those that come when the fetch has ended.
         for number in 0..100 {
             let header = format!(r#"{{"alg":"ES256","kid":"late-{number}"}}"#);
-            let token = format!("{}.{rest}", b64(header.as_bytes()));
+            let token = format!("{}.{rest}", b64(header));
             assert_eq!(verdict(&jwt, &token).await, "token_invalid");
         }
         assert_eq!(server.asked("/jwks"), 1 + interval);
     }
-}
-
-fn b64(bytes: &[u8]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[tokio::test]
