@@ -56,6 +56,7 @@ mod login {
         store.save(&old, theirs, HOUR).await.unwrap();
 
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        let mut late = loaded.clone();
         loaded.user = Some("ada".into());
         let (new, new_cookie) = sessions.regenerate(loaded).await.unwrap();
         assert_ne!(old, new);
@@ -70,6 +71,12 @@ mod login {
             record,
             json!({"cookie": {"x": 1}, "cart": [1, 2], "user": "ada"})
         );
+        // A handler that had loaded the old one brings it back neither by saving nor by touching.
+        let gone = sessions.save(&late).await.unwrap_err();
+        assert!(matches!(gone, SessionError::Gone));
+        let gone = sessions.touch(&mut late).await.unwrap_err();
+        assert!(matches!(gone, SessionError::Gone));
+        assert!(sessions.load(&back(&set_cookie)).await.unwrap().is_none());
         assert_eq!(store.len(), 1);
     }
 
