@@ -1,7 +1,7 @@
 //! Who gets through, and whom the inner service sees.
 
 use std::any::{Any, TypeId};
-use std::future::{poll_fn, ready};
+use std::future::{Ready, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -13,7 +13,7 @@ use http_body_util::Empty;
 use tower::{Layer, Service, ServiceExt};
 use tower_test::mock;
 use tower_ws_auth_core::{
-    AuthLayer, AuthenticateExt, Authenticated, Grant, Rejection, RejectionKind, Term,
+    AuthLayer, Authenticate, AuthenticateExt, Authenticated, Grant, Rejection, RejectionKind, Term,
 };
 
 use crate::support::{Inner, Token, User, handshake, rejection, send};
@@ -128,11 +128,7 @@ mod a_refused_request_never_reaches_the_service {
 
     #[tokio::test]
     async fn and_a_bad_handshake_is_refused_before_the_strategy_decides() {
-        let layer = AuthLayer::new(|_: &mut _| async {
-            unreachable!("decided about a request that is no handshake");
-            #[expect(unreachable_code)]
-            Ok(Grant::new(User("ada")))
-        });
+        let layer = AuthLayer::new(NeverAsked);
         let inner = Inner::new();
         let without = |name: &str| {
             let mut request = handshake("/ws");
@@ -158,6 +154,28 @@ mod a_refused_request_never_reaches_the_service {
             assert_eq!(token, "handshake_invalid", "{clause}");
         }
         assert_eq!(inner.calls(), 0);
+    }
+}
+
+/// A strategy that finds a credential and must not verify it.
+struct NeverAsked;
+
+impl Authenticate for NeverAsked {
+    type Credential = ();
+    type Verified = User;
+    type Identity = User;
+    type Future = Ready<Result<Grant<User>, Rejection>>;
+
+    fn take(&self, _head: &mut Parts) -> Result<Option<()>, Rejection> {
+        Ok(Some(()))
+    }
+
+    fn verify(&self, (): (), _head: &Parts) -> Self::Future {
+        unreachable!("verified for a request that is no handshake")
+    }
+
+    fn admit(&self, user: User, _head: &Parts) -> Result<User, Rejection> {
+        Ok(user)
     }
 }
 
