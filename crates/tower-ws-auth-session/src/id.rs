@@ -77,14 +77,23 @@ impl fmt::Debug for SessionId {
 
 #[cfg(test)]
 mod ids {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn a_fresh_one_is_32_characters_and_never_the_same() {
-        let (a, b) = (SessionId::random().unwrap(), SessionId::random().unwrap());
-        assert_ne!(a, b);
-        assert_eq!(a.as_str().len(), 32);
-        assert!((a.as_str().bytes()).all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+        let ids: Vec<_> = (0..500).map(|_| SessionId::random().unwrap()).collect();
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+        for id in &ids {
+            assert_eq!(id.as_str().len(), 32);
+            assert!((id.as_str().bytes()).all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+        }
+        // Each character has its six bits of randomness: nearly all of the 64 are seen.
+        for place in 0..32 {
+            let seen: HashSet<_> = ids.iter().map(|id| id.as_str().as_bytes()[place]).collect();
+            assert!(seen.len() > 50, "{place}: {}", seen.len());
+        }
     }
 
     #[test]

@@ -46,6 +46,36 @@ fn one_place_is_enough_and_none_is_an_error() {
 }
 
 #[test]
+fn two_in_different_places_are_malformed_and_both_are_gone() {
+    let places = [
+        ("query", None, "/ws?token=abc"),
+        ("header", Some((AUTHORIZATION, "Bearer abc")), "/ws"),
+        (
+            "subprotocol",
+            Some((SEC_WEBSOCKET_PROTOCOL, "x, base64url.bearer.phx.YWJj")),
+            "/ws",
+        ),
+    ];
+    for (n, (one, field, uri)) in places.iter().enumerate() {
+        for (other, second, _) in &places[n + 1..] {
+            let fields = field.iter().chain(second);
+            let request = fields.fold(Request::get(*uri), |request, (name, value)| {
+                request.header(name, *value)
+            });
+            let mut head = head(request);
+            let everywhere = query().bearer_header().subprotocol(Dialect::Phoenix);
+            let taken = take(everywhere, &mut head);
+            assert_eq!(taken, Err("credentials_malformed"), "{one} {other}");
+            assert_eq!(head.uri, "/ws");
+            head.headers
+                .remove(SEC_WEBSOCKET_PROTOCOL)
+                .inspect(|rest| assert_eq!(rest, "x"));
+            assert!(head.headers.is_empty(), "{one} {other}");
+        }
+    }
+}
+
+#[test]
 fn a_place_that_is_not_configured_is_left_alone_whatever_stands_there() {
     let two = || {
         Request::get("/ws")

@@ -1,17 +1,19 @@
 //! Who gets through, and whom the inner service sees.
 
-use std::future::poll_fn;
+use std::any::{Any, TypeId};
+use std::future::{Ready, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::request::Parts;
+use http::{Extensions, Request, Response, StatusCode, Version};
 use http_body_util::Empty;
 use tower::{Layer, Service, ServiceExt};
 use tower_test::mock;
 use tower_ws_auth_core::{
-    AuthLayer, AuthenticateExt, Authenticated, Grant, Rejection, RejectionKind, Term,
+    AuthLayer, Authenticate, AuthenticateExt, Authenticated, Grant, Rejection, RejectionKind, Term,
 };
 
 use crate::support::{Inner, Token, User, handshake, rejection, send};
@@ -33,7 +35,11 @@ mod the_service_that_was_polled_ready_is_the_one_called {
         let mut service = layer.layer(inner.clone());
         for calls in 1..=3 {
             let request = handshake("/ws").body(()).unwrap();
-            let response = service.ready().await.unwrap().call(request).await.unwrap();
+            let mut response = pin!(service.ready().await.unwrap().call(request));
+            let polled = poll_fn(|cx| Poll::Ready(response.as_mut().poll(cx))).await;
+            assert!(polled.is_pending());
+            assert_eq!(inner.calls(), calls - 1, "called before the decision");
+            let response = response.await.unwrap();
             assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
             assert_eq!(inner.calls(), calls);
         }
@@ -122,14 +128,54 @@ mod a_refused_request_never_reaches_the_service {
 
     #[tokio::test]
     async fn and_a_bad_handshake_is_refused_before_the_strategy_decides() {
-        let layer = AuthLayer::new(|_: &mut _| async {
-            unreachable!("decided about a request that is no handshake");
-            #[expect(unreachable_code)]
-            Ok(Grant::new(User("ada")))
-        });
+        let layer = AuthLayer::new(NeverAsked);
         let inner = Inner::new();
-        let response = send(&layer, &inner, Request::get("/ws")).await;
-        assert_eq!(rejection(&response).token(), "handshake_invalid");
+        let without = |name: &str| {
+            let mut request = handshake("/ws");
+            request.headers_mut().unwrap().remove(name);
+            request
+        };
+        for (clause, request) in [
+            ("no field at all", Request::get("/ws")),
+            ("method", handshake("/ws").method("POST")),
+            ("HTTP version", handshake("/ws").version(Version::HTTP_10)),
+            ("host", without("host")),
+            ("upgrade", without("upgrade")),
+            ("connection", without("connection")),
+            ("key", without("sec-websocket-key")),
+            ("version", without("sec-websocket-version")),
+            ("another version", {
+                without("sec-websocket-version").header("sec-websocket-version", "8")
+            }),
+            ("body", handshake("/ws").header("content-length", "5")),
+        ] {
+            let response = send(&layer, &inner, request).await;
+            let token = rejection(&response).token();
+            assert_eq!(token, "handshake_invalid", "{clause}");
+        }
+        assert_eq!(inner.calls(), 0);
+    }
+}
+
+/// A strategy that finds a credential and must not verify it.
+struct NeverAsked;
+
+impl Authenticate for NeverAsked {
+    type Credential = ();
+    type Verified = User;
+    type Identity = User;
+    type Future = Ready<Result<Grant<User>, Rejection>>;
+
+    fn take(&self, _head: &mut Parts) -> Result<Option<()>, Rejection> {
+        Ok(Some(()))
+    }
+
+    fn verify(&self, (): (), _head: &Parts) -> Self::Future {
+        unreachable!("verified for a request that is no handshake")
+    }
+
+    fn admit(&self, user: User, _head: &Parts) -> Result<User, Rejection> {
+        Ok(user)
     }
 }
 
@@ -147,11 +193,44 @@ mod the_proof_in_the_extensions {
         handshake(uri).extension(proof.clone()).extension(term)
     }
 
+    /// Stands in for a constructor that is out of reach. A public one of the type itself comes
+    /// before it.
+    trait Unreachable: Sized {
+        #[expect(clippy::new_ret_no_self, reason = "it stands in for one")]
+        fn new(_: User) -> Forbidden {
+            Forbidden
+        }
+    }
+
+    struct Forbidden;
+
+    impl Unreachable for Authenticated<User> {}
+
+    #[test]
+    fn is_made_by_core_alone() {
+        fn is_forbidden<T: Any>(_: &T) -> bool {
+            TypeId::of::<T>() == TypeId::of::<Forbidden>()
+        }
+        let forged = Authenticated::<User>::new(User("eve"));
+        assert!(is_forbidden(&forged), "anybody can make a proof");
+    }
+
+    fn holds_one(extensions: &Extensions) -> bool {
+        extensions.get::<Authenticated<User>>().is_some() || extensions.get::<Term>().is_some()
+    }
+
+    /// The one that was granted takes the place of the forged one in any case: only the strategy
+    /// can see whether that was removed before.
     #[tokio::test]
     async fn is_the_one_that_this_layer_granted() {
         let inner = Inner::new();
-        let layer = AuthLayer::new(Token::new());
-        send(&layer, &inner, forged("/ws?token=good").await).await;
+        let strategy = |head: &mut Parts| {
+            assert!(!holds_one(&head.extensions), "the strategy reads it");
+            ready(Ok(Grant::new(User("ada")).until(Token::end())))
+        };
+        let layer = AuthLayer::new(strategy.authorize(|_, head| !holds_one(&head.extensions)));
+        let response = send(&layer, &inner, forged("/ws").await).await;
+        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(inner.user(), User("ada"));
         let head = inner.head();
         let term: &Term = head.extensions.get().unwrap();
@@ -168,8 +247,7 @@ mod the_proof_in_the_extensions {
             assert_eq!(inner.calls(), 0);
             let left = rejection(&response).take_head().unwrap().extensions;
             for extensions in [&left, response.extensions()] {
-                assert!(extensions.get::<Authenticated<User>>().is_none());
-                assert!(extensions.get::<Term>().is_none());
+                assert!(!holds_one(extensions), "{uri}");
             }
         }
     }

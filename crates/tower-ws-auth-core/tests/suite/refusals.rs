@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, COOKIE, RETRY_AFTER,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, COOKIE, ORIGIN, RETRY_AFTER,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
@@ -102,10 +102,24 @@ mod each_kind {
         }
     }
 
+    /// A request that could be quoted: each part of it is `canary`.
+    fn quotable() -> Parts {
+        let request = Request::get("/canary?canary=canary")
+            .header(ORIGIN, "https://canary.example")
+            .header(SEC_WEBSOCKET_PROTOCOL, "canary")
+            .header(CACHE_CONTROL, "canary")
+            .header("x-request-id", "canary");
+        request.body(()).unwrap().into_parts().0
+    }
+
     #[test]
     fn has_no_other_headers() {
         for (kind, ..) in KINDS {
-            let response = refuse(Rejection::new(kind, ""), ordinary());
+            let response = refuse(Rejection::new(kind, "canary"), quotable());
+            for (name, value) in response.headers() {
+                let value = value.to_str().unwrap();
+                assert!(!value.contains("canary"), "{kind:?} {name}: {value}");
+            }
             let mut names: Vec<_> = response.headers().keys().cloned().collect();
             names.sort_by_key(ToString::to_string);
             let mut expected = vec![CACHE_CONTROL, CONTENT_TYPE];
@@ -268,7 +282,16 @@ mod the_head_of_a_refused_request {
     /// `canary` in one place, or in a bad way in it. The subprotocol's is `canary` in base64.
     fn requests() -> Vec<http::request::Builder> {
         let header = |name, value: &str| handshake("/ws").header(name, value);
+        let long = "canary".repeat(2_000);
         vec![
+            handshake(&format!("/ws?token={long}")),
+            handshake(&format!("/ws?token={long}{long}")),
+            header(AUTHORIZATION, &format!("Bearer {long}")),
+            header(
+                SEC_WEBSOCKET_PROTOCOL,
+                &format!("chat, base64url.bearer.phx.{}", "Y2FuYXJ5".repeat(2_000)),
+            ),
+            header(COOKIE, &format!("jwt={long}")),
             handshake("/ws?a=1&token=canary"),
             handshake("/ws?token=canary&token=canary"),
             handshake("/ws?token[]=canary"),
@@ -290,6 +313,14 @@ mod the_head_of_a_refused_request {
             header(COOKIE, "jwt=canary canary"),
             header(COOKIE, "jwt=canary").header(AUTHORIZATION, "Bearer canary"),
             handshake("/ws?token=canary").header(AUTHORIZATION, "Bearer canary"),
+            // Malformed in the first place that is looked at, and yet the others are emptied.
+            handshake("/ws?token[]=canary")
+                .header(AUTHORIZATION, "Bearer canary")
+                .header(
+                    SEC_WEBSOCKET_PROTOCOL,
+                    "chat, base64url.bearer.phx.Y2FuYXJ5",
+                )
+                .header(COOKIE, "jwt=canary"),
         ]
     }
 

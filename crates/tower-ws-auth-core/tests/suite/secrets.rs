@@ -1,6 +1,7 @@
 //! A credential is printed nowhere: not by a type, not in a response, not in a panic.
 
-use std::fmt::{Debug, Write};
+use std::fmt::{self, Debug, Formatter, Write};
+use std::future::{Ready, ready};
 use std::pin::pin;
 use std::task::{Context, Waker};
 
@@ -10,7 +11,7 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Empty};
 use tower::{Layer, Service};
 use tower_ws_auth_core::carrier::{Carriers, Dialect};
-use tower_ws_auth_core::{AuthLayer, Authenticate, AuthenticateExt, Gate};
+use tower_ws_auth_core::{AuthLayer, Authenticate, AuthenticateExt, Gate, Grant, Rejection};
 
 use crate::support::{Inner, Token, handshake, rejection, send};
 
@@ -118,7 +119,39 @@ fn not_by_a_configuration() {
         let error = Carriers::builder().query(bad).build().unwrap_err();
         printed.debug(&error).debug(&error.to_string());
     }
+    // What a strategy keeps is not the layer's to show.
+    let layer = AuthLayer::new(Keeper("canary"));
+    assert!(format!("{:?}", Keeper("canary")).contains("canary"));
+    printed.debug(&layer).debug(&layer.layer(Inner::new()));
     printed.holds_no_secret();
+}
+
+/// A strategy that prints its secret.
+struct Keeper(&'static str);
+
+impl Debug for Keeper {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Authenticate for Keeper {
+    type Credential = ();
+    type Verified = ();
+    type Identity = ();
+    type Future = Ready<Result<Grant<()>, Rejection>>;
+
+    fn take(&self, _head: &mut Parts) -> Result<Option<()>, Rejection> {
+        Ok(None)
+    }
+
+    fn verify(&self, (): (), _head: &Parts) -> Self::Future {
+        ready(Ok(Grant::new(())))
+    }
+
+    fn admit(&self, (): (), _head: &Parts) -> Result<(), Rejection> {
+        Ok(())
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,7 @@ mod login {
         overwrite(&store, &old, theirs).await;
 
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        let mut late = loaded.clone();
         loaded.user = Some("ada".into());
         let (new, new_cookie) = sessions.regenerate(loaded).await.unwrap();
         assert_ne!(old, new);
@@ -70,6 +71,12 @@ mod login {
                 "wsauth": {"login": "2026-11-20T20:00:00.000Z"},
             })
         );
+        // A handler that had loaded the old one brings it back neither by saving nor by touching.
+        let gone = sessions.save(&late).await.unwrap_err();
+        assert!(matches!(gone, SessionError::Gone));
+        let gone = sessions.touch(&mut late).await.unwrap_err();
+        assert!(matches!(gone, SessionError::Gone));
+        assert!(sessions.load(&back(&set_cookie)).await.unwrap().is_none());
         assert_eq!(store.len(), 1);
     }
 

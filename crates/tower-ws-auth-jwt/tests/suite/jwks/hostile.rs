@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use tower_ws_auth_jwt::{Algorithm, Jwks, JwksBuilder, Jwt, JwtEncoder, SigningKey};
 
-use super::keys::{Pair, SHORT_RSA, set};
+use super::keys::{Pair, SHORT_RSA, b64, set};
 use super::server::{Reply, Server, impatient, jwt, verdict};
 
 fn started(jwks: JwksBuilder) -> (Jwks, Jwt<Value>) {
@@ -94,6 +94,28 @@ async fn hs256_with_the_public_key_for_a_secret_is_refused() {
             assert_eq!(verdict(&jwt, &token).await, "token_invalid", "{kid}");
         }
     }
+}
+
+#[tokio::test]
+async fn keys_that_a_token_names_are_not_fetched() {
+    let server = Server::publishing(set([Pair::P256.jwk("a")])).await;
+    let elsewhere = Server::publishing(set([Pair::Ed.jwk("b")])).await;
+    let hands = crate::server::Hands::default();
+    let (jwks, jwt) = started(server.jwks().clock(hands.clock()));
+    jwks.available().await;
+    hands.forward(30);
+    let (url, jwk) = (elsewhere.url("/jwks"), Pair::Ed.jwk("b"));
+    let header = format!(
+        r#"{{"alg":"EdDSA","kid":"b","jku":"{url}","x5u":"{url}","x5c":["AA=="],"jwk":{jwk}}}"#
+    );
+    let signed = Pair::Ed.token("b");
+    let (_, rest) = signed.split_once('.').unwrap();
+    let token = format!("{}.{rest}", b64(header));
+    // The issuer is asked for the key, and nobody else.
+    assert_eq!(verdict(&jwt, &token).await, "token_invalid");
+    assert_eq!(verdict(&jwt, &signed).await, "token_invalid");
+    assert_eq!(server.asked("/jwks"), 2);
+    assert_eq!(elsewhere.asked("/jwks"), 0);
 }
 
 #[tokio::test]

@@ -94,3 +94,8 @@ pub(crate) fn set(keys: impl IntoIterator<Item = String>) -> String {
     let keys: Vec<_> = keys.into_iter().collect();
     format!(r#"{{"keys":[{}]}}"#, keys.join(","))
 }
+
+pub(crate) fn b64(text: impl AsRef<[u8]>) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::keys::{Pair, set};
+use super::keys::{Pair, b64, set};
 use super::server::{Hands, PATIENCE, Reply, Server, jwt, patient, until, verdict};
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn ten_thousand_random_kids_make_one_fetch_in_an_interval() {
                 let (jwt, rest) = (Arc::clone(&jwt), Arc::clone(&rest));
                 tokio::spawn(async move {
                     let header = format!(r#"{{"alg":"ES256","kid":"{interval}-{number}"}}"#);
-                    let token = format!("{}.{rest}", b64(header.as_bytes()));
+                    let token = format!("{}.{rest}", b64(header));
                     verdict(&jwt, &token).await
                 })
             })
@@ -118,16 +118,11 @@ async fn ten_thousand_random_kids_make_one_fetch_in_an_interval() {
         // Nor do those that come when the fetch has ended.
         for number in 0..100 {
             let header = format!(r#"{{"alg":"ES256","kid":"late-{number}"}}"#);
-            let token = format!("{}.{rest}", b64(header.as_bytes()));
+            let token = format!("{}.{rest}", b64(header));
             assert_eq!(verdict(&jwt, &token).await, "token_invalid");
         }
         assert_eq!(server.asked("/jwks"), 1 + interval);
     }
-}
-
-fn b64(bytes: &[u8]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[tokio::test]
