@@ -123,9 +123,13 @@ pub(crate) fn read_configuration(
     if url::is_plain(&uri) && !url::is_plain(at) {
         return Err(Failed::Configuration("its `jwks_uri` is not `https`"));
     }
+    let (own, host) = (
+        at.host().unwrap_or_default(),
+        uri.host().unwrap_or_default(),
+    );
     // The application named the issuer's host, and the issuer any other one.
-    let host = uri.host().unwrap_or_default();
-    let foreign = !at.host().is_some_and(|own| own.eq_ignore_ascii_case(host));
+    let foreign =
+        !own.eq_ignore_ascii_case(host) && !(url::is_loopback(own) && url::is_loopback(host));
     if foreign && !may_be_public(host) {
         return Err(Failed::Configuration(
             "its `jwks_uri` leads to a loopback, link-local or private address",

@@ -100,7 +100,7 @@ async fn keys_are_fetched_from_https_or_this_machine_only() {
     let here = "http://127.0.0.1:8080";
     let configuration = format!("{here}{CONFIGURATION}");
     for keys in [
-        "https://issuer.example/jwks",
+        "https://1.1.1.1/jwks",
         "http://127.0.0.1/jwks",
         "http://[::1]:1/jwks",
         "http://localhost/jwks",
