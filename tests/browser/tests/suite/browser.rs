@@ -1,4 +1,4 @@
-//! A headless browser and its WebDriver: Chromium or Firefox, by the same calls.
+//! A headless browser and its driver: Chromium or Firefox, by the same calls.
 
 use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -141,7 +141,7 @@ fn capabilities(kind: Kind) -> Capabilities {
     capabilities
 }
 
-/// A WebDriver's process. Dropping it ends it, but not its browser.
+/// The process that drives a browser. Dropping it ends it, but not the browser.
 struct Driver {
     port: u16,
     /// What it and its browser write.
@@ -192,8 +192,8 @@ impl Driver {
     async fn line(&self) -> String {
         let mut lines = self.lines.lock().await;
         let line = timeout(PATIENCE, lines.recv()).await;
-        let line = line.expect("the WebDriver writes no more");
-        line.expect("the WebDriver has ended")
+        let line = line.expect("the driver writes no more");
+        line.expect("the driver has ended")
     }
 }
 
