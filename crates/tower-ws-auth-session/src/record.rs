@@ -325,6 +325,11 @@ mod records_as_express_session_writes_them {
 
     #[test]
     fn the_login_is_written_and_read_again_and_is_no_field_of_the_applications() {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Strict {
+            user: String,
+        }
         let mut record = Record::parse(r#"{"user":"ada"}"#).unwrap();
         assert!(record.login().is_none());
         let at = Clock::at(1_795_208_987) + Duration::from_millis(405);
@@ -339,11 +344,6 @@ mod records_as_express_session_writes_them {
             json,
             r#"{"user":"ada","wsauth":{"key":"since 7000000:user:ada","login":"2026-11-20T21:09:47.405Z"}}"#
         );
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Strict {
-            user: String,
-        }
         let read = Record::parse(&json).unwrap();
         assert_eq!(read.get::<Strict>().unwrap().user, "ada");
         let login = read.login().unwrap();

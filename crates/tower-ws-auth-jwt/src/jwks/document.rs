@@ -128,8 +128,8 @@ pub(crate) fn read_configuration(
         uri.host().unwrap_or_default(),
     );
     // The application named the issuer's host, and the issuer any other one.
-    let foreign =
-        !own.eq_ignore_ascii_case(host) && !(url::is_loopback(own) && url::is_loopback(host));
+    let known = own.eq_ignore_ascii_case(host) || url::is_loopback(own) && url::is_loopback(host);
+    let foreign = !known;
     if foreign && !may_be_public(host) {
         return Err(Failed::Configuration(
             "its `jwks_uri` leads to a loopback, link-local or private address",

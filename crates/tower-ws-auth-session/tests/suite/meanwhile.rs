@@ -151,6 +151,10 @@ impl Case {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "another change may take the record away"
+)]
 fn loses_admin(mut record: Value) -> Option<Value> {
     record["admin"] = json!(false);
     record["csrf"] = json!("x");

@@ -72,7 +72,7 @@ mod login {
             })
         );
         // A handler that had loaded the old one brings it back neither by saving nor by touching.
-        let gone = sessions.save(&late).await.unwrap_err();
+        let gone = sessions.save(&mut late).await.unwrap_err();
         assert!(matches!(gone, SessionError::Gone));
         let gone = sessions.touch(&mut late).await.unwrap_err();
         assert!(matches!(gone, SessionError::Gone));

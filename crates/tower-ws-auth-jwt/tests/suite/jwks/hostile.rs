@@ -100,7 +100,7 @@ async fn hs256_with_the_public_key_for_a_secret_is_refused() {
 async fn keys_that_a_token_names_are_not_fetched() {
     let server = Server::publishing(set([Pair::P256.jwk("a")])).await;
     let elsewhere = Server::publishing(set([Pair::Ed.jwk("b")])).await;
-    let hands = crate::server::Hands::default();
+    let hands = super::server::Hands::default();
     let (jwks, jwt) = started(server.jwks().clock(hands.clock()));
     jwks.available().await;
     hands.forward(30);
