@@ -1,6 +1,6 @@
 //! A token that opens one connection (RFC 7519 §4.1.7).
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use http::Request;
@@ -104,10 +104,13 @@ fn of_16_who_race_with_one_token_one_wins() {
     let strategy = Arc::new(single_use());
     for round in 0..200 {
         let token = token(&json!({ "jti": round.to_string(), "exp": NOW + 30 }));
+        let start = Arc::new(Barrier::new(16));
         let racers: Vec<_> = (0..16)
             .map(|_| {
                 let (strategy, token) = (Arc::clone(&strategy), token.clone());
+                let start = Arc::clone(&start);
                 std::thread::spawn(move || {
+                    start.wait();
                     let runtime = tokio::runtime::Builder::new_current_thread()
                         .build()
                         .unwrap();

@@ -34,6 +34,10 @@ mod login {
         let (first, _) = sessions.create(&Record::default()).await.unwrap();
         let (second, _) = sessions.create(&ada()).await.unwrap();
         assert_ne!(first, second);
+        // Of the same user a moment later, too: it is made of nothing that is known.
+        let (third, _) = sessions.create(&ada()).await.unwrap();
+        assert_ne!(second, third);
+        assert_eq!(store.len(), 3);
         assert!(
             !store
                 .load(&first)

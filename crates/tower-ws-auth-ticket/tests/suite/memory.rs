@@ -75,14 +75,14 @@ mod taking {
                 let (store, accepted) = (store.clone(), Arc::clone(&accepted));
                 let start = Arc::clone(&start);
                 tokio::spawn(async move {
-                    start.wait().await;
                     for n in 0..TICKETS {
+                        // Again and again, or one runs ahead and meets nobody.
+                        if n % 16 == 0 {
+                            start.wait().await;
+                        }
                         if let Some(entry) = store.take(key(n)).await.unwrap() {
                             assert_eq!(entry, n.to_be_bytes());
                             accepted[n].fetch_add(1, Ordering::Relaxed);
-                        }
-                        if n % 64 == 0 {
-                            tokio::task::yield_now().await;
                         }
                     }
                 })
@@ -274,7 +274,7 @@ mod bounds {
                     }
                 }
             });
-            assert!(peak.bytes_max < 10_000 * 300, "{}", peak.bytes_max);
+            assert!(peak.bytes_max < 10_000 * 150, "{}", peak.bytes_max);
         });
         assert_eq!(allocated.bytes_current, 0);
     }

@@ -181,7 +181,9 @@ async fn a_document_that_is_no_reasonable_set_is_a_failed_fetch() {
         ("silent", Reply::Silence),
         ("redirect", Reply::Redirect(elsewhere.url("/jwks"))),
         ("redirect here", Reply::Redirect("/other".into())),
-        ("created", Reply::Status(201)),
+        ("created", Reply::Under(201, set([good.clone()]))),
+        ("a part of it", Reply::Under(206, set([good.clone()]))),
+        ("an error", Reply::Under(500, set([good.clone()]))),
     ] {
         server.publish("/jwks", reply);
         let jwks = if name == "silent" {

@@ -22,6 +22,8 @@ pub(crate) enum Reply {
     Text(String),
     Cached(String, &'static str),
     Status(u16),
+    /// A document under another status than 200.
+    Under(u16, String),
     Redirect(String),
     /// Bytes without an end.
     Endless,
@@ -117,6 +119,7 @@ async fn answer(State(replies): State<Replies>, url: Uri) -> Response {
         Reply::Text(text) => text.into_response(),
         Reply::Cached(text, cache) => ([(header::CACHE_CONTROL, cache)], text).into_response(),
         Reply::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        Reply::Under(status, text) => (StatusCode::from_u16(status).unwrap(), text).into_response(),
         Reply::Redirect(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
         Reply::Endless => {
             let chunk = Ok::<_, Infallible>(Bytes::from_static(&[b' '; 4096]));
