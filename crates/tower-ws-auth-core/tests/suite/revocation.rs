@@ -520,6 +520,42 @@ mod between_registration_and_answer {
         assert!(revocations.is_empty());
     }
 
+    /// A revocation is written before the open connections are told: else nobody tells the one
+    /// that comes in between.
+    #[tokio::test]
+    async fn what_opens_while_a_revocation_is_being_written_is_ended() {
+        let store = Scripted::default();
+        let revocations = Revocations::new(store.clone());
+        store.held.store(true, Ordering::SeqCst);
+        let mut revoking = Box::pin(revocations.revoke("user:ada", Ending::Revoked));
+        assert!(poll_once(&mut revoking).await.is_none());
+        store.answer(Ok(vec![None]));
+        let opened = watch(&revocations, &grant(None, &["user:ada"])).await;
+        store.held.store(false, Ordering::SeqCst);
+        revoking.await.unwrap();
+        let ending = opened.unwrap().connection().ending();
+        assert_eq!(ending, Some(Ending::Revoked));
+    }
+
+    /// Else a revocation that comes after the answer and before the registration is lost.
+    #[tokio::test]
+    async fn a_connection_is_registered_before_the_store_is_asked() {
+        for knows_at_once in [true, false] {
+            let store = Witness {
+                knows_at_once,
+                ..Witness::default()
+            };
+            let revocations = Revocations::new(store.clone());
+            let granted = grant(None, &["user:ada"]);
+            watch(&revocations, &granted).await.unwrap();
+            let asked = store.asked.lock().unwrap();
+            assert!(!asked.is_empty());
+            for registered in &*asked {
+                assert_eq!(*registered, ["user:ada".into()]);
+            }
+        }
+    }
+
     /// Threads that open and one that revokes: whoever opened before the revocation is ended,
     /// whoever opened after it with an old credential was refused.
     #[test]
@@ -573,6 +609,8 @@ struct Scripted {
     answer: Arc<Mutex<Option<Answer>>>,
     here: Here,
     down: Arc<AtomicBool>,
+    /// What is to be written waits.
+    held: Arc<AtomicBool>,
     recorded: Arc<Mutex<HashMap<Arc<str>, Revocation>>>,
 }
 
@@ -612,7 +650,58 @@ impl RevocationStore for Scripted {
         if self.down.load(Ordering::SeqCst) {
             return Box::pin(async { Err(RevocationError::new("down")) });
         }
-        self.recorded.lock().unwrap().insert(key, revocation);
+        let (held, recorded) = (Arc::clone(&self.held), Arc::clone(&self.recorded));
+        Box::pin(async move {
+            poll_fn(|cx| {
+                if held.load(Ordering::SeqCst) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(())
+            })
+            .await;
+            recorded.lock().unwrap().insert(key, revocation);
+            Ok(None)
+        })
+    }
+
+    fn attach(&self, here: LocalConnections) {
+        *self.here.lock().unwrap() = Some(here);
+    }
+}
+
+/// A store that looks at who is registered whenever it is asked.
+#[derive(Clone, Default)]
+struct Witness {
+    knows_at_once: bool,
+    here: Here,
+    asked: Arc<Mutex<Vec<Vec<Arc<str>>>>>,
+}
+
+impl Witness {
+    fn look(&self) {
+        let here = self.here.lock().unwrap();
+        let registered = here.as_ref().map(LocalConnections::keys);
+        self.asked.lock().unwrap().extend(registered);
+    }
+}
+
+impl RevocationStore for Witness {
+    fn find(&self, keys: Vec<RevocationKey>) -> BoxFuture<Answer> {
+        self.look();
+        Box::pin(async move { Ok(vec![None; keys.len()]) })
+    }
+
+    fn find_now(&self, keys: &[RevocationKey]) -> Option<Vec<Option<Revocation>>> {
+        self.look();
+        self.knows_at_once.then(|| vec![None; keys.len()])
+    }
+
+    fn record(
+        &self,
+        _: Arc<str>,
+        _: Revocation,
+    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
         Box::pin(async { Ok(None) })
     }
 
