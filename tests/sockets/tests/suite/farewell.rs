@@ -23,21 +23,7 @@ const BEFORE_THE_USUAL: Duration = Duration::from_secs(4);
 
 /// A refused client without a WebSocket library: it has read its 101.
 async fn refused(address: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = "GET /ws?token=x HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\n\
-                   Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
-    }
-    assert!(
-        head.starts_with(b"HTTP/1.1 101"),
-        "{}",
-        String::from_utf8_lossy(&head)
-    );
-    stream
+    test_support::handshake::open(address, "/ws?token=x", "Origin: https://app.example\r\n").await
 }
 
 /// Everything up to the end of the stream; a reset is an end.
