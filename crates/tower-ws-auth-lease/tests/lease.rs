@@ -18,7 +18,8 @@ use axum::response::Response;
 use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use http::request::Parts;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use test_support::handshake;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -468,15 +469,7 @@ mod revocation {
             })
         });
         let address = serve(handler, &revocations, &layer).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = "GET /?user=ada HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\n\
-            Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(timeout(SOON, stream.read_u8()).await.unwrap().unwrap());
-        }
+        let mut stream = handshake::open(address, "/?user=ada", "").await;
         let began = Instant::now();
         revocations
             .revoke("user:ada", Ending::Revoked)

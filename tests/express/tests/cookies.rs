@@ -16,7 +16,7 @@ use std::time::Duration;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Request};
 use node::Express;
-use random::Random;
+use random::Fields;
 use serde_json::{Value, json};
 use tower_ws_auth::session::{MemorySessions, Secrets, SessionStore, Sessions};
 use tower_ws_auth::{Authenticate, Origins};
@@ -148,7 +148,7 @@ async fn a_login_here_is_one_at_express() {
 fn both_read_the_same_id_from_100_000_cookie_fields() {
     let sessions = sessions();
     let mut express = Express::start(&SECRETS);
-    let mut random = Random::new(0x5eed);
+    let mut random = Fields::new(0x5eed);
     let values: Vec<String> = ["sid-1", "a.b", "zoë"]
         .iter()
         .flat_map(|id| SECRETS.map(|secret| (*id, secret)))

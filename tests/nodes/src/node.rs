@@ -4,13 +4,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use serde_json::json;
-use socket_tests::PATIENCE;
+use test_support::PATIENCE;
+use test_support::http1::{self, Answer};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::http::{self, Answer};
 use crate::socket::Socket;
 
 const JWT_SECRET: &str = "a secret of all nodes, of 32 bytes";
@@ -86,7 +86,7 @@ impl Node {
     pub async fn post(&self, path: &str, cookie: &str, body: &str) -> Answer {
         let fields = [("Cookie", cookie)];
         let line = format!("POST {path}");
-        http::ask(
+        http1::ask(
             self.address,
             &line,
             &fields[usize::from(cookie.is_empty())..],

@@ -6,7 +6,8 @@ mod http2;
 mod server;
 mod tokens;
 
-pub use self::client::{Answer, Client, PATIENCE, end_of, handshake, raw};
+pub use self::client::{Answer, Client, end_of, handshake, raw};
 pub use self::http2::{Http2, Http2Client};
-pub use self::server::{Echo, Server, Stack, http2_servers, servers};
-pub use self::tokens::{Claims, SECRET, now, token, token_with};
+pub use self::server::{Echo, Server, Stack, bare_echo, http2_servers, servers};
+pub use self::tokens::{Claims, now, token, token_with};
+pub use test_support::{PATIENCE, SECRET};

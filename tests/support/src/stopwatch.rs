@@ -49,6 +49,13 @@ impl Stopwatch {
     }
 }
 
+/// What comes of it, and how long that took by a [`Stopwatch`].
+pub async fn measured<T>(operation: impl Future<Output = T>) -> (T, Duration) {
+    let watch = Stopwatch::start();
+    let output = operation.await;
+    (output, watch.elapsed())
+}
+
 #[derive(Debug)]
 struct Ticks {
     last: Instant,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
+use test_support::handshake;
 use tokio::sync::Barrier;
 use tokio_test::assert_pending;
 use tower::{Layer, ServiceExt, service_fn};
@@ -89,14 +90,8 @@ async fn opens_no_socket_and_a_sockets_ticket_joins_nothing() {
         Ok::<_, std::io::Error>(Response::new(()))
     }));
     let handshake = |ticket: &str| {
-        Request::get(format!("/ws?ticket={ticket}"))
-            .header("host", "localhost")
-            .header("connection", "upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-            .body(())
-            .unwrap()
+        let request = handshake::request(&format!("/ws?ticket={ticket}"));
+        request.body(()).unwrap()
     };
     let refused = service.clone().oneshot(handshake(&channel)).await.unwrap();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);

@@ -2,10 +2,10 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use http::{HeaderValue, Request, Response};
+use test_support::at_once;
 use tower::{Layer, Service, service_fn};
 use tower_ws_auth_close::CloseFrameLayer;
 
@@ -35,12 +35,7 @@ fn cost(layer: &CloseFrameLayer, status: u16) -> u64 {
     assert!(service.poll_ready(&mut cx).is_ready());
     let request = handshake();
     let mut answer = None;
-    let made = allocation_counter::measure(|| {
-        let mut response = pin!(service.call(request));
-        if let Poll::Ready(response) = response.as_mut().poll(&mut cx) {
-            answer = Some(response);
-        }
-    });
+    let made = allocation_counter::measure(|| answer = Some(at_once(service.call(request))));
     assert_eq!(answer.unwrap().unwrap().status(), status);
     made.count_total
 }

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use test_support::PATIENCE;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -23,9 +24,6 @@ use tokio_util::task::TaskTracker;
 use tower::{Layer, service_fn};
 use tower_ws_auth_close::CloseFrameLayer;
 use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
-
-/// Nothing in these tests takes longer, on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 

@@ -1,12 +1,12 @@
 //! What a decision costs in allocations: nothing, as long as there is nothing to keep.
 
 use std::convert::Infallible;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Empty;
+use test_support::at_once;
 use tower::{Layer, Service, service_fn};
 use tower_ws_auth_core::carrier::{Carriers, Dialect};
 use tower_ws_auth_core::handshake::Handshake;
@@ -90,12 +90,7 @@ fn a_refusal_costs_at_most_six() {
     // The response and its head are dropped outside of the measurement, which counts what is
     // made, not what is kept.
     let mut answer = None;
-    let made = allocation_counter::measure(|| {
-        let mut response = pin!(service.call(request));
-        if let Poll::Ready(response) = response.as_mut().poll(&mut cx) {
-            answer = Some(response);
-        }
-    });
+    let made = allocation_counter::measure(|| answer = Some(at_once(service.call(request))));
     assert_eq!(answer.unwrap().unwrap().status(), StatusCode::UNAUTHORIZED);
     println!("a refusal makes {} allocations", made.count_total);
     // The labels of a counter and of a histogram.

@@ -1,87 +1,17 @@
 //! What is counted, for whatever recorder the program has installed.
 
-use std::collections::BTreeMap;
 use std::future::{Ready, ready};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response};
-use metrics::{
-    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
-    SharedString, Unit,
-};
+use test_support::Counts;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_ws_auth_core::carrier::{Carriers, Credential};
 use tower_ws_auth_core::{
     AuthLayer, Authenticate, AuthenticateExt, Ending, Grant, MemoryRevocations, Rejection,
     RejectionKind, Revocations, telemetry,
 };
-
-/// What was recorded, by name and labels.
-#[derive(Clone, Default)]
-struct Recorded(Arc<Mutex<BTreeMap<String, f64>>>);
-
-struct One(String, Recorded);
-
-impl One {
-    fn add(&self, value: f64) {
-        *self.1.0.lock().unwrap().entry(self.0.clone()).or_default() += value;
-    }
-}
-
-impl CounterFn for One {
-    fn increment(&self, value: u64) {
-        self.add(f64::from(u32::try_from(value).unwrap()));
-    }
-    fn absolute(&self, _value: u64) {}
-}
-
-impl HistogramFn for One {
-    fn record(&self, seconds: f64) {
-        assert!((0.0..1.0).contains(&seconds), "{seconds}");
-        self.add(1.0);
-    }
-}
-
-impl Recorded {
-    fn one(&self, key: &Key) -> Arc<One> {
-        let labels = key
-            .labels()
-            .map(|label| format!(" {}={}", label.key(), label.value()));
-        let name = format!("{}{}", key.name(), labels.collect::<String>());
-        Arc::new(One(name, self.clone()))
-    }
-
-    /// What a program without a server of its own records on this thread.
-    fn during(run: impl FnOnce()) -> Vec<(String, f64)> {
-        let recorded = Self::default();
-        metrics::with_local_recorder(&recorded, run);
-        let all = recorded.0.lock().unwrap();
-        all.iter().map(|(name, n)| (name.clone(), *n)).collect()
-    }
-}
-
-impl Recorder for Recorded {
-    fn describe_counter(&self, key: KeyName, _: Option<Unit>, _: SharedString) {
-        One(format!("# {}", key.as_str()), self.clone()).add(1.0);
-    }
-    fn describe_gauge(&self, key: KeyName, unit: Option<Unit>, text: SharedString) {
-        self.describe_counter(key, unit, text);
-    }
-    fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, text: SharedString) {
-        self.describe_counter(key, unit, text);
-    }
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.one(key))
-    }
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
-    }
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(self.one(key))
-    }
-}
 
 /// Accepts `good` under its own query key.
 struct Named(&'static str);
@@ -116,7 +46,7 @@ impl Authenticate for Named {
 #[test]
 fn every_decision_is_counted_once_for_the_strategy_that_decided() {
     let layer = AuthLayer::new(Named("a").or(Named("b"))).any_request();
-    let recorded = Recorded::during(|| {
+    let recorded = Counts::during(|| {
         for query in [
             "a=good",
             "b=good",
@@ -171,7 +101,7 @@ fn every_decision_is_counted_once_for_the_strategy_that_decided() {
 #[test]
 fn a_revocation_is_counted_and_an_applications_own_words_are_no_label() {
     let own = Ending::application(4999, "user 17 was rude").unwrap();
-    let recorded = Recorded::during(|| {
+    let recorded = Counts::during(|| {
         let revocations = Revocations::new(MemoryRevocations::new(Duration::from_secs(60), 10));
         for ending in [Ending::Revoked, own] {
             tokio_test::block_on(revocations.revoke("user:ada", ending)).unwrap();
@@ -189,6 +119,9 @@ fn a_revocation_is_counted_and_an_applications_own_words_are_no_label() {
 
 #[test]
 fn a_recorder_can_be_told_what_each_means() {
-    let described = Recorded::during(telemetry::describe);
-    assert_eq!(described.len(), 6, "{described:?}");
+    let described = Counts::during(telemetry::describe);
+    let texts = described.iter().filter(|(name, _)| name.starts_with("# "));
+    assert_eq!(texts.count(), 6, "{described:?}");
+    // No series at all would read as no scrape.
+    assert!(described.contains(&("ws_auth_leases".to_owned(), 0.0)));
 }

@@ -12,6 +12,7 @@ use http::{HeaderValue, Request, Version};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use test_support::credentials::{Carrier, Presented, Value, presented};
 use tower_ws_auth_core::AuthLayer;
 
 use crate::support::{Inner, Token, User, rejection, send};
@@ -41,22 +42,7 @@ struct Case {
     versions: Vec<Piece>,
     /// Names and values of fields that may declare a body.
     body: Vec<(&'static str, &'static str, bool)>,
-    credentials: Vec<(Carrier, Value)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Carrier {
-    Query,
-    Header,
-    Subprotocol,
-    Cookie,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Value {
-    Good,
-    Bad,
-    Malformed,
+    presented: Presented,
 }
 
 mod oracle {
@@ -68,7 +54,7 @@ mod oracle {
             Version::HTTP_2 => cfg!(feature = "http2") && http2(case),
             _ => false,
         };
-        handshake && authenticated(&case.credentials)
+        handshake && case.presented.is_good()
     }
 
     fn http1(case: &Case) -> bool {
@@ -94,19 +80,6 @@ mod oracle {
 
     fn sole(lines: &[Piece]) -> bool {
         matches!(lines, [(_, true)])
-    }
-
-    /// One explicit credential decides; without any, one cookie.
-    fn authenticated(credentials: &[(Carrier, Value)]) -> bool {
-        let (cookies, explicit): (Vec<_>, Vec<_>) = credentials
-            .iter()
-            .partition(|(carrier, _)| *carrier == Carrier::Cookie);
-        let deciding = if explicit.is_empty() {
-            cookies
-        } else {
-            explicit
-        };
-        matches!(deciding.as_slice(), [(_, Value::Good)])
     }
 }
 
@@ -144,7 +117,7 @@ impl Case {
 
     fn uri(&self) -> String {
         let mut uri = "/ws?room=1".to_owned();
-        for value in self.carried_by(Carrier::Query) {
+        for value in self.presented.by(Carrier::Query) {
             uri.push_str(match value {
                 Value::Good => "&token=good",
                 Value::Bad => "&token=wrong",
@@ -157,20 +130,21 @@ impl Case {
     /// The credentials that travel in header fields.
     fn fields(&self) -> Vec<(&'static str, HeaderValue)> {
         let mut fields = vec![("sec-websocket-protocol", "chat")];
-        fields.extend(self.carried_by(Carrier::Header).map(|value| match value {
+        fields.extend(self.presented.by(Carrier::Header).map(|value| match value {
             Value::Good => ("authorization", "Bearer good"),
             Value::Bad => ("authorization", "bearer wrong"),
             Value::Malformed => ("authorization", "Bearer w rong"),
         }));
         fields.extend(
-            self.carried_by(Carrier::Subprotocol)
+            self.presented
+                .by(Carrier::Subprotocol)
                 .map(|value| match value {
                     Value::Good => ("sec-websocket-protocol", "base64url.bearer.phx.Z29vZA"),
                     Value::Bad => ("sec-websocket-protocol", "base64url.bearer.phx.d3Jvbmc"),
                     Value::Malformed => ("sec-websocket-protocol", "base64url.bearer.phx.d3Jvbmc="),
                 }),
         );
-        fields.extend(self.carried_by(Carrier::Cookie).map(|value| match value {
+        fields.extend(self.presented.by(Carrier::Cookie).map(|value| match value {
             Value::Good => ("cookie", "a=1; jwt=good"),
             Value::Bad => ("cookie", "jwt=wrong"),
             Value::Malformed => ("cookie", "jwt=w rong; b=2"),
@@ -179,11 +153,6 @@ impl Case {
         fields
             .map(|(name, value)| (name, HeaderValue::from_static(value)))
             .collect()
-    }
-
-    fn carried_by(&self, carrier: Carrier) -> impl Iterator<Item = Value> {
-        let credentials = self.credentials.iter();
-        credentials.filter_map(move |&(by, value)| (by == carrier).then_some(value))
     }
 }
 
@@ -264,11 +233,11 @@ fn cases() -> impl Strategy<Value = Case> {
             ),
         ],
     );
-    (head, fields, credentials()).prop_map(
+    (head, fields, presented()).prop_map(
         |(
             ((method, version), protocol, hosts),
             (connection, upgrade, keys, versions, body),
-            credentials,
+            presented,
         )| Case {
             method,
             version,
@@ -279,7 +248,7 @@ fn cases() -> impl Strategy<Value = Case> {
             keys,
             versions,
             body,
-            credentials,
+            presented,
         },
     )
 }
@@ -317,24 +286,6 @@ fn version() -> impl Strategy<Value = Piece> {
         12 => Just(("13".to_owned(), true)),
         1 => one_of(&[("8", false), ("", false), ("013", false), ("13, 8", false), ("14", false)]),
     ]
-}
-
-fn credentials() -> impl Strategy<Value = Vec<(Carrier, Value)>> {
-    let carrier = prop::sample::select(
-        &[
-            Carrier::Query,
-            Carrier::Header,
-            Carrier::Subprotocol,
-            Carrier::Cookie,
-        ][..],
-    );
-    let value = prop_oneof![
-        10 => Just(Value::Good),
-        1 => Just(Value::Bad),
-        1 => Just(Value::Malformed),
-    ];
-    let one = (carrier, value);
-    prop_oneof![6 => vec(one.clone(), 1), 2 => vec(one, 0..4)]
 }
 
 #[test]

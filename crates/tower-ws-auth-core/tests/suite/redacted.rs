@@ -91,7 +91,7 @@ fn a_span_has_the_method_the_version_and_the_redacted_uri() {
     });
     let span = "request{method=GET uri=/ws?room=1&token=redacted version=HTTP/1.1}";
     assert!(
-        line.contains(&format!("{span}: redacted: inside")),
+        line.contains(&format!("{span}: {}: inside", module_path!())),
         "{line}"
     );
     assert!(!line.contains("canary"), "{line}");

@@ -17,6 +17,8 @@ use tower_ws_auth_core::{
     Auth, AuthLayer, Authenticate, Authenticated, Grant, Rejection, RejectionKind, ResponseBody,
 };
 
+pub(crate) use test_support::handshake::request as handshake;
+
 pub(crate) type Answer = Response<ResponseBody<Empty<Bytes>>>;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -144,16 +146,6 @@ impl Service<Request<()>> for Inner {
         }
         ready(Ok(response))
     }
-}
-
-/// A valid handshake over HTTP/1.1, without a credential.
-pub(crate) fn handshake(uri: &str) -> Builder {
-    Request::get(uri)
-        .header("host", "example.com")
-        .header("upgrade", "websocket")
-        .header("connection", "Upgrade")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .header("sec-websocket-version", "13")
 }
 
 pub(crate) async fn send<A>(layer: &AuthLayer<A>, inner: &Inner, request: Builder) -> Answer

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
+use test_support::handshake;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_test::mock;
 use tower_ws_auth_core::carrier::{Carriers, Dialect};
@@ -20,15 +21,7 @@ fn layer(missing: MissingOrigin) -> OriginLayer {
 }
 
 fn handshake(origin: Option<&str>) -> Request<()> {
-    let mut request = Request::get("/ws")
-        .header("host", "example.com")
-        .header("upgrade", "websocket")
-        .header("connection", "Upgrade")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .header("sec-websocket-version", "13");
-    if let Some(origin) = origin {
-        request = request.header("origin", origin);
-    }
+    let request = handshake::request_from("/ws", origin);
     request.body(()).unwrap()
 }
 

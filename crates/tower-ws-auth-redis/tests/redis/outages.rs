@@ -2,7 +2,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use test_servers::{Proxy, Server, free_port};
+use test_servers::{Proxy, Server};
+use test_support::free_port;
 use tower_ws_auth_redis::{Redis, RedisError, RedisTicketStore};
 use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
 

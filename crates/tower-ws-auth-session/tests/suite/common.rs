@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use serde::{Deserialize, Serialize};
+use test_support::handshake;
 use tower::{Layer, Service, ServiceExt};
 use tower_ws_auth_core::{Authenticate, Authenticated, Clock, Rejection, Term};
 use tower_ws_auth_origin::Origins;
@@ -191,15 +192,7 @@ pub(crate) fn strategy(sessions: &Sessions<Record>) -> Session<Record, String> {
 
 /// A handshake with these cookies, from this page.
 pub(crate) fn handshake(lines: &[&str], origin: Option<&str>) -> Request<()> {
-    let mut request = Request::get("/ws")
-        .header("host", "localhost")
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-    if let Some(origin) = origin {
-        request = request.header("origin", origin);
-    }
+    let request = handshake::request_from("/ws", origin);
     let mut request = request.body(()).unwrap();
     request.headers_mut().extend(cookies(lines));
     request

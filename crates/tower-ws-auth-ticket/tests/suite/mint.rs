@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use test_support::handshake;
 use tower::{Layer as _, Service as _, ServiceExt as _};
 use tower_ws_auth_core::{
     AuthLayer, Authenticate as _, Authenticated, Clock, Grant, Rejection, RejectionKind, Term,
@@ -85,15 +86,7 @@ async fn open(tickets: &Tickets<User>, ticket: &str, origin: Option<&str>) -> Op
         response.extensions_mut().insert(term);
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    let mut request = Request::get(format!("/ws?ticket={ticket}"))
-        .header("host", "localhost")
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-    if let Some(origin) = origin {
-        request = request.header("origin", origin);
-    }
+    let request = handshake::request_from(&format!("/ws?ticket={ticket}"), origin);
     let layer = TicketLayer::new(tickets.strategy());
     let request = request.body(()).unwrap();
     let response = layer.layer(service).oneshot(request).await.unwrap();

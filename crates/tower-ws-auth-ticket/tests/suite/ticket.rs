@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
+use test_support::handshake::request as handshake;
 use tower::{Layer as _, Service as _, ServiceExt as _};
 use tower_ws_auth_core::carrier::Carriers;
 use tower_ws_auth_core::{
@@ -38,15 +39,6 @@ fn builder() -> TicketsBuilder<User> {
 async fn issue(tickets: &Tickets<User>, purpose: Use) -> String {
     let issued = tickets.issue(Order::new(ada(), purpose)).await.unwrap();
     issued.ticket().to_owned()
-}
-
-fn handshake(uri: &str) -> http::request::Builder {
-    Request::get(uri)
-        .header("host", "localhost")
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
 }
 
 fn with(ticket: &str) -> http::request::Builder {

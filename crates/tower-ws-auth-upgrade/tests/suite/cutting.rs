@@ -1,15 +1,16 @@
 use std::time::{Duration, Instant};
 
+use test_support::bounded;
+use test_support::frame::masked;
 use tokio::io::AsyncWriteExt;
 use tower_ws_auth_upgrade::{Limits, Outcome};
 
 use crate::handlers;
-use crate::lab::{Lab, Setup, bounded, masked, patient, short};
+use crate::lab::{Lab, Setup, patient, short};
 
 #[tokio::test]
 async fn an_idle_connection_ends_on_both_sides_with_the_same_close() {
-    let mut lab = Lab::new(handlers::reads_the_code).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut lab, mut client, cutter) = Lab::opened(handlers::reads_the_code).await;
     client.send(1, b"hello").await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(!cutter.is_over());
@@ -22,8 +23,7 @@ async fn an_idle_connection_ends_on_both_sides_with_the_same_close() {
 
 #[tokio::test]
 async fn the_first_cut_wins() {
-    let mut lab = Lab::new(handlers::echo).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::echo).await;
     assert!(lab.cut(&cutter, patient()));
     assert!(!lab.cut(&cutter.clone(), patient()));
     client.reads_the_code().await;
@@ -33,8 +33,7 @@ async fn the_first_cut_wins() {
 
 #[tokio::test]
 async fn a_connection_that_nobody_cuts_is_as_it_was() {
-    let mut lab = Lab::new(handlers::echo).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::echo).await;
     for size in [0, 1, 125, 126, 65_535, 65_536, 1_000_000] {
         let payload = vec![5; size];
         client.send(2, &payload).await;
@@ -51,8 +50,7 @@ async fn a_connection_that_nobody_cuts_is_as_it_was() {
 
 #[tokio::test]
 async fn a_handler_that_sleeps_loses_its_connection() {
-    let mut lab = Lab::new(handlers::sleeper).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut lab, mut client, cutter) = Lab::opened(handlers::sleeper).await;
     lab.cut(&cutter, patient());
     client.reads_the_code().await;
     assert!(matches!(lab.outcome().await, Outcome::PeerClosed));
@@ -65,28 +63,21 @@ async fn a_handler_that_sleeps_loses_its_connection() {
 
 #[tokio::test]
 async fn a_handler_that_only_writes_ends() {
-    let mut lab = Lab::new(handlers::chatterbox).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::chatterbox).await;
     client.frame().await;
-    lab.cut(&cutter, patient());
-    client.reads_the_code().await;
-    lab.is_empty().await;
+    lab.cut_ends(client, &cutter).await;
 }
 
 #[tokio::test]
 async fn a_handler_with_two_tasks_ends() {
-    let mut lab = Lab::new(handlers::duplex).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::duplex).await;
     client.frame().await;
-    lab.cut(&cutter, patient());
-    client.reads_the_code().await;
-    lab.is_empty().await;
+    lab.cut_ends(client, &cutter).await;
 }
 
 #[tokio::test]
 async fn the_close_frame_may_stand_between_fragments() {
-    let mut lab = Lab::new(handlers::fragments).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::fragments).await;
     let frame = client.frame().await;
     assert!(!frame.fin);
     lab.cut(&cutter, patient());
@@ -102,8 +93,7 @@ async fn the_close_frame_may_stand_between_fragments() {
 
 #[tokio::test]
 async fn a_frame_that_is_being_written_is_finished_first() {
-    let mut lab = Lab::new(handlers::slow_writer).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::slow_writer).await;
     client.hears().await;
     lab.cut(&cutter, patient());
     handlers::sign().notify_one();
@@ -114,8 +104,7 @@ async fn a_frame_that_is_being_written_is_finished_first() {
 
 #[tokio::test]
 async fn a_large_message_is_finished_first() {
-    let mut lab = Lab::new(handlers::echo).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::echo).await;
     let payload = vec![5; 8 << 20];
     client.send(2, &payload).await;
     // The echo fills the buffers of the network from now on, and waits for this client.
@@ -129,8 +118,7 @@ async fn a_large_message_is_finished_first() {
 
 #[tokio::test]
 async fn a_handler_that_sleeps_over_half_a_frame_loses_its_connection_at_the_deadline() {
-    let mut lab = Lab::new(handlers::half_a_frame).await;
-    let (client, cutter) = lab.open().await;
+    let (mut lab, client, cutter) = Lab::opened(handlers::half_a_frame).await;
     client.hears().await;
     let began = Instant::now();
     lab.cut(&cutter, short());
@@ -145,8 +133,7 @@ async fn a_handler_that_sleeps_over_half_a_frame_loses_its_connection_at_the_dea
 
 #[tokio::test]
 async fn half_a_frame_that_nobody_will_finish_is_not_waited_for() {
-    let mut lab = Lab::new(handlers::drops_half_a_frame).await;
-    let (client, cutter) = lab.open().await;
+    let (mut lab, client, cutter) = Lab::opened(handlers::drops_half_a_frame).await;
     client.hears().await;
     lab.cut(&cutter, patient());
     // The farewell waits for the rest of the frame first.
@@ -164,16 +151,13 @@ async fn vectored_writes_keep_their_boundaries() {
         let (mut client, cutter) = lab.open().await;
         client.frame().await;
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        lab.cut(&cutter, patient());
-        client.reads_the_code().await;
-        lab.is_empty().await;
+        lab.cut_ends(client, &cutter).await;
     }
 }
 
 #[tokio::test]
 async fn a_client_that_never_answers_is_gone_by_the_deadline() {
-    let mut lab = Lab::new(handlers::echo).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut lab, mut client, cutter) = Lab::opened(handlers::echo).await;
     let began = Instant::now();
     lab.cut(&cutter, short());
     client.reads_the_code_silently().await;
@@ -193,8 +177,7 @@ fn at_the_short_deadline(began: Instant) {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_is_gone_by_the_deadline() {
-    let mut lab = Lab::new(handlers::chatterbox).await;
-    let (client, cutter) = lab.open().await;
+    let (mut lab, client, cutter) = Lab::opened(handlers::chatterbox).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     lab.cut(&cutter, short());
     assert!(matches!(lab.outcome().await, Outcome::Deadline));
@@ -204,8 +187,7 @@ async fn a_client_that_reads_nothing_is_gone_by_the_deadline() {
 
 #[tokio::test]
 async fn a_client_that_floods_reads_its_code() {
-    let mut lab = Lab::new(handlers::echo).await;
-    let (client, cutter) = lab.open().await;
+    let (mut lab, client, cutter) = Lab::opened(handlers::echo).await;
     let (mut read, mut write) = client.stream.into_split();
     let flood = tokio::spawn(async move {
         let frame = masked(true, 2, &[1; 1000]);
@@ -230,8 +212,7 @@ async fn a_client_that_floods_reads_its_code() {
 
 #[tokio::test]
 async fn the_handler_reads_a_half_read_frame_to_its_end() {
-    let mut lab = Lab::new(handlers::reads_the_code).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::reads_the_code).await;
     let frame = masked(true, 1, &[b'x'; 5000]);
     client.begins(&frame[..3000]).await;
     lab.cut(&cutter, patient());
@@ -246,8 +227,7 @@ async fn the_handler_reads_a_half_read_frame_to_its_end() {
 
 #[tokio::test]
 async fn the_handler_ends_although_the_client_never_completes_its_frame() {
-    let mut lab = Lab::new(handlers::echo).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut lab, mut client, cutter) = Lab::opened(handlers::echo).await;
     let frame = masked(true, 1, &[b'x'; 5000]);
     client.begins(&frame[..9]).await;
     lab.cut(&cutter, short());
@@ -258,8 +238,7 @@ async fn the_handler_ends_although_the_client_never_completes_its_frame() {
 
 #[tokio::test]
 async fn the_rest_of_an_immense_frame_is_not_waited_for() {
-    let mut lab = Lab::new(handlers::echo).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::echo).await;
     let head = b"\x82\xff\x00\x00\x00\x00\x00\x7f\xff\xff\x01\x02\x03\x04";
     client.begins(head).await;
     lab.cut(&cutter, patient());
@@ -271,8 +250,7 @@ async fn the_rest_of_an_immense_frame_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_handler_between_two_half_frames_gets_both_to_their_ends() {
-    let mut lab = Lab::new(handlers::reads_in_between).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut lab, mut client, cutter) = Lab::opened(handlers::reads_in_between).await;
     let frame = masked(true, 1, &[b'x'; 1000]);
     client.stream.write_all(&frame[..300]).await.unwrap();
     client.hears().await;
@@ -286,8 +264,7 @@ async fn a_handler_between_two_half_frames_gets_both_to_their_ends() {
 
 #[tokio::test]
 async fn a_handler_that_has_read_the_clients_close_reads_no_second_one() {
-    let mut lab = Lab::new(handlers::reads_a_close_once).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::reads_a_close_once).await;
     client.send(8, b"\x03\xe8").await;
     assert_eq!(client.frame().await.payload, b"read");
     lab.cut(&cutter, patient());
@@ -298,8 +275,7 @@ async fn a_handler_that_has_read_the_clients_close_reads_no_second_one() {
 
 #[tokio::test]
 async fn a_handlers_own_close_frame_stands() {
-    let mut lab = Lab::new(handlers::closes_first).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut lab, mut client, cutter) = Lab::opened(handlers::closes_first).await;
     let frame = client.frame().await;
     assert_eq!(frame.opcode, 8);
     lab.cut(&cutter, patient());
@@ -312,8 +288,7 @@ async fn a_handlers_own_close_frame_stands() {
 
 #[tokio::test]
 async fn a_clients_own_close_frame_gets_one_answer() {
-    let mut lab = Lab::new(handlers::sleeper).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut lab, mut client, cutter) = Lab::opened(handlers::sleeper).await;
     client.send(8, b"\x03\xe8").await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     lab.cut(&cutter, patient());
@@ -326,8 +301,7 @@ async fn a_clients_own_close_frame_gets_one_answer() {
 
 #[tokio::test]
 async fn a_client_that_is_gone_leaves_nothing() {
-    let mut lab = Lab::new(handlers::sleeper).await;
-    let (client, cutter) = lab.open().await;
+    let (mut lab, client, cutter) = Lab::opened(handlers::sleeper).await;
     drop(client);
     lab.cut(&cutter, patient());
     lab.outcome().await;
@@ -353,8 +327,7 @@ async fn a_tether_may_hang_on_another() {
 
 #[tokio::test]
 async fn a_farewell_that_is_dropped_drops_the_connection() {
-    let mut lab = Lab::new(handlers::echo).await;
-    let (mut client, cutter) = lab.open().await;
+    let (lab, mut client, cutter) = Lab::opened(handlers::echo).await;
     assert!(cutter.cut(&crate::lab::close(), patient(), drop));
     client.reads_the_end().await;
     lab.is_empty().await;

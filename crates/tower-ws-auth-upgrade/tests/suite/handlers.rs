@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use test_support::frame::unmasked;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::lab::{Io, server_side, unmasked};
+use crate::lab::{Io, server_side};
 
 thread_local! {
     // One for each test: its runtime has no thread but the test's.

@@ -4,12 +4,14 @@ use hyper::body::Bytes;
 use hyper::client::conn::http2;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use test_support::bounded;
+use test_support::frame::masked;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower_ws_auth_upgrade::Outcome;
 
 use crate::handlers;
-use crate::lab::{Io, Lab, Setup, bounded, masked, patient, read_frame};
+use crate::lab::{Io, Lab, Setup, patient, read_frame};
 
 fn setup() -> Setup {
     Setup {

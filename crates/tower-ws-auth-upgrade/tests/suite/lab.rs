@@ -3,8 +3,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -15,10 +13,11 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use test_support::frame::{self, Frame, masked};
+use test_support::{Gauge, PATIENCE, bounded, handshake};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tower_ws_auth_upgrade::frame::{Close, CloseCode};
@@ -26,15 +25,6 @@ use tower_ws_auth_upgrade::{Cutter, Farewell, Limits, Outcome, Protocol, Tether,
 
 pub(crate) type Io = TokioIo<Upgraded>;
 pub(crate) type Head = Response<Empty<Bytes>>;
-
-/// Nothing in these tests takes longer, on the slowest machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-pub(crate) async fn bounded<T>(what: &str, future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future)
-        .await
-        .unwrap_or_else(|_| panic!("{what}: too long"))
-}
 
 pub(crate) fn close() -> Close {
     Close::new(CloseCode::new(4401).unwrap(), "token_expired")
@@ -56,37 +46,6 @@ pub(crate) fn short() -> Limits {
         deadline: Duration::from_millis(400),
         hold: Duration::from_millis(100),
         ..Limits::default()
-    }
-}
-
-#[derive(Clone, Default)]
-pub(crate) struct Count(Arc<AtomicUsize>);
-
-pub(crate) struct One(Count);
-
-impl Count {
-    pub(crate) fn one(&self) -> One {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        One(self.clone())
-    }
-
-    pub(crate) fn now(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    pub(crate) async fn none_left(&self, what: &str) {
-        bounded(what, async {
-            while self.now() > 0 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        })
-        .await;
-    }
-}
-
-impl Drop for One {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -124,13 +83,13 @@ pub(crate) struct Lab {
     pub(crate) outcomes: mpsc::UnboundedReceiver<Outcome>,
     tell: mpsc::UnboundedSender<Outcome>,
     /// Values held by tethers.
-    pub(crate) guards: Count,
+    pub(crate) guards: Gauge,
     /// Handlers that run, or wait for their connection.
-    pub(crate) handlers: Count,
+    pub(crate) handlers: Gauge,
     /// Handlers that were told that there is no connection.
-    pub(crate) failed: Count,
+    pub(crate) failed: Gauge,
     /// Handlers that saw what they should not.
-    pub(crate) panicked: Count,
+    pub(crate) panicked: Gauge,
 }
 
 impl Lab {
@@ -154,10 +113,10 @@ impl Lab {
             cutters,
             outcomes,
             tell: tell.clone(),
-            guards: Count::default(),
-            handlers: Count::default(),
-            failed: Count::default(),
-            panicked: Count::default(),
+            guards: Gauge::default(),
+            handlers: Gauge::default(),
+            failed: Gauge::default(),
+            panicked: Gauge::default(),
         };
         let (guards, handlers) = (lab.guards.clone(), lab.handlers.clone());
         let (failed, panicked) = (lab.failed.clone(), lab.panicked.clone());
@@ -175,7 +134,7 @@ impl Lab {
                         &cut,
                         &tell,
                         &guards,
-                        unmodified([&handlers, &failed, &panicked].map(Count::clone), handler),
+                        unmodified([&handlers, &failed, &panicked].map(Gauge::clone), handler),
                     )
                 });
                 let stream = TokioIo::new(stream);
@@ -199,6 +158,16 @@ impl Lab {
         lab
     }
 
+    /// A lab with one client, and what ends its connection.
+    pub(crate) async fn opened<F>(handler: fn(Io) -> F) -> (Self, Client, Cutter)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut lab = Self::new(handler).await;
+        let (client, cutter) = lab.open().await;
+        (lab, client, cutter)
+    }
+
     /// A client, its connection open, and what ends it.
     pub(crate) async fn open(&mut self) -> (Client, Cutter) {
         let client = Client::open(self.address).await;
@@ -211,6 +180,13 @@ impl Lab {
 
     pub(crate) fn cut(&self, cutter: &Cutter, limits: Limits) -> bool {
         cutter.cut(&close(), limits, spawn(&self.tell))
+    }
+
+    /// The client reads its code, and nothing is left.
+    pub(crate) async fn cut_ends(&self, mut client: Client, cutter: &Cutter) {
+        self.cut(cutter, patient());
+        client.reads_the_code().await;
+        self.is_empty().await;
     }
 
     pub(crate) fn spawner(&self) -> impl FnOnce(Farewell) + Send + 'static + use<> {
@@ -241,7 +217,7 @@ fn tethered(
     setup: &Setup,
     cut: &mpsc::UnboundedSender<Cutter>,
     tell: &mpsc::UnboundedSender<Outcome>,
-    guards: &Count,
+    guards: &Gauge,
     service: impl FnOnce(Request<Incoming>) -> Head,
 ) -> std::future::Ready<Result<Head, Infallible>> {
     let (mut head, body) = request.into_parts();
@@ -252,10 +228,10 @@ fn tethered(
         .twice
         .then(|| Tether::interpose(&mut head, setup.protocol).unwrap().0);
     if let Some(outer) = &outer {
-        outer.hold(guards.one());
+        outer.hold(guards.hold());
     }
     let (tether, cutter) = Tether::interpose(&mut head, setup.protocol).unwrap();
-    tether.hold(guards.one());
+    tether.hold(guards.hold());
     if setup.early {
         assert!(cutter.cut(&close(), patient(), spawn(tell)));
     }
@@ -280,7 +256,7 @@ fn tethered(
 
 /// A service as anybody writes it over hyper.
 fn unmodified<F>(
-    [handlers, failed, panicked]: [Count; 3],
+    [handlers, failed, panicked]: [Gauge; 3],
     handler: fn(Io) -> F,
 ) -> impl FnOnce(Request<Incoming>) -> Head
 where
@@ -294,7 +270,7 @@ where
         if let Some(key) = request.headers().get("sec-websocket-key") {
             headers.insert("sec-websocket-accept", accept_key(key));
         }
-        let one = handlers.one();
+        let one = handlers.hold();
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             let _one = one;
@@ -302,10 +278,10 @@ where
                 Ok(upgraded) => {
                     let handling = AssertUnwindSafe(handler(TokioIo::new(upgraded)));
                     if handling.catch_unwind().await.is_err() {
-                        std::mem::forget(panicked.one());
+                        std::mem::forget(panicked.hold());
                     }
                 }
-                Err(_) => std::mem::forget(failed.one()),
+                Err(_) => std::mem::forget(failed.hold()),
             }
         });
         response
@@ -316,21 +292,10 @@ pub(crate) async fn server_side(io: Io) -> WebSocketStream<Io> {
     WebSocketStream::from_raw_socket(io, Role::Server, None).await
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
-    pub(crate) fin: bool,
-    pub(crate) opcode: u8,
-    pub(crate) payload: Vec<u8>,
-}
-
 /// A client that reads whole, unmasked, well-formed frames or fails.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
 }
-
-pub(crate) const HANDSHAKE: &str = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\n\
-    upgrade: websocket\r\nsec-websocket-version: 13\r\n\
-    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 impl Client {
     pub(crate) async fn open(address: SocketAddr) -> Self {
@@ -340,14 +305,8 @@ impl Client {
     }
 
     pub(crate) async fn ask(address: SocketAddr) -> (Self, String) {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(bounded("head", stream.read_u8()).await.unwrap());
-        }
-        (Self { stream }, String::from_utf8(head).unwrap())
+        let (stream, head) = handshake::ask(address, "/", "").await;
+        (Self { stream }, head)
     }
 
     pub(crate) async fn send(&mut self, opcode: u8, payload: &[u8]) {
@@ -405,58 +364,6 @@ impl Client {
     }
 }
 
-pub(crate) async fn read_frame(stream: &mut (impl AsyncReadExt + Unpin)) -> Frame {
-    let first = stream.read_u8().await.expect("a frame, not the end");
-    let second = stream.read_u8().await.expect("a whole header");
-    let (fin, opcode) = (first & 0x80 != 0, first & 0x0f);
-    assert_eq!(first & 0x70, 0, "reserved bits");
-    assert_eq!(second & 0x80, 0, "a server does not mask");
-    assert!(matches!(opcode, 0..=2 | 8..=10), "opcode {opcode}");
-    let length = match second {
-        126 => stream.read_u16().await.expect("a whole header").into(),
-        127 => stream.read_u64().await.expect("a whole header"),
-        short => short.into(),
-    };
-    assert!(opcode < 8 || (fin && length <= 125), "a control frame");
-    assert!(length <= 1 << 24, "a torn frame: {length}");
-    let mut payload = vec![0; usize::try_from(length).unwrap()];
-    stream
-        .read_exact(&mut payload)
-        .await
-        .expect("a whole payload");
-    Frame {
-        fin,
-        opcode,
-        payload,
-    }
-}
-
-pub(crate) fn masked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = frame_head(fin, opcode, payload.len(), 0x80);
-    let mask = [0x1f, 0x2e, 0x3d, 0x4c];
-    frame.extend(mask);
-    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b));
-    frame
-}
-
-pub(crate) fn unmasked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = frame_head(fin, opcode, payload.len(), 0);
-    frame.extend(payload);
-    frame
-}
-
-fn frame_head(fin: bool, opcode: u8, length: usize, mask: u8) -> Vec<u8> {
-    let mut head = vec![if fin { 0x80 } else { 0 } | opcode];
-    match length {
-        0..=125 => head.push(mask | u8::try_from(length).unwrap()),
-        126..=65_535 => {
-            head.push(mask | 0x7e);
-            head.extend(u16::try_from(length).unwrap().to_be_bytes());
-        }
-        _ => {
-            head.push(mask | 0x7f);
-            head.extend((length as u64).to_be_bytes());
-        }
-    }
-    head
+pub(crate) async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> Frame {
+    frame::read(stream).await.expect("a whole frame")
 }

@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use test_support::handshake::read_head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::coop;
 use tower_ws_auth_upgrade::frame::{Close, CloseCode};
@@ -64,11 +65,8 @@ async fn upgrade(early_bytes: &[u8]) -> Pinned {
         .await
         .unwrap();
     let (handler, cutter) = told.recv().unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(client.read_u8().await.unwrap());
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101"), "{ADVICE}");
+    let head = read_head(&mut client).await.unwrap();
+    assert!(head.starts_with("HTTP/1.1 101"), "{ADVICE}");
     Pinned {
         client,
         handler,

@@ -1,8 +1,9 @@
+use test_support::bounded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_ws_auth_upgrade::{Outcome, Protocol};
 
 use crate::handlers;
-use crate::lab::{Lab, Setup, bounded, patient};
+use crate::lab::{Lab, Setup, patient};
 
 #[tokio::test]
 async fn another_protocol_ends_without_a_frame() {

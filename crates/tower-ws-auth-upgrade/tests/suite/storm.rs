@@ -1,24 +1,14 @@
 use std::time::Duration;
 
+use test_support::frame::masked;
+use test_support::{Random, bounded};
 use tokio::io::AsyncWriteExt;
 use tower_ws_auth_upgrade::Outcome;
 
 use crate::handlers;
-use crate::lab::{Client, Lab, bounded, masked, patient, read_frame};
+use crate::lab::{Client, Lab, patient, read_frame};
 
 const CLIENTS: usize = 300;
-
-/// Small, and the same in every run.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_cut_at_random_under_traffic_read_their_code_in_whole_frames() {
@@ -32,8 +22,8 @@ async fn connections_cut_at_random_under_traffic_read_their_code_in_whole_frames
             &mut duplex
         };
         let (client, cutter) = lab.open().await;
-        let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (index as u64 + 1) << 17);
-        let wait = Duration::from_micros(random.below(60_000));
+        let mut random = Random::new(index as u64);
+        let wait = Duration::from_micros(random.below(60_000) as u64);
         tasks.spawn(one_client(client, random));
         let cut = lab.cutting();
         tasks.spawn(async move {
@@ -98,10 +88,10 @@ async fn one_client(client: Client, mut random: Random) {
                 1..3 => random.below(2000),
                 _ => random.below(125),
             };
-            let frame = masked(true, 2, &vec![3; usize::try_from(size).unwrap()]);
+            let frame = masked(true, 2, &vec![3; size]);
             let mut rest = &frame[..];
             while !rest.is_empty() {
-                let piece = 1 + usize::try_from(random.below(rest.len() as u64)).unwrap();
+                let piece = 1 + random.below(rest.len());
                 let (now, later) = rest.split_at(piece);
                 if write.write_all(now).await.is_err() {
                     return;

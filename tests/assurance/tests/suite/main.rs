@@ -13,6 +13,5 @@
 mod corpora;
 mod forge;
 mod properties;
-mod random;
 mod stack;
 mod wire;

@@ -6,9 +6,8 @@ use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::routing::any;
 use http::request::Parts;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use test_support::{bounded, frame, handshake};
+use tokio::io::AsyncWriteExt;
 use tower_ws_auth::{AuthLayer, Grant, LeaseLayer, Rejection};
 
 use crate::told::Told;
@@ -31,28 +30,13 @@ async fn an_expiry_is_an_event_with_its_code_and_its_time_and_is_counted() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
 
-    let mut client = TcpStream::connect(address).await.unwrap();
-    let request =
-        b"GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    client.write_all(request).await.unwrap();
-    let mut answer = [0; 2048];
-    let n = client.read(&mut answer).await.unwrap();
-    assert!(answer[..n].starts_with(b"HTTP/1.1 101"));
+    let mut client = handshake::open(address, "/ws", "").await;
     assert!((told.count("ws_auth_leases") - 1.0).abs() < 0.1);
 
-    // The close frame, answered in kind: 1000.
-    let close = client.read(&mut answer);
-    let n = timeout(Duration::from_secs(60), close)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(&answer[2..4], 4401_u16.to_be_bytes());
-    assert_eq!(&answer[4..n], b"token_expired");
-    client
-        .write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8])
-        .await
-        .unwrap();
+    let frame = bounded("a close frame", frame::read(&mut client)).await;
+    assert_eq!(frame.unwrap().close(), Some((4401, "token_expired")));
+    let answer = frame::masked(true, frame::CLOSE, &1000_u16.to_be_bytes());
+    client.write_all(&answer).await.unwrap();
 
     told.counted("ws_auth_farewells_total outcome=peer_closed", 1.0)
         .await;

@@ -1,10 +1,11 @@
 //! No `Debug`, no `Display` and no error of a public type prints a secret that it holds.
 
-use std::fmt::{Debug, Display, Write};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use canary_tests::Claims;
 use http::Request;
+use test_support::Printed;
 use tower_ws_auth::carrier::Carriers;
 use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, Key, Keys, SigningKey};
 use tower_ws_auth::session::{MemorySessions, Secrets};
@@ -15,40 +16,6 @@ use tower_ws_auth::{
 
 /// 40 letters that nobody else writes.
 const CANARY: &str = "canaryCANARYcanaryCANARYcanaryCANARYcana";
-
-#[derive(Default)]
-struct Printed(String);
-
-impl Printed {
-    fn debug(&mut self, value: &dyn Debug) -> &mut Self {
-        write!(self.0, "{value:?}\n{value:#?}\n").unwrap();
-        self
-    }
-
-    fn display(&mut self, value: &dyn Display) -> &mut Self {
-        writeln!(self.0, "{value}").unwrap();
-        self
-    }
-
-    fn error(&mut self, error: &dyn std::error::Error) -> &mut Self {
-        self.debug(&error).display(&error);
-        match error.source() {
-            Some(source) => self.error(source),
-            None => self,
-        }
-    }
-
-    fn holds_none_of(&self, secrets: &[&str]) {
-        assert!(self.0.len() > 100, "nothing was printed: {}", self.0);
-        for secret in secrets {
-            assert!(!self.0.contains(secret), "{secret} in\n{}", self.0);
-            let bytes = &secret.as_bytes()[..8];
-            let list = format!("{bytes:?}");
-            let list = list.trim_matches(['[', ']']);
-            assert!(!self.0.contains(list), "{list} in\n{}", self.0);
-        }
-    }
-}
 
 #[test]
 fn not_the_keys_of_tokens() {

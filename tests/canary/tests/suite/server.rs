@@ -4,17 +4,16 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::task::Poll;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use canary_tests::Secrets;
+use test_support::PATIENCE;
+use test_support::handshake::head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::canary::Visit;
 
-/// No test waits longer than this for a peer.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// A masked close frame with code 1000.
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 
@@ -65,14 +64,11 @@ impl Server {
 
     /// The answer, to the last byte. An open socket is closed.
     pub(crate) async fn visit_http1(&self, uri: &str, headers: &[(&str, String)]) -> String {
-        let mut request = format!(
-            "GET {uri} HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        );
+        let mut fields = String::new();
         for (name, value) in headers {
-            write!(request, "{name}: {value}\r\n").unwrap();
+            write!(fields, "{name}: {value}\r\n").unwrap();
         }
-        request += "\r\n";
+        let request = head(uri, &fields);
         let mut stream = TcpStream::connect(self.secrets.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();

@@ -14,14 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use fault_tests::{Server, Settings, close_code, open, read_frame};
+use fault_tests::{Server, Settings, close_code, open};
+use test_support::PATIENCE;
+use test_support::frame::{self, BINARY, Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tower_ws_auth::{Clock, Ending};
 
 const HOUR: i64 = 3600;
-const PATIENCE: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
 
 /// The system's clock, and how many seconds it goes wrong.
@@ -73,8 +74,8 @@ async fn by_token(server: &Server, token: &str) -> TcpStream {
     assert_eq!(status, Some(101));
     // A farewell is a 101 too, and no echo.
     stream.write_all(b"\x82\x82\0\0\0\0hi").await.unwrap();
-    let echo = read_frame(&mut stream).await.unwrap();
-    assert_eq!(echo, (0x82, b"hi".to_vec()));
+    let echo = frame::read(&mut stream).await.unwrap();
+    assert_eq!(echo, Frame::whole(BINARY, b"hi"));
     stream
 }
 
@@ -83,15 +84,14 @@ async fn refusal(server: &Server, target: &str, line: &str) -> Option<u16> {
     let (mut stream, status) = open(server.address, target, line).await.unwrap();
     assert_eq!(status, Some(101));
     stream.write_all(b"\x82\x82\0\0\0\0hi").await.unwrap();
-    let (first, payload) = timeout(PATIENCE, read_frame(&mut stream))
+    let frame = timeout(PATIENCE, frame::read(&mut stream))
         .await
         .expect("neither a refusal nor an echo")
         .unwrap();
-    if (first, &payload[..]) == (0x82, b"hi") {
+    if frame == Frame::whole(BINARY, b"hi") {
         return None;
     }
-    assert_eq!(first, 0x88);
-    Some(u16::from_be_bytes([payload[0], payload[1]]))
+    Some(frame.close().expect("another message").0)
 }
 
 async fn refusal_of_token(server: &Server, token: &str) -> Option<u16> {

@@ -9,7 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fault_tests::{LIFE, Server, Settings, close_code, read_frame, read_head, request};
+use fault_tests::{LIFE, Server, Settings, close_code, request};
+use test_support::PATIENCE;
+use test_support::frame::{self, BINARY, Frame};
+use test_support::handshake::read_head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, oneshot};
@@ -18,8 +21,6 @@ use tokio::time::{sleep, timeout};
 
 /// Of each kind in each phase.
 const CLIENTS: usize = 8;
-/// No test waits longer than this for a peer.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// When a client begins to misbehave.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -179,8 +180,8 @@ async fn reach(phase: Phase, mut stream: TcpStream, target: &str, all_in: &In) -
     }
     match phase {
         Phase::HalfClose => {
-            let (first, payload) = read_frame(&mut stream).await.unwrap();
-            assert_eq!((first, &payload[..2]), (0x88, &4401_u16.to_be_bytes()[..]));
+            let frame = frame::read(&mut stream).await.unwrap();
+            assert_eq!(frame.close().unwrap().0, 4401);
             stream.write_all(b"\x88\x82\0").await.unwrap();
         }
         Phase::HalfMessage => stream.write_all(HALF_A_MESSAGE).await.unwrap(),
@@ -194,8 +195,8 @@ async fn reach(phase: Phase, mut stream: TcpStream, target: &str, all_in: &In) -
             }
         }
         Phase::Ended | Phase::HalfEnded => {
-            let (first, payload) = read_frame(&mut stream).await.unwrap();
-            assert_eq!((first, &payload[2..]), (0x88, &b"token_expired"[..]));
+            let frame = frame::read(&mut stream).await.unwrap();
+            assert_eq!(frame.close().unwrap().1, "token_expired");
             if phase == Phase::HalfEnded {
                 stream.write_all(b"\x88\x82\0").await.unwrap();
             }
@@ -409,8 +410,8 @@ async fn a_well_behaved_client_beside_them_is_served_and_nothing_of_the_process_
                 );
                 stream.write_all(b"\x82\x82\0\0\0\0hi").await.unwrap();
                 assert_eq!(
-                    read_frame(&mut stream).await.unwrap(),
-                    (0x82, b"hi".to_vec())
+                    frame::read(&mut stream).await.unwrap(),
+                    Frame::whole(BINARY, b"hi")
                 );
                 stream.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
                 assert_eq!(close_code(&mut stream).await.unwrap(), 1000);

@@ -3,22 +3,19 @@
 //! Without sockets: a request in memory goes through hyper and the layers to a handler that holds
 //! its connection. Their kernel buffers are the same with and without a lease.
 
-use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::io;
-use std::pin::Pin;
 use std::sync::mpsc::channel;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
+use http::Request;
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use test_support::at_once;
+use test_support::memory::{hand_over, reading, serve};
+use tokio::io::AsyncReadExt;
 use tokio::runtime::Builder;
 use tower::ServiceBuilder;
 use tower_ws_auth::lease::{Ending, LeaseLayer, Leases};
@@ -103,60 +100,8 @@ fn connect(n: usize, revocations: &Revocations, layer: &LeaseLayer) -> Upgraded 
         .layer(AuthLayer::new(strategy.revocable(revocations.clone())))
         .layer(layer.clone())
         .service_fn(move |request: Request<Incoming>| {
-            tell.send(hyper::upgrade::on(request)).unwrap();
-            let mut response = Response::new(String::new());
-            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            ready(Ok::<_, Infallible>(response))
+            hand_over(request, |upgrade| tell.send(upgrade).unwrap())
         });
-    let memory = TokioIo::new(Memory(REQUEST));
-    let mut connection = http1::Builder::new()
-        .serve_connection(memory, TowerToHyperService::new(service))
-        .with_upgrades();
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(Pin::new(&mut connection).poll(&mut cx).is_ready());
-    drop(connection);
-    let Poll::Ready(Ok(upgraded)) = Pin::new(&mut told.recv().unwrap()).poll(&mut cx) else {
-        panic!("no upgrade");
-    };
-    let mut upgraded = TokioIo::new(upgraded);
-    let mut bytes = [0; 8];
-    let mut buffer = ReadBuf::new(&mut bytes);
-    let read = Pin::new(&mut upgraded).poll_read(&mut cx, &mut buffer);
-    assert!(read.is_pending());
-    upgraded.into_inner()
-}
-
-/// A request, and then a client that says nothing and reads everything.
-struct Memory(&'static [u8]);
-
-impl AsyncRead for Memory {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.0.is_empty() {
-            return Poll::Pending;
-        }
-        buffer.put_slice(std::mem::take(&mut self.0));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Memory {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
+    serve(REQUEST, TowerToHyperService::new(service));
+    reading(at_once(told.recv().unwrap()).unwrap())
 }

@@ -1,11 +1,12 @@
 //! One test for each thing that the protocol did differently once.
 //!
-//! Each shows two explorations of one small world: the protocol as it was breaks a rule, and so does
-//! the mended one with this one fault.
+//! Each shows three explorations of one small world: the protocol as it was breaks a rule, and so
+//! does the mended one with this one fault; without it no rule is broken in any state.
 
-use crate::explore::counterexample;
+use crate::explore::{counterexample, keeps_every_rule};
 use crate::protocol::{Claims, Minted, Protocol};
 use crate::rules::Rule;
+use crate::seen::Seen;
 use crate::setup::{Budget, Excess, QUIET, Setup, Start, WITHIN_SKEW};
 use crate::state::{Kind, User};
 
@@ -17,6 +18,8 @@ struct Row {
     breaks: Rule,
     /// Whether the protocol as it was breaks the rule in the same world.
     was_so: bool,
+    /// What the clean exploration comes by.
+    comes_by: &'static [Seen],
 }
 
 impl Row {
@@ -27,8 +30,9 @@ impl Row {
         let by_this_fault = counterexample(self.world.clone(), faulty, self.breaks);
         assert!(by_this_fault.is_some(), "{name}: not by this fault alone");
         println!("{name}: {by_this_fault:?}");
-        let before = counterexample(self.world, Protocol::before(), self.breaks);
+        let before = counterexample(self.world.clone(), Protocol::before(), self.breaks);
         assert_eq!(before.is_some(), self.was_so, "{name}: before: {before:?}");
+        keeps_every_rule(name, self.world, Protocol::mended(), self.comes_by);
     }
 }
 
@@ -67,6 +71,11 @@ fn a_ticket_ends_with_the_session_that_it_is_minted_for() {
         fault: |protocol| protocol.minted = Minted::AtMinting,
         breaks: Rule::RevokedIsRefused,
         was_so: true,
+        comes_by: &[
+            Seen::TicketMinted,
+            Seen::TicketAccepted,
+            Seen::RefusedAsRevoked,
+        ],
     }
     .check();
 }
@@ -90,6 +99,11 @@ fn a_token_ends_with_the_session_that_it_is_minted_for() {
         fault: |protocol| protocol.minted = Minted::AtMinting,
         breaks: Rule::RevokedIsRefused,
         was_so: true,
+        comes_by: &[
+            Seen::TokenMinted,
+            Seen::TokenAccepted,
+            Seen::RefusedAsRevoked,
+        ],
     }
     .check();
 }
@@ -115,6 +129,11 @@ fn what_is_minted_is_as_old_as_its_parent_and_not_as_the_decision() {
         fault: |protocol| protocol.minted = Minted::AtDecision,
         breaks: Rule::RevokedIsRefused,
         was_so: true,
+        comes_by: &[
+            Seen::TokenMinted,
+            Seen::TokenAccepted,
+            Seen::RefusedAsRevoked,
+        ],
     }
     .check();
 }
@@ -136,6 +155,7 @@ fn the_store_keeps_the_younger_of_two_revocations() {
         fault: |protocol| protocol.store_keeps_the_younger = false,
         breaks: Rule::NeverBackwards,
         was_so: true,
+        comes_by: &[Seen::CaughtUp, Seen::WrittenLate, Seen::YoungerKept],
     }
     .check();
 }
@@ -160,6 +180,11 @@ fn old_news_ends_nobody_who_logged_in_since() {
         fault: |protocol| protocol.nodes_keep_the_younger = false,
         breaks: Rule::OthersStayOpen,
         was_so: true,
+        comes_by: &[
+            Seen::LaterLoginAccepted,
+            Seen::NewsWasOld,
+            Seen::EndedByNews,
+        ],
     }
     .check();
 }
@@ -186,6 +211,11 @@ fn a_revocation_that_meets_a_younger_one_goes_behind_it() {
         fault: |protocol| protocol.revoke_goes_behind = false,
         breaks: Rule::RevokedIsRefused,
         was_so: true,
+        comes_by: &[
+            Seen::LaterLoginAccepted,
+            Seen::YoungerKept,
+            Seen::RefusedAsRevoked,
+        ],
     }
     .check();
 }
@@ -208,6 +238,11 @@ fn a_session_that_was_logged_out_is_dead_whatever_the_clocks_say() {
         fault: |protocol| protocol.session_keys_are_final = false,
         breaks: Rule::RevokedIsClosed,
         was_so: true,
+        comes_by: &[
+            Seen::RefusedAsRevoked,
+            Seen::EndedByNews,
+            Seen::EndedByRecheck,
+        ],
     }
     .check();
 }
@@ -230,6 +265,11 @@ fn a_token_is_older_than_a_revocation_in_spite_of_skewed_clocks() {
         fault: |protocol| protocol.allows_for_skew = false,
         breaks: Rule::RevokedIsRefused,
         was_so: true,
+        comes_by: &[
+            Seen::RefusedAsRevoked,
+            Seen::EndedByNews,
+            Seen::EndedByRecheck,
+        ],
     }
     .check();
 }
@@ -254,6 +294,7 @@ fn a_login_right_after_a_revocation_is_welcome() {
         breaks: Rule::LaterLoginIsWelcome,
         // It compared clocks without any margin.
         was_so: false,
+        comes_by: &[Seen::LaterLoginAccepted, Seen::RefusedAsRevoked],
     }
     .check();
 }
@@ -267,6 +308,7 @@ fn a_limit_ends_the_oldest_only_for_connections() {
         fault: |protocol| protocol.limits_count_upgraded = false,
         breaks: Rule::OthersStayOpen,
         was_so: true,
+        comes_by: &[Seen::TokenAccepted, Seen::EndedByLimit],
     }
     .check();
 }
@@ -279,6 +321,7 @@ fn a_limit_refuses_the_newest_only_for_connections() {
         fault: |protocol| protocol.limits_count_upgraded = false,
         breaks: Rule::RoomIsGiven,
         was_so: true,
+        comes_by: &[Seen::TokenAccepted, Seen::RefusedByLimit],
     }
     .check();
 }
@@ -315,6 +358,7 @@ fn a_renewal_counts_against_the_limit_of_its_new_user() {
         fault: |protocol| protocol.limits_count_renewals = false,
         breaks: Rule::LimitHolds,
         was_so: true,
+        comes_by: &[Seen::Renewed, Seen::RefusedByLimit],
     }
     .check();
 }
@@ -333,6 +377,11 @@ fn a_ban_reaches_the_sessions_of_its_user() {
         fault: |protocol| protocol.sessions_know_their_login = false,
         breaks: Rule::RevokedIsRefused,
         was_so: true,
+        comes_by: &[
+            Seen::SessionAccepted,
+            Seen::RefusedAsRevoked,
+            Seen::EndedByRecheck,
+        ],
     }
     .check();
 }
@@ -346,6 +395,7 @@ fn a_single_use_token_is_used_once_in_spite_of_skewed_clocks() {
         fault: |protocol| protocol.claims = Claims::Life,
         breaks: Rule::UsedOnce,
         was_so: true,
+        comes_by: &[Seen::SingleUseAccepted, Seen::SecondUseRefused],
     }
     .check();
 }
@@ -359,6 +409,7 @@ fn a_claim_outlives_the_waiting_of_a_second_use_too() {
         fault: |protocol| protocol.claims = Claims::LifeAndSkew,
         breaks: Rule::UsedOnce,
         was_so: true,
+        comes_by: &[Seen::SingleUseAccepted, Seen::SecondUseRefused],
     }
     .check();
 }
@@ -386,6 +437,7 @@ fn a_ticket_survives_a_refusal_by_permission() {
         fault: |protocol| protocol.spends_last = false,
         breaks: Rule::RefusalSpendsNothing,
         was_so: true,
+        comes_by: &[Seen::RefusedByPermission, Seen::TicketAccepted],
     }
     .check();
 }
@@ -405,6 +457,7 @@ fn a_ticket_survives_a_refusal_by_a_limit() {
         fault: |protocol| protocol.spends_last = false,
         breaks: Rule::RefusalSpendsNothing,
         was_so: true,
+        comes_by: &[Seen::RefusedByLimit, Seen::TicketAccepted],
     }
     .check();
 }
@@ -424,6 +477,7 @@ fn whoever_spends_a_ticket_has_a_place() {
         fault: |protocol| protocol.reserves_places = false,
         breaks: Rule::RefusalSpendsNothing,
         was_so: true,
+        comes_by: &[Seen::RefusedByLimit, Seen::TicketAccepted],
     }
     .check();
 }

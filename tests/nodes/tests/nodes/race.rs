@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use node_tests::Node;
 use serde_json::Value;
+use test_support::handshake::head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -83,11 +84,7 @@ async fn run(
 /// The number of the node on which the one winner was let in, or none if Redis was too slow for
 /// one of them.
 async fn race(ticket: &str, nodes: [SocketAddr; 2]) -> Option<usize> {
-    let request = format!(
-        "GET /ws/ticket?ticket={ticket} HTTP/1.1\r\nHost: chat\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
+    let request = head(&format!("/ws/ticket?ticket={ticket}"), "");
     // All are connected before the first one asks.
     let connect = (0..RACERS).map(|racer| TcpStream::connect(nodes[racer % 2]));
     let sockets = futures_util::future::try_join_all(connect).await.unwrap();

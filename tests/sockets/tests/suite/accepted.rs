@@ -2,6 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use socket_tests::{Client, PATIENCE, Stack, handshake, raw, servers, token};
+use test_support::handshake::head;
 
 use crate::APP;
 
@@ -112,12 +113,7 @@ async fn however_the_handshake_lists_its_upgrade() {
 async fn bytes_sent_right_behind_the_handshake_reach_the_handler() {
     for server in servers(Stack::default()).await.unwrap() {
         // A text frame "hi" and a close frame, masked with zeros, in the same segment.
-        let request = format!(
-            "GET /ws?token={} HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n\
-             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            token(600)
-        );
+        let request = head(&format!("/ws?token={}", token(600)), "");
         let frames = b"\x81\x82\0\0\0\0hi\x88\x80\0\0\0\0";
         let answer = raw_bytes(server.address, request.as_bytes(), frames).await;
         assert!(
@@ -173,11 +169,7 @@ async fn the_service_never_sees_the_credential() {
             format!("Sec-WebSocket-Protocol: {}", subprotocol(&token)),
         ),
     ] {
-        let request = format!(
-            "GET /nested/ws{query} HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\n\
-             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n{header}\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
+        let request = head(&format!("/nested/ws{query}"), &format!("{header}\r\n"));
         let answer = raw(address, &request).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
         let encoded = subprotocol(&token);

@@ -27,18 +27,11 @@ async fn refused(address: SocketAddr) -> TcpStream {
 
 /// The same of a client that says more, with the head of the 101.
 async fn refused_with(address: SocketAddr, fields: &str) -> (String, TcpStream) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!(
-        "GET /ws?token=x HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\n\
-         Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
+    let fields = format!(
+        "Origin: https://app.example
+{fields}"
     );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
-    }
-    let head = String::from_utf8(head).unwrap();
+    let (stream, head) = test_support::handshake::ask(address, "/ws?token=x", &fields).await;
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     (head, stream)
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use socket_tests::{
     Answer, SECRET, Server, Stack, end_of, handshake, now, raw, servers, token, token_with,
 };
+use test_support::handshake::head;
 use tower_ws_auth::close::{Close, CloseCode};
 use tower_ws_auth::{CloseFrameLayer, RejectionKind};
 
@@ -277,11 +278,7 @@ fn brief() -> CloseFrameLayer {
 }
 
 fn upgrade_with(fields: &str) -> String {
-    format!(
-        "GET /ws HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\n\
-         Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
-    )
+    head("/ws", &format!("Origin: https://app.example\r\n{fields}"))
 }
 
 fn answer_head(answer: &str) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use serde_json::Value;
+use test_support::handshake;
 use tower::{Layer as _, ServiceExt as _};
 use tower_ws_auth_core::{AuthLayer, Authenticate, Authenticated, Rejection};
 
@@ -21,12 +22,7 @@ where
         assert!(identity.is_some());
         async { Ok::<_, Infallible>(Response::new(())) }
     });
-    let request = Request::get(format!("/ws?token={token}"))
-        .header("host", "localhost")
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let request = handshake::request(&format!("/ws?token={token}"));
     let service = AuthLayer::new(strategy).layer(inner);
     let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
     let rejection = response.extensions().get::<Rejection>();

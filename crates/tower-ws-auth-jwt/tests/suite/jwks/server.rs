@@ -93,8 +93,7 @@ impl Drop for Server {
     }
 }
 
-/// Nothing in these tests takes longer, on the slowest machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use test_support::PATIENCE;
 
 /// Times beyond all patience: what is refused, is refused for another reason.
 pub(crate) fn patient(builder: JwksBuilder) -> JwksBuilder {

@@ -13,7 +13,7 @@ use tower_ws_auth::close::Farewell;
 use tower_ws_auth::{AuthLayer, Authenticate, CloseFrameLayer, Grant, Rejection, RejectionKind};
 
 use super::steps::{everywhere, polled, waits};
-use super::wire::{CLOSE, Upgrading, Wire, is_over, is_switching};
+use super::wire::{CLOSE, Upgrading, Visit, Wire, is_over, is_switching};
 
 /// How long the strategy takes to say no.
 const DECISION_WAITS: usize = 2;
@@ -44,26 +44,20 @@ async fn a_refused_handshake_that_is_dropped_gives_its_permit_and_its_connection
             .layer(AuthLayer::new(never()))
             .service(inner.service());
         let places = everywhere(async |polls| {
-            let Wire {
-                request,
-                respond,
-                mut client,
-                server,
-            } = Wire::open(4096).await;
-            let answer = polled(service.call(request), polls).await;
-            let is_done = answer.is_some();
-            if let Some(answer) = answer {
-                respond.with(answer.unwrap());
-                assert!(is_switching(&mut client).await);
+            let wire = Wire::open(4096).await;
+            let mut visit = wire.visit(|request| service.call(request), polls).await;
+            let is_done = visit.status.is_some();
+            if is_done {
+                let client = &mut visit.client;
+                assert!(is_switching(client).await);
                 let mut frame = [0; CLOSE_4401.len()];
                 client.read_exact(&mut frame).await.unwrap();
                 assert_eq!(frame, CLOSE_4401);
                 client.write_all(CLOSE).await.unwrap();
             } else {
                 all_permits_are_back(&close).await;
-                drop(respond);
             }
-            is_over(server, &mut client).await;
+            visit.is_over().await;
             timeout(Duration::from_secs(10), close.farewells().wait())
                 .await
                 .expect("the farewell has ended");
@@ -102,23 +96,16 @@ async fn a_handler_that_refuses_late_never_gets_the_connection() {
     });
     let mut service = close.layer(inner);
     let places = everywhere(async |polls| {
-        let Wire {
-            request,
-            respond,
-            mut client,
-            server,
-        } = Wire::open(4096).await;
-        let answer = polled(service.call(request), polls).await;
-        let is_done = answer.is_some();
-        if let Some(answer) = answer {
-            respond.with(answer.unwrap());
-            assert!(is_switching(&mut client).await);
-            client.write_all(CLOSE).await.unwrap();
+        let wire = Wire::open(4096).await;
+        let mut visit = wire.visit(|request| service.call(request), polls).await;
+        let is_done = visit.status.is_some();
+        if is_done {
+            assert!(is_switching(&mut visit.client).await);
+            visit.client.write_all(CLOSE).await.unwrap();
         } else {
             all_permits_are_back(&close).await;
-            drop(respond);
         }
-        is_over(server, &mut client).await;
+        visit.is_over().await;
         let told = async {
             // This, the service's, and no handler's.
             while Arc::strong_count(&handlers) > 2 {
@@ -149,15 +136,12 @@ async fn a_farewell_that_is_dropped_anywhere_drops_its_client_and_gives_its_perm
             .layer(AuthLayer::new(never()))
             .service(Upgrading::default().service());
         let places = everywhere(async |polls| {
-            let Wire {
-                request,
-                respond,
-                mut client,
-                server,
-            } = Wire::open(bytes).await;
-            let answer = service.call(request).await.unwrap();
+            let wire = Wire::open(bytes).await;
+            let visit = wire.visit(|request| service.call(request), usize::MAX);
+            let Visit {
+                mut client, server, ..
+            } = visit.await;
             let farewell = farewells.recv().await.unwrap();
-            respond.with(answer);
             let client = tokio::spawn(async move {
                 assert!(is_switching(&mut client).await);
                 let mut frame = [0; CLOSE_4401.len()];

@@ -54,15 +54,8 @@ pub(crate) fn refused_as(response: &Response<ResponseBody<()>>) -> Option<&'stat
 
 /// An opening handshake.
 pub(crate) fn handshake(uri: &str) -> Request<()> {
-    Request::get(uri)
-        .header("host", "localhost")
-        .header("origin", "https://app.example")
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .body(())
-        .unwrap()
+    let request = test_support::handshake::request(uri).header("origin", "https://app.example");
+    request.body(()).unwrap()
 }
 
 /// Drops the handshake of somebody who is to be refused at each place: the service is not called.

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
+use test_support::handshake::read_head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use tower_ws_auth::{
 use super::inner::SERVICE_WAITS;
 use super::slow::{Slow, WAITS};
 use super::steps::{everywhere, interrupted, polled, settle};
-use super::wire::{CLOSE, Upgrading, Wire, is_over, is_switching};
+use super::wire::{CLOSE, Upgrading, Visit, Wire, is_over, is_switching};
 
 fn ada() -> impl Authenticate<Identity = &'static str> {
     |_: &mut Parts| {
@@ -58,25 +59,16 @@ where
         .layer(layer)
         .service(inner.service());
     everywhere(async |polls| {
-        let Wire {
-            request,
-            respond,
-            mut client,
-            server,
-        } = Wire::open(4096).await;
-        let answer = polled(service.call(request), polls).await;
-        let is_done = answer.is_some();
-        if let Some(answer) = answer {
-            let answer = answer.unwrap();
-            assert_eq!((answer.status().as_u16(), leases.len()), (101, 1));
-            respond.with(answer);
+        let wire = Wire::open(4096).await;
+        let mut visit = wire.visit(|request| service.call(request), polls).await;
+        let is_done = visit.status.is_some();
+        if let Some(status) = visit.status {
+            assert_eq!((status.as_u16(), leases.len()), (101, 1));
             settle().await;
-            client.write_all(CLOSE).await.unwrap();
-            client.shutdown().await.unwrap();
-        } else {
-            drop(respond);
+            visit.client.write_all(CLOSE).await.unwrap();
+            visit.client.shutdown().await.unwrap();
         }
-        is_over(server, &mut client).await;
+        visit.is_over().await;
         nothing_is_left(&leases, &[own, others], &inner).await;
         is_done
     })
@@ -162,19 +154,11 @@ async fn the_farewell_of_a_lease_drops_its_connection_wherever_it_is_dropped() {
             .layer(layer)
             .service(inner.service());
         let places = everywhere(async |polls| {
-            let Wire {
-                request,
-                respond,
-                client,
-                server,
-            } = Wire::open(bytes).await;
-            let answer = service.call(request).await.unwrap();
-            respond.with(answer);
+            let wire = Wire::open(bytes).await;
+            let visit = wire.visit(|request| service.call(request), usize::MAX);
+            let Visit { client, server, .. } = visit.await;
             let (mut from, mut to) = tokio::io::split(client);
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(from.read_u8().await.unwrap());
-            }
+            read_head(&mut from).await.unwrap();
             settle().await;
             // The head of a frame that never ends.
             to.write_all(b"\x82\xfe").await.unwrap();

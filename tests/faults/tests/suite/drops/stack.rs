@@ -22,8 +22,8 @@ use tower_ws_auth::{
 
 use super::inner::SERVICE_WAITS;
 use super::slow::{Slow, WAITS};
-use super::steps::{everywhere, polled, settle, waits};
-use super::wire::{Upgrading, Wire, is_over, is_switching};
+use super::steps::{everywhere, settle, waits};
+use super::wire::{Upgrading, Wire, is_switching};
 
 /// A refused client is held for a while.
 const HOLD: usize = 1;
@@ -81,12 +81,7 @@ where
         fields,
         service,
     } = asked;
-    let Wire {
-        request,
-        respond,
-        mut client,
-        server,
-    } = Wire::asking(4096, &target, &fields).await;
+    let wire = Wire::asking(4096, &target, &fields).await;
     let mut close = CloseFrameLayer::new().max_farewells(1);
     if service.refuses() {
         close = close.rejections_of_others();
@@ -102,26 +97,19 @@ where
         .map_request(authenticated::<A, _>)
         .service(service.service());
 
-    let status = match polled(stack.oneshot(request), polls).await {
-        None => {
-            drop(respond);
-            let mut said = Vec::new();
-            client.read_to_end(&mut said).await.unwrap();
-            assert!(said.is_empty(), "after {polls} polls: {said:?}");
-            None
-        }
-        Some(answer) => {
-            let answer = answer.unwrap();
-            let status = answer.status();
-            respond.with(answer);
-            assert!(is_switching(&mut client).await);
-            settle().await;
-            Some(status)
-        }
-    };
+    let mut visit = wire.visit(|request| stack.oneshot(request), polls).await;
+    let status = visit.status;
+    if status.is_some() {
+        assert!(is_switching(&mut visit.client).await);
+        settle().await;
+    } else {
+        let mut said = Vec::new();
+        visit.client.read_to_end(&mut said).await.unwrap();
+        assert!(said.is_empty(), "after {polls} polls: {said:?}");
+    }
     // It goes without a word.
-    client.shutdown().await.unwrap();
-    is_over(server, &mut client).await;
+    visit.client.shutdown().await.unwrap();
+    visit.is_over().await;
     let ended = timeout(Duration::from_secs(60), async {
         leases.all_ended().await;
         farewells.wait().await;

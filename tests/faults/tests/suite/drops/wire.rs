@@ -2,9 +2,9 @@
 //! it, in the hands of a test.
 
 use std::convert::Infallible;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -12,14 +12,15 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use test_support::handshake::{head, read_head};
+use test_support::{Gauge, bounded};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tower::Service;
 
 use super::inner::SERVICE_WAITS;
-use super::steps::waits;
+use super::steps::{polled, waits};
 
 /// Dropped, hyper drops the connection.
 pub(crate) struct Respond(oneshot::Sender<Response<Empty<Bytes>>>);
@@ -38,6 +39,14 @@ pub(crate) struct Wire {
     pub(crate) server: JoinHandle<()>,
 }
 
+/// A handshake whose answer was waited for up to some poll, and dropped there unless it had come.
+pub(crate) struct Visit {
+    /// Of the answer that came; the client has it too.
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) client: DuplexStream,
+    pub(crate) server: JoinHandle<()>,
+}
+
 /// What a client answers to a close frame.
 pub(crate) const CLOSE: &[u8] = b"\x88\x80\x01\x02\x03\x04";
 
@@ -49,11 +58,7 @@ impl Wire {
 
     /// With header fields beside the handshake's.
     pub(crate) async fn asking(bytes: usize, target: &str, fields: &str) -> Self {
-        let handshake = format!(
-            "GET {target} HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\n\
-             Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
-        );
+        let handshake = head(target, &format!("Origin: https://app.example\r\n{fields}"));
         let (mut client, far) = duplex(bytes);
         let (requests, mut arrived) = mpsc::channel(1);
         let server = tokio::spawn(async move {
@@ -78,15 +83,41 @@ impl Wire {
             server,
         }
     }
+
+    /// Asks with the request, and polls what comes of it so many times.
+    pub(crate) async fn visit<F, B, E>(
+        self,
+        ask: impl FnOnce(Request<Incoming>) -> F,
+        polls: usize,
+    ) -> Visit
+    where
+        F: Future<Output = Result<Response<B>, E>>,
+        E: Debug,
+    {
+        let answer = polled(ask(self.request), polls).await.map(Result::unwrap);
+        let status = answer.as_ref().map(Response::status);
+        if let Some(answer) = answer {
+            self.respond.with(answer);
+        }
+        Visit {
+            status,
+            client: self.client,
+            server: self.server,
+        }
+    }
+}
+
+impl Visit {
+    /// The server's task is over, and the client reads its end.
+    pub(crate) async fn is_over(mut self) {
+        is_over(self.server, &mut self.client).await;
+    }
 }
 
 /// Reads the answer's head; whether it was 101.
 pub(crate) async fn is_switching(client: &mut DuplexStream) -> bool {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(client.read_u8().await.unwrap());
-    }
-    head.starts_with(b"HTTP/1.1 101")
+    let head = read_head(client).await.unwrap();
+    head.starts_with("HTTP/1.1 101")
 }
 
 /// The server's task is over, and the client reads its end.
@@ -97,9 +128,7 @@ pub(crate) async fn is_over(server: JoinHandle<()>, client: &mut DuplexStream) {
         // Broken is an end too.
         let _ = client.read_to_end(&mut rest).await;
     };
-    timeout(Duration::from_secs(60), rest)
-        .await
-        .expect("the connection stays");
+    bounded("the connection's end", rest).await;
 }
 
 /// A service that upgrades. It counts its calls, those that it let in, and the handlers that have
@@ -107,35 +136,17 @@ pub(crate) async fn is_over(server: JoinHandle<()>, client: &mut DuplexStream) {
 #[derive(Clone)]
 pub(crate) struct Upgrading {
     says: StatusCode,
-    calls: Arc<AtomicUsize>,
     let_in: Arc<AtomicUsize>,
-    open: Arc<AtomicUsize>,
+    handlers: Gauge,
 }
 
 impl Default for Upgrading {
     fn default() -> Self {
         Self {
             says: StatusCode::SWITCHING_PROTOCOLS,
-            calls: Arc::default(),
             let_in: Arc::default(),
-            open: Arc::default(),
+            handlers: Gauge::default(),
         }
-    }
-}
-
-/// Counts for as long as it lives.
-struct Handler(Arc<AtomicUsize>);
-
-impl Handler {
-    fn begin(open: &Arc<AtomicUsize>) -> Self {
-        open.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(open))
-    }
-}
-
-impl Drop for Handler {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -157,11 +168,11 @@ impl Upgrading {
     }
 
     pub(crate) fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+        self.handlers.ever()
     }
 
     pub(crate) fn open(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
+        self.handlers.now()
     }
 
     /// Waits, answers, and reads until the end.
@@ -176,13 +187,11 @@ impl Upgrading {
     + use<> {
         let Self {
             says,
-            calls,
             let_in,
-            open,
+            handlers,
         } = self.clone();
         tower::service_fn(move |mut request: Request<Incoming>| {
-            calls.fetch_add(1, Ordering::SeqCst);
-            let handler = Handler::begin(&open);
+            let handler = handlers.hold();
             let let_in = Arc::clone(&let_in);
             async move {
                 waits(SERVICE_WAITS).await;

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use test_support::Stopwatch;
+use test_support::frame::{BINARY, CONTINUATION, masked};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tower_ws_auth::Clock;
 use tower_ws_auth::lease::Ending;
 
-use super::frames::{BINARY, CONTINUATION, FILL, Reader, masked, masked_close, open};
+use super::frames::{FILL, Reader, masked_close, open};
 use super::server::{Server, until};
 use crate::ALONE;
 

@@ -8,6 +8,7 @@ use axum::extract::ws::{Message as AxumMessage, WebSocket};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use test_support::Random;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_tungstenite::WebSocketStream;
@@ -15,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::frames::{FILL, Random};
+use super::frames::{FILL, size};
 
 pub(crate) type Bare = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -98,10 +99,10 @@ pub(crate) async fn axum(name: String, mut socket: WebSocket, running: Running) 
         }
         "duplex" => {
             let (mut sink, mut stream) = socket.split();
-            let mut random = Random::new(running.seed());
+            let mut random = Random::new(running.seed() as u64);
             let writing = tokio::spawn(async move {
                 let message = |size| AxumMessage::binary(vec![FILL; size]);
-                while sink.send(message(random.size())).await.is_ok() {
+                while sink.send(message(size(&mut random))).await.is_ok() {
                     pause(&mut random).await;
                 }
             });
@@ -140,13 +141,13 @@ pub(crate) async fn bare(name: String, mut socket: Bare, running: Running) {
         }
         "duplex" => {
             let (mut sink, mut stream) = socket.split();
-            let mut random = Random::new(running.seed());
+            let mut random = Random::new(running.seed() as u64);
             let writing = tokio::spawn(async move {
                 loop {
                     let fragments = 1 + random.below(4);
                     for n in 0..fragments {
                         let data = if n == 0 { Data::Binary } else { Data::Continue };
-                        let size = random.size();
+                        let size = size(&mut random);
                         let fragment = fragment(data, size, n == fragments - 1);
                         if sink.send(fragment).await.is_err() {
                             return;

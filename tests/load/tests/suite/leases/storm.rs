@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use test_support::Random;
+use test_support::frame::{BINARY, CONTINUATION, masked};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tower_ws_auth::lease::Ending;
 
-use super::frames::{BINARY, CONTINUATION, FILL, Random, Reader, masked, masked_close, open};
+use super::frames::{FILL, Reader, masked_close, open, size};
 use super::handlers::pause;
 use super::server::Server;
 use crate::ALONE;
@@ -36,7 +38,7 @@ async fn a_thousand_connections_are_cut_at_random_and_nothing_of_them_remains() 
             server.hyper
         };
         let path = if index / 8 % 2 == 0 { "echo" } else { "duplex" };
-        let mut random = Random::new(index);
+        let mut random = Random::new(index as u64);
         let term = match cause {
             EXPIRE => format!("&ms={}", 500 + random.below(4000)),
             REVOKE_GROUP => "&group=red".to_owned(),
@@ -49,7 +51,7 @@ async fn a_thousand_connections_are_cut_at_random_and_nothing_of_them_remains() 
     let revoking = join_all(revoked.map(|user| {
         let revocations = server.revocations.clone();
         async move {
-            let ms = Random::new(user).below(3000) as u64;
+            let ms = Random::new(user as u64).below(3000) as u64;
             sleep(Duration::from_millis(ms)).await;
             let key = format!("user:{user}");
             revocations.revoke(&key, Ending::Revoked).await.unwrap();
@@ -105,7 +107,7 @@ async fn client(stream: TcpStream, mut random: Random) -> (u16, String, usize) {
             let fragments = 1 + random.below(3);
             for n in 0..fragments {
                 let opcode = if n == 0 { BINARY } else { CONTINUATION };
-                let payload = vec![FILL; random.size()];
+                let payload = vec![FILL; size(&mut random)];
                 let frame = masked(n == fragments - 1, opcode, &payload);
                 if in_pieces(&mut write, &frame, &mut random).await.is_err() {
                     return write;

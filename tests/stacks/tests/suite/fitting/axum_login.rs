@@ -22,7 +22,10 @@ use tower_ws_auth::{
     Revocations,
 };
 
-use super::{echo_for, origins, request};
+use super::{
+    COOKIE, a_logout_ends_the_socket, cookie, echo_for, echoes, only_our_page_reads_why, origins,
+    request,
+};
 
 #[derive(Clone, Debug)]
 struct User {
@@ -193,25 +196,13 @@ async fn a_login_opens_the_socket_and_the_logout_ends_it() {
     assert!(wrong.starts_with("HTTP/1.1 401 "), "{wrong}");
     let answer = request(address, "POST /login", &log_in_as("hunter2", APP)).await;
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
-    let cookie = crate::fitting::cookie(&answer);
-
-    let known = [("origin", APP), ("cookie", cookie.as_str())];
-    let client =
-        crate::fitting::tower_sessions::echoes(browser_at(address, "/ws", &known).await).await;
-
-    let lines = format!("Origin: {APP}\r\nCookie: {cookie}\r\nContent-Length: 0\r\n");
-    let answer = request(address, "POST /logout", &lines).await;
-    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
-    let answer = end_of(Ok(client)).await;
-    assert_eq!(answer, Answer::closed(4401, "session_ended"));
-    let answer = end_of(browser_at(address, "/ws", &known).await).await;
-    assert_eq!(answer, Answer::closed(4401, "session_invalid"));
+    a_logout_ends_the_socket(address, &cookie(&answer)).await;
 
     // Who logs in again is not the one who was logged out.
     let answer = request(address, "POST /login", &log_in_as("hunter2", APP)).await;
-    let cookie = crate::fitting::cookie(&answer);
+    let cookie = cookie(&answer);
     let known = [("origin", APP), ("cookie", cookie.as_str())];
-    crate::fitting::tower_sessions::echoes(browser_at(address, "/ws", &known).await).await;
+    echoes(browser_at(address, "/ws", &known).await).await;
 }
 
 #[tokio::test]
@@ -219,19 +210,8 @@ async fn nobody_reads_why_and_a_foreign_page_does_not() {
     let address = serve(app(users(), MemoryStore::default(), origins()))
         .await
         .unwrap();
-    let nobody = browser_at(address, "/ws", &[("origin", APP)]).await;
-    let answer = end_of(nobody).await;
-    assert_eq!(answer, Answer::closed(4401, "session_invalid"));
-
     let answer = request(address, "POST /login", &log_in_as("hunter2", APP)).await;
-    let cookie = crate::fitting::cookie(&answer);
-    for page in [
-        &[("origin", EVIL), ("cookie", cookie.as_str())][..],
-        &[("cookie", &cookie)],
-    ] {
-        let opened = browser_at(address, "/ws", page).await;
-        assert_eq!(end_of(opened).await, Answer::http(403, "origin_denied"));
-    }
+    only_our_page_reads_why(address, &cookie(&answer)).await;
     let answer = request(address, "POST /login", &log_in_as("hunter2", EVIL)).await;
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
 }
@@ -245,7 +225,7 @@ mod an_outage {
     #[tokio::test]
     async fn of_the_store_is_its_500_whatever_is_inside() {
         let address = serve(app(users(), Gone, origins())).await.unwrap();
-        let known = [("origin", APP), ("cookie", crate::fitting::COOKIE)];
+        let known = [("origin", APP), ("cookie", COOKIE)];
         let answer = end_of(browser_at(address, "/ws", &known).await).await;
         assert_eq!(answer, Answer::http(500, ""));
     }

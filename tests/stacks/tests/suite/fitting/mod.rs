@@ -42,7 +42,10 @@ mod tower_sessions;
 
 use std::net::SocketAddr;
 
-use socket_tests::{Claims, SECRET, raw};
+use futures_util::{SinkExt, StreamExt};
+use socket_tests::{Answer, Claims, Client, SECRET, end_of, raw};
+use stacks_tests::{APP, EVIL, browser_at};
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tower_ws_auth::jwt::{Jwt, Key};
 use tower_ws_auth::{Authenticated, Origins};
 
@@ -53,7 +56,7 @@ fn jwt() -> Jwt<Claims> {
 }
 
 fn origins() -> Origins {
-    Origins::new([stacks_tests::APP]).unwrap()
+    Origins::new([APP]).unwrap()
 }
 
 /// Of a session that nobody has begun.
@@ -77,6 +80,40 @@ fn cookie(answer: &str) -> String {
         .find_map(|line| line.strip_prefix("set-cookie: "))
         .unwrap_or_else(|| panic!("no cookie in {answer}"));
     set.split(';').next().unwrap().to_owned()
+}
+
+/// The socket of ada answers.
+async fn echoes(opened: Result<Client, Error>) -> Client {
+    let mut client = opened.unwrap();
+    client.send("hello".into()).await.unwrap();
+    let answer = client.next().await.unwrap().unwrap();
+    assert_eq!(answer, Message::text("ada: hello"));
+    client
+}
+
+/// Opens ada's socket by a session, which the logout ends with it.
+async fn a_logout_ends_the_socket(address: SocketAddr, cookie: &str) {
+    let known = [("origin", APP), ("cookie", cookie)];
+    let client = echoes(browser_at(address, "/ws", &known).await).await;
+    let lines = format!("Origin: {APP}\r\nCookie: {cookie}\r\nContent-Length: 0\r\n");
+    let answer = request(address, "POST /logout", &lines).await;
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    let answer = end_of(Ok(client)).await;
+    assert_eq!(answer, Answer::closed(4401, "session_ended"));
+    let again = end_of(browser_at(address, "/ws", &known).await).await;
+    assert_eq!(again, Answer::closed(4401, "session_invalid"));
+}
+
+/// Whoever is not logged in reads why, and a foreign page nothing, whoever looks at it.
+async fn only_our_page_reads_why(address: SocketAddr, cookie: &str) {
+    let nobody = browser_at(address, "/ws", &[("origin", APP)]).await;
+    let answer = end_of(nobody).await;
+    assert_eq!(answer, Answer::closed(4401, "session_invalid"));
+    let foreign = [("origin", EVIL), ("cookie", cookie)];
+    for page in [&foreign[..], &foreign[1..]] {
+        let opened = browser_at(address, "/ws", page).await;
+        assert_eq!(end_of(opened).await, Answer::http(403, "origin_denied"));
+    }
 }
 
 /// Echoes with the name of a user of any application.

@@ -164,7 +164,7 @@ mod timeout {
         let address = serve(app).await.unwrap();
         let client = browser(address, &format!("?token={}", token(600))).await;
         tokio::time::sleep(SHORT + Duration::from_millis(300)).await;
-        crate::fitting::tower_sessions::echoes(client).await;
+        crate::fitting::echoes(client).await;
     }
 
     #[tokio::test]
@@ -291,7 +291,7 @@ mod cors {
         let target = format!("/ws?token={}", token(600));
         let foreign = [("origin", stacks_tests::EVIL)];
         let opened = stacks_tests::browser_at(address, &target, &foreign).await;
-        crate::fitting::tower_sessions::echoes(opened).await;
+        crate::fitting::echoes(opened).await;
     }
 }
 

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -5,13 +6,11 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{any, post};
-use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
-use socket_tests::{Answer, Client, end_of};
+use socket_tests::{Answer, end_of};
 use stacks_tests::{APP, EVIL, browser_at, serve};
-use tokio_tungstenite::tungstenite::{Error, Message};
 use tower::ServiceBuilder;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer, SessionStore};
 use tower_ws_auth::{
@@ -20,7 +19,10 @@ use tower_ws_auth::{
     Revocations,
 };
 
-use super::{echo_for, origins, request};
+use super::{
+    COOKIE, a_logout_ends_the_socket, cookie, echo_for, echoes, only_our_page_reads_why, origins,
+    request,
+};
 
 /// What the application keeps in a session from the login on.
 #[derive(Clone, Serialize, Deserialize)]
@@ -122,54 +124,30 @@ where
         .layer(SessionManagerLayer::new(sessions))
 }
 
-pub(crate) async fn echoes(opened: Result<Client, Error>) -> Client {
-    let mut client = opened.unwrap();
-    client.send("hello".into()).await.unwrap();
-    let answer = client.next().await.unwrap().unwrap();
-    assert_eq!(answer, Message::text("ada: hello"));
-    client
+/// The cookie of somebody who logs in.
+async fn ada(address: SocketAddr) -> String {
+    let lines = format!("Origin: {APP}\r\nContent-Length: 0\r\n");
+    cookie(&request(address, "POST /login/ada", &lines).await)
 }
 
 #[tokio::test]
 async fn a_logout_ends_the_open_socket_too_and_none_of_another_login() {
     let address = serve(app(MemoryStore::default(), origins())).await.unwrap();
-    let lines = format!("Origin: {APP}\r\nContent-Length: 0\r\n");
-    let log_in =
-        async || crate::fitting::cookie(&request(address, "POST /login/ada", &lines).await);
-    let (cookie, other) = (log_in().await, log_in().await);
-    let known = [("origin", APP), ("cookie", cookie.as_str())];
-    let client = echoes(browser_at(address, "/ws", &known).await).await;
+    let (session, other) = (ada(address).await, ada(address).await);
     let elsewhere = [("origin", APP), ("cookie", other.as_str())];
     let other = echoes(browser_at(address, "/ws", &elsewhere).await).await;
-
-    let lines = format!("Origin: {APP}\r\nCookie: {cookie}\r\nContent-Length: 0\r\n");
-    let answer = request(address, "POST /logout", &lines).await;
-    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
-    let answer = end_of(Ok(client)).await;
-    assert_eq!(answer, Answer::closed(4401, "session_ended"));
-    let again = end_of(browser_at(address, "/ws", &known).await).await;
-    assert_eq!(again, Answer::closed(4401, "session_invalid"));
+    a_logout_ends_the_socket(address, &session).await;
 
     echoes(Ok(other)).await;
-    let cookie = log_in().await;
-    let known = [("origin", APP), ("cookie", cookie.as_str())];
+    let session = ada(address).await;
+    let known = [("origin", APP), ("cookie", session.as_str())];
     echoes(browser_at(address, "/ws", &known).await).await;
 }
 
 #[tokio::test]
 async fn nobody_reads_why_and_a_foreign_page_does_not() {
     let address = serve(app(MemoryStore::default(), origins())).await.unwrap();
-    let nobody = browser_at(address, "/ws", &[("origin", APP)]).await;
-    let answer = end_of(nobody).await;
-    assert_eq!(answer, Answer::closed(4401, "session_invalid"));
-
-    let lines = format!("Origin: {APP}\r\nContent-Length: 0\r\n");
-    let cookie = crate::fitting::cookie(&request(address, "POST /login/ada", &lines).await);
-    let foreign = [("origin", EVIL), ("cookie", cookie.as_str())];
-    for page in [&foreign[..], &foreign[1..]] {
-        let opened = browser_at(address, "/ws", page).await;
-        assert_eq!(end_of(opened).await, Answer::http(403, "origin_denied"));
-    }
+    only_our_page_reads_why(address, &ada(address).await).await;
 }
 
 mod an_outage {
@@ -180,19 +158,19 @@ mod an_outage {
     #[tokio::test]
     async fn of_the_store_is_4503() {
         let address = serve(app(Gone, origins())).await.unwrap();
-        let known = [("origin", APP), ("cookie", crate::fitting::COOKIE)];
+        let known = [("origin", APP), ("cookie", COOKIE)];
         let answer = end_of(browser_at(address, "/ws", &known).await).await;
         assert_eq!(answer, Answer::closed(4503, "unavailable"));
 
         let lines = format!(
             "Origin: {APP}\r\nCookie: {}\r\nContent-Length: 0\r\n",
-            crate::fitting::COOKIE
+            COOKIE
         );
         let answer = request(address, "POST /logout", &lines).await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
 
         // A foreign page is refused before anybody asks.
-        let foreign = [("origin", EVIL), ("cookie", crate::fitting::COOKIE)];
+        let foreign = [("origin", EVIL), ("cookie", COOKIE)];
         let answer = end_of(browser_at(address, "/ws", &foreign).await).await;
         assert_eq!(answer, Answer::http(403, "origin_denied"));
     }

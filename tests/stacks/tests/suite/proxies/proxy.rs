@@ -1,11 +1,11 @@
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use socket_tests::PATIENCE;
 use tempfile::TempDir;
+use test_support::free_port;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
@@ -64,18 +64,9 @@ impl Proxy {
     }
 }
 
-/// An address that nobody listens at. None that a system hands out: it stays free until a proxy
-/// has started there.
+/// An address that nobody listens at, until a proxy has started there.
 pub(crate) fn free() -> SocketAddr {
-    static ASKED: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let asked = ASKED.fetch_add(1, Ordering::Relaxed);
-        let n = std::process::id().wrapping_mul(37).wrapping_add(asked) % 20_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(10_000 + n).unwrap()));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
 /// A configuration of this package, with other addresses.

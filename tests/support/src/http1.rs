@@ -1,14 +1,13 @@
+//! Requests over HTTP/1.1, each on a connection of its own.
+
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-/// No test waits longer than this for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::bounded;
 
 /// An answer over HTTP.
 #[derive(Debug)]
@@ -40,8 +39,8 @@ impl Answer {
     }
 }
 
-/// A request of its own connection.
-pub(crate) async fn ask(
+/// The answer to a request with this line, these fields, and a body of JSON.
+pub async fn ask(
     address: SocketAddr,
     request_line: &str,
     fields: &[(&str, &str)],
@@ -64,7 +63,7 @@ pub(crate) async fn ask(
         stream.read_to_string(&mut answer).await.unwrap();
         answer
     };
-    let answer = timeout(PATIENCE, exchange).await.expect("no answer");
+    let answer = bounded("an answer", exchange).await;
     let (head, body) = answer.split_once("\r\n\r\n").expect("no whole answer");
     Answer {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
