@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::{Clock, Grant};
+use tower_ws_auth_core::{Clock, Grant, RevocationKey};
 #[cfg(feature = "jwks")]
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
@@ -24,10 +24,10 @@ pub(crate) struct Decider<C> {
     #[cfg(feature = "jwks")]
     fetched_rules: Option<Rules>,
     clock: Clock,
-    revocable_by: Vec<RevocationKey<C>>,
+    revocable_by: Vec<KeyOf<C>>,
 }
 
-pub(crate) type RevocationKey<C> = Arc<dyn Fn(&C) -> String + Send + Sync>;
+pub(crate) type KeyOf<C> = Arc<dyn Fn(&C) -> RevocationKey + Send + Sync>;
 
 impl<C> Decider<C> {
     pub(crate) fn new(keys: KeySource, typ: Option<String>, rules: Rules, clock: Clock) -> Self {
@@ -42,7 +42,7 @@ impl<C> Decider<C> {
         }
     }
 
-    pub(crate) fn revocable_by(&mut self, key: RevocationKey<C>) {
+    pub(crate) fn revocable_by(&mut self, key: KeyOf<C>) {
         self.revocable_by.push(key);
     }
 
@@ -82,7 +82,7 @@ impl<C: DeserializeOwned> Decider<C> {
         let claims = serde_json::from_str(payload).map_err(|error| {
             invalid("the claims do not fit the application's type").with_source(Misfit::of(&error))
         })?;
-        let keys: Vec<String> = self.revocable_by.iter().map(|key| key(&claims)).collect();
+        let keys: Vec<RevocationKey> = self.revocable_by.iter().map(|key| key(&claims)).collect();
         let mut grant = Grant::new(claims);
         for key in keys {
             grant = grant.revocable_by(key);

@@ -1,18 +1,18 @@
 //! Logging in and out over ordinary HTTP, and what a session can be changed into.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, OptionalFromRequest, Request, State};
 use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tower_ws_auth::session::{SessionError, SessionId};
+use tower_ws_auth::session::SessionError;
 use tower_ws_auth::ticket::{Order, Wish};
-use tower_ws_auth::{Authenticated, Ending, Rejection, RejectionKind, RevocationError};
+use tower_ws_auth::{Authenticated, Ending, Rejection, RejectionKind, RevocationError, Term};
 
 use crate::app::App;
 use crate::protocol::{MAX_NAME, object};
@@ -36,7 +36,7 @@ pub(crate) async fn login(
     let (_, cookie) = sessions.create(&Record { user: Some(user) }).await?;
     // Whoever was logged in with the old cookie is not any more.
     if let Some(id) = sessions.signed_id(&headers) {
-        end(&app, &id).await?;
+        sessions.destroy(&id).await?;
     }
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }
@@ -44,26 +44,10 @@ pub(crate) async fn login(
 pub(crate) async fn logout(State(app): State<App>, headers: HeaderMap) -> Result<Response, Failed> {
     let sessions = &app.credentials.sessions;
     let cookie = match sessions.signed_id(&headers) {
-        Some(id) => end(&app, &id).await?,
+        Some(id) => sessions.destroy(&id).await?,
         None => sessions.removal_cookie(),
     };
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
-}
-
-/// Ends a session, and what it opened: also where the store does not say whether the session is
-/// gone, for it may be.
-async fn end(app: &App, id: &SessionId) -> Result<HeaderValue, Failed> {
-    let (credentials, id) = (app.credentials.clone(), id.clone());
-    to_the_end(async move {
-        let (key, ending) = (id.revocation_key(), Ending::SessionEnded);
-        let (destroyed, revoked) = tokio::join!(
-            credentials.sessions.destroy(&id),
-            credentials.revocations.revoke(&key, ending),
-        );
-        revoked?;
-        Ok(destroyed?)
-    })
-    .await
 }
 
 /// Does all of it, also for a client that goes away half way.
@@ -84,7 +68,7 @@ pub(crate) struct Revoke {
     user: String,
 }
 
-/// Ends everything that was given to a user, except for the sessions.
+/// Ends everything that was given to a user: tokens, tickets and sessions.
 pub(crate) async fn revoke(
     State(app): State<App>,
     user: Authenticated<Known>,
@@ -116,13 +100,18 @@ const AN_HOUR: u64 = 3600;
 pub(crate) async fn token(
     State(app): State<App>,
     user: Authenticated<Known>,
+    Extension(term): Extension<Term>,
     wish: Option<Asked<TokenWish>>,
 ) -> Response {
     let ttl = wish.and_then(|Asked(wish)| wish.ttl).unwrap_or(AN_HOUR);
     if !(1..=24 * AN_HOUR).contains(&ttl) {
         return refuse("ttl_out_of_range");
     }
-    match app.credentials.tokens.issue(&user.user, ttl) {
+    // With what the session knows of its user, so that it is good right after a revocation.
+    let name = revocation_key(&user.user);
+    let mut keys = term.revocation_keys().iter();
+    let key = keys.find(|key| key.name() == name);
+    match app.credentials.tokens.issue(&user.user, ttl, key) {
         Ok((token, expires_at)) => {
             let answer = Json(json!({ "token": token, "expires_at": expires_at }));
             ([(CACHE_CONTROL, "no-store")], answer).into_response()

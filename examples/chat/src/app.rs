@@ -22,7 +22,7 @@ use crate::credentials::Credentials;
 use crate::doors::Doors;
 use crate::hub::Hub;
 use crate::options::Options;
-use crate::user::{Record, User, revocation_key};
+use crate::user::{Record, User};
 use crate::{account, metrics, page, relay, socket};
 
 /// What the handlers share.
@@ -50,8 +50,6 @@ pub(crate) fn router(
     let session = || {
         sessions
             .strategy(origins.clone(), Record::logged_in)
-            .revocable_by(|known| revocation_key(&known.user))
-            .revocable(revocations.clone())
             .map(User::by_session)
             .authorize(named)
     };

@@ -12,7 +12,7 @@ use tower_ws_auth::{MemoryRevocations, Revocations};
 
 use crate::options::{Options, Secret};
 use crate::tokens::{Claims, Tokens, random};
-use crate::user::{Known, Record};
+use crate::user::{Known, Record, revocation_key};
 
 /// The strategies' sources. Clones share everything.
 #[derive(Clone, Debug)]
@@ -43,11 +43,12 @@ impl Credentials {
         let redis = redis.as_ref();
         // Whatever is wrong with the options is wrong now, not at the first request.
         tokens.strategy()?;
+        let revocations = revocations(redis);
         Ok(Self {
             tokens,
-            sessions: sessions(options, redis)?,
+            sessions: sessions(options, redis, revocations.clone())?,
             tickets: tickets(options, redis)?,
-            revocations: revocations(redis),
+            revocations,
         })
     }
 
@@ -71,6 +72,7 @@ fn revocations(redis: Option<&Redis>) -> Revocations {
 fn sessions(
     options: &Options,
     redis: Option<&Redis>,
+    revocations: Revocations,
 ) -> Result<Sessions<Record>, Box<dyn Error + Send + Sync>> {
     let secrets = if options.session_secret.is_empty() {
         Secrets::express([random()?])?
@@ -82,6 +84,10 @@ fn sessions(
         Some(redis) => Sessions::builder(secrets, RedisSessionStore::new(redis.clone())),
         None => Sessions::builder(secrets, MemorySessions::new(SESSIONS)),
     };
+    // A logout is one call then, and whoever revokes a user ends the user's sessions too.
+    let sessions = sessions
+        .revocations(revocations)
+        .revocable_by(|record: &Record| record.user.as_deref().map(revocation_key));
     // Yours speaks HTTPS only: leave this out.
     let sessions = if options.tls_cert.is_none() {
         sessions.dangerous_without_secure()

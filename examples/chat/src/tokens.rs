@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::json;
-use tower_ws_auth::Clock;
 use tower_ws_auth::carrier::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Algorithm, Jwks, Jwt, JwtEncoder, Key, SigningKey};
+use tower_ws_auth::{Clock, RevocationKey};
 
 use crate::options::Options;
 use crate::user::revocation_key;
@@ -18,6 +18,20 @@ pub struct Claims {
     pub sub: String,
     /// Seconds since the Unix epoch; a fraction is allowed.
     pub exp: f64,
+    /// In a token of ours the user's key, with what was revoked before it was issued.
+    #[serde(default)]
+    revocation_key: Option<String>,
+}
+
+impl Claims {
+    /// The key of the user whom the token names.
+    fn key(&self) -> RevocationKey {
+        let name = revocation_key(&self.sub);
+        let known = self.revocation_key.as_deref();
+        let known = known.and_then(RevocationKey::decode);
+        let known = known.filter(|known| known.name() == name);
+        known.unwrap_or_else(|| name.into())
+    }
 }
 
 /// Three tokens to try the program with.
@@ -84,9 +98,7 @@ impl Tokens {
         if let Some(audience) = &self.options.jwt_audience {
             jwt = jwt.audience(audience);
         }
-        Ok(jwt
-            .build()?
-            .revocable_by(|claims: &Claims| revocation_key(&claims.sub)))
+        Ok(jwt.build()?.revocable_by(Claims::key))
     }
 
     /// A token for a user, and when it expires in seconds since the Unix epoch.
@@ -94,18 +106,19 @@ impl Tokens {
         &self,
         user: &str,
         ttl: u64,
+        key: Option<&RevocationKey>,
     ) -> Result<(String, u64), Box<dyn Error + Send + Sync>> {
         let exp = Clock::system().unix_seconds() + ttl;
-        Ok((self.token(user, exp, &self.secret)?, exp))
+        Ok((self.token(user, exp, &self.secret, key)?, exp))
     }
 
     pub(crate) fn demo(&self) -> Result<DemoTokens, Box<dyn Error + Send + Sync>> {
         const HOUR: u64 = 3600;
         let now = Clock::system().unix_seconds();
         Ok(DemoTokens {
-            valid: self.token("ada", now + HOUR, &self.secret)?,
-            expired: self.token("ada", now.saturating_sub(HOUR), &self.secret)?,
-            tampered: self.token("ada", now + HOUR, &random()?)?,
+            valid: self.token("ada", now + HOUR, &self.secret, None)?,
+            expired: self.token("ada", now.saturating_sub(HOUR), &self.secret, None)?,
+            tampered: self.token("ada", now + HOUR, &random()?, None)?,
         })
     }
 
@@ -114,11 +127,15 @@ impl Tokens {
         user: &str,
         exp: u64,
         secret: &[u8],
+        key: Option<&RevocationKey>,
     ) -> Result<String, Box<dyn Error + Send + Sync>> {
         // With a fraction: what is issued after a revocation in the same second is good.
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let now = now.as_secs_f64();
         let mut claims = json!({ "sub": user, "user": user, "iat": now, "exp": exp });
+        if let Some(key) = key {
+            claims["revocation_key"] = json!(key.encode());
+        }
         if let Some(issuer) = &self.options.jwt_issuer {
             claims["iss"] = json!(issuer);
         }
