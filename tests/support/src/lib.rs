@@ -27,6 +27,7 @@ mod printed;
 mod random;
 mod signal;
 mod stopwatch;
+mod tier;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -41,6 +42,7 @@ pub use self::printed::Printed;
 pub use self::random::Random;
 pub use self::signal::signal;
 pub use self::stopwatch::{Stopwatch, measured};
+pub use self::tier::of_tier;
 
 /// No test waits longer than this for a peer, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -17,5 +17,4 @@ mod leases;
 mod origins;
 mod page;
 mod refusals;
-mod tier;
 mod transport;

@@ -2,7 +2,7 @@
 
 use crate::browser::{Browser, Kind};
 use crate::chat_page::{Event, Page};
-use crate::tier::of_tier;
+use test_support::of_tier;
 
 #[tokio::test]
 async fn the_chats_page_shows_every_outcome_in_chromium() {

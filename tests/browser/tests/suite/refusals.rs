@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::browser::{Browser, Kind, PATIENCE};
-use crate::tier::of_tier;
 use crate::transport::Transport;
+use test_support::of_tier;
 
 /// Chromium slows a page down the more of its sockets are connecting: with 32 of them it opened 11
 /// a second, with 5 about 80. Those that are open cost nothing.

@@ -1,9 +1,9 @@
-//! 10,000 refused clients that never close: bounded, and gone by the deadline.
+//! Thousands of refused clients that never close: bounded, and gone by the deadline.
 
 use std::time::{Duration, Instant};
 
 use socket_tests::{Server, Stack};
-use test_support::Stopwatch;
+use test_support::{Stopwatch, of_tier};
 use tower_ws_auth::CloseFrameLayer;
 
 use crate::ALONE;
@@ -11,56 +11,52 @@ use crate::clients::{
     Clients, allow_descriptors, answered, back_to, descriptors, resident_bytes, tasks,
 };
 
-const CLIENTS: usize = 10_000;
-
-/// Twenty seconds, and more on a machine on which the clients need so long to be there all at once:
+/// Five or twenty seconds, and more on a machine on which the clients need so long to be there all at once:
 /// some of them show how fast it is.
-async fn deadline() -> Duration {
-    const SOME: usize = CLIENTS / 20;
+async fn deadline(clients: usize) -> Duration {
+    let some = clients / 20;
     let server = Server::axum(Stack::default()).await.unwrap();
     let (idle_tasks, idle_descriptors) = (tasks(), descriptors());
     let began = Instant::now();
-    let (clients, output) = Clients::start(server.address, SOME);
-    assert_eq!(answered(output).await, format!("upgraded {SOME} plain 0"));
+    let (clients, output) = Clients::start(server.address, some);
+    assert_eq!(answered(output).await, format!("upgraded {some} plain 0"));
     let deadline = began.elapsed() * 20 * 3 / 2;
     drop(clients);
     back_to(idle_tasks, idle_descriptors).await;
-    deadline.clamp(Duration::from_secs(20), Duration::from_secs(90))
+    deadline.clamp(
+        of_tier(Duration::from_secs(5), Duration::from_secs(20)),
+        Duration::from_secs(90),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_permits_for_all_no_task_and_no_descriptor_is_left_a_second_after_the_deadline() {
     let _alone = ALONE.lock().await;
     allow_descriptors(12_000);
-    let deadline = deadline().await;
+    let count = of_tier(1_000, 10_000);
+    let deadline = deadline(count).await;
     let close = CloseFrameLayer::new()
-        .max_farewells(CLIENTS)
+        .max_farewells(count)
         .deadline(deadline);
     let server = Server::axum(Stack::closing(close)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let (idle_tasks, idle_descriptors, idle_bytes) = (tasks(), descriptors(), resident_bytes());
 
     let began = Instant::now();
-    let (clients, output) = Clients::start(server.address, CLIENTS);
-    assert_eq!(
-        answered(output).await,
-        format!("upgraded {CLIENTS} plain 0")
-    );
+    let (clients, output) = Clients::start(server.address, count);
+    assert_eq!(answered(output).await, format!("upgraded {count} plain 0"));
     let all_in = Instant::now();
     assert!(
         all_in - began < deadline,
         "the clients were too slow to be there all at once"
     );
     let (full_tasks, full_descriptors) = (tasks(), descriptors());
-    assert!(full_tasks >= CLIENTS, "{full_tasks} tasks");
-    assert!(
-        full_descriptors >= CLIENTS,
-        "{full_descriptors} descriptors"
-    );
-    let each = (resident_bytes() - idle_bytes) / CLIENTS;
+    assert!(full_tasks >= count, "{full_tasks} tasks");
+    assert!(full_descriptors >= count, "{full_descriptors} descriptors");
+    let each = (resident_bytes() - idle_bytes) / count;
     println!(
-        "{CLIENTS} refused clients: {each} bytes resident and {} tasks each",
-        full_tasks / CLIENTS
+        "{count} refused clients: {each} bytes resident and {} tasks each",
+        full_tasks / count
     );
 
     tokio::time::sleep_until((all_in + deadline).into()).await;

@@ -11,8 +11,8 @@ use tower_ws_auth::lease::Ending;
 
 use self::server::Server;
 use crate::browser::{Browser, Kind, PATIENCE};
-use crate::tier::of_tier;
 use crate::transport::Transport;
+use test_support::of_tier;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_socket_in_chromium_reads_its_code_and_its_reason_in_a_clean_close() {
