@@ -152,7 +152,7 @@ impl Model for World {
             Action::Answer(number) => self.answer(&mut state, number),
             Action::GiveUp(number) => self.give_up(&mut state, number),
             Action::Finish(number) => self.finish_body(&mut state, number),
-            Action::Revoke { node, key } => Self::revoke(&mut state, node, key),
+            Action::Revoke { node, key } => self.revoke(&mut state, node, key),
             Action::Write(number) => {
                 state.revocations[number].write = self.write(&mut state, number);
             }

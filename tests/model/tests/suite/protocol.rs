@@ -1,4 +1,4 @@
-//! What the protocol does: one switch for each thing that it did differently once.
+//! What the protocol does: one switch for each thing that it did differently once, or must not.
 
 /// Which form of the protocol a model explores.
 #[derive(Clone, Copy, Debug)]
@@ -7,6 +7,11 @@
     reason = "each of them is turned off by itself"
 )]
 pub(crate) struct Protocol {
+    /// A handshake registers its connection and then asks about revocations. Otherwise it registers
+    /// when it is decided.
+    pub(crate) registers_first: bool,
+    /// A revocation is written and then told to what is registered. Otherwise it is told first.
+    pub(crate) writes_first: bool,
     /// What a ticket or a token that is minted for a credential takes over from it.
     pub(crate) minted: Minted,
     /// The store replaces a revocation only by a younger one.
@@ -70,6 +75,8 @@ impl Protocol {
     /// As the code had it before this model.
     pub(crate) fn before() -> Self {
         Self {
+            registers_first: true,
+            writes_first: true,
             minted: Minted::AtMinting,
             store_keeps_the_younger: false,
             revoke_goes_behind: false,
@@ -89,6 +96,8 @@ impl Protocol {
     /// As it is meant to be.
     pub(crate) fn mended() -> Self {
         Self {
+            registers_first: true,
+            writes_first: true,
             minted: Minted::WithParent,
             store_keeps_the_younger: true,
             revoke_goes_behind: true,

@@ -74,8 +74,9 @@ impl World {
         request.answer = None;
         let credential = &state.credentials[request.credential];
         match step {
-            // Registered first, asked then.
-            Step::Look => request.watch = Watch::Checking { heard: 0 },
+            Step::Look if self.protocol.registers_first => {
+                request.watch = Watch::Checking { heard: 0 };
+            }
             Step::Spend if credential.kind == Kind::SingleUse => {
                 let life = credential.expires.saturating_sub(state.clock(request.node));
                 request.claim = match self.protocol.claims {
@@ -165,8 +166,9 @@ impl World {
         request: &Request,
         found: [Option<usize>; 2],
     ) -> Option<Watch> {
-        let Watch::Checking { heard } = request.watch else {
-            return None;
+        let heard = match request.watch {
+            Watch::Checking { heard } => heard,
+            _ => 0,
         };
         let knows = state.credentials[request.credential].knows;
         let covers = |&number: &usize| self.covers(state, number, request.issued_at, knows);

@@ -14,7 +14,7 @@ use crate::seen::Seen;
 use crate::state::{Command, Key, Outcome, Revocation, State, Watch, bit, members, place_of};
 
 impl World {
-    pub(crate) fn revoke(state: &mut State, node: usize, key: Key) {
+    pub(crate) fn revoke(&self, state: &mut State, node: usize, key: Key) {
         state.left.revocations -= 1;
         let number = state.revocations.len();
         for credential in &mut state.credentials {
@@ -38,6 +38,9 @@ impl World {
             is_news: false,
             written: None,
         });
+        if !self.protocol.writes_first {
+            self.tell(state, node, number);
+        }
     }
 
     /// The store carries out a write, and publishes what it has written.
@@ -99,7 +102,7 @@ impl World {
             Command::Met(younger) => younger,
             _ => number,
         };
-        if self.tell(state, node, kept) {
+        if self.protocol.writes_first && self.tell(state, node, kept) {
             self.seen.add(Seen::EndedWhereRevoked);
         }
         state.judge_what_is_open(self.bounds);

@@ -1,7 +1,8 @@
-//! One test for each thing that the protocol did differently once.
+//! One test for each thing that the protocol did differently once, or must not do differently.
 //!
-//! Each shows three explorations of one small world: the protocol as it was breaks a rule, and so
-//! does the mended one with this one fault; without it no rule is broken in any state.
+//! Each shows three explorations of one small world: the protocol as it was breaks a rule, unless it
+//! was right about that; the mended one breaks it with this one fault; without the fault no rule is
+//! broken in any state.
 
 use crate::explore::{counterexample, keeps_every_rule};
 use crate::protocol::{Claims, Minted, Protocol};
@@ -50,6 +51,42 @@ const TWO_HANDSHAKES: Budget = Budget {
 const ONE_REVOCATION: Budget = Budget {
     revocations: 1,
     ..ONE_HANDSHAKE
+};
+
+/// The store is asked before the revocation is written, and the handshake is not registered when it
+/// is told.
+#[test]
+fn a_handshake_registers_before_it_asks() {
+    Row {
+        name: "a handshake that registers late",
+        world: REVOKED_TOKEN,
+        fault: |protocol| protocol.registers_first = false,
+        breaks: Rule::RevokedIsRefused,
+        was_so: false,
+        comes_by: &[Seen::TokenAccepted, Seen::RefusedByNews],
+    }
+    .check();
+}
+
+/// The handshake registers when the revocation has been told, and asks before it is written.
+#[test]
+fn a_revocation_is_written_before_it_is_told() {
+    Row {
+        name: "a revocation that is told early",
+        world: REVOKED_TOKEN,
+        fault: |protocol| protocol.writes_first = false,
+        breaks: Rule::RevokedIsRefused,
+        was_so: false,
+        comes_by: &[Seen::TokenAccepted, Seen::EndedWhereRevoked],
+    }
+    .check();
+}
+
+const REVOKED_TOKEN: Setup = Setup {
+    start: &[Start::TOKEN],
+    budget: ONE_REVOCATION,
+    bans: true,
+    ..QUIET
 };
 
 /// The headers of the request for a ticket arrive, then the logout, then the request's body.
