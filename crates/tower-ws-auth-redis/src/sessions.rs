@@ -7,6 +7,7 @@ use tower_ws_auth_session::{
     Replaced, SessionId, SessionStore, StoreError, StoreFuture, StoredSession,
 };
 
+use crate::handle::Lookup;
 use crate::script::REPLACE;
 use crate::{Redis, RedisError, ttl};
 
@@ -71,6 +72,7 @@ impl SessionStore for RedisSessionStore {
         let mut load = pipe();
         load.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
         Box::pin(async move {
+            let _place = self.redis.place_for(Lookup::Session).map_err(failure)?;
             let (record, left): (Option<Vec<u8>>, i64) =
                 self.redis.ask_all(&load).await.map_err(failure)?;
             // What is no text is no record, whoever has put it there.

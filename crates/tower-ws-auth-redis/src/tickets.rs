@@ -8,6 +8,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use redis::{Cmd, cmd, pipe};
 use tower_ws_auth_ticket::{BoxFuture, OnceStore, PutError, StoreError, TicketKey, TicketStore};
 
+use crate::handle::Lookup;
 use crate::{Redis, RedisError, ttl};
 
 /// Tickets, and claims of what can be used once, in Redis: every node knows all of them.
@@ -151,7 +152,10 @@ impl TicketStore for RedisTicketStore {
         let redis = self.redis.clone();
         let mut take = cmd("GETDEL");
         take.arg(self.key("", key));
-        Box::pin(async move { redis.ask(&take).await.map_err(StoreError::new) })
+        Box::pin(async move {
+            let _place = redis.place_for(Lookup::Ticket).map_err(StoreError::new)?;
+            redis.ask(&take).await.map_err(StoreError::new)
+        })
     }
 }
 

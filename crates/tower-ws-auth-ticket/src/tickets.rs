@@ -83,9 +83,11 @@ where
         Within::new(settings.timeout, answer)
             .await
             .ok_or(IssueError::TimedOut)??;
+        let latest = Clock::at(u64::MAX);
+        let expires_at = now.checked_add(ttl).map_or(latest, |end| end.min(latest));
         Ok(Issued {
             ticket: secret.to_text(),
-            expires_at: now + ttl,
+            expires_at,
         })
     }
 
@@ -170,7 +172,7 @@ impl Issued {
         &self.ticket
     }
 
-    /// From when on it can no longer be used.
+    /// From when on it can no longer be used, at most the end of the year 9999.
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
     }

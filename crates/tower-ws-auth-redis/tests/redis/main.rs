@@ -3,8 +3,10 @@
 #![cfg(test)]
 
 mod acl;
+mod capacity;
 mod cluster;
 mod cuts;
+mod extremes;
 mod outages;
 mod revocations;
 mod secrecy;

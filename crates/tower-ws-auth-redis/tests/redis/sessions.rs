@@ -17,7 +17,7 @@ async fn store(server: &Server) -> RedisSessionStore {
 }
 
 /// A fresh one. Only `Sessions` makes them.
-async fn id() -> SessionId {
+pub(crate) async fn id() -> SessionId {
     let secrets = Secrets::express(["a secret of the tests, long enough"]).unwrap();
     let sessions: Sessions<Value> = Sessions::builder(secrets, MemorySessions::new(1))
         .build()

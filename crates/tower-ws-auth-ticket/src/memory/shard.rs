@@ -35,7 +35,7 @@ impl Shard {
         if period <= self.period {
             return None;
         }
-        let next = period == self.period + 1;
+        let next = period == self.period.saturating_add(1);
         self.period = period;
         let current = std::mem::replace(&mut self.current, Table::new());
         let (previous, over) = if next {

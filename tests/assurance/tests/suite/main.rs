@@ -11,6 +11,7 @@
 )]
 
 mod corpora;
+mod extremes;
 mod forge;
 mod properties;
 mod stack;
