@@ -114,11 +114,11 @@ fn head(fin: bool, opcode: u8, length: usize, mask: u8) -> Vec<u8> {
     match length {
         0..=125 => head.push(mask | u8::try_from(length).unwrap()),
         126..=65_535 => {
-            head.push(mask | 126);
+            head.push(mask | 0x7e);
             head.extend(u16::try_from(length).unwrap().to_be_bytes());
         }
         _ => {
-            head.push(mask | 127);
+            head.push(mask | 0x7f);
             head.extend((length as u64).to_be_bytes());
         }
     }
