@@ -247,10 +247,6 @@ type Body = ResponseBody<ResponseBody<ResponseBody<Empty<Bytes>>>>;
 /// # Errors
 ///
 /// Never.
-#[expect(
-    clippy::unused_async,
-    reason = "a handler is asynchronous, though this one does not wait"
-)]
 pub async fn bare_echo<B: Default>(
     mut request: Request<Incoming>,
     seen: Echo,

@@ -45,9 +45,7 @@ pub(crate) fn stack(
     leased: bool,
     tell: impl Fn(OnUpgrade) + Clone + Send + Sync + 'static,
 ) -> Stack {
-    let service = tower::service_fn(move |request: Request<Incoming>| {
-        hand_over(request, |upgrade| tell(upgrade))
-    });
+    let service = tower::service_fn(move |request: Request<Incoming>| hand_over(request, &tell));
     // Both are boxed, so that they are one type and differ in the lease alone.
     if leased {
         let day = Duration::from_secs(24 * 3600);

@@ -57,7 +57,7 @@ async fn a_refused_handshake_that_is_dropped_gives_its_permit_and_its_connection
             } else {
                 all_permits_are_back(&close).await;
             }
-            visit.is_over().await;
+            visit.ends().await;
             timeout(Duration::from_secs(10), close.farewells().wait())
                 .await
                 .expect("the farewell has ended");
@@ -105,7 +105,7 @@ async fn a_handler_that_refuses_late_never_gets_the_connection() {
         } else {
             all_permits_are_back(&close).await;
         }
-        visit.is_over().await;
+        visit.ends().await;
         let told = async {
             // This, the service's, and no handler's.
             while Arc::strong_count(&handlers) > 2 {

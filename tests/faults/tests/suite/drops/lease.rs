@@ -68,7 +68,7 @@ where
             visit.client.write_all(CLOSE).await.unwrap();
             visit.client.shutdown().await.unwrap();
         }
-        visit.is_over().await;
+        visit.ends().await;
         nothing_is_left(&leases, &[own, others], &inner).await;
         is_done
     })

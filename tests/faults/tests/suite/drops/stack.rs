@@ -109,7 +109,7 @@ where
     }
     // It goes without a word.
     visit.client.shutdown().await.unwrap();
-    visit.is_over().await;
+    visit.ends().await;
     let ended = timeout(Duration::from_secs(60), async {
         leases.all_ended().await;
         farewells.wait().await;

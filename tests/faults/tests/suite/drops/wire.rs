@@ -109,7 +109,7 @@ impl Wire {
 
 impl Visit {
     /// The server's task is over, and the client reads its end.
-    pub(crate) async fn is_over(mut self) {
+    pub(crate) async fn ends(mut self) {
         is_over(self.server, &mut self.client).await;
     }
 }

@@ -162,10 +162,7 @@ mod an_outage {
         let answer = end_of(browser_at(address, "/ws", &known).await).await;
         assert_eq!(answer, Answer::closed(4503, "unavailable"));
 
-        let lines = format!(
-            "Origin: {APP}\r\nCookie: {}\r\nContent-Length: 0\r\n",
-            COOKIE
-        );
+        let lines = format!("Origin: {APP}\r\nCookie: {COOKIE}\r\nContent-Length: 0\r\n");
         let answer = request(address, "POST /logout", &lines).await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
 
