@@ -7,10 +7,12 @@
     reason = "only tests use it, and they fail by panicking"
 )]
 
+mod delay;
 mod http;
 mod node;
 mod socket;
 
+pub use self::delay::LongWay;
 pub use self::http::Answer;
 pub use self::node::Node;
 pub use self::socket::Socket;
