@@ -51,10 +51,14 @@ pub(crate) struct Tokens {
     options: Options,
     secret: Vec<u8>,
     jwks: Option<Jwks>,
+    clock: Clock,
 }
 
 impl Tokens {
-    pub(crate) fn new(options: &Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub(crate) fn new(
+        options: &Options,
+        clock: &Clock,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let secret = match &options.jwt_secret {
             Some(secret) => secret.as_bytes().to_owned(),
             None => random()?,
@@ -63,6 +67,7 @@ impl Tokens {
             options: options.clone(),
             secret,
             jwks: options.jwks_url.as_deref().map(jwks).transpose()?,
+            clock: clock.clone(),
         };
         // Whatever is wrong with the options is wrong now, not at the first request.
         tokens.strategy()?;
@@ -91,6 +96,7 @@ impl Tokens {
         let mut jwt = Jwt::builder(keys)
             .carriers(carriers)
             .require_claim("sub")
+            .clock(self.clock.clone())
             .leeway(Duration::from_secs(self.options.jwt_leeway));
         if let Some(issuer) = &self.options.jwt_issuer {
             jwt = jwt.issuer(issuer);
@@ -108,13 +114,13 @@ impl Tokens {
         ttl: u64,
         key: Option<&RevocationKey>,
     ) -> Result<(String, u64), Box<dyn Error + Send + Sync>> {
-        let exp = Clock::system().unix_seconds() + ttl;
+        let exp = self.clock.unix_seconds() + ttl;
         Ok((self.token(user, exp, &self.secret, key)?, exp))
     }
 
     pub(crate) fn demo(&self) -> Result<DemoTokens, Box<dyn Error + Send + Sync>> {
         const HOUR: u64 = 3600;
-        let now = Clock::system().unix_seconds();
+        let now = self.clock.unix_seconds();
         Ok(DemoTokens {
             valid: self.token("ada", now + HOUR, &self.secret, None)?,
             expired: self.token("ada", now.saturating_sub(HOUR), &self.secret, None)?,
@@ -130,7 +136,7 @@ impl Tokens {
         key: Option<&RevocationKey>,
     ) -> Result<String, Box<dyn Error + Send + Sync>> {
         // With a fraction: what is issued after a revocation in the same second is good.
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH)?;
         let now = now.as_secs_f64();
         let mut claims = json!({ "sub": user, "user": user, "iat": now, "exp": exp });
         if let Some(key) = key {
