@@ -77,6 +77,25 @@ pub(crate) async fn duplex(io: Io) {
     writing.await.unwrap();
 }
 
+/// Reads to the end, and writes frames of all lengths in pieces, their heads byte by byte: wherever
+/// it is cut, a frame is half written as a rule.
+pub(crate) async fn in_pieces(io: Io) {
+    let (mut read, mut write) = tokio::io::split(io);
+    let reading =
+        tokio::spawn(async move { tokio::io::copy(&mut read, &mut tokio::io::sink()).await });
+    'frames: for size in [1, 125, 126, 3000, 65_535, 65_536, 0].into_iter().cycle() {
+        let frame = unmasked(true, 2, &vec![5; size]);
+        let (head, payload) = frame.split_at(frame.len() - size);
+        for piece in head.chunks(1).chain(payload.chunks(1 + size / 8)) {
+            if write.write_all(piece).await.is_err() {
+                break 'frames;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    reading.await.unwrap().unwrap();
+}
+
 /// One message in three fragments, with a pause in which it only reads.
 pub(crate) async fn fragments(mut io: Io) {
     io.write_all(&unmasked(false, 1, b"one")).await.unwrap();

@@ -233,7 +233,12 @@ fn tethered(
     let (tether, cutter) = Tether::interpose(&mut head, setup.protocol).unwrap();
     tether.hold(guards.hold());
     if setup.early {
-        assert!(cutter.cut(&close(), patient(), spawn(tell)));
+        let spawn = spawn(tell);
+        assert!(cutter.cut(&close(), patient(), |mut farewell| {
+            // Its task may run before the service has answered.
+            assert!((&mut farewell).now_or_never().is_none());
+            spawn(farewell);
+        }));
     }
     let _ = cut.send(cutter);
     let connect = head.method == Method::CONNECT;

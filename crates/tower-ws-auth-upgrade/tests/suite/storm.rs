@@ -14,12 +14,13 @@ const CLIENTS: usize = 300;
 async fn connections_cut_at_random_under_traffic_read_their_code_in_whole_frames() {
     let mut echo = Lab::new(handlers::echo).await;
     let mut duplex = Lab::new(handlers::duplex).await;
+    let mut in_pieces = Lab::new(handlers::in_pieces).await;
     let mut tasks = tokio::task::JoinSet::new();
     for index in 0..CLIENTS {
-        let lab = if index % 2 == 0 {
-            &mut echo
-        } else {
-            &mut duplex
+        let lab = match index % 3 {
+            0 => &mut echo,
+            1 => &mut duplex,
+            _ => &mut in_pieces,
         };
         let (client, cutter) = lab.open().await;
         let mut random = Random::new(index as u64);
@@ -37,8 +38,8 @@ async fn connections_cut_at_random_under_traffic_read_their_code_in_whole_frames
         }
     })
     .await;
-    for lab in [&mut echo, &mut duplex] {
-        for _ in 0..CLIENTS / 2 {
+    for lab in [&mut echo, &mut duplex, &mut in_pieces] {
+        for _ in 0..CLIENTS / 3 {
             let outcome = lab.outcome().await;
             assert!(
                 matches!(outcome, Outcome::PeerClosed | Outcome::ByteCap),
