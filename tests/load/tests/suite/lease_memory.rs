@@ -1,4 +1,4 @@
-//! 100,000 leases: what each of them keeps, and that nothing of them remains.
+//! Thousands of leases: what each of them keeps, and that nothing of them remains.
 //!
 //! Without sockets: a request in memory goes through hyper and the layers to a handler that holds
 //! its connection. Their kernel buffers are the same with and without a lease.
@@ -13,8 +13,8 @@ use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use test_support::at_once;
 use test_support::memory::{hand_over, reading, serve};
+use test_support::{at_once, of_tier};
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Builder;
 use tower::ServiceBuilder;
@@ -60,13 +60,14 @@ fn thousands_of_leases_cost_less_than_a_kilobyte_each_and_leave_nothing() {
 }
 
 async fn end(open: Vec<Upgraded>, revocations: &Revocations, leases: &Leases) {
+    let half = open.len() / 2;
     // One key, half of them; then the server goes down.
     let began = Instant::now();
     let revoked = revocations.revoke("tenant:red", Ending::Revoked);
     revoked.await.unwrap();
-    println!("{} of them revoked in {:?}", count / 2, began.elapsed());
+    println!("{} of them revoked in {:?}", half, began.elapsed());
     let began = Instant::now();
-    assert_eq!(leases.end_all(&Ending::GoingAway).await, count / 2);
+    assert_eq!(leases.end_all(&Ending::GoingAway).await, half);
     println!("the others ended in {:?}", began.elapsed());
     for (n, upgraded) in open.into_iter().enumerate() {
         let mut read = Vec::new();

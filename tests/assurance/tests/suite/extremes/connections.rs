@@ -138,9 +138,9 @@ async fn of_a_farewell_work() {
 
 #[tokio::test(start_paused = true)]
 async fn of_a_lease_work() {
+    type Setter = Box<dyn Fn(LeaseLayer) -> LeaseLayer>;
     let store = || MemoryRevocations::new(Duration::MAX, 10);
     let layer = |revocations: &Revocations| LeaseLayer::new(revocations.clone());
-    type Setter = Box<dyn Fn(LeaseLayer) -> LeaseLayer>;
     let mut setters: Vec<(&str, bool, Setter)> = Vec::new();
     for time in TIMES {
         let told = time > Duration::from_nanos(1);
