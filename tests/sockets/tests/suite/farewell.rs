@@ -208,6 +208,24 @@ async fn beyond_the_permits_the_answer_is_plain_http_at_once() {
 }
 
 #[tokio::test]
+async fn a_farewell_keeps_its_permit_until_it_has_ended() {
+    let close = CloseFrameLayer::new().deadline(FAR).max_farewells(1);
+    let (servers, tracker) = tracked(close).await;
+    for server in servers {
+        let mut client = refused(server.address).await;
+        let mut frame = [0; CLOSE_4401.len()];
+        client.read_exact(&mut frame).await.unwrap();
+        let answer = end_of(handshake(server.address, "?token=x", &[APP]).await).await;
+        assert_eq!(answer, Answer::http(401, "token_invalid"));
+        client.write_all(b"\x88\x80\0\0\0\0").await.unwrap();
+        assert_eq!(rest(&mut client).await, b"");
+        all_gone(&tracker).await;
+        drop(refused(server.address).await);
+        all_gone(&tracker).await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_during_the_hold_gives_its_permit_back() {
     let close = CloseFrameLayer::new().hold(FAR).max_farewells(1);
     // It shares the permits.
