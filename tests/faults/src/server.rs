@@ -113,7 +113,11 @@ impl Server {
         let day = Duration::from_secs(24 * 3600);
         let clock = settings.clock;
         let revoked = MemoryRevocations::new(day, 1_000_000);
-        let revocations = Revocations::with_clock(revoked, clock.clone());
+        // One process issues and revokes.
+        let revocations = Revocations::builder(revoked)
+            .clock(clock.clone())
+            .allowed_skew(Duration::ZERO)
+            .build();
         let store = MemoryTickets::builder().clock(settings.store_clock.clone());
         let tickets = Tickets::builder(Arc::new(store.build()?))
             .live_for(Duration::from_secs(600))

@@ -709,3 +709,208 @@ impl RevocationStore for Witness {
         *self.here.lock().unwrap() = Some(here);
     }
 }
+
+/// Nodes with clocks of their own, on one store.
+mod on_several_nodes {
+    use super::*;
+
+    /// One memory for all of them.
+    #[derive(Clone)]
+    struct Common(Arc<MemoryRevocations>);
+
+    impl RevocationStore for Common {
+        fn find(&self, keys: Vec<RevocationKey>) -> BoxFuture<Answer> {
+            self.0.find(keys)
+        }
+
+        fn record(
+            &self,
+            key: Arc<str>,
+            revocation: Revocation,
+        ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+            self.0.record(key, revocation)
+        }
+    }
+
+    /// Those whose clocks stand still at these seconds.
+    fn nodes<const N: usize>(seconds: [u64; N]) -> (Common, [Revocations; N]) {
+        let store = Common(Arc::new(MemoryRevocations::new(DAY, 1000)));
+        let node = |at| Revocations::with_clock(store.clone(), Clock::fixed(at));
+        (store.clone(), seconds.map(node))
+    }
+
+    async fn revoke(node: &Revocations, key: &str) {
+        node.revoke(key, Ending::Revoked).await.unwrap();
+    }
+
+    /// Of a handshake with these keys, on this node.
+    async fn passes(
+        node: &Revocations,
+        issued_at: Option<SystemTime>,
+        key: impl Into<RevocationKey>,
+    ) -> bool {
+        let grant = Grant::new("ada").revocable_by(key);
+        let grant = match issued_at {
+            Some(moment) => grant.issued_at(moment),
+            None => grant,
+        };
+        let is_revoked = node.is_revoked(grant.term()).await.unwrap();
+        let passes = node.check(grant).await.is_ok();
+        assert_eq!(passes, !is_revoked);
+        passes
+    }
+
+    #[tokio::test]
+    async fn a_final_key_that_was_revoked_is_refused_whatever_the_clocks_say() {
+        let key = || RevocationKey::from("session:1").into_final();
+        for (here, there) in [(1000, 1000), (1000, 5000), (5000, 1000)] {
+            let (_, [here, there]) = nodes([here, there]);
+            assert!(passes(&there, None, key()).await);
+            revoke(&here, "session:1").await;
+            for node in [&here, &there] {
+                for issued_at in [None, Some(1), Some(1000), Some(9000), Some(u64::MAX)] {
+                    let issued_at = issued_at.map(Clock::at);
+                    assert!(!passes(node, issued_at, key()).await, "{issued_at:?}");
+                }
+                // Whatever it is said to know.
+                let knows = key().issued_after(Clock::at(9000));
+                assert!(!passes(node, Some(Clock::at(9000)), knows).await);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_since_key_is_compared_with_the_allowed_skew() {
+        let (_, [node]) = nodes([1000]);
+        revoke(&node, "user:ada").await;
+        let micro = Duration::from_micros(1);
+        for (issued_at, is_later) in [
+            (None, false),
+            (Some(Clock::at(1000)), false),
+            // By a clock that is a minute ahead, it may have been issued before.
+            (Some(Clock::at(1060)), false),
+            (Some(Clock::at(1060) + micro), true),
+        ] {
+            assert_eq!(passes(&node, issued_at, "user:ada").await, is_later);
+        }
+        assert_eq!(node.allowed_skew(), Duration::from_secs(60));
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_knows_a_revocation_passes_at_once_and_until_the_next() {
+        for clocks in [
+            [1000, 1000],
+            [1000, 1060],
+            [1060, 1000],
+            [1000, 9000],
+            [9000, 1000],
+        ] {
+            let (_, [issuer, revoker]) = nodes(clocks);
+            for _ in 0..3 {
+                let key = issuer.key("user:ada").await.unwrap();
+                let unrevoked = passes(&issuer, None, key.clone()).await;
+                assert!(unrevoked, "{clocks:?}");
+                revoke(&revoker, "user:ada").await;
+                for node in [&issuer, &revoker] {
+                    assert!(!passes(node, None, key.clone()).await, "{clocks:?}");
+                }
+                // Also where the next one who revokes has a clock that is behind.
+                let key = revoker.key("user:ada").await.unwrap();
+                assert!(passes(&issuer, None, key.clone()).await, "{clocks:?}");
+                revoke(&issuer, "user:ada").await;
+                assert!(!passes(&revoker, None, key).await, "{clocks:?}");
+            }
+        }
+    }
+
+    /// So that whatever is minted for a grant is as young as the decision about it, and no younger.
+    #[tokio::test]
+    async fn a_decision_notes_in_the_keys_what_it_knew() {
+        let (_, [node]) = nodes([1000]);
+        revoke(&node, "user:ada").await;
+        let key = node.key("user:ada").await.unwrap();
+        assert_eq!(key.known_revocation(), Some(Clock::at(1000)));
+        let grant = Grant::new("ada")
+            .issued_at(Clock::at(2000))
+            .revocable_by("user:ada")
+            .revocable_by("user:bob")
+            .revocable_by(RevocationKey::from("session:1").into_final());
+        let decided = node.check(grant).await.unwrap();
+        revoke(&node, "user:ada").await;
+        let [ada, bob, session] = decided.term().revocation_keys() else {
+            panic!("other keys")
+        };
+        assert_eq!(ada.known_revocation(), Some(Clock::at(1000)));
+        assert_eq!(bob.known_revocation(), None);
+        assert!(session.is_final() && session.known_revocation().is_none());
+        assert!(!passes(&node, Some(Clock::at(1001)), ada.clone()).await);
+    }
+
+    #[tokio::test]
+    async fn a_grant_that_was_checked_is_not_registered_again() {
+        let (_, [node, other]) = nodes([1000, 1000]);
+        let strategy = |_: &mut Parts| async {
+            Ok::<_, Rejection>(Grant::new("ada").revocable_by("user:ada"))
+        };
+        let twice = strategy.revocable(node.clone()).revocable(node.clone());
+        let layer = AuthLayer::new(twice).any_request();
+        let service = layer.layer(tower::service_fn(async |request: Request<()>| {
+            let mut term: Term = request.extensions().get().cloned().unwrap();
+            Ok::<_, std::convert::Infallible>(Response::new(term.take_watch().unwrap()))
+        }));
+        let watch = service.oneshot(Request::new(())).await.unwrap().into_body();
+        drop(watch);
+        let grant = Grant::new("ada").revocable_by("user:ada");
+        let checked = node.check(grant).await.unwrap();
+        let checked = node.check(checked).await.unwrap();
+        assert_eq!(node.count("user:ada"), 1);
+        // Others register it for themselves.
+        let elsewhere = other.check(checked).await.unwrap();
+        assert_eq!(other.count("user:ada"), 1);
+        drop(elsewhere);
+        assert!(node.is_empty() && other.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_store_keeps_the_later_of_two_revocations_in_whatever_order_they_arrive() {
+        let (store, [late, early]) = nodes([2000, 1000]);
+        let revoked = |at, ending| Revocation::new(Clock::at(at), ending);
+        let kept = async || {
+            let found = store.find(vec!["user:ada".into()]).await.unwrap();
+            found.into_iter().next().flatten()
+        };
+        let record = async |revocation| store.record("user:ada".into(), revocation).await.unwrap();
+        let second = revoked(2000, Ending::Revoked);
+        assert_eq!(record(second.clone()).await, None);
+        for earlier in [1000, 1999, 2000] {
+            let stays = record(revoked(earlier, Ending::SessionEnded)).await;
+            assert_eq!(stays, Some(second.clone()));
+            assert_eq!(kept().await, Some(second.clone()));
+        }
+        // Who revokes with a clock that is behind comes right after it.
+        early
+            .revoke("user:ada", Ending::SessionEnded)
+            .await
+            .unwrap();
+        let third = kept().await.unwrap();
+        assert_eq!(third.micros(), 2_000_000_001);
+        assert_eq!(*third.ending(), Ending::SessionEnded);
+        late.revoke("user:ada", Ending::Revoked).await.unwrap();
+        assert_eq!(kept().await.unwrap().micros(), 2_000_000_002);
+    }
+
+    /// Nobody knows what it keeps then.
+    #[tokio::test]
+    async fn a_store_that_fails_ends_here_also_what_knew_a_later_revocation() {
+        let store = Scripted::default();
+        let revocations = Revocations::with_clock(store.clone(), Clock::fixed(1000));
+        let later = Revocation::new(Clock::at(5000), Ending::Revoked);
+        store.answer(Ok(vec![Some(later)]));
+        let young = grant(Some(Clock::at(6000)), &["user:ada"]);
+        let watch = watch(&revocations, &young).await.unwrap();
+        store.down.store(true, Ordering::SeqCst);
+        let said = revocations.revoke("user:ada", Ending::SessionEnded).await;
+        assert!(said.is_err());
+        assert_eq!(watch.connection().ending(), Some(Ending::SessionEnded));
+    }
+}

@@ -168,9 +168,9 @@ fn ada() -> impl Authenticate<Identity = &'static str> {
     }
 }
 
-/// In how many places such a handshake waits for its decision: the store is asked twice in the
-/// poll in which the strategy is ready.
-const DECISION_WAITS: usize = 1 + WAITS - 1;
+/// In how many places such a handshake waits for its decision: once for the strategy, and then for
+/// the store.
+const DECISION_WAITS: usize = 1 + WAITS;
 
 fn revocations(acts_after: usize) -> Revocations {
     let memory = MemoryRevocations::new(Duration::from_secs(3600), 100);

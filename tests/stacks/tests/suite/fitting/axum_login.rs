@@ -19,7 +19,7 @@ use tower_sessions_0_14::MemoryStore;
 use tower_ws_auth::{
     AllowedOrigin, AuthLayer, AuthenticateExt, Authenticated, CloseFrameLayer, Ending, Grant,
     LeaseLayer, MemoryRevocations, MissingOrigin, OriginLayer, Origins, Rejection, RejectionKind,
-    Revocations,
+    RevocationKey, Revocations,
 };
 
 use super::{
@@ -70,7 +70,15 @@ impl AuthnBackend for Users {
     }
 }
 
-async fn log_in(mut session: AuthSession<Users>, Form(given): Form<Password>) -> StatusCode {
+async fn log_in(
+    State(revocations): State<Revocations>,
+    mut session: AuthSession<Users>,
+    Form(given): Form<Password>,
+) -> StatusCode {
+    // Asked before the password is checked: what is revoked meanwhile refuses this login too.
+    let Ok(everywhere) = revocations.key(format!("user:{}", given.user)).await else {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    };
     let user = match session.authenticate(given).await {
         Ok(Some(user)) => user,
         Ok(None) => return StatusCode::UNAUTHORIZED,
@@ -79,7 +87,8 @@ async fn log_in(mut session: AuthSession<Users>, Form(given): Form<Password>) ->
     let done = async {
         session.login(&user).await.ok()?;
         let session = session.session;
-        session.insert("since", SystemTime::now()).await.ok()
+        session.insert("since", SystemTime::now()).await.ok()?;
+        session.insert("user", everywhere.encode()).await.ok()
     };
     match done.await {
         Some(()) => StatusCode::NO_CONTENT,
@@ -87,11 +96,26 @@ async fn log_in(mut session: AuthSession<Users>, Form(given): Form<Password>) ->
     }
 }
 
-/// When the login was, and the key that a logout revokes: what this login has opened, and no other.
-async fn login(session: &Session, user: &User) -> Result<(SystemTime, String), session::Error> {
+/// What a login has left in its session.
+struct Login {
+    since: SystemTime,
+    /// Revoked by a logout: what this login has opened, and no other.
+    own: RevocationKey,
+    /// Revoked to end everything of the user, with what had been revoked before the login.
+    everywhere: RevocationKey,
+}
+
+async fn login(session: &Session, user: &User) -> Result<Login, session::Error> {
     let since = session.get("since").await?.unwrap_or(UNIX_EPOCH);
     let age = since.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok((since, format!("login:{}:{}", user.id, age.as_nanos())))
+    let own = format!("login:{}:{}", user.id, age.as_nanos());
+    let everywhere: Option<String> = session.get("user").await?;
+    let everywhere = everywhere.and_then(|key| RevocationKey::decode(&key));
+    Ok(Login {
+        since,
+        own: RevocationKey::from(own).into_final(),
+        everywhere: everywhere.unwrap_or_else(|| format!("user:{}", user.id).into()),
+    })
 }
 
 async fn chat(upgrade: WebSocketUpgrade, user: Authenticated<User>) -> Response {
@@ -115,16 +139,15 @@ fn logged_in(head: &mut Parts) -> impl Future<Output = Result<Grant<User>, Rejec
             Rejection::new(RejectionKind::SessionInvalid, "nobody is logged in").about_ambient()
         })?;
         let session = session.session;
-        let (since, key) = login(&session, &user).await.map_err(|error| {
+        let login = login(&session, &user).await.map_err(|error| {
             Rejection::new(RejectionKind::Unavailable, "the session store failed")
                 .with_source(error)
         })?;
-        let everywhere = format!("user:{}", user.id);
         Ok(Grant::new(user)
             .until(session.expiry_date().into())
-            .issued_at(since)
-            .revocable_by(key)
-            .revocable_by(everywhere)
+            .issued_at(login.since)
+            .revocable_by(login.own)
+            .revocable_by(login.everywhere)
             .refused_as(RejectionKind::SessionInvalid))
     }
 }
@@ -137,10 +160,10 @@ async fn log_out(
     let Some(user) = session.user.clone() else {
         return StatusCode::NO_CONTENT;
     };
-    let Ok((_, key)) = login(&session.session, &user).await else {
+    let Ok(login) = login(&session.session, &user).await else {
         return StatusCode::SERVICE_UNAVAILABLE;
     };
-    let revoked = revocations.revoke(&key, Ending::SessionEnded).await;
+    let revoked = revocations.revoke(&login.own, Ending::SessionEnded).await;
     if revoked.is_err() || session.logout().await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }

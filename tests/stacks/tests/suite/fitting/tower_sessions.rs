@@ -16,7 +16,7 @@ use tower_sessions::{MemoryStore, Session, SessionManagerLayer, SessionStore};
 use tower_ws_auth::{
     AllowedOrigin, AuthLayer, AuthenticateExt, Authenticated, CloseFrameLayer, Ending, Grant,
     LeaseLayer, MemoryRevocations, MissingOrigin, OriginLayer, Origins, Rejection, RejectionKind,
-    Revocations,
+    RevocationKey, Revocations,
 };
 
 use super::{
@@ -29,23 +29,41 @@ use super::{
 struct LoggedIn {
     user: String,
     since: SystemTime,
+    /// The user's key, with what had been revoked before the login.
+    everywhere: String,
 }
 
 impl LoggedIn {
     /// Revoked by a logout: what this login has opened, and no other.
-    fn key(&self) -> String {
+    fn own(&self) -> RevocationKey {
         let since = self.since.duration_since(UNIX_EPOCH).unwrap_or_default();
-        format!("login:{}:{}", self.user, since.as_nanos())
+        RevocationKey::from(format!("login:{}:{}", self.user, since.as_nanos())).into_final()
+    }
+
+    /// Revoked to end everything of the user.
+    fn everywhere(&self) -> RevocationKey {
+        let key = RevocationKey::decode(&self.everywhere);
+        key.unwrap_or_else(|| format!("user:{}", self.user).into())
     }
 }
 
 /// To be called once the password is checked.
-async fn log_in(session: Session, Path(user): Path<String>) -> StatusCode {
+async fn log_in(
+    State(revocations): State<Revocations>,
+    session: Session,
+    Path(user): Path<String>,
+) -> StatusCode {
     let since = SystemTime::now();
     let done = async {
         // A session that began before the login may have been planted in the browser.
         session.cycle_id().await.ok()?;
-        session.insert("login", LoggedIn { user, since }).await.ok()
+        let everywhere = revocations.key(format!("user:{user}")).await.ok()?;
+        let login = LoggedIn {
+            user,
+            since,
+            everywhere: everywhere.encode(),
+        };
+        session.insert("login", login).await.ok()
     };
     match done.await {
         Some(()) => StatusCode::NO_CONTENT,
@@ -81,8 +99,8 @@ fn logged_in(head: &mut Parts) -> impl Future<Output = Result<Grant<String>, Rej
         Ok(Grant::new(login.user.clone())
             .until(session.expiry_date().into())
             .issued_at(login.since)
-            .revocable_by(login.key())
-            .revocable_by(format!("user:{}", login.user))
+            .revocable_by(login.own())
+            .revocable_by(login.everywhere())
             .refused_as(RejectionKind::SessionInvalid))
     }
 }
@@ -94,7 +112,7 @@ async fn log_out(State(revocations): State<Revocations>, session: Session) -> St
         Ok(None) => return StatusCode::NO_CONTENT,
         Err(_) => return StatusCode::SERVICE_UNAVAILABLE,
     };
-    let revoked = revocations.revoke(&login.key(), Ending::SessionEnded).await;
+    let revoked = revocations.revoke(&login.own(), Ending::SessionEnded).await;
     if revoked.is_err() || session.flush().await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
