@@ -44,11 +44,7 @@ pub(crate) fn check(_: &Session) -> Result<(), Stop> {
     }
     let named = promises.iter().flat_map(|promise| &promise.tests);
     let tests: usize = named.map(|named| named.tests.len()).sum();
-    let sabotages = if sabotage::exist() {
-        sabotage::check(&promises)?
-    } else {
-        0
-    };
+    let sabotages = sabotage::check(&promises)?;
     say!(
         "    {} promises, {tests} tests, {sabotages} sabotages",
         promises.len()

@@ -33,7 +33,9 @@ pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), St
         list(&promises, &patches);
         return Ok(());
     }
+    let mut wrong = incomplete(&patches, &promises);
     if let Some(number) = options.promise {
+        wrong.clear();
         let index = number as usize - 1;
         let promise = promises.get(index).ok_or_else(|| {
             let last = promises.len();
@@ -41,7 +43,7 @@ pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), St
         })?;
         patches.retain(|patch| patch.promise == promise.text);
     }
-    run(&patches, &promises, workspace)
+    run(&patches, &promises, workspace, wrong)
 }
 
 /// The step of the slow tier.
@@ -52,8 +54,10 @@ pub(crate) fn tenth(session: &Session) -> Result<(), Stop> {
     };
     let seed = session.assure.seed.unwrap_or_else(days);
     println!("    --seed {seed}");
-    let patches = chosen(patch::all()?, seed);
-    Ok(run(&patches, &promises::read()?, &session.workspace)?)
+    let (patches, promises) = (patch::all()?, promises::read()?);
+    let wrong = incomplete(&patches, &promises);
+    let patches = chosen(patches, seed);
+    Ok(run(&patches, &promises, &session.workspace, wrong)?)
 }
 
 /// One in ten, and at least one.
@@ -72,21 +76,23 @@ fn chosen(mut patches: Vec<Patch>, seed: u64) -> Vec<Patch> {
     picked
 }
 
-pub(crate) fn exist() -> bool {
-    Path::new(patch::FOLDER).is_dir()
-}
-
-/// Part of the step `promises`: every promise has a sabotage, and every sabotage fits the code.
+/// Part of the step `promises`: every sabotage names a promise that there is.
 pub(crate) fn check(promises: &[Promise]) -> Result<usize, String> {
     let patches = patch::all()?;
-    let mut wrong = patch::unfit(&patches)?;
-    wrong.extend(strays(&patches, promises));
-    wrong.extend(bare(&patches, promises));
-    if wrong.is_empty() {
+    let strays = strays(&patches, promises);
+    if strays.is_empty() {
         Ok(patches.len())
     } else {
-        Err(wrong.join("\n"))
+        Err(strays.join("\n"))
     }
+}
+
+/// What would make a run say less than it seems: promises without a sabotage, and sabotages that no
+/// longer fit the code.
+fn incomplete(patches: &[Patch], promises: &[Promise]) -> Vec<String> {
+    let mut wrong = patch::unfit(patches);
+    wrong.extend(bare(patches, promises));
+    wrong
 }
 
 fn strays(patches: &[Patch], promises: &[Promise]) -> Vec<String> {
@@ -116,8 +122,13 @@ fn list(promises: &[Promise], patches: &[Patch]) {
     }
 }
 
-/// Applies one after the other to a copy of the tree.
-fn run(patches: &[Patch], promises: &[Promise], workspace: &Workspace) -> Result<(), String> {
+/// Applies one after the other to a copy of the tree; fails for what was wrong before, too.
+fn run(
+    patches: &[Patch],
+    promises: &[Promise],
+    workspace: &Workspace,
+    wrong: Vec<String>,
+) -> Result<(), String> {
     let expected = EACH * u32::try_from(patches.len()).unwrap_or(u32::MAX);
     println!(
         "    {} sabotages, about {} min; the first one builds the tests that it needs",
@@ -127,7 +138,10 @@ fn run(patches: &[Patch], promises: &[Promise], workspace: &Workspace) -> Result
     let place = Place::new(workspace)?;
     let started = Instant::now();
     let mut unnoticed = Vec::new();
-    for patch in patches {
+    // One that no longer applies is among what was wrong before.
+    let fitting = patches.iter().filter(|patch| patch.fits());
+    let fitting: Vec<_> = fitting.collect();
+    for patch in &fitting {
         let begun = Instant::now();
         let promise = promises
             .iter()
@@ -150,9 +164,10 @@ fn run(patches: &[Patch], promises: &[Promise], workspace: &Workspace) -> Result
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     println!(
         "    {} of {} noticed in {minutes:.1} min",
-        patches.len() - unnoticed.len(),
+        fitting.len() - unnoticed.len(),
         patches.len()
     );
+    unnoticed.extend(wrong);
     if unnoticed.is_empty() {
         Ok(())
     } else {

@@ -21,6 +21,12 @@ impl Patch {
         let name = self.file.file_stem().unwrap_or(self.file.as_os_str());
         name.to_string_lossy().into_owned()
     }
+
+    /// Whether it applies to the code as it stands.
+    pub(crate) fn fits(&self) -> bool {
+        let root = Path::new(".");
+        succeeds(super::git_apply(root).arg("--check").arg(&self.file))
+    }
 }
 
 /// Every sabotage, those beside each other in one crate after one another.
@@ -69,19 +75,14 @@ fn touched(text: &str) -> &str {
 }
 
 /// The sabotages that no longer fit the code, in words.
-pub(crate) fn unfit(patches: &[Patch]) -> Result<Vec<String>, String> {
-    let root = std::env::current_dir().map_err(|error| error.to_string())?;
-    let fits = |patch: &&Patch| {
-        let mut git = super::git_apply(&root);
-        succeeds(git.arg("--check").arg(&patch.file))
-    };
-    let unfit = patches.iter().filter(|patch| !fits(patch));
-    Ok(unfit
+pub(crate) fn unfit(patches: &[Patch]) -> Vec<String> {
+    let unfit = patches.iter().filter(|patch| !patch.fits());
+    unfit
         .map(|patch| {
             let file = patch.file.display();
             format!("{file} no longer applies; see `git apply --check {file}`")
         })
-        .collect())
+        .collect()
 }
 
 /// A path for `git apply` in another folder.

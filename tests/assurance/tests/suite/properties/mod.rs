@@ -8,12 +8,10 @@ mod round_trips;
 mod strictness;
 
 use proptest::test_runner::{Config, TestRunner};
-use test_support::of_tier;
 
-/// So many cases in the slow tier, a tenth of them in the fast one.
 fn config(cases: u32) -> Config {
     Config {
-        cases: of_tier(cases / 10, cases),
+        cases,
         failure_persistence: None,
         ..Config::default()
     }
