@@ -20,7 +20,8 @@ pub fn claim(store: &dyn OnceStore, key: TicketKey, ttl: Duration, limit: Durati
 /// The answer to [`claim`]: true for the first one.
 ///
 /// A store that fails or does not answer in time refuses with
-/// [`Unavailable`](RejectionKind::Unavailable); the claim may have been made.
+/// [`Unavailable`](RejectionKind::Unavailable); the claim may have been made, so nobody is advised
+/// to come back with the same credential.
 pub struct Claiming(Within<Result<bool, StoreError>>);
 
 impl Future for Claiming {
@@ -35,6 +36,7 @@ impl Future for Claiming {
                 Some(Err(error)) => Err(unavailable("the ticket store failed").with_source(error)),
                 None => Err(unavailable("the ticket store did not answer in time")),
             })
+            .map_err(Rejection::with_spent_credential)
     }
 }
 
