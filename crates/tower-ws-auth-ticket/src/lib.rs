@@ -167,7 +167,7 @@ pub use self::entry::MAX_ENTRY;
 pub use self::error::IssueError;
 pub use self::memory::{MemoryTickets, MemoryTicketsBuilder, MemoryTicketsError};
 pub use self::mint::{Mint, Minting, Wish};
-pub use self::once::{Claiming, claim};
+pub use self::once::{Claiming, claim, is_claimed};
 pub use self::order::Order;
 pub use self::store::{BoxFuture, OnceStore, PutError, StoreError, TicketKey, TicketStore};
 pub use self::strategy::{Taking, Ticket, TicketLayer};

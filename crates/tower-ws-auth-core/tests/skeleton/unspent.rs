@@ -261,7 +261,8 @@ mod a_limit {
         for other in [at_most(2), Arc::default()] {
             let (revocations, voucher) = (revocations(), Voucher::new());
             let first = at_most(1);
-            [&first, &other].map(|limits| revocations.enforce(limits));
+            revocations.enforce(&first);
+            revocations.enforce(&other);
             let _there = open(&revocations).await;
             let strategy = voucher.clone().revocable(revocations.clone());
             assert_eq!(token_of(strategy, "good").await, "accepted");
