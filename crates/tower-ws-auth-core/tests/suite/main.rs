@@ -15,6 +15,7 @@ mod gate;
 mod lift;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod minted;
 mod property;
 #[cfg(feature = "tracing")]
 mod redacted;
@@ -24,4 +25,5 @@ mod revocation;
 mod secrets;
 mod shown;
 mod support;
+mod unspent;
 mod wrappers;

@@ -9,6 +9,7 @@ mod config;
 mod edges;
 mod encoder;
 mod header;
+mod inherited;
 mod interop;
 mod jwk;
 #[cfg(all(

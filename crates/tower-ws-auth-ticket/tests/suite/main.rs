@@ -6,3 +6,4 @@
 mod memory;
 mod mint;
 mod ticket;
+mod unspent;

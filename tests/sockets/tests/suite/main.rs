@@ -10,10 +10,12 @@ mod accepted;
 mod farewell;
 mod handshake;
 mod http2;
+mod minted;
 mod others;
 mod palettes;
 mod refused;
 mod telemetry;
+mod unspent;
 mod without_upgrades;
 
 /// What the page of the application sends.
