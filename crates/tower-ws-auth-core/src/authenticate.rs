@@ -18,7 +18,7 @@ use crate::{AnyOf, Authorize, Grant, Map, Optional, Rejection};
 /// too; see the [crate's documentation](crate) for both ways.
 pub trait Authenticate {
     /// What the client presents. Its `Debug`, if it has one, must not print the secret.
-    type Credential;
+    type Credential: Send;
     /// What [`verify`](Self::verify) has proved about it.
     type Verified: 'static;
     /// Who the client is to the application.
@@ -176,7 +176,7 @@ impl<A: Authenticate> AuthenticateExt for A {}
 impl<F, Fut, I> Authenticate for F
 where
     F: Fn(&mut Parts) -> Fut,
-    Fut: Future<Output = Result<Grant<I>, Rejection>>,
+    Fut: Future<Output = Result<Grant<I>, Rejection>> + Send,
     I: Clone + Send + Sync + 'static,
 {
     type Credential = Fut;

@@ -285,9 +285,12 @@ fn admit<A: Authenticate>(
 ) -> Result<(), Rejection> {
     let (verified, mut term) = verified?.into_parts();
     let admitted = strategy.admit(verified, head);
-    let identity = admitted.map_err(|rejection| match term.is_spent() {
-        true => rejection.with_spent_credential(),
-        false => rejection,
+    let identity = admitted.map_err(|rejection| {
+        if term.is_spent() {
+            rejection.with_spent_credential()
+        } else {
+            rejection
+        }
     })?;
     term.decided_at(decided_at);
     head.extensions.insert(Authenticated::new(identity));

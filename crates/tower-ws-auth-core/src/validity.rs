@@ -77,10 +77,10 @@ impl Validity {
     /// later, is no younger, and is revoked by the keys of both. What the grant knows of a key
     /// counts.
     pub fn inherit(self, granted: &Self) -> Self {
-        self.limit(granted, |own, granted| match own.is_final() {
-            true => own,
-            false => granted,
-        })
+        self.limit(
+            granted,
+            |own, granted| if own.is_final() { own } else { granted },
+        )
     }
 
     /// What holds only as long as both do: the earlier end, the greater age, the keys of both.
@@ -193,7 +193,7 @@ mod tests {
             let mut keys: Vec<_> = both
                 .revocation_keys()
                 .iter()
-                .map(|key| key.name())
+                .map(RevocationKey::name)
                 .collect();
             keys.sort_unstable();
             assert_eq!(keys, ["a", "b"]);

@@ -243,7 +243,9 @@ mod a_limit {
         let (revocations, voucher) = (revocations(), Voucher::new());
         let strategy = || voucher.clone().revocable(revocations.clone());
         let layers = [at_most(1), at_most(1)];
-        layers.iter().for_each(|limits| revocations.enforce(limits));
+        for limits in &layers {
+            revocations.enforce(limits);
+        }
         let there = open(&revocations).await;
         for _ in 0..2 {
             let refused = answer(strategy(), "good").await.unwrap_err();

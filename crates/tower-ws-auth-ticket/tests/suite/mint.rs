@@ -383,7 +383,7 @@ mod a_body_that_is_held_back {
         let keys: Vec<_> = term
             .revocation_keys()
             .iter()
-            .map(|key| key.name())
+            .map(tower_ws_auth_core::RevocationKey::name)
             .collect();
         assert_eq!(keys, ["user:ada", "session:1", "device:7"]);
     }
