@@ -45,7 +45,7 @@ pub(crate) fn is_plain(url: &Uri) -> bool {
     url.scheme() == Some(&Scheme::HTTP)
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -1,5 +1,8 @@
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
 use crate::support::*;
-use tower_ws_auth_jwt::{Algorithm, Key, Keys};
+use tower_ws_auth_jwt::{Algorithm, Jwt, Key, Keys};
 
 const EXP: &str = r#"{"exp":1700000060}"#;
 
@@ -220,21 +223,35 @@ mod jose_header_rfc7515_4 {
             r#""zip":"DEF""#,
             r#""enc":"A128GCM""#,
         ] {
-            let bad = format!(r#"{{"alg":"HS256",{member}}}"#);
-            assert_eq!(with(&bad), "token_invalid", "{bad}");
+            for bad in [
+                format!(r#"{{"alg":"HS256",{member}}}"#),
+                format!(r#"{{{member},"alg":"HS256","x":1}}"#),
+            ] {
+                assert_eq!(with(&bad), "token_invalid", "{bad}");
+            }
         }
     }
 
     #[test]
     fn keys_in_the_header_are_never_used() {
+        // Who fetches a key comes here.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
         let embedded = format!(
-            r#"{{"alg":"HS256","jwk":{{"kty":"oct","k":"{}"}},"jku":"http://localhost/","x5u":"http://localhost/","x5c":["AA=="]}}"#,
+            r#"{{"alg":"HS256","jwk":{{"kty":"oct","k":"{}"}},"jku":"{url}","x5u":"{url}","x5c":["AA=="]}}"#,
             b64(SECRET)
         );
         assert_eq!(with(&embedded), "accepted");
         let other = Key::hs256([9; 32]).unwrap();
-        let error = Keys::from(other).open(&token(embedded, EXP)).unwrap_err();
+        let error = Keys::from(other.clone())
+            .open(&token(&embedded, EXP))
+            .unwrap_err();
         assert_eq!(error.detail(), "the signature is not good");
+        let jwt = Jwt::<serde_json::Value>::builder(other).build().unwrap();
+        assert_eq!(verdict(&jwt, &token(embedded, EXP)), "token_invalid");
+        let heard = listener.accept().unwrap_err();
+        assert_eq!(heard.kind(), ErrorKind::WouldBlock, "a key was fetched");
     }
 
     #[test]

@@ -199,6 +199,9 @@ mod key_pairs {
             let token = format!("{message}.{}", crate::support::b64(tag));
             for key in [
                 Key::from_pem(Algorithm::RS256, RSA),
+                Key::from_pem(Algorithm::RS256, RSA_PKCS1),
+                Key::from_der(Algorithm::RS256, der(RSA)),
+                Key::from_der(Algorithm::RS256, der(RSA_PKCS1)),
                 Key::from_pem(Algorithm::ES256, P256),
             ] {
                 let rejection = Keys::from(key.unwrap()).open(&token).unwrap_err();

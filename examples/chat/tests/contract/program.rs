@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chat::{Chat, Options};
 use clap::Parser;
+use test_support::signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
@@ -119,10 +120,7 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
     }
 
     // Who stops it stops it well: those who are connected are told.
-    let stop = Command::new("kill")
-        .arg(program.id().unwrap().to_string())
-        .status();
-    assert!(stop.await.unwrap().success());
+    signal(program.id().unwrap(), "TERM");
     assert_eq!(close_of(socket).await, (1001, "going_away".to_owned()));
 
     // What it logs about them shows no token.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use http::Version;
+use test_support::Random;
 use tower::ServiceExt;
 use tower_ws_auth::Tickets;
 use tower_ws_auth::ticket::{MemoryTickets, Order, Use};
 
 use crate::corpora::carriers::{Wire, refused};
 use crate::forge::b64;
-use crate::random::Random;
 use crate::stack::{Answer, Claims, LetIn, Server, service, tickets};
 use crate::wire;
 

@@ -1,0 +1,269 @@
+//! Where a credential is looked for, and where it is not: through [`Carriers::take`], which asks
+//! first whether there is anything to look at.
+
+use http::Request;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::request::{Builder, Parts};
+use tower_ws_auth_core::carrier::{
+    self, Carriers, CarriersBuilder, CarriersError, Dialect, MAX_CREDENTIAL,
+};
+use tower_ws_auth_core::{AllowedOrigin, LiftLayer, RejectionKind};
+
+/// A query is searched up to this length.
+const MAX_QUERY: usize = 2 * MAX_CREDENTIAL;
+
+fn head(request: Builder) -> Parts {
+    request.body(()).unwrap().into_parts().0
+}
+
+/// The credential and the carrier, or the token of the refusal.
+type Taken = Result<Option<(String, &'static str)>, &'static str>;
+
+fn take(carriers: CarriersBuilder, head: &mut Parts) -> Taken {
+    match carriers.build().unwrap().take(head) {
+        Ok(found) => Ok(found.map(|found| (found.as_str().to_owned(), found.carrier()))),
+        Err(rejection) => Err(rejection.token()),
+    }
+}
+
+fn query() -> CarriersBuilder {
+    Carriers::builder().query("token")
+}
+
+#[test]
+fn one_place_is_enough_and_none_is_an_error() {
+    for carriers in [
+        query(),
+        Carriers::builder().query_bearer("token"),
+        Carriers::builder().bearer_header(),
+        Carriers::builder().subprotocol(Dialect::Phoenix),
+        Carriers::builder().cookie("jwt"),
+    ] {
+        assert!(carriers.build().is_ok());
+    }
+    let nowhere = Carriers::builder().build();
+    assert!(matches!(nowhere, Err(CarriersError::Nowhere)));
+}
+
+#[test]
+fn two_in_different_places_are_malformed_and_both_are_gone() {
+    let places = [
+        ("query", None, "/ws?token=abc"),
+        ("header", Some((AUTHORIZATION, "Bearer abc")), "/ws"),
+        (
+            "subprotocol",
+            Some((SEC_WEBSOCKET_PROTOCOL, "x, base64url.bearer.phx.YWJj")),
+            "/ws",
+        ),
+    ];
+    for (n, (one, field, uri)) in places.iter().enumerate() {
+        for (other, second, _) in &places[n + 1..] {
+            let fields = field.iter().chain(second);
+            let request = fields.fold(Request::get(*uri), |request, (name, value)| {
+                request.header(name, *value)
+            });
+            let mut head = head(request);
+            let everywhere = query().bearer_header().subprotocol(Dialect::Phoenix);
+            let taken = take(everywhere, &mut head);
+            assert_eq!(taken, Err("credentials_malformed"), "{one} {other}");
+            assert_eq!(head.uri, "/ws");
+            head.headers
+                .remove(SEC_WEBSOCKET_PROTOCOL)
+                .inspect(|rest| assert_eq!(rest, "x"));
+            assert!(head.headers.is_empty(), "{one} {other}");
+        }
+    }
+}
+
+#[test]
+fn a_place_that_is_not_configured_is_left_alone_whatever_stands_there() {
+    let two = || {
+        Request::get("/ws")
+            .header(AUTHORIZATION, "Bearer abc")
+            .header(SEC_WEBSOCKET_PROTOCOL, "x, base64url.bearer.phx.YWJj")
+            .header("cookie", "jwt=abc")
+    };
+    let mut only_query = head(two());
+    assert_eq!(take(query(), &mut only_query), Ok(None));
+    assert_eq!(only_query.headers, *two().headers_ref().unwrap());
+
+    let long = format!("/ws?token=abc&a={}", "a".repeat(MAX_QUERY));
+    let mut only_header = head(Request::get(&long).header(AUTHORIZATION, "Bearer abc"));
+    let taken = take(Carriers::builder().bearer_header(), &mut only_header);
+    assert_eq!(taken, Ok(Some(("abc".into(), "header"))));
+    assert_eq!(only_header.uri.to_string(), long);
+}
+
+#[test]
+fn a_key_is_found_in_every_writing() {
+    for (uri, left) in [
+        ("/ws?token=abc", "/ws"),
+        ("/ws?t%6Fken=abc", "/ws"),
+        ("/ws?%74%6Fken=abc", "/ws"),
+        ("/ws?%74%6F%6Ben=abc&a=1", "/ws?a=1"),
+        ("/ws?a=%20&token=abc", "/ws?a=%20"),
+        ("/ws?a=1+1&%74oken=abc", "/ws?a=1+1"),
+    ] {
+        let mut head = head(Request::get(uri));
+        let taken = take(query(), &mut head);
+        assert_eq!(taken, Ok(Some(("abc".into(), "query"))), "{uri}");
+        assert_eq!(head.uri, left);
+    }
+    for disguised in ["/ws?a=1;token=abc", "/ws?a;b;token=abc", "/ws?token[]=abc"] {
+        let mut head = head(Request::get(disguised));
+        assert_eq!(take(query(), &mut head), Err("credentials_malformed"));
+        assert_eq!(head.uri, "/ws");
+    }
+    let mut spaced = head(Request::get("/ws?my+token=abc"));
+    assert_eq!(take(query(), &mut spaced), Ok(None));
+}
+
+#[test]
+fn a_query_is_searched_up_to_its_longest_and_refused_beyond() {
+    let of_length = |length: usize| format!("/ws?{}", "a".repeat(length));
+    let mut longest = head(Request::get(of_length(MAX_QUERY)));
+    assert_eq!(take(query(), &mut longest), Ok(None));
+    let pair = "&token=abc";
+    let uri = of_length(MAX_QUERY - pair.len()) + pair;
+    let mut with_credential = head(Request::get(uri));
+    assert!(matches!(take(query(), &mut with_credential), Ok(Some(_))));
+    for length in [MAX_QUERY + 1, 3 * MAX_QUERY] {
+        let mut longer = head(Request::get(of_length(length)));
+        assert_eq!(take(query(), &mut longer), Err("credentials_malformed"));
+        assert_eq!(longer.uri, "/ws");
+    }
+}
+
+#[tokio::test]
+async fn what_was_lifted_is_searched_as_far_as_what_stands_there() {
+    use tower::{Layer, ServiceExt, service_fn};
+    for (length, found) in [
+        (MAX_QUERY - 1, true),
+        (MAX_QUERY, true),
+        (MAX_QUERY + 1, false),
+        (MAX_QUERY + 9, false),
+    ] {
+        let pair = "&token=abc";
+        let query_string = "a".repeat(length - pair.len()) + pair;
+        let lift = LiftLayer::new(["token"], ["/ws"]).unwrap();
+        let service = lift.layer(service_fn(async |request: Request<()>| {
+            Ok::<_, std::io::Error>(request.into_parts().0)
+        }));
+        let request = Request::get(format!("/ws?{query_string}"))
+            .body(())
+            .unwrap();
+        let mut head = service.oneshot(request).await.unwrap();
+        let taken = take(query(), &mut head);
+        if found {
+            assert_eq!(taken, Ok(Some(("abc".into(), "query"))), "{length}");
+        } else {
+            assert_eq!(taken, Err("credentials_malformed"), "{length}");
+        }
+    }
+}
+
+#[test]
+fn the_longest_credential_passes_in_every_place_and_one_byte_more_in_none() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    for (length, passes) in [(MAX_CREDENTIAL, true), (MAX_CREDENTIAL + 1, false)] {
+        let text = "a".repeat(length);
+        let encoded = URL_SAFE_NO_PAD.encode(&text);
+        let requests = [
+            Request::get(format!("/ws?token={text}")),
+            Request::get("/ws").header(AUTHORIZATION, format!("Bearer {text}")),
+            Request::get("/ws").header(
+                SEC_WEBSOCKET_PROTOCOL,
+                format!("x, base64url.bearer.phx.{encoded}"),
+            ),
+            Request::get("/ws").header("cookie", format!("jwt={text}")),
+        ];
+        for request in requests {
+            let carriers = query()
+                .bearer_header()
+                .subprotocol(Dialect::Phoenix)
+                .dangerous_cookie_from_any_origin("jwt");
+            let taken = take(carriers, &mut head(request));
+            assert_eq!(taken.is_ok(), passes, "{:?}", taken.err());
+        }
+    }
+    assert_eq!(MAX_CREDENTIAL, 8 * 1024);
+}
+
+#[test]
+fn blanks_count_in_the_length_of_an_authorization() {
+    let bearer = || Carriers::builder().bearer_header();
+    for (blanks, passes) in [
+        (1, true),
+        (MAX_CREDENTIAL - 2, true),
+        (MAX_CREDENTIAL - 1, false),
+        (10_000, false),
+    ] {
+        let value = format!("Bearer{}abc", " ".repeat(blanks));
+        let mut head = head(Request::get("/ws").header(AUTHORIZATION, value));
+        assert_eq!(take(bearer(), &mut head).is_ok(), passes, "{blanks}");
+        assert!(head.headers.is_empty());
+    }
+}
+
+#[test]
+fn no_character_beside_the_alphabet_of_tokens_passes() {
+    let alphabet = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
+    for byte in b'!'..=b'~' {
+        let value = format!("Bearer a{}b", char::from(byte));
+        let mut head = head(Request::get("/ws").header(AUTHORIZATION, value));
+        let taken = take(Carriers::builder().bearer_header(), &mut head);
+        assert_eq!(taken.is_ok(), alphabet(byte), "{}", char::from(byte));
+    }
+}
+
+#[test]
+fn empty_entries_are_no_subprotocol_and_one_disguise_spoils_all() {
+    for bad in [
+        "base64url.bearer.phx.YWJj, ,",
+        ",base64url.bearer.phx.YWJj",
+        "x, base64url.bearer.phx.YWJj, base64url.bearer.unknown.YWJj",
+    ] {
+        let mut head = head(Request::get("/ws").header(SEC_WEBSOCKET_PROTOCOL, bad));
+        let phoenix = Carriers::builder().subprotocol(Dialect::Phoenix);
+        let rejection = phoenix.build().unwrap().take(&mut head).unwrap_err();
+        assert_eq!(rejection.token(), "credentials_malformed", "{bad}");
+        let about_the_disguise = rejection.detail().contains("in a way unknown here");
+        assert_eq!(about_the_disguise, bad.contains("unknown"), "{bad}");
+    }
+}
+
+#[test]
+fn a_cookie_decides_only_for_a_page_that_was_allowed() {
+    let with_cookie = || head(Request::get("/ws").header("cookie", "jwt=abc"));
+    let carriers = || Carriers::builder().cookie("jwt");
+    assert_eq!(take(carriers(), &mut with_cookie()), Err("origin_denied"));
+    let denied = AllowedOrigin::demand(&with_cookie()).unwrap_err();
+    assert_eq!(denied.kind(), RejectionKind::OriginDenied);
+
+    let mut allowed = with_cookie();
+    let origin = AllowedOrigin::vouch_for(HeaderValue::from_static("https://a.example"));
+    allowed.extensions.insert(origin);
+    assert!(AllowedOrigin::demand(&allowed).is_ok());
+    let taken = take(carriers(), &mut allowed);
+    assert_eq!(taken, Ok(Some(("abc".into(), "cookie"))));
+}
+
+#[test]
+fn what_is_emptied_keeps_the_subprotocols_that_carry_nothing() {
+    let emptied = |offered: &'static str| -> HeaderMap {
+        let mut head = head(
+            Request::get("/ws?a=1&token=abc")
+                .header(AUTHORIZATION, "Bearer abc")
+                .header("cookie", "jwt=abc")
+                .header(SEC_WEBSOCKET_PROTOCOL, offered),
+        );
+        carrier::remove_all(&mut head);
+        assert_eq!(head.uri, "/ws");
+        head.headers
+    };
+    let left = emptied("chat, base64url.bearer.phx.YWJj, v2");
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[SEC_WEBSOCKET_PROTOCOL], "chat, v2");
+    assert!(emptied("base64url.bearer.phx.YWJj").is_empty());
+}
