@@ -30,6 +30,9 @@ use crate::policy::invalid;
 /// A signature is good for as long as the socket whose id it names: that id must be the server's
 /// own, given to one connection and never again.
 ///
+/// The secrets themselves are not kept. What is kept is the state of HMAC after them, which
+/// `hmac` 0.12 and `sha2` 0.10 do not erase when it is dropped.
+///
 /// ```
 /// use tower_ws_auth_channel::{Join, Pusher, PusherSigned};
 ///

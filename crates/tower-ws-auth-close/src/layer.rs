@@ -25,7 +25,7 @@ pub struct CloseFrameLayer {
 
 impl CloseFrameLayer {
     /// The defaults: for requests with an `Origin`, code 4000 + status, no message before it,
-    /// a hold of 300 ms, a deadline of 5 s, 64 KiB, 1024 farewells at a time, `tokio::spawn`.
+    /// a hold of 300 ms, a deadline of 5 s, 4 MiB, 1024 farewells at a time, `tokio::spawn`.
     pub fn new() -> Self {
         Self::default()
     }
@@ -111,8 +111,9 @@ impl CloseFrameLayer {
     }
 
     /// The subprotocols of the service, best first. A client that offers subprotocols needs one
-    /// of them selected; without this list, or where none of it is offered, that is the client's
-    /// first that cannot be a credential: not longer than 64 bytes, and no JWT.
+    /// of them selected. Without this list, or where none of it is offered, that is the client's
+    /// first that reads like a name and like no credential: at most 32 bytes of small letters,
+    /// `.`, `-`, `_` and at most six digits, in words of at most 16. Name the others here.
     pub fn subprotocols<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
         self.with(|config| config.subprotocols = names)
@@ -131,7 +132,12 @@ impl CloseFrameLayer {
         self.with(|config| config.limits.deadline = deadline)
     }
 
-    /// How many bytes of a refused client are read at most. 64 KiB by default.
+    /// How many bytes of a refused client are read and discarded at most. 4 MiB by default.
+    ///
+    /// A browser sends what it has queued before it answers the close frame. Beyond this limit, or
+    /// beyond the deadline, it still reads its code, but calls the close unclean (`wasClean`), and
+    /// Firefox then delays its next sockets to the same host, port and path by up to a minute
+    /// (RFC 6455 §7.2.3).
     pub fn byte_cap(self, bytes: u64) -> Self {
         self.with(|config| config.limits.bytes = bytes)
     }

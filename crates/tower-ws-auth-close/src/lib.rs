@@ -15,7 +15,8 @@
 //! - The answer is held for a moment ([`hold`](CloseFrameLayer::hold)): clients that reset their
 //!   back-off when a socket opens would otherwise come back at once, and for ever.
 //! - A client that offers subprotocols gets one of them selected: one of yours, if you
-//!   [name them](CloseFrameLayer::subprotocols), else its first, whatever that is.
+//!   [name them](CloseFrameLayer::subprotocols), else its first that reads like a name and like no
+//!   credential.
 //! - The close frame is a packet of its own behind the answer. With `TCP_NODELAY` on the server's
 //!   sockets (axum: `ListenerExt::tap_io`) it does not wait for an acknowledgement of the first.
 //! - Layers further out see 101 or 200. The status it would have been is in the extensions

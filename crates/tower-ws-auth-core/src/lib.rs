@@ -157,6 +157,7 @@ mod rejection;
 mod service;
 mod sync;
 mod trace;
+mod validity;
 
 pub mod carrier;
 pub mod cookie;
@@ -181,6 +182,8 @@ pub use self::origin::AllowedOrigin;
 pub use self::redacted::RedactedQuery;
 pub use self::rejection::{Advice, Rejection, RejectionKind};
 pub use self::revocation::{
-    BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationStore, Revocations,
+    BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationKey,
+    RevocationStore, Revocations,
 };
 pub use self::service::Auth;
+pub use self::validity::Validity;

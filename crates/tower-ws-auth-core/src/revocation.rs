@@ -6,8 +6,8 @@
 //! - A credential that was issued before is refused at every handshake from now on, by a strategy
 //!   that is [`revocable`](crate::AuthenticateExt::revocable), as `token_invalid`,
 //!   `ticket_invalid` or `session_invalid`. A credential of which nobody knows when it was issued
-//!   counts as older. What was issued later passes. A session is as young as the moment in which
-//!   its store confirmed it: to revoke it, destroy it.
+//!   counts as older. What was issued later passes; [`RevocationKey`] says what later means where
+//!   clocks differ.
 //! - A connection that is open under the key hears of it through its [`Watch`]. A lease layer ends
 //!   it with a close frame.
 //!
@@ -40,17 +40,23 @@
 //! # }
 //! ```
 
+mod builder;
 mod connection;
 mod ending;
+mod key;
+mod limits;
 mod memory;
 mod registry;
 mod revocable;
 mod revocations;
 mod store;
 
+pub use self::builder::RevocationsBuilder;
 pub use self::connection::Connection;
 pub use self::ending::{ApplicationEnding, Ending, InvalidEnding};
+pub use self::key::RevocationKey;
+pub use self::limits::{ConnectionLimits, Evicted, OverLimit};
 pub use self::memory::MemoryRevocations;
-pub use self::revocable::{Revocable, RevocableFuture};
+pub use self::revocable::{Checking, Revocable, RevocableFuture};
 pub use self::revocations::{LocalConnections, Revocations, Watch, Watching};
 pub use self::store::{BoxFuture, Revocation, RevocationError, RevocationStore};

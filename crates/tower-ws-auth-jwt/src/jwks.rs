@@ -1,3 +1,4 @@
+mod address;
 mod binding;
 mod builder;
 mod document;

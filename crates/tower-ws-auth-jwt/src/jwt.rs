@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower_ws_auth_core::carrier::{Carriers, Credential};
-use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection};
+use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection, RevocationKey};
 
 use crate::decider::Decider;
 use crate::deciding::{Deciding, Verifying};
@@ -43,13 +43,21 @@ impl<C> Jwt<C> {
         }
     }
 
-    /// Adds a key under which what a token opens can be revoked, such as `user:` and its subject.
-    /// It is no secret. A token that does not say when it was issued (`iat`), or says a time in the
+    /// Adds a key under which what a token opens can be revoked, such as `user:` and its subject,
+    /// beside those that the token [inherits](crate::JwtEncoder::encode_inheriting). It is no
+    /// secret. A token that does not say when it was issued (`iat`), or says a time in the
     /// future, by more than the leeway and a second, counts as older than every revocation.
+    ///
+    /// A key that names the token alone, such as its `jti`, is
+    /// [final](RevocationKey::into_final). A token that you issue yourself can carry the key of its
+    /// user [as it was then](tower_ws_auth_core::Revocations::key), in a claim of your own.
     #[must_use]
-    pub fn revocable_by(mut self, key: impl Fn(&C) -> String + Send + Sync + 'static) -> Self {
+    pub fn revocable_by<K>(mut self, key: impl Fn(&C) -> K + Send + Sync + 'static) -> Self
+    where
+        K: Into<RevocationKey>,
+    {
         let decider = Arc::make_mut(&mut self.decider);
-        decider.revocable_by(Arc::new(key));
+        decider.revocable_by(Arc::new(move |claims| key(claims).into()));
         self
     }
 

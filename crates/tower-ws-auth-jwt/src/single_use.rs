@@ -9,7 +9,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower_ws_auth_core::carrier::Credential;
 use tower_ws_auth_core::{Authenticate, Grant, Rejection};
-use tower_ws_auth_ticket::{Claiming, OnceStore, TicketKey, claim};
+use tower_ws_auth_ticket::{BoxFuture, Claiming, OnceStore, TicketKey, claim, is_claimed};
 
 use crate::deciding::Deciding;
 use crate::rules::Checked;
@@ -20,13 +20,20 @@ pub struct SingleUse<C> {
     jwt: Jwt<C>,
     store: Arc<dyn OnceStore>,
     timeout: Duration,
+    allowed_skew: Duration,
 }
+
+/// By how much the clocks of the nodes may differ, unless it is set.
+const ALLOWED_SKEW: Duration = Duration::from_secs(60);
 
 impl<C> Jwt<C> {
     /// Accepts each token once, known by its `iss` and `jti`, which it then needs
-    /// (RFC 7519 §4.1.7). The store remembers it until it would have expired.
+    /// (RFC 7519 §4.1.7). The store remembers it until it would have expired, and 60 seconds
+    /// more: a node whose clock is behind accepts it for longer than the one that saw it first. See
+    /// [`allowed_skew`](SingleUse::allowed_skew).
     ///
-    /// Everything else is checked first: a bad handshake or a bad token uses nothing up. A used
+    /// Everything else is checked first: a bad handshake, a bad token, a condition of `authorize`
+    /// and a limit on connections use nothing up. A used
     /// token is refused as `token_invalid`, a store that fails as `unavailable`.
     ///
     /// ```
@@ -37,11 +44,11 @@ impl<C> Jwt<C> {
     ///
     /// let minute = Duration::from_secs(60);
     /// let jwt = || Jwt::<serde_json::Value>::builder(Key::hs256([7; 32]).unwrap()).max_lifetime(minute);
-    /// let store = Arc::new(MemoryTickets::builder().max_ttl(minute).build()?);
+    /// let store = Arc::new(MemoryTickets::builder().max_ttl(2 * minute).build()?);
     /// let layer = AuthLayer::new(jwt().build()?.single_use(store)?);
     ///
     /// // One that forgets a token before its end would let it in again.
-    /// let forgetful = Arc::new(MemoryTickets::builder().max_ttl(minute / 2).build()?);
+    /// let forgetful = Arc::new(MemoryTickets::builder().max_ttl(minute).build()?);
     /// assert!(jwt().build()?.single_use(forgetful).is_err());
     /// # let _ = layer;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -52,25 +59,14 @@ impl<C> Jwt<C> {
     /// [`ForgetfulStore`](ConfigError::ForgetfulStore) without a `max_lifetime`, or with a store
     /// that does not remember that long.
     pub fn single_use(mut self, store: Arc<dyn OnceStore>) -> Result<SingleUse<C>, ConfigError> {
-        let longest = self
-            .rules()
-            .max_lifetime
-            .ok_or(ConfigError::ForgetfulStore)?;
-        // The rules allow that much from now on, and the token is accepted for a leeway more.
-        let longest = longest.saturating_add(self.rules().leeway.saturating_mul(2));
-        if store
-            .max_ttl()
-            .is_some_and(|remembered| remembered < longest)
-        {
-            return Err(ConfigError::ForgetfulStore);
-        }
         self.for_single_use();
-        let timeout = Duration::from_secs(2);
-        Ok(SingleUse {
+        let single_use = SingleUse {
             jwt: self,
             store,
-            timeout,
-        })
+            timeout: Duration::from_secs(2),
+            allowed_skew: ALLOWED_SKEW,
+        };
+        single_use.remembers()
     }
 }
 
@@ -81,6 +77,35 @@ impl<C> SingleUse<C> {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// By how much the clocks of the nodes and of the store may differ; 60 seconds unless set. The
+    /// store remembers each token for so much longer than the token lives, so that none of them
+    /// accepts it a second time.
+    ///
+    /// # Errors
+    ///
+    /// [`ForgetfulStore`](ConfigError::ForgetfulStore) with a store that does not remember a
+    /// token for its `max_lifetime`, twice the leeway and this.
+    pub fn allowed_skew(mut self, skew: Duration) -> Result<Self, ConfigError> {
+        self.allowed_skew = skew;
+        self.remembers()
+    }
+
+    /// Itself, if the store remembers for long enough.
+    fn remembers(self) -> Result<Self, ConfigError> {
+        let rules = self.jwt.rules();
+        let longest = rules.max_lifetime.ok_or(ConfigError::ForgetfulStore)?;
+        // The rules allow that much from now on, and the token is accepted for a leeway more.
+        let longest = longest
+            .saturating_add(rules.leeway.saturating_mul(2))
+            .saturating_add(self.allowed_skew);
+        let is_enough = |remembered| remembered >= longest;
+        if self.store.max_ttl().is_none_or(is_enough) {
+            Ok(self)
+        } else {
+            Err(ConfigError::ForgetfulStore)
+        }
     }
 }
 
@@ -111,11 +136,28 @@ where
         Some(token.carrier())
     }
 
+    fn peek(
+        &self,
+        token: &Credential,
+        _head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<C>, Rejection>>> {
+        let deciding = self.jwt.deciding(token.as_str(), first_use);
+        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        Some(Box::pin(async move {
+            let (grant, (key, _)) = deciding.await?;
+            if is_claimed(&*store, key, timeout).await? {
+                return Err(invalid("the token has been used"));
+            }
+            Ok(grant)
+        }))
+    }
+
     fn verify(&self, token: Credential, _head: &Parts) -> Claimed<C> {
         Claimed(State::Deciding {
             deciding: self.jwt.deciding(token.as_str(), first_use),
             store: Arc::clone(&self.store),
             timeout: self.timeout,
+            allowed_skew: self.allowed_skew,
         })
     }
 
@@ -124,7 +166,7 @@ where
     }
 }
 
-/// What the store has to remember, and for how long.
+/// What the store has to remember, and for how long by this node's clock.
 fn first_use(checked: &Checked<'_>, now: Duration) -> (TicketKey, Duration) {
     let (iss, jti) = checked
         .id
@@ -144,6 +186,7 @@ enum State<C> {
         deciding: Deciding<C, (TicketKey, Duration)>,
         store: Arc<dyn OnceStore>,
         timeout: Duration,
+        allowed_skew: Duration,
     },
     Claiming {
         claiming: Claiming,
@@ -163,10 +206,12 @@ impl<C> Future for Claimed<C> {
             deciding,
             store,
             timeout,
+            allowed_skew,
         } = state
         {
             match ready!(Pin::new(deciding).poll(cx)) {
-                Ok((grant, (key, ttl))) => {
+                Ok((grant, (key, left))) => {
+                    let ttl = left.saturating_add(*allowed_skew);
                     *state = State::Claiming {
                         claiming: claim(&**store, key, ttl, *timeout),
                         grant: Some(grant),
@@ -179,7 +224,7 @@ impl<C> Future for Claimed<C> {
             // It was left above.
             State::Deciding { .. } => None,
             State::Claiming { claiming, grant } => match ready!(Pin::new(claiming).poll(cx)) {
-                Ok(true) => grant.take().map(Ok),
+                Ok(true) => grant.take().map(|grant| Ok(grant.spent())),
                 Ok(false) => Some(Err(invalid("the token has been used"))),
                 Err(rejection) => Some(Err(rejection)),
             },
@@ -194,6 +239,7 @@ impl<C> fmt::Debug for SingleUse<C> {
         f.debug_struct("SingleUse")
             .field("jwt", &self.jwt)
             .field("timeout", &self.timeout)
+            .field("allowed_skew", &self.allowed_skew)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
@@ -11,6 +12,7 @@ use tower_ws_auth_core::{Gate, Rejection, ResponseBody};
 use tower_ws_auth_upgrade::Tether;
 
 use crate::service::Waiting;
+use crate::shared::Shared;
 
 pin_project! {
     /// The response of a [`Leased`](crate::Leased) service.
@@ -38,9 +40,30 @@ pin_project! {
         Decided {
             #[pin]
             gate: Gate<S::Future>,
-            tether: Option<Tether>,
-            is_connect: bool,
+            opening: Option<Opening>,
         },
+    }
+}
+
+/// What is done when the service has answered.
+pub(crate) struct Opening {
+    pub(crate) lease: Arc<Shared>,
+    pub(crate) tether: Option<Tether>,
+    pub(crate) is_connect: bool,
+}
+
+impl Opening {
+    fn answered(self, status: StatusCode) {
+        let upgrades = upgrades(status, self.is_connect);
+        if upgrades {
+            self.lease.opened();
+        }
+        match self.tether {
+            Some(tether) if upgrades => tether.accept(),
+            // hyper drops the connection's handle as it would have anyway.
+            Some(tether) => drop(tether.reclaim()),
+            None => {}
+        }
     }
 }
 
@@ -50,16 +73,12 @@ where
 {
     pub(crate) fn refuse(rejection: Rejection, head: Parts) -> Self {
         crate::trace::refused(&rejection);
-        Self::pass(Gate::refuse(rejection, head), None, false)
+        Self::pass(Gate::refuse(rejection, head), None)
     }
 
-    pub(crate) fn pass(gate: Gate<S::Future>, tether: Option<Tether>, is_connect: bool) -> Self {
+    pub(crate) fn pass(gate: Gate<S::Future>, opening: Option<Opening>) -> Self {
         Self {
-            state: State::Decided {
-                gate,
-                tether,
-                is_connect,
-            },
+            state: State::Decided { gate, opening },
         }
     }
 
@@ -99,19 +118,10 @@ where
                         Err(rejection) => waiting.refuse(rejection),
                     }
                 }
-                Projected::Decided {
-                    gate,
-                    tether,
-                    is_connect,
-                } => {
+                Projected::Decided { gate, opening } => {
                     let response = ready!(gate.poll(cx))?;
-                    if let Some(tether) = tether.take() {
-                        if upgrades(response.status(), *is_connect) {
-                            tether.accept();
-                        } else {
-                            // hyper drops the connection's handle as it would have anyway.
-                            drop(tether.reclaim());
-                        }
+                    if let Some(opening) = opening.take() {
+                        opening.answered(response.status());
                     }
                     return Poll::Ready(Ok(response));
                 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tower_layer::Layer;
-use tower_ws_auth_core::revocation::{Ending, Revocations};
+use tower_ws_auth_core::revocation::{ConnectionLimits, Ending, OverLimit, Revocations};
 use tower_ws_auth_core::{BoxFuture, Clock, MemoryRevocations};
 use tower_ws_auth_upgrade::Limits;
 use tower_ws_auth_upgrade::frame::Close;
@@ -28,25 +28,8 @@ pub(crate) struct Config {
     pub(crate) close: Arc<dyn Fn(&Ending) -> Close + Send + Sync>,
     pub(crate) limits: Limits,
     pub(crate) spawner: Option<Arc<dyn Fn(BoxFuture<()>) + Send + Sync>>,
-    pub(crate) at_most: Vec<AtMost>,
+    pub(crate) at_most: Arc<ConnectionLimits>,
     pub(crate) cooperative: bool,
-}
-
-/// How many connections may be open under one key.
-#[derive(Clone)]
-pub(crate) struct AtMost {
-    pub(crate) prefix: Arc<str>,
-    pub(crate) count: usize,
-    pub(crate) excess: Excess,
-}
-
-/// What becomes of one connection too many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Excess {
-    /// The new one is refused: 429 `rate_limited`.
-    RefuseNewest,
-    /// The oldest one is ended: 4429 `too_many_connections`.
-    EndOldest,
 }
 
 impl LeaseLayer {
@@ -65,7 +48,7 @@ impl LeaseLayer {
                 close: Arc::new(status_and_token),
                 limits: Limits::default(),
                 spawner: None,
-                at_most: Vec::new(),
+                at_most: Arc::default(),
                 cooperative: false,
             }),
         }
@@ -92,14 +75,21 @@ impl LeaseLayer {
 
     /// How many connections may be open under each key that begins with `prefix`, such as
     /// `user:`, on this node. Can be said for several prefixes.
-    pub fn at_most(self, count: usize, prefix: impl Into<Arc<str>>, excess: Excess) -> Self {
-        let prefix = prefix.into();
+    ///
+    /// A connection counts from the answer that accepts its handshake until it is told to go or is
+    /// over, however it came to be: over HTTP/1.1 or HTTP/2, through this layer or through another
+    /// one with the same [`Revocations`], or by a [renewal](crate::Lease::renew) that brought it a
+    /// new key. Handshakes under way and ordinary requests do not count.
+    ///
+    /// A ticket or another credential of single use is not spent on a handshake that is refused
+    /// here, if its strategy is [`revocable`] with the same `Revocations` and each of their layers
+    /// limits the key.
+    ///
+    /// [`revocable`]: tower_ws_auth_core::AuthenticateExt::revocable
+    pub fn at_most(self, count: usize, prefix: impl Into<Arc<str>>, over: OverLimit) -> Self {
         self.with(|config| {
-            config.at_most.push(AtMost {
-                prefix,
-                count,
-                excess,
-            });
+            let limits = Arc::unwrap_or_clone(std::mem::take(&mut config.at_most));
+            config.at_most = Arc::new(limits.at_most(count, prefix, over));
         })
     }
 
@@ -108,11 +98,12 @@ impl LeaseLayer {
         self.with(|config| config.limits.deadline = deadline)
     }
 
-    /// How many bytes of such a client are read at most. 64 KiB by default.
+    /// How many bytes of such a client are read and discarded at most. 4 MiB by default.
     ///
-    /// One that had more under way is held for a second, and then its connection is reset: it reads
-    /// its code and its reason, but a browser calls the close unclean (`wasClean`). So much memory
-    /// can the rest of a large frame take until its handler has read it.
+    /// A client that had more under way still reads its code and its reason, but a browser calls
+    /// the close unclean (`wasClean`). Its HTTP/1.1 connection is held for a second and then reset,
+    /// a stream of HTTP/2 is reset at once. The rest of a frame that the handler has half read takes
+    /// at most 64 KiB of memory.
     pub fn byte_cap(self, bytes: u64) -> Self {
         self.with(|config| config.limits.bytes = bytes)
     }
@@ -150,6 +141,7 @@ impl<S> Layer<S> for LeaseLayer {
     type Service = Leased<S>;
 
     fn layer(&self, inner: S) -> Leased<S> {
+        self.config.revocations.enforce(&self.config.at_most);
         Leased::new(inner, Arc::clone(&self.config))
     }
 }

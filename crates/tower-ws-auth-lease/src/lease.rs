@@ -66,8 +66,10 @@ impl Lease {
     ///
     /// [`Forbidden`](RejectionKind::Forbidden) for another user, what a handshake with a revoked
     /// credential is refused as, [`Unavailable`](RejectionKind::Unavailable) if that cannot be
-    /// asked, and [`TokenExpired`](RejectionKind::TokenExpired) if the lease has ended meanwhile.
-    /// It stays what it was then.
+    /// asked, [`RateLimited`](RejectionKind::RateLimited) if there is no room for one connection more
+    /// under a key that the old grant did not have (see
+    /// [`at_most`](crate::LeaseLayer::at_most)), and [`TokenExpired`](RejectionKind::TokenExpired)
+    /// if the lease has ended meanwhile. It stays what it was then.
     pub async fn renew<I>(
         &self,
         grant: Grant<I>,

@@ -107,9 +107,9 @@ pub use self::close::status_and_token;
 #[cfg(feature = "axum")]
 pub use self::extract::Unleased;
 pub use self::future::ResponseFuture;
-pub use self::layer::{Excess, LeaseLayer};
+pub use self::layer::LeaseLayer;
 pub use self::lease::Lease;
 pub use self::leases::Leases;
 pub use self::service::Leased;
-pub use tower_ws_auth_core::revocation::Ending;
+pub use tower_ws_auth_core::revocation::{Ending, OverLimit as Excess};
 pub use tower_ws_auth_upgrade::frame::{Close, CloseCode, InvalidCloseCode};

@@ -7,12 +7,11 @@ use http::{Method, Request, Response};
 use tokio::runtime::Handle;
 use tower_service::Service;
 use tower_ws_auth_core::handshake::Handshake;
-use tower_ws_auth_core::revocation::{Ending, Watch};
 use tower_ws_auth_core::{Gate, Rejection, RejectionKind, ResponseBody, Term};
 use tower_ws_auth_upgrade::{Protocol, Tether};
 
-use crate::future::ResponseFuture;
-use crate::layer::{AtMost, Config, Excess};
+use crate::future::{Opening, ResponseFuture};
+use crate::layer::Config;
 use crate::lease::Lease;
 use crate::shared::{Shared, Until, Watches};
 use crate::trace;
@@ -53,6 +52,7 @@ where
             return ResponseFuture::refuse(rejection, head);
         };
         let until = Until::from(&*term);
+        let is_spent = term.is_spent();
         let registered = match term.take_watch() {
             Some(watch) if watch.is_of(&self.config.revocations) => Ok(watch),
             other => Err((self.config.revocations.watch(term), other)),
@@ -67,6 +67,7 @@ where
             body,
             service: ready,
             until,
+            is_spent,
         };
         match registered {
             Ok(watch) => waiting.open([Some(watch), None]),
@@ -82,6 +83,8 @@ pub(crate) struct Waiting<S, B> {
     body: B,
     service: S,
     until: Until,
+    /// The credential does not pass again.
+    is_spent: bool,
 }
 
 impl<S, B> Waiting<S, B>
@@ -89,18 +92,30 @@ where
     S: Service<Request<B>>,
 {
     pub(crate) fn refuse(self, rejection: Rejection) -> ResponseFuture<S, B> {
+        let rejection = if self.is_spent {
+            rejection.with_spent_credential()
+        } else {
+            rejection
+        };
         ResponseFuture::refuse(rejection, self.head)
     }
 
     /// Calls the service, and has its connection.
     pub(crate) fn open(mut self, watches: Watches) -> ResponseFuture<S, B> {
-        for watch in watches.iter().flatten() {
-            if self
-                .config
-                .at_most
-                .iter()
-                .any(|most| most.refuses(&self.config, watch))
-            {
+        let protocol = protocol(&self.head);
+        let is_connect = self.head.method == Method::CONNECT;
+        // Whatever else wants a connection is counted when it has one, and ended then.
+        if protocol == Protocol::WebSocket || is_connect {
+            let Config {
+                revocations,
+                at_most,
+                ..
+            } = &*self.config;
+            let refused = watches.iter().flatten().any(|watch| {
+                let keys = watch.connection().keys();
+                !revocations.have_room(at_most, keys)
+            });
+            if refused {
                 let many = "as many connections are open under one of its keys as may be";
                 return self.refuse(Rejection::new(RejectionKind::RateLimited, many));
             }
@@ -109,11 +124,9 @@ where
             let none = "no Tokio runtime to end the connection in time";
             return self.refuse(Rejection::new(RejectionKind::Unavailable, none));
         };
-        let is_connect = self.head.method == Method::CONNECT;
         let tether = if self.config.cooperative {
             None
         } else {
-            let protocol = protocol(&self.head);
             Tether::interpose(&mut self.head, protocol)
         };
         let (tether, cutter) = tether.unzip();
@@ -126,12 +139,17 @@ where
             }
             None => Some(release),
         };
+        let opening = Opening {
+            lease: Arc::clone(&lease),
+            tether,
+            is_connect,
+        };
         self.head.extensions.insert(Lease::new(lease, held));
         let mut service = self.service;
         let gate = Gate::pass(self.head, |head| {
             service.call(Request::from_parts(head, self.body))
         });
-        ResponseFuture::pass(gate, tether, is_connect)
+        ResponseFuture::pass(gate, Some(opening))
     }
 }
 
@@ -146,35 +164,5 @@ fn protocol(head: &Parts) -> Protocol {
         Protocol::WebSocket
     } else {
         Protocol::Opaque
-    }
-}
-
-impl AtMost {
-    /// Whether the newest connection is one too many. Makes room for it if that is wanted.
-    fn refuses(&self, config: &Config, newest: &Watch) -> bool {
-        let keys = newest.connection().keys().iter();
-        for key in keys.filter(|key| key.starts_with(&*self.prefix)) {
-            if config.revocations.count(key) <= self.count {
-                continue;
-            }
-            let mut open = config.revocations.connections(key);
-            open.retain(|connection| connection.ending().is_none());
-            let excess = open.len().saturating_sub(self.count);
-            match self.excess {
-                // By their order, so that of two that come at once only the second is too many.
-                Excess::RefuseNewest => {
-                    let id = newest.connection().id();
-                    if open.iter().skip(self.count).any(|late| late.id() == id) {
-                        return true;
-                    }
-                }
-                Excess::EndOldest => {
-                    for oldest in &open[..excess] {
-                        oldest.end(&Ending::TooManyConnections);
-                    }
-                }
-            }
-        }
-        false
     }
 }

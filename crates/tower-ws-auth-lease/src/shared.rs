@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tower_ws_auth_core::revocation::{Ending, Watch, Watching};
+use tower_ws_auth_core::revocation::{ConnectionLimits, Ending, Watch, Watching};
 use tower_ws_auth_core::{Rejection, RejectionKind, Term};
 use tower_ws_auth_upgrade::Cutter;
 use tower_ws_auth_upgrade::frame::Close;
@@ -52,6 +52,8 @@ struct State {
     until: Option<SystemTime>,
     /// What the client is told when that has come.
     ending: Ending,
+    /// Its connection was accepted: it counts.
+    is_open: bool,
     released: bool,
 }
 
@@ -74,6 +76,7 @@ impl Shared {
                 place: None,
                 until: until.moment,
                 ending: until.ending,
+                is_open: false,
                 released: false,
             }),
             ended: OnceLock::new(),
@@ -166,12 +169,40 @@ impl Shared {
         self.config.revocations.watch(term)
     }
 
+    /// Its connection was accepted: it counts from now on, or is ended if there is no room.
+    pub(crate) fn opened(&self) {
+        let opened = {
+            let mut state = self.lock();
+            state.is_open = true;
+            let [own, other] = &state.watches;
+            if let Some(other) = other {
+                // Nothing is limited there by this layer.
+                let unlimited = other.open(&ConnectionLimits::default(), None);
+                drop(unlimited);
+            }
+            let limits = &self.config.at_most;
+            own.as_ref().map(|own| own.open(limits, None)).transpose()
+        };
+        match opened {
+            Ok(Some(evicted)) => evicted.end(),
+            Ok(None) => {}
+            Err(_) => drop(self.end(&Ending::TooManyConnections)),
+        }
+    }
+
     pub(crate) fn renew(self: &Arc<Self>, term: &Term, watch: &Watch) -> Result<(), Rejection> {
         let over = || Rejection::new(RejectionKind::TokenExpired, "the lease has ended meanwhile");
         let mut state = self.lock();
         if state.released || self.ended.get().is_some() {
             return Err(over());
         }
+        // It has to find room under the keys that are new to it.
+        let evicted = if state.is_open {
+            let [old, _] = &state.watches;
+            Some(watch.open(&self.config.at_most, old.as_ref())?)
+        } else {
+            None
+        };
         let moved = state.place.and_then(|place| {
             self.config
                 .leases
@@ -184,6 +215,9 @@ impl Shared {
         let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
         drop(state);
         drop(old);
+        if let Some(evicted) = evicted {
+            evicted.end();
+        }
         self.listen(watch);
         Ok(())
     }

@@ -18,7 +18,8 @@ use axum::response::Response;
 use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use http::request::Parts;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use test_support::handshake;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -34,8 +35,12 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Nothing in these tests takes longer, on the slowest machine.
 const SOON: Duration = Duration::from_secs(60);
 
+/// One clock for all: what is issued after a revocation is good at once.
 fn revocations() -> Revocations {
-    Revocations::new(MemoryRevocations::new(Duration::from_secs(3600), 1000))
+    let store = MemoryRevocations::new(Duration::from_secs(3600), 1000);
+    Revocations::builder(store)
+        .allowed_skew(Duration::ZERO)
+        .build()
 }
 
 /// A layer whose deadline is beyond all patience: what ends, ends without it.
@@ -464,15 +469,7 @@ mod revocation {
             })
         });
         let address = serve(handler, &revocations, &layer).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = "GET /?user=ada HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\n\
-            Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(timeout(SOON, stream.read_u8()).await.unwrap().unwrap());
-        }
+        let mut stream = handshake::open(address, "/?user=ada", "").await;
         let began = Instant::now();
         revocations
             .revoke("user:ada", Ending::Revoked)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use loom::thread;
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service, service_fn};
@@ -86,6 +86,7 @@ impl Client {
         let mut service = self.layer.layer(service_fn(|request: Request<()>| {
             let lease = request.extensions().get::<Lease>().cloned().unwrap();
             let mut response = Response::new(());
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
             response.extensions_mut().insert(lease);
             ready(Ok::<_, Infallible>(response))
         }));

@@ -42,6 +42,9 @@ impl RedisBuilder {
 
     /// How many commands may wait for their answers; 1,024 by default. Beyond it an operation
     /// fails at once with [`RedisError::Busy`].
+    ///
+    /// At most a third of them look up tickets, and at most a third load sessions: anybody can
+    /// present those, and guesses must not take the places of revocations, claims and logins.
     pub fn max_in_flight(mut self, commands: usize) -> Self {
         self.max_in_flight = commands;
         self

@@ -19,8 +19,8 @@ pub enum RedisError {
     /// There is no Tokio runtime to connect in.
     #[error("called outside of a Tokio runtime")]
     NoRuntime,
-    /// As many commands are in flight as may be.
-    #[error("{0} commands wait for Redis, and no more may")]
+    /// As many commands are in flight as may be, in total or of this kind.
+    #[error("{0} commands of this kind wait for Redis already: see `max_in_flight`")]
     Busy(usize),
     /// No answer came in time. The command may have been carried out, or may yet be.
     #[error("Redis did not answer within {0:?}")]

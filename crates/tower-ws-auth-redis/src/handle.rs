@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use crate::link::{Link, Wire};
-use crate::state::{InFlight, State};
+use crate::state::{InFlight, Place, State};
 use crate::{RedisBuilder, RedisError};
 
 /// One connection to Redis, for all stores of a process. A clone shares it.
@@ -19,10 +19,20 @@ use crate::{RedisBuilder, RedisError};
 #[derive(Clone)]
 pub struct Redis(Arc<Inner>);
 
+/// What is looked up.
+#[derive(Clone, Copy)]
+pub(crate) enum Lookup {
+    Ticket,
+    Session,
+}
+
 struct Inner {
     link: Link,
     timeout: Duration,
     in_flight: InFlight,
+    /// Of these, the lookups of credentials that have proved nothing yet.
+    ticket_lookups: InFlight,
+    session_lookups: InFlight,
     state: State,
     runtime: Handle,
 }
@@ -64,6 +74,8 @@ impl Redis {
             link,
             timeout,
             in_flight: InFlight::new(max_in_flight),
+            ticket_lookups: InFlight::new(max_in_flight.div_ceil(3)),
+            session_lookups: InFlight::new(max_in_flight.div_ceil(3)),
             state: State::default(),
             runtime,
         }))
@@ -82,6 +94,18 @@ impl Redis {
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         self.run(|mut wire| async move { command.query_async(&mut wire).await })
             .await
+    }
+
+    /// Takes a place for the lookup of a credential, until it is dropped.
+    ///
+    /// Anybody can present one. Each kind has a third of the places, so that guesses leave room
+    /// for the commands of clients who have proved something.
+    pub(crate) fn place_for(&self, what: Lookup) -> Result<Place<'_>, RedisError> {
+        let lookups = match what {
+            Lookup::Ticket => &self.0.ticket_lookups,
+            Lookup::Session => &self.0.session_lookups,
+        };
+        lookups.enter().ok_or(RedisError::Busy(lookups.most()))
     }
 
     /// Sends some commands at once, once.

@@ -31,6 +31,9 @@
 //! ```
 //!
 //! - One connection carries everything that a process asks. A ticket is taken by one `GETDEL`.
+//! - What reads before it writes is a script, which Redis runs in one atomic step: a revocation
+//!   keeps the later of two, and a session's record is replaced only if it is still the one that
+//!   was read.
 //! - No ticket and no claim is asked for twice. One that got no answer is an error, for which the layers answer
 //!   503 `unavailable`: a ticket may be gone with it, and is never good for two.
 //! - Every operation ends within the [`timeout`](RedisBuilder::timeout), a second, whatever Redis
@@ -90,9 +93,9 @@
 //!
 //! ```text
 //! ACL SETUSER wsauth on >secret ~wsauth:ticket:* ~wsauth:revoked:* ~sess:* &wsauth:revoked \
-//!     +set +getdel +get +pttl +expire +del \
+//!     +set +getdel +get +pttl +expire \
 //!     +multi +exec +zadd +zcard +zrem +zremrangebyscore +pexpire +ping \
-//!     +mget +publish +subscribe
+//!     +mget +publish +subscribe +evalsha +eval
 //! ```
 //!
 //! A cluster wants `+cluster|slots` besides, and a master behind Sentinel `+role`. Whoever can
@@ -126,6 +129,7 @@ mod link;
 mod listener;
 mod news;
 mod revocations;
+mod script;
 mod sessions;
 mod state;
 mod tickets;

@@ -63,9 +63,8 @@ impl Listener {
                 message = stream.next() => {
                     let gone = RedisError::Connection(std::io::ErrorKind::UnexpectedEof);
                     let message = message.ok_or(gone)?;
-                    let text = std::str::from_utf8(message.get_payload_bytes()).ok();
-                    if let Some((key, revocation)) = text.and_then(news::hear) {
-                        self.here.revoked(key, &revocation).await;
+                    if let Some((key, revocation)) = news::hear(message.get_payload_bytes()) {
+                        self.here.revoked(&key, &revocation).await;
                     }
                 }
                 _ = look.tick() => {
@@ -88,7 +87,7 @@ impl Listener {
 
     async fn ask_about_everything(&self) -> Result<(), RedisError> {
         for keys in self.here.keys().chunks(KEYS) {
-            let found = self.shared.find(keys).await?;
+            let found = self.shared.find(keys.iter().map(|key| &**key)).await?;
             for (key, revocation) in keys.iter().zip(found) {
                 if let Some(revocation) = revocation {
                     self.here.revoked(key, &revocation).await;

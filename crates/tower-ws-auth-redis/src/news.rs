@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use tower_ws_auth_core::revocation::{Ending, Revocation};
 
 /// A revocation as it is kept: the microseconds since the Unix epoch, and what the client is
@@ -26,24 +27,35 @@ pub(crate) fn read(text: &str) -> Option<Revocation> {
     Some(Revocation::at_micros(micros.parse().ok()?, ending))
 }
 
-/// The same as it is published, with its key.
-pub(crate) fn announce(key: &str, revocation: &Revocation) -> String {
-    format!("{}\n{key}", write(revocation))
+/// The same as it is published, with its key. JSON, so that no key and no reason can be taken for
+/// something else.
+#[derive(Serialize, Deserialize)]
+struct News<T> {
+    key: T,
+    revocation: T,
 }
 
-pub(crate) fn hear(message: &str) -> Option<(&str, Revocation)> {
-    // A reason of the application may have lines of its own; what is first cannot.
-    let (text, key) = message.rsplit_once('\n')?;
-    Some((key, read(text)?))
+pub(crate) fn announce(key: &str, revocation: &Revocation) -> Vec<u8> {
+    let revocation = &*write(revocation);
+    // Two texts can always be written.
+    serde_json::to_vec(&News { key, revocation }).unwrap_or_default()
+}
+
+pub(crate) fn hear(message: &[u8]) -> Option<(String, Revocation)> {
+    let news: News<String> = serde_json::from_slice(message).ok()?;
+    Some((news.key, read(&news.revocation)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn own(reason: &str) -> Ending {
+        Ending::application(4999, reason).unwrap()
+    }
+
     #[test]
     fn what_is_written_is_read_again() {
-        let own = |reason: &str| Ending::application(4999, reason).unwrap();
         for ending in [
             Ending::Revoked,
             Ending::SessionEnded,
@@ -57,12 +69,36 @@ mod tests {
             let revocation = Revocation::at_micros(1_700_000_000_123_456, ending);
             assert_eq!(read(&write(&revocation)), Some(revocation.clone()));
             let message = announce("user:ada lovelace", &revocation);
-            assert_eq!(hear(&message), Some(("user:ada lovelace", revocation)));
+            let heard = Some(("user:ada lovelace".to_owned(), revocation));
+            assert_eq!(hear(&message), heard);
         }
     }
 
     #[test]
-    fn what_is_none_is_not_read() {
+    fn no_key_and_no_reason_changes_the_meaning_of_the_news() {
+        let strange = [
+            "",
+            "\n",
+            "user:ada\nuser:bob",
+            "user:ada\r\n1 revoked",
+            "\"}",
+            r#"user:ada","revocation":"1 revoked","key":"user:bob"#,
+            "\\",
+            "\0",
+            "1 revoked\nuser:bob",
+            "\u{2028}user:bob\u{eb}",
+        ];
+        for key in strange {
+            for reason in strange {
+                let revocation = Revocation::at_micros(7, own(reason));
+                let heard = hear(&announce(key, &revocation));
+                assert_eq!(heard, Some((key.to_owned(), revocation)));
+            }
+        }
+    }
+
+    #[test]
+    fn an_invalid_text_is_not_read() {
         for text in [
             "",
             "1",
@@ -76,8 +112,16 @@ mod tests {
         ] {
             assert_eq!(read(text), None, "{text:?}");
         }
-        for message in ["", "1 revoked", "revoked\nuser:ada", "\n"] {
-            assert_eq!(hear(message), None, "{message:?}");
+        for message in [
+            "",
+            "{}",
+            "1 revoked\nuser:ada",
+            r#"{"key":"user:ada"}"#,
+            r#"{"key":"user:ada","revocation":"revoked"}"#,
+            r#"{"key":7,"revocation":"1 revoked"}"#,
+            "{\"key\":\"user:ada\nuser:bob\",\"revocation\":\"1 revoked\"}",
+        ] {
+            assert_eq!(hear(message.as_bytes()), None, "{message:?}");
         }
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use redis::cmd;
 use tower_ws_auth_core::revocation::LocalConnections;
-use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationStore};
+use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationKey, RevocationStore};
 
 use crate::listener::Listener;
+use crate::script::REVOKE;
 use crate::{Redis, RedisError, news, ttl};
 
 /// Revocations in Redis: every node refuses what was revoked on one of them, and hears of it at
@@ -18,14 +19,16 @@ use crate::{Redis, RedisError, news, ttl};
 /// besides, so that it misses nothing.
 ///
 /// A revocation that could not be written is an error; it is kept, up to 10,000 of them, and
-/// written when Redis is back, if this process lives so long.
+/// written when Redis is back, if this process lives so long. It never replaces a later one of the
+/// same key, whichever node wrote that.
 ///
-/// Another program revokes by two commands, here `user:ada` for a day from the given microseconds
-/// since the Unix epoch:
+/// Another program revokes by the script that this store uses, [`RedisRevocations::SCRIPT`]. Here
+/// it revokes `user:ada` for a day, from the given microseconds since the Unix epoch:
 ///
 /// ```text
-/// SET wsauth:revoked:user:ada "1700000000000000 revoked" PX 86400000
-/// PUBLISH wsauth:revoked "1700000000000000 revoked\nuser:ada"
+/// redis-cli EVAL "$(cat revoke.lua)" 1 wsauth:revoked:user:ada \
+///     1700000000000000 "1700000000000000 revoked" 86400000 \
+///     wsauth:revoked '{"key":"user:ada","revocation":"1700000000000000 revoked"}'
 /// ```
 #[derive(Clone)]
 pub struct RedisRevocations {
@@ -43,6 +46,9 @@ pub(crate) struct Shared {
 const MAX_UNWRITTEN: usize = 10_000;
 
 impl RedisRevocations {
+    /// The Lua script by which a revocation is written: for other programs that revoke.
+    pub const SCRIPT: &str = REVOKE.body();
+
     /// Under the prefix `wsauth:revoked`, each for `retention`.
     ///
     /// Make the retention as long as the longest life of a credential: after it, one that was
@@ -67,9 +73,9 @@ impl RedisRevocations {
 
 impl Shared {
     /// The latest revocation of each key, in their order.
-    pub(crate) async fn find(
+    pub(crate) async fn find<'a>(
         &self,
-        keys: &[Arc<str>],
+        keys: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<Option<Revocation>>, RedisError> {
         let mut question = cmd("MGET");
         for key in keys {
@@ -84,38 +90,62 @@ impl Shared {
         kept.into_iter().map(read).collect()
     }
 
-    async fn write(&self, key: &str, revocation: &Revocation) -> Result<(), RedisError> {
-        let mut set = cmd("SET");
-        set.arg(format!("{}:{key}", self.prefix))
-            .arg(news::write(revocation))
-            .arg("PX")
-            .arg(self.retention);
-        let () = self.redis.ask(&set).await?;
-        let mut publish = cmd("PUBLISH");
-        publish
-            .arg(self.channel())
-            .arg(news::announce(key, revocation));
-        let _heard_by: u64 = self.redis.ask(&publish).await?;
-        Ok(())
+    /// Writes a revocation and tells the nodes, unless a later one is kept already: that one is
+    /// the answer.
+    async fn write(
+        &self,
+        key: &str,
+        revocation: &Revocation,
+    ) -> Result<Option<Revocation>, RedisError> {
+        let kept_at = format!("{}:{key}", self.prefix);
+        let arguments = [
+            revocation.micros().to_string().into_bytes(),
+            news::write(revocation).into_bytes(),
+            self.retention.to_string().into_bytes(),
+            self.channel().as_bytes().to_vec(),
+            news::announce(key, revocation),
+        ];
+        let arguments = arguments.each_ref().map(Vec::as_slice);
+        let kept: Option<String> = (self.redis)
+            .run_script(&REVOKE, &kept_at, &arguments)
+            .await?;
+        self.settle(key, revocation);
+        match kept {
+            None => Ok(None),
+            Some(kept) => news::read(&kept).map(Some).ok_or(RedisError::Unexpected),
+        }
     }
 
     pub(crate) fn channel(&self) -> &str {
         &self.prefix
     }
 
-    /// Writes what could not be written before, up to the first that fails again.
+    /// Writes what could not be written before, up to the first that fails again. What was
+    /// revoked later meanwhile stays.
     pub(crate) async fn catch_up(&self) -> Result<(), RedisError> {
         let next = || self.unwritten().first().cloned();
         while let Some((key, revocation)) = next() {
             self.write(&key, &revocation).await?;
-            self.unwritten()
-                .retain(|(of, kept)| *of != key || *kept != revocation);
         }
         Ok(())
     }
 
+    /// Redis keeps this revocation or a later one: what was to be written before it is done.
+    fn settle(&self, key: &str, revocation: &Revocation) {
+        let is_left = |(of, unwritten): &(Arc<str>, Revocation)| {
+            **of != *key || unwritten.micros() > revocation.micros()
+        };
+        self.unwritten().retain(is_left);
+    }
+
     fn keep(&self, key: Arc<str>, revocation: Revocation) {
         let mut unwritten = self.unwritten();
+        let later = |(of, kept): &(Arc<str>, Revocation)| {
+            *of == key && kept.micros() >= revocation.micros()
+        };
+        if unwritten.iter().any(later) {
+            return;
+        }
         unwritten.retain(|(of, _)| *of != key);
         if unwritten.len() < MAX_UNWRITTEN {
             unwritten.push((key, revocation));
@@ -133,17 +163,20 @@ impl Shared {
 impl RevocationStore for RedisRevocations {
     fn find(
         &self,
-        keys: Vec<Arc<str>>,
+        keys: Vec<RevocationKey>,
     ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.find(&keys).await.map_err(RevocationError::new) })
+        Box::pin(async move {
+            let found = shared.find(keys.iter().map(RevocationKey::name)).await;
+            found.map_err(RevocationError::new)
+        })
     }
 
     fn record(
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<(), RevocationError>> {
+    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let write = shared.write(&key, &revocation);
@@ -153,6 +186,10 @@ impl RevocationStore for RedisRevocations {
                 RevocationError::new(error)
             })
         })
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        Some(Duration::from_millis(self.shared.retention))
     }
 
     fn attach(&self, here: LocalConnections) {

@@ -3,8 +3,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, cmd, pipe};
-use tower_ws_auth_session::{SessionId, SessionStore, StoreError, StoreFuture, StoredSession};
+use tower_ws_auth_session::{
+    Replaced, SessionId, SessionStore, StoreError, StoreFuture, StoredSession,
+};
 
+use crate::handle::Lookup;
+use crate::script::REPLACE;
 use crate::{Redis, RedisError, ttl};
 
 /// Sessions in Redis, as connect-redis 9 keeps them: a record as JSON under `sess:<id>`, with a
@@ -68,6 +72,7 @@ impl SessionStore for RedisSessionStore {
         let mut load = pipe();
         load.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
         Box::pin(async move {
+            let _place = self.redis.place_for(Lookup::Session).map_err(failure)?;
             let (record, left): (Option<Vec<u8>>, i64) =
                 self.redis.ask_all(&load).await.map_err(failure)?;
             // What is no text is no record, whoever has put it there.
@@ -85,15 +90,25 @@ impl SessionStore for RedisSessionStore {
         })
     }
 
-    fn save<'a>(
+    fn replace<'a>(
         &'a self,
         id: &'a SessionId,
+        expected: &'a str,
         record: &'a str,
         ttl: Duration,
-    ) -> StoreFuture<'a, bool> {
-        let mut save = self.on("SET", id);
-        save.arg(record).arg("EX").arg(ttl::seconds(ttl)).arg("XX");
-        self.ask(save)
+    ) -> StoreFuture<'a, Replaced> {
+        Box::pin(async move {
+            let key = self.key(id);
+            let seconds = ttl::seconds(ttl).to_string();
+            let arguments = [expected, record, &seconds].map(str::as_bytes);
+            let answer = self.redis.run_script(&REPLACE, &key, &arguments).await;
+            match answer.map_err(failure)? {
+                0 => Ok(Replaced::Gone),
+                1 => Ok(Replaced::Changed),
+                2 => Ok(Replaced::Done),
+                _ => Err(failure(RedisError::Unexpected)),
+            }
+        })
     }
 
     fn touch<'a>(&'a self, id: &'a SessionId, ttl: Duration) -> StoreFuture<'a, bool> {
@@ -102,8 +117,13 @@ impl SessionStore for RedisSessionStore {
         self.ask(touch)
     }
 
-    fn destroy<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
-        self.ask(self.on("DEL", id))
+    fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>> {
+        let take = self.on("GETDEL", id);
+        Box::pin(async move {
+            let record: Option<Vec<u8>> = self.redis.ask(&take).await.map_err(failure)?;
+            // What is no text is no record, whoever has put it there.
+            Ok(record.and_then(|record| String::from_utf8(record).ok()))
+        })
     }
 }
 

@@ -8,13 +8,15 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use redis::{Cmd, cmd, pipe};
 use tower_ws_auth_ticket::{BoxFuture, OnceStore, PutError, StoreError, TicketKey, TicketStore};
 
+use crate::handle::Lookup;
 use crate::{Redis, RedisError, ttl};
 
 /// Tickets, and claims of what can be used once, in Redis: every node knows all of them.
 ///
 /// A ticket is issued by one `SET … PX … NX` and taken by one `GETDEL`, which Redis carries out
 /// one after the other, so that of all who ask on all nodes one gets it. Neither is repeated. An
-/// answer that is lost is an error, and the ticket may be gone with it.
+/// answer that is lost is an error, and the ticket may be gone with it. Where something beside the
+/// ticket may refuse its handshake, a `GET` comes before that.
 ///
 /// The bound on all tickets is Redis's own `maxmemory`: see the
 /// [crate's documentation](crate#sizing).
@@ -151,7 +153,19 @@ impl TicketStore for RedisTicketStore {
         let redis = self.redis.clone();
         let mut take = cmd("GETDEL");
         take.arg(self.key("", key));
-        Box::pin(async move { redis.ask(&take).await.map_err(StoreError::new) })
+        Box::pin(async move {
+            let _place = redis.place_for(Lookup::Ticket).map_err(StoreError::new)?;
+            redis.ask(&take).await.map_err(StoreError::new)
+        })
+    }
+
+    fn peek(&self, key: TicketKey) -> Option<BoxFuture<Result<Option<Vec<u8>>, StoreError>>> {
+        let redis = self.redis.clone();
+        let mut look = cmd("GET");
+        look.arg(self.key("", key));
+        Some(Box::pin(async move {
+            redis.ask(&look).await.map_err(StoreError::new)
+        }))
     }
 }
 
@@ -160,6 +174,16 @@ impl OnceStore for RedisTicketStore {
         let redis = self.redis.clone();
         let claim = set_once(&self.key("once:", key), b"1", ttl::millis(ttl));
         Box::pin(async move { redis.ask(&claim).await.map_err(StoreError::new) })
+    }
+
+    fn is_claimed(&self, key: TicketKey) -> Option<BoxFuture<Result<bool, StoreError>>> {
+        let redis = self.redis.clone();
+        let mut look = cmd("GET");
+        look.arg(self.key("once:", key));
+        Some(Box::pin(async move {
+            let found: Result<Option<Vec<u8>>, RedisError> = redis.ask(&look).await;
+            found.map(|claim| claim.is_some()).map_err(StoreError::new)
+        }))
     }
 }
 

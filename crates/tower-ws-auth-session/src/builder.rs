@@ -1,11 +1,12 @@
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_ws_auth_core::Clock;
+use tower_ws_auth_core::{Clock, RevocationKey, Revocations};
 
 use crate::attributes::Attributes;
+use crate::record::is_reserved;
+use crate::rules::UserKey;
 use crate::shared::Shared;
 use crate::{ConfigError, SameSite, Secrets, SessionStore, Sessions};
 
@@ -13,7 +14,7 @@ use crate::{ConfigError, SameSite, Secrets, SessionStore, Sessions};
 #[must_use]
 pub struct SessionsBuilder<R> {
     shared: Shared,
-    record: PhantomData<fn() -> R>,
+    user: Option<Arc<UserKey<R>>>,
 }
 
 impl<R> SessionsBuilder<R> {
@@ -28,11 +29,10 @@ impl<R> SessionsBuilder<R> {
             clock: Clock::system(),
             refuse_duplicates: false,
             expiry_by_store: false,
+            revocations: None,
+            login_field: None,
         };
-        Self {
-            shared,
-            record: PhantomData,
-        }
+        Self { shared, user: None }
     }
 
     /// The cookie's name; `connect.sid` by default, as Express's.
@@ -127,18 +127,59 @@ impl<R> SessionsBuilder<R> {
         self
     }
 
-    /// The clock that says what has expired; the system's by default.
+    /// Ends what a session has opened when it ends, on every node, and refuses the sessions of a
+    /// user whose [key](Self::revocable_by) is revoked.
+    ///
+    /// [`destroy`](Sessions::destroy) is then a whole logout, and a strategy needs no
+    /// [`revocable`](tower_ws_auth_core::AuthenticateExt::revocable) around it.
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.shared.revocations = Some(revocations);
+        self
+    }
+
+    /// Says under which key everything of a record's user can be revoked, such as `user:42`;
+    /// `None` for a record that is not logged in.
+    ///
+    /// A revocation of that key, or [`end_all_of`](Sessions::end_all_of), then refuses the
+    /// sessions that were logged in before, and nothing that is logged in after it. The record
+    /// says when a login was: in its field `wsauth`, which is written when a session is created
+    /// and when its user changes.
+    ///
+    /// A session that does not say when its login was counts as older than every revocation. That
+    /// is so for the sessions of an Express application: see [`login_field`](Self::login_field).
+    pub fn revocable_by<K>(mut self, key: impl Fn(&R) -> Option<K> + Send + Sync + 'static) -> Self
+    where
+        K: Into<RevocationKey>,
+    {
+        self.user = Some(Arc::new(move |record| key(record).map(Into::into)));
+        self
+    }
+
+    /// The field in which another application notes when a login was, such as `loggedInAt` for an
+    /// Express application that does `req.session.loggedInAt = Date.now()`. It is a field of the
+    /// record itself, and holds milliseconds since the Unix epoch or a `Date`.
+    ///
+    /// It is read and never written here. Of two times the later one counts. One that lies in the
+    /// future by more than the allowed skew of clocks is none.
+    pub fn login_field(mut self, name: impl Into<String>) -> Self {
+        self.shared.login_field = Some(name.into());
+        self
+    }
+
+    /// The clock that says what has expired, and when a login was; the system's by default.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.shared.clock = clock;
         self
     }
 
-    /// Checks that browsers will accept the cookie.
+    /// Checks that browsers will accept the cookie, and that revocations are kept long enough.
     ///
     /// # Errors
     ///
-    /// A name, path or domain that cannot stand in `Set-Cookie`, a `__Host-` or `__Secure-` name
-    /// or `SameSite=None` without what belongs to it, or a time or size of zero.
+    /// - A name, path or domain that cannot stand in `Set-Cookie`, a `__Host-` or `__Secure-` name
+    ///   or `SameSite=None` without what belongs to it, or a time or size of zero.
+    /// - Revocations that are forgotten while a session lives that was not touched.
+    /// - A [`login_field`](Self::login_field) without a name, or one that has another meaning.
     pub fn build(self) -> Result<Sessions<R>, ConfigError> {
         let shared = self.shared;
         shared.attributes.check()?;
@@ -151,7 +192,18 @@ impl<R> SessionsBuilder<R> {
                 return Err(ConfigError::Zero(name));
             }
         }
-        Ok(Sessions::new(shared))
+        let field = shared.login_field.as_ref();
+        if let Some(field) = field.filter(|field| field.is_empty() || is_reserved(field)) {
+            return Err(ConfigError::LoginField(field.clone()));
+        }
+        let life = shared
+            .ttl
+            .max(shared.attributes.max_age.unwrap_or_default());
+        let retention = shared.revocations.as_ref().and_then(Revocations::retention);
+        if let Some(retention) = retention.filter(|retention| *retention < life) {
+            return Err(ConfigError::ForgetfulRevocations { retention, life });
+        }
+        Ok(Sessions::new(shared, self.user))
     }
 }
 

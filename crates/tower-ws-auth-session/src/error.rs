@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use tower_ws_auth_core::{Rejection, RejectionKind};
+use tower_ws_auth_core::{Rejection, RejectionKind, RevocationError};
 
 use crate::StoreError;
 
@@ -19,6 +19,16 @@ pub enum SessionError {
     /// The session ended meanwhile: logged out, or expired.
     #[error("the session is not there any more")]
     Gone,
+    /// Others changed the record again and again meanwhile: nothing was written.
+    #[error("the record was changed by others again and again: try it once more")]
+    Contended,
+    /// The revocations could not be asked, or not be told.
+    #[error("the session's revocations failed")]
+    Revocations(#[source] RevocationError),
+    /// There are no revocations to tell: see
+    /// [`SessionsBuilder::revocations`](crate::SessionsBuilder::revocations).
+    #[error("no revocations were given to these sessions: call `SessionsBuilder::revocations`")]
+    NoRevocations,
     /// The record is larger than the limit.
     #[error("the record has {length} bytes and may have {most}: see `max_record`")]
     TooLarge {
@@ -27,10 +37,10 @@ pub enum SessionError {
         /// The limit in bytes.
         most: usize,
     },
-    /// The record's type is not written as a JSON object, or writes a field `cookie`.
+    /// The record's type is not written as a JSON object, or writes a field `cookie` or `wsauth`.
     #[error(
-        "the record must be written as a JSON object without a field `cookie`: use a struct with \
-         named fields"
+        "the record must be written as a JSON object without a field `cookie` or `wsauth`: use a \
+         struct with named fields"
     )]
     NotARecord,
     /// The record cannot be written as JSON.
@@ -84,4 +94,18 @@ pub enum ConfigError {
     /// A time or a size of zero.
     #[error("`{0}` is zero: choose more, or leave the call out")]
     Zero(&'static str),
+    /// A field for the time of login that has another meaning.
+    #[error("the login's field cannot be {0:?}: name a field of the record that holds its time")]
+    LoginField(String),
+    /// Revocations that are forgotten while a session lives, which would then be good again.
+    #[error(
+        "revocations are kept for {retention:?} and a session lives for {life:?}: make the \
+         retention as long, or `ttl` and `max_age` shorter"
+    )]
+    ForgetfulRevocations {
+        /// How long the store of revocations keeps them.
+        retention: Duration,
+        /// How long a session lives without being touched.
+        life: Duration,
+    },
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+use tower_ws_auth_core::RevocationKey;
 
 use crate::SessionError;
 
@@ -46,8 +47,9 @@ impl SessionId {
     /// The key under which everything that this session was granted can be revoked:
     /// `session:` and the SHA-256 of the id in hexadecimal.
     ///
-    /// It goes to logs and to the other nodes, where the id itself must not be seen.
-    pub fn revocation_key(&self) -> String {
+    /// It is [final](RevocationKey::into_final): no session gets this id again. It goes to logs and
+    /// to the other nodes, where the id itself must not be seen.
+    pub fn revocation_key(&self) -> RevocationKey {
         const PREFIX: &str = "session:";
         let digest = Sha256::digest(self.0.as_bytes());
         let mut key = String::with_capacity(PREFIX.len() + 2 * digest.len());
@@ -56,7 +58,7 @@ impl SessionId {
             // Writing to a `String` does not fail.
             let _ = write!(key, "{byte:02x}");
         }
-        key
+        RevocationKey::from(key).into_final()
     }
 }
 
@@ -105,8 +107,10 @@ mod ids {
     #[test]
     fn the_revocation_key_hides_the_id() {
         let id = SessionId::signed("abc").unwrap();
+        let key = id.revocation_key();
+        assert!(key.is_final());
         assert_eq!(
-            id.revocation_key(),
+            key.name(),
             "session:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(format!("{id:?}"), "SessionId(redacted)");

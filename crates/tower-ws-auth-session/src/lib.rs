@@ -17,6 +17,9 @@
 //!   [`or`](tower_ws_auth_core::AuthenticateExt::or)).
 //! - The grant ends when the session does, and can be revoked under
 //!   [`session:<sha256 of the id>`](SessionId::revocation_key).
+//! - With [`revocations`](SessionsBuilder::revocations) a logout is one call:
+//!   [`Sessions::destroy`] also ends what the session has open, on every node. A revocation of the
+//!   [user's key](SessionsBuilder::revocable_by) refuses the sessions that were logged in before.
 //!
 //! A browser sends the cookie whichever page asks. That is why the strategy has its own list of
 //! origins. It does not replace an `OriginLayer` further out, which also refuses a foreign page
@@ -87,8 +90,11 @@
 //! `sess:<id>`, as JSON with the fields of `req.session`; a [`SessionStore`] over the same keys
 //! reads it. What differs:
 //!
-//! - Fields that `R` does not have survive a [`save`](Sessions::save) here, as does `cookie`.
-//!   Both sides write the record whole: of two changes at once the later one stays.
+//! - Fields that `R` does not have survive a [`save`](Sessions::save) here, as does `cookie`, and
+//!   so does what Express wrote since the session was loaded. Express itself writes the record
+//!   whole: what changes while one of its requests runs is undone by it.
+//! - A login here leaves a field `wsauth` in the record, which Express keeps. A login there can be
+//!   dated by a field of yours: see [`login_field`](SessionsBuilder::login_field).
 //! - express-session makes a session for a stranger, and one without a store record. Here such a
 //!   visitor is refused.
 //! - The record's `cookie.expires` is checked, unless it is `null` or `false`, as of a session
@@ -159,5 +165,5 @@ pub use self::id::SessionId;
 pub use self::memory::MemorySessions;
 pub use self::secrets::{SecretError, Secrets};
 pub use self::sessions::{Loaded, Sessions};
-pub use self::store::{SessionStore, StoreError, StoreFuture, StoredSession};
+pub use self::store::{Replaced, SessionStore, StoreError, StoreFuture, StoredSession};
 pub use self::strategy::{Session, SessionCookie, SessionLayer, Verifying};

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tower_ws_auth_core::Clock;
 
-use crate::{SessionId, SessionStore, StoreError, StoreFuture, StoredSession};
+use crate::{Replaced, SessionId, SessionStore, StoreError, StoreFuture, StoredSession};
 
 /// Sessions in this process's memory, at most so many at a time.
 ///
@@ -100,19 +100,24 @@ impl SessionStore for MemorySessions {
         Box::pin(ready(Ok(found)))
     }
 
-    fn save<'a>(
+    fn replace<'a>(
         &'a self,
         id: &'a SessionId,
+        expected: &'a str,
         record: &'a str,
         ttl: Duration,
-    ) -> StoreFuture<'a, bool> {
+    ) -> StoreFuture<'a, Replaced> {
         let end = self.end(ttl);
         let mut state = self.lock();
-        let lives = state.live(id, self.clock.now()).is_some();
-        if lives {
+        let replaced = match state.live(id, self.clock.now()) {
+            None => Replaced::Gone,
+            Some(session) if session.record != expected => Replaced::Changed,
+            Some(_) => Replaced::Done,
+        };
+        if replaced == Replaced::Done {
             state.put(id, record.to_owned(), end);
         }
-        Box::pin(ready(Ok(lives)))
+        Box::pin(ready(Ok(replaced)))
     }
 
     fn touch<'a>(&'a self, id: &'a SessionId, ttl: Duration) -> StoreFuture<'a, bool> {
@@ -125,10 +130,10 @@ impl SessionStore for MemorySessions {
         Box::pin(ready(Ok(lives)))
     }
 
-    fn destroy<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool> {
+    fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>> {
         let now = self.clock.now();
-        let removed = self.lock().remove(id);
-        Box::pin(ready(Ok(removed.is_some_and(|session| session.end > now))))
+        let taken = self.lock().remove(id).filter(|session| session.end > now);
+        Box::pin(ready(Ok(taken.map(|session| session.record))))
     }
 }
 
@@ -191,6 +196,10 @@ mod the_memory_store {
         SessionId::signed(text).unwrap()
     }
 
+    async fn replaced(store: &MemorySessions, of: &str, from: &str, to: &str) -> Replaced {
+        store.replace(&id(of), from, to, TTL).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_record_is_there_until_its_time_has_passed() {
         let (store, seconds) = store(9);
@@ -203,19 +212,20 @@ mod the_memory_store {
         assert!(store.load(&id("a")).await.unwrap().is_some());
         seconds.store(1010, Ordering::Relaxed);
         assert!(store.load(&id("a")).await.unwrap().is_none());
-        assert!(!store.save(&id("a"), "{}", TTL).await.unwrap());
+        assert_eq!(replaced(&store, "a", "{}", "{}").await, Replaced::Gone);
         assert!(!store.touch(&id("a"), TTL).await.unwrap());
-        assert!(!store.destroy(&id("a")).await.unwrap());
+        assert_eq!(store.take(&id("a")).await.unwrap(), None);
     }
 
     #[tokio::test]
-    async fn touching_and_saving_prolong_it() {
+    async fn touching_and_replacing_prolong_it() {
         let (store, seconds) = store(9);
         store.create(&id("a"), "{}", TTL).await.unwrap();
         seconds.store(1005, Ordering::Relaxed);
         assert!(store.touch(&id("a"), TTL).await.unwrap());
         seconds.store(1012, Ordering::Relaxed);
-        assert!(store.save(&id("a"), "{\"a\":1}", TTL).await.unwrap());
+        let new = "{\"a\":1}";
+        assert_eq!(replaced(&store, "a", "{}", new).await, Replaced::Done);
         seconds.store(1021, Ordering::Relaxed);
         let found = store.load(&id("a")).await.unwrap().unwrap();
         assert_eq!(found.record, "{\"a\":1}");
@@ -240,11 +250,23 @@ mod the_memory_store {
         store.create(&id("a"), "{}", TTL).await.unwrap();
         assert!(!store.create(&id("a"), "[]", TTL).await.unwrap());
         assert_eq!(store.load(&id("a")).await.unwrap().unwrap().record, "{}");
-        assert!(store.destroy(&id("a")).await.unwrap());
-        assert!(!store.save(&id("a"), "{}", TTL).await.unwrap());
+        assert_eq!(store.take(&id("a")).await.unwrap().as_deref(), Some("{}"));
+        assert_eq!(replaced(&store, "a", "{}", "{}").await, Replaced::Gone);
         assert!(!store.touch(&id("a"), TTL).await.unwrap());
         assert!(store.load(&id("a")).await.unwrap().is_none());
         assert!(store.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_record_that_somebody_else_wrote_meanwhile_is_not_replaced() {
+        let (store, _) = store(9);
+        store.create(&id("a"), "{}", TTL).await.unwrap();
+        assert_eq!(replaced(&store, "a", "{}", "[1]").await, Replaced::Done);
+        assert_eq!(replaced(&store, "a", "{}", "[2]").await, Replaced::Changed);
+        assert_eq!(store.load(&id("a")).await.unwrap().unwrap().record, "[1]");
+        assert_eq!(replaced(&store, "a", "[1]", "[2]").await, Replaced::Done);
+        assert_eq!(store.take(&id("a")).await.unwrap().as_deref(), Some("[2]"));
+        assert_eq!(store.take(&id("a")).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -254,7 +276,7 @@ mod the_memory_store {
         store.create(&id("b"), "{}", TTL * 2).await.unwrap();
         let full = store.create(&id("c"), "{}", TTL).await.unwrap_err();
         assert!(matches!(full, StoreError::Full));
-        assert!(store.save(&id("a"), "{}", TTL).await.unwrap());
+        assert_eq!(replaced(&store, "a", "{}", "{}").await, Replaced::Done);
         // One expires, and makes room.
         seconds.store(1010, Ordering::Relaxed);
         assert!(store.create(&id("c"), "{}", TTL).await.unwrap());

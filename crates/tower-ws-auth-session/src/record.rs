@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use tower_ws_auth_core::RevocationKey;
+
 use crate::SessionError;
 
 /// What express-session keeps for itself in a record.
@@ -13,16 +15,44 @@ const COOKIE: &str = "cookie";
 const EXPIRES: &str = "expires";
 const MAX_AGE: &str = "originalMaxAge";
 
+/// What this crate keeps for itself: when the login was, and the user's key as it was then.
+const OWN: &str = "wsauth";
+const LOGIN: &str = "login";
+const KEY: &str = "key";
+
 /// A record in the layout of express-session: the application's fields, and beside them
-/// `"cookie": {"originalMaxAge": …, "expires": …, …}`.
+/// `"cookie": {"originalMaxAge": …, "expires": …, …}` and `"wsauth": {"login": …, "key": …}`.
 ///
 /// Fields that we do not know belong to somebody else and stay as they are.
 #[derive(Clone)]
 pub(crate) struct Record {
-    /// Everything but `cookie`.
+    /// Everything but `cookie` and `wsauth`.
     fields: Value,
     cookie: Option<Map<String, Value>>,
+    own: Option<Value>,
     expires: Option<SystemTime>,
+}
+
+/// When somebody logged in, and the key under which all that is theirs can be revoked, with what
+/// was known of it then.
+pub(crate) struct Login {
+    pub(crate) at: SystemTime,
+    pub(crate) key: Option<RevocationKey>,
+}
+
+/// The application's fields that are to be written or, as `None`, to be removed.
+pub(crate) struct Changes(Vec<(String, Option<Value>)>);
+
+impl Changes {
+    /// From the one state of the application's fields to the other.
+    pub(crate) fn between(before: &Map<String, Value>, after: Map<String, Value>) -> Self {
+        let removed = before.keys().filter(|name| !after.contains_key(*name));
+        let removed = removed.map(|name| (name.clone(), None)).collect::<Vec<_>>();
+        let written = after.into_iter();
+        let written = written.filter(|(name, value)| before.get(name) != Some(value));
+        let written = written.map(|(name, value)| (name, Some(value)));
+        Self(removed.into_iter().chain(written).collect())
+    }
 }
 
 impl Record {
@@ -31,6 +61,7 @@ impl Record {
         Self {
             fields: Value::Object(Map::new()),
             cookie: Some(cookie),
+            own: None,
             expires: None,
         }
     }
@@ -52,9 +83,11 @@ impl Record {
             Some(Value::String(text)) => Some(read_date(text)?),
             Some(_) => return None,
         };
+        let own = fields.remove(OWN);
         Some(Self {
             fields: Value::Object(fields),
             cookie,
+            own,
             expires,
         })
     }
@@ -78,10 +111,38 @@ impl Record {
         self.expires = Some(end);
     }
 
-    /// Takes over what another copy of the same record says about its end.
-    pub(crate) fn end_like(&mut self, other: Self) {
-        self.cookie = other.cookie;
-        self.expires = other.expires;
+    /// The login that this crate noted; `None` if it noted none, or somebody else put something
+    /// in its place.
+    pub(crate) fn login(&self) -> Option<Login> {
+        let own = self.own.as_ref()?;
+        let at = read_date(own.get(LOGIN)?.as_str()?)?;
+        let key = own.get(KEY).and_then(Value::as_str);
+        let key = key.and_then(RevocationKey::decode);
+        Some(Login { at, key })
+    }
+
+    /// Notes a login, or that there is none.
+    pub(crate) fn set_login(&mut self, login: Option<&Login>) {
+        self.own = login.map(|Login { at, key }| {
+            let mut own = Map::new();
+            own.insert(LOGIN.into(), write_date(*at).into());
+            if let Some(key) = key {
+                own.insert(KEY.into(), key.encode().into());
+            }
+            Value::Object(own)
+        });
+    }
+
+    /// The moment in a field, as JavaScript writes one: a date as text, or the milliseconds since
+    /// the Unix epoch.
+    pub(crate) fn moment(&self, field: &str) -> Option<SystemTime> {
+        match self.fields.get(field)? {
+            Value::String(text) => read_date(text),
+            number => {
+                let since = Duration::from_millis(number.as_u64()?);
+                SystemTime::UNIX_EPOCH.checked_add(since)
+            }
+        }
     }
 
     /// The application's fields, as its type.
@@ -89,25 +150,17 @@ impl Record {
         R::deserialize(&self.fields).ok()
     }
 
-    /// Drops the fields that this value writes.
-    ///
-    /// Done with the value as it was read: a field that the application has cleared by the time
-    /// it saves, and does not write any more, must not stay.
-    pub(crate) fn forget<R: Serialize>(&mut self, value: &R) -> Result<(), SessionError> {
-        let known = fields_of(value)?;
-        if let Value::Object(fields) = &mut self.fields {
-            fields.retain(|name, _| !known.contains_key(name));
+    /// Writes these fields, and leaves the others as they are.
+    pub(crate) fn apply(&mut self, Changes(changes): &Changes) {
+        let Value::Object(fields) = &mut self.fields else {
+            return;
+        };
+        for (name, value) in changes {
+            match value {
+                Some(value) => fields.insert(name.clone(), value.clone()),
+                None => fields.remove(name),
+            };
         }
-        Ok(())
-    }
-
-    /// Writes the record with this value's fields over its own.
-    pub(crate) fn with<R: Serialize>(&self, value: &R) -> Result<String, SessionError> {
-        let mut record = self.clone();
-        if let Value::Object(fields) = &mut record.fields {
-            fields.extend(fields_of(value)?);
-        }
-        Ok(record.into_json())
     }
 
     pub(crate) fn into_json(self) -> String {
@@ -115,14 +168,23 @@ impl Record {
         if let (Value::Object(fields), Some(cookie)) = (&mut record, self.cookie) {
             fields.insert(COOKIE.into(), Value::Object(cookie));
         }
+        if let (Value::Object(fields), Some(own)) = (&mut record, self.own) {
+            fields.insert(OWN.into(), own);
+        }
         record.to_string()
     }
 }
 
-fn fields_of<R: Serialize>(value: &R) -> Result<Map<String, Value>, SessionError> {
+/// Whether this name has another meaning than that of a field of the application's.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    [COOKIE, OWN].contains(&name)
+}
+
+/// The fields that a value writes.
+pub(crate) fn fields_of<R: Serialize>(value: &R) -> Result<Map<String, Value>, SessionError> {
     let written = serde_json::to_value(value);
     match written.map_err(|error| SessionError::Encode(error.into()))? {
-        Value::Object(fields) if !fields.contains_key(COOKIE) => Ok(fields),
+        Value::Object(fields) if !fields.keys().any(|name| is_reserved(name)) => Ok(fields),
         _ => Err(SessionError::NotARecord),
     }
 }
@@ -163,9 +225,10 @@ mod records_as_express_session_writes_them {
     fn saved(json: &str, change: impl Fn(&mut User)) -> Value {
         let mut record = Record::parse(json).unwrap();
         let mut user: User = record.get().unwrap();
-        record.forget(&user).unwrap();
+        let before = fields_of(&user).unwrap();
         change(&mut user);
-        serde_json::from_str(&record.with(&user).unwrap()).unwrap()
+        record.apply(&Changes::between(&before, fields_of(&user).unwrap()));
+        serde_json::from_str(&record.into_json()).unwrap()
     }
 
     #[test]
@@ -250,13 +313,72 @@ mod records_as_express_session_writes_them {
     }
 
     #[test]
-    fn a_type_that_is_no_object_or_takes_the_place_of_the_cookie_is_refused() {
-        let record = Record::parse("{}").unwrap();
-        assert!(matches!(record.with(&1), Err(SessionError::NotARecord)));
-        let cookie = serde_json::json!({"cookie": {}});
-        assert!(matches!(
-            record.with(&cookie),
-            Err(SessionError::NotARecord)
-        ));
+    fn a_type_that_is_no_object_or_takes_a_reserved_place_is_refused() {
+        let reserved = ["cookie", "wsauth"].map(|name| serde_json::json!({ name: {} }));
+        for value in [serde_json::json!(1), serde_json::json!([])]
+            .iter()
+            .chain(&reserved)
+        {
+            assert!(matches!(fields_of(value), Err(SessionError::NotARecord)));
+        }
+    }
+
+    #[test]
+    fn the_login_is_written_and_read_again_and_is_no_field_of_the_applications() {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Strict {
+            user: String,
+        }
+        let mut record = Record::parse(r#"{"user":"ada"}"#).unwrap();
+        assert!(record.login().is_none());
+        let at = Clock::at(1_795_208_987) + Duration::from_millis(405);
+        let key = RevocationKey::from("user:ada").issued_after(Clock::at(7));
+        let login = Login {
+            at,
+            key: Some(key.clone()),
+        };
+        record.set_login(Some(&login));
+        let json = record.clone().into_json();
+        assert_eq!(
+            json,
+            r#"{"user":"ada","wsauth":{"key":"since 7000000:user:ada","login":"2026-11-20T21:09:47.405Z"}}"#
+        );
+        let read = Record::parse(&json).unwrap();
+        assert_eq!(read.get::<Strict>().unwrap().user, "ada");
+        let login = read.login().unwrap();
+        assert_eq!((login.at, login.key), (at, Some(key)));
+        record.set_login(None);
+        assert_eq!(record.into_json(), r#"{"user":"ada"}"#);
+        for own in ["1", "null", "{}", r#"{"login":7}"#, r#"{"login":"x"}"#] {
+            let json = format!(r#"{{"wsauth":{own}}}"#);
+            let record = Record::parse(&json).unwrap();
+            assert!(record.login().is_none(), "{own}");
+            assert_eq!(record.into_json(), json);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_date_or_milliseconds_as_javascript_has_them() {
+        let moment = |value: &str| {
+            let record = Record::parse(&format!(r#"{{"at":{value}}}"#)).unwrap();
+            record.moment("at")
+        };
+        let at = Clock::at(1_795_208_987) + Duration::from_millis(405);
+        assert_eq!(moment(r#""2026-11-20T21:09:47.405Z""#), Some(at));
+        assert_eq!(moment("1795208987405"), Some(at));
+        assert_eq!(moment("0"), Some(Clock::at(0)));
+        for none in [
+            "null",
+            "true",
+            "\"\"",
+            "\"1795208987405\"",
+            "-1",
+            "1e300",
+            "[]",
+        ] {
+            assert_eq!(moment(none), None, "{none}");
+        }
+        assert_eq!(Record::parse("{}").unwrap().moment("at"), None);
     }
 }

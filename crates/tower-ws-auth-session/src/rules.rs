@@ -1,32 +1,41 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::{Grant, Rejection, RejectionKind};
+use tower_ws_auth_core::{Grant, Rejection, RejectionKind, RevocationKey};
 
-use crate::shared::Shared;
+use crate::record::Record;
+use crate::shared::{ATTEMPTS, Live, Shared};
 use crate::{SessionError, SessionId};
 
 /// What becomes of an id that came under a good signature from a page on the list.
 pub(crate) struct Rules<R, I> {
     pub(crate) shared: Arc<Shared>,
+    /// The key of the record's user.
+    user: Option<Arc<UserKey<R>>>,
     logged_in: Arc<LoggedIn<R, I>>,
-    pub(crate) revocation_key: Option<Arc<RevocationKey<I>>>,
+    pub(crate) revocation_key: Option<Arc<IdentityKey<I>>>,
     pub(crate) rolling: bool,
 }
+
+/// What says under which key everything of a record's user can be revoked.
+pub(crate) type UserKey<R> = dyn Fn(&R) -> Option<RevocationKey> + Send + Sync;
 
 /// What says whether a record is logged in, and as whom.
 type LoggedIn<R, I> = dyn Fn(&R) -> Option<I> + Send + Sync;
 
-type RevocationKey<I> = dyn Fn(&I) -> String + Send + Sync;
+type IdentityKey<I> = dyn Fn(&I) -> RevocationKey + Send + Sync;
 
 impl<R, I> Rules<R, I> {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        user: Option<Arc<UserKey<R>>>,
         logged_in: impl Fn(&R) -> Option<I> + Send + Sync + 'static,
     ) -> Self {
         Self {
             shared,
+            user,
             logged_in: Arc::new(logged_in),
             revocation_key: None,
             rolling: false,
@@ -36,32 +45,63 @@ impl<R, I> Rules<R, I> {
 
 impl<R: DeserializeOwned, I> Rules<R, I> {
     pub(crate) async fn decide(self, id: SessionId) -> Result<Grant<I>, Rejection> {
-        // Before the store is asked: what is revoked meanwhile is younger than this.
-        let asked_at = self.shared.clock.now();
-        let found = self.shared.find(&id).await;
-        let mut live = found
+        for _ in 1..ATTEMPTS {
+            let (grant, live) = self.granted(&id).await?;
+            if !self.rolling {
+                return Ok(ending(grant, live.end));
+            }
+            // Who is let in is whom the record names that is written.
+            let prolonged = self.shared.prolong(&id, &live).await;
+            if let Some(end) = prolonged.map_err(SessionError::into_rejection)? {
+                return Ok(ending(grant, Some(end)));
+            }
+        }
+        let (grant, live) = self.granted(&id).await?;
+        let kept = self.shared.keep(&id, &live).await;
+        kept.map_err(SessionError::into_rejection)?;
+        Ok(ending(grant, live.end))
+    }
+
+    /// What the session is granted as it is now, but for its end.
+    async fn granted(&self, id: &SessionId) -> Result<(Grant<I>, Live), Rejection> {
+        let found = self.shared.find(id).await;
+        let live = found
             .map_err(SessionError::into_rejection)?
             .map_err(invalid)?;
-        let identity = (live.record.get())
-            .and_then(|record| (self.logged_in)(&record))
-            .ok_or_else(|| invalid("the session is not logged in"))?;
-        let mut end = live.end;
-        if self.rolling {
-            let prolonged = self.shared.prolong(&id, &mut live.record).await;
-            end = Some(prolonged.map_err(SessionError::into_rejection)?);
-        }
-        let more = self.revocation_key.map(|key| key(&identity));
+        let grant = self.grant(id, &live.record)?;
+        let grant = match &self.shared.revocations {
+            Some(revocations) => revocations.check(grant).await?,
+            None => grant,
+        };
+        Ok((grant, live))
+    }
+
+    fn grant(&self, id: &SessionId, record: &Record) -> Result<Grant<I>, Rejection> {
+        let fields: Option<R> = record.get();
+        let fields = fields.ok_or_else(|| invalid("the record does not fit its type"))?;
+        let identity =
+            (self.logged_in)(&fields).ok_or_else(|| invalid("the session is not logged in"))?;
+        let user = self.user.as_ref().and_then(|key| key(&fields));
+        let more = self.revocation_key.as_ref().map(|key| key(&identity));
+        let (logged_in_at, user) = self.shared.login(record, user.or(more.clone()));
         let mut grant = Grant::new(identity)
-            .issued_at(asked_at)
             .refused_as(RejectionKind::SessionInvalid)
             .revocable_by(id.revocation_key());
-        if let Some(key) = more {
+        if let Some(at) = logged_in_at {
+            grant = grant.issued_at(at);
+        }
+        let more = more.filter(|more| user.as_ref().is_none_or(|user| user.name() != more.name()));
+        for key in user.into_iter().chain(more) {
             grant = grant.revocable_by(key);
         }
-        if let Some(end) = end {
-            grant = grant.until(end);
-        }
         Ok(grant)
+    }
+}
+
+fn ending<I>(grant: Grant<I>, end: Option<SystemTime>) -> Grant<I> {
+    match end {
+        Some(end) => grant.until(end),
+        None => grant,
     }
 }
 
@@ -75,6 +115,7 @@ impl<R, I> Clone for Rules<R, I> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
+            user: self.user.clone(),
             logged_in: Arc::clone(&self.logged_in),
             revocation_key: self.revocation_key.clone(),
             rolling: self.rolling,

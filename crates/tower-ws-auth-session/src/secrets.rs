@@ -16,6 +16,10 @@ const JAR_KEY: usize = 32;
 ///
 /// The first one signs, all of them verify: put a new one in front, and take the old one away
 /// when the last of its cookies has expired.
+///
+/// The secrets themselves are not kept. What is kept is the state of HMAC-SHA256 after its key,
+/// with which anyone can sign. It stays in memory until its place is used again: `hmac` 0.12 and
+/// `sha2` 0.10 do not erase it when it is dropped, nor the copies that each signature works on.
 #[derive(Clone)]
 pub struct Secrets {
     format: Format,

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,13 +6,14 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::cookie;
+use serde_json::{Map, Value};
+use tower_ws_auth_core::{Ending, RevocationKey, cookie};
 use tower_ws_auth_origin::Origins;
 
-use crate::record::Record;
-use crate::rules::Rules;
-use crate::shared::Shared;
-use crate::{Secrets, Session, SessionError, SessionId, SessionStore, SessionsBuilder};
+use crate::record::{Changes, Record, fields_of};
+use crate::rules::{Rules, UserKey};
+use crate::shared::{ATTEMPTS, Live, Shared};
+use crate::{Secrets, Session, SessionError, SessionId, SessionStore, SessionsBuilder, StoreError};
 
 /// The application's handle on its sessions: to make them at login, to read and change them in
 /// ordinary handlers, to end them at logout.
@@ -22,14 +22,20 @@ use crate::{Secrets, Session, SessionError, SessionId, SessionStore, SessionsBui
 /// it does not have belong to somebody else, for instance to an Express application, and survive.
 /// `R` is the same for reading and writing: a field with an `alias` would be written twice.
 ///
-/// Every method asks the store at most twice, and waits for each answer no longer than the
+/// Nothing that is written here undoes what somebody else wrote since it was read: only the fields
+/// that were changed are written, into the record as it is then. Where two change the same field,
+/// the later one stays.
+///
+/// Every method asks the store at most twice, and more often only if somebody else writes to the
+/// same session meanwhile. It waits for each answer no longer than the
 /// [`timeout`](SessionsBuilder::timeout). It wants a Tokio runtime with its timer on. A clone is
 /// another handle on the same sessions.
 ///
 /// See the [crate's documentation](crate) for an example.
 pub struct Sessions<R> {
     shared: Arc<Shared>,
-    record: PhantomData<fn() -> R>,
+    /// The key of the record's user.
+    user: Option<Arc<UserKey<R>>>,
 }
 
 impl<R> Sessions<R> {
@@ -38,11 +44,9 @@ impl<R> Sessions<R> {
         SessionsBuilder::new(secrets, Arc::new(store))
     }
 
-    pub(crate) fn new(shared: Shared) -> Self {
-        Self {
-            shared: Arc::new(shared),
-            record: PhantomData,
-        }
+    pub(crate) fn new(shared: Shared, user: Option<Arc<UserKey<R>>>) -> Self {
+        let shared = Arc::new(shared);
+        Self { shared, user }
     }
 
     /// The id in a request's cookie, if one of the secrets signed it. The store is not asked:
@@ -55,14 +59,75 @@ impl<R> Sessions<R> {
     /// Ends a session, at logout, and returns the `Set-Cookie` that removes the cookie. It is
     /// no error if it has ended already.
     ///
-    /// What it opened goes on until its [revocation key](SessionId::revocation_key) is revoked.
+    /// With [`revocations`](SessionsBuilder::revocations) this is the whole logout: the session's
+    /// open connections end on every node with [`Ending::SessionEnded`], and whatever else was
+    /// granted by its [key](SessionId::revocation_key) is refused from then on. Without, they go on
+    /// until that key is revoked.
+    ///
+    /// It goes on if this future is dropped, as it is with the request of a client that goes away.
     ///
     /// # Errors
     ///
-    /// The store failed: the session may live on.
+    /// A store failed: the session or what it opened may live on. The connections of this node
+    /// have ended; say it again until it succeeds.
     pub async fn destroy(&self, id: &SessionId) -> Result<HeaderValue, SessionError> {
-        self.shared.destroy(id).await?;
+        let (shared, id) = (Arc::clone(&self.shared), id.clone());
+        let work = tokio::spawn(async move { shared.destroy(&id).await });
+        // It is lost only with the runtime, or if a store panics.
+        work.await.map_err(StoreError::failed)??;
         Ok(self.removal_cookie())
+    }
+
+    /// Ends everything under a user's key, such as `user:42`: a logout everywhere. Sessions that
+    /// were logged in before are refused from now on, and open connections end with
+    /// [`Ending::SessionEnded`], on every node. A new login is welcome at once.
+    ///
+    /// It is [`Revocations::revoke`](tower_ws_auth_core::Revocations::revoke) of the key that
+    /// [`revocable_by`](SessionsBuilder::revocable_by) names. Tokens and tickets under the same key
+    /// end too; if they shall go on, give the sessions a key of their own.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_ws_auth_core::{MemoryRevocations, Revocations};
+    /// # use tower_ws_auth_session::{MemorySessions, Secrets, Sessions};
+    /// # use http::{HeaderMap, header::COOKIE};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Record { user: Option<u64> }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let secrets = Secrets::express(["a random secret of some length"])?;
+    /// # let day = Duration::from_secs(24 * 3600);
+    /// let revocations = Revocations::new(MemoryRevocations::new(day, 100_000));
+    /// let sessions: Sessions<Record> = Sessions::builder(secrets, MemorySessions::new(100_000))
+    ///     .revocations(revocations)
+    ///     .revocable_by(|record: &Record| record.user.map(|user| format!("user:{user}")))
+    ///     .build()?;
+    /// # let login = async || {
+    /// #     let (_, cookie) = sessions.create(&Record { user: Some(42) }).await.unwrap();
+    /// #     let mut request = HeaderMap::new();
+    /// #     request.insert(COOKIE, cookie.to_str().unwrap().split(';').next().unwrap().parse().unwrap());
+    /// #     request
+    /// # };
+    ///
+    /// let yesterday = login().await;
+    /// sessions.end_all_of("user:42").await?;
+    /// assert!(sessions.load(&yesterday).await?.is_none());
+    /// assert!(sessions.load(&login().await).await?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There are no [`revocations`](SessionsBuilder::revocations), or their store failed. In that
+    /// case the connections of this node have ended; say it again until it succeeds.
+    pub async fn end_all_of(&self, key: &str) -> Result<(), SessionError> {
+        let revocations = self.shared.revocations.clone();
+        let revocations = revocations.ok_or(SessionError::NoRevocations)?;
+        let key = key.to_owned();
+        let work = async move { revocations.revoke(&key, Ending::SessionEnded).await };
+        let revoked = tokio::spawn(work).await.map_err(StoreError::failed)?;
+        revoked.map_err(SessionError::Revocations)
     }
 
     /// From now on these secrets sign and verify, here and in every strategy and clone. Put a new
@@ -111,7 +176,7 @@ impl<R: DeserializeOwned + 'static> Sessions<R> {
     ) -> Session<R, I> {
         Session::new(
             Some(origins),
-            Rules::new(Arc::clone(&self.shared), logged_in),
+            Rules::new(Arc::clone(&self.shared), self.user.clone(), logged_in),
         )
     }
 
@@ -123,87 +188,113 @@ impl<R: DeserializeOwned + 'static> Sessions<R> {
         &self,
         logged_in: impl Fn(&R) -> Option<I> + Send + Sync + 'static,
     ) -> Session<R, I> {
-        Session::new(None, Rules::new(Arc::clone(&self.shared), logged_in))
+        let rules = Rules::new(Arc::clone(&self.shared), self.user.clone(), logged_in);
+        Session::new(None, rules)
     }
 }
 
 impl<R: Serialize + DeserializeOwned> Sessions<R> {
     /// Makes a session, at login. Its id is new, whatever cookie the request came with, so that
-    /// nobody can have known it before (session fixation).
+    /// nobody can have known it before (session fixation). The record notes when it was.
     ///
     /// Returns the id and the `Set-Cookie` for the response. To keep what a session held before
     /// login, see [`regenerate`](Self::regenerate).
     ///
     /// # Errors
     ///
-    /// The store failed or is full, or the record cannot be written.
+    /// A store failed or is full, or the record cannot be written.
     pub async fn create(&self, record: &R) -> Result<(SessionId, HeaderValue), SessionError> {
-        let empty = Record::new(self.shared.attributes.record());
-        let id = self.shared.create(empty, record).await?;
+        let mut made = Record::new(self.shared.attributes.record());
+        let nothing = Map::new();
+        made.apply(&Changes::between(&nothing, fields_of(record)?));
+        self.note_login(&mut made, record, At::Login).await?;
+        let id = self.shared.create(made).await?;
         let cookie = self.shared.set_cookie(&id);
         Ok((id, cookie))
     }
 
     /// The session that a request's cookie names, for ordinary handlers.
     ///
-    /// `None` without a cookie, and alike for one that is forged, unknown, expired or does not
-    /// fit `R`. Nothing is made, touched or set. Nothing is said about the page that asks: a
+    /// `None` without a cookie, and alike for one that is forged, unknown, expired, revoked or does
+    /// not fit `R`. Nothing is made, touched or set. Nothing is said about the page that asks: a
     /// handler that changes something needs a defence against cross-site requests.
     ///
     /// # Errors
     ///
-    /// The store failed.
+    /// A store failed.
     pub async fn load(&self, headers: &HeaderMap) -> Result<Option<Loaded<R>>, SessionError> {
         let Some(id) = self.signed_id(headers) else {
             return Ok(None);
         };
-        let Ok(live) = self.shared.find(&id).await? else {
+        let Some((live, value)) = self.find(&id).await? else {
             return Ok(None);
         };
-        let Some(value) = live.record.get::<R>() else {
-            return Ok(None);
-        };
-        let mut record = live.record;
-        record.forget(&value)?;
         Ok(Some(Loaded {
             id,
+            before: fields_of(&value)?,
             value,
-            record,
-            end: live.end,
+            live,
         }))
     }
 
-    /// Writes a changed record. The session lives no longer for it.
+    /// Writes the fields that were changed since the session was loaded. The session lives no
+    /// longer for it.
     ///
     /// # Errors
     ///
-    /// [`Gone`](SessionError::Gone) if the session ended meanwhile: it is not brought back.
-    /// Otherwise, the store failed or the record cannot be written.
-    pub async fn save(&self, loaded: &Loaded<R>) -> Result<(), SessionError> {
-        self.shared
-            .save(&loaded.id, &loaded.record, &loaded.value)
-            .await
+    /// - [`Gone`](SessionError::Gone) if the session ended meanwhile: it is not brought back.
+    /// - [`Contended`](SessionError::Contended) if others wrote to it again and again.
+    /// - Otherwise, a store failed or the record cannot be written.
+    pub async fn save(&self, loaded: &mut Loaded<R>) -> Result<(), SessionError> {
+        let after = fields_of(&loaded.value)?;
+        let changes = Changes::between(&loaded.before, after.clone());
+        let (mut record, mut read) = (loaded.live.record.clone(), loaded.live.text.clone());
+        for _ in 0..ATTEMPTS {
+            record.apply(&changes);
+            self.note_login(&mut record, &loaded.value, At::Change)
+                .await?;
+            let replaced = self.shared.replace(&loaded.id, &read, record.clone());
+            if let Some(text) = replaced.await? {
+                loaded.before = after;
+                (loaded.live.record, loaded.live.text) = (record, text);
+                return Ok(());
+            }
+            let Ok(live) = self.shared.find(&loaded.id).await? else {
+                return Err(SessionError::Gone);
+            };
+            (record, read) = (live.record, live.text);
+        }
+        Err(SessionError::Contended)
     }
 
     /// Moves a session to a new id: at login, or wherever its user may do more than before. The
-    /// old id is worth nothing afterwards.
+    /// old id is worth nothing afterwards. What others have written meanwhile comes along.
+    ///
+    /// It is a login if the user is another one than before, by
+    /// [`revocable_by`](SessionsBuilder::revocable_by); where that is not said, it always is one.
     ///
     /// Returns the id and the `Set-Cookie` for the response.
     ///
     /// # Errors
     ///
     /// [`Gone`](SessionError::Gone) if the session ended meanwhile: it is not brought back.
-    /// Otherwise, the store failed or the record cannot be written, and the session may have
+    /// Otherwise, a store failed or the record cannot be written, and the session may have
     /// ended with it.
     pub async fn regenerate(
         &self,
         loaded: Loaded<R>,
     ) -> Result<(SessionId, HeaderValue), SessionError> {
+        let changes = Changes::between(&loaded.before, fields_of(&loaded.value)?);
         // In this order there are never two ids for one session.
-        if !self.shared.destroy(&loaded.id).await? {
+        let record = self.shared.take(&loaded.id).await?;
+        let mut record = record.ok_or(SessionError::Gone)?;
+        if self.is_revoked(&loaded.id, &record).await? {
             return Err(SessionError::Gone);
         }
-        let id = self.shared.create(loaded.record, &loaded.value).await?;
+        record.apply(&changes);
+        self.note_login(&mut record, &loaded.value, At::Regeneration)
+            .await?;
+        let id = self.shared.create(record).await?;
         let cookie = self.shared.set_cookie(&id);
         Ok((id, cookie))
     }
@@ -214,24 +305,85 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     ///
     /// # Errors
     ///
-    /// [`Gone`](SessionError::Gone) if the session ended meanwhile: it is not brought back.
-    /// Otherwise, the store failed.
+    /// [`Gone`](SessionError::Gone) if the session ended or was revoked meanwhile: it is not
+    /// brought back. Otherwise, a store failed.
     pub async fn touch(&self, loaded: &mut Loaded<R>) -> Result<HeaderValue, SessionError> {
-        let Ok(mut live) = self.shared.find(&loaded.id).await? else {
-            return Err(SessionError::Gone);
-        };
-        let end = self.shared.prolong(&loaded.id, &mut live.record).await?;
-        loaded.record.end_like(live.record);
-        loaded.end = Some(end);
-        Ok(self.shared.set_cookie(&loaded.id))
+        let id = &loaded.id;
+        let mut prolonged = None;
+        for _ in 1..ATTEMPTS {
+            let (live, _) = self.find(id).await?.ok_or(SessionError::Gone)?;
+            prolonged = self.shared.prolong(id, &live).await?;
+            if prolonged.is_some() {
+                break;
+            }
+        }
+        if prolonged.is_none() {
+            let (live, _) = self.find(id).await?.ok_or(SessionError::Gone)?;
+            self.shared.keep(id, &live).await?;
+            prolonged = live.end;
+        }
+        loaded.live.end = prolonged;
+        Ok(self.shared.set_cookie(id))
     }
+
+    /// A session that lives, fits and is not revoked.
+    async fn find(&self, id: &SessionId) -> Result<Option<(Live, R)>, SessionError> {
+        let Ok(live) = self.shared.find(id).await? else {
+            return Ok(None);
+        };
+        let Some(value) = live.record.get::<R>() else {
+            return Ok(None);
+        };
+        let user = self.user_of(&value);
+        if self.shared.is_revoked(id, &live.record, user).await? {
+            return Ok(None);
+        }
+        Ok(Some((live, value)))
+    }
+
+    async fn is_revoked(&self, id: &SessionId, record: &Record) -> Result<bool, SessionError> {
+        let user = record.get().and_then(|value| self.user_of(&value));
+        self.shared.is_revoked(id, record, user).await
+    }
+
+    /// Notes when the record's user logged in, unless that is noted already.
+    async fn note_login(&self, record: &mut Record, value: &R, at: At) -> Result<(), SessionError> {
+        let user = self.user_of(value);
+        match (&self.user, user) {
+            (None, user) if at != At::Change => self.shared.log_in(record, user).await,
+            (None, _) => Ok(()),
+            (Some(_), None) => {
+                record.set_login(None);
+                Ok(())
+            }
+            (Some(_), Some(user)) => {
+                let noted = record.login().and_then(|login| login.key);
+                if noted.is_some_and(|noted| noted.name() == user.name()) {
+                    return Ok(());
+                }
+                self.shared.log_in(record, Some(user)).await
+            }
+        }
+    }
+
+    fn user_of(&self, value: &R) -> Option<RevocationKey> {
+        self.user.as_ref().and_then(|user| user(value))
+    }
+}
+
+/// When a record is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    Login,
+    Regeneration,
+    Change,
 }
 
 impl<R> Clone for Sessions<R> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            record: PhantomData,
+            user: self.user.clone(),
         }
     }
 }
@@ -248,9 +400,9 @@ impl<R> fmt::Debug for Sessions<R> {
 pub struct Loaded<R> {
     id: SessionId,
     value: R,
-    /// What is not the application's.
-    record: Record,
-    end: Option<SystemTime>,
+    /// What the value wrote when it was loaded or saved.
+    before: Map<String, Value>,
+    live: Live,
 }
 
 impl<R> Loaded<R> {
@@ -261,7 +413,7 @@ impl<R> Loaded<R> {
 
     /// When the session ends if nobody prolongs it, as far as record and store say.
     pub fn ends_at(&self) -> Option<SystemTime> {
-        self.end
+        self.live.end
     }
 }
 
@@ -283,7 +435,7 @@ impl<R> fmt::Debug for Loaded<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loaded")
             .field("id", &self.id)
-            .field("ends_at", &self.end)
+            .field("ends_at", &self.live.end)
             .finish_non_exhaustive()
     }
 }

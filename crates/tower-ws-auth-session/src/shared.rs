@@ -4,14 +4,14 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
-use serde::Serialize;
-use tower_ws_auth_core::Clock;
 use tower_ws_auth_core::cookie::Found;
+use tower_ws_auth_core::{Clock, Ending, Grant, RevocationKey, Revocations};
 
 use crate::attributes::Attributes;
-
-use crate::record::Record;
-use crate::{Secrets, SessionError, SessionId, SessionStore, StoreError, StoreFuture, percent};
+use crate::record::{Login, Record};
+use crate::{
+    Replaced, Secrets, SessionError, SessionId, SessionStore, StoreError, StoreFuture, percent,
+};
 
 /// What [`Sessions`](crate::Sessions) and its strategies have in common.
 pub(crate) struct Shared {
@@ -24,11 +24,23 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) refuse_duplicates: bool,
     pub(crate) expiry_by_store: bool,
+    pub(crate) revocations: Option<Revocations>,
+    /// A field of the record that holds the time of login, written by somebody else.
+    pub(crate) login_field: Option<String>,
 }
 
+/// How often a write is tried again because somebody else wrote meanwhile.
+pub(crate) const ATTEMPTS: usize = 5;
+
+/// By how much a time of login may lie in the future where no revocations say it.
+const ALLOWED_SKEW: Duration = Duration::from_secs(60);
+
 /// A session that lives.
+#[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) record: Record,
+    /// The record as the store has it.
+    pub(crate) text: String,
     /// When it ends, if nobody prolongs it.
     pub(crate) end: Option<SystemTime>,
 }
@@ -68,20 +80,29 @@ impl Shared {
         };
         let now = self.clock.now();
         let ttl = stored.ttl.and_then(|ttl| now.checked_add(ttl));
-        let expires = record.expires().filter(|_| !self.expiry_by_store);
-        let end = expires.into_iter().chain(ttl).min();
+        let end = self.end_of(&record).into_iter().chain(ttl).min();
         if end.is_some_and(|end| end <= now) {
             return Ok(Err("the session has expired"));
         }
-        Ok(Ok(Live { record, end }))
+        let text = stored.record;
+        Ok(Ok(Live { record, text, end }))
+    }
+
+    /// The end that the record says, unless the store alone says it.
+    fn end_of(&self, record: &Record) -> Option<SystemTime> {
+        record.expires().filter(|_| !self.expiry_by_store)
+    }
+
+    /// Takes a session out of the store; `None` if there is none that lives.
+    pub(crate) async fn take(&self, id: &SessionId) -> Result<Option<Record>, SessionError> {
+        let taken = self.ask(|store| store.take(id)).await?;
+        let record = taken.as_deref().and_then(Record::parse);
+        let now = self.clock.now();
+        Ok(record.filter(|record| self.end_of(record).is_none_or(|end| end > now)))
     }
 
     /// Keeps a new record, under a fresh id.
-    pub(crate) async fn create<R: Serialize>(
-        &self,
-        mut record: Record,
-        value: &R,
-    ) -> Result<SessionId, SessionError> {
+    pub(crate) async fn create(&self, mut record: Record) -> Result<SessionId, SessionError> {
         let ttl = match self.attributes.max_age {
             Some(max_age) => {
                 record.expire_at(self.after(max_age), max_age);
@@ -89,7 +110,7 @@ impl Shared {
             }
             None => self.ttl_of(&record),
         };
-        let record = self.fitting(record.with(value)?)?;
+        let record = self.fitting(record.into_json())?;
         let id = SessionId::random()?;
         if self.ask(|store| store.create(&id, &record, ttl)).await? {
             Ok(id)
@@ -98,39 +119,133 @@ impl Shared {
         }
     }
 
-    pub(crate) async fn save<R: Serialize>(
+    /// Writes a record in the place of the one that was read. `None` if somebody else wrote
+    /// meanwhile, and otherwise what the store has now.
+    pub(crate) async fn replace(
         &self,
         id: &SessionId,
-        record: &Record,
-        value: &R,
-    ) -> Result<(), SessionError> {
-        let json = self.fitting(record.with(value)?)?;
-        let ttl = self.ttl_of(record);
-        self.there(|store| store.save(id, &json, ttl)).await
+        read: &str,
+        record: Record,
+    ) -> Result<Option<String>, SessionError> {
+        let ttl = self.ttl_of(&record);
+        let json = self.fitting(record.into_json())?;
+        let replaced = self
+            .there(|store| store.replace(id, read, &json, ttl))
+            .await?;
+        Ok(replaced.then_some(json))
     }
 
-    /// Lets the session live as long as a new one. The record is the one just found.
+    /// Lets the session live as long as a new one, and says until when. `None` if somebody else
+    /// wrote the record meanwhile.
     pub(crate) async fn prolong(
         &self,
         id: &SessionId,
-        record: &mut Record,
-    ) -> Result<SystemTime, SessionError> {
+        live: &Live,
+    ) -> Result<Option<SystemTime>, SessionError> {
+        let mut record = live.record.clone();
         let lifetime = record.max_age().or(self.attributes.max_age);
-        let (Some(lifetime), Some(_), false) = (lifetime, record.expires(), self.expiry_by_store)
-        else {
+        let (Some(lifetime), Some(_)) = (lifetime, self.end_of(&record)) else {
             let ttl = lifetime.unwrap_or(self.ttl);
-            self.there(|store| store.touch(id, ttl)).await?;
-            return Ok(self.after(ttl));
+            self.touch(id, ttl).await?;
+            return Ok(Some(self.after(ttl)));
         };
         let end = self.after(lifetime);
         record.expire_at(end, lifetime);
-        let json = self.fitting(record.clone().into_json())?;
-        self.there(|store| store.save(id, &json, lifetime)).await?;
-        Ok(end)
+        let json = self.fitting(record.into_json())?;
+        let replace = self.there(|store| store.replace(id, &live.text, &json, lifetime));
+        Ok(replace.await?.then_some(end))
     }
 
-    pub(crate) async fn destroy(&self, id: &SessionId) -> Result<bool, SessionError> {
-        self.ask(|store| store.destroy(id)).await
+    /// Keeps a session in the store that others change again and again, whatever its record says.
+    pub(crate) async fn keep(&self, id: &SessionId, live: &Live) -> Result<(), SessionError> {
+        let lifetime = live.record.max_age().or(self.attributes.max_age);
+        self.touch(id, lifetime.unwrap_or(self.ttl)).await
+    }
+
+    async fn touch(&self, id: &SessionId, ttl: Duration) -> Result<(), SessionError> {
+        if self.ask(|store| store.touch(id, ttl)).await? {
+            Ok(())
+        } else {
+            Err(SessionError::Gone)
+        }
+    }
+
+    /// When the login of this user was, and the user's key with what was known of it then.
+    pub(crate) fn login(
+        &self,
+        record: &Record,
+        user: Option<RevocationKey>,
+    ) -> (Option<SystemTime>, Option<RevocationKey>) {
+        let name = user.as_ref().map(RevocationKey::name);
+        // One without a key was noted where nobody said whose sessions these are.
+        let is_theirs = |login: &Login| match (&login.key, name) {
+            (Some(of), Some(name)) => of.name() == name,
+            (None, _) | (_, None) => true,
+        };
+        let own = record.login().filter(is_theirs);
+        let field = self.login_field.as_deref();
+        let others = field.and_then(|field| record.moment(field));
+        // What lies in the future is no time of a login, and would outlive every revocation.
+        let skew = self.revocations.as_ref().map(Revocations::allowed_skew);
+        let latest = self.after(skew.unwrap_or(ALLOWED_SKEW));
+        let moments = own.as_ref().map(|login| login.at).into_iter().chain(others);
+        let at = moments.filter(|at| *at <= latest).max();
+        let key = user.map(|user| own.and_then(|login| login.key).unwrap_or(user));
+        (at, key)
+    }
+
+    /// Notes that a user logs in now.
+    pub(crate) async fn log_in(
+        &self,
+        record: &mut Record,
+        user: Option<RevocationKey>,
+    ) -> Result<(), SessionError> {
+        let at = self.clock.now();
+        let key = match (user, &self.revocations) {
+            (Some(user), Some(revocations)) => {
+                let key = self.in_time(revocations.key(user)).await?;
+                Some(key.map_err(SessionError::Revocations)?)
+            }
+            (user, _) => user,
+        };
+        record.set_login(Some(&Login { at, key }));
+        Ok(())
+    }
+
+    /// Whether a session was revoked: by its own key, or by that of its user.
+    pub(crate) async fn is_revoked(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        user: Option<RevocationKey>,
+    ) -> Result<bool, SessionError> {
+        let Some(revocations) = &self.revocations else {
+            return Ok(false);
+        };
+        let (at, user) = self.login(record, user);
+        let mut grant = Grant::new(()).revocable_by(id.revocation_key());
+        if let Some(at) = at {
+            grant = grant.issued_at(at);
+        }
+        if let Some(user) = user {
+            grant = grant.revocable_by(user);
+        }
+        let revoked = self.in_time(revocations.is_revoked(grant.term())).await?;
+        revoked.map_err(SessionError::Revocations)
+    }
+
+    /// Ends a session and, where there are revocations, what it opened: also if the store does
+    /// not say whether the session is gone, for it may be.
+    pub(crate) async fn destroy(&self, id: &SessionId) -> Result<(), SessionError> {
+        let taking = self.ask(|store| store.take(id));
+        let Some(revocations) = &self.revocations else {
+            return taking.await.map(drop);
+        };
+        let key = id.revocation_key();
+        let revoking = revocations.revoke(&key, Ending::SessionEnded);
+        let (taken, revoked) = tokio::join!(taking, revoking);
+        revoked.map_err(SessionError::Revocations)?;
+        taken.map(drop)
     }
 
     pub(crate) fn set_cookie(&self, id: &SessionId) -> HeaderValue {
@@ -147,14 +262,15 @@ impl Shared {
         self.secrets.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the record was replaced, and not changed by somebody else.
     async fn there<'a>(
         &'a self,
-        call: impl FnOnce(&'a dyn SessionStore) -> StoreFuture<'a, bool>,
-    ) -> Result<(), SessionError> {
-        if self.ask(call).await? {
-            Ok(())
-        } else {
-            Err(SessionError::Gone)
+        call: impl FnOnce(&'a dyn SessionStore) -> StoreFuture<'a, Replaced>,
+    ) -> Result<bool, SessionError> {
+        match self.ask(call).await? {
+            Replaced::Done => Ok(true),
+            Replaced::Changed => Ok(false),
+            Replaced::Gone => Err(SessionError::Gone),
         }
     }
 
@@ -162,17 +278,18 @@ impl Shared {
         &'a self,
         call: impl FnOnce(&'a dyn SessionStore) -> StoreFuture<'a, T>,
     ) -> Result<T, SessionError> {
-        match tokio::time::timeout(self.timeout, call(&*self.store)).await {
-            Ok(answer) => answer.map_err(SessionError::from),
-            Err(_) => Err(SessionError::Timeout(self.timeout)),
-        }
+        let answer = self.in_time(call(&*self.store)).await?;
+        answer.map_err(SessionError::from)
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T, SessionError> {
+        let answer = tokio::time::timeout(self.timeout, answer).await;
+        answer.map_err(|_| SessionError::Timeout(self.timeout))
     }
 
     /// As connect-redis reckons it: up to the record's end, or else the default.
     fn ttl_of(&self, record: &Record) -> Duration {
-        record
-            .expires()
-            .filter(|_| !self.expiry_by_store)
+        self.end_of(record)
             .and_then(|end| end.duration_since(self.clock.now()).ok())
             .or(record.max_age())
             .unwrap_or(self.ttl)
@@ -206,6 +323,7 @@ impl fmt::Debug for Shared {
             .field("clock", &self.clock)
             .field("refuse_duplicates", &self.refuse_duplicates)
             .field("expiry_by_store", &self.expiry_by_store)
+            .field("login_field", &self.login_field)
             .finish_non_exhaustive()
     }
 }

@@ -28,20 +28,33 @@ pub trait SessionStore: Send + Sync {
     /// The record, unless it is unknown or its time has passed.
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<StoredSession>>;
 
-    /// Replaces a record and keeps it for `ttl` from now. `false` if there is none: saving must
-    /// not bring back a session that was destroyed meanwhile.
-    fn save<'a>(
+    /// Replaces a record that still reads `expected`, byte for byte, and keeps it for `ttl` from
+    /// now, in one atomic step: what somebody else wrote meanwhile must not be undone. Nor must a
+    /// session be brought back that was destroyed meanwhile.
+    fn replace<'a>(
         &'a self,
         id: &'a SessionId,
+        expected: &'a str,
         record: &'a str,
         ttl: Duration,
-    ) -> StoreFuture<'a, bool>;
+    ) -> StoreFuture<'a, Replaced>;
 
     /// Keeps the record as it is for `ttl` from now. `false` if there is none.
     fn touch<'a>(&'a self, id: &'a SessionId, ttl: Duration) -> StoreFuture<'a, bool>;
 
-    /// Forgets the record. `false` if there is none.
-    fn destroy<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool>;
+    /// Forgets the record and returns it, in one atomic step. `None` if there is none.
+    fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>>;
+}
+
+/// What came of [`SessionStore::replace`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Replaced {
+    /// The record was replaced.
+    Done,
+    /// Somebody else wrote another record meanwhile, which stays as it is.
+    Changed,
+    /// There is no record.
+    Gone,
 }
 
 /// What a [`SessionStore`] keeps under an id.

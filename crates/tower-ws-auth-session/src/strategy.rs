@@ -6,11 +6,10 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower_ws_auth_core::cookie::{self, Found};
-use tower_ws_auth_core::{AuthLayer, Authenticate, Grant, Rejection, RejectionKind};
+use tower_ws_auth_core::{AuthLayer, Authenticate, Grant, Rejection, RejectionKind, RevocationKey};
 use tower_ws_auth_origin::{Origins, Verdict};
 
 use crate::SessionId;
-
 use crate::rules::{Rules, invalid};
 
 /// The layer around a WebSocket route: `SessionLayer::new(sessions.strategy(…))`.
@@ -32,17 +31,22 @@ impl<R, I> Session<R, I> {
     }
 
     /// Lets a session live as long as a new one from each accepted handshake on, as
-    /// [`Sessions::touch`](crate::Sessions::touch) does. The browser is not told: a cookie with a
+    /// [`Sessions::touch`](crate::Sessions::touch) does. What others write meanwhile stays. The
+    /// browser is not told: a cookie with a
     /// `Max-Age` keeps its own.
     pub fn rolling(mut self) -> Self {
         self.rules.rolling = true;
         self
     }
 
-    /// Makes the grant revocable under this key too, such as `user:42`, beside the key of the
-    /// [session](SessionId::revocation_key).
-    pub fn revocable_by(mut self, key: impl Fn(&I) -> String + Send + Sync + 'static) -> Self {
-        self.rules.revocation_key = Some(Arc::new(key));
+    /// Makes the grant revocable under this key too, such as `tenant:7`, beside the key of the
+    /// [session](SessionId::revocation_key) and that of its
+    /// [user](crate::SessionsBuilder::revocable_by).
+    pub fn revocable_by<K>(mut self, key: impl Fn(&I) -> K + Send + Sync + 'static) -> Self
+    where
+        K: Into<RevocationKey>,
+    {
+        self.rules.revocation_key = Some(Arc::new(move |identity| key(identity).into()));
         self
     }
 

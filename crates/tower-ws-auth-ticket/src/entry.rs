@@ -1,9 +1,8 @@
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tower_ws_auth_core::{Grant, Rejection, RejectionKind};
+use tower_ws_auth_core::{Grant, Rejection, RejectionKind, RevocationKey, Validity};
 
 use crate::error::IssueError;
 
@@ -12,31 +11,28 @@ pub const MAX_ENTRY: usize = 4 * 1024;
 
 /// What is stored: the payload and how long it holds, as JSON with short names.
 #[derive(Serialize, Deserialize)]
-#[serde(bound(deserialize = "P: Deserialize<'de>, K: Deserialize<'de>"))]
-struct Written<P, K> {
+#[serde(bound(deserialize = "P: Deserialize<'de>"))]
+struct Written<P> {
     #[serde(rename = "p")]
     payload: P,
     /// Milliseconds since the Unix epoch.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
-    /// When it was issued, in microseconds since the Unix epoch.
-    #[serde(rename = "i")]
-    issued_at: u64,
+    /// When it was issued, in microseconds since the Unix epoch. Without it nobody knows.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    issued_at: Option<u64>,
+    /// Each as [`RevocationKey::encode`] writes it.
     #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
-    revocation_keys: Vec<K>,
+    revocation_keys: Vec<String>,
 }
 
-pub(crate) fn write<P: Serialize>(
-    payload: &P,
-    issued_at: SystemTime,
-    until: Option<SystemTime>,
-    revocation_keys: &[Arc<str>],
-) -> Result<Vec<u8>, IssueError> {
+pub(crate) fn write<P: Serialize>(payload: &P, validity: &Validity) -> Result<Vec<u8>, IssueError> {
+    let keys = validity.revocation_keys().iter();
     let written = Written {
         payload,
-        until: until.map(to_millis),
-        issued_at: to_micros(issued_at),
-        revocation_keys: revocation_keys.iter().map(|key| &**key).collect(),
+        until: validity.end().map(to_millis),
+        issued_at: validity.issued_at().map(to_micros),
+        revocation_keys: keys.map(RevocationKey::encode).collect(),
     };
     let entry = serde_json::to_vec(&written).map_err(|error| IssueError::Payload(error.into()))?;
     if entry.len() > MAX_ENTRY {
@@ -51,11 +47,11 @@ pub(crate) fn read<P: DeserializeOwned>(
     now: SystemTime,
 ) -> Result<Grant<P>, Rejection> {
     // The error would quote the payload.
-    let written: Written<P, String> = serde_json::from_slice(entry)
+    let written: Written<P> = serde_json::from_slice(entry)
         .map_err(|_| invalid("the stored entry does not fit the payload's type"))?;
-    let issued_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(written.issued_at));
+    let since = written.issued_at.map(Duration::from_micros);
     let mut grant = Grant::new(written.payload).refused_as(RejectionKind::TicketInvalid);
-    if let Some(issued_at) = issued_at {
+    if let Some(issued_at) = since.and_then(|it| SystemTime::UNIX_EPOCH.checked_add(it)) {
         grant = grant.issued_at(issued_at);
     }
     if let Some(until) = written.until {
@@ -66,6 +62,8 @@ pub(crate) fn read<P: DeserializeOwned>(
         grant = grant.until(until);
     }
     for key in written.revocation_keys {
+        let key = RevocationKey::decode(&key)
+            .ok_or_else(|| invalid("a revocation key of the stored entry cannot be read"))?;
         grant = grant.revocable_by(key);
     }
     Ok(grant)

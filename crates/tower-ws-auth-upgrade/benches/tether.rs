@@ -12,12 +12,8 @@
 
 use std::convert::Infallible;
 use std::hint::black_box;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::mpsc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -27,7 +23,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use test_support::at_once;
+use test_support::bench::{Client, Pairs, ThreadTime};
+use test_support::memory::reading;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tower_ws_auth_upgrade::{Protocol, Tether};
@@ -62,16 +60,8 @@ fn upgrade(tethered: bool) -> Upgraded {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         async { Ok::<_, Infallible>(response) }
     });
-    let mut connection = http1::Builder::new()
-        .serve_connection(TokioIo::new(Memory(REQUEST)), service)
-        .with_upgrades();
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(Pin::new(&mut connection).poll(&mut cx).is_ready());
-    let mut on: OnUpgrade = told.recv().unwrap();
-    match Pin::new(&mut on).poll(&mut cx) {
-        Poll::Ready(Ok(upgraded)) => upgraded,
-        _ => unreachable!("the upgrade is there"),
-    }
+    test_support::memory::serve(REQUEST, service);
+    at_once(told.recv().unwrap()).unwrap()
 }
 
 fn set_up(rounds: usize) {
@@ -79,16 +69,16 @@ fn set_up(rounds: usize) {
     let allocations =
         |tethered| allocation_counter::measure(|| drop(upgrade(tethered))).count_total;
     let mut times = Pairs::default();
-    for _ in 0..rounds {
-        times.round(|tethered| {
+    for round in 0..rounds {
+        times.push(both(round, |tethered| {
             let began = Instant::now();
             for _ in 0..EACH {
                 black_box(upgrade(tethered));
             }
             began.elapsed() / EACH
-        });
+        }));
     }
-    let (plain, tethered) = times.medians();
+    let [plain, tethered] = times.medians();
     println!(
         "set-up        hyper {plain:?}, tethered {tethered:?}: + {:?}",
         tethered.saturating_sub(plain)
@@ -107,16 +97,7 @@ fn memory() {
         let mut kept = Vec::with_capacity(CONNECTIONS);
         let info = allocation_counter::measure(|| {
             for _ in 0..CONNECTIONS {
-                let mut upgraded = TokioIo::new(upgrade(tethered));
-                let mut bytes = [0; 8];
-                let mut cx = Context::from_waker(Waker::noop());
-                let mut buffer = ReadBuf::new(&mut bytes);
-                assert!(
-                    Pin::new(&mut upgraded)
-                        .poll_read(&mut cx, &mut buffer)
-                        .is_pending()
-                );
-                kept.push(upgraded);
+                kept.push(reading(upgrade(tethered)));
             }
         });
         info.bytes_current / i64::try_from(CONNECTIONS).unwrap()
@@ -139,19 +120,20 @@ fn traffic(rounds: usize) {
         for round in 0..=rounds {
             // New connections in each round: where a connection's buffers happen to lie is worth
             // more than what is measured here.
-            let mut clients = [false, true].map(|tethered| Client::new(address, tethered, size));
+            let mut clients = ["/plain", "/tethered"].map(|path| {
+                let request = format!(
+                    "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+                );
+                Client::connect(address, request.as_bytes(), size)
+            });
             for client in &mut clients {
-                for _ in 0..5 {
-                    client.echo();
-                }
+                client.echo(5);
             }
             let mut spent = [Duration::ZERO; 2];
             let walls = both(round, |tethered| {
                 let before = clock.now();
                 let began = Instant::now();
-                for _ in 0..count {
-                    clients[usize::from(tethered)].echo();
-                }
+                clients[usize::from(tethered)].echo(count);
                 let took = began.elapsed() / count;
                 spent[usize::from(tethered)] = clock.now().saturating_sub(before) / count;
                 took
@@ -162,8 +144,8 @@ fn traffic(rounds: usize) {
                 cpu.push(spent);
             }
         }
-        wall.print(&format!("{name} echo, wall"));
-        cpu.print(&format!("{name} echo, server CPU"));
+        print(&format!("{name} echo, wall"), &wall);
+        print(&format!("{name} echo, server CPU"), &cpu);
     }
 }
 
@@ -178,47 +160,18 @@ fn both(round: usize, mut measure: impl FnMut(bool) -> Duration) -> [Duration; 2
     }
 }
 
-#[derive(Default)]
-struct Pairs(Vec<[Duration; 2]>);
-
-impl Pairs {
-    fn round(&mut self, measure: impl FnMut(bool) -> Duration) {
-        let pair = both(self.0.len(), measure);
-        self.push(pair);
-    }
-
-    fn push(&mut self, pair: [Duration; 2]) {
-        self.0.push(pair);
-    }
-
-    fn medians(&self) -> (Duration, Duration) {
-        let median = |index: usize| {
-            let mut times: Vec<_> = self.0.iter().map(|pair| pair[index]).collect();
-            times.sort_unstable();
-            times[times.len() / 2]
-        };
-        (median(0), median(1))
-    }
-
-    fn print(&self, name: &str) {
-        let (plain, tethered) = self.medians();
-        let mut ratios: Vec<f64> = self
-            .0
-            .iter()
-            .map(|[plain, tethered]| tethered.as_secs_f64() / plain.as_secs_f64())
-            .collect();
-        ratios.sort_unstable_by(f64::total_cmp);
-        println!(
-            "{name:24} plain {plain:>10.2?}, tethered {tethered:>10.2?}, ratio of medians {:.3}, \
-             median of ratios {:.3}",
-            tethered.as_secs_f64() / plain.as_secs_f64(),
-            ratios[ratios.len() / 2],
-        );
-    }
+fn print(name: &str, pairs: &Pairs) {
+    let [plain, tethered] = pairs.medians();
+    println!(
+        "{name:24} plain {plain:>10.2?}, tethered {tethered:>10.2?}, ratio of medians {:.3}, \
+         median of ratios {:.3}",
+        tethered.as_secs_f64() / plain.as_secs_f64(),
+        pairs.ratio(),
+    );
 }
 
 /// An echo server in a thread of its own: the path says whether it is tethered.
-fn server() -> (SocketAddr, Clock) {
+fn server() -> (SocketAddr, ThreadTime) {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -227,7 +180,7 @@ fn server() -> (SocketAddr, Clock) {
             .unwrap();
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            tell.send((listener.local_addr().unwrap(), Clock::of_this_thread()))
+            tell.send((listener.local_addr().unwrap(), ThreadTime::of_this_thread()))
                 .unwrap();
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
@@ -263,110 +216,5 @@ async fn echo(upgrade: OnUpgrade) {
         if message.is_binary() {
             socket.send(message).await.unwrap();
         }
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    frame: Vec<u8>,
-    answer: Vec<u8>,
-}
-
-impl Client {
-    fn new(address: SocketAddr, tethered: bool, size: usize) -> Self {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let path = if tethered { "/tethered" } else { "/plain" };
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
-        )
-        .unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.extend(byte);
-        }
-        let mut frame = vec![0x82];
-        let header = match size {
-            0..=125 => {
-                frame.push(0x80 | u8::try_from(size).unwrap());
-                2
-            }
-            126..=65_535 => {
-                frame.push(0xfe);
-                frame.extend(u16::try_from(size).unwrap().to_be_bytes());
-                4
-            }
-            _ => {
-                frame.push(0xff);
-                frame.extend((size as u64).to_be_bytes());
-                10
-            }
-        };
-        frame.extend([1, 2, 3, 4]);
-        frame.resize(frame.len() + size, 7);
-        Self {
-            stream,
-            frame,
-            answer: vec![0; header + size],
-        }
-    }
-
-    fn echo(&mut self) {
-        self.stream.write_all(&self.frame).unwrap();
-        self.stream.read_exact(&mut self.answer).unwrap();
-    }
-}
-
-/// The CPU time of one thread; zero where the system does not tell it.
-struct Clock(PathBuf);
-
-impl Clock {
-    fn of_this_thread() -> Self {
-        let thread = std::fs::read_link("/proc/thread-self").unwrap_or_default();
-        Self(PathBuf::from("/proc").join(thread).join("schedstat"))
-    }
-
-    fn now(&self) -> Duration {
-        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
-        let nanos = text.split(' ').next().and_then(|word| word.parse().ok());
-        Duration::from_nanos(nanos.unwrap_or_default())
-    }
-}
-
-/// A request, and then a client that says nothing.
-struct Memory(&'static [u8]);
-
-impl AsyncRead for Memory {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.0.is_empty() {
-            return Poll::Pending;
-        }
-        buffer.put_slice(std::mem::take(&mut self.0));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Memory {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }

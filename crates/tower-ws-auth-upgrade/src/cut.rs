@@ -11,6 +11,9 @@ use crate::link::{Inner, State, register};
 use crate::scan::Scanner;
 use crate::tether::Protocol;
 
+/// So much of a half read frame is kept in memory for a handler that does not read it.
+const MOST_FED: usize = 64 * 1024;
+
 /// The state of a connection that was cut.
 pub(crate) struct Cut {
     /// What the handler still reads: the rest of a frame that it has half read, then the close
@@ -41,7 +44,7 @@ impl Inner {
         self.cut = Some(Box::new(Cut {
             feed: Vec::new(),
             fed: 0,
-            room: usize::try_from(room).unwrap_or(usize::MAX),
+            room: usize::try_from(room).unwrap_or(usize::MAX).min(MOST_FED),
             told,
             close,
             void: Scanner::default(),

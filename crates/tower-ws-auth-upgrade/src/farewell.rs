@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::Version;
 use http::request::Parts;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -17,17 +18,22 @@ use crate::tell::{Ending, Words};
 /// The connection of a client whose handshake is being answered.
 ///
 /// hyper hands it over once the response has been written; until then this is a promise of it.
-pub struct Socket(pub(crate) OnUpgrade);
+pub struct Socket {
+    upgrade: OnUpgrade,
+    shared: bool,
+}
 
 /// How long and how much a farewell may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// After this time the connection is dropped, whatever the client does. 5 s by default.
     pub deadline: Duration,
-    /// After this many bytes from the client nothing more is read. 64 KiB by default.
+    /// What the client still sends is read and discarded, up to this many bytes. 4 MiB by default:
+    /// a browser sends what it has queued before its own close frame.
     pub bytes: u64,
-    /// How long the connection is then held, so that a reset does not overtake the reason.
-    /// 1 s by default.
+    /// How long an HTTP/1.1 connection is then held unread, so that a reset does not overtake the
+    /// reason. 1 s by default. A stream of HTTP/2 is reset at once: held unread, it would take the
+    /// window away from the other streams of its connection.
     pub hold: Duration,
 }
 
@@ -36,7 +42,7 @@ impl Default for Limits {
         let (deadline, hold) = (Duration::from_secs(5), Duration::from_secs(1));
         Self {
             deadline,
-            bytes: 64 * 1024,
+            bytes: 4 * 1024 * 1024,
             hold,
         }
     }
@@ -82,7 +88,13 @@ impl Outcome {
 impl Socket {
     /// Takes the connection out of a request's head; `None` if the server offers none.
     pub fn take(head: &mut Parts) -> Option<Self> {
-        head.extensions.remove().map(Self)
+        let shared = is_shared(head.version);
+        let upgrade = head.extensions.remove()?;
+        Some(Self { upgrade, shared })
+    }
+
+    pub(crate) fn new(upgrade: OnUpgrade, shared: bool) -> Self {
+        Self { upgrade, shared }
     }
 
     /// Writes `words` (whole frames, the last one a close frame), reads until the client's own
@@ -97,9 +109,9 @@ impl Socket {
     ) -> impl Future<Output = Outcome> + Send + 'static {
         // Made here and never moved below: whatever an `async` block hands on it has room for twice.
         let mut telling = Telling {
-            connection: Connection::Promised(self.0),
+            connection: Connection::Promised(self.upgrade),
             words: Some(Words::new(words)),
-            ending: Ending::new(Scanner::default()),
+            ending: Ending::new(Scanner::default(), self.shared),
             limits,
         };
         async move {
@@ -107,6 +119,11 @@ impl Socket {
             poll_fn(|cx| telling.poll_until(deadline.as_mut(), cx)).await
         }
     }
+}
+
+/// Whether other requests go over the same connection meanwhile: each is a stream of HTTP/2 or later.
+pub(crate) fn is_shared(version: Version) -> bool {
+    version >= Version::HTTP_2
 }
 
 /// A farewell under way.
@@ -176,11 +193,19 @@ mod closing_handshake_rfc6455_7_1 {
     use tokio::time::Instant;
 
     const CLOSE: &[u8] = b"\x88\x80\x01\x02\x03\x04";
+    const CAP: u64 = 4 * 1024 * 1024;
 
     async fn say_goodbye(client: impl AsyncFnOnce(tokio::io::DuplexStream)) -> io::Result<Outcome> {
+        say_goodbye_to(client, false).await
+    }
+
+    async fn say_goodbye_to(
+        client: impl AsyncFnOnce(tokio::io::DuplexStream),
+        shared: bool,
+    ) -> io::Result<Outcome> {
         let (mut server, far) = duplex(1024);
         let mut words = Words::new(b"\x88\x02\x03\xe8".to_vec());
-        let mut ending = Ending::new(Scanner::default());
+        let mut ending = Ending::new(Scanner::default(), shared);
         let telling = async move {
             poll_fn(|cx| words.poll_say(&mut server, cx)).await?;
             poll_fn(|cx| ending.poll_end(&mut server, &Limits::default(), cx)).await
@@ -222,9 +247,42 @@ mod closing_handshake_rfc6455_7_1 {
             while far.write_all(&[0x82; 1024]).await.is_ok() {
                 sent += 1024;
             }
-            assert!(sent < 80 * 1024, "{sent}");
+            assert!((CAP..CAP + 16 * 1024).contains(&sent), "{sent}");
         });
         assert!(matches!(outcome.await, Ok(Outcome::ByteCap)));
         assert_eq!(began.elapsed(), Limits::default().hold);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_on_a_shared_connection_is_not_held_unread() {
+        let began = Instant::now();
+        let flood = async |mut far: tokio::io::DuplexStream| {
+            let mut sent: u64 = 0;
+            while far.write_all(&[0x82; 1024]).await.is_ok() {
+                sent += 1024;
+            }
+            assert!((CAP..CAP + 16 * 1024).contains(&sent), "{sent}");
+        };
+        let outcome = say_goodbye_to(flood, true).await;
+        assert!(matches!(outcome, Ok(Outcome::ByteCap)));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_four_mebibytes_first_ends_cleanly() {
+        let outcome = say_goodbye(async |mut far| {
+            // One binary frame, then its close frame: just below the limit.
+            let length = CAP - 64;
+            far.write_all(b"\x82\xff").await.unwrap();
+            far.write_all(&length.to_be_bytes()).await.unwrap();
+            far.write_all(&[0; 4]).await.unwrap();
+            let payload = vec![b'x'; usize::try_from(length).unwrap()];
+            far.write_all(&payload).await.unwrap();
+            far.write_all(CLOSE).await.unwrap();
+            let mut words = Vec::new();
+            far.read_to_end(&mut words).await.unwrap();
+            assert_eq!(words, b"\x88\x02\x03\xe8");
+        });
+        assert!(matches!(outcome.await, Ok(Outcome::PeerClosed)));
     }
 }

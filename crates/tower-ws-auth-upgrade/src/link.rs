@@ -19,7 +19,11 @@ use crate::tether::Protocol;
 pub(crate) type Io = TokioIo<Upgraded>;
 
 /// One connection, from the request's head to its end.
-pub(crate) struct Link(Mutex<Inner>);
+pub(crate) struct Link {
+    inner: Mutex<Inner>,
+    /// Other streams share the connection.
+    pub(crate) shared: bool,
+}
 
 pub(crate) struct Inner {
     pub(crate) state: State,
@@ -59,8 +63,8 @@ pub(crate) struct Upgrading {
 }
 
 impl Link {
-    pub(crate) fn new(protocol: Protocol) -> Self {
-        Self(Mutex::new(Inner {
+    pub(crate) fn new(protocol: Protocol, shared: bool) -> Self {
+        let inner = Mutex::new(Inner {
             state: State::Waiting(None),
             protocol,
             inbound: Scanner::default(),
@@ -70,12 +74,13 @@ impl Link {
             handler_done: false,
             cut: None,
             guard: None,
-        }))
+        });
+        Self { inner, shared }
     }
 
     /// Uncontended while nobody cuts: then only the handler comes here.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn put_minted(&self, minted: OnUpgrade) {

@@ -119,7 +119,7 @@ async fn tell(taken: &mut Taken, words: Option<Vec<u8>>, limits: &Limits) -> io:
         poll_fn(|cx| Pin::new(&mut *taken).poll_shutdown(cx)).await?;
         Scanner::blind()
     };
-    let mut ending = Ending::new(scanner);
+    let mut ending = Ending::new(scanner, taken.0.shared);
     poll_fn(|cx| ending.poll_end(taken, limits, cx)).await
 }
 

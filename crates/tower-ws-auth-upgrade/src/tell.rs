@@ -41,6 +41,8 @@ impl Words {
 pub(crate) struct Ending {
     /// Stands where the client's frames stand.
     scanner: Scanner,
+    /// Other streams share the connection.
+    shared: bool,
     read: u64,
     step: Step,
 }
@@ -50,12 +52,14 @@ enum Step {
     ShuttingDown,
     // In a box, because only a flood comes here and every farewell has room for it.
     Holding(Pin<Box<Sleep>>),
+    Flooded,
 }
 
 impl Ending {
-    pub(crate) fn new(scanner: Scanner) -> Self {
+    pub(crate) fn new(scanner: Scanner, shared: bool) -> Self {
         Self {
             scanner,
+            shared,
             read: 0,
             step: Step::Listening,
         }
@@ -80,8 +84,9 @@ impl Ending {
                 }
                 Step::Holding(hold) => {
                     ready!(hold.as_mut().poll(cx));
-                    return Poll::Ready(Ok(Outcome::ByteCap));
+                    Step::Flooded
                 }
+                Step::Flooded => return Poll::Ready(Ok(Outcome::ByteCap)),
             };
         }
     }
@@ -105,8 +110,13 @@ impl Ending {
             self.scanner.pass(bytes);
             self.read = self.read.saturating_add(bytes.len() as u64);
             if self.read >= limits.bytes && !self.scanner.closed() {
-                // Unread bytes turn a close into a reset; give the client time to read.
-                return Poll::Ready(Ok(Step::Holding(Box::pin(sleep(limits.hold)))));
+                return Poll::Ready(Ok(if self.shared {
+                    // A stream's reset overtakes nothing, and gives its window back.
+                    Step::Flooded
+                } else {
+                    // Unread bytes turn a close into a reset; give the client time to read.
+                    Step::Holding(Box::pin(sleep(limits.hold)))
+                }));
             }
         }
         Poll::Ready(Ok(Step::ShuttingDown))

@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 
-use crate::farewell::{Limits, Outcome, Socket};
+use crate::farewell::{Limits, Outcome, Socket, is_shared};
 use crate::frame::Close;
 use crate::link::{Link, Upgrading, wake};
 use crate::mint::Mint;
@@ -83,7 +83,7 @@ impl Tether {
     /// connection that nobody can end.
     pub fn interpose(head: &mut Parts, protocol: Protocol) -> Option<(Self, Cutter)> {
         head.extensions.get::<OnUpgrade>()?;
-        let link = Arc::new(Link::new(protocol));
+        let link = Arc::new(Link::new(protocol, is_shared(head.version)));
         // The link as its own waker: the minting is told from the handler by it.
         let waker = Waker::from(link.clone());
         let Some((mint, minted)) = Mint::new(&link, &mut Context::from_waker(&waker)) else {
@@ -120,7 +120,8 @@ impl Tether {
     /// The service did not upgrade. A handler that waits all the same is told so as hyper would,
     /// and the client's connection is nobody's but the caller's.
     pub fn reclaim(self) -> Socket {
-        Socket(self.upgrading.upgrade)
+        let shared = self.end.0.as_ref().is_some_and(|link| link.shared);
+        Socket::new(self.upgrading.upgrade, shared)
     }
 }
 
@@ -132,7 +133,7 @@ impl Cutter {
     /// follows is [`Socket::farewell`]'s rule. The handler reads the same close frame, as if the
     /// client had sent it, and then the end of the stream; data that it still writes is refused
     /// with `BrokenPipe`. A frame that it has half read comes first, unless more than
-    /// [`Limits::bytes`] of it are missing; then, or if the client never sends them, the stream
+    /// 64 KiB of it are missing; then, or if the client never sends them, the stream
     /// just ends. If the connection is not there yet, the close frame is the first thing
     /// that the client reads on it. A close frame that the handler has sent already stands.
     ///

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::run::{cargo, run, run_within, succeeds};
+use crate::steps::{Session, Stop};
 use crate::workspace::Workspace;
 
 /// The ordinary cases take seconds, the large messages some minutes.
@@ -27,39 +28,41 @@ const ABSENT: &str = "is not the Autobahn test suite's program. It wants Python 
 const COMPRESSION: [&str; 2] = ["12.*", "13.*"];
 const LARGE: &str = "9.*";
 
-/// What `cargo xtask autobahn` was told.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Options {
+    /// The suite's program, unless it is in PATH
+    #[arg(long, value_name = "FILE", env = VARIABLE, value_parser = program)]
     wstest: Option<PathBuf>,
+    /// Messages of megabytes too, which take minutes
+    #[arg(long)]
     large: bool,
 }
 
-pub(crate) fn options(args: &[&str]) -> Result<Options, String> {
-    let mut options = Options::default();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match *arg {
-            "--large" => options.large = true,
-            "--wstest" => {
-                let file = args.next().ok_or("`--wstest` wants a file")?;
-                // Before the current directory is changed; a bare name is looked for in `PATH`.
-                options.wstest = Some(if file.contains('/') {
-                    std::path::absolute(file).map_err(|error| format!("{file}: {error}"))?
-                } else {
-                    PathBuf::from(file)
-                });
-            }
-            unknown => return Err(format!("unexpected argument `{unknown}`")),
-        }
+/// Before the current directory is changed; a bare name is looked for in `PATH`.
+pub(crate) fn program(file: &str) -> std::io::Result<PathBuf> {
+    if file.contains('/') {
+        std::path::absolute(file)
+    } else {
+        Ok(PathBuf::from(file))
     }
-    Ok(options)
+}
+
+/// The step of the suite.
+pub(crate) fn step(session: &Session) -> Result<(), Stop> {
+    let Some(wstest) = session.assure.wstest.clone() else {
+        return Err(Stop::NotRun("not asked for: --wstest FILE".to_owned()));
+    };
+    let options = Options {
+        wstest: Some(wstest),
+        large: false,
+    };
+    Ok(command(&options, &session.workspace)?)
 }
 
 pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), String> {
     let wstest = options
         .wstest
         .clone()
-        .or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from))
         .unwrap_or_else(|| PathBuf::from("wstest"));
     if !succeeds(Command::new(&wstest).arg("--help")) {
         return Err(format!("`{}` {ABSENT}", wstest.display()));
@@ -344,14 +347,5 @@ mod tests {
         assert_eq!(Summary(&bare).to_string(), "3 cases: NON-STRICT 1, OK 2");
         let numbers: Vec<_> = bare.keys().map(Number::to_string).collect();
         assert_eq!(numbers, ["2.1", "9.1", "10.1"]);
-    }
-
-    #[test]
-    fn the_program_is_named_and_large_messages_are_asked_for() {
-        assert_eq!(options(&[]), Ok(Options::default()));
-        let both = options(&["--large", "--wstest", "wstest"]).unwrap();
-        assert_eq!((both.large, both.wstest), (true, Some("wstest".into())));
-        assert!(options(&["--wstest"]).is_err());
-        assert!(options(&["2"]).is_err());
     }
 }

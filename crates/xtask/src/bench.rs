@@ -6,41 +6,53 @@ use std::process::Command;
 
 use crate::run::{cargo, output, run};
 use crate::setup;
-use crate::steps::Session;
+use crate::steps::{Session, Stop};
+use crate::workspace::Workspace;
 
 /// Where the crates are that one would use instead, in a workspace of their own.
 const PEERS: &str = "tests/bench/peers/Cargo.toml";
 
-/// What `cargo xtask bench` was told.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Options {
+    /// Fails where instructions, allocations or bytes miss a goal
+    #[arg(long)]
     check: bool,
+    /// Draws the table as SVG
+    #[arg(long, value_name = "FILE", value_parser = absolute)]
     plot: Option<PathBuf>,
 }
 
-pub(crate) fn options(args: &[&str]) -> Result<Options, String> {
-    let mut options = Options::default();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        match *arg {
-            "--check" => options.check = true,
-            "--plot" => {
-                let file = args.next().ok_or("`--plot` wants a file")?;
-                // Before the current directory is changed.
-                let file = std::path::absolute(file).map_err(|error| format!("{file}: {error}"))?;
-                options.plot = Some(file);
-            }
-            unknown => return Err(format!("unexpected argument `{unknown}`")),
-        }
+/// Before the current directory is changed.
+fn absolute(file: &str) -> std::io::Result<PathBuf> {
+    std::path::absolute(file)
+}
+
+/// The step of the suite: what is built here anyway, against the goals that come out the same each time.
+pub(crate) fn step(_: &Session) -> Result<(), Stop> {
+    const BENCHES: &[(&str, &str, &[&str])] = &[
+        ("tower-ws-auth-lease", "allocations", &["--check"]),
+        ("tower-ws-auth-lease", "lease", &[]),
+        ("tower-ws-auth-session", "cookies", &["--check"]),
+        (
+            "tower-ws-auth-ticket",
+            "tickets",
+            &["--ten-million", "--check"],
+        ),
+    ];
+    for (package, bench, args) in BENCHES {
+        run(cargo(&["bench", "-p", package, "--bench", bench, "--"]).args(*args))?;
     }
-    Ok(options)
+    let consume = ["bench", "-p", "tower-ws-auth-redis", "--bench", "consume"];
+    let features = ["--features", "__test-with-redis", "--", "--check"];
+    run(cargo(&consume).args(features))?;
+    Ok(short()?)
 }
 
 /// Prints one table of all goals, beside everything that one would use instead.
-pub(crate) fn table(options: &Options, session: &Session) -> Result<(), String> {
+pub(crate) fn table(options: &Options, workspace: &Workspace) -> Result<(), String> {
     let needed = |binary: &str| matches!(binary, "redis-server" | "valgrind");
-    setup::tools(&session.workspace.tools, needed)?;
-    let folder = session.workspace.tools.with_file_name("bench");
+    setup::tools(&workspace.tools, needed)?;
+    let folder = workspace.tools.with_file_name("bench");
     let redis = redis(&folder)?;
     // Not `--locked`: this lock need not know at once what a crate of ours has come to need.
     run(cargo(&[
@@ -63,7 +75,7 @@ pub(crate) fn table(options: &Options, session: &Session) -> Result<(), String> 
 }
 
 /// The goals that come out the same each time, beside what is in the tree anyway.
-pub(crate) fn short() -> Result<(), String> {
+fn short() -> Result<(), String> {
     run(&mut cargo(&["build", "--release", "-p", "bench-suite"]))?;
     let suite = [
         "run",

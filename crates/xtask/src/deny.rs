@@ -1,18 +1,22 @@
-//! The audit of what we depend on: licences, bans and sources always, advisories when their database can be had.
+//! The audit of the dependencies: licences, bans and sources always, advisories where their database
+//! can be fetched.
 
 use std::process::Command;
 use std::time::Duration;
 
 use crate::run::{run, run_within};
 use crate::setup::locate;
-use crate::steps::Session;
+use crate::steps::{Session, Stop};
 
 /// The database is a few megabytes.
 const FETCH_LIMIT: Duration = Duration::from_secs(3 * 60);
 
-pub(crate) fn check(session: &mut Session) -> Result<(), String> {
+/// Set to `required` where a database that cannot be fetched is an error: in the nightly run.
+const VARIABLE: &str = "ADVISORIES";
+
+pub(crate) fn check(session: &Session) -> Result<(), Stop> {
     let path = locate("cargo-deny", &session.workspace.tools)
-        .ok_or("there is no cargo-deny; `cargo xtask setup` installs it")?;
+        .ok_or("cargo-deny is not installed: `cargo xtask setup` installs it".to_owned())?;
     let deny = |args: &[&str]| {
         let mut command = Command::new(&path);
         command.args(args);
@@ -28,7 +32,12 @@ pub(crate) fn check(session: &mut Session) -> Result<(), String> {
     ]))?;
     // Fetched by a command of its own, so that no network and a vulnerable dependency cannot be confused.
     match run_within(FETCH_LIMIT, &mut deny(&["fetch", "db"])) {
-        Ok(()) => run(&mut deny(&["--offline", "check", "advisories"])),
+        Ok(()) => Ok(run(&mut deny(&["--offline", "check", "advisories"]))?),
+        Err(error) if std::env::var_os(VARIABLE).is_some_and(|value| value == "required") => {
+            Err(Stop::Failed(format!(
+                "{VARIABLE}=required, and the advisory database could not be fetched: {error}"
+            )))
+        }
         Err(error) => {
             session.warn(format!(
                 "ADVISORIES NOT CHECKED: the advisory database could not be fetched ({error})"

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::run::{cargo, output, run, run_within};
 use crate::setup;
-use crate::steps::Session;
+use crate::steps::{Session, Stop};
 
 const FOLDER: &str = "tests/fuzz";
 
@@ -23,45 +23,32 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     -Cllvm-args=-simplifycfg-branch-fold-threshold=0";
 
-/// What `cargo xtask fuzz` was told: how long each target runs.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Options {
-    each: Duration,
+    /// Each target for that long
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: Option<u32>,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        let each = Duration::from_secs(10);
-        Self { each }
-    }
-}
-
-pub(crate) fn options(args: &[&str]) -> Result<Options, String> {
-    match args {
-        [] => Ok(Options::default()),
-        ["--minutes", minutes] => match minutes.parse::<u32>() {
-            Ok(minutes @ 1..) => Ok(Options {
-                each: Duration::from_secs(60 * u64::from(minutes)),
-            }),
-            _ => Err(format!("`--minutes` wants a number, not `{minutes}`")),
-        },
-        ["--minutes"] => Err("`--minutes` wants a number".to_owned()),
-        [unknown, ..] => Err(format!("unexpected argument `{unknown}`")),
+impl Options {
+    fn each(self) -> Duration {
+        let minutes = |minutes| Duration::from_secs(60 * u64::from(minutes));
+        self.minutes.map_or(Duration::from_secs(10), minutes)
     }
 }
 
 /// The step of the suite.
-pub(crate) fn short(session: &mut Session) -> Result<(), String> {
-    fuzz(&Options::default(), session)
+pub(crate) fn short(session: &Session) -> Result<(), Stop> {
+    Ok(fuzz(Options::default(), session)?)
 }
 
 /// Gets what is missing, and fuzzes.
-pub(crate) fn command(options: &Options, session: &mut Session) -> Result<(), String> {
+pub(crate) fn command(options: Options, session: &Session) -> Result<(), String> {
     setup::setup(session)?;
     fuzz(options, session)
 }
 
-fn fuzz(options: &Options, session: &Session) -> Result<(), String> {
+fn fuzz(options: Options, session: &Session) -> Result<(), String> {
     let place = Place::new(session.workspace.tools.with_file_name("fuzz"))?;
     place.build()?;
     let targets = targets()?;
@@ -69,7 +56,7 @@ fn fuzz(options: &Options, session: &Session) -> Result<(), String> {
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
         std::iter::from_fn(next)
-            .map(|target| place.run(target, options.each))
+            .map(|target| place.run(target, options.each()))
             .collect::<Vec<_>>()
     };
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
@@ -187,17 +174,9 @@ mod tests {
 
     #[test]
     fn minutes_are_for_each_target() {
-        assert_eq!(options(&[]).map(|options| options.each.as_secs()), Ok(10));
-        let five = options(&["--minutes", "5"]);
-        assert_eq!(five.map(|options| options.each.as_secs()), Ok(300));
-        for bad in [
-            &["--minutes"][..],
-            &["--minutes", "0"],
-            &["--minutes", "x"],
-            &["5"],
-        ] {
-            assert!(options(bad).is_err(), "{bad:?}");
-        }
+        assert_eq!(Options::default().each(), Duration::from_secs(10));
+        let five = Options { minutes: Some(5) };
+        assert_eq!(five.each(), Duration::from_secs(300));
     }
 
     #[test]

@@ -1,87 +1,81 @@
-//! The errands of this workspace. `cargo xtask test` sets a fresh machine up and runs the whole suite;
-//! `cargo xtask help` lists the rest.
+//! The chores of this workspace. `cargo xtask test` sets a fresh machine up and runs what every commit
+//! needs, `cargo xtask assure` everything; `cargo xtask help` lists the rest.
 
-mod arguments;
 mod autobahn;
 mod bench;
+mod cli;
+mod console;
 mod deny;
 mod features;
 mod fuzz;
 mod mutants;
 mod promises;
 mod run;
+mod rust_tests;
+mod sabotage;
 mod setup;
 mod soak;
 mod steps;
+mod suite;
 mod supply;
+mod times;
 mod tree;
+mod workflows;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use arguments::Task;
+use cli::{Assure, Task};
 use steps::Session;
+use times::Times;
 use workspace::Workspace;
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match arguments::parse(&args) {
-        Ok(Task::Help) => {
-            println!("{}", arguments::usage());
-            ExitCode::SUCCESS
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let times = Times::read(&target);
+    let task = cli::read(&times);
+    match Workspace::enter().and_then(|workspace| run(task, &workspace, times)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
-        Ok(Task::Run(steps)) => match Workspace::enter().map(Session::new) {
-            Ok(mut session) => steps::run(&steps, &mut session),
-            Err(error) => failure(&error, 1),
-        },
-        Ok(Task::Autobahn(options)) => {
-            let done =
-                Workspace::enter().and_then(|workspace| autobahn::command(&options, &workspace));
-            match done {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failure(&error, 1),
-            }
-        }
-        Ok(Task::Bench(options)) => {
-            let done = Workspace::enter()
-                .and_then(|workspace| bench::table(&options, &Session::new(workspace)));
-            match done {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failure(&error, 1),
-            }
-        }
-        Ok(Task::Fuzz(options)) => {
-            let done = Workspace::enter()
-                .and_then(|workspace| fuzz::command(&options, &mut Session::new(workspace)));
-            match done {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failure(&error, 1),
-            }
-        }
-        Ok(Task::Soak(options)) => {
-            match Workspace::enter().and_then(|workspace| soak::command(&options, &workspace)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failure(&error, 1),
-            }
-        }
-        Ok(Task::Minimal) => {
-            match Workspace::enter().and_then(|workspace| supply::minimal(&workspace)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failure(&error, 1),
-            }
-        }
-        Ok(Task::Mutants(options)) => {
-            match Workspace::enter().and_then(|workspace| mutants::command(&options, &workspace)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failure(&error, 1),
-            }
-        }
-        Err(error) => failure(&format!("{error}\n\n{}", arguments::usage()), 2),
     }
 }
 
-fn failure(error: &str, code: u8) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
+fn run(task: Task, workspace: &Workspace, times: Times) -> Result<ExitCode, String> {
+    let session = |assure: Assure| Session::new(workspace.clone(), assure);
+    match task {
+        Task::Test { only } => {
+            return Ok(suite::run(
+                &suite::of_test(&only),
+                &session(Assure::default()),
+                times,
+            ));
+        }
+        Task::Assure(assure) => {
+            return Ok(suite::run(
+                &suite::of_assure(&assure.only),
+                &session(assure),
+                times,
+            ));
+        }
+        Task::Lint => {
+            return Ok(suite::run(
+                &suite::lint(),
+                &session(Assure::default()),
+                times,
+            ));
+        }
+        Task::Setup => setup::setup(&session(Assure::default()))?,
+        Task::Bench(options) => bench::table(&options, workspace)?,
+        Task::Fuzz(options) => fuzz::command(options, &session(Assure::default()))?,
+        Task::Autobahn(options) => autobahn::command(&options, workspace)?,
+        Task::Soak(options) => soak::command(options, workspace)?,
+        Task::Minimal => supply::minimal(workspace)?,
+        Task::Mutants(options) => mutants::command(&options, workspace)?,
+        Task::Sabotage(options) => sabotage::command(&options, workspace)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

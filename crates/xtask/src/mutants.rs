@@ -1,11 +1,13 @@
 //! Mutation testing of the crates that decide: whatever is changed in one of them, a test of its own
 //! notices. What is left out, and why, stands in `.cargo/mutants.toml`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::run::{cargo, run, succeeds};
+use crate::run::{cargo, output, run, succeeds};
+use crate::steps::{Session, Stop};
 use crate::workspace::Workspace;
 
 const TOOL: &str = "cargo-mutants";
@@ -24,23 +26,26 @@ const DECIDING: &[&str] = &[
 const CLOSE: &str = "tower-ws-auth-close";
 const SOCKETS: &str = "socket-tests";
 
-/// What `cargo xtask mutants` was told: the packages, or none for all that decide.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Options {
+    /// That package alone; may be repeated
+    #[arg(long = "package", value_name = "NAME")]
     packages: Vec<String>,
+    /// The lines alone that have changed since this revision
+    #[arg(long, value_name = "REV")]
+    since: Option<String>,
 }
 
-pub(crate) fn options(args: &[&str]) -> Result<Options, String> {
-    match args {
-        [] => Ok(Options::default()),
-        ["--package", name, rest @ ..] => {
-            let mut packages = vec![(*name).to_owned()];
-            packages.extend(options(rest)?.packages);
-            Ok(Options { packages })
-        }
-        ["--package"] => Err("`--package` wants the name of a package".to_owned()),
-        [unknown, ..] => Err(format!("unexpected argument `{unknown}`")),
-    }
+/// The step of the suite.
+pub(crate) fn changed(session: &Session) -> Result<(), Stop> {
+    let Some(since) = session.assure.since.clone() else {
+        return Err(Stop::NotRun("no revision named: --since REV".to_owned()));
+    };
+    let options = Options {
+        packages: Vec::new(),
+        since: Some(since),
+    };
+    Ok(command(&options, &session.workspace)?)
 }
 
 pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), String> {
@@ -56,6 +61,11 @@ pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), St
     let place = Place {
         tool: tool(&workspace.tools)?,
         folder: workspace.tools.with_file_name("mutants"),
+        diff: options
+            .since
+            .as_deref()
+            .map(|since| diff(since, workspace))
+            .transpose()?,
     };
     let mut missed = Vec::new();
     let mut table = Vec::new();
@@ -69,6 +79,14 @@ pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), St
         return Ok(());
     }
     Err(format!("no test notices these:\n{}", missed.join("\n")))
+}
+
+/// What has changed since the revision, in a file.
+fn diff(since: &str, workspace: &Workspace) -> Result<PathBuf, String> {
+    let text = output(Command::new("git").args(["diff", since, "--", "crates"]))?;
+    let file = workspace.tools.with_file_name("mutants.diff");
+    fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(file)
 }
 
 fn tool(tools: &Path) -> Result<PathBuf, String> {
@@ -87,6 +105,8 @@ fn tool(tools: &Path) -> Result<PathBuf, String> {
 struct Place {
     tool: PathBuf,
     folder: PathBuf,
+    /// The change whose lines alone are mutated.
+    diff: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -132,6 +152,11 @@ impl Place {
             .args(["--jobs", "1", "--output"])
             .arg(output)
             .args(selection)
+            .args(
+                self.diff
+                    .iter()
+                    .flat_map(|diff| [OsStr::new("--in-diff"), diff.as_os_str()]),
+            )
             .env_remove("RUSTFLAGS")
             .env("CARGO_TARGET_DIR", self.folder.join("build"))
             // A mutant is a small change: here what was kept of the last build pays.
@@ -182,18 +207,6 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn all_that_decide_unless_some_are_named() {
-        assert_eq!(options(&[]), Ok(Options::default()));
-        let packages = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(
-            options(&["--package", "a", "--package", "b"]),
-            Ok(Options { packages })
-        );
-        assert!(options(&["--package"]).is_err());
-        assert!(options(&["a"]).is_err());
-    }
 
     #[test]
     fn the_counts_are_the_lines_of_the_tools_files() {

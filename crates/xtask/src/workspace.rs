@@ -6,14 +6,25 @@ use serde_json::Value;
 
 use crate::run::{cargo, output};
 
+#[derive(Clone)]
 pub(crate) struct Workspace {
     /// Where tools are installed that no package manager of the system offers.
     pub(crate) tools: PathBuf,
     /// The layers: every library under `crates/`.
     pub(crate) libraries: Vec<Library>,
+    /// Every target with integration tests.
+    pub(crate) tests: Vec<TestTarget>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TestTarget {
+    pub(crate) package: String,
+    pub(crate) name: String,
+    /// From the root: `tests/x/main.rs` or `tests/x.rs`.
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Library {
     pub(crate) name: String,
     /// Without `default`.
@@ -38,6 +49,7 @@ impl Workspace {
         Ok(Self {
             tools: path(&metadata, "target_directory")?.join("tools"),
             libraries: libraries(&metadata, &root),
+            tests: tests(&metadata, &root),
         })
     }
 }
@@ -55,6 +67,25 @@ fn libraries(metadata: &Value, root: &Path) -> Vec<Library> {
         .filter(|package| is_layer(package, root))
         .filter_map(library)
         .collect()
+}
+
+fn tests(metadata: &Value, root: &Path) -> Vec<TestTarget> {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let of_package = |package: &Value| {
+        let targets = package["targets"].as_array().into_iter().flatten();
+        let target = |target: &Value| {
+            let is_test = target["kind"].as_array()?.contains(&"test".into());
+            is_test.then_some(())?;
+            let file = Path::new(target["src_path"].as_str()?);
+            Some(TestTarget {
+                package: package["name"].as_str()?.to_owned(),
+                name: target["name"].as_str()?.to_owned(),
+                file: file.strip_prefix(root).ok()?.to_owned(),
+            })
+        };
+        targets.filter_map(target).collect::<Vec<_>>()
+    };
+    packages.flat_map(of_package).collect()
 }
 
 fn is_layer(package: &Value, root: &Path) -> bool {

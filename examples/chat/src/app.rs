@@ -22,7 +22,7 @@ use crate::credentials::Credentials;
 use crate::doors::Doors;
 use crate::hub::Hub;
 use crate::options::Options;
-use crate::user::{Record, User, revocation_key};
+use crate::user::{Record, User};
 use crate::{account, metrics, page, relay, socket};
 
 /// What the handlers share.
@@ -50,8 +50,6 @@ pub(crate) fn router(
     let session = || {
         sessions
             .strategy(origins.clone(), Record::logged_in)
-            .revocable_by(|known| revocation_key(&known.user))
-            .revocable(revocations.clone())
             .map(User::by_session)
             .authorize(named)
     };
@@ -98,8 +96,9 @@ pub(crate) fn router(
         );
 
     // A browser names the origin of every POST: one without is no page, and rides on no cookie.
-    let logged_in =
-        AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in)).any_request();
+    let logged_in = AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in))
+        .any_request()
+        .clock(credentials.tokens.clock().clone());
     let accounts = Router::new()
         .route("/token", post(account::token).layer(logged_in.clone()))
         .route("/revoke", post(account::revoke).layer(logged_in.clone()))

@@ -8,11 +8,12 @@ use tower_ws_auth::jwt::Jwt;
 use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessionStore, RedisTicketStore};
 use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
 use tower_ws_auth::ticket::{MemoryTickets, TicketStore, Tickets};
-use tower_ws_auth::{MemoryRevocations, Revocations};
+use tower_ws_auth::{Clock, MemoryRevocations, Revocations};
 
+use crate::account::BODY_TIMEOUT;
 use crate::options::{Options, Secret};
 use crate::tokens::{Claims, Tokens, random};
-use crate::user::{Known, Record};
+use crate::user::{Known, Record, revocation_key};
 
 /// The strategies' sources. Clones share everything.
 #[derive(Clone, Debug)]
@@ -34,8 +35,11 @@ const REVOKED: usize = 100_000;
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
 impl Credentials {
-    pub(crate) async fn new(options: &Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let tokens = Tokens::new(options)?;
+    pub(crate) async fn new(
+        options: &Options,
+        clock: &Clock,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let tokens = Tokens::new(options, clock)?;
         let redis = match &options.redis {
             Some(url) => Some(redis(url).await?),
             None => None,
@@ -43,11 +47,12 @@ impl Credentials {
         let redis = redis.as_ref();
         // Whatever is wrong with the options is wrong now, not at the first request.
         tokens.strategy()?;
+        let revocations = revocations(redis, clock);
         Ok(Self {
             tokens,
-            sessions: sessions(options, redis)?,
-            tickets: tickets(options, redis)?,
-            revocations: revocations(redis),
+            sessions: sessions(options, redis, revocations.clone(), clock)?,
+            tickets: tickets(options, redis, clock)?,
+            revocations,
         })
     }
 
@@ -61,16 +66,19 @@ async fn redis(url: &Secret) -> Result<Redis, Box<dyn Error + Send + Sync>> {
     Ok(redis.map_err(|error| format!("--redis: {error}"))?)
 }
 
-fn revocations(redis: Option<&Redis>) -> Revocations {
-    match redis {
-        Some(redis) => Revocations::new(RedisRevocations::new(redis.clone(), REMEMBERED)),
-        None => Revocations::new(MemoryRevocations::new(REMEMBERED, REVOKED)),
-    }
+fn revocations(redis: Option<&Redis>, clock: &Clock) -> Revocations {
+    let builder = match redis {
+        Some(redis) => Revocations::builder(RedisRevocations::new(redis.clone(), REMEMBERED)),
+        None => Revocations::builder(MemoryRevocations::new(REMEMBERED, REVOKED)),
+    };
+    builder.clock(clock.clone()).build()
 }
 
 fn sessions(
     options: &Options,
     redis: Option<&Redis>,
+    revocations: Revocations,
+    clock: &Clock,
 ) -> Result<Sessions<Record>, Box<dyn Error + Send + Sync>> {
     let secrets = if options.session_secret.is_empty() {
         Secrets::express([random()?])?
@@ -82,6 +90,11 @@ fn sessions(
         Some(redis) => Sessions::builder(secrets, RedisSessionStore::new(redis.clone())),
         None => Sessions::builder(secrets, MemorySessions::new(SESSIONS)),
     };
+    // A logout is one call then, and whoever revokes a user ends the user's sessions too.
+    let sessions = sessions
+        .clock(clock.clone())
+        .revocations(revocations)
+        .revocable_by(|record: &Record| record.user.as_deref().map(revocation_key));
     // Yours speaks HTTPS only: leave this out.
     let sessions = if options.tls_cert.is_none() {
         sessions.dangerous_without_secure()
@@ -94,6 +107,7 @@ fn sessions(
 fn tickets(
     options: &Options,
     redis: Option<&Redis>,
+    clock: &Clock,
 ) -> Result<Tickets<Known>, Box<dyn Error + Send + Sync>> {
     let ttl = Duration::from_secs(options.ticket_ttl);
     let wrong = |error: &dyn Error| format!("--ticket-ttl: {error}");
@@ -105,6 +119,10 @@ fn tickets(
             .per_subject(TICKETS_PER_USER);
         Arc::new(store.build().map_err(|error| wrong(&error))?)
     };
-    let tickets = Tickets::builder(store).ttl(ttl).build();
+    let tickets = Tickets::builder(store)
+        .ttl(ttl)
+        .body_timeout(BODY_TIMEOUT)
+        .clock(clock.clone())
+        .build();
     Ok(tickets.map_err(|error| wrong(&error))?)
 }

@@ -65,11 +65,13 @@ impl fmt::Debug for Doors {
 mod tests {
     use super::*;
     use clap::Parser;
+    use tower_ws_auth::Clock;
 
     #[tokio::test]
     async fn the_lobby_and_rooms_are_for_everybody_and_a_private_channel_for_its_user() {
         let options = crate::Options::try_parse_from(["chat"]).unwrap();
-        let doors = Doors::new(&Credentials::new(&options).await.unwrap()).unwrap();
+        let credentials = Credentials::new(&options, &Clock::system()).await.unwrap();
+        let doors = Doors::new(&credentials).unwrap();
         for open in ["lobby", "room-1", "room-x-y", "private-ada"] {
             assert_eq!(doors.open("ada", open, None).await, Ok(()), "{open}");
         }

@@ -29,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
+use tower_ws_auth::Clock;
 use tower_ws_auth::close::Palette;
 use tower_ws_auth::lease::{Ending, LeaseLayer, Leases};
 
@@ -59,7 +60,19 @@ impl Chat {
     ///
     /// An address that is taken, or options that contradict each other or the layers' rules.
     pub async fn bind(options: Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let credentials = Credentials::new(&options).await?;
+        Self::bind_with_clock(options, Clock::system()).await
+    }
+
+    /// [`bind`](Self::bind) on a machine whose clock is this one.
+    ///
+    /// # Errors
+    ///
+    /// As those of `bind`.
+    pub async fn bind_with_clock(
+        options: Options,
+        clock: Clock,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let credentials = Credentials::new(&options, &clock).await?;
         let tls = match (&options.tls_cert, &options.tls_key) {
             (Some(certificate), Some(key)) => Some(tls::read(certificate, key)?),
             _ => None,
@@ -72,6 +85,7 @@ impl Chat {
         let tracker = farewells.clone();
         let palette = Palette::from(options.palette);
         let lease = LeaseLayer::new(credentials.revocations.clone())
+            .clock(clock)
             .close_with(move |ending| palette.ending(ending))
             .spawn_with(move |farewell| {
                 tracker.spawn(farewell);

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::json;
-use tower_ws_auth::Clock;
 use tower_ws_auth::carrier::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Algorithm, Jwks, Jwt, JwtEncoder, Key, SigningKey};
+use tower_ws_auth::{Clock, Validity};
 
 use crate::options::Options;
 use crate::user::revocation_key;
@@ -37,10 +37,19 @@ pub(crate) struct Tokens {
     options: Options,
     secret: Vec<u8>,
     jwks: Option<Jwks>,
+    clock: Clock,
 }
 
 impl Tokens {
-    pub(crate) fn new(options: &Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    /// The clock by which they are judged.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn new(
+        options: &Options,
+        clock: &Clock,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let secret = match &options.jwt_secret {
             Some(secret) => secret.as_bytes().to_owned(),
             None => random()?,
@@ -49,6 +58,7 @@ impl Tokens {
             options: options.clone(),
             secret,
             jwks: options.jwks_url.as_deref().map(jwks).transpose()?,
+            clock: clock.clone(),
         };
         // Whatever is wrong with the options is wrong now, not at the first request.
         tokens.strategy()?;
@@ -77,6 +87,7 @@ impl Tokens {
         let mut jwt = Jwt::builder(keys)
             .carriers(carriers)
             .require_claim("sub")
+            .clock(self.clock.clone())
             .leeway(Duration::from_secs(self.options.jwt_leeway));
         if let Some(issuer) = &self.options.jwt_issuer {
             jwt = jwt.issuer(issuer);
@@ -89,23 +100,33 @@ impl Tokens {
             .revocable_by(|claims: &Claims| revocation_key(&claims.sub)))
     }
 
-    /// A token for a user, and when it expires in seconds since the Unix epoch.
+    /// A token for a user whose session is valid so long, and when it expires in seconds since the
+    /// Unix epoch.
     pub(crate) fn issue(
         &self,
         user: &str,
         ttl: u64,
+        validity: &Validity,
     ) -> Result<(String, u64), Box<dyn Error + Send + Sync>> {
-        let exp = Clock::system().unix_seconds() + ttl;
-        Ok((self.token(user, exp, &self.secret)?, exp))
+        let exp = self.clock.unix_seconds() + ttl;
+        let exp = match validity.end() {
+            Some(end) => exp.min(end.duration_since(SystemTime::UNIX_EPOCH)?.as_secs()),
+            None => exp,
+        };
+        Ok((self.token(user, exp, &self.secret, validity)?, exp))
     }
 
     pub(crate) fn demo(&self) -> Result<DemoTokens, Box<dyn Error + Send + Sync>> {
         const HOUR: u64 = 3600;
-        let now = Clock::system().unix_seconds();
+        let now = self.clock.unix_seconds();
+        let token = |exp, secret: &[u8]| {
+            let validity = Validity::since(self.clock.now());
+            self.token("ada", exp, secret, &validity)
+        };
         Ok(DemoTokens {
-            valid: self.token("ada", now + HOUR, &self.secret)?,
-            expired: self.token("ada", now.saturating_sub(HOUR), &self.secret)?,
-            tampered: self.token("ada", now + HOUR, &random()?)?,
+            valid: token(now + HOUR, &self.secret)?,
+            expired: token(now.saturating_sub(HOUR), &self.secret)?,
+            tampered: token(now + HOUR, &random()?)?,
         })
     }
 
@@ -114,11 +135,9 @@ impl Tokens {
         user: &str,
         exp: u64,
         secret: &[u8],
+        validity: &Validity,
     ) -> Result<String, Box<dyn Error + Send + Sync>> {
-        // With a fraction: what is issued after a revocation in the same second is good.
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
-        let now = now.as_secs_f64();
-        let mut claims = json!({ "sub": user, "user": user, "iat": now, "exp": exp });
+        let mut claims = json!({ "sub": user, "user": user, "exp": exp });
         if let Some(issuer) = &self.options.jwt_issuer {
             claims["iss"] = json!(issuer);
         }
@@ -127,7 +146,8 @@ impl Tokens {
         }
         // The length of the secret was judged when the options were.
         let key = SigningKey::dangerous_short_hmac(Algorithm::HS256, secret)?;
-        Ok(JwtEncoder::new(key).encode(&claims)?)
+        // `iat` and the keys by which it is revoked are the session's.
+        Ok(JwtEncoder::new(key).encode_inheriting(&claims, validity)?)
     }
 }
 

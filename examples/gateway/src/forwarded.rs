@@ -4,16 +4,6 @@ use std::net::SocketAddr;
 
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio_util::task::task_tracker::TaskTrackerToken;
-
-/// The other end of a client's connection; in the extensions of its requests.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
-    /// Held as long as the connection is of use.
-    #[expect(dead_code, reason = "dropped, it is one visit less")]
-    pub(crate) visit: TaskTrackerToken,
-}
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

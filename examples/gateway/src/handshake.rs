@@ -127,15 +127,19 @@ mod the_upstreams_answer_rfc6455_4_1 {
     const KEY: HeaderValue = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
 
     fn answer(lines: &[(&'static str, &'static str)]) -> Result<(), Failure> {
-        let mut response = Response::builder().status(101);
-        for (name, value) in lines {
-            response = response.header(*name, *value);
-        }
         let mut offered = HeaderMap::new();
         for (name, value) in OFFERED {
             offered.append(name, HeaderValue::from_static(value));
         }
-        check(&response.body(()).unwrap().into_parts().0, &KEY, &offered)
+        check_against(lines, &offered)
+    }
+
+    fn check_against(lines: &[(&str, &str)], offered: &HeaderMap) -> Result<(), Failure> {
+        let mut response = Response::builder().status(101);
+        for (name, value) in lines {
+            response = response.header(*name, *value);
+        }
+        check(&response.body(()).unwrap().into_parts().0, &KEY, offered)
     }
 
     const OFFERED: [(HeaderName, &str); 3] = [
@@ -176,6 +180,12 @@ mod the_upstreams_answer_rfc6455_4_1 {
             &[(extensions, "permessage-deflate, x-evil")],
         ] {
             assert_eq!(with(evil), Err(Failure::NotWebSocket), "{evil:?}");
+        }
+        for unasked in [(protocol, "mqtt"), (extensions, "permessage-deflate")] {
+            let answer = [&good[..], &[unasked]].concat();
+            let nothing = HeaderMap::new();
+            let checked = check_against(&answer, &nothing);
+            assert_eq!(checked, Err(Failure::NotWebSocket), "{unasked:?}");
         }
     }
 

@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use http_body_util::Empty;
 
 use crate::failure::Failure;
-use crate::forwarded::{Peer, is_forwarding, say_for_whom};
+use crate::forwarded::{is_forwarding, say_for_whom};
+use crate::tasks::Peer;
 use crate::upstream::Upstream;
 use crate::{handshake, identity};
 

@@ -12,6 +12,7 @@ mod handshake;
 mod headers;
 mod identity;
 mod options;
+mod path;
 mod proxy;
 mod server;
 mod stack;

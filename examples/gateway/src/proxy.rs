@@ -15,11 +15,10 @@ use tower_ws_auth::Lease;
 use tower_ws_auth::lease::Ending;
 
 use crate::failure::Failure;
-use crate::forwarded::Peer;
 use crate::handshake;
 use crate::headers::{forward, strip_hop_by_hop};
 use crate::options::Options;
-use crate::tasks::Tasks;
+use crate::tasks::{Peer, Tasks};
 use crate::tunnel::{End, tunnel};
 use crate::upstream::{Answer, Upstream};
 

@@ -16,10 +16,9 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::forwarded::Peer;
 use crate::headers::cleanse;
 use crate::stack::Stack;
-use crate::tasks::Tasks;
+use crate::tasks::{Peer, Tasks};
 
 /// How many clients may be connected beside those that have their WebSocket.
 const AT_THE_DOOR: usize = 1024;

@@ -1,6 +1,18 @@
+use std::net::SocketAddr;
+
 use hyper::rt::Executor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// The other end of a client's connection; in the extensions of its requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// Held as long as the connection is of use.
+    #[expect(dead_code, reason = "dropped, it is one visit less")]
+    pub(crate) visit: TaskTrackerToken,
+}
 
 /// Everything that runs beside the accepting of connections, and ends with it.
 #[derive(Clone, Debug, Default)]

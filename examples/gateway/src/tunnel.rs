@@ -231,11 +231,14 @@ mod tests {
         assert_eq!(&four, b"ping");
         upstream.write_all(b"pong").await.unwrap();
         upstream.shutdown().await.unwrap();
+        let began = Instant::now();
         let mut rest = Vec::new();
         client.read_to_end(&mut rest).await.unwrap();
         assert_eq!(rest, b"pong");
         client.shutdown().await.unwrap();
         assert_eq!(tunnel.await.unwrap(), End::Closed);
+        // By the end itself, and not by the timeout behind it.
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::failure::Failure;
+use crate::path::leads_upwards;
 
 /// Where the server behind the gateway is: `http://host:port/base`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,39 +109,6 @@ impl Upstream {
             never = driving => match never {},
         }
     }
-}
-
-/// Whether a server might resolve a segment of it to the one above. Servers decode more than once,
-/// take `\\` for `/`, and do not count what stands behind `;` to the segment.
-fn leads_upwards(path: &str) -> bool {
-    let mut path = path.as_bytes().to_vec();
-    while let Some(decoded) = decode(&path) {
-        path = decoded;
-    }
-    path.split(|byte| b"/\\".contains(byte)).any(|segment| {
-        let mut parts = segment.split(|byte| b";\0".contains(byte));
-        matches!(parts.next(), Some(b"." | b".."))
-    })
-}
-
-/// Once percent-decoded; none if there is nothing to decode.
-fn decode(path: &[u8]) -> Option<Vec<u8>> {
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let [first, behind @ ..] = rest {
-        let byte = match rest {
-            [b'%', high, low, ..] => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
-            _ => None,
-        };
-        decoded.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &behind[2..] } else { behind };
-    }
-    (decoded.len() < path.len()).then_some(decoded)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    let value = char::from(digit).to_digit(16)?;
-    u8::try_from(value).ok()
 }
 
 /// Reads a refusal to its end, so that nothing hangs on the connection any more.
@@ -253,6 +221,7 @@ mod tests {
             "/..%3b/admin",
             "/%252e%252e/admin",
             "/%25252e%252e%255cadmin",
+            "/%2%35%32e./admin",
             "/..%00/admin",
         ] {
             assert_eq!(target("http://localhost/base", uri), None, "{uri}");

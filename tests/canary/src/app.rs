@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -9,6 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use axum::routing::any;
 use serde_json::json;
+use test_support::SECRET;
 use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::{
@@ -64,8 +65,6 @@ impl Setup {
 
 /// The page that may connect.
 const PAGE: &str = "https://app.example";
-/// The key that signs what is accepted.
-const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 /// Somebody else's.
 const OTHER: &[u8] = b"fedcba9876543210fedcba9876543210";
 
@@ -254,8 +253,7 @@ fn jwt() -> Result<Jwt<Claims>, Failed> {
 }
 
 fn token(sub: &str, expires_in: i64, secret: &[u8]) -> Result<String, Failed> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let exp = i64::try_from(now)?.saturating_add(expires_in);
+    let exp = i64::try_from(test_support::now())?.saturating_add(expires_in);
     let encoder = JwtEncoder::new(SigningKey::hmac(Algorithm::HS256, secret)?);
     Ok(encoder.encode(&json!({ "sub": format!("canary-{sub}"), "exp": exp }))?)
 }

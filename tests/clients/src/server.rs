@@ -39,12 +39,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// One route for each strategy.
+    /// One route for each strategy, over HTTP/1.1.
     ///
     /// # Errors
     ///
     /// No port is free.
     pub async fn start() -> Result<Self, Box<dyn std::error::Error>> {
+        let (server, router, listener) = Self::bind().await?;
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(server)
+    }
+
+    /// The same, to be served by the caller, with or without TLS.
+    ///
+    /// # Errors
+    ///
+    /// No port is free.
+    pub async fn bind() -> Result<(Self, Router, TcpListener), Box<dyn std::error::Error>> {
         let jwt = Jwt::<Claims>::builder(Key::hs256(SECRET)?).build()?;
         let jwt = jwt.authorize(|claims: &Claims, _: &Parts| claims.sub != "eve");
         let tickets = Tickets::<Claims>::builder(Arc::new(MemoryTickets::new())).build()?;
@@ -54,8 +65,9 @@ impl Server {
             converted: Arc::default(),
             called: Arc::default(),
         };
-        let origins = Origins::new([ORIGIN.to_owned(), format!("http://{}", server.address)])?;
-        let app = Router::new()
+        let [plain, tls] = ["http", "https"].map(|scheme| format!("{scheme}://{}", server.address));
+        let origins = Origins::new([ORIGIN.to_owned(), plain, tls])?;
+        let router = Router::new()
             .route("/jwt", server.route(&origins, jwt))
             .route("/ticket", server.route(&origins, tickets.strategy()))
             .route(
@@ -70,8 +82,7 @@ impl Server {
                 "/",
                 any(async || axum::response::Html("<!doctype html><title>-</title>")),
             );
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok(server)
+        Ok((server, router, listener))
     }
 
     fn route<A>(&self, origins: &Origins, strategy: A) -> MethodRouter

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use client_tests::{ORIGIN, Server, refusals};
 use serde_json::{Value, json};
-use test_servers::packages;
+use test_support::packages;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;

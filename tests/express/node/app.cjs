@@ -25,6 +25,16 @@ async function main() {
     request.session.user = request.params.user;
     response.sendStatus(204);
   });
+  // As an application does that wants to end what was logged in before: with a number or a Date.
+  app.post('/dated-login/:user/:as', (request, response) => {
+    request.session.user = request.params.user;
+    request.session.loggedInAt = request.params.as === 'date' ? new Date() : Date.now();
+    response.sendStatus(204);
+  });
+  app.post('/admin/:admin', (request, response) => {
+    request.session.admin = request.params.admin === 'true';
+    response.sendStatus(204);
+  });
   app.post('/me', (request, response) => {
     response.json(request.session.user ?? null);
   });

@@ -9,6 +9,7 @@
 
 mod app;
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use app::App;
@@ -20,7 +21,10 @@ use node_tests::Node;
 use serde_json::{Value, json};
 use test_servers::Server;
 use tower_ws_auth::redis::{Redis, RedisSessionStore};
-use tower_ws_auth::session::{Secrets, Sessions};
+use tower_ws_auth::session::{
+    Replaced, Secrets, SessionId, SessionStore, Sessions, SessionsBuilder, StoreFuture,
+    StoredSession,
+};
 
 async fn chat(server: &Server) -> Node {
     let options = ["chat", "--listen", "127.0.0.1:0", "--redis", &server.url()];
@@ -172,4 +176,188 @@ async fn sessions(server: &Server, by_store: bool) -> Sessions<Value> {
         sessions
     };
     sessions.build().unwrap()
+}
+
+/// The cookie in a request's headers.
+fn with(cookie: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(COOKIE, cookie.parse().unwrap());
+    headers
+}
+
+/// A ban of a user refuses what was logged in before, on either side.
+mod a_login_of_express {
+    use tower_ws_auth::{Ending, MemoryRevocations, Revocations};
+
+    use super::*;
+
+    async fn revocable(
+        server: &Server,
+        configure: impl FnOnce(SessionsBuilder<Value>) -> SessionsBuilder<Value>,
+    ) -> (Sessions<Value>, Revocations) {
+        let redis = Redis::connect(&server.url()).await.unwrap();
+        let secrets = Secrets::express([Node::SESSION_SECRET]).unwrap();
+        let day = Duration::from_secs(24 * 3600);
+        // Express runs on this machine too.
+        let revocations = Revocations::builder(MemoryRevocations::new(day, 100));
+        let revocations = revocations.allowed_skew(Duration::ZERO).build();
+        let sessions = Sessions::builder(secrets, RedisSessionStore::new(redis))
+            .revocations(revocations.clone())
+            .revocable_by(|record: &Value| {
+                record["user"].as_str().map(|user| format!("user:{user}"))
+            });
+        (configure(sessions).build().unwrap(), revocations)
+    }
+
+    #[tokio::test]
+    async fn is_compared_with_a_ban_by_the_field_that_dates_it() {
+        let server = Server::start();
+        let app = App::start(&server, None).await;
+        let (sessions, revocations) = revocable(&server, |b| b.login_field("loggedInAt")).await;
+        for form in ["number", "date"] {
+            let login = async || {
+                let path = format!("/dated-login/ada/{form}");
+                let answer = app.node.post(&path, "", "").await;
+                answer.cookie().unwrap()
+            };
+            let before = login().await;
+            assert!(sessions.load(&with(&before)).await.unwrap().is_some());
+            revocations
+                .revoke("user:ada", Ending::Revoked)
+                .await
+                .unwrap();
+            assert!(sessions.load(&with(&before)).await.unwrap().is_none());
+            // As soon as the milliseconds of JavaScript say that it is later.
+            let again = async {
+                loop {
+                    let after = login().await;
+                    if sessions.load(&with(&after)).await.unwrap().is_some() {
+                        return;
+                    }
+                }
+            };
+            let again = tokio::time::timeout(Duration::from_secs(60), again).await;
+            again.expect("a new login is not welcome");
+            assert!(sessions.load(&with(&before)).await.unwrap().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_date_counts_as_older() {
+        let server = Server::start();
+        let app = App::start(&server, None).await;
+        let (sessions, revocations) = revocable(&server, |builder| builder).await;
+        let ada = login_at(&app, "ada").await;
+        let bob = login_at(&app, "bob").await;
+        assert!(sessions.load(&with(&ada)).await.unwrap().is_some());
+        revocations
+            .revoke("user:ada", Ending::Revoked)
+            .await
+            .unwrap();
+        for ada in [&ada, &login_at(&app, "ada").await] {
+            assert!(sessions.load(&with(ada)).await.unwrap().is_none());
+        }
+        assert!(sessions.load(&with(&bob)).await.unwrap().is_some());
+    }
+}
+
+/// The store, where Express answers a request right after a record was read.
+struct Meanwhile {
+    store: RedisSessionStore,
+    app: Node,
+    /// The cookie of the one who loses a right, and only once.
+    cookie: Arc<Mutex<Option<String>>>,
+}
+
+impl SessionStore for Meanwhile {
+    fn create<'a>(
+        &'a self,
+        id: &'a SessionId,
+        record: &'a str,
+        ttl: Duration,
+    ) -> StoreFuture<'a, bool> {
+        self.store.create(id, record, ttl)
+    }
+
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<StoredSession>> {
+        Box::pin(async {
+            let loaded = self.store.load(id).await;
+            let cookie = self.cookie.lock().unwrap().take();
+            if let Some(cookie) = cookie {
+                let answer = self.app.post("/admin/false", &cookie, "").await;
+                assert_eq!(answer.status, 204);
+            }
+            loaded
+        })
+    }
+
+    fn replace<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: &'a str,
+        record: &'a str,
+        ttl: Duration,
+    ) -> StoreFuture<'a, Replaced> {
+        self.store.replace(id, expected, record, ttl)
+    }
+
+    fn touch<'a>(&'a self, id: &'a SessionId, ttl: Duration) -> StoreFuture<'a, bool> {
+        self.store.touch(id, ttl)
+    }
+
+    fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>> {
+        self.store.take(id)
+    }
+}
+
+#[tokio::test]
+async fn what_express_writes_while_a_session_is_prolonged_or_changed_here_stays() {
+    let server = Server::start();
+    let hour = Duration::from_secs(3600);
+    let app = App::start(&server, Some(hour)).await;
+    let redis = Redis::connect(&server.url()).await.unwrap();
+    let taken_away = Arc::new(Mutex::new(None));
+    let store = Meanwhile {
+        store: RedisSessionStore::new(redis.clone()),
+        app: app.node.clone(),
+        cookie: Arc::clone(&taken_away),
+    };
+    let secrets = Secrets::express([Node::SESSION_SECRET]).unwrap();
+    let sessions: Sessions<Value> = Sessions::builder(secrets, store).build().unwrap();
+    for change in ["touch", "save", "regenerate"] {
+        let cookie = login_at(&app, "ada").await;
+        let answer = app.node.post("/admin/true", &cookie, "").await;
+        assert_eq!(answer.status, 204);
+        let take_it_away = || *taken_away.lock().unwrap() = Some(cookie.clone());
+        if change != "touch" {
+            take_it_away();
+        }
+        let mut loaded = sessions.load(&with(&cookie)).await.unwrap().unwrap();
+        assert_eq!(loaded["admin"], true);
+        loaded["color"] = json!("blue");
+        let now = match change {
+            "touch" => {
+                take_it_away();
+                sessions.touch(&mut loaded).await.unwrap();
+                cookie
+            }
+            "save" => {
+                sessions.save(&mut loaded).await.unwrap();
+                cookie
+            }
+            _ => {
+                let (_, cookie) = sessions.regenerate(loaded).await.unwrap();
+                cookie
+                    .to_str()
+                    .unwrap()
+                    .split(';')
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            }
+        };
+        let now = sessions.load(&with(&now)).await.unwrap().unwrap();
+        assert_eq!(now["admin"], false, "{change}");
+        assert_eq!(now["color"] == "blue", change != "touch");
+    }
 }

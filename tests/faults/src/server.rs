@@ -9,6 +9,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, Serialize};
+use test_support::{Gauge, SECRET};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tower::{Layer, ServiceBuilder};
@@ -21,12 +22,10 @@ use tower_ws_auth::{
     MemoryRevocations, MissingOrigin, OriginLayer, Origins, Revocations, Sessions, Tickets,
 };
 
-use crate::gauge::{Counted, Gauge};
+use crate::counted::Counted;
 
 /// The page that may connect.
 pub const ORIGIN: &str = "https://app.example";
-
-const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -114,7 +113,11 @@ impl Server {
         let day = Duration::from_secs(24 * 3600);
         let clock = settings.clock;
         let revoked = MemoryRevocations::new(day, 1_000_000);
-        let revocations = Revocations::with_clock(revoked, clock.clone());
+        // One process issues and revokes.
+        let revocations = Revocations::builder(revoked)
+            .clock(clock.clone())
+            .allowed_skew(Duration::ZERO)
+            .build();
         let store = MemoryTickets::builder().clock(settings.store_clock.clone());
         let tickets = Tickets::builder(Arc::new(store.build()?))
             .live_for(Duration::from_secs(600))

@@ -7,10 +7,10 @@
     reason = "only tests use it, and they fail by panicking"
 )]
 
-mod http;
+mod delay;
 mod node;
 mod socket;
 
-pub use self::http::Answer;
+pub use self::delay::LongWay;
 pub use self::node::Node;
 pub use self::socket::Socket;

@@ -4,13 +4,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use serde_json::json;
-use socket_tests::PATIENCE;
+use test_support::PATIENCE;
+use test_support::http1::{self, Answer};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::http::{self, Answer};
 use crate::socket::Socket;
 
 const JWT_SECRET: &str = "a secret of all nodes, of 32 bytes";
@@ -32,6 +32,13 @@ impl Node {
     /// have in common and these.
     pub async fn start(program: impl AsRef<Path>, redis: &str, options: &[&str]) -> Self {
         Self::spawn(&mut Command::new(program.as_ref()), redis, options).await
+    }
+
+    /// [`start`](Self::start) on a machine whose clock is ahead by so many seconds, or behind.
+    pub async fn start_with_clock(program: impl AsRef<Path>, redis: &str, wrong: i64) -> Self {
+        let mut program = Command::new(program.as_ref());
+        program.env("NODE_CLOCK_WRONG_BY_SECONDS", wrong.to_string());
+        Self::spawn(&mut program, redis, &[]).await
     }
 
     /// [`start`](Self::start), where the certificates in this file are the only ones that are
@@ -86,7 +93,7 @@ impl Node {
     pub async fn post(&self, path: &str, cookie: &str, body: &str) -> Answer {
         let fields = [("Cookie", cookie)];
         let line = format!("POST {path}");
-        http::ask(
+        http1::ask(
             self.address,
             &line,
             &fields[usize::from(cookie.is_empty())..],
@@ -142,6 +149,13 @@ impl Node {
         Socket::new(self.handshake(path, &fields).await.unwrap()).await
     }
 
+    /// How a page's handshake and its socket, if it gets one, come to an end.
+    pub async fn end_of_page(&self, path: &str, cookie: &str) -> socket_tests::Answer {
+        let origin = self.origin();
+        let fields = [("origin", origin.as_str()), ("cookie", cookie)];
+        socket_tests::end_of(self.handshake(path, &fields).await).await
+    }
+
     /// What a program reads whose handshake is refused: HTTP status and body.
     pub async fn refusal(&self, path: &str) -> (u16, String) {
         match socket_tests::end_of(self.handshake(path, &[]).await).await {
@@ -152,9 +166,7 @@ impl Node {
 
     /// What a page of this node reads whose handshake is refused: close code and reason.
     pub async fn page_refusal(&self, path: &str, cookie: &str) -> (u16, String) {
-        let origin = self.origin();
-        let fields = [("origin", origin.as_str()), ("cookie", cookie)];
-        match socket_tests::end_of(self.handshake(path, &fields).await).await {
+        match self.end_of_page(path, cookie).await {
             socket_tests::Answer::Closed(code, reason, messages) if messages.is_empty() => {
                 (code, reason)
             }

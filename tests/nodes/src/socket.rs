@@ -2,11 +2,9 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use test_support::PATIENCE;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
-
-/// No test waits longer than this for a message.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An open socket of a chat that has been welcomed.
 #[derive(Debug)]

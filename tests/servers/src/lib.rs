@@ -1,5 +1,4 @@
-//! A real Redis or Valkey for each test, and a proxy that breaks the way to it; and where the packages
-//! of npm and Python are.
+//! A real Redis or Valkey for each test, and a proxy that breaks the way to it.
 //!
 //! The program is `redis-server`, or what the environment variable `TEST_REDIS_SERVER` names:
 //! `TEST_REDIS_SERVER=valkey-server cargo test …` asks Valkey. Everything stays on 127.0.0.1.
@@ -11,10 +10,8 @@
     reason = "only tests use it, and they fail by panicking"
 )]
 
-mod packages;
 mod proxy;
 mod server;
 
-pub use self::packages::packages;
 pub use self::proxy::Proxy;
-pub use self::server::{Server, free_port};
+pub use self::server::Server;

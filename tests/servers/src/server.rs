@@ -1,13 +1,10 @@
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-
-/// It starts and answers sooner, on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use test_support::{PATIENCE, free_port, signal};
 
 /// A Redis of our own: on a free port, in a folder of its own, without persistence. It is killed
 /// when it is dropped.
@@ -70,18 +67,12 @@ impl Server {
 
     /// SIGSTOP: connections stay open, and nobody answers.
     pub fn pause(&self) {
-        self.signal("-STOP");
+        signal(self.process.id(), "STOP");
     }
 
     /// SIGCONT.
     pub fn resume(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.process.id().to_string();
-        let status = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(status.success());
+        signal(self.process.id(), "CONT");
     }
 
     /// An operator's command on a connection of its own, words separated by spaces.
@@ -102,7 +93,7 @@ impl Server {
 
     fn comes_up(&mut self) -> bool {
         let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(60) {
+        while began.elapsed() < PATIENCE {
             if self.process.try_wait().unwrap().is_some() {
                 return false;
             }
@@ -130,22 +121,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-/// A port of 127.0.0.1 that nobody listens on, for the moment.
-///
-/// None that a system hands out: it stays free, were it not for somebody who asks here as well,
-/// while a server starts or is away. Every process of tests begins elsewhere.
-pub fn free_port() -> u16 {
-    static ASKED: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let asked = ASKED.fetch_add(1, Ordering::Relaxed);
-        let n = std::process::id().wrapping_mul(37).wrapping_add(asked) % 20_000;
-        let port = u16::try_from(10_000 + n).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 

@@ -1,8 +1,8 @@
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use futures_util::StreamExt;
+use test_support::PATIENCE;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -12,9 +12,6 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// A client's open socket.
 pub type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// No test waits longer than this for a peer, on the slowest of machines.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Opens a WebSocket to `/ws` and this query, with these headers beside the usual ones.
 ///

@@ -11,13 +11,12 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use test_support::PATIENCE;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::Role;
-
-use crate::client::PATIENCE;
 
 /// A client's open socket in one stream of an HTTP/2 connection.
 pub type Http2Client = WebSocketStream<TokioIo<Upgraded>>;

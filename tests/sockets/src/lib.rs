@@ -3,14 +3,11 @@
 
 mod client;
 mod http2;
-mod log;
 mod server;
-mod stopwatch;
 mod tokens;
 
-pub use self::client::{Answer, Client, PATIENCE, end_of, handshake, raw};
+pub use self::client::{Answer, Client, end_of, handshake, raw};
 pub use self::http2::{Http2, Http2Client};
-pub use self::log::Log;
-pub use self::server::{Echo, Server, Stack, http2_servers, servers};
-pub use self::stopwatch::Stopwatch;
-pub use self::tokens::{Claims, SECRET, now, token, token_with};
+pub use self::server::{Echo, Server, Stack, bare_echo, http2_servers, servers};
+pub use self::tokens::{Claims, now, token, token_with};
+pub use test_support::{PATIENCE, SECRET};

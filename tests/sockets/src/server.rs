@@ -14,20 +14,25 @@ use http::header::{
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use test_support::SECRET;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tower::ServiceBuilder;
+use tower::util::BoxCloneSyncService;
 use tower_ws_auth::carrier::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Jwt, Key};
 use tower_ws_auth::{
     AuthLayer, Authenticated, CloseFrameLayer, JwtLayer, MissingOrigin, OriginLayer, Origins,
+    ResponseBody,
 };
 
-use crate::tokens::{Claims, SECRET};
+use crate::tokens::Claims;
 
 /// The layers in their order.
 #[derive(Clone, Debug)]
@@ -179,28 +184,11 @@ impl Server {
     ///
     /// No port is free.
     pub async fn hyper(stack: Stack) -> std::io::Result<Self> {
-        let echo = Echo::default();
-        let seen = echo.clone();
-        let service = ServiceBuilder::new()
-            .layer(stack.close)
-            .layer(stack.origin)
-            .layer(stack.jwt)
-            .service_fn(move |request| bare_echo(request, seen.clone()));
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let service = TowerToHyperService::new(service.clone());
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(connection.with_upgrades());
-            }
-        });
-        Ok(Self {
-            name: "hyper",
-            address,
-            echo,
+        Self::bare("hyper", stack, |stream, service| {
+            let connection = http1::Builder::new().serve_connection(stream, service);
+            tokio::spawn(connection.with_upgrades());
         })
+        .await
     }
 
     /// Behind hyper's http2 server, without axum.
@@ -209,6 +197,20 @@ impl Server {
     ///
     /// No port is free.
     pub async fn hyper_http2(stack: Stack) -> std::io::Result<Self> {
+        Self::bare("hyper, HTTP/2", stack, |stream, service| {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .enable_connect_protocol()
+                .serve_connection(stream, service);
+            tokio::spawn(connection);
+        })
+        .await
+    }
+
+    async fn bare(
+        name: &'static str,
+        stack: Stack,
+        serve: impl Fn(TokioIo<TcpStream>, TowerToHyperService<Bare>) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let echo = Echo::default();
         let seen = echo.clone();
         let service = ServiceBuilder::new()
@@ -216,33 +218,39 @@ impl Server {
             .layer(stack.origin)
             .layer(stack.jwt)
             .service_fn(move |request| bare_echo(request, seen.clone()));
+        let service = Bare::new(service);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let service = TowerToHyperService::new(service.clone());
-                let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                    .enable_connect_protocol()
-                    .serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(connection);
+                serve(
+                    TokioIo::new(stream),
+                    TowerToHyperService::new(service.clone()),
+                );
             }
         });
         Ok(Self {
-            name: "hyper, HTTP/2",
+            name,
             address,
             echo,
         })
     }
 }
 
-#[expect(
-    clippy::unused_async,
-    reason = "a handler is asynchronous, though this one does not wait"
-)]
-async fn bare_echo(
-    mut request: Request<hyper::body::Incoming>,
+/// Everything behind a server of hyper's, boxed because its type has no name.
+type Bare = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+/// Each layer may answer in the place of what it is around.
+type Body = ResponseBody<ResponseBody<ResponseBody<Empty<Bytes>>>>;
+
+/// Echoes text with the user's name before it, without axum. Speaks `chat.v1` and `phoenix`.
+///
+/// # Errors
+///
+/// Never.
+pub async fn bare_echo<B: Default>(
+    mut request: Request<Incoming>,
     seen: Echo,
-) -> Result<Response<Empty<Bytes>>, Infallible> {
+) -> Result<Response<B>, Infallible> {
     seen.calls.fetch_add(1, Ordering::SeqCst);
     let upgrade = hyper::upgrade::on(&mut request);
     let user = request.extensions().get::<Authenticated<Claims>>().cloned();
@@ -269,7 +277,7 @@ async fn bare_echo(
         }
     });
 
-    let mut response = Response::new(Empty::new());
+    let mut response = Response::new(B::default());
     let key = request
         .headers()
         .get(SEC_WEBSOCKET_KEY)

@@ -1,11 +1,7 @@
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use test_support::SECRET;
 use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
-
-/// The servers' HS256 secret.
-pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 /// What the servers read from a token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,10 +12,7 @@ pub struct Claims {
 
 /// Seconds since the Unix epoch.
 pub fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    test_support::now().cast_signed()
 }
 
 /// A token for ada that expires in so many seconds.

@@ -1,9 +1,10 @@
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use socket_tests::{Answer, Client, end_of, token};
+use test_support::PATIENCE;
+use test_support::handshake::KEY;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -15,8 +16,6 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 pub const APP: &str = "https://app.example";
 /// One that may not.
 pub const EVIL: &str = "https://evil.example";
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a browser sends for `new WebSocket("/ws" + query, "chat.v1")` on [`APP`].
 ///
@@ -60,7 +59,7 @@ pub async fn plain(address: SocketAddr, query: &str, lines: &str) -> io::Result<
     let head = format!(
         "GET /ws{query} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAccept-Encoding: gzip\r\n{lines}\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nAccept-Encoding: gzip\r\n{lines}\r\n"
     );
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(head.as_bytes()).await?;

@@ -3,20 +3,13 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocketUpgrade};
-use futures_util::{SinkExt, StreamExt};
-use http::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
-};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use socket_tests::Claims;
+use socket_tests::{Claims, Echo};
 use tokio::net::TcpListener;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tower::{BoxError, Service};
 use tower_ws_auth::Authenticated;
 
@@ -44,43 +37,8 @@ pub async fn echo(
 /// # Errors
 ///
 /// Never.
-pub async fn bare_echo<B: Default>(
-    mut request: Request<Incoming>,
-) -> Result<Response<B>, Infallible> {
-    let upgrade = hyper::upgrade::on(&mut request);
-    let user = request.extensions().get::<Authenticated<Claims>>().cloned();
-    tokio::spawn(async move {
-        let Some((io, user)) = upgrade.await.ok().zip(user) else {
-            return;
-        };
-        let mut socket =
-            WebSocketStream::from_raw_socket(TokioIo::new(io), Role::Server, None).await;
-        while let Some(Ok(message)) = socket.next().await {
-            let Some(text) = message.to_text().ok().filter(|_| message.is_text()) else {
-                continue;
-            };
-            let answer = format!("{}: {text}", user.sub);
-            if socket.send(answer.into()).await.is_err() {
-                return;
-            }
-        }
-    });
-
-    let mut response = Response::new(B::default());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let key = request.headers().get(SEC_WEBSOCKET_KEY);
-    let accept = derive_accept_key(key.map(HeaderValue::as_bytes).unwrap_or_default());
-    let headers = response.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    if let Ok(accept) = accept.parse() {
-        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-    }
-    if request.headers().contains_key(SEC_WEBSOCKET_PROTOCOL) {
-        let speaks = HeaderValue::from_static("chat.v1");
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, speaks);
-    }
-    Ok(response)
+pub async fn bare_echo<B: Default>(request: Request<Incoming>) -> Result<Response<B>, Infallible> {
+    socket_tests::bare_echo(request, Echo::default()).await
 }
 
 /// Behind `axum::serve`, on a free port.

@@ -1,42 +1,17 @@
 //! What operators read.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
+use test_support::Log;
 use tower_ws_auth_channel::ChannelAuthLayer;
 use tower_ws_auth_core::{Rejection, RejectionKind};
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::support::{TestJoin, join_with, verdict};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn logged(channel: &str, decides: Result<(), RejectionKind>) -> String {
     let layer = ChannelAuthLayer::new(move |_: &TestJoin| {
         decides.map_err(|kind| Rejection::new(kind, "for a reason"))
     });
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        tokio_test::block_on(verdict(&layer, join_with(channel, "canary")));
-    });
-    let bytes = log.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    let join = || tokio_test::block_on(verdict(&layer, join_with(channel, "canary")));
+    Log::during(join).1
 }
 
 #[track_caller]

@@ -1,15 +1,18 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::{Ending, Revocation};
+use super::{Ending, Revocation, RevocationKey};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
 /// One connection, from its handshake on: under which keys it can be revoked, and whether it was.
 pub struct Connection {
     id: u64,
-    keys: Box<[Arc<str>]>,
+    keys: Box<[RevocationKey]>,
     since: SystemTime,
+    /// Where it stands in the registry, under each of its keys, or a little behind.
+    order: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -25,20 +28,22 @@ enum Phase {
     Checking {
         heard: Vec<(Arc<str>, Revocation)>,
     },
-    /// Good, beside the revocations of its keys that its credential is younger than.
+    /// Good, beside the revocations of its keys that its credential outlives, in microseconds since
+    /// the Unix epoch.
     Open {
-        known: Vec<(Arc<str>, SystemTime)>,
+        known: Vec<(Arc<str>, u64)>,
     },
     Ended(Ending),
 }
 
 impl Connection {
-    pub(super) fn new(id: u64, keys: Box<[Arc<str>]>, since: SystemTime) -> Self {
+    pub(super) fn new(id: u64, keys: Box<[RevocationKey]>, since: SystemTime) -> Self {
         let phase = Phase::Checking { heard: Vec::new() };
         Self {
             id,
             keys,
             since,
+            order: AtomicU64::new(id),
             state: Mutex::new(State {
                 phase,
                 on_end: None,
@@ -52,7 +57,7 @@ impl Connection {
     }
 
     /// The keys under which it can be revoked.
-    pub fn keys(&self) -> &[Arc<str>] {
+    pub fn keys(&self) -> &[RevocationKey] {
         &self.keys
     }
 
@@ -67,6 +72,19 @@ impl Connection {
             Phase::Ended(ending) => Some(ending.clone()),
             Phase::Checking { .. } | Phase::Open { .. } => None,
         }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.lock().phase, Phase::Ended(_))
+    }
+
+    pub(super) fn order(&self) -> u64 {
+        self.order.load(Ordering::Acquire)
+    }
+
+    /// It stands there now, or a little behind, under all of its keys.
+    pub(super) fn move_to(&self, order: u64) {
+        self.order.store(order, Ordering::Release);
     }
 
     /// Ends it. True if it was not ended before.
@@ -99,9 +117,9 @@ impl Connection {
         }
     }
 
-    /// A key was revoked. Unless the handshake knew of it, this one is older than that.
+    /// A key was revoked. It ends, unless its handshake knew of this revocation or a later one.
     ///
-    /// No clocks are compared here: they differ between nodes.
+    /// No clocks are compared here: the moments of one key are those that its store has ordered.
     pub(super) fn hear(&self, key: &str, revocation: &Revocation) {
         match &mut self.lock().phase {
             Phase::Checking { heard } => {
@@ -109,7 +127,7 @@ impl Connection {
             }
             Phase::Open { known } => {
                 let is_known =
-                    |(of, at): &(Arc<str>, SystemTime)| **of == *key && *at == revocation.at();
+                    |(of, at): &(Arc<str>, u64)| **of == *key && *at >= revocation.micros();
                 if known.iter().any(is_known) {
                     return;
                 }
@@ -124,6 +142,7 @@ impl Connection {
         &self,
         found: Vec<Option<Revocation>>,
         issued_at: Option<SystemTime>,
+        skew: Duration,
     ) -> Result<(), Ending> {
         let mut state = self.lock();
         let heard = match &mut state.phase {
@@ -136,22 +155,32 @@ impl Connection {
             let Some(revocation) = revocation else {
                 continue;
             };
-            if revocation.covers(issued_at) {
+            if key.is_refused_by(&revocation, issued_at, skew) {
                 return Err(revocation.into_ending());
             }
-            known.push((Arc::clone(key), revocation.at()));
+            known.push((Arc::clone(key.shared_name()), revocation.micros()));
         }
         // What was revoked after the store looked.
         for (key, revocation) in heard {
             let knew = known
                 .iter()
-                .any(|(of, at)| *of == key && *at >= revocation.at());
+                .any(|(of, at)| *of == key && *at >= revocation.micros());
             if !knew {
                 return Err(revocation.into_ending());
             }
         }
         state.phase = Phase::Open { known };
         Ok(())
+    }
+
+    /// Notes in these keys which revocations its handshake knew.
+    pub(crate) fn inform(&self, keys: &mut [RevocationKey]) {
+        if let Phase::Open { known } = &self.lock().phase {
+            for (of, revoked_at) in known {
+                let named = keys.iter_mut().filter(|key| key.shared_name() == of);
+                named.for_each(|key| key.know(*revoked_at));
+            }
+        }
     }
 
     /// Nothing under the lock panics.

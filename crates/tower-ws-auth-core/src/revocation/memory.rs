@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::store::BoxFuture;
-use super::{Revocation, RevocationError, RevocationStore};
+use super::{Revocation, RevocationError, RevocationKey, RevocationStore};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Remembers in this process what was revoked: for one node. It forgets when the process ends.
@@ -34,22 +34,30 @@ impl MemoryRevocations {
         }
     }
 
-    fn look(&self, keys: &[Arc<str>]) -> Vec<Option<Revocation>> {
+    fn look(&self, keys: &[RevocationKey]) -> Vec<Option<Revocation>> {
         let revoked = self.lock();
         if revoked.is_empty() {
             return vec![None; keys.len()];
         }
         let now = Instant::now();
-        let find = |key: &Arc<str>| {
-            let kept = revoked.get(key).filter(|kept| kept.holds(now));
+        let find = |key: &RevocationKey| {
+            let kept = revoked.get(key.name()).filter(|kept| kept.holds(now));
             kept.map(|kept| kept.revocation.clone())
         };
         keys.iter().map(find).collect()
     }
 
-    fn keep(&self, key: Arc<str>, revocation: Revocation) -> Result<(), RevocationError> {
+    fn keep(
+        &self,
+        key: Arc<str>,
+        revocation: Revocation,
+    ) -> Result<Option<Revocation>, RevocationError> {
         let now = Instant::now();
         let mut revoked = self.lock();
+        let kept = revoked.get(&key).filter(|kept| kept.holds(now));
+        if let Some(kept) = kept.filter(|kept| kept.revocation.micros() >= revocation.micros()) {
+            return Ok(Some(kept.revocation.clone()));
+        }
         if revoked.len() >= self.max_keys && !revoked.contains_key(&key) {
             revoked.retain(|_, kept| kept.holds(now));
             if revoked.len() >= self.max_keys {
@@ -58,7 +66,7 @@ impl MemoryRevocations {
         }
         let until = now.checked_add(self.retention);
         revoked.insert(key, Kept { revocation, until });
-        Ok(())
+        Ok(None)
     }
 
     /// Nothing under the lock panics.
@@ -76,12 +84,12 @@ impl Kept {
 impl RevocationStore for MemoryRevocations {
     fn find(
         &self,
-        keys: Vec<Arc<str>>,
+        keys: Vec<RevocationKey>,
     ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
         Box::pin(std::future::ready(Ok(self.look(&keys))))
     }
 
-    fn find_now(&self, keys: &[Arc<str>]) -> Option<Vec<Option<Revocation>>> {
+    fn find_now(&self, keys: &[RevocationKey]) -> Option<Vec<Option<Revocation>>> {
         Some(self.look(keys))
     }
 
@@ -89,8 +97,12 @@ impl RevocationStore for MemoryRevocations {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<(), RevocationError>> {
+    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
         Box::pin(std::future::ready(self.keep(key, revocation)))
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        Some(self.retention)
     }
 }
 
@@ -117,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn it_finds_at_once_what_it_finds_when_it_is_asked() {
         let store = MemoryRevocations::new(Duration::from_secs(60), 10);
-        let keys: Vec<Arc<str>> = vec!["user:ada".into(), "user:bob".into()];
+        let keys: Vec<RevocationKey> = vec!["user:ada".into(), "user:bob".into()];
         for is_revoked in [false, true] {
             if is_revoked {
                 let revocation = Revocation::at_micros(1, Ending::Revoked);
@@ -127,6 +139,19 @@ mod tests {
             let revoked = found.iter().map(Option::is_some).collect::<Vec<_>>();
             assert_eq!(revoked, [false, is_revoked]);
             assert_eq!(store.find(keys.clone()).await.unwrap(), found);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revocation_is_kept_for_the_whole_retention_from_the_last_one_on() {
+        let retention = Duration::from_secs(60);
+        let store = MemoryRevocations::new(retention, 10);
+        for _ in 0..2 {
+            let from = Instant::now() + retention;
+            let revocation = Revocation::at_micros(1, Ending::Revoked);
+            store.record("user:ada".into(), revocation).await.unwrap();
+            let until = store.lock()["user:ada"].until.unwrap();
+            assert!((from..=Instant::now() + retention).contains(&until));
         }
     }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use super::connection::Connection;
-use super::{Ending, Revocation};
+use super::limits::Enforced;
+use super::{ConnectionLimits, Ending, OverLimit, Revocation, RevocationKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -13,6 +14,7 @@ use crate::sync::{Mutex, MutexGuard};
 pub(super) struct Registry {
     shards: [Mutex<Shard>; SHARDS],
     next: AtomicU64,
+    pub(super) enforced: Enforced,
 }
 
 #[cfg(not(loom))]
@@ -23,11 +25,18 @@ const SHARDS: usize = 1;
 
 type Shard = HashMap<Arc<str>, Holders>;
 
-/// The connections under one key, in the order in which they came.
+/// The connections under one key, in the order in which they came, or in which they were opened.
 enum Holders {
     // Most keys have one, and a map for it would be most of its memory.
-    One(Arc<Connection>),
-    Many(BTreeMap<u64, Arc<Connection>>),
+    One(u64, Held),
+    Many(BTreeMap<u64, Held>),
+}
+
+#[derive(Clone)]
+struct Held {
+    connection: Arc<Connection>,
+    /// It was accepted and upgraded: it counts where connections are limited.
+    is_open: bool,
 }
 
 impl Registry {
@@ -35,17 +44,22 @@ impl Registry {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             next: AtomicU64::new(0),
+            enforced: Enforced::default(),
         }
     }
 
     /// Registers a connection under its keys; it hears of revocations from now on.
-    pub(super) fn register(&self, keys: Box<[Arc<str>]>, since: SystemTime) -> Arc<Connection> {
+    pub(super) fn register(
+        &self,
+        keys: Box<[RevocationKey]>,
+        since: SystemTime,
+    ) -> Arc<Connection> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection::new(id, keys, since));
         for key in connection.keys() {
-            match self.shard(key).entry(Arc::clone(key)) {
+            match self.shard(key).entry(Arc::clone(key.shared_name())) {
                 MapEntry::Vacant(free) => {
-                    free.insert(Holders::One(Arc::clone(&connection)));
+                    free.insert(Holders::One(id, Held::new(&connection)));
                 }
                 MapEntry::Occupied(mut held) => held.get_mut().add(&connection),
             }
@@ -53,10 +67,112 @@ impl Registry {
         connection
     }
 
+    /// Counts a connection from now on, as the newest one under each of its keys. It takes over
+    /// the count of the one that it stands `instead_of`, under the keys that both have.
+    ///
+    /// Returns those that have to go for it; `None` if there is no room under one of its keys. It
+    /// is not counted then, and nothing has changed.
+    pub(super) fn open(
+        &self,
+        connection: &Arc<Connection>,
+        instead_of: Option<&Connection>,
+        limits: &ConnectionLimits,
+    ) -> Option<Vec<Arc<Connection>>> {
+        let order = self.next.fetch_add(1, Ordering::Relaxed);
+        let keys = || connection.keys().iter();
+        let counted = |key: &RevocationKey| instead_of.filter(|old| self.is_open(old, key));
+        let fresh = || keys().filter(|key| counted(key).is_none());
+        for key in fresh() {
+            self.count_in(key, connection, order, None);
+        }
+        // First counted, then judged: of two that come at once the later one finds the other.
+        let refused = |key: &RevocationKey| {
+            let most = limits.most(key, OverLimit::RefuseNewest);
+            most.is_some_and(|most| self.open_before(key, connection, most) >= most)
+        };
+        if fresh().any(refused) {
+            for key in fresh() {
+                self.count_out(key, connection);
+            }
+            return None;
+        }
+        let mut evicted = Vec::new();
+        for key in keys() {
+            let old = counted(key);
+            if old.is_some() {
+                self.count_in(key, connection, order, old);
+            } else if let Some(most) = limits.most(key, OverLimit::EndOldest) {
+                evicted.extend(self.excess(key, most));
+            }
+        }
+        connection.move_to(order);
+        Some(evicted)
+    }
+
+    /// Whether fewer than `most` connections are open under a key.
+    pub(super) fn has_room(&self, key: &str, most: usize) -> bool {
+        match self.shard(key).get(key) {
+            Some(holders) if holders.len() >= most => holders.open().take(most).count() < most,
+            Some(_) | None => most > 0,
+        }
+    }
+
+    fn is_open(&self, connection: &Connection, key: &str) -> bool {
+        let mut shard = self.shard(key);
+        let held = shard
+            .get_mut(key)
+            .and_then(|holders| holders.find(connection));
+        held.is_some_and(|held| held.is_open)
+    }
+
+    fn count_in(
+        &self,
+        key: &str,
+        connection: &Arc<Connection>,
+        order: u64,
+        instead_of: Option<&Connection>,
+    ) {
+        if let Some(holders) = self.shard(key).get_mut(key) {
+            if let Some(old) = instead_of.and_then(|old| holders.find(old)) {
+                old.is_open = false;
+            }
+            holders.open_as(connection, order);
+        }
+    }
+
+    fn count_out(&self, key: &str, connection: &Connection) {
+        if let Some(held) = (self.shard(key).get_mut(key)).and_then(|it| it.find(connection)) {
+            held.is_open = false;
+        }
+    }
+
+    /// How many, up to `most`, are open under a key and were opened before this one.
+    fn open_before(&self, key: &str, connection: &Connection, most: usize) -> usize {
+        self.shard(key).get(key).map_or(0, |holders| {
+            if holders.len() <= most {
+                return 0;
+            }
+            let open = holders.open();
+            let before = open.take_while(|before| before.id() != connection.id());
+            before.take(most).count()
+        })
+    }
+
+    /// The oldest of those that are open under a key, beyond the newest `most`.
+    fn excess(&self, key: &str, most: usize) -> Vec<Arc<Connection>> {
+        self.shard(key).get(key).map_or_else(Vec::new, |holders| {
+            if holders.len() <= most {
+                return Vec::new();
+            }
+            let excess = holders.open().count().saturating_sub(most);
+            holders.open().take(excess).cloned().collect()
+        })
+    }
+
     pub(super) fn remove(&self, connection: &Connection) {
         for key in connection.keys() {
             let mut shard = self.shard(key);
-            if let MapEntry::Occupied(mut held) = shard.entry(Arc::clone(key))
+            if let MapEntry::Occupied(mut held) = shard.entry(Arc::clone(key.shared_name()))
                 && held.get_mut().remove(connection)
             {
                 held.remove();
@@ -72,17 +188,15 @@ impl Registry {
     pub(super) fn holders(&self, key: &str) -> Vec<Arc<Connection>> {
         match self.shard(key).get(key) {
             None => Vec::new(),
-            Some(Holders::One(one)) => vec![Arc::clone(one)],
-            Some(Holders::Many(many)) => many.values().cloned().collect(),
+            Some(holders) => holders
+                .iter()
+                .map(|held| Arc::clone(&held.connection))
+                .collect(),
         }
     }
 
     pub(super) fn count(&self, key: &str) -> usize {
-        match self.shard(key).get(key) {
-            None => 0,
-            Some(Holders::One(_)) => 1,
-            Some(Holders::Many(many)) => many.len(),
-        }
+        self.shard(key).get(key).map_or(0, Holders::len)
     }
 
     /// Every key under which something is registered.
@@ -157,10 +271,42 @@ async fn yield_now() {
 }
 
 impl Holders {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(..) => 1,
+            Self::Many(many) => many.len(),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Held> {
+        let (one, many) = match self {
+            Self::One(_, one) => (Some(one), None),
+            Self::Many(many) => (None, Some(many.values())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
+    /// Those that count, in the order in which they were opened. Who was told to go is not one.
+    fn open(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        let open = self.iter().filter(|held| held.is_open);
+        open.map(|held| &held.connection)
+            .filter(|connection| !connection.has_ended())
+    }
+
+    fn find(&mut self, connection: &Connection) -> Option<&mut Held> {
+        match self {
+            Self::One(_, one) => Some(one).filter(|one| one.is(connection)),
+            Self::Many(many) => {
+                let at = place(many, connection)?;
+                many.get_mut(&at)
+            }
+        }
+    }
+
     /// Whether nobody is left.
     fn remove(&mut self, connection: &Connection) -> bool {
         match self {
-            Self::One(one) => one.id() == connection.id(),
+            Self::One(_, one) => one.is(connection),
             Self::Many(many) => {
                 let at = place(many, connection);
                 at.map(|at| many.remove(&at));
@@ -172,29 +318,64 @@ impl Holders {
     /// Behind all who are there. An id is given before its place, so that a later one may be there
     /// first; whoever was let in because nobody stood before him must not find somebody there.
     fn add(&mut self, connection: &Arc<Connection>) {
-        let behind = |last: u64| connection.id().max(last.saturating_add(1));
         match self {
-            Self::One(one) if one.id() == connection.id() => {}
-            Self::One(one) => {
-                let first = (one.id(), Arc::clone(one));
-                let second = (behind(one.id()), Arc::clone(connection));
-                *self = Self::Many(BTreeMap::from([first, second]));
+            Self::One(_, one) if one.is(connection) => {}
+            Self::One(at, one) => {
+                let mut many = BTreeMap::from([(*at, one.clone())]);
+                put_behind(&mut many, connection.order(), Held::new(connection));
+                *self = Self::Many(many);
             }
             Self::Many(many) => {
                 // Named twice, a key holds it once.
                 if place(many, connection).is_none() {
-                    let last = many.last_key_value().map_or(0, |(last, _)| *last);
-                    many.insert(behind(last), Arc::clone(connection));
+                    put_behind(many, connection.order(), Held::new(connection));
+                }
+            }
+        }
+    }
+
+    /// Moves it behind all who are there: from now on it counts.
+    fn open_as(&mut self, connection: &Connection, order: u64) {
+        match self {
+            Self::One(at, one) if one.is(connection) => {
+                *at = order;
+                one.is_open = true;
+            }
+            Self::One(..) => {}
+            Self::Many(many) => {
+                let at = place(many, connection);
+                if let Some(mut held) = at.and_then(|at| many.remove(&at)) {
+                    held.is_open = true;
+                    put_behind(many, order, held);
                 }
             }
         }
     }
 }
 
-/// At its id, or a little behind.
-fn place(many: &BTreeMap<u64, Arc<Connection>>, connection: &Connection) -> Option<u64> {
-    let mut from = many.range(connection.id()..);
-    let (at, _) = from.find(|(_, there)| there.id() == connection.id())?;
+impl Held {
+    fn new(connection: &Arc<Connection>) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+            is_open: false,
+        }
+    }
+
+    fn is(&self, connection: &Connection) -> bool {
+        self.connection.id() == connection.id()
+    }
+}
+
+fn put_behind(many: &mut BTreeMap<u64, Held>, order: u64, held: Held) {
+    let last = many.last_key_value().map(|(last, _)| *last);
+    let behind = last.map_or(order, |last| order.max(last.saturating_add(1)));
+    many.insert(behind, held);
+}
+
+/// At its order, or a little behind.
+fn place(many: &BTreeMap<u64, Held>, connection: &Connection) -> Option<u64> {
+    let mut from = many.range(connection.order()..);
+    let (at, _) = from.find(|(_, there)| there.is(connection))?;
     Some(*at)
 }
 
@@ -214,16 +395,16 @@ mod tests {
     #[test]
     fn who_comes_with_an_earlier_id_stands_behind_those_who_were_there() {
         let [a, b, c, d] = [1, 2, 3, 4].map(|id| {
-            let keys = Box::from([Arc::from("user:ada")]);
+            let keys = Box::from([RevocationKey::from("user:ada")]);
             Arc::new(Connection::new(id, keys, SystemTime::UNIX_EPOCH))
         });
-        let mut holders = Holders::One(Arc::clone(&b));
+        let mut holders = Holders::One(b.id(), Held::new(&b));
         for come in [&a, &d, &c, &c] {
             holders.add(come);
         }
         let order = |holders: &Holders| match holders {
-            Holders::One(_) => Vec::new(),
-            Holders::Many(many) => many.values().map(|there| there.id()).collect(),
+            Holders::One(..) => Vec::new(),
+            Holders::Many(many) => many.values().map(|there| there.connection.id()).collect(),
         };
         assert_eq!(order(&holders), [2, 1, 4, 3]);
         assert!(!holders.remove(&a) && !holders.remove(&d) && !holders.remove(&d));
@@ -254,8 +435,9 @@ mod tests {
         let registry = Registry::new();
         let names = (0..1_000_000).map(|n| n.to_string());
         let of_one_shard = names.filter(|name| shard_of(name) == 0);
-        let keys: Vec<Arc<str>> = of_one_shard.take(1001).map(Arc::from).collect();
-        let register = |keys: &[Arc<str>]| registry.register(keys.into(), SystemTime::UNIX_EPOCH);
+        let keys: Vec<RevocationKey> = of_one_shard.take(1001).map(RevocationKey::from).collect();
+        let register =
+            |keys: &[RevocationKey]| registry.register(keys.into(), SystemTime::UNIX_EPOCH);
         let crowds = [&keys[..700], &keys[700..900], &keys[900..]].map(register);
         let capacity = || lock(&registry.shards[0]).capacity();
         // Three of ten are left, which is no reason to move, and then one of ten.
@@ -265,5 +447,180 @@ mod tests {
         }
         assert!(registry.is_empty());
         assert!(capacity() <= 64, "{}", capacity());
+    }
+
+    #[test]
+    fn only_what_was_opened_counts_and_a_renewal_takes_over_the_place_of_the_old() {
+        let registry = Registry::new();
+        let register = |keys: &[&str]| {
+            let keys = keys.iter().map(|key| RevocationKey::from(*key)).collect();
+            registry.register(keys, SystemTime::UNIX_EPOCH)
+        };
+        let one = ConnectionLimits::new().at_most(1, "user:", OverLimit::RefuseNewest);
+        let open = |new, old| registry.open(new, old, &one).is_some();
+        let [first, second] = [(); 2].map(|()| register(&["user:ada"]));
+        assert!(registry.has_room("user:ada", 1));
+        assert!(open(&second, None));
+        assert!(!registry.has_room("user:ada", 1));
+        assert!(!open(&first, None));
+        // Refused, it stands in nobody's way.
+        let renewed = register(&["user:ada", "token:2"]);
+        assert!(open(&renewed, Some(&second)));
+        registry.remove(&second);
+        assert!(!open(&first, None));
+        renewed.end(&Ending::Revoked);
+        assert!(open(&first, None));
+        for gone in [&first, &renewed] {
+            registry.remove(gone);
+        }
+        assert!(registry.is_empty());
+    }
+
+    mod in_any_order {
+        use super::*;
+        use proptest::prelude::*;
+        use proptest::sample::Index;
+
+        const KEYS: [&str; 3] = ["user:a", "user:b", "room:c"];
+        const MOST: usize = 2;
+
+        #[derive(Clone, Debug)]
+        enum Step {
+            Register(Vec<&'static str>),
+            Open(Index),
+            Renew(Index, Index),
+            End(Index),
+            Remove(Index),
+        }
+
+        fn step() -> impl Strategy<Value = Step> {
+            let keys = proptest::sample::subsequence(&KEYS, 0..=3);
+            let which = any::<Index>;
+            prop_oneof![
+                keys.prop_map(|keys| Step::Register(keys.clone())),
+                which().prop_map(Step::Open),
+                (which(), which()).prop_map(|(new, old)| Step::Renew(new, old)),
+                which().prop_map(Step::End),
+                which().prop_map(Step::Remove),
+            ]
+        }
+
+        /// What a connection is to whoever counts by hand.
+        struct Known {
+            connection: Arc<Connection>,
+            /// When it was opened under each of its keys.
+            open: HashMap<String, usize>,
+        }
+
+        fn judge(steps: Vec<Step>, over: OverLimit) {
+            let registry = Registry::new();
+            let limits = ConnectionLimits::new().at_most(MOST, "user:", over);
+            let mut known: Vec<Known> = Vec::new();
+            let open_under = |known: &[Known], key: &str| -> Vec<u64> {
+                let mut open: Vec<_> = known
+                    .iter()
+                    .filter(|one| one.connection.ending().is_none())
+                    .filter_map(|one| Some((*one.open.get(key)?, one.connection.id())))
+                    .collect();
+                open.sort_unstable();
+                open.into_iter().map(|(_, id)| id).collect()
+            };
+            for (now, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Register(keys) => {
+                        let keys = keys.into_iter().map(RevocationKey::from).collect();
+                        known.push(Known {
+                            connection: registry.register(keys, SystemTime::UNIX_EPOCH),
+                            open: HashMap::new(),
+                        });
+                    }
+                    _ if known.is_empty() => {}
+                    Step::End(which) => {
+                        which.get(&known).connection.end(&Ending::Revoked);
+                    }
+                    Step::Remove(which) => {
+                        let gone = known.remove(which.index(known.len()));
+                        registry.remove(&gone.connection);
+                    }
+                    Step::Open(which) | Step::Renew(which, _) => {
+                        let old = match step {
+                            Step::Renew(_, old) => Some(old.index(known.len())),
+                            _ => None,
+                        };
+                        let which = which.index(known.len());
+                        if old == Some(which) || !known[which].open.is_empty() {
+                            continue;
+                        }
+                        let connection = Arc::clone(&known[which].connection);
+                        let keys: Vec<String> =
+                            connection.keys().iter().map(ToString::to_string).collect();
+                        let fresh: Vec<_> = keys
+                            .iter()
+                            .filter(|key| old.is_none_or(|old| !known[old].open.contains_key(*key)))
+                            .collect();
+                        let full = |key: &&&String| {
+                            key.starts_with("user:") && open_under(&known, key).len() >= MOST
+                        };
+                        let refused =
+                            over == OverLimit::RefuseNewest && fresh.iter().any(|key| full(&key));
+                        let before: HashMap<_, _> =
+                            KEYS.map(|key| (key, open_under(&known, key))).into();
+                        let instead_of = old.map(|old| Arc::clone(&known[old].connection));
+                        let evicted = registry.open(&connection, instead_of.as_deref(), &limits);
+                        assert_eq!(evicted.is_none(), refused);
+                        let Some(evicted) = evicted else { continue };
+                        for key in &keys {
+                            if let Some(old) = old {
+                                known[old].open.remove(key);
+                            }
+                            known[which].open.insert(key.clone(), now);
+                        }
+                        let mut ids: Vec<_> = evicted.iter().map(|one| one.id()).collect();
+                        let mut expected = Vec::new();
+                        for key in &fresh {
+                            let mut open = before[key.as_str()].clone();
+                            if connection.ending().is_none() {
+                                open.push(connection.id());
+                            }
+                            if over == OverLimit::EndOldest && key.starts_with("user:") {
+                                let excess = open.len().saturating_sub(MOST);
+                                expected.extend(open.into_iter().take(excess));
+                            }
+                        }
+                        ids.sort_unstable();
+                        expected.sort_unstable();
+                        assert_eq!(ids, expected);
+                        for one in evicted {
+                            one.end(&Ending::TooManyConnections);
+                        }
+                    }
+                }
+                for key in KEYS {
+                    let open = open_under(&known, key);
+                    for most in 0..4 {
+                        assert_eq!(registry.has_room(key, most), open.len() < most, "{key}");
+                    }
+                    if let Some(holders) = registry.shard(key).get(key) {
+                        let in_order: Vec<_> = holders.open().map(|one| one.id()).collect();
+                        assert_eq!(in_order, open);
+                    }
+                }
+            }
+            for one in known {
+                registry.remove(&one.connection);
+            }
+            assert!(registry.is_empty());
+        }
+
+        proptest! {
+            #[test]
+            fn the_registry_counts_as_one_would_by_hand(
+                steps in prop::collection::vec(step(), 0..60),
+                ends_oldest in any::<bool>(),
+            ) {
+                let over = if ends_oldest { OverLimit::EndOldest } else { OverLimit::RefuseNewest };
+                judge(steps, over);
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use http::request::Parts;
 use pin_project_lite::pin_project;
 
-use super::{Revocations, Watching};
+use super::{BoxFuture, Revocations, Watching};
 use crate::{Authenticate, Grant, Rejection};
 
 /// A strategy whose credentials can be revoked. Made by
@@ -52,11 +52,28 @@ impl<A: Authenticate> Authenticate for Revocable<A> {
         self.inner.name_for(credential)
     }
 
+    fn peek(
+        &self,
+        credential: &A::Credential,
+        head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<A::Verified>, Rejection>>> {
+        let peeking = self.inner.peek(credential, head)?;
+        let revocations = self.revocations.clone();
+        Some(Box::pin(async {
+            Ok(peeking.await?.limited_by(revocations))
+        }))
+    }
+
+    fn is_conditional(&self, credential: &A::Credential) -> bool {
+        self.inner.is_conditional(credential) || self.revocations.are_limited()
+    }
+
     fn verify(&self, credential: A::Credential, head: &Parts) -> Self::Future {
         RevocableFuture {
-            verifying: self.inner.verify(credential, head),
-            revocations: self.revocations.clone(),
-            asking: None,
+            state: State::Verifying {
+                verifying: self.inner.verify(credential, head),
+                revocations: self.revocations.clone(),
+            },
         }
     }
 
@@ -69,9 +86,15 @@ pin_project! {
     /// The decision about a credential that may have been revoked.
     pub struct RevocableFuture<F, V> {
         #[pin]
-        verifying: F,
-        revocations: Revocations,
-        asking: Option<(Watching, Option<Grant<V>>)>,
+        state: State<F, V>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<F, V> {
+        Verifying { #[pin] verifying: F, revocations: Revocations },
+        Checking { checking: Checking<V> },
     }
 }
 
@@ -82,29 +105,64 @@ where
     type Output = Result<Grant<V>, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let (watching, waiting) = if let Some(asking) = this.asking {
-            asking
-        } else {
-            let grant = ready!(this.verifying.poll(cx))?;
-            let mut watching = this.revocations.watch(grant.term());
-            // As a rule the store knows at once.
-            if let Poll::Ready(watch) = Pin::new(&mut watching).poll(cx) {
-                return Poll::Ready(Ok(grant.watched_by(watch?)));
-            }
-            this.asking.insert((watching, Some(grant)))
+        let mut state = self.project().state;
+        loop {
+            let checking = match state.as_mut().project() {
+                Projected::Checking { checking } => return Pin::new(checking).poll(cx),
+                Projected::Verifying {
+                    verifying,
+                    revocations,
+                } => revocations.check(ready!(verifying.poll(cx))?),
+            };
+            state.set(State::Checking { checking });
+        }
+    }
+}
+
+/// The answer of [`Revocations::check`] under way.
+pub struct Checking<V>(Option<(Option<Watching>, Grant<V>)>);
+
+impl<V> Checking<V> {
+    pub(super) fn new(revocations: &Revocations, grant: Grant<V>) -> Self {
+        let is_watched = grant.term().is_watched_by(revocations);
+        let watching = (!is_watched).then(|| revocations.watch(grant.term()));
+        Self(Some((watching, grant)))
+    }
+}
+
+// Nothing in it is pinned: the grant is only handed on.
+impl<V> Unpin for Checking<V> {}
+
+impl<V> Future for Checking<V> {
+    type Output = Result<Grant<V>, Rejection>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut self.get_mut().0;
+        let watch = match this {
+            Some((Some(watching), _)) => Some(ready!(Pin::new(watching).poll(cx))),
+            Some((None, _)) | None => None,
         };
-        let watch = ready!(Pin::new(watching).poll(cx))?;
         // Nothing is left for whoever polls after the end.
-        let Some(grant) = waiting.take() else {
+        let Some((_, grant)) = this.take() else {
             return Poll::Pending;
         };
-        Poll::Ready(Ok(grant.watched_by(watch)))
+        Poll::Ready(match watch.transpose() {
+            Ok(Some(watch)) => Ok(grant.watched_by(watch)),
+            Ok(None) => Ok(grant),
+            Err(rejection) if grant.term().is_spent() => Err(rejection.with_spent_credential()),
+            Err(rejection) => Err(rejection),
+        })
     }
 }
 
 impl<F, V> fmt::Debug for RevocableFuture<F, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RevocableFuture")
+    }
+}
+
+impl<V> fmt::Debug for Checking<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Checking")
     }
 }

@@ -3,13 +3,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
 
+use super::builder::RevocationsBuilder;
 use super::connection::Connection;
 use super::registry::Registry;
+use super::revocable::Checking;
 use super::store::{BoxFuture, micros};
-use super::{Ending, Revocation, RevocationError, RevocationStore};
+use super::{Ending, Revocation, RevocationError, RevocationKey, RevocationStore};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::{Clock, Rejection, RejectionKind, Term};
+use crate::{Clock, Grant, Rejection, RejectionKind, Term};
 
 /// Revokes: ends the connections that are open, and refuses the credentials that opened them.
 ///
@@ -23,19 +26,35 @@ struct Shared {
     registry: Arc<Registry>,
     store: Box<dyn RevocationStore>,
     clock: Clock,
+    allowed_skew: Duration,
     /// The latest moment that was given to a revocation, so that each has its own.
     last: AtomicU64,
 }
 
 impl Revocations {
-    /// Remembers what was revoked in `store`.
+    /// Remembers what was revoked in `store`, with the defaults of the
+    /// [builder](Self::builder).
     pub fn new(store: impl RevocationStore + 'static) -> Self {
-        Self::with_clock(store, Clock::system())
+        Self::builder(store).build()
     }
 
     /// As [`new`](Self::new), with a clock of one's own. It must agree with the clocks of those
-    /// who issue credentials.
+    /// who issue credentials, but for the
+    /// [allowed skew](RevocationsBuilder::allowed_skew).
     pub fn with_clock(store: impl RevocationStore + 'static, clock: Clock) -> Self {
+        Self::builder(store).clock(clock).build()
+    }
+
+    /// Starts with the system's clock and an allowed skew of 60 seconds.
+    pub fn builder(store: impl RevocationStore + 'static) -> RevocationsBuilder {
+        RevocationsBuilder::new(Box::new(store))
+    }
+
+    pub(super) fn of(
+        store: Box<dyn RevocationStore>,
+        clock: Clock,
+        allowed_skew: Duration,
+    ) -> Self {
         let registry = Arc::new(Registry::new());
         let here = LocalConnections {
             registry: Arc::downgrade(&registry),
@@ -44,18 +63,28 @@ impl Revocations {
         Self {
             shared: Arc::new(Shared {
                 registry,
-                store: Box::new(store),
+                store,
                 clock,
+                allowed_skew,
                 last: AtomicU64::new(0),
             }),
         }
     }
 
+    pub(super) fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
     /// Revokes a key on every node: connections that are open under it end, and a credential that
     /// was issued before now is refused.
     ///
-    /// A token says in whole seconds when it was issued (`iat`): one of the same second is
-    /// refused too, unless its `iat` has a fraction.
+    /// - A credential under a [final](RevocationKey::into_final) key is refused from now on,
+    ///   whatever it says about its time.
+    /// - A credential that was issued with [knowledge](Self::key) of this revocation passes.
+    /// - Any other passes if it was issued later by more than the
+    ///   [allowed skew](RevocationsBuilder::allowed_skew).
+    ///
+    /// It never undoes a later revocation of the same key, whatever the clocks of the nodes say.
     ///
     /// Drive it to its end: dropped half way, some of this node's connections may go on. A handler
     /// whose client can go away spawns it.
@@ -67,14 +96,66 @@ impl Revocations {
     pub async fn revoke(&self, key: &str, ending: Ending) -> Result<(), RevocationError> {
         crate::trace::revoked(&ending);
         let shared = &self.shared;
-        let revocation = Revocation::at_micros(shared.next_moment(), ending);
         // First remembered, then ended: whoever comes back at once is refused already.
-        let recorded = shared
-            .store
-            .record(Arc::from(key), revocation.clone())
-            .await;
-        shared.registry.tell(key, &revocation).await;
-        recorded
+        match shared.record(key, &ending).await {
+            Ok(revocation) => {
+                shared.registry.tell(key, &revocation).await;
+                Ok(())
+            }
+            Err(error) => {
+                // Nobody knows what the store keeps now: none of them may go on.
+                shared.registry.end(key, &ending).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The key as a credential carries it that is issued now: with the latest revocation of it
+    /// that the store knows. By that the credential is accepted at once, however short ago that
+    /// was, and whatever the clocks say.
+    ///
+    /// Ask before you decide whether to issue the credential: what is revoked in between then
+    /// refuses it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tower_ws_auth_core::{Ending, MemoryRevocations, RevocationKey, Revocations};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let day = Duration::from_secs(24 * 3600);
+    /// let revocations = Revocations::new(MemoryRevocations::new(day, 100_000));
+    /// revocations.revoke("user:ada", Ending::Revoked).await?;
+    ///
+    /// // POST /login: this goes into the session, as one text…
+    /// let key = revocations.key("user:ada").await?.encode();
+    ///
+    /// // …and from there into the grant of each handshake.
+    /// let key = RevocationKey::decode(&key).ok_or("not a key")?;
+    /// assert!(key.known_revocation().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn key(
+        &self,
+        key: impl Into<RevocationKey>,
+    ) -> Result<RevocationKey, RevocationError> {
+        let mut key = key.into();
+        let keys = std::slice::from_ref(&key);
+        let found = match self.shared.store.find_now(keys) {
+            Some(found) => found,
+            None => self.shared.store.find(keys.to_vec()).await?,
+        };
+        match found.first() {
+            Some(Some(revocation)) => key.know(revocation.micros()),
+            Some(None) => {}
+            None => return Err(RevocationError::new("it did not answer for the key")),
+        }
+        Ok(key)
     }
 
     /// Ends the connections that are open under a key on this node, and says how many. Their
@@ -99,6 +180,47 @@ impl Revocations {
         self.shared.registry.is_empty()
     }
 
+    /// Whether a credential with this term is revoked: for requests without a connection that
+    /// could be ended later.
+    ///
+    /// # Errors
+    ///
+    /// The store failed: nobody knows.
+    pub async fn is_revoked(&self, term: &Term) -> Result<bool, RevocationError> {
+        let keys = term.revocation_keys();
+        let found = match self.shared.store.find_now(keys) {
+            Some(found) => found,
+            None => self.shared.store.find(keys.to_vec()).await?,
+        };
+        if found.len() != keys.len() {
+            return Err(RevocationError::new("it did not answer for every key"));
+        }
+        let (issued_at, skew) = (term.issued_at(), self.shared.allowed_skew);
+        let refuses = |(key, found): (&RevocationKey, Option<Revocation>)| {
+            found.is_some_and(|revocation| key.is_refused_by(&revocation, issued_at, skew))
+        };
+        Ok(keys.iter().zip(found).any(refuses))
+    }
+
+    /// By how much clocks may differ: see [`RevocationsBuilder::allowed_skew`].
+    pub fn allowed_skew(&self) -> Duration {
+        self.shared.allowed_skew
+    }
+
+    /// For how long the store remembers a revocation, if it says so.
+    pub fn retention(&self) -> Option<Duration> {
+        self.shared.store.retention()
+    }
+
+    /// Checks whether a grant was revoked, and leaves the registration of its connection in it, as
+    /// [`revocable`](crate::AuthenticateExt::revocable) does for a strategy. A grant that these
+    /// have checked before passes as it is.
+    ///
+    /// For authors of strategies that check by themselves.
+    pub fn check<V>(&self, grant: Grant<V>) -> Checking<V> {
+        Checking::new(self, grant)
+    }
+
     /// Registers a connection under its grant's keys, and only then asks the store about them, so
     /// that no revocation slips in between.
     ///
@@ -106,7 +228,7 @@ impl Revocations {
     /// strategy.
     pub fn watch(&self, term: &Term) -> Watching {
         let shared = &self.shared;
-        let keys: Box<[Arc<str>]> = term.revocation_keys().into();
+        let keys: Box<[RevocationKey]> = term.revocation_keys().into();
         let connection = shared.registry.register(keys, shared.clock.now());
         let registration = Registration {
             connection,
@@ -124,12 +246,34 @@ impl Revocations {
             asked,
             watch: Some(Watch(Arc::new(registration))),
             issued_at: term.issued_at(),
+            allowed_skew: shared.allowed_skew,
             refused_as: term.refused_as(),
         }
     }
 }
 
 impl Shared {
+    /// Writes a revocation of now, and returns what is kept then.
+    async fn record(&self, key: &str, ending: &Ending) -> Result<Revocation, RevocationError> {
+        let key: Arc<str> = key.into();
+        let first = Revocation::at_micros(self.next_moment(), ending.clone());
+        let kept = self.store.record(Arc::clone(&key), first.clone()).await?;
+        let Some(kept) = kept else {
+            return Ok(first);
+        };
+        // It may be of a node whose clock is ahead of this one's.
+        let moment = self.next_moment().max(kept.micros().saturating_add(1));
+        let second = Revocation::at_micros(moment, ending.clone());
+        match self.store.record(key, second.clone()).await? {
+            None => Ok(second),
+            // Written since this began: it does what this one shall do.
+            Some(other) if other.micros() > kept.micros() => Ok(other),
+            Some(_) => Err(RevocationError::new(
+                "it keeps a moment for the key that no later one can follow",
+            )),
+        }
+    }
+
     fn next_moment(&self) -> u64 {
         let now = micros(self.clock.now());
         let later = |last: u64| Some(now.max(last.saturating_add(1)));
@@ -191,6 +335,10 @@ impl Watch {
         &self.0.connection
     }
 
+    pub(super) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
     /// Whether it is registered with these.
     pub fn is_of(&self, revocations: &Revocations) -> bool {
         Arc::ptr_eq(&self.0.registry, &revocations.shared.registry)
@@ -215,7 +363,8 @@ impl Drop for Registration {
 pub struct Watching {
     asked: Asked,
     watch: Option<Watch>,
-    issued_at: Option<std::time::SystemTime>,
+    issued_at: Option<SystemTime>,
+    allowed_skew: Duration,
     refused_as: RejectionKind,
 }
 
@@ -242,7 +391,10 @@ impl Future for Watching {
             Ok(found) if found.len() != watch.connection().keys().len() => Err(unavailable(
                 "the store of revocations did not answer for every key",
             )),
-            Ok(found) => match watch.connection().decide(found, self.issued_at) {
+            Ok(found) => match watch
+                .connection()
+                .decide(found, self.issued_at, self.allowed_skew)
+            {
                 Ok(()) => Ok(watch),
                 Err(_) => Err(Rejection::new(
                     self.refused_as,

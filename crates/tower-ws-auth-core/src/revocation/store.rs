@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Ending, LocalConnections};
+use super::{Ending, LocalConnections, RevocationKey};
 
 /// What a store answers with. It owns what it needs of the store.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -19,16 +19,20 @@ pub trait RevocationStore: Send + Sync {
     /// The latest revocation of each of the keys, in their order.
     fn find(
         &self,
-        keys: Vec<Arc<str>>,
+        keys: Vec<RevocationKey>,
     ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>;
 
     /// What [`find`](Self::find) would say, where nothing has to be waited for; `None`, the
     /// default, where something has to. Handshakes ask this first.
-    fn find_now(&self, _keys: &[Arc<str>]) -> Option<Vec<Option<Revocation>>> {
+    fn find_now(&self, _keys: &[RevocationKey]) -> Option<Vec<Option<Revocation>>> {
         None
     }
 
-    /// Remembers a revocation, for longer than any credential lives, and tells the other nodes.
+    /// Remembers a revocation, for longer than any credential lives, and tells the other nodes:
+    /// unless one of the same moment or a later one is kept under the key. That one then stays as
+    /// it is, and is the answer; `None` says that the revocation was written.
+    ///
+    /// Both happen in one atomic step, so that no order of commands moves a revocation backwards.
     ///
     /// A store that is full refuses with an error: it must not forget a revocation. One that
     /// fails may go on trying after it has said so.
@@ -36,7 +40,13 @@ pub trait RevocationStore: Send + Sync {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<(), RevocationError>>;
+    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>>;
+
+    /// For how long it remembers a revocation, if it knows. Sessions that live longer are then an
+    /// error of the configuration.
+    fn retention(&self) -> Option<Duration> {
+        None
+    }
 
     /// Gets, once, what ends the connections that are open here, for what other nodes revoke.
     fn attach(&self, _here: LocalConnections) {}
@@ -57,12 +67,8 @@ impl Revocation {
 
     /// As [`new`](Self::new), by the microseconds since the Unix epoch; as a store keeps it.
     pub fn at_micros(micros: u64, ending: Ending) -> Self {
-        let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros));
-        Self {
-            // A moment that this platform cannot hold is after every credential.
-            at: at.unwrap_or_else(|| crate::Clock::at(u64::MAX)),
-            ending,
-        }
+        let at = from_micros(micros);
+        Self { at, ending }
     }
 
     /// The moment.
@@ -84,11 +90,17 @@ impl Revocation {
         self.ending
     }
 
-    /// Whether it refuses a credential that was issued at that time. One of which nobody knows
-    /// when it was issued may be older.
-    pub fn covers(&self, issued_at: Option<SystemTime>) -> bool {
-        issued_at.is_none_or(|issued| issued <= self.at)
+    /// Whether a credential was issued later, even if the clocks differ by `skew`.
+    pub(super) fn precedes(&self, issued: SystemTime, skew: Duration) -> bool {
+        (self.at.checked_add(skew)).is_some_and(|latest| issued > latest)
     }
+}
+
+/// A moment that this platform cannot hold is after every credential.
+pub(super) fn from_micros(micros: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_micros(micros))
+        .unwrap_or_else(|| crate::Clock::at(u64::MAX))
 }
 
 pub(super) fn micros(at: SystemTime) -> u64 {

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use http::Uri;
 use serde_json::value::RawValue;
 
+use super::address::may_be_public;
 use super::error::Failed;
 use super::url;
 use crate::json::{self, Members, Unreadable, Value};
@@ -102,7 +103,7 @@ pub(crate) fn read_configuration(
     issuer: &str,
     at: &Uri,
     plain: bool,
-) -> Result<Uri, Failed> {
+) -> Result<Place, Failed> {
     let json = str::from_utf8(body).map_err(|_| Failed::Configuration("it is not UTF-8"))?;
     let mut found = Configuration::default();
     json::read(json, MAX_MEMBERS, &mut found).map_err(|_| {
@@ -119,16 +120,40 @@ pub(crate) fn read_configuration(
         .ok_or(Failed::Configuration("it has no `jwks_uri`"))?;
     let uri = url::read(&uri, plain)
         .map_err(|_| Failed::Configuration("its `jwks_uri` is not `https` or on this machine"))?;
-    // What came from afar sends nobody to a service of this machine.
-    if url::is_local(&uri) && !url::is_local(at) {
-        return Err(Failed::Configuration(
-            "its `jwks_uri` is on this machine, and the issuer is not",
-        ));
-    }
     if url::is_plain(&uri) && !url::is_plain(at) {
         return Err(Failed::Configuration("its `jwks_uri` is not `https`"));
     }
-    Ok(uri)
+    let (own, host) = (
+        at.host().unwrap_or_default(),
+        uri.host().unwrap_or_default(),
+    );
+    // The application named the issuer's host, and the issuer any other one.
+    let known = own.eq_ignore_ascii_case(host) || url::is_loopback(own) && url::is_loopback(host);
+    let foreign = !known;
+    if foreign && !may_be_public(host) {
+        return Err(Failed::Configuration(
+            "its `jwks_uri` leads to a loopback, link-local or private address",
+        ));
+    }
+    Ok(Place { uri, foreign })
+}
+
+/// Where an issuer's keys are.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) uri: Uri,
+    /// On a host that only the issuer's document names.
+    pub(crate) foreign: bool,
+}
+
+impl Place {
+    /// One that the application has named.
+    pub(crate) fn own(uri: &Uri) -> Self {
+        Self {
+            uri: uri.clone(),
+            foreign: false,
+        }
+    }
 }
 
 #[derive(Default)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::address::public_addresses;
+
 /// What an HTTP client says about a fetch that failed. It is logged, so it must not print a
 /// secret.
 pub type FetchError = Box<dyn Error + Send + Sync>;
@@ -17,11 +19,28 @@ pub type Fetching = Pin<Box<dyn Future<Output = Result<Document, FetchError>> + 
 /// A closure from URL to future is one.
 ///
 /// It should follow no redirect, or check each as the URL itself was checked: `https`, or the own
-/// machine. It is given up after [`timeout`](crate::JwksBuilder::timeout), and a fetch that panics
-/// is one that failed.
+/// machine. A fetch is given up after [`timeout`](crate::JwksBuilder::timeout), and one that
+/// panics has failed.
 pub trait Fetch: Send + Sync + 'static {
     /// Gets the document at `url`, if the answer is 200, and stops reading beyond `limit` bytes.
     fn fetch(&self, url: &Uri, limit: usize) -> Fetching;
+
+    /// Gets a document at a host that only an issuer's configuration document names. It must not
+    /// connect to an address that is not public: loopback, private, link-local and the like.
+    ///
+    /// Unless it is overridden, it looks the name up, fails if any address is not public, and then
+    /// polls [`fetch`](Self::fetch). A client that connects to the very addresses that it has
+    /// checked is safer, since a name may resolve otherwise a moment later.
+    fn fetch_public(&self, url: &Uri, limit: usize) -> Fetching {
+        let host = url.host().unwrap_or_default().to_owned();
+        let port = url.port_u16().unwrap_or(443);
+        let fetch = self.fetch(url, limit);
+        Box::pin(async move {
+            let lookup = move || public_addresses(&host, port);
+            tokio::task::spawn_blocking(lookup).await??;
+            fetch.await
+        })
+    }
 }
 
 impl<F, Fut> Fetch for F

@@ -6,7 +6,7 @@ use http::Uri;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::document::read_configuration;
+use super::document::{Place, read_configuration};
 use super::error::Failed;
 use super::fetch::{Document, Fetch};
 use super::flight::Shared;
@@ -28,7 +28,7 @@ pub(crate) enum Location {
         issuer: String,
         configuration: Uri,
         /// Where they were found and when, until a fetch fails.
-        keys: Option<(Uri, Instant)>,
+        keys: Option<(Place, Instant)>,
     },
 }
 
@@ -72,9 +72,9 @@ impl Refresh {
     /// The keys and for how long they say they are fresh; `None` after a failure, which is logged.
     async fn once(&mut self) -> Option<(Arc<Keys>, Option<Duration>)> {
         let (url, fetched) = match self.locate().await {
-            Ok(url) => {
-                let fetched = self.keys_at(&url).await;
-                (url, fetched)
+            Ok(place) => {
+                let fetched = self.keys_at(&place).await;
+                (place.uri, fetched)
             }
             Err(failed) => (self.location.first().clone(), Err(failed)),
         };
@@ -90,20 +90,20 @@ impl Refresh {
         }
     }
 
-    async fn locate(&mut self) -> Result<Uri, Failed> {
+    async fn locate(&mut self) -> Result<Place, Failed> {
         let (issuer, at) = match &self.location {
-            Location::At(url) => return Ok(url.clone()),
+            Location::At(url) => return Ok(Place::own(url)),
             Location::Discovered {
-                keys: Some((url, found)),
+                keys: Some((place, found)),
                 ..
-            } if found.elapsed() < CONFIGURED => return Ok(url.clone()),
+            } if found.elapsed() < CONFIGURED => return Ok(place.clone()),
             Location::Discovered {
                 issuer,
                 configuration,
                 ..
             } => (issuer, configuration),
         };
-        let document = self.get(at).await?;
+        let document = self.get(&Place::own(at)).await?;
         let found = read_configuration(&document.body, issuer, at, self.plain)?;
         if let Location::Discovered { keys, .. } = &mut self.location {
             *keys = Some((found.clone(), Instant::now()));
@@ -111,8 +111,9 @@ impl Refresh {
         Ok(found)
     }
 
-    async fn keys_at(&mut self, url: &Uri) -> Result<(Arc<Keys>, Option<Duration>), Failed> {
-        let Document { body, max_age } = self.get(url).await?;
+    async fn keys_at(&mut self, place: &Place) -> Result<(Arc<Keys>, Option<Duration>), Failed> {
+        let Document { body, max_age } = self.get(place).await?;
+        let url = &place.uri;
         // The same document needs no second look, nor a second complaint about its keys.
         if let Some(last) = self.last.as_ref().filter(|last| last.body == body) {
             trace::fetched(url, last.count, false);
@@ -131,13 +132,19 @@ impl Refresh {
         Ok((keys, max_age))
     }
 
-    async fn get(&self, url: &Uri) -> Result<Document, Failed> {
+    async fn get(&self, place: &Place) -> Result<Document, Failed> {
         let limit = self.shared.limits.bytes;
-        let (fetch, url) = (Arc::clone(&self.fetch), url.clone());
+        let (fetch, place) = (Arc::clone(&self.fetch), place.clone());
         // A task of its own, so that a panic ends this fetch and not all that follow. Dropping
         // the set ends it.
         let mut task = JoinSet::new();
-        task.spawn(async move { fetch.fetch(&url, limit).await });
+        task.spawn(async move {
+            let Place { uri, foreign } = &place;
+            match foreign {
+                true => fetch.fetch_public(uri, limit).await,
+                false => fetch.fetch(uri, limit).await,
+            }
+        });
         let document = timeout(self.shared.times().timeout, task.join_next())
             .await
             .map_err(|_| Failed::Timeout)?

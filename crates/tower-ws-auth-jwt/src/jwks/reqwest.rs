@@ -1,14 +1,21 @@
 use std::time::Duration;
 
 use http::{StatusCode, Uri, header};
+use reqwest::ClientBuilder;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 
+use super::address::public_addresses;
 use super::fetch::{Document, Fetch, FetchError, Fetching};
 
 /// The HTTP client of the feature `jwks-reqwest`: reqwest over rustls, with the platform's
-/// certificates. It follows no redirect, asks no proxy and unpacks nothing.
+/// certificates. It follows no redirect, asks no proxy and unpacks nothing. For a host that only an
+/// issuer's document names it connects to public addresses alone.
 #[derive(Clone, Debug)]
-pub struct Reqwest(reqwest::Client);
+pub struct Reqwest {
+    any: reqwest::Client,
+    public: reqwest::Client,
+}
 
 impl Reqwest {
     /// A client.
@@ -17,7 +24,15 @@ impl Reqwest {
     ///
     /// TLS that cannot be set up, for instance without certificates on this machine.
     pub fn new() -> Result<Self, FetchError> {
-        let client = reqwest::Client::builder()
+        let client = |builder: ClientBuilder| builder.build().map_err(reqwest::Error::without_url);
+        Ok(Self {
+            any: client(Self::builder())?,
+            public: client(Self::builder().dns_resolver(PublicOnly))?,
+        })
+    }
+
+    fn builder() -> ClientBuilder {
+        reqwest::Client::builder()
             .redirect(Policy::none())
             .referer(false)
             .no_proxy()
@@ -25,28 +40,46 @@ impl Reqwest {
             // A fetch each 10 minutes: a connection kept open would be dead by then.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("tower-ws-auth/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(reqwest::Error::without_url)?;
-        Ok(Self(client))
+    }
+}
+
+/// Refuses a name unless all of its addresses are public, and lets reqwest connect to those alone.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // Port 0: reqwest puts the URL's own in its place.
+            let lookup = move || public_addresses(name.as_str(), 0);
+            let found = tokio::task::spawn_blocking(lookup).await??;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
     }
 }
 
 impl Fetch for Reqwest {
     fn fetch(&self, url: &Uri, limit: usize) -> Fetching {
-        let request = self
-            .0
-            .get(url.to_string())
-            .header(header::ACCEPT, "application/json, application/jwk-set+json");
-        Box::pin(async move {
-            get(request, limit)
-                .await
-                .map_err(|error| match error.downcast::<reqwest::Error>() {
-                    // A query may hold somebody's API key.
-                    Ok(error) => error.without_url().into(),
-                    Err(error) => error,
-                })
-        })
+        fetch(&self.any, url, limit)
     }
+
+    fn fetch_public(&self, url: &Uri, limit: usize) -> Fetching {
+        fetch(&self.public, url, limit)
+    }
+}
+
+fn fetch(client: &reqwest::Client, url: &Uri, limit: usize) -> Fetching {
+    let request = client
+        .get(url.to_string())
+        .header(header::ACCEPT, "application/json, application/jwk-set+json");
+    Box::pin(async move {
+        get(request, limit)
+            .await
+            .map_err(|error| match error.downcast::<reqwest::Error>() {
+                // A query may hold somebody's API key.
+                Ok(error) => error.without_url().into(),
+                Err(error) => error,
+            })
+    })
 }
 
 async fn get(request: reqwest::RequestBuilder, limit: usize) -> Result<Document, FetchError> {
@@ -81,4 +114,23 @@ async fn get(request: reqwest::RequestBuilder, limit: usize) -> Result<Document,
         Some(field) => document.cache_control(&field),
         None => document,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_connected_to_only_if_the_application_named_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url: Uri = format!("http://localhost:{port}/jwks").parse().unwrap();
+        let client = Reqwest::new().unwrap();
+        assert!(client.fetch_public(&url, 1000).await.is_err());
+        let fetching = tokio::spawn(client.fetch(&url, 1000));
+        let (connection, _) = listener.accept().await.unwrap();
+        // The first connection that came is the second fetch's: it fails when this one ends.
+        drop((connection, listener));
+        assert!(fetching.await.unwrap().is_err());
+    }
 }

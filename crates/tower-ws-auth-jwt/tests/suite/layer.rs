@@ -2,22 +2,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::*;
 use http::{Request, Response, StatusCode};
 use serde_json::Value;
+use test_support::handshake::request as handshake;
 use tower::{Layer as _, ServiceExt as _};
 use tower_ws_auth_core::carrier::{Carriers, Dialect};
 use tower_ws_auth_core::{AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, Term};
 use tower_ws_auth_jwt::{Jwt, JwtLayer};
 
-fn handshake(uri: &str) -> http::request::Builder {
-    Request::get(uri)
-        .header("host", "localhost")
-        .header("connection", "upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-}
+use crate::support::*;
 
 /// Status, rejection, how often the inner service was called.
 async fn call(jwt: Jwt<Value>, request: http::request::Builder) -> (StatusCode, String, usize) {

@@ -1,29 +1,26 @@
-//! The rules of the crate, as sentences under the RFCs that demand them.
+//! The rules of the crate, as sentences under the RFCs that demand them; and keys that an issuer
+//! publishes.
 
-#[cfg(test)]
+#![cfg(test)]
+
+mod allocations;
 mod claims;
-#[cfg(test)]
 mod config;
-#[cfg(test)]
 mod edges;
-#[cfg(test)]
 mod encoder;
-#[cfg(test)]
 mod header;
-#[cfg(test)]
+mod inherited;
 mod interop;
-#[cfg(test)]
 mod jwk;
-#[cfg(test)]
+#[cfg(all(
+    feature = "jwks-reqwest",
+    any(feature = "aws-lc-rs", feature = "rust-crypto")
+))]
+mod jwks;
 mod keys;
-#[cfg(test)]
 mod layer;
-#[cfg(test)]
 mod secrets;
-#[cfg(test)]
 mod shown;
 #[cfg(feature = "single-use")]
-#[cfg(test)]
 mod single_use;
-#[cfg(test)]
 mod support;

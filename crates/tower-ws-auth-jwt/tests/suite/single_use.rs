@@ -17,8 +17,10 @@ fn jwt() -> JwtBuilder<Value> {
     builder().max_lifetime(MINUTE)
 }
 
+/// As long as a token lives, and the allowed skew of the clocks.
 fn memory() -> Arc<MemoryTickets> {
-    Arc::new(MemoryTickets::builder().max_ttl(MINUTE).build().unwrap())
+    let store = MemoryTickets::builder().max_ttl(2 * MINUTE);
+    Arc::new(store.build().unwrap())
 }
 
 fn single_use() -> SingleUse<Value> {
@@ -172,7 +174,123 @@ fn a_store_that_would_forget_too_early_is_an_error_of_the_constructor() {
         forgetful(with_leeway),
         ConfigError::ForgetfulStore
     ));
+    assert!(single_use().allowed_skew(MINUTE).is_ok());
+    let more = single_use().allowed_skew(MINUTE + Duration::from_secs(1));
+    assert!(matches!(more, Err(ConfigError::ForgetfulStore)));
+    let endless = single_use().allowed_skew(Duration::MAX);
+    assert!(matches!(endless, Err(ConfigError::ForgetfulStore)));
+}
+
+/// Two nodes and a store, whose clocks differ by up to the allowed skew.
+mod where_clocks_differ {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use tower_ws_auth_core::Clock;
+
+    use super::*;
+
+    /// The true time, which no node needs to know.
+    #[derive(Clone, Default)]
+    struct Time(Arc<AtomicI64>);
+
+    impl Time {
+        fn set(&self, seconds: i64) {
+            self.0.store(seconds, Ordering::Relaxed);
+        }
+
+        fn clock(&self, wrong: i64) -> Clock {
+            let time = self.clone();
+            Clock::from_fn(move || {
+                let seconds = time.0.load(Ordering::Relaxed) + wrong;
+                Clock::at(NOW.saturating_add_signed(seconds))
+            })
+        }
+    }
+
+    async fn is_never_accepted_twice(first: i64, second: i64, store: i64, skew: i64) {
+        let time = Time::default();
+        let skew = Duration::from_secs(skew.unsigned_abs());
+        let store = MemoryTickets::builder().clock(time.clock(store));
+        let store = Arc::new(store.max_ttl(10 * MINUTE).build().unwrap());
+        let node = |wrong| {
+            let jwt = jwt().max_lifetime(5 * MINUTE).clock(time.clock(wrong));
+            let single_use = jwt.build().unwrap().single_use(store.clone()).unwrap();
+            single_use.allowed_skew(skew).unwrap()
+        };
+        let (one, other) = (node(first), node(second));
+        let token = token(&json!({ "jti": "1", "exp": NOW + 100 }));
+        assert!(ask(&one, &token).await.is_ok());
+        let mut refused_as_used = 0;
+        for seconds in 0..200 {
+            time.set(seconds);
+            let context = format!("{first} {second} after {seconds} s");
+            match ask(&other, &token).await {
+                Err("token_invalid") => refused_as_used += 1,
+                Err("token_expired") => {}
+                other => panic!("{other:?}: {context}"),
+            }
+        }
+        assert_eq!(refused_as_used, 100 - second);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_never_accepted_twice() {
+        for (first, second) in [(0, 0), (0, -5), (0, -60), (60, 0), (30, -30), (-60, 0)] {
+            for store in [0, 3600, -3600] {
+                is_never_accepted_twice(first, second, store, 60).await;
+            }
+        }
+        is_never_accepted_twice(40, -40, 0, 80).await;
+    }
+
+    #[tokio::test]
+    async fn a_store_remembers_a_token_for_its_life_and_the_allowed_skew() {
+        #[derive(Default)]
+        struct Recording(std::sync::Mutex<Vec<Duration>>);
+
+        impl OnceStore for Recording {
+            fn claim(&self, _: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
+                self.0.lock().unwrap().push(ttl);
+                Box::pin(std::future::ready(Ok(true)))
+            }
+        }
+
+        let store = Arc::new(Recording::default());
+        let by_default = jwt().build().unwrap().single_use(store.clone()).unwrap();
+        let exact = jwt().build().unwrap().single_use(store.clone()).unwrap();
+        let exact = exact.allowed_skew(Duration::ZERO).unwrap();
+        let token = token(&json!({ "jti": "1", "exp": NOW + 30 }));
+        for strategy in [by_default, exact] {
+            ask(&strategy, &token).await.unwrap();
+        }
+        let seconds = store
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .map(Duration::as_secs)
+            .collect::<Vec<_>>();
+        assert_eq!(seconds, [90, 30]);
+    }
 }
 
 // Only taken in a checked handshake: `any_request` does not compile.
 const _: () = assert!(<SingleUse<Value> as Authenticate>::SINGLE_USE);
+
+#[tokio::test]
+async fn can_be_looked_at_without_being_used_up() {
+    let strategy = single_use();
+    let token = token(&json!({ "jti": "1", "exp": NOW + 30 }));
+    let look = async || {
+        let request = Request::get(format!("/ws?token={token}")).body(()).unwrap();
+        let mut head = request.into_parts().0;
+        let credential = strategy.take(&mut head).unwrap().unwrap();
+        let looked = strategy.peek(&credential, &head).unwrap().await;
+        looked.map_err(|rejection| rejection.token())
+    };
+    for _ in 0..2 {
+        assert!(!look().await.unwrap().term().is_spent());
+    }
+    assert!(ask(&strategy, &token).await.is_ok());
+    assert_eq!(look().await.err(), Some("token_invalid"));
+}

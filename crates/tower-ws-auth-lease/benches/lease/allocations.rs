@@ -6,12 +6,9 @@
 
 mod stack;
 
-use std::pin::Pin;
 use std::process::ExitCode;
-use std::task::{Context, Poll, Waker};
 
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, ReadBuf};
+use test_support::memory::reading;
 
 use crate::stack::Bench;
 
@@ -57,13 +54,7 @@ fn bytes_kept(connections: usize) -> i64 {
         let mut kept = Vec::with_capacity(connections);
         let info = allocation_counter::measure(|| {
             for _ in 0..connections {
-                let mut upgraded = TokioIo::new(bench.open(leased));
-                let mut bytes = [0; 8];
-                let mut buffer = ReadBuf::new(&mut bytes);
-                let mut cx = Context::from_waker(Waker::noop());
-                let read = Pin::new(&mut upgraded).poll_read(&mut cx, &mut buffer);
-                assert!(matches!(read, Poll::Pending));
-                kept.push(upgraded);
+                kept.push(reading(bench.open(leased)));
             }
         });
         info.bytes_current / i64::try_from(connections).unwrap()

@@ -10,13 +10,13 @@
     reason = "a program for developers"
 )]
 
-mod pairs;
 mod stack;
 mod traffic;
 
 use std::time::{Duration, Instant};
 
-use crate::pairs::Pairs;
+use test_support::bench::Pairs;
+
 use crate::stack::Bench;
 
 /// How many leases are open beside those that are measured: maps have their depth.
@@ -58,7 +58,15 @@ fn set_up(rounds: usize) {
         opening.push(opened);
         ending.push(ended);
     }
-    opening.print("set-up", "goal: 2 µs");
-    ending.print("end", "no goal");
+    print("set-up", &opening, "goal: 2 µs");
+    print("end", &ending, "no goal");
     drop(others);
+}
+
+/// What a lease costs more: by the medians, and by the best rounds.
+fn print(name: &str, pairs: &Pairs, goal: &str) {
+    for (which, [plain, leased]) in [("median", pairs.medians()), ("best", pairs.best())] {
+        let more = leased.saturating_sub(plain);
+        println!("{name}, {which}: without {plain:?}, with {leased:?}: + {more:?} ({goal})");
+    }
 }

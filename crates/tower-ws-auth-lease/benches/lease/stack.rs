@@ -2,21 +2,17 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use test_support::at_once;
+use test_support::memory::{hand_over, serve};
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_ws_auth_core::{
@@ -47,14 +43,9 @@ fn strategy(_: &mut Parts) -> Ready<Result<Grant<u64>, Rejection>> {
 /// The stack around a service that hands the upgrade over and answers 101.
 pub(crate) fn stack(
     leased: bool,
-    hand_over: impl Fn(OnUpgrade) + Clone + Send + Sync + 'static,
+    tell: impl Fn(OnUpgrade) + Clone + Send + Sync + 'static,
 ) -> Stack {
-    let service = tower::service_fn(move |request: Request<Incoming>| {
-        hand_over(hyper::upgrade::on(request));
-        let mut response = Response::new(String::new());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        ready(Ok::<_, Infallible>(response))
-    });
+    let service = tower::service_fn(move |request: Request<Incoming>| hand_over(request, &tell));
     // Both are boxed, so that they are one type and differ in the lease alone.
     if leased {
         let day = Duration::from_secs(24 * 3600);
@@ -91,50 +82,7 @@ impl Bench {
     /// One connection, from the bytes of its request to its handler.
     pub(crate) fn open(&self, leased: bool) -> Upgraded {
         let service = TowerToHyperService::new(self.stacks[usize::from(leased)].clone());
-        let mut connection = http1::Builder::new()
-            .serve_connection(TokioIo::new(Memory(REQUEST)), service)
-            .with_upgrades();
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(Pin::new(&mut connection).poll(&mut cx).is_ready());
-        let mut upgrade = self.told.recv().unwrap();
-        match Pin::new(&mut upgrade).poll(&mut cx) {
-            Poll::Ready(Ok(upgraded)) => upgraded,
-            _ => unreachable!("the upgrade is there"),
-        }
-    }
-}
-
-/// A request, and then a client that says nothing.
-struct Memory(&'static [u8]);
-
-impl AsyncRead for Memory {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.0.is_empty() {
-            return Poll::Pending;
-        }
-        buffer.put_slice(std::mem::take(&mut self.0));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Memory {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        serve(REQUEST, service);
+        at_once(self.told.recv().unwrap()).unwrap()
     }
 }

@@ -1,8 +1,6 @@
 //! Echoes over loopback, beside a server without leases.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -11,12 +9,12 @@ use hyper::server::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use test_support::bench::{Client, Pairs, ThreadTime};
 use tokio::net::TcpListener;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::pairs::Pairs;
-use crate::stack::{Stack, stack};
+use crate::stack::{REQUEST, Stack, stack};
 
 pub(crate) fn measure(rounds: usize) {
     let (addresses, clock) = servers();
@@ -28,7 +26,7 @@ pub(crate) fn measure(rounds: usize) {
         for round in 0..=rounds {
             // New connections in each round: where their buffers happen to lie is worth more than
             // what is measured here.
-            let mut clients = addresses.map(|address| Client::connect(address, size));
+            let mut clients = addresses.map(|address| Client::connect(address, REQUEST, size));
             let mut spent = [Duration::ZERO; 2];
             let mut times = [Duration::ZERO; 2];
             for turn in [round, round + 1] {
@@ -57,7 +55,7 @@ pub(crate) fn measure(rounds: usize) {
 }
 
 /// Two echo servers in one thread of its own, without and with leases.
-fn servers() -> ([SocketAddr; 2], Clock) {
+fn servers() -> ([SocketAddr; 2], ThreadTime) {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -73,7 +71,8 @@ fn servers() -> ([SocketAddr; 2], Clock) {
                 tokio::spawn(serve(listener, stack));
             }
             let addresses = [addresses[0], addresses[1]];
-            tell.send((addresses, Clock::of_this_thread())).unwrap();
+            tell.send((addresses, ThreadTime::of_this_thread()))
+                .unwrap();
             std::future::pending::<()>().await;
         });
     });
@@ -96,63 +95,5 @@ async fn echo(upgrade: OnUpgrade) {
         if message.is_binary() && socket.send(message).await.is_err() {
             return;
         }
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    frame: Vec<u8>,
-    answer: Vec<u8>,
-}
-
-impl Client {
-    fn connect(address: SocketAddr, size: usize) -> Self {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.write_all(crate::stack::REQUEST).unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.extend(byte);
-        }
-        assert!(head.starts_with(b"HTTP/1.1 101"));
-        let (mut frame, header) = if size <= 125 {
-            (vec![0x82, 0x80 | u8::try_from(size).unwrap()], 2)
-        } else {
-            let mut frame = vec![0x82, 0xff];
-            frame.extend((size as u64).to_be_bytes());
-            (frame, if size <= 65_535 { 4 } else { 10 })
-        };
-        frame.extend([1, 2, 3, 4]);
-        frame.resize(frame.len() + size, 7);
-        Self {
-            stream,
-            frame,
-            answer: vec![0; header + size],
-        }
-    }
-
-    fn echo(&mut self, times: u32) {
-        for _ in 0..times {
-            self.stream.write_all(&self.frame).unwrap();
-            self.stream.read_exact(&mut self.answer).unwrap();
-        }
-    }
-}
-
-/// The CPU time of one thread; zero where the system does not tell it.
-struct Clock(PathBuf);
-
-impl Clock {
-    fn of_this_thread() -> Self {
-        let thread = std::fs::read_link("/proc/thread-self").unwrap_or_default();
-        Self(PathBuf::from("/proc").join(thread).join("schedstat"))
-    }
-
-    fn now(&self) -> Duration {
-        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
-        let nanos = text.split(' ').next().and_then(|word| word.parse().ok());
-        Duration::from_nanos(nanos.unwrap_or_default())
     }
 }

@@ -3,8 +3,10 @@
 #![cfg(test)]
 
 mod acl;
+mod capacity;
 mod cluster;
 mod cuts;
+mod extremes;
 mod outages;
 mod revocations;
 mod secrecy;
@@ -12,20 +14,17 @@ mod sentinel;
 mod sessions;
 mod tickets;
 
-use std::pin::pin;
 use std::time::Duration;
 
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
+use test_support::{PATIENCE, measured};
 use tokio::time::{sleep, timeout};
 use tower_ws_auth_redis::{Redis, RedisBuilder};
 use tower_ws_auth_ticket::TicketKey;
 
 /// Longer than a test takes, on the slowest machine.
 const TTL: Duration = Duration::from_secs(3600);
-
-/// What is waited for comes sooner, on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn key(n: usize) -> TicketKey {
     TicketKey::digest("test", &[&n.to_be_bytes()])
@@ -54,20 +53,6 @@ async fn wire(url: &str) -> MultiplexedConnection {
     let client = redis::Client::open(url).unwrap();
     let wire = client.get_multiplexed_async_connection_with_config(&config);
     wire.await.unwrap()
-}
-
-/// What comes out, and how much time this test had meanwhile. A machine that stalls gives it none:
-/// however long the stall, it counts for one moment.
-async fn measured<T>(operation: impl Future<Output = T>) -> (T, Duration) {
-    const MOMENT: Duration = Duration::from_millis(10);
-    let mut operation = pin!(operation);
-    let mut took = Duration::ZERO;
-    loop {
-        match timeout(MOMENT, &mut operation).await {
-            Ok(answer) => return (answer, took),
-            Err(_) => took += MOMENT,
-        }
-    }
 }
 
 /// What comes out, which must be within the time that every operation has, and a little.

@@ -2,7 +2,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use test_servers::{Proxy, Server, free_port};
+use test_servers::{Proxy, Server};
+use test_support::free_port;
 use tower_ws_auth_redis::{Redis, RedisError, RedisTicketStore};
 use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
 
@@ -170,13 +171,15 @@ async fn do_not_let_commands_pile_up() {
     let redis = redis.await;
     let store = RedisTicketStore::new(redis.clone());
     server.pause();
-    let waiting: Vec<_> = (0..8).map(|n| tokio::spawn(store.take(key(n)))).collect();
+    let waiting: Vec<_> = (0..8)
+        .map(|n| tokio::spawn(store.claim(key(n), TTL)))
+        .collect();
     // Each has its turn now, on the one thread that there is.
     tokio::task::yield_now().await;
     let at_once = redis.ping().now_or_never();
     assert_eq!(at_once, Some(Err(RedisError::Busy(8))));
-    for take in waiting {
-        take.await.unwrap().unwrap_err();
+    for claim in waiting {
+        claim.await.unwrap().unwrap_err();
     }
     server.resume();
     works(&store).await;

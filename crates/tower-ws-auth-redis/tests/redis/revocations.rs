@@ -2,8 +2,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use test_servers::{Proxy, Server};
 use tower_ws_auth_core::revocation::Watch;
-use tower_ws_auth_core::{Clock, Ending, Grant, RejectionKind, Revocations};
-use tower_ws_auth_redis::RedisRevocations;
+use tower_ws_auth_core::{Clock, Ending, Grant, RejectionKind, RevocationKey, Revocations};
+use tower_ws_auth_redis::{Redis, RedisRevocations};
 
 use crate::{connected, in_time, soon, sooner_or_later, unhurried, wire};
 
@@ -11,16 +11,26 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// One that waits for Redis as long as it takes.
 async fn node(url: &str) -> Revocations {
-    Revocations::new(RedisRevocations::new(unhurried(url).await, DAY))
+    at(unhurried(url).await, Clock::system())
 }
 
 /// One with the default times, which notices in time that Redis is not there.
 async fn hasty_node(url: &str) -> Revocations {
-    Revocations::new(RedisRevocations::new(connected(url).await, DAY))
+    at(connected(url).await, Clock::system())
+}
+
+/// All nodes and all who issue credentials have the clock of this machine.
+fn at(redis: Redis, clock: Clock) -> Revocations {
+    let revocations = Revocations::builder(RedisRevocations::new(redis, DAY)).clock(clock);
+    revocations.allowed_skew(Duration::ZERO).build()
 }
 
 /// A handshake by a credential that was issued then.
-async fn open(node: &Revocations, key: &str, issued: SystemTime) -> Result<Watch, RejectionKind> {
+async fn open(
+    node: &Revocations,
+    key: impl Into<RevocationKey>,
+    issued: SystemTime,
+) -> Result<Watch, RejectionKind> {
     let grant = Grant::new(()).issued_at(issued).revocable_by(key);
     let watched = in_time(node.watch(grant.term())).await;
     watched.map_err(|rejection| rejection.kind())
@@ -170,7 +180,7 @@ async fn a_redis_that_is_paused_or_full_is_unavailable_in_time_and_works_again()
 }
 
 #[tokio::test]
-async fn another_program_revokes_by_the_documented_commands() {
+async fn another_program_revokes_by_the_documented_script() {
     let server = Server::start();
     let node = node(&server.url()).await;
     listen(&server, 1).await;
@@ -178,18 +188,28 @@ async fn another_program_revokes_by_the_documented_commands() {
         .await
         .unwrap();
     let mut wire = wire(&server.url()).await;
-    let mut set = redis::cmd("SET");
-    set.arg("wsauth:revoked:user:ada")
-        .arg("1700000000000000 revoked")
-        .arg("PX")
-        .arg(86_400_000);
-    let () = set.query_async(&mut wire).await.unwrap();
-    let mut publish = redis::cmd("PUBLISH");
-    publish
-        .arg("wsauth:revoked")
-        .arg("1700000000000000 revoked\nuser:ada");
-    let () = publish.query_async(&mut wire).await.unwrap();
+    let mut revoke = async |moment: &str| {
+        let value = format!("{moment} revoked");
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(RedisRevocations::SCRIPT)
+            .arg(1)
+            .arg("wsauth:revoked:user:ada")
+            .arg(moment)
+            .arg(&value)
+            .arg(86_400_000)
+            .arg("wsauth:revoked")
+            .arg(format!(
+                r#"{{"key":"user:ada","revocation":"{moment} revoked"}}"#
+            ));
+        let kept: Option<String> = eval.query_async(&mut wire).await.unwrap();
+        kept
+    };
+    assert_eq!(revoke("1700000000000000").await, None);
     assert_eq!(ends(&watch).await, Ending::Revoked);
+    let kept = Some("1700000000000000 revoked".to_owned());
+    for earlier in ["1700000000000000", "999", "1699999999999999"] {
+        assert_eq!(revoke(earlier).await, kept);
+    }
     for (issued, passes) in [(1_700_000_000, false), (1_700_000_001, true)] {
         let opened = open(&node, "user:ada", Clock::at(issued)).await;
         assert_eq!(opened.is_ok(), passes);
@@ -242,4 +262,147 @@ async fn listen(server: &Server, nodes: u64) {
         if count == nodes { Ok(()) } else { Err(count) }
     })
     .await;
+}
+
+/// Whatever the order in which revocations are written: the latest stays.
+mod never_moves_backwards {
+    use super::*;
+
+    /// A node that revokes at this moment.
+    async fn node_at(url: &str, seconds: u64) -> Revocations {
+        at(connected(url).await, Clock::fixed(seconds))
+    }
+
+    async fn kept(server: &Server, key: &str) -> Option<String> {
+        server.ask(&format!("GET wsauth:revoked:{key}")).await
+    }
+
+    /// Revokes while Redis cannot be reached.
+    async fn fails_to_revoke(node: &Revocations, key: &str) {
+        in_time(node.revoke(key, Ending::Revoked))
+            .await
+            .unwrap_err();
+    }
+
+    /// Waits until a node has written what it could not write: this key was the last one.
+    async fn has_caught_up(server: &Server, last: &str) {
+        sooner_or_later(async || kept(server, last).await.ok_or(())).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_written_late_does_not_replace_what_was_revoked_later() {
+        let server = Server::start();
+        let proxy = Proxy::to(server.port()).await;
+        let cut_off = node_at(&proxy.url(), 1000).await;
+        let other = node_at(&server.url(), 2000).await;
+        proxy.sever();
+        fails_to_revoke(&cut_off, "user:ada").await;
+        fails_to_revoke(&cut_off, "last").await;
+        other.revoke("user:ada", Ending::Revoked).await.unwrap();
+        proxy.mend();
+        has_caught_up(&server, "last").await;
+        let kept = kept(&server, "user:ada").await;
+        assert_eq!(kept.as_deref(), Some("2000000000 revoked"));
+        let between = open(&other, "user:ada", Clock::at(1500)).await;
+        assert_eq!(between.unwrap_err(), RejectionKind::TokenInvalid);
+    }
+
+    #[tokio::test]
+    async fn what_was_said_again_with_success_is_not_written_once_more() {
+        let server = Server::start();
+        let proxy = Proxy::to(server.port()).await;
+        let node = node_at(&proxy.url(), 1000).await;
+        proxy.sever();
+        fails_to_revoke(&node, "user:ada").await;
+        proxy.mend();
+        sooner_or_later(async || node.revoke("user:ada", Ending::Revoked).await).await;
+        let () = server.ask("DEL wsauth:revoked:user:ada").await;
+        proxy.sever();
+        fails_to_revoke(&node, "last").await;
+        proxy.mend();
+        has_caught_up(&server, "last").await;
+        assert_eq!(kept(&server, "user:ada").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_clock_is_behind_revokes_what_was_issued_since() {
+        let server = Server::start();
+        let ahead = node_at(&server.url(), 1060).await;
+        let behind = node_at(&server.url(), 1000).await;
+        ahead.revoke("user:ada", Ending::Revoked).await.unwrap();
+        // A login right after that.
+        let key = ahead.key("user:ada").await.unwrap();
+        let issued = Clock::at(1030);
+        let lease = open(&behind, key.clone(), issued).await.unwrap();
+        behind.revoke("user:ada", Ending::Revoked).await.unwrap();
+        let kept = kept(&server, "user:ada").await;
+        assert_eq!(kept.as_deref(), Some("1060000001 revoked"));
+        assert_eq!(lease.connection().ending(), Some(Ending::Revoked));
+        for node in [&ahead, &behind] {
+            let refused = open(node, key.clone(), issued).await;
+            assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
+            let again = node.key("user:ada").await.unwrap();
+            open(node, again, issued).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_moment_that_none_can_follow_is_an_error_and_ends_what_is_here() {
+        let server = Server::start();
+        let node = node_at(&server.url(), 1000).await;
+        let end = u64::MAX;
+        let lease = open(&node, "user:ada", Clock::at(1)).await.unwrap();
+        let mut wire = wire(&server.url()).await;
+        let mut command = redis::cmd("SET");
+        command
+            .arg("wsauth:revoked:user:ada")
+            .arg(format!("{end} revoked"));
+        let () = command.query_async(&mut wire).await.unwrap();
+        let error = node.revoke("user:ada", Ending::Revoked).await.unwrap_err();
+        assert!(error.to_string().contains("no later one"), "{error}");
+        assert!(lease.connection().ending().is_some());
+        let refused = open(&node, "user:ada", Clock::at(2000)).await;
+        assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
+    }
+
+    /// A command with the digest of the script, and the script once.
+    #[tokio::test]
+    async fn a_revocation_is_one_command_as_a_rule() {
+        let server = Server::start();
+        let node = node(&server.url()).await;
+        for n in 0..10 {
+            let key = format!("user:{n}");
+            node.revoke(&key, Ending::Revoked).await.unwrap();
+        }
+        let stats: String = server.ask("INFO commandstats").await;
+        let calls = |command: &str| {
+            let name = format!("cmdstat_{command}:calls=");
+            let line = stats.lines().find_map(|line| line.strip_prefix(&name));
+            let calls = line.and_then(|line| line.split(',').next());
+            calls.map_or(0, |calls| calls.parse::<u64>().unwrap())
+        };
+        assert_eq!((calls("evalsha"), calls("eval")), (10, 1), "{stats}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_break_in_a_key_ends_its_own_connections_and_nobody_elses() {
+    let server = Server::start();
+    let nodes = [node(&server.url()).await, node(&server.url()).await];
+    listens(&nodes[1], &nodes[0]).await;
+    let strange = [
+        "user:ada\nuser:bob",
+        "user:eve\",\"revocation\":\"1 revoked\",\"key\":\"user:bob",
+        "user:bob\n",
+        "\nuser:bob",
+        "",
+    ];
+    let bystander = open_now(&nodes[1], "user:bob").await;
+    for key in strange {
+        let own = open_now(&nodes[1], key).await;
+        let ending = Ending::application(4999, "7 revoked\nuser:bob").unwrap();
+        nodes[0].revoke(key, ending.clone()).await.unwrap();
+        assert_eq!(ends(&own).await, ending, "{key:?}");
+        assert_eq!(bystander.connection().ending(), None, "{key:?}");
+    }
 }

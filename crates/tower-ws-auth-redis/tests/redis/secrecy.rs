@@ -1,6 +1,4 @@
 use std::error::Error;
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use test_servers::Server;
@@ -64,30 +62,10 @@ async fn an_unknown_command_is_not_repeated_with_its_arguments() {
     assert!(!with_sources(&error).contains(CANARY));
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(feature = "tracing")]
 #[tokio::test]
 async fn the_log_says_once_that_redis_is_lost_and_once_that_it_is_back() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-
+    let log = test_support::Log::capture();
     let mut server = Server::start();
     // So long that Redis is lost when it is killed, and not when the machine stalls.
     let builder = Redis::builder()
@@ -108,7 +86,7 @@ async fn the_log_says_once_that_redis_is_lost_and_once_that_it_is_back() {
         soon(async || tickets.take(key(1)).await).await;
     }
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let states: Vec<_> = log
         .lines()
         .filter(|line| line.contains("tower_ws_auth"))

@@ -7,7 +7,7 @@ use test_servers::Server;
 use tower_ws_auth_core::Clock;
 use tower_ws_auth_redis::RedisSessionStore;
 use tower_ws_auth_session::{
-    MemorySessions, Secrets, SessionId, SessionStore as _, Sessions, StoreError,
+    MemorySessions, Replaced, Secrets, SessionId, SessionStore as _, Sessions, StoreError,
 };
 
 use crate::{PATIENCE, TTL, patient, unhurried, wire};
@@ -17,7 +17,7 @@ async fn store(server: &Server) -> RedisSessionStore {
 }
 
 /// A fresh one. Only `Sessions` makes them.
-async fn id() -> SessionId {
+pub(crate) async fn id() -> SessionId {
     let secrets = Secrets::express(["a secret of the tests, long enough"]).unwrap();
     let sessions: Sessions<Value> = Sessions::builder(secrets, MemorySessions::new(1))
         .build()
@@ -116,12 +116,12 @@ async fn are_written_as_connect_redis_does() {
     headers.insert("cookie", pair.parse().unwrap());
     let mut loaded = sessions.load(&headers).await.unwrap().unwrap();
     loaded.user = "bob".into();
-    sessions.save(&loaded).await.unwrap();
+    sessions.save(&mut loaded).await.unwrap();
     sessions.touch(&mut loaded).await.unwrap();
     assert_eq!(sessions.load(&headers).await.unwrap().unwrap().user, "bob");
     sessions.destroy(&id).await.unwrap();
     assert!(sessions.load(&headers).await.unwrap().is_none());
-    assert!(sessions.save(&loaded).await.is_err());
+    assert!(sessions.save(&mut loaded).await.is_err());
     assert_eq!(server.ask::<u64>("DBSIZE").await, 0);
 }
 
@@ -138,16 +138,17 @@ async fn are_created_once_and_not_brought_back() {
     let store = store(&server).await;
     let id = id().await;
     assert!(store.load(&id).await.unwrap().is_none());
-    assert!(!store.save(&id, "{}", TTL).await.unwrap());
+    let replaced = async |read, record| store.replace(&id, read, record, TTL).await.unwrap();
+    assert_eq!(replaced("{}", "{}").await, Replaced::Gone);
     assert!(!store.touch(&id, TTL).await.unwrap());
-    assert!(!store.destroy(&id).await.unwrap());
+    assert_eq!(store.take(&id).await.unwrap(), None);
     assert!(store.create(&id, "{\"a\":1}", TTL).await.unwrap());
     assert!(!store.create(&id, "{\"a\":2}", TTL).await.unwrap());
     assert_eq!(store.load(&id).await.unwrap().unwrap().record, "{\"a\":1}");
-    assert!(store.save(&id, "{\"a\":3}", TTL).await.unwrap());
-    assert_eq!(store.load(&id).await.unwrap().unwrap().record, "{\"a\":3}");
-    assert!(store.destroy(&id).await.unwrap());
-    assert!(!store.save(&id, "{}", TTL).await.unwrap());
+    assert_eq!(replaced("{\"a\":2}", "{}").await, Replaced::Changed);
+    assert_eq!(replaced("{\"a\":1}", "{\"a\":3}").await, Replaced::Done);
+    assert_eq!(store.take(&id).await.unwrap().as_deref(), Some("{\"a\":3}"));
+    assert_eq!(replaced("{\"a\":3}", "{}").await, Replaced::Gone);
     assert!(store.load(&id).await.unwrap().is_none());
 }
 
@@ -174,7 +175,7 @@ async fn live_as_long_as_they_are_told_in_whole_seconds() {
     lives(60, began).await;
     let began = Instant::now();
     let odd = Duration::from_nanos(70_000_000_001);
-    store.save(&id, "{}", odd).await.unwrap();
+    store.replace(&id, "{}", "{}", odd).await.unwrap();
     lives(71, began).await;
     store.touch(&id, Duration::MAX).await.unwrap();
     assert!(left().await.unwrap() > 3_000_000_000_000);
@@ -219,11 +220,11 @@ async fn while_redis_is_full() {
         Err(StoreError::Full)
     ));
     assert!(matches!(
-        store.save(&old, "{}", TTL).await,
+        store.replace(&old, "{}", "{}", TTL).await,
         Err(StoreError::Full)
     ));
     assert!(store.load(&old).await.unwrap().is_some());
-    assert!(store.destroy(&old).await.unwrap());
+    assert!(store.take(&old).await.unwrap().is_some());
 }
 
 /// The number of the crate's documentation.

@@ -35,7 +35,7 @@ impl Shard {
         if period <= self.period {
             return None;
         }
-        let next = period == self.period + 1;
+        let next = period == self.period.saturating_add(1);
         self.period = period;
         let current = std::mem::replace(&mut self.current, Table::new());
         let (previous, over) = if next {
@@ -51,6 +51,13 @@ impl Shard {
     pub(super) fn get(&self, key: &TicketKey) -> Option<(Meta, u64)> {
         let current = self.current.get(key).map(|meta| (meta, self.period));
         current.or_else(|| self.previous.get(key).map(|meta| (meta, self.last())))
+    }
+
+    /// Copies the entry of a key that is there, as [`Table::copy`] does.
+    pub(super) fn copy(&self, key: &TicketKey, into: &mut Vec<u8>) -> Result<(), usize> {
+        let copied = self.current.copy(key, into);
+        let copied = copied.or_else(|| self.previous.copy(key, into));
+        copied.unwrap_or(Ok(()))
     }
 
     /// Makes room in the generation of this period, as [`Table::make_room`] does.

@@ -69,7 +69,7 @@ impl Subjects {
             return;
         }
         let mut counts = lock(self.shard(subject));
-        if period + 1 < counts.period {
+        if period.saturating_add(1) < counts.period {
             return;
         }
         let generation = counts.generation(period);
@@ -101,7 +101,7 @@ impl Counts {
         if period <= self.period {
             return None;
         }
-        let next = period == self.period + 1;
+        let next = period == self.period.saturating_add(1);
         self.period = period;
         let current = take(&mut self.current);
         let (previous, over) = if next {

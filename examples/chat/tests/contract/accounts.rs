@@ -29,7 +29,7 @@ async fn a_login_sets_a_signed_cookie_as_express_writes_it() {
     let again = post(
         address,
         "/login",
-        &[("Cookie", &answer.cookie())],
+        &[("Cookie", &answer.cookie().unwrap())],
         r#"{"user":"ada"}"#,
     )
     .await;

@@ -110,9 +110,27 @@ async fn a_revoke_refuses_what_was_issued_before_and_nothing_that_is_issued_then
     say(&mut of_bob, &join).await;
     assert_eq!(next(&mut of_bob).await["reason"], "ticket_invalid");
 
-    // The session stays, and so does what it is changed into from now on.
+    // The session is over too: it opens nothing, and is changed into nothing.
     let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
-    let by_token = format!("jwt?token={}", minted().await);
+    for path in ["session", "any"] {
+        let refused = connect(address, path, &headers).await;
+        assert_eq!(
+            refusal(refused).await,
+            said(4401, "session_invalid"),
+            "{path}"
+        );
+    }
+    for path in ["/token", "/ticket", "/revoke"] {
+        let refused = post(address, path, &[("Cookie", &cookie)], body).await;
+        let refused = (refused.status, refused.body);
+        assert_eq!(refused, (401, "session_invalid".to_owned()), "{path}");
+    }
+
+    // A new login is welcome, at once, and so is what it is changed into.
+    let cookie = login(address, "ada").await;
+    let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    let minted = post(address, "/token", &[("Cookie", &cookie)], "{}").await;
+    let by_token = format!("jwt?token={}", minted.json()["token"].as_str().unwrap());
     let by_ticket = format!("ticket?ticket={}", ticket(address, &cookie, "{}").await);
     let mut open = vec![connect(address, "session", &headers).await.unwrap()];
     open.push(connect(address, &by_token, &[]).await.unwrap());

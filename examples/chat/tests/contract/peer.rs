@@ -1,14 +1,14 @@
 //! The chat, and a client that looks at everything.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use chat::{Chat, Options};
 use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use test_support::http1::{Answer, ask};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -16,11 +16,11 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
 
+pub(crate) use test_support::{PATIENCE, now};
+
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub(crate) const SECRET: &str = "an example secret of 32 bytes ...";
-/// No test waits longer than this for a peer, on the slowest of machines.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What should happen at once does so sooner than this. What would end a connection by mistake
 /// takes far longer.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -35,13 +35,6 @@ pub(crate) async fn start(options: &[&str]) -> SocketAddr {
     let address = chat.address();
     tokio::spawn(chat.serve(std::future::pending()));
     address
-}
-
-pub(crate) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
 }
 
 pub(crate) fn token(claims: &Value) -> String {
@@ -116,75 +109,20 @@ pub(crate) async fn refusal(opened: Result<Socket, Error>) -> (u16, String) {
     }
 }
 
-/// An answer over HTTP.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    head: String,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
-        fields
-            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-            .next()
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-
-    /// `name=value` of the cookie that it sets.
-    pub(crate) fn cookie(&self) -> String {
-        self.field("set-cookie")
-            .unwrap()
-            .split(';')
-            .next()
-            .unwrap()
-            .to_owned()
-    }
-}
-
 pub(crate) async fn post(
     address: SocketAddr,
     path: &str,
     fields: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    use std::fmt::Write as _;
-    let mut request = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    for (name, value) in fields {
-        write!(request, "{name}: {value}\r\n").unwrap();
-    }
-    write!(
-        request,
-        "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .unwrap();
-    request.push_str(body);
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    let all = stream.read_to_string(&mut answer);
-    timeout(PATIENCE, all).await.unwrap().unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer {
-        status,
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
+    ask(address, &format!("POST {path}"), fields, body).await
 }
 
 /// Logs in and returns the cookie as a browser would send it.
 pub(crate) async fn login(address: SocketAddr, user: &str) -> String {
     let answer = post(address, "/login", &[], &json!({ "user": user }).to_string()).await;
     assert_eq!(answer.status, 204, "{answer:?}");
-    answer.cookie()
+    answer.cookie().unwrap()
 }
 
 /// A ticket for whoever has the cookie.

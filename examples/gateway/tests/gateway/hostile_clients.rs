@@ -207,8 +207,11 @@ mod a_place {
         let long = format!("X-A: {}\r\n", "x".repeat(1 << 20));
         let many = "X-A: 1\r\n".repeat(1000);
         let path = format!("/{}", "x".repeat(1 << 20));
+        // Less than what the HTTP library takes by itself.
+        let too_long = format!("X-A: {}\r\n", "x".repeat(80 * 1024));
         for request in [
             handshake("/echo", &long),
+            handshake("/403", &too_long),
             handshake("/echo", &many),
             handshake(&path, ""),
         ] {
@@ -220,6 +223,9 @@ mod a_place {
         }
         assert_eq!(upstream.connections(), 0);
         gateway.is_empty_within(SOON).await;
+        let fits = format!("X-A: {}\r\n", "x".repeat(32 * 1024));
+        let (_stream, answer) = raw(gateway.address, &handshake("/echo", &fits)).await;
+        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ struct Node {
 impl Node {
     fn start(arguments: &[&str]) -> Self {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/node/ws.cjs");
-        let packages = test_servers::packages("node/node_modules", "ws");
+        let packages = test_support::packages("node/node_modules", "ws");
         let mut process = Command::new("node")
             .arg(script)
             .args(arguments)

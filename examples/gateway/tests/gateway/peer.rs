@@ -1,12 +1,13 @@
 //! The gateway, and a client that looks at everything.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use futures_util::StreamExt;
 use gateway::{Gateway, Open, Options};
 use serde_json::{Value, json};
+use test_support::handshake::KEY;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -17,12 +18,12 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower_ws_auth::jwt::{JwtEncoder, SigningKey};
 
+pub(crate) use test_support::{PATIENCE, now};
+
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub(crate) const SECRET: &str = "an example secret of 32 bytes ...";
 pub(crate) const ORIGIN: &str = "https://app.example";
-/// No test waits longer than this for a peer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What should happen at once does so sooner than this. What would end a connection by mistake
 /// takes far longer.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -87,11 +88,6 @@ impl Running {
         };
         assert!(timeout(time, empty).await.is_ok(), "{}", what());
     }
-}
-
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    since.as_secs()
 }
 
 pub(crate) fn token(claims: &Value) -> String {
@@ -170,7 +166,7 @@ pub(crate) fn handshake(path: &str, lines: &str) -> String {
     let token = token_of("ada");
     format!(
         "GET {path} HTTP/1.1\r\nHost: app.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\
          Authorization: Bearer {token}\r\n{lines}\r\n"
     )
 }

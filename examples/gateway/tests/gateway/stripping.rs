@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::passing::base64;
 use crate::peer::{Running, ada, connect, handshake, now, raw, token, token_of};
 use crate::upstream::Upstream;
 
@@ -40,26 +41,67 @@ async fn a_connection_header_cannot_take_away_what_the_gateway_adds() {
 
 #[tokio::test]
 async fn the_token_stays_here_wherever_it_came() {
+    const COOKIE: &str = "theme=dark; connect.sid=s%3Aabc";
     let upstream = Upstream::start().await;
     let gateway = Running::start(upstream.address, &[]).await;
     let token = token_of("ada");
-    let bearer = format!("Bearer {token}");
-    let query = format!("/echo?x=1&access_token={token}");
-    for (path, mut headers) in [
-        (query.as_str(), vec![]),
-        ("/echo", vec![("authorization", bearer)]),
+    let signature = token.rsplit('.').next().unwrap();
+    let encoded = base64(token.as_bytes(), *b"-_");
+    let field = |line: &str| format!("{line}\r\n");
+    for (target, line, target_there, subprotocols) in [
+        (
+            format!("/echo?x=1&token={token}&y"),
+            String::new(),
+            "/echo?x=1&y",
+            None,
+        ),
+        (
+            format!("/echo?access_token={token}&x=1"),
+            String::new(),
+            "/echo?x=1",
+            None,
+        ),
+        (
+            format!("/echo?Authorization=Bearer%20{token}"),
+            String::new(),
+            "/echo",
+            None,
+        ),
+        (
+            "/echo?x=1".to_owned(),
+            field(&format!("Authorization: Bearer {token}")),
+            "/echo?x=1",
+            None,
+        ),
+        (
+            "/echo".to_owned(),
+            field(&format!(
+                "Sec-WebSocket-Protocol: phoenix, base64url.bearer.phx.{encoded}, chat.v2"
+            )),
+            "/echo",
+            Some("phoenix, chat.v2"),
+        ),
     ] {
-        headers.push(("cookie", "theme=dark; connect.sid=s%3Aabc".to_owned()));
-        connect(gateway.address, path, &mut headers).await.unwrap();
-        let head = upstream.head();
-        assert!(!head.contains(&token), "{head}");
-        assert!(
-            !head.to_ascii_lowercase().contains("authorization"),
-            "{head}"
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: app.example\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Version: 13\r\nCookie: {COOKIE}\r\n{line}\r\n"
         );
-        // No strategy here reads the cookie: it is the upstream's.
-        let cookie = upstream.header("cookie");
-        assert_eq!(cookie.as_deref(), Some("theme=dark; connect.sid=s%3Aabc"));
+        let (_stream, answer) = raw(gateway.address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 101"), "{target}: {answer}");
+        let head = upstream.head();
+        for secret in [signature, &encoded] {
+            assert!(!head.contains(secret), "{head}");
+            assert!(!answer.contains(secret), "{answer}");
+        }
+        assert_eq!(upstream.header("authorization"), None);
+        assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+        // Everything else is passed on, also the cookie, which no strategy here reads.
+        let line = format!("GET {target_there} HTTP/1.1\r\n");
+        assert!(head.starts_with(&line), "{head}");
+        let offered = upstream.header("sec-websocket-protocol");
+        assert_eq!(offered.as_deref(), subprotocols);
+        assert_eq!(upstream.header("cookie").as_deref(), Some(COOKIE));
     }
 }
 

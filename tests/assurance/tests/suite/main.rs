@@ -11,8 +11,8 @@
 )]
 
 mod corpora;
+mod extremes;
 mod forge;
 mod properties;
-mod random;
 mod stack;
 mod wire;

@@ -9,14 +9,13 @@ use http::Version;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use test_support::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::corpora::carriers::Wire;
 use crate::stack::Answer;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The status, and the text of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]

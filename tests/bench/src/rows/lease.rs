@@ -9,10 +9,11 @@ use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use test_support::memory::hand_over;
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -72,10 +73,7 @@ impl Server {
     fn new(leased: bool) -> Self {
         let (tell, told) = channel();
         let service = tower::service_fn(move |request: Request<Incoming>| {
-            tell.send(hyper::upgrade::on(request)).unwrap();
-            let mut response = Response::new(String::new());
-            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            ready(Ok::<_, Infallible>(response))
+            hand_over(request, |upgrade| tell.send(upgrade).unwrap())
         });
         let stack = if leased {
             let day = Duration::from_secs(24 * 3600);

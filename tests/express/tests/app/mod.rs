@@ -32,7 +32,7 @@ impl App {
             .arg(options.to_string())
             .env(
                 "NODE_PATH",
-                test_servers::packages("node/node_modules", "connect-redis"),
+                test_support::packages("node/node_modules", "connect-redis"),
             )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

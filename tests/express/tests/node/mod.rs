@@ -20,7 +20,7 @@ impl Express {
             .arg(here.join("node/express.cjs"))
             .env(
                 "NODE_PATH",
-                test_servers::packages("node/node_modules", "express-session"),
+                test_support::packages("node/node_modules", "express-session"),
             )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

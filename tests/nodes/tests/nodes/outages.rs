@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use node_tests::{Node, Socket};
-use socket_tests::Stopwatch;
 use test_servers::{Proxy, Server};
+use test_support::Stopwatch;
 
 use crate::{PROGRAM, refused, two};
 

@@ -1,4 +1,4 @@
-//! 20,000 tickets, 16 racers for each on both nodes, and one winner each.
+//! Thousands of tickets, 16 racers for each on both nodes, and one winner each.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,21 +7,23 @@ use std::time::{Duration, Instant};
 
 use node_tests::Node;
 use serde_json::Value;
+use test_support::handshake::head;
+use test_support::of_tier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::two;
 
-const TICKETS: usize = 20_000;
 const RACERS: usize = 16;
 /// Races in which a node gave Redis up for slow, on a machine that had no time for it: whoever asks
-/// then is told `unavailable`, and with that the ticket may be gone. Never is it good for two.
-const MOST_VOID: usize = TICKETS / 10;
+/// then is told `unavailable`, and with that the ticket may be gone. Never is it good for two. One in so many.
+const MOST_VOID: usize = 10;
 /// So many tickets are raced for at a time, each of them minted a moment before.
 const AT_ONCE: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_16_racers_on_two_nodes_for_each_of_20_000_tickets_one_wins() {
+async fn of_16_racers_on_two_nodes_for_each_of_thousands_of_tickets_one_wins() {
+    let tickets = of_tier(1_000, 20_000);
     let (server, a, b) = two(&[]).await;
     let nodes = [a.address, b.address];
     let began = Instant::now();
@@ -31,7 +33,12 @@ async fn of_16_racers_on_two_nodes_for_each_of_20_000_tickets_one_wins() {
         // Each with a user of its own: how many tickets one may have outstanding is bounded.
         let node = [&a, &b][n % 2];
         let mint = Mint::at(node, &format!("user-{n}")).await;
-        races.push(tokio::spawn(run(mint, nodes, Arc::clone(&started))));
+        races.push(tokio::spawn(run(
+            mint,
+            nodes,
+            tickets,
+            Arc::clone(&started),
+        )));
     }
     let (mut won, mut void) = ([0; 2], 0);
     for race in races {
@@ -42,17 +49,17 @@ async fn of_16_racers_on_two_nodes_for_each_of_20_000_tickets_one_wins() {
     }
     let took = began.elapsed();
     println!(
-        "{TICKETS} tickets x {RACERS} racers in {took:?}; won on each node: {won:?}, void: {void}"
+        "{tickets} tickets x {RACERS} racers in {took:?}; won on each node: {won:?}, void: {void}"
     );
-    assert_eq!(won[0] + won[1], TICKETS);
-    assert!(void <= MOST_VOID, "{void} void races");
-    assert!(won.iter().all(|&won| won > TICKETS / 10), "{won:?}");
+    assert_eq!(won[0] + won[1], tickets);
+    assert!(void <= tickets / MOST_VOID, "{void} void races");
+    assert!(won.iter().all(|&won| won > tickets / 10), "{won:?}");
     let stats: String = server.ask("INFO commandstats").await;
     let taken = stats
         .lines()
         .find(|line| line.starts_with("cmdstat_getdel:"));
     // One command for each racer, and no more.
-    let calls = format!(":calls={},", TICKETS * RACERS);
+    let calls = format!(":calls={},", tickets * RACERS);
     assert!(void > 0 || taken.unwrap().contains(&calls), "{taken:?}");
 }
 
@@ -60,10 +67,11 @@ async fn of_16_racers_on_two_nodes_for_each_of_20_000_tickets_one_wins() {
 async fn run(
     mut mint: Mint,
     nodes: [SocketAddr; 2],
+    tickets: usize,
     started: Arc<AtomicUsize>,
 ) -> ([usize; 2], usize) {
     let (mut won, mut void) = ([0; 2], 0);
-    while started.fetch_add(1, Ordering::Relaxed) < TICKETS {
+    while started.fetch_add(1, Ordering::Relaxed) < tickets {
         loop {
             let ticket = mint.ticket().await;
             let race = tokio::time::timeout(Duration::from_secs(60), race(&ticket, nodes));
@@ -74,7 +82,7 @@ async fn run(
                 }
                 None => void += 1,
             }
-            assert!(void <= MOST_VOID, "{void} void races");
+            assert!(void <= tickets / MOST_VOID, "{void} void races");
         }
     }
     (won, void)
@@ -83,11 +91,7 @@ async fn run(
 /// The number of the node on which the one winner was let in, or none if Redis was too slow for
 /// one of them.
 async fn race(ticket: &str, nodes: [SocketAddr; 2]) -> Option<usize> {
-    let request = format!(
-        "GET /ws/ticket?ticket={ticket} HTTP/1.1\r\nHost: chat\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
+    let request = head(&format!("/ws/ticket?ticket={ticket}"), "");
     // All are connected before the first one asks.
     let connect = (0..RACERS).map(|racer| TcpStream::connect(nodes[racer % 2]));
     let sockets = futures_util::future::try_join_all(connect).await.unwrap();

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use node_tests::{Node, Socket};
-use socket_tests::Stopwatch;
 use test_servers::{Proxy, Server};
+use test_support::Stopwatch;
 
 use crate::{PROGRAM, refused, two};
 
@@ -56,7 +56,7 @@ async fn closes_every_socket_of_that_user_on_every_node_and_of_nobody_else() {
 }
 
 #[tokio::test]
-async fn refuses_what_was_given_before_and_takes_what_is_given_since_and_the_sessions() {
+async fn refuses_what_was_given_before_and_takes_what_is_given_since() {
     let (_server, a, b) = two(&[]).await;
     let cookie = a.login("ada").await;
     let token = a.token(&cookie, 600).await;
@@ -67,6 +67,8 @@ async fn refuses_what_was_given_before_and_takes_what_is_given_since_and_the_ses
     let channel = a.ticket(&cookie, Some("ticket-1")).await;
     a.revoke(&cookie, "ada").await;
 
+    let old = cookie;
+    let cookie = b.login("ada").await;
     for (node, minting) in [(&b, &a), (&a, &b), (&b, &b), (&a, &a)] {
         let young = minting.token(&cookie, 600).await;
         node.open(&format!("/jwt?token={young}"))
@@ -80,6 +82,15 @@ async fn refuses_what_was_given_before_and_takes_what_is_given_since_and_the_ses
             .await;
     }
     for node in [&b, &a] {
+        for path in ["/session", "/any"] {
+            let page = node.page_refusal(path, &old).await;
+            assert_eq!(page, refused(4401, "session_invalid"));
+        }
+        for path in ["/token", "/ticket", "/revoke"] {
+            let answer = node.post(path, &old, r#"{"user":"ada"}"#).await;
+            let answer = (answer.status, answer.body);
+            assert_eq!(answer, refused(401, "session_invalid"), "{path}");
+        }
         for path in ["jwt", "any"] {
             let path = format!("/{path}?token={token}");
             assert_eq!(node.refusal(&path).await, refused(401, "token_invalid"));

@@ -6,7 +6,8 @@ use std::time::Duration;
 use node_tests::Node;
 use rcgen::CertifiedKey;
 use tempfile::TempDir;
-use test_servers::{Server, free_port};
+use test_servers::Server;
+use test_support::free_port;
 use tokio::process::Command;
 use tokio::time::timeout;
 

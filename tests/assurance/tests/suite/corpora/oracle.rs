@@ -5,10 +5,10 @@
 
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Value, json};
+use test_support::Random;
 use tower_ws_auth::Jwt;
 
 use crate::forge::{Door, EC_PUBLIC, ED_PUBLIC, RSA_PUBLIC, SECRET, b64, sign, unb64, use_aws};
-use crate::random::Random;
 use crate::stack::{self, Claims};
 
 const NAMES: [&str; 14] = [

@@ -11,26 +11,12 @@ use http_body_util::Empty;
 use hyper::ext::Protocol;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use test_support::credentials::{Carrier, Presented, Value, presented};
 
 use super::runner;
 use crate::forge::{Door, b64, percent_encoded, with_claims};
 use crate::stack::{PAGE, Server};
 use crate::wire::Http2;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Carrier {
-    Query,
-    Header,
-    Subprotocol,
-    Cookie,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Value {
-    Good,
-    Bad,
-    Malformed,
-}
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -38,26 +24,20 @@ struct Case {
     method: (&'static str, Option<&'static str>),
     versions: Vec<&'static str>,
     origin: Option<&'static str>,
-    credentials: Vec<(Carrier, Value)>,
+    presented: Presented,
     /// Other cookies, each in a field of its own (RFC 9113 §8.2.3).
     cookies: Vec<&'static str>,
 }
 
 impl Case {
     fn passes(&self) -> bool {
-        let (cookies, explicit): (Vec<_>, Vec<_>) = self
-            .credentials
-            .iter()
-            .partition(|(carrier, _)| *carrier == Carrier::Cookie);
         // A cookie says nothing about who asks: the page must be known.
-        let authenticated = match explicit.as_slice() {
-            [] => matches!(cookies.as_slice(), [(_, Value::Good)]) && self.origin == Some(PAGE),
-            explicit => matches!(explicit, [(_, Value::Good)]),
-        };
+        let is_known = !self.presented.is_ambient() || self.origin == Some(PAGE);
         self.method == ("CONNECT", Some("websocket"))
             && self.versions == ["13"]
             && self.origin.is_none_or(|origin| origin == PAGE)
-            && authenticated
+            && is_known
+            && self.presented.is_good()
     }
 
     fn request(&self, good: &str, bad: &str) -> Request<Empty<Bytes>> {
@@ -75,7 +55,7 @@ impl Case {
             request = request.header("origin", origin);
         }
         request = request.header("sec-websocket-protocol", "chat");
-        for (carrier, value) in &self.credentials {
+        for (carrier, value) in self.presented.iter() {
             let token = match value {
                 Value::Good => good,
                 Value::Bad => bad,
@@ -123,16 +103,6 @@ fn cases() -> impl Strategy<Value = Case> {
         Some("null"),
         Some("https://evil.example"),
     ];
-    let carriers = &[
-        Carrier::Query,
-        Carrier::Header,
-        Carrier::Subprotocol,
-        Carrier::Cookie,
-    ];
-    let value =
-        prop_oneof![8 => Just(Value::Good), 1 => Just(Value::Bad), 1 => Just(Value::Malformed)];
-    let credential = (prop::sample::select(&carriers[..]), value);
-    let credentials = prop_oneof![5 => vec(credential.clone(), 1), 2 => vec(credential, 0..4)];
     let cookies = vec(
         prop::sample::select(&["a=1", "theme=dark", "JWT=x", "xjwt=y"][..]),
         0..3,
@@ -141,14 +111,14 @@ fn cases() -> impl Strategy<Value = Case> {
         method,
         versions,
         prop::sample::select(&origins[..]),
-        credentials,
+        presented(),
         cookies,
     )
-        .prop_map(|(method, versions, origin, credentials, cookies)| Case {
+        .prop_map(|(method, versions, origin, presented, cookies)| Case {
             method,
             versions,
             origin,
-            credentials,
+            presented,
             cookies,
         })
 }

@@ -1,12 +1,12 @@
 //! Of any number of takes of one ticket exactly one wins.
 
 use http::Version;
+use test_support::Random;
 use tower::ServiceExt;
 use tower_ws_auth::ticket::{Order, Use};
 
 use crate::corpora::carriers::{Wire, refused};
 use crate::forge::b64;
-use crate::random::Random;
 use crate::stack::{Answer, Claims, LetIn, Server, service, tickets};
 use crate::wire;
 

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fault_tests::{Gauge, Server, close_code, open, read_frame, read_head, request};
+use fault_tests::{Server, close_code, open, request};
+use test_support::Gauge;
+use test_support::frame::{self, BINARY, Frame};
+use test_support::handshake::read_head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -97,8 +100,8 @@ impl Clients {
         expect(&status, &Some(101))?;
         // The echo says that it is no farewell.
         stream.write_all(b"\x82\x82\0\0\0\0hi").await?;
-        let frame = timeout(PATIENCE, read_frame(&mut stream)).await??;
-        expect(&frame, &(0x82, b"hi".to_vec()))?;
+        let frame = timeout(PATIENCE, frame::read(&mut stream)).await??;
+        expect(&frame, &Frame::whole(BINARY, b"hi"))?;
         Ok(stream)
     }
 

@@ -1,0 +1,186 @@
+//! One event for each decision, and no secret in any of them.
+
+use http::StatusCode;
+use http::request::Builder;
+use test_support::Log;
+use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
+
+use crate::support::{Inner, Token, User, handshake, send};
+
+/// What one decision writes, at the level TRACE.
+fn logged<A>(layer: &AuthLayer<A>, request: Builder) -> (StatusCode, String)
+where
+    A: tower_ws_auth_core::Authenticate,
+{
+    let (response, lines) =
+        Log::during(|| tokio_test::block_on(send(layer, &Inner::new(), request)));
+    (response.status(), lines)
+}
+
+#[test]
+fn an_acceptance_is_one_line_for_debugging() {
+    let (status, lines) = logged(&AuthLayer::new(Token::new()), handshake("/ws?token=good"));
+    assert_eq!(status, StatusCode::SWITCHING_PROTOCOLS);
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    for part in [
+        "DEBUG tower_ws_auth: handshake accepted",
+        "strategy=\"token\"",
+        "outcome=\"accepted\"",
+        "latency_us=",
+    ] {
+        assert!(lines.contains(part), "{lines}");
+    }
+}
+
+#[test]
+fn a_refusal_is_one_line_with_its_reason() {
+    for (request, kind, status, detail) in [
+        (
+            handshake("/ws"),
+            "credentials_missing",
+            401,
+            "no credential in any configured carrier",
+        ),
+        (
+            handshake("/ws?token=canary"),
+            "token_invalid",
+            401,
+            "not `good`",
+        ),
+        (
+            handshake("/ws?token=canary&token=canary"),
+            "credentials_malformed",
+            400,
+            "two credentials in the query",
+        ),
+        (
+            handshake("/ws?token=canary").header("host", "twice"),
+            "handshake_invalid",
+            400,
+            "there is not exactly one `Host`",
+        ),
+        (
+            handshake("/ws").header("cookie", "jwt=canary"),
+            "token_invalid",
+            401,
+            "not `good`",
+        ),
+    ] {
+        let (_, lines) = logged(&AuthLayer::new(Token::new()), request);
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        for part in [
+            " INFO tower_ws_auth: handshake refused",
+            "strategy=\"token\"",
+            "outcome=\"refused\"",
+            &format!("kind=\"{kind}\""),
+            &format!("status={status}"),
+            &format!("detail=\"{detail}\""),
+            "latency_us=",
+        ] {
+            assert!(lines.contains(part), "{lines} lacks {part}");
+        }
+        assert!(!lines.contains("canary"), "{lines}");
+    }
+}
+
+#[test]
+fn an_outage_is_a_warning_with_its_source() {
+    let layer = AuthLayer::new(|_: &mut _| async {
+        let outage = Rejection::new(RejectionKind::Unavailable, "no store");
+        Err::<Grant<User>, _>(outage.with_source("connection refused"))
+    });
+    let (status, lines) = logged(&layer, handshake("/ws"));
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    for part in [
+        " WARN tower_ws_auth:",
+        "kind=\"unavailable\"",
+        "source=connection refused",
+    ] {
+        assert!(lines.contains(part), "{lines}");
+    }
+}
+
+#[test]
+fn the_event_names_the_strategy_and_the_carrier_that_decided() {
+    use tower_ws_auth_core::AuthenticateExt;
+
+    let closure = |_: &mut http::request::Parts| async {
+        Err::<Grant<User>, _>(Rejection::new(RejectionKind::CredentialsMissing, "nothing"))
+    };
+    let layer = || AuthLayer::new(Token::new().or(closure));
+    for (request, strategy, carrier) in [
+        (handshake("/ws?token=good"), "token", Some("query")),
+        (handshake("/ws?token=bad"), "token", Some("query")),
+        (handshake("/ws?token="), "token", Some("query")),
+        (
+            handshake("/ws").header("authorization", "Bearer bad"),
+            "token",
+            Some("header"),
+        ),
+        (
+            handshake("/ws").header(
+                "sec-websocket-protocol",
+                "chat, base64url.bearer.phx.Y2FuYXJ5",
+            ),
+            "token",
+            Some("subprotocol"),
+        ),
+        (
+            handshake("/ws").header("cookie", "jwt=good"),
+            "token",
+            Some("cookie"),
+        ),
+        (
+            handshake("/ws?token=a").header("authorization", "Bearer a"),
+            "token",
+            None,
+        ),
+        (handshake("/ws"), "closure", None),
+    ] {
+        let (_, line) = logged(&layer(), request);
+        let strategy = format!("strategy=\"{strategy}\"");
+        assert!(line.contains(&strategy), "{line} lacks {strategy}");
+        match carrier {
+            Some(carrier) => assert!(line.contains(&format!("carrier=\"{carrier}\"")), "{line}"),
+            None => assert!(!line.contains("carrier="), "{line}"),
+        }
+    }
+}
+
+#[test]
+fn what_nobody_alone_decided_is_any_ofs() {
+    use tower_ws_auth_core::AuthenticateExt;
+
+    let layer = AuthLayer::new(Token::new().or(Token::new()));
+    let (_, line) = logged(&layer, handshake("/ws"));
+    assert!(line.contains("strategy=\"any_of\""), "{line}");
+    assert!(line.contains("kind=\"credentials_missing\""), "{line}");
+}
+
+#[test]
+fn the_latency_is_that_of_the_decision() {
+    let slow = |_: &mut http::request::Parts| async {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        Ok::<_, Rejection>(Grant::new(User("ada")))
+    };
+    let (_, line) = logged(&AuthLayer::new(slow), handshake("/ws"));
+    let after = line.split("latency_us=").nth(1).unwrap();
+    let latency = after.split_whitespace().next().unwrap();
+    assert!(latency.parse::<u64>().unwrap() >= 2000, "{line}");
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn a_handler_without_a_layer_is_an_error_for_the_operator() {
+    use tower::ServiceExt;
+
+    let handler = |_: tower_ws_auth_core::Authenticated<User>| async {};
+    let router = axum::Router::new().route("/ws", axum::routing::get(handler));
+    let request = handshake("/ws").body(axum::body::Body::empty()).unwrap();
+    let (response, line) = Log::during(|| tokio_test::block_on(router.oneshot(request)).unwrap());
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(
+        line.contains("ERROR tower_ws_auth: misconfigured route"),
+        "{line}"
+    );
+}

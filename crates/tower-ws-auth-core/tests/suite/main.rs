@@ -1,0 +1,29 @@
+//! The crate from outside: one layer around one service.
+
+#![cfg(test)]
+
+mod allocations;
+mod any_of;
+mod carriers;
+mod combinators;
+mod connection;
+#[cfg(feature = "tracing")]
+mod events;
+#[cfg(feature = "axum")]
+mod extractor;
+mod gate;
+mod lift;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod minted;
+mod property;
+#[cfg(feature = "tracing")]
+mod redacted;
+mod refusals;
+mod response_body;
+mod revocation;
+mod secrets;
+mod shown;
+mod support;
+mod unspent;
+mod wrappers;

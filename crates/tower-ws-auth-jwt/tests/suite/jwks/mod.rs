@@ -1,0 +1,14 @@
+//! Keys that an issuer publishes, from a real HTTP server on loopback.
+
+mod discovery;
+mod hostile;
+mod issuers;
+mod keys;
+mod layer;
+#[cfg(feature = "tracing")]
+mod log;
+mod outage;
+mod own;
+mod rotation;
+mod server;
+mod start;

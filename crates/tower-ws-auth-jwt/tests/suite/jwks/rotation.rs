@@ -1,0 +1,189 @@
+//! A key that nobody knew comes in by one fetch.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::keys::{Pair, b64, set};
+use super::server::{Hands, PATIENCE, Reply, Server, jwt, patient, until, verdict};
+
+#[tokio::test]
+async fn the_first_token_waits_for_the_first_fetch() {
+    let late = Reply::Late(Duration::from_millis(100), set([Pair::P256.jwk("a")]));
+    let server = Server::start().await;
+    server.publish("/jwks", late);
+    let jwks = server.jwks().start().unwrap();
+    let jwt = jwt(jwks.clone());
+    assert!(!jwks.is_available() && jwks.age().is_none());
+    let rejection = jwt.verify_token(&Pair::P256.token("a")).unwrap_err();
+    assert_eq!(rejection.token(), "unavailable");
+    assert_eq!(verdict(&jwt, &Pair::P256.token("a")).await, "accepted");
+    assert!(jwks.is_available() && jwks.age().is_some());
+    assert!(jwt.verify_token(&Pair::P256.token("a")).is_ok());
+    assert_eq!(server.asked("/jwks"), 1);
+}
+
+#[tokio::test]
+async fn a_new_key_comes_in_by_one_fetch_after_the_cooldown() {
+    let server = Server::publishing(set([Pair::P256.jwk("old")])).await;
+    let hands = Hands::default();
+    let jwks = server.jwks().clock(hands.clock()).start().unwrap();
+    let jwt = jwt(jwks.clone());
+    jwks.available().await;
+    let (old, new) = (Pair::P256.token("old"), Pair::Ed.token("new"));
+    assert_eq!(verdict(&jwt, &old).await, "accepted");
+
+    server.publish("/jwks", Reply::Text(set([Pair::Ed.jwk("new")])));
+    assert_eq!(verdict(&jwt, &new).await, "token_invalid");
+    assert_eq!(
+        server.asked("/jwks"),
+        1,
+        "it is too early for another fetch"
+    );
+
+    hands.forward(30);
+    // A token whose key is there, or whose `alg` nobody publishes, asks for nothing.
+    assert_eq!(verdict(&jwt, &old).await, "accepted");
+    let forged = old.replace(&old[old.len() - 20..], "AAAAAAAAAAAAAAAAAAAA");
+    assert_eq!(verdict(&jwt, &forged).await, "token_invalid");
+    assert_eq!(server.asked("/jwks"), 1);
+
+    assert_eq!(verdict(&jwt, &new).await, "accepted");
+    assert_eq!(server.asked("/jwks"), 2);
+    // The old one was withdrawn.
+    assert_eq!(verdict(&jwt, &old).await, "token_invalid");
+    assert_eq!(server.asked("/jwks"), 2);
+}
+
+#[tokio::test]
+async fn keys_without_a_name_rotate_as_well() {
+    let server = Server::publishing(format!(r#"{{"keys":[{{{}}}]}}"#, Pair::P256.members())).await;
+    let hands = Hands::default();
+    let jwks = server.jwks().clock(hands.clock()).start().unwrap();
+    let jwt = jwt(jwks.clone());
+    jwks.available().await;
+    let claims = json!({ "exp": 4_102_444_800_u64 });
+    assert_eq!(
+        verdict(&jwt, &Pair::P256.signed(None, &claims)).await,
+        "accepted"
+    );
+    let unnamed = format!(r#"{{"keys":[{{{}}}]}}"#, Pair::P384.members());
+    server.publish("/jwks", Reply::Text(unnamed));
+    hands.forward(30);
+    assert_eq!(
+        verdict(&jwt, &Pair::P384.signed(None, &claims)).await,
+        "accepted"
+    );
+    assert_eq!(server.asked("/jwks"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_random_kids_make_one_fetch_in_an_interval() {
+    let server = Server::publishing(set([Pair::P256.jwk("a")])).await;
+    let hands = Hands::default();
+    let jwks = server.jwks().clock(hands.clock()).start().unwrap();
+    let jwt = Arc::new(jwt(jwks.clone()));
+    jwks.available().await;
+    let good = Pair::P256.token("a");
+    let (_, rest) = good.split_once('.').unwrap();
+    let rest: Arc<str> = rest.into();
+    for interval in 1..=3 {
+        hands.forward(30);
+        let slow = Reply::Late(Duration::from_millis(100), set([Pair::P256.jwk("a")]));
+        server.publish("/jwks", slow);
+        let tasks: Vec<_> = (0..10_000)
+            .map(|number| {
+                let (jwt, rest) = (Arc::clone(&jwt), Arc::clone(&rest));
+                tokio::spawn(async move {
+                    let header = format!(r#"{{"alg":"ES256","kid":"{interval}-{number}"}}"#);
+                    let token = format!("{}.{rest}", b64(header));
+                    verdict(&jwt, &token).await
+                })
+            })
+            .collect();
+        // Who has a good key waits for nobody.
+        assert!(jwt.verify_token(&good).is_ok());
+        let mut invalid = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                "token_invalid" => invalid += 1,
+                // Beyond those that may wait.
+                "unavailable" => {}
+                other => panic!("{other}"),
+            }
+        }
+        assert!(invalid >= 1024, "{invalid}");
+        assert_eq!(server.asked("/jwks"), 1 + interval);
+        // Nor do those that come when the fetch has ended.
+        for number in 0..100 {
+            let header = format!(r#"{{"alg":"ES256","kid":"late-{number}"}}"#);
+            let token = format!("{}.{rest}", b64(header));
+            assert_eq!(verdict(&jwt, &token).await, "token_invalid");
+        }
+        assert_eq!(server.asked("/jwks"), 1 + interval);
+    }
+}
+
+#[tokio::test]
+async fn an_algorithm_that_is_not_allowed_asks_for_nothing() {
+    // A key for another algorithm takes no name from one that may be used.
+    let keys = [Pair::Rsa.jwk("a"), Pair::P256.jwk("a"), Pair::Ed.jwk("b")];
+    let server = Server::publishing(set(keys)).await;
+    let hands = Hands::default();
+    let jwks = server.jwks().clock(hands.clock());
+    let jwks = jwks.algorithms([tower_ws_auth_jwt::Algorithm::ES256]);
+    let jwks = jwks.start().unwrap();
+    let jwt = jwt(jwks.clone());
+    jwks.available().await;
+    hands.forward(30);
+    assert_eq!(verdict(&jwt, &Pair::Ed.token("b")).await, "token_invalid");
+    assert_eq!(verdict(&jwt, &Pair::Rsa.token("c")).await, "token_invalid");
+    assert_eq!(verdict(&jwt, &Pair::P256.token("a")).await, "accepted");
+    assert_eq!(server.asked("/jwks"), 1);
+}
+
+#[tokio::test]
+async fn the_set_is_fetched_again_by_itself_and_sooner_if_the_answer_says_so() {
+    let times = |jwks: tower_ws_auth_jwt::JwksBuilder| {
+        jwks.cooldown(Duration::from_millis(20))
+            .max_stale(Duration::from_secs(3600))
+    };
+    let server = Server::publishing(set([Pair::P256.jwk("a")])).await;
+    let every = Duration::from_millis(50);
+    let jwks = times(server.jwks()).refresh(every).start().unwrap();
+    until(|| server.asked("/jwks") >= 3).await;
+    drop(jwks);
+
+    let set = set([Pair::P256.jwk("a")]);
+    server.publish("/cached", Reply::Cached(set, "public, max-age=0"));
+    let url = server.url("/cached");
+    let jwks = times(patient(tower_ws_auth_jwt::Jwks::builder(url)));
+    let jwks = jwks.start().unwrap();
+    until(|| server.asked("/cached") >= 3).await;
+    drop(jwks);
+}
+
+#[tokio::test]
+async fn the_last_handle_that_is_dropped_ends_the_fetching() {
+    let server = Server::publishing(set([Pair::P256.jwk("a")])).await;
+    let every = Duration::from_millis(20);
+    let jwks = server.jwks().cooldown(every).refresh(every);
+    let jwks = jwks.start().unwrap();
+    let jwt = jwt(jwks.clone());
+    jwks.available().await;
+    drop(jwks);
+    let before = server.asked("/jwks");
+    until(|| server.asked("/jwks") > before).await;
+    drop(jwt);
+    // One that was under way may yet be counted.
+    let began = Instant::now();
+    loop {
+        let after = server.asked("/jwks");
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        if server.asked("/jwks") == after {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "the fetching goes on");
+    }
+}

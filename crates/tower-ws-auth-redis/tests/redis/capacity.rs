@@ -1,0 +1,73 @@
+//! Guesses of strangers against a Redis that is slow: they leave room for those who have proved
+//! something.
+
+use std::sync::Arc;
+
+use test_servers::Server;
+use tokio::task::{JoinHandle, yield_now};
+use tower_ws_auth_core::{Ending, RevocationStore as _, Revocations};
+use tower_ws_auth_redis::{RedisRevocations, RedisSessionStore, RedisTicketStore};
+use tower_ws_auth_session::SessionStore as _;
+use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
+
+use crate::sessions::id;
+use crate::{TTL, key, patient};
+
+const PLACES: usize = 12;
+const GUESSES: usize = 100;
+
+/// How many of these wait for Redis; the others were refused.
+fn waiting<T>(guesses: &[JoinHandle<T>]) -> usize {
+    guesses.iter().filter(|guess| !guess.is_finished()).count()
+}
+
+#[tokio::test]
+async fn guesses_leave_room_for_the_commands_of_proven_clients() {
+    let server = Server::start();
+    let redis = patient().max_in_flight(PLACES);
+    let redis = redis.connect(&server.url()).await.unwrap();
+    let tickets = RedisTicketStore::new(redis.clone());
+    let sessions = Arc::new(RedisSessionStore::new(redis.clone()));
+    let store = RedisRevocations::new(redis, TTL);
+    let revocations = Revocations::new(store.clone());
+    let session = id().await;
+    let stays = id().await;
+    assert!(sessions.create(&stays, "{}", TTL).await.unwrap());
+    revocations
+        .revoke("user:eve", Ending::Revoked)
+        .await
+        .unwrap();
+
+    server.pause();
+    let takes = (0..GUESSES).map(|n| tokio::spawn(tickets.take(key(n))));
+    let takes: Vec<_> = takes.collect();
+    let loads = (0..GUESSES).map(|_| {
+        let (sessions, session) = (Arc::clone(&sessions), session.clone());
+        tokio::spawn(async move { sessions.load(&session).await })
+    });
+    let loads: Vec<_> = loads.collect();
+    // Each has its turn now, on the one thread that there is, some dozens at a time.
+    for _ in 0..GUESSES {
+        yield_now().await;
+    }
+    assert_eq!((waiting(&takes), waiting(&loads)), (PLACES / 3, PLACES / 3));
+
+    let check = tokio::spawn(store.find(vec!["user:ada".into()]));
+    let claim = tokio::spawn(tickets.claim(key(1), TTL));
+    let mint = tokio::spawn(tickets.issue(key(1), vec![1], None, TTL));
+    let touch = tokio::spawn(async move { sessions.touch(&stays, TTL).await });
+    server.resume();
+    assert!(check.await.unwrap().unwrap().iter().all(Option::is_none));
+    assert!(claim.await.unwrap().unwrap());
+    mint.await.unwrap().unwrap();
+    assert!(touch.await.unwrap().unwrap());
+    for guess in loads {
+        assert!(!matches!(guess.await.unwrap(), Ok(Some(_))));
+    }
+    for guess in takes {
+        // One of them may be the ticket that was issued meanwhile.
+        let _ = guess.await.unwrap();
+    }
+    // Their places are free again.
+    assert!(tickets.take(key(GUESSES)).await.unwrap().is_none());
+}

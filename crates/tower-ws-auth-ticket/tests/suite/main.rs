@@ -1,0 +1,9 @@
+//! Tickets from outside: their store in memory, the mint, and the strategy in its layer.
+
+#![cfg(test)]
+#![cfg(not(loom))]
+
+mod memory;
+mod mint;
+mod ticket;
+mod unspent;

@@ -1,0 +1,43 @@
+//! Where the output goes: to the terminal, or to a file while a step runs beside another one.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+thread_local! {
+    static LOG: RefCell<Option<File>> = const { RefCell::new(None) };
+}
+
+/// Prints one line, as `println!` does.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::console::line(format_args!($($text)*)) };
+}
+pub(crate) use say;
+
+pub(crate) fn line(text: fmt::Arguments<'_>) {
+    LOG.with_borrow_mut(|log| match log {
+        // A log that cannot be written loses lines, not results.
+        Some(log) => drop(writeln!(log, "{text}")),
+        None => println!("{text}"),
+    });
+}
+
+/// From now on this thread and the commands that it runs write to the file.
+pub(crate) fn log_to(path: &Path) -> std::io::Result<()> {
+    let file = File::create(path)?;
+    LOG.set(Some(file));
+    Ok(())
+}
+
+/// Sends the command's output where this thread's lines go.
+pub(crate) fn redirect(command: &mut Command) -> std::io::Result<()> {
+    LOG.with_borrow(|log| {
+        if let Some(log) = log {
+            command.stdout(log.try_clone()?).stderr(log.try_clone()?);
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,103 @@
+//! The Rust tests: short for every commit, in full for the slow tier.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::run::{cargo, run, succeeds};
+use crate::setup;
+use crate::steps::{Session, Stop};
+
+/// One set of features for all test builds: nothing is compiled twice.
+const ALL: [&str; 2] = ["--workspace", "--all-features"];
+
+/// Read by the tests that have a short and a long form.
+const TIER: &str = "SUITE_TIER";
+
+/// The packages with tests that have a longer form.
+const LONG: &[&str] = &[
+    "assurance-tests",
+    "browser-tests",
+    "express-tests",
+    "load-tests",
+    "model-tests",
+    "node-tests",
+    "tower-ws-auth-ticket",
+];
+
+pub(crate) fn build(session: &Session) -> Result<(), Stop> {
+    let mut build = if nextest() {
+        cargo(&["nextest", "run", "--no-run"])
+    } else {
+        cargo(&["test", "--no-run"])
+    };
+    Ok(run(
+        with_tools(&mut build, &session.workspace.tools).args(ALL)
+    )?)
+}
+
+pub(crate) fn short(session: &Session) -> Result<(), Stop> {
+    let mut tests = runner();
+    Ok(run(
+        with_tools(&mut tests, &session.workspace.tools).args(ALL)
+    )?)
+}
+
+/// nextest knows no documentation tests; `cargo test` has run them already.
+pub(crate) fn documentation(_: &Session) -> Result<(), Stop> {
+    if !nextest() {
+        return Ok(());
+    }
+    Ok(run(cargo(&["test", "--doc"]).args(ALL))?)
+}
+
+pub(crate) fn long(session: &Session) -> Result<(), Stop> {
+    let mut tests = runner();
+    // As built for the short form: the features of the whole workspace.
+    if nextest() {
+        let packages: Vec<_> = LONG.iter().map(|name| format!("package({name})")).collect();
+        tests.args(ALL).args(["-E", &packages.join(" | ")]);
+    } else {
+        tests
+            .arg("--all-features")
+            .args(LONG.iter().flat_map(|name| ["-p", name]));
+    }
+    with_tools(&mut tests, &session.workspace.tools).env(TIER, "assure");
+    Ok(run(&mut tests)?)
+}
+
+/// The stores' tests, and Express's: both targets are called `redis`.
+pub(crate) fn valkey(session: &Session) -> Result<(), Stop> {
+    let Some(valkey) = setup::locate(setup::VALKEY, &session.workspace.tools) else {
+        let absent = setup::VALKEY;
+        return Err(Stop::NotRun(format!("{absent} is not on this machine")));
+    };
+    let mut tests = runner();
+    tests.args(ALL).args(["--test", "redis"]);
+    let tests = with_tools(&mut tests, &session.workspace.tools);
+    Ok(run(tests.env("TEST_REDIS_SERVER", valkey))?)
+}
+
+fn nextest() -> bool {
+    succeeds(&mut cargo(&["nextest", "--version"]))
+}
+
+fn runner() -> Command {
+    let mut runner = if nextest() {
+        cargo(&["nextest", "run"])
+    } else {
+        cargo(&["test"])
+    };
+    runner.arg("--no-fail-fast");
+    runner
+}
+
+/// The tests find the tools that `setup` has installed.
+pub(crate) fn with_tools<'a>(command: &'a mut Command, tools: &Path) -> &'a mut Command {
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&old).chain([tools.join("bin")]);
+    match std::env::join_paths(folders) {
+        Ok(path) => command.env("PATH", path),
+        // A folder with a colon in its name: then only what the system has is found.
+        Err(_) => command,
+    }
+}

@@ -1,0 +1,242 @@
+//! Sabotages: small changes that break the product on purpose. Each names the promise that it breaks,
+//! and at least one of the tests that the promise names must fail with it.
+
+mod patch;
+mod place;
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::promises::{self, Promise};
+use crate::steps::{Session, Stop};
+use crate::workspace::Workspace;
+use patch::Patch;
+use place::{Place, Verdict};
+
+/// What one sabotage takes on two cores: to build the crates that it touches, and to test.
+const EACH: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+pub(crate) struct Options {
+    /// The sabotages of one promise: its number in `--list`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    promise: Option<u32>,
+    /// Only lists the promises, with their numbers and sabotages
+    #[arg(long)]
+    list: bool,
+}
+
+pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), String> {
+    let promises = promises::read()?;
+    let mut patches = patch::all()?;
+    if options.list {
+        list(&promises, &patches);
+        return Ok(());
+    }
+    let mut wrong = incomplete(&patches, &promises);
+    if let Some(number) = options.promise {
+        wrong.clear();
+        let index = number as usize - 1;
+        let promise = promises.get(index).ok_or_else(|| {
+            let last = promises.len();
+            format!("--promise {number}: the promises are numbered 1 to {last}")
+        })?;
+        patches.retain(|patch| patch.promise == promise.text);
+    }
+    run(&patches, &promises, workspace, wrong)
+}
+
+/// The step of the slow tier.
+pub(crate) fn tenth(session: &Session) -> Result<(), Stop> {
+    let days = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.unwrap_or_default().as_secs() / 86_400
+    };
+    let seed = session.assure.seed.unwrap_or_else(days);
+    println!("    --seed {seed}");
+    let (patches, promises) = (patch::all()?, promises::read()?);
+    let wrong = incomplete(&patches, &promises);
+    let patches = chosen(patches, seed);
+    Ok(run(&patches, &promises, &session.workspace, wrong)?)
+}
+
+/// One in ten, and at least one.
+fn chosen(mut patches: Vec<Patch>, seed: u64) -> Vec<Patch> {
+    let count = patches.len().div_ceil(10);
+    let mut state = seed;
+    let mut picked = Vec::new();
+    while picked.len() < count && !patches.is_empty() {
+        // Knuth's generator: any spread will do, as long as a seed always says the same.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let index = (state >> 33) as usize % patches.len();
+        picked.push(patches.swap_remove(index));
+    }
+    picked
+}
+
+/// Part of the step `promises`: every sabotage names a promise that there is.
+pub(crate) fn check(promises: &[Promise]) -> Result<usize, String> {
+    let patches = patch::all()?;
+    let strays = strays(&patches, promises);
+    if strays.is_empty() {
+        Ok(patches.len())
+    } else {
+        Err(strays.join("\n"))
+    }
+}
+
+/// What would make a run say less than it seems: promises without a sabotage, and sabotages that no
+/// longer fit the code.
+fn incomplete(patches: &[Patch], promises: &[Promise]) -> Vec<String> {
+    let mut wrong = patch::unfit(patches);
+    wrong.extend(bare(patches, promises));
+    wrong
+}
+
+fn strays(patches: &[Patch], promises: &[Promise]) -> Vec<String> {
+    let known = |patch: &&Patch| promises.iter().any(|promise| promise.text == patch.promise);
+    let strays = patches.iter().filter(|patch| !known(patch));
+    strays
+        .map(|patch| {
+            let file = patch.file.display();
+            format!("{file}: no promise reads: {}", patch.promise)
+        })
+        .collect()
+}
+
+fn bare(patches: &[Patch], promises: &[Promise]) -> Vec<String> {
+    let has = |promise: &&Promise| patches.iter().any(|patch| patch.promise == promise.text);
+    let bare = promises.iter().filter(|promise| !has(promise));
+    bare.map(|promise| format!("{} has no sabotage of: {}", patch::FOLDER, promise.text))
+        .collect()
+}
+
+fn list(promises: &[Promise], patches: &[Patch]) {
+    for (index, promise) in promises.iter().enumerate() {
+        println!("{:>3}  {}", index + 1, promise.text);
+        for patch in patches.iter().filter(|patch| patch.promise == promise.text) {
+            println!("       {}: {}", patch.name(), patch.breaks);
+        }
+    }
+}
+
+/// Applies one after the other to a copy of the tree; fails for what was wrong before, too.
+fn run(
+    patches: &[Patch],
+    promises: &[Promise],
+    workspace: &Workspace,
+    wrong: Vec<String>,
+) -> Result<(), String> {
+    let expected = EACH * u32::try_from(patches.len()).unwrap_or(u32::MAX);
+    println!(
+        "    {} sabotages, about {} min; the first one builds the tests that it needs",
+        patches.len(),
+        expected.as_secs().div_ceil(60)
+    );
+    let place = Place::new(workspace)?;
+    let started = Instant::now();
+    let mut unnoticed = Vec::new();
+    // One that no longer applies is among what was wrong before.
+    let fitting = patches.iter().filter(|patch| patch.fits());
+    let fitting: Vec<_> = fitting.collect();
+    for patch in &fitting {
+        let begun = Instant::now();
+        let promise = promises
+            .iter()
+            .find(|promise| promise.text == patch.promise);
+        let promise = promise.ok_or_else(|| format!("no promise reads: {}", patch.promise))?;
+        let verdict = place.judge(patch, promise);
+        let took = begun.elapsed().as_secs();
+        let word = match &verdict {
+            Ok(Verdict::Noticed) => "noticed",
+            Ok(Verdict::Unnoticed) => "UNNOTICED",
+            Err(_) => "FAILED",
+        };
+        println!("    {word:<9} {took:>4} s  {}", patch.name());
+        match verdict {
+            Ok(Verdict::Noticed) => {}
+            Ok(Verdict::Unnoticed) => unnoticed.push(unnoticed_line(patch)),
+            Err(error) => unnoticed.push(format!("{}: {error}", patch.name())),
+        }
+    }
+    let minutes = started.elapsed().as_secs_f64() / 60.0;
+    println!(
+        "    {} of {} noticed in {minutes:.1} min",
+        fitting.len() - unnoticed.len(),
+        patches.len()
+    );
+    unnoticed.extend(wrong);
+    if unnoticed.is_empty() {
+        Ok(())
+    } else {
+        Err(unnoticed.join("\n"))
+    }
+}
+
+fn unnoticed_line(patch: &Patch) -> String {
+    format!(
+        "{}: every test that the promise names stays green. {} The promise: {}",
+        patch.name(),
+        patch.breaks,
+        patch.promise
+    )
+}
+
+/// `git apply` in a folder that belongs to no repository, whatever stands above it.
+fn git_apply(folder: &Path) -> std::process::Command {
+    let mut git = std::process::Command::new("git");
+    git.arg("apply").current_dir(folder);
+    git.env("GIT_CEILING_DIRECTORIES", folder.parent().unwrap_or(folder));
+    git
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patch(name: &str, promise: &str) -> Patch {
+        Patch {
+            file: name.into(),
+            promise: promise.to_owned(),
+            breaks: "Nothing.".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_seed_always_chooses_the_same_tenth() {
+        let patches = || {
+            (0..95)
+                .map(|n| patch(&n.to_string(), "a"))
+                .collect::<Vec<_>>()
+        };
+        let names = |seed| {
+            let chosen = chosen(patches(), seed);
+            chosen.iter().map(Patch::name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(7).len(), 10);
+        assert_eq!(names(7), names(7));
+        assert_ne!(names(7), names(8));
+        assert_eq!(chosen(vec![patch("0", "a")], 3).len(), 1);
+        assert_eq!(chosen(Vec::new(), 3).len(), 0);
+    }
+
+    #[test]
+    fn a_promise_without_a_sabotage_and_a_sabotage_without_a_promise_are_named() {
+        let promise = |text: &str| Promise {
+            text: text.to_owned(),
+            tests: Vec::new(),
+        };
+        let patches = [patch("x.patch", "a"), patch("y.patch", "c")];
+        let promises = [promise("a"), promise("b")];
+        assert_eq!(
+            strays(&patches, &promises),
+            ["y.patch: no promise reads: c"]
+        );
+        assert_eq!(
+            bare(&patches, &promises),
+            ["tests/sabotage has no sabotage of: b"]
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! The files of `tests/sabotage`: a header of two fields, then a unified diff.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::run::succeeds;
+
+pub(crate) const FOLDER: &str = "tests/sabotage";
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Patch {
+    pub(crate) file: PathBuf,
+    /// The text of the promise, as SECURITY.md has it.
+    pub(crate) promise: String,
+    /// What the change breaks.
+    pub(crate) breaks: String,
+}
+
+impl Patch {
+    pub(crate) fn name(&self) -> String {
+        let name = self.file.file_stem().unwrap_or(self.file.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Whether it applies to the code as it stands.
+    pub(crate) fn fits(&self) -> bool {
+        let root = Path::new(".");
+        succeeds(super::git_apply(root).arg("--check").arg(&self.file))
+    }
+}
+
+/// Every sabotage, those beside each other in one crate after one another.
+pub(crate) fn all() -> Result<Vec<Patch>, String> {
+    let entries = fs::read_dir(FOLDER).map_err(|error| format!("{FOLDER}: {error}"))?;
+    let files = entries.flatten().map(|entry| entry.path());
+    let mut found = Vec::new();
+    for file in files.filter(|file| file.extension().is_some_and(|end| end == "patch")) {
+        let text =
+            fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let touched = touched(&text).to_owned();
+        let patch = parse(file, &text)?;
+        found.push((touched, patch));
+    }
+    found.sort_by(|(one, a), (other, b)| (one, &a.file).cmp(&(other, &b.file)));
+    Ok(found.into_iter().map(|(_, patch)| patch).collect())
+}
+
+fn parse(file: PathBuf, text: &str) -> Result<Patch, String> {
+    let header = text.split("\ndiff --git ").next().unwrap_or(text);
+    let field = |name: &str| {
+        let value = header.lines().find_map(|line| line.strip_prefix(name));
+        let value = value.map(str::trim).filter(|value| !value.is_empty());
+        value
+            .map(str::to_owned)
+            .ok_or_else(|| format!("{}: the header has no line `{name} …`", file.display()))
+    };
+    let (promise, breaks) = (field("Promise:")?, field("Breaks:")?);
+    if header.len() == text.len() {
+        return Err(format!(
+            "{}: no `diff --git` after the header",
+            file.display()
+        ));
+    }
+    Ok(Patch {
+        file,
+        promise,
+        breaks,
+    })
+}
+
+/// The first file that the diff changes.
+fn touched(text: &str) -> &str {
+    let line = text.lines().find_map(|line| line.strip_prefix("+++ b/"));
+    line.unwrap_or_default()
+}
+
+/// The sabotages that no longer fit the code, in words.
+pub(crate) fn unfit(patches: &[Patch]) -> Vec<String> {
+    let unfit = patches.iter().filter(|patch| !patch.fits());
+    unfit
+        .map(|patch| {
+            let file = patch.file.display();
+            format!("{file} no longer applies; see `git apply --check {file}`")
+        })
+        .collect()
+}
+
+/// A path for `git apply` in another folder.
+pub(crate) fn absolute(file: &Path) -> Result<PathBuf, String> {
+    std::path::absolute(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "Promise: A holds.\nBreaks: The check is gone.\n\n\
+                        diff --git a/crates/x/src/a.rs b/crates/x/src/a.rs\n\
+                        --- a/crates/x/src/a.rs\n+++ b/crates/x/src/a.rs\n";
+
+    #[test]
+    fn the_header_names_the_promise_and_what_is_broken() {
+        let patch = parse("tests/sabotage/x-a.patch".into(), TEXT).unwrap();
+        assert_eq!(patch.promise, "A holds.");
+        assert_eq!(patch.breaks, "The check is gone.");
+        assert_eq!(patch.name(), "x-a");
+        assert_eq!(touched(TEXT), "crates/x/src/a.rs");
+    }
+
+    #[test]
+    fn a_file_without_a_field_or_a_diff_is_an_error() {
+        for wrong in [
+            TEXT.replace("Promise: A holds.\n", ""),
+            TEXT.replace("The check is gone.", ""),
+            TEXT.replace("diff --git", "diff"),
+        ] {
+            let error = parse("x.patch".into(), &wrong).unwrap_err();
+            assert!(error.starts_with("x.patch: "), "{error}");
+        }
+    }
+}

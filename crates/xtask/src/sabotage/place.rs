@@ -1,0 +1,231 @@
+//! The copy of the tree that is broken, and the tests that are run in it.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::patch::{self, Patch};
+use crate::promises::{Named, Promise};
+use crate::run::{cargo, output, succeeds};
+use crate::rust_tests::with_tools;
+use crate::workspace::Workspace;
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Noticed,
+    Unnoticed,
+}
+
+pub(crate) struct Place<'a> {
+    workspace: &'a Workspace,
+    tree: PathBuf,
+    logs: PathBuf,
+}
+
+impl<'a> Place<'a> {
+    /// Copies what git tracks or does not ignore. What is the same already stays, with its time.
+    pub(crate) fn new(workspace: &'a Workspace) -> Result<Self, String> {
+        if !succeeds(&mut cargo(&["nextest", "--version"])) {
+            return Err(
+                "cargo-nextest is not installed: cargo install --locked cargo-nextest".into(),
+            );
+        }
+        let folder = workspace.tools.with_file_name("sabotage");
+        let place = Self {
+            workspace,
+            tree: folder.join("tree"),
+            logs: folder.join("logs"),
+        };
+        for folder in [&place.tree, &place.logs] {
+            fs::create_dir_all(folder).map_err(|error| of(folder, &error))?;
+        }
+        let files = ["ls-files", "--cached", "--others", "--exclude-standard"];
+        let files = output(Command::new("git").args(files))?;
+        let files: HashSet<&Path> = files
+            .lines()
+            .map(Path::new)
+            .filter(|file| file.is_file())
+            .collect();
+        for file in &files {
+            place.copy(file)?;
+        }
+        remove_others(&place.tree, Path::new(""), &files)?;
+        Ok(place)
+    }
+
+    fn copy(&self, file: &Path) -> Result<(), String> {
+        let to = self.tree.join(file);
+        let text = fs::read(file).map_err(|error| of(file, &error))?;
+        if fs::read(&to).is_ok_and(|there| there == text) {
+            return Ok(());
+        }
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).map_err(|error| of(folder, &error))?;
+        }
+        // With its permissions: some files are programs.
+        fs::copy(file, &to)
+            .map(drop)
+            .map_err(|error| of(&to, &error))
+    }
+
+    /// Whether one of the tests that the promise names fails with the patch.
+    pub(crate) fn judge(&self, patch: &Patch, promise: &Promise) -> Result<Verdict, String> {
+        let diff = patch::absolute(&patch.file)?;
+        let apply = |options: &[&str]| {
+            let done = output(super::git_apply(&self.tree).args(options).arg(&diff));
+            done.map(drop)
+        };
+        apply(&[])?;
+        let verdict = self.first_failure(patch, promise);
+        apply(&["--reverse"])?;
+        verdict
+    }
+
+    fn first_failure(&self, patch: &Patch, promise: &Promise) -> Result<Verdict, String> {
+        for named in &promise.tests {
+            if self.fails(patch, named)? {
+                return Ok(Verdict::Noticed);
+            }
+        }
+        Ok(Verdict::Unnoticed)
+    }
+
+    fn fails(&self, patch: &Patch, named: &Named) -> Result<bool, String> {
+        let selection = selection(named, self.workspace)?;
+        let log = self.logs.join(patch.name()).with_extension("log");
+        let nextest = |last: &[&str]| {
+            let mut command = cargo(&["nextest", "run", "--profile", "sabotage", "--all-features"]);
+            with_tools(&mut command, &self.workspace.tools);
+            command
+                .args(&selection)
+                .args(last)
+                .current_dir(&self.tree)
+                // What the suite has built of the dependencies is good here too.
+                .env("CARGO_TARGET_DIR", self.workspace.tools.with_file_name(""))
+                .env("CARGO_INCREMENTAL", "1")
+                .stdin(Stdio::null());
+            command
+        };
+        let status = |command: &mut Command| {
+            let file = File::options().create(true).append(true).open(&log);
+            let file = file.map_err(|error| of(&log, &error))?;
+            let copy = file.try_clone().map_err(|error| of(&log, &error))?;
+            let done = command.stdout(file).stderr(copy).status();
+            done.map_err(|error| format!("cargo nextest could not be run: {error}"))
+        };
+        if !status(&mut nextest(&["--no-run"]))?.success() {
+            return Err(format!("it does not compile; see {}", log.display()));
+        }
+        let done = status(&mut nextest(&["-E", &filter(named)]))?;
+        match done.code() {
+            Some(0) => Ok(false),
+            // nextest's code for tests that have failed.
+            Some(100) => Ok(true),
+            _ => Err(format!("{done}; see {}", log.display())),
+        }
+    }
+}
+
+/// The arguments that build the tests of one file and little else. With `--workspace` the dependencies
+/// have the features that the suite has built them with.
+fn selection(named: &Named, workspace: &Workspace) -> Result<Vec<String>, String> {
+    let file = Path::new(&named.file);
+    let target = workspace.tests.iter().find(|target| {
+        let folder = target
+            .file
+            .parent()
+            .filter(|_| target.file.ends_with("main.rs"));
+        target.file == file || folder.is_some_and(|folder| file.starts_with(folder))
+    });
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    if let Some(target) = target {
+        return Ok(words(&["--workspace", "--test", &target.name]));
+    }
+    let mut components = file.iter().filter_map(|part| part.to_str());
+    let (Some(_), Some(package), Some("src")) =
+        (components.next(), components.next(), components.next())
+    else {
+        return Err(format!("{}: of no test target", named.file));
+    };
+    Ok(words(&["--package", package, "--lib", "--bins"]))
+}
+
+/// nextest's filter for tests of these names, in whatever module.
+fn filter(named: &Named) -> String {
+    let each = named
+        .tests
+        .iter()
+        .map(|test| format!("test(/(^|::){test}$/)"));
+    each.collect::<Vec<_>>().join(" | ")
+}
+
+/// Removes from the copy what is no longer in the original.
+fn remove_others(tree: &Path, folder: &Path, files: &HashSet<&Path>) -> Result<(), String> {
+    let here = tree.join(folder);
+    let entries = fs::read_dir(&here).map_err(|error| of(&here, &error))?;
+    for entry in entries.flatten() {
+        let path = folder.join(entry.file_name());
+        if entry.path().is_dir() {
+            remove_others(tree, &path, files)?;
+        } else if !files.contains(path.as_path()) {
+            fs::remove_file(entry.path()).map_err(|error| of(&entry.path(), &error))?;
+        }
+    }
+    Ok(())
+}
+
+fn of(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::TestTarget;
+
+    fn selected(file: &str) -> Result<String, String> {
+        let target = |package: &str, name: &str, file: &str| TestTarget {
+            package: package.to_owned(),
+            name: name.to_owned(),
+            file: file.into(),
+        };
+        let workspace = Workspace {
+            tools: PathBuf::new(),
+            libraries: Vec::new(),
+            tests: vec![
+                target("core", "core", "crates/core/tests/suite/main.rs"),
+                target("core", "loom", "crates/core/tests/loom.rs"),
+            ],
+        };
+        let tests = vec!["a".to_owned()];
+        let file = file.to_owned();
+        selection(&Named { file, tests }, &workspace).map(|words| words.join(" "))
+    }
+
+    #[test]
+    fn the_target_of_a_test_is_found_by_its_file() {
+        assert_eq!(
+            selected("crates/core/tests/suite/gate.rs").as_deref(),
+            Ok("--workspace --test core")
+        );
+        assert_eq!(
+            selected("crates/core/tests/loom.rs").as_deref(),
+            Ok("--workspace --test loom")
+        );
+        assert_eq!(
+            selected("crates/core/src/carrier/query.rs").as_deref(),
+            Ok("--package core --lib --bins")
+        );
+        assert!(selected("crates/core/tests/gone/gate.rs").is_err());
+    }
+
+    #[test]
+    fn a_test_is_run_whatever_its_module() {
+        let named = Named {
+            file: String::new(),
+            tests: vec!["one".to_owned(), "two".to_owned()],
+        };
+        assert_eq!(filter(&named), "test(/(^|::)one$/) | test(/(^|::)two$/)");
+    }
+}

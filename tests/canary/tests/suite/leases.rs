@@ -1,0 +1,74 @@
+//! What operators read and count of leases: that they are open, and how they end.
+
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::routing::any;
+use http::request::Parts;
+use test_support::{bounded, frame, handshake};
+use tokio::io::AsyncWriteExt;
+use tower_ws_auth::{AuthLayer, Grant, LeaseLayer, Rejection};
+
+use crate::told::Told;
+
+#[tokio::test]
+async fn an_expiry_is_an_event_with_its_code_and_its_time_and_is_counted() {
+    let told = Told::capture();
+    let strategy = |_: &mut Parts| async {
+        let end = SystemTime::now() + Duration::from_secs(3);
+        Ok::<_, Rejection>(Grant::new("ada").until(end))
+    };
+    let stack = tower::ServiceBuilder::new()
+        .layer(AuthLayer::new(strategy))
+        .layer(LeaseLayer::expiry_only());
+    let handler = async |upgrade: WebSocketUpgrade| {
+        upgrade.on_upgrade(async |mut socket| while socket.recv().await.is_some() {})
+    };
+    let router = Router::new().route("/ws", any(handler).layer(stack));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let mut client = handshake::open(address, "/ws", "").await;
+    assert!((told.count("ws_auth_leases") - 1.0).abs() < 0.1);
+
+    let frame = bounded("a close frame", frame::read(&mut client)).await;
+    assert_eq!(frame.unwrap().close(), Some((4401, "token_expired")));
+    let answer = frame::masked(true, frame::CLOSE, &1000_u16.to_be_bytes());
+    client.write_all(&answer).await.unwrap();
+
+    told.counted("ws_auth_farewells_total outcome=peer_closed", 1.0)
+        .await;
+    told.counted("ws_auth_leases", 0.0).await;
+    let line = told.event("lease ended");
+    assert!(
+        line.contains("ending=\"token_expired\" code=4401 open_ms="),
+        "{line}"
+    );
+    let open: u64 = line
+        .split_once("open_ms=")
+        .unwrap()
+        .1
+        .trim()
+        .parse()
+        .unwrap();
+    assert!((100..20_000).contains(&open), "{line}");
+    let farewell = told.event("farewell ended");
+    assert!(farewell.contains("farewell=\"peer_closed\""), "{farewell}");
+    for (name, expected) in [
+        ("ws_auth_leases", 0.0),
+        ("ws_auth_lease_endings_total ending=token_expired", 1.0),
+        ("ws_auth_farewells_total outcome=peer_closed", 1.0),
+        (
+            "ws_auth_decisions_total strategy=closure outcome=accepted kind=none",
+            1.0,
+        ),
+    ] {
+        assert!(
+            (told.count(name) - expected).abs() < 0.1,
+            "{name}: {}",
+            told.count(name)
+        );
+    }
+}

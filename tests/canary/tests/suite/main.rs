@@ -1,0 +1,15 @@
+//! A secret goes through every layer and is found nowhere; what happens is told, and counted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod canary;
+mod farewells;
+mod leases;
+mod needles;
+mod printed;
+mod server;
+mod told;

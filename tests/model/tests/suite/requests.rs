@@ -1,0 +1,447 @@
+//! Handshakes, mint requests and renewals, from the credential to the decision.
+//!
+//! | here | in the code |
+//! |---|---|
+//! | [`steps`] | `Session::verify` and `Rules::decide`, `Ticket::verify`, `SingleUse::verify`; `Revocable` |
+//! | [`World::look`] | `revocation::Connection::decide` |
+//! | [`World::gate`] | `authorize`, and `LeaseLayer`'s `at_most` |
+//! | [`World::accept`] | the upgrade: `Waiting::open`, `Tether::accept` |
+//! | [`World::finish_body`] | `Mint::mint` and the chat's `POST /token`, once the body is there |
+//! | [`World::renew`] | `Lease::renew` |
+
+use crate::model::World;
+use crate::protocol::{Claims, Minted, Protocol};
+use crate::rules::Rule;
+use crate::seen::Seen;
+use crate::setup::{Excess, TIMEOUT};
+use crate::state::{
+    Answer, Connection, Credential, Key, Kind, Moment, Purpose, Request, State, Step, Tick, User,
+    Watch, members, moment, place_of,
+};
+
+/// What the store is asked on the way to a decision.
+fn steps(protocol: &Protocol, kind: Kind, purpose: Purpose) -> &'static [Step] {
+    let is_mint = matches!(purpose, Purpose::Mint(_));
+    match kind {
+        Kind::Session if is_mint && !protocol.sessions_know_their_login => &[Step::Load],
+        Kind::Session => &[Step::Load, Step::Look],
+        Kind::Token => &[Step::Look],
+        Kind::SingleUse if protocol.spends_last => &[Step::Look, Step::Spend],
+        Kind::Ticket if protocol.spends_last => &[Step::Peek, Step::Look, Step::Spend],
+        Kind::SingleUse | Kind::Ticket => &[Step::Spend, Step::Look],
+    }
+}
+
+impl World {
+    /// A request begins.
+    pub(crate) fn ask(&self, state: &mut State, node: usize, credential: usize, purpose: Purpose) {
+        let left = match purpose {
+            Purpose::Open { .. } => &mut state.left.handshakes,
+            Purpose::Fetch => &mut state.left.requests,
+            Purpose::Mint(_) => &mut state.left.mints,
+            Purpose::Renew(_) => &mut state.left.renewals,
+        };
+        *left -= 1;
+        let presented = &state.credentials[credential];
+        let kind = presented.kind;
+        let issued_at = match kind {
+            Kind::Session if !self.protocol.sessions_know_their_login => Some(state.moment(node)),
+            _ => presented.issued_at,
+        };
+        let request = Request {
+            node,
+            credential,
+            purpose,
+            step: Step::Body,
+            sent: state.now,
+            answer: None,
+            issued_at,
+            claim: 0,
+            watch: Watch::Unregistered,
+            spent: false,
+            has_place: false,
+        };
+        if let Some(first) = steps(&self.protocol, kind, purpose).first() {
+            let request = self.send(state, request, *first);
+            state.requests.push(request);
+        }
+    }
+
+    /// Sends the command of a step.
+    fn send(&self, state: &State, mut request: Request, step: Step) -> Request {
+        request.step = step;
+        request.sent = state.now;
+        request.answer = None;
+        let credential = &state.credentials[request.credential];
+        match step {
+            Step::Look if self.protocol.registers_first => {
+                request.watch = Watch::Checking { heard: 0 };
+            }
+            Step::Spend if credential.kind == Kind::SingleUse => {
+                let life = credential.expires.saturating_sub(state.clock(request.node));
+                request.claim = match self.protocol.claims {
+                    Claims::Life => life,
+                    Claims::LifeAndSkew => life + self.setup.skew,
+                    // From the look at the clock to the claim: a question, and the claim itself.
+                    Claims::LifeSkewAndWait => life + self.setup.skew + 2 * TIMEOUT,
+                };
+            }
+            _ => {}
+        }
+        request
+    }
+
+    pub(crate) fn carry_out(&self, state: &mut State, number: usize) {
+        let request = &state.requests[number];
+        let credential = &mut state.credentials[request.credential];
+        let step = request.step;
+        let answer = match step {
+            Step::Load | Step::Peek => Answer::Found(credential.is_stored),
+            Step::Spend if credential.kind == Kind::Ticket => {
+                Answer::Found(std::mem::take(&mut credential.is_stored))
+            }
+            Step::Spend => {
+                let is_first = credential.claimed_until <= state.now;
+                if is_first {
+                    credential.claimed_until = state.now + request.claim;
+                }
+                Answer::Found(is_first)
+            }
+            Step::Look | Step::Body => {
+                let credential = &state.credentials[request.credential];
+                let keys = [
+                    Some(Key::User(credential.user)),
+                    credential.session.map(Key::Session),
+                ];
+                Answer::Revoked(keys.map(|key| {
+                    let key = key.filter(|&key| credential.holds(key))?;
+                    state.stored_for(key)
+                }))
+            }
+        };
+        state.requests[number].answer = Some(answer);
+        // Its answer leads to the next question and to nothing else, which may wait as long.
+        if matches!(step, Step::Load | Step::Peek) {
+            self.answer(state, number);
+        }
+    }
+
+    pub(crate) fn answer(&self, state: &mut State, number: usize) {
+        let mut request = state.requests.remove(number);
+        match request.answer {
+            Some(Answer::Found(true)) => request.spent |= request.step == Step::Spend,
+            Some(Answer::Found(false)) => {
+                if request.step == Step::Spend {
+                    self.seen.add(Seen::SecondUseRefused);
+                }
+                return;
+            }
+            Some(Answer::Revoked(found)) => match self.look(state, &request, found) {
+                None => return,
+                Some(watch) => {
+                    request.watch = watch;
+                    if !self.gate(state, &mut request) {
+                        return;
+                    }
+                }
+            },
+            None => {}
+        }
+        let kind = state.credentials[request.credential].kind;
+        let steps = steps(&self.protocol, kind, request.purpose);
+        let done = steps.iter().position(|step| *step == request.step);
+        match done.and_then(|done| steps.get(done + 1)) {
+            Some(&next) => {
+                let request = self.send(state, request, next);
+                state.requests.push(request);
+            }
+            None => self.accept(state, request),
+        }
+    }
+
+    /// Decides about the revocations that the store knows, and those that were heard meanwhile.
+    fn look(
+        &self,
+        state: &mut State,
+        request: &Request,
+        found: [Option<usize>; 2],
+    ) -> Option<Watch> {
+        let heard = match request.watch {
+            Watch::Checking { heard } => heard,
+            _ => 0,
+        };
+        let knows = state.credentials[request.credential].knows;
+        let covers = |&number: &usize| self.covers(state, number, request.issued_at, knows);
+        if let Some(revocation) = found.into_iter().flatten().find(covers) {
+            self.seen.add(Seen::RefusedAsRevoked);
+            state.judge_refusal(request.credential, revocation);
+            return None;
+        }
+        let is_new = |&number: &usize| {
+            let heard = &state.revocations[number];
+            found[place_of(heard.key)].is_none_or(|known| state.revocations[known].at < heard.at)
+        };
+        if let Some(revocation) = members(heard).find(is_new) {
+            self.seen.add(Seen::RefusedByNews);
+            state.judge_refusal(request.credential, revocation);
+            state.judge_ending(request.credential, revocation);
+            return None;
+        }
+        Some(Watch::Good { known: found })
+    }
+
+    /// Whether a revocation refuses what was issued at that time, by somebody who knew of that one.
+    fn covers(
+        &self,
+        state: &State,
+        number: usize,
+        issued_at: Option<Moment>,
+        knows: Option<Moment>,
+    ) -> bool {
+        let revocation = &state.revocations[number];
+        if self.protocol.session_keys_are_final && matches!(revocation.key, Key::Session(_)) {
+            return true;
+        }
+        if knows.is_some_and(|known| known >= revocation.at) {
+            return false;
+        }
+        let margin = if self.protocol.allows_for_skew {
+            moment(self.setup.skew)
+        } else {
+            0
+        };
+        issued_at.is_none_or(|issued| issued <= revocation.at + margin)
+    }
+
+    /// Permissions and limits. False: it is refused.
+    fn gate(&self, state: &mut State, request: &mut Request) -> bool {
+        if request.purpose == (Purpose::Open { permitted: false }) {
+            self.seen.add(Seen::RefusedByPermission);
+            if request.spent {
+                state.breaks(Rule::RefusalSpendsNothing);
+            }
+            return false;
+        }
+        let Some((most, excess)) = self.setup.limit else {
+            return true;
+        };
+        if !self.protocol.limits_count_upgraded {
+            return self.gate_by_registrations(state, request, most, excess);
+        }
+        let is_handshake = matches!(request.purpose, Purpose::Open { .. });
+        if !is_handshake || excess == Excess::EndOldest {
+            return true;
+        }
+        if !self.has_room(state, request, most) {
+            return false;
+        }
+        request.has_place = self.protocol.reserves_places;
+        true
+    }
+
+    /// Whether one more may be open. Refuses it if not.
+    fn has_room(&self, state: &mut State, request: &Request, most: usize) -> bool {
+        let user = state.credentials[request.credential].user;
+        let open = state.count_open(request.node, user);
+        if open + state.count_places(request.node, user) < most {
+            return true;
+        }
+        self.refused_by_limit(state, request, most);
+        false
+    }
+
+    fn refused_by_limit(&self, state: &mut State, request: &Request, most: usize) {
+        self.seen.add(Seen::RefusedByLimit);
+        if request.spent {
+            state.breaks(Rule::RefusalSpendsNothing);
+        }
+        let user = state.credentials[request.credential].user;
+        // A place is held by somebody who has proved a good credential.
+        let open = state.count_open(request.node, user);
+        if open + state.count_places(request.node, user) < most {
+            state.breaks(Rule::RoomIsGiven);
+        }
+    }
+
+    /// As limits were counted once: whatever is registered under the key. What was accepted stands
+    /// in front of what is under way.
+    fn gate_by_registrations(
+        &self,
+        state: &mut State,
+        request: &Request,
+        most: usize,
+        excess: Excess,
+    ) -> bool {
+        if matches!(request.purpose, Purpose::Renew(_) | Purpose::Mint(_)) {
+            return true;
+        }
+        let user = state.credentials[request.credential].user;
+        let is_registered = |other: &Request| {
+            other.node == request.node
+                && state.credentials[other.credential].user == user
+                && matches!(other.watch, Watch::Checking { .. } | Watch::Good { .. })
+        };
+        let under_way = (0..state.requests.len())
+            .filter(|&other| is_registered(&state.requests[other]))
+            .collect::<Vec<_>>();
+        let registered = state.count_open(request.node, user) + under_way.len() + 1;
+        let mut too_many = registered.saturating_sub(most);
+        if too_many > 0 && excess == Excess::RefuseNewest {
+            self.refused_by_limit(state, request, most);
+            return false;
+        }
+        let is_handshake = usize::from(request.purpose != Purpose::Fetch);
+        while too_many > 0 && state.count_open(request.node, user) > 0 {
+            self.end_oldest(state, request.node, user, most, is_handshake);
+            too_many -= 1;
+        }
+        for other in under_way.into_iter().take(too_many) {
+            state.requests[other].watch = Watch::Ended;
+        }
+        true
+    }
+
+    /// Ends the oldest connection of a user, because others come.
+    fn end_oldest(&self, state: &mut State, node: usize, user: User, most: usize, coming: usize) {
+        self.seen.add(Seen::EndedByLimit);
+        if state.count_open(node, user) + coming <= most {
+            state.breaks(Rule::OthersStayOpen);
+        }
+        let of_user = |open: &Connection| {
+            open.node == node && state.credentials[open.credential].user == user
+        };
+        if let Some(oldest) = state.connections.iter().position(of_user) {
+            state.connections.remove(oldest);
+        }
+    }
+
+    /// All is said: the connection is upgraded, the lease moves on, or the body is waited for.
+    fn accept(&self, state: &mut State, mut request: Request) {
+        request.has_place = false;
+        let known = match (request.watch, request.purpose) {
+            (Watch::Good { known }, _) => known,
+            // Nobody looks at its registration.
+            (_, Purpose::Mint(_)) => [None, None],
+            // It was revoked between the decision and now.
+            _ => return,
+        };
+        match request.purpose {
+            Purpose::Mint(_) | Purpose::Fetch => {
+                request.step = Step::Body;
+                request.answer = None;
+                state.requests.push(request);
+            }
+            Purpose::Open { .. } => {
+                if !self.make_room(state, &request, None) {
+                    return;
+                }
+                self.open(state, request.node, request.credential, known);
+            }
+            Purpose::Renew(connection) => self.renew(state, &request, connection, known),
+        }
+    }
+
+    /// At the upgrade: refuses the newest or ends the oldest, if there is no place.
+    fn make_room(&self, state: &mut State, request: &Request, renewed: Option<usize>) -> bool {
+        let Some((most, excess)) = self.setup.limit else {
+            return true;
+        };
+        // It was counted at the gate, by the way of counting of that time.
+        if !self.protocol.limits_count_upgraded {
+            return true;
+        }
+        let user = state.credentials[request.credential].user;
+        match excess {
+            // Its place was reserved at the gate.
+            Excess::RefuseNewest if renewed.is_none() && self.protocol.reserves_places => true,
+            Excess::RefuseNewest => self.has_room(state, request, most),
+            Excess::EndOldest => {
+                while state.count_open(request.node, user) >= most {
+                    self.end_oldest(state, request.node, user, most, 1);
+                }
+                true
+            }
+        }
+    }
+
+    /// Another credential takes the place of the one that opened a connection.
+    fn renew(
+        &self,
+        state: &mut State,
+        request: &Request,
+        connection: usize,
+        known: [Option<usize>; 2],
+    ) {
+        let is_it = |open: &Connection| open.number == connection && open.node == request.node;
+        let Some(at) = state.connections.iter().position(is_it) else {
+            return;
+        };
+        let old = &state.credentials[state.connections[at].credential];
+        let is_other_user = old.user != state.credentials[request.credential].user;
+        if is_other_user
+            && self.protocol.limits_count_renewals
+            && !self.make_room(state, request, Some(connection))
+        {
+            return;
+        }
+        self.seen.add(Seen::Renewed);
+        state.judge_acceptance(request.credential, request.node, self.bounds);
+        // The connection may have moved up in the order when the oldest was ended.
+        if let Some(at) = state.connections.iter().position(is_it) {
+            state.connections[at].credential = request.credential;
+            state.connections[at].known = known;
+        }
+        state.judge_what_is_open(self.bounds);
+        state.judge_limit(request.node, request.credential, self.setup.limit);
+    }
+
+    /// No answer came: 503. What was being spent may be gone.
+    pub(crate) fn give_up(&self, state: &mut State, number: usize) {
+        self.seen.add(Seen::GaveUp);
+        // A command that is carried out later can only use up what nobody is admitted for.
+        state.requests.remove(number);
+    }
+
+    /// The body of a mint request is there, or an ordinary request is answered.
+    pub(crate) fn finish_body(&self, state: &mut State, number: usize) {
+        let request = state.requests.remove(number);
+        let Purpose::Mint(kind) = request.purpose else {
+            return;
+        };
+        self.seen.add(match kind {
+            Kind::Ticket => Seen::TicketMinted,
+            _ => Seen::TokenMinted,
+        });
+        let parent = &state.credentials[request.credential];
+        let inherits = self.protocol.minted != Minted::AtMinting;
+        // What its parent passed, it passes as well.
+        let knows = match request.watch {
+            _ if !self.protocol.credentials_know_revocations => None,
+            Watch::Good {
+                known: [Some(known), _],
+            } => Some(state.revocations[known].at),
+            _ => None,
+        };
+        let minted = Credential {
+            kind,
+            user: parent.user,
+            session: parent.session,
+            names_session: parent.names_session && (inherits || kind == Kind::Ticket),
+            issued_at: match self.protocol.minted {
+                Minted::AtMinting => Some(state.moment(request.node)),
+                // It was sent when the last question about its parent was.
+                Minted::AtDecision => Some(moment(request.sent + state.nodes[request.node].ahead)),
+                Minted::WithParent => request.issued_at,
+            },
+            knows: knows.max(parent.knows),
+            expires: Tick::MAX,
+            is_coming: false,
+            is_stored: kind == Kind::Ticket,
+            claimed_until: 0,
+            doomed: parent.doomed,
+            survives: parent.survives,
+            uses: 0,
+        };
+        state.credentials.push(minted);
+    }
+}

@@ -1,0 +1,288 @@
+//! Revocations: how they are stored, told, retried and looked for.
+//!
+//! | here | in the code |
+//! |---|---|
+//! | [`World::revoke`], [`World::confirm`], [`World::fail`] | `Revocations::revoke` over `RedisRevocations::record`; `Sessions::destroy` beside it |
+//! | [`World::write`] | the command or script that writes a revocation |
+//! | [`World::catch_up`] | `redis::revocations::Shared::catch_up` |
+//! | [`World::hear_news`], [`World::recheck`] | `redis::Listener` and `LocalConnections::revoked` |
+//! | [`World::tell`] | `Registry::tell` and `revocation::Connection::hear` |
+
+use crate::model::World;
+use crate::rules::Rule;
+use crate::seen::Seen;
+use crate::state::{Command, Key, Outcome, Revocation, State, Watch, bit, members, place_of};
+
+impl World {
+    pub(crate) fn revoke(&self, state: &mut State, node: usize, key: Key) {
+        state.left.revocations -= 1;
+        let number = state.revocations.len();
+        for credential in &mut state.credentials {
+            if credential.belongs_to(key) && !credential.is_coming {
+                credential.doomed |= bit(number);
+            }
+        }
+        state.revocations.push(Revocation {
+            node,
+            key,
+            at: state.moment(node) + 1,
+            sent: state.now,
+            behind: None,
+            write: Command::Sent,
+            destroy: match key {
+                Key::User(_) => Command::None,
+                Key::Session(_) => Command::Sent,
+            },
+            outcome: Outcome::Waiting,
+            may_come_late: false,
+            is_news: false,
+            written: None,
+        });
+        if !self.protocol.writes_first {
+            self.tell(state, node, number);
+        }
+    }
+
+    /// The store carries out a write, and publishes what it has written.
+    pub(crate) fn write(&self, state: &mut State, number: usize) -> Command {
+        let Revocation { key, at, .. } = state.revocations[number];
+        let now = state.now;
+        if let Some(old) = state.stored_for(key) {
+            let is_younger = at > state.revocations[old].at;
+            if self.protocol.store_keeps_the_younger && !is_younger {
+                self.seen.add(Seen::YoungerKept);
+                return Command::Met(old);
+            }
+            if at < state.revocations[old].at {
+                state.breaks(Rule::NeverBackwards);
+            }
+            state.stored.retain(|stored| *stored != old);
+        }
+        let revocation = &mut state.revocations[number];
+        revocation.written.get_or_insert(now);
+        revocation.is_news = true;
+        state.stored.push(number);
+        state.stored.sort_unstable();
+        Command::Done
+    }
+
+    pub(crate) fn destroy(state: &mut State, number: usize) {
+        let revocation = &mut state.revocations[number];
+        revocation.destroy = Command::Done;
+        if let Key::Session(session) = revocation.key {
+            state.credentials[session].is_stored = false;
+        }
+    }
+
+    pub(crate) fn confirm(&self, state: &mut State, number: usize) {
+        let now = state.now;
+        let Revocation { node, write, .. } = state.revocations[number];
+        if let Command::Met(younger) = write {
+            let is_second = state.revocations[number].behind.is_some();
+            if self.protocol.revoke_goes_behind && !is_second {
+                let behind = state.revocations[younger].at + 1;
+                let at = (state.moment(node) + 1).max(behind);
+                let revocation = &mut state.revocations[number];
+                revocation.at = at;
+                revocation.behind = Some(younger);
+                revocation.write = Command::Sent;
+                revocation.sent = now;
+                return;
+            }
+            // The younger one stands for both.
+            state.revocations[number].written.get_or_insert(now);
+        }
+        let revocation = &mut state.revocations[number];
+        revocation.write = Command::None;
+        revocation.destroy = Command::None;
+        revocation.outcome = Outcome::Ok(now);
+        self.settle(state, node, number);
+        // What is told is what the store keeps now.
+        let kept = match write {
+            Command::Met(younger) => younger,
+            _ => number,
+        };
+        if self.protocol.writes_first && self.tell(state, node, kept) {
+            self.seen.add(Seen::EndedWhereRevoked);
+        }
+        state.judge_what_is_open(self.bounds);
+    }
+
+    /// What was to be written before this revocation of its key is done.
+    fn settle(&self, state: &mut State, node: usize, number: usize) {
+        if !self.protocol.store_keeps_the_younger {
+            return;
+        }
+        let Revocation { key, at, .. } = state.revocations[number];
+        let is_left = |&other: &usize| {
+            let other = &state.revocations[other];
+            other.key != key || other.at > at
+        };
+        let unwritten = members(state.nodes[node].unwritten).filter(is_left);
+        state.nodes[node].unwritten = unwritten.map(bit).sum();
+    }
+
+    pub(crate) fn fail(&self, state: &mut State, number: usize) {
+        self.seen.add(Seen::RevocationFailed);
+        state.left.failures = state.left.failures.saturating_sub(1);
+        let revocation = &mut state.revocations[number];
+        revocation.may_come_late = revocation.write == Command::Sent;
+        revocation.write = Command::None;
+        revocation.destroy = Command::None;
+        revocation.outcome = Outcome::Err;
+        let node = revocation.node;
+        self.keep(state, node, number);
+        // Nobody knows what the store keeps now: whatever they know, they end.
+        let everybody = |_: &State, _: Option<usize>| true;
+        if Self::end(state, node, number, everybody) {
+            self.seen.add(Seen::EndedWhereRevoked);
+        }
+    }
+
+    /// Keeps what could not be written: the latest of each key.
+    fn keep(&self, state: &mut State, node: usize, number: usize) {
+        let Revocation { key, at, .. } = state.revocations[number];
+        let of_key = |&other: &usize| state.revocations[other].key == key;
+        let unwritten = members(state.nodes[node].unwritten);
+        let (same, others): (Vec<_>, Vec<_>) = unwritten.partition(of_key);
+        let is_later = |&other: &usize| state.revocations[other].at >= at;
+        if self.protocol.store_keeps_the_younger && same.iter().any(is_later) {
+            return;
+        }
+        let others: u8 = others.into_iter().map(bit).sum();
+        state.nodes[node].unwritten = others | bit(number);
+    }
+
+    pub(crate) fn write_late(&self, state: &mut State, number: usize) {
+        self.seen.add(Seen::WrittenLate);
+        state.revocations[number].may_come_late = false;
+        self.write(state, number);
+    }
+
+    /// The command and its answer are one step here: one whose answer is lost is [`write_late`]
+    /// with another attempt behind it.
+    ///
+    /// [`write_late`]: World::write_late
+    pub(crate) fn catch_up(&self, state: &mut State, node: usize, revocation: usize) {
+        self.seen.add(Seen::CaughtUp);
+        state.nodes[node].unwritten &= !bit(revocation);
+        self.write(state, revocation);
+    }
+
+    pub(crate) fn hear_news(&self, state: &mut State, number: usize) {
+        let revocation = &mut state.revocations[number];
+        revocation.is_news = false;
+        let other = 1 - revocation.node;
+        if self.tell(state, other, number) {
+            self.seen.add(Seen::EndedByNews);
+        }
+    }
+
+    pub(crate) fn recheck(&self, state: &mut State, node: usize) {
+        state.nodes[node].asked = state.written().map(|(number, _)| bit(number)).sum();
+        for number in state.stored.clone() {
+            if self.tell(state, node, number) {
+                self.seen.add(Seen::EndedByRecheck);
+            }
+        }
+    }
+
+    /// A question that would change nothing is as good as asked: what registers later asks the store
+    /// itself. So states that differ only in such a question are one.
+    pub(crate) fn forget_idle_questions(&self, state: &mut State) {
+        for node in 0..state.nodes.len() {
+            let matters = state
+                .stored
+                .iter()
+                .any(|&number| self.would_tell(state, node, number));
+            if !matters {
+                state.nodes[node].asked = state.written().map(|(number, _)| bit(number)).sum();
+            }
+        }
+    }
+
+    fn would_tell(&self, state: &State, node: usize, number: usize) -> bool {
+        let key = state.revocations[number].key;
+        let is_new = |known: [Option<usize>; 2]| self.is_new(state, known[place_of(key)], number);
+        let request = state.requests.iter().any(|request| {
+            request.node == node
+                && state.credentials[request.credential].holds(key)
+                && match request.watch {
+                    Watch::Checking { heard } => heard & bit(number) == 0,
+                    Watch::Good { known } => is_new(known),
+                    Watch::Unregistered | Watch::Ended => false,
+                }
+        });
+        request
+            || state.connections.iter().any(|open| {
+                open.node == node
+                    && state.credentials[open.credential].holds(key)
+                    && is_new(open.known)
+            })
+    }
+
+    /// Whether somebody who passed beside this known revocation has to end by the one of that
+    /// number.
+    fn is_new(&self, state: &State, known: Option<usize>, number: usize) -> bool {
+        !known.is_some_and(|known| {
+            if self.protocol.nodes_keep_the_younger {
+                state.revocations[known].at >= state.revocations[number].at
+            } else {
+                known == number
+            }
+        })
+    }
+
+    /// Tells whatever is registered under the key of a revocation. Clocks are not compared. True
+    /// if a connection ended.
+    fn tell(&self, state: &mut State, node: usize, number: usize) -> bool {
+        Self::end(state, node, number, |state, known| {
+            let is_new = self.is_new(state, known, number);
+            if !is_new {
+                self.seen.add(Seen::NewsWasOld);
+            }
+            is_new
+        })
+    }
+
+    /// Ends whatever is registered under the key of a revocation and passed beside a revocation for
+    /// which `is_new` holds. True if a connection ended.
+    fn end(
+        state: &mut State,
+        node: usize,
+        number: usize,
+        is_new: impl Fn(&State, Option<usize>) -> bool,
+    ) -> bool {
+        let key = state.revocations[number].key;
+        let place = place_of(key);
+        let mut judged = Vec::new();
+        for at in 0..state.requests.len() {
+            let request = &state.requests[at];
+            if request.node != node || !state.credentials[request.credential].holds(key) {
+                continue;
+            }
+            let watch = match request.watch {
+                Watch::Checking { heard } => Watch::Checking {
+                    heard: heard | bit(number),
+                },
+                Watch::Good { known } if is_new(state, known[place]) => {
+                    judged.push(request.credential);
+                    Watch::Ended
+                }
+                same => same,
+            };
+            state.requests[at].watch = watch;
+        }
+        let (gone, stay): (Vec<_>, Vec<_>) = state.connections.iter().copied().partition(|open| {
+            open.node == node
+                && state.credentials[open.credential].holds(key)
+                && is_new(state, open.known[place])
+        });
+        state.connections = stay;
+        judged.extend(gone.iter().map(|open| open.credential));
+        for credential in judged {
+            state.judge_ending(credential, number);
+        }
+        !gone.is_empty()
+    }
+}

@@ -1,0 +1,202 @@
+//! The judge: what must hold, whatever the nodes believe.
+//!
+//! It reads true time and the descent of credentials, which no node can see. A rule that was broken
+//! stays broken in all states that follow, and each rule is an `always` property of the model.
+
+use stateright::Property;
+
+use crate::model::World;
+use crate::setup::{Excess, RECHECK, TIMEOUT};
+use crate::state::{Outcome, State, Tick, bit, members};
+
+/// What must hold in every state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Once a revocation has returned `Ok`, what was issued before it began is accepted no more: on
+    /// the node that revoked from then on, on others after a bound.
+    RevokedIsRefused,
+    /// Once it has returned `Ok`, nothing that was accepted before stays open: on the node that
+    /// revoked from then on, on others after a bound.
+    RevokedIsClosed,
+    /// A ticket and a single-use token open one connection.
+    UsedOnce,
+    /// A connection ends by a revocation only if that was not over before its user logged in, and by
+    /// a limit only if more are open than may be.
+    OthersStayOpen,
+    /// The store never replaces a revocation by an older one.
+    NeverBackwards,
+    /// What is refused by a permission or a limit is not used up.
+    RefusalSpendsNothing,
+    /// No more than the limit are open.
+    LimitHolds,
+    /// A limit refuses nobody while there is room.
+    RoomIsGiven,
+    /// Whoever logs in after a revocation is not refused for it.
+    LaterLoginIsWelcome,
+}
+
+/// A set of rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Broken(u16);
+
+impl Rule {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::RevokedIsRefused,
+        Self::RevokedIsClosed,
+        Self::UsedOnce,
+        Self::OthersStayOpen,
+        Self::NeverBackwards,
+        Self::RefusalSpendsNothing,
+        Self::LimitHolds,
+        Self::RoomIsGiven,
+        Self::LaterLoginIsWelcome,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RevokedIsRefused => "what was revoked is refused within the bound",
+            Self::RevokedIsClosed => "what was revoked is closed within the bound",
+            Self::UsedOnce => "nothing is used twice",
+            Self::OthersStayOpen => "nobody else's connection is ended",
+            Self::NeverBackwards => "a revocation never moves backwards",
+            Self::RefusalSpendsNothing => "a refusal spends nothing",
+            Self::LimitHolds => "no more than the limit are open",
+            Self::RoomIsGiven => "a limit refuses nobody while there is room",
+            Self::LaterLoginIsWelcome => "a later login is welcome",
+        }
+    }
+}
+
+/// The checker takes functions, so that no closure can hold its rule.
+pub(crate) fn properties() -> Vec<Property<World>> {
+    let conditions: [fn(&World, &State) -> bool; 9] = [
+        |_, state| state.keeps(Rule::RevokedIsRefused),
+        |_, state| state.keeps(Rule::RevokedIsClosed),
+        |_, state| state.keeps(Rule::UsedOnce),
+        |_, state| state.keeps(Rule::OthersStayOpen),
+        |_, state| state.keeps(Rule::NeverBackwards),
+        |_, state| state.keeps(Rule::RefusalSpendsNothing),
+        |_, state| state.keeps(Rule::LimitHolds),
+        |_, state| state.keeps(Rule::RoomIsGiven),
+        |_, state| state.keeps(Rule::LaterLoginIsWelcome),
+    ];
+    let always = |(rule, holds): (Rule, _)| Property::always(rule.name(), holds);
+    Rule::ALL.into_iter().zip(conditions).map(always).collect()
+}
+
+impl Broken {
+    fn contains(self, rule: Rule) -> bool {
+        self.0 & (1 << rule as u16) != 0
+    }
+}
+
+/// How late other nodes than the one that revoked may be, counted from the moment in which the
+/// revocation returned `Ok`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// A handshake may still be accepted whose question the store had answered before.
+    pub(crate) accepts: Tick,
+    /// The same with a ticket or a single-use token, which is spent after that question.
+    pub(crate) accepts_spent: Tick,
+    /// A connection may stay open whose node has heard no news and not asked again.
+    pub(crate) keeps_open: Tick,
+    /// A connection may stay open after its node has reached the store again. While it is cut off
+    /// there is no bound.
+    pub(crate) keeps_open_once_back: Tick,
+}
+
+impl Bounds {
+    pub(crate) const PROMISED: Self = Self {
+        accepts: TIMEOUT,
+        accepts_spent: 2 * TIMEOUT,
+        keeps_open: RECHECK,
+        keeps_open_once_back: TIMEOUT,
+    };
+}
+
+impl State {
+    pub(crate) fn keeps(&self, rule: Rule) -> bool {
+        !self.broken.contains(rule)
+    }
+
+    pub(crate) fn breaks(&mut self, rule: Rule) {
+        self.broken.0 |= 1 << rule as u16;
+    }
+
+    /// A credential is being accepted: for a new connection, or on one that is open.
+    pub(crate) fn judge_acceptance(&mut self, number: usize, node: usize, bounds: Bounds) {
+        let credential = &self.credentials[number];
+        let bound = if credential.is_spent_by_use() {
+            bounds.accepts_spent
+        } else {
+            bounds.accepts
+        };
+        let too_late = members(credential.doomed).any(|revocation| {
+            let revocation = &self.revocations[revocation];
+            match revocation.outcome {
+                Outcome::Ok(_) if revocation.node == node => true,
+                Outcome::Ok(ok) => self.now > ok + bound,
+                Outcome::Waiting | Outcome::Err => false,
+            }
+        });
+        let is_second = credential.is_spent_by_use() && credential.uses > 0;
+        if credential.is_spent_by_use() {
+            self.credentials[number].uses = 1;
+        }
+        if too_late {
+            self.breaks(Rule::RevokedIsRefused);
+        }
+        if is_second {
+            self.breaks(Rule::UsedOnce);
+        }
+    }
+
+    /// Time has passed, or a revocation has returned.
+    pub(crate) fn judge_what_is_open(&mut self, bounds: Bounds) {
+        let too_long = self.connections.iter().any(|open| {
+            let node = &self.nodes[open.node];
+            members(self.credentials[open.credential].doomed).any(|revocation| {
+                let revocation = &self.revocations[revocation];
+                match revocation.outcome {
+                    Outcome::Ok(_) if revocation.node == open.node => true,
+                    Outcome::Ok(ok) => {
+                        let once_back = node.reconnected + bounds.keeps_open_once_back;
+                        let until = (ok + bounds.keeps_open).max(once_back);
+                        !node.is_cut_off && self.now > until
+                    }
+                    Outcome::Waiting | Outcome::Err => false,
+                }
+            })
+        });
+        if too_long {
+            self.breaks(Rule::RevokedIsClosed);
+        }
+    }
+
+    /// A connection is ended by a revocation.
+    pub(crate) fn judge_ending(&mut self, credential: usize, revocation: usize) {
+        if self.credentials[credential].survives & bit(revocation) != 0 {
+            self.breaks(Rule::OthersStayOpen);
+        }
+    }
+
+    /// A credential is refused because of a revocation.
+    pub(crate) fn judge_refusal(&mut self, credential: usize, revocation: usize) {
+        if self.credentials[credential].survives & bit(revocation) != 0 {
+            self.breaks(Rule::LaterLoginIsWelcome);
+        }
+    }
+
+    /// A connection was opened or renewed.
+    pub(crate) fn judge_limit(
+        &mut self,
+        node: usize,
+        credential: usize,
+        limit: Option<(usize, Excess)>,
+    ) {
+        let user = self.credentials[credential].user;
+        if limit.is_some_and(|(most, _)| self.count_open(node, user) > most) {
+            self.breaks(Rule::LimitHolds);
+        }
+    }
+}

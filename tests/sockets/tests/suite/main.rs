@@ -1,0 +1,22 @@
+//! The layers over real sockets, behind axum and behind bare hyper.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod accepted;
+mod farewell;
+mod handshake;
+mod http2;
+mod minted;
+mod others;
+mod palettes;
+mod refused;
+mod telemetry;
+mod unspent;
+mod without_upgrades;
+
+/// What the page of the application sends.
+const APP: (&str, &str) = ("origin", "https://app.example");

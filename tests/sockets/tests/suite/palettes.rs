@@ -1,0 +1,75 @@
+//! Other clients read other close codes; the reason stays.
+
+use std::time::Duration;
+
+use socket_tests::{Answer, Http2, Stack, end_of, handshake, http2_servers, servers, token};
+use tower_ws_auth::CloseFrameLayer;
+use tower_ws_auth::close::{Close, CloseCode, Palette};
+
+use crate::APP;
+
+/// What three refused clients read under a palette: unknown, expired, malformed.
+const READ: [(Palette, [u16; 3]); 4] = [
+    (Palette::Http, [4401, 4401, 4400]),
+    (Palette::Iana, [3000, 3000, 1008]),
+    (Palette::Centrifuge, [3500, 3005, 3501]),
+    (Palette::Pusher, [4009, 4100, 4009]),
+];
+
+fn refused() -> [(String, &'static str); 3] {
+    [
+        (String::new(), "credentials_missing"),
+        (format!("?token={}", token(-60)), "token_expired"),
+        ("?token=".to_owned(), "credentials_malformed"),
+    ]
+}
+
+fn under(palette: Palette) -> Stack {
+    Stack::closing(CloseFrameLayer::new().hold(Duration::ZERO).palette(palette))
+}
+
+#[tokio::test]
+async fn a_client_reads_the_codes_of_the_palette() {
+    for (palette, codes) in READ {
+        for server in servers(under(palette)).await.unwrap() {
+            for ((query, reason), code) in refused().into_iter().zip(codes) {
+                let answer = end_of(handshake(server.address, &query, &[APP]).await).await;
+                assert_eq!(answer, Answer::closed(code, reason), "{palette:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn and_so_does_a_client_over_http2() {
+    for (palette, codes) in READ {
+        for server in http2_servers(under(palette)).await.unwrap() {
+            let mut client = Http2::connect(server.address).await.unwrap();
+            for ((query, reason), code) in refused().into_iter().zip(codes) {
+                let answer = end_of(client.open(&query, &[APP]).await).await;
+                assert_eq!(answer, Answer::closed(code, reason), "{palette:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_a_palette_and_a_function_the_last_one_counts() {
+    let own = |_: &_| Close::new(CloseCode::POLICY, "no");
+    let close = CloseFrameLayer::new().hold(Duration::ZERO);
+    for (close, answer) in [
+        (
+            close.clone().palette(Palette::Pusher).close_with(own),
+            Answer::closed(1008, "no"),
+        ),
+        (
+            close.close_with(own).palette(Palette::Pusher),
+            Answer::closed(4009, "token_invalid"),
+        ),
+    ] {
+        for server in servers(Stack::closing(close)).await.unwrap() {
+            let opened = handshake(server.address, "?token=x", &[APP]).await;
+            assert_eq!(end_of(opened).await, answer);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The page shows what is run: each of its blocks stands in a test or in a configuration here.
+
+use std::path::{Path, PathBuf};
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// Without the indentation, which a page has no room for.
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).collect()
+}
+
+/// The fenced blocks, each with its language.
+fn blocks(page: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(&str, Vec<&str>)> = None;
+    for line in page.lines() {
+        match (line.strip_prefix("```"), open.as_mut()) {
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(language), None) => open = Some((language, Vec::new())),
+            (None, Some((_, block))) => block.push(line.trim()),
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a fence is not closed");
+    blocks
+}
+
+fn page() -> String {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(package.join("../../docs/fitting.md")).unwrap()
+}
+
+#[test]
+fn every_block_of_the_page_is_run() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = page();
+    let mut sources = Vec::new();
+    for folder in ["tests/suite/fitting", "nginx", "haproxy"] {
+        files(&package.join(folder), &mut sources);
+    }
+    let sources: Vec<String> = sources
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+
+    let blocks = blocks(&page);
+    assert!(blocks.len() >= 7, "{}", blocks.len());
+    for (language, block) in blocks {
+        assert!(
+            ["rust", "nginx", "haproxy"].contains(&language),
+            "{language}"
+        );
+        let is_run = sources.iter().any(|source| {
+            lines(source)
+                .windows(block.len())
+                .any(|window| window == block)
+        });
+        assert!(is_run, "not to be found in a test:\n{}", block.join("\n"));
+    }
+}
+
+#[test]
+fn the_versions_of_the_page_are_the_ones_that_run() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lock = std::fs::read_to_string(package.join("../../Cargo.lock")).unwrap();
+    let page = page();
+    let (_, named) = page.split_once("Tested with ").unwrap();
+    let (named, _) = named.split_once(", nginx").unwrap();
+    let named: Vec<_> = named.split(',').map(str::trim).collect();
+    assert!(named.len() >= 6, "{named:?}");
+    for crate_and_version in named {
+        let (name, version) = crate_and_version.split_once(' ').unwrap();
+        let entry = format!("name = \"{name}\"\nversion = \"{version}.");
+        assert!(lock.contains(&entry), "{entry}");
+    }
+}
+
+/// The files that the page points to.
+#[test]
+fn every_link_of_the_page_leads_somewhere() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let page = page();
+    let headings: Vec<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(|title| title.to_lowercase().replace(',', "").replace(' ', "-"))
+        .collect();
+    let links = page.split("](").skip(1);
+    let links: Vec<&str> = links.filter_map(|rest| rest.split(')').next()).collect();
+    assert!(links.len() >= 10, "{links:?}");
+    for link in links {
+        let found = match link.strip_prefix('#') {
+            Some(anchor) => headings.iter().any(|heading| heading == anchor),
+            None => docs.join(link).exists(),
+        };
+        assert!(found, "{link}");
+    }
+}

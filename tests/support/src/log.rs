@@ -1,0 +1,137 @@
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{DefaultGuard, Interest, Subscriber};
+use tracing::{Dispatch, Event, Metadata};
+use tracing_subscriber::filter::LevelFilter;
+
+/// What this thread logs at every level, from its capture until it is dropped.
+///
+/// A test on a `current_thread` runtime hears its own tasks, and none of the tests beside it.
+/// Nothing that is written through the crate `log` is in it: so do the tests' own clients, and they
+/// write what they send.
+#[derive(Debug)]
+pub struct Log {
+    written: Written,
+    _capturing: DefaultGuard,
+}
+
+impl Log {
+    /// Begins.
+    #[must_use]
+    pub fn capture() -> Self {
+        keep_every_event();
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::TRACE)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        Self {
+            written,
+            _capturing: tracing::subscriber::set_default(subscriber),
+        }
+    }
+
+    /// What `run` returns, and what it logs meanwhile.
+    pub fn during<T>(run: impl FnOnce() -> T) -> (T, String) {
+        let log = Self::capture();
+        let returned = run();
+        (returned, log.text())
+    }
+
+    /// Everything so far.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.written.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// While a process has one subscriber, tracing asks the subscriber of the thread that comes first to
+/// an event whether anybody wants it, and remembers the answer: a test beside this one that captures
+/// nothing would switch the event off. With a second subscriber tracing asks all of them.
+fn keep_every_event() {
+    static SECOND: OnceLock<Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| Dispatch::new(Undecided));
+}
+
+/// Of no thread. It wants every event to be asked about again.
+struct Undecided;
+
+impl Subscriber for Undecided {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn say() {
+        tracing::debug!("said");
+    }
+
+    #[test]
+    fn an_event_that_another_thread_has_passed_by_is_heard() {
+        std::thread::spawn(say).join().unwrap();
+        let log = Log::capture();
+        std::thread::spawn(say).join().unwrap();
+        assert_eq!(log.text(), "", "another thread's event");
+        say();
+        assert!(log.text().contains("DEBUG"), "{}", log.text());
+        assert!(log.text().contains("said"), "{}", log.text());
+    }
+
+    #[test]
+    fn a_new_event_that_another_thread_passes_by_first_is_heard() {
+        fn say() {
+            tracing::trace!("said later");
+        }
+
+        let log = Log::capture();
+        std::thread::spawn(say).join().unwrap();
+        say();
+        assert_eq!(log.text().matches("said later").count(), 1);
+    }
+
+    #[test]
+    fn what_is_logged_afterwards_is_not_in_it() {
+        let ((), during) = Log::during(say);
+        say();
+        assert_eq!(during.lines().count(), 1, "{during}");
+    }
+}
