@@ -16,7 +16,7 @@ use tower_http::trace::{
     DefaultMakeSpan, DefaultOnBodyChunk, DefaultOnEos, DefaultOnFailure, DefaultOnRequest,
     DefaultOnResponse, TraceLayer,
 };
-use tower_ws_auth::carrier::{Carriers, Dialect};
+use tower_ws_auth::carrier::{Carriers, Dialect, Lifted};
 use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, Key, SigningKey};
 use tower_ws_auth::session::MemorySessions;
 use tower_ws_auth::ticket::{MemoryTickets, Order, Use};
@@ -218,6 +218,9 @@ async fn handler(request: Request) -> Response {
 
     let (mut head, _) = request.into_parts();
     tracing::trace!(?head, "the handler has");
+    // Extensions print nothing of what they hold.
+    let lifted = head.extensions.get::<Lifted>();
+    tracing::trace!(?lifted, "the handler has");
     if let Some(original) = head.extensions.get::<axum::extract::OriginalUri>() {
         tracing::trace!(?original, "axum has kept");
     }

@@ -126,6 +126,27 @@ async fn every_outcome_is_an_event_and_is_counted_once() {
         1.0,
     )
     .await;
+
+    // All of them have ended by now, and none was counted a second time.
+    let farewells = [
+        "peer_closed",
+        "peer_gone",
+        "byte_cap",
+        "deadline",
+        "no_permit",
+        "upgrade_failed",
+    ];
+    let farewells = farewells.map(|outcome| format!("ws_auth_farewells_total outcome={outcome}"));
+    let refused = "ws_auth_decisions_total strategy=closure outcome=refused kind=token_expired";
+    let decisions = (refused.to_owned(), 6.0);
+    for (name, expected) in farewells
+        .map(|name| (name, 1.0))
+        .into_iter()
+        .chain([decisions])
+    {
+        let counted = told.count(&name);
+        assert!((counted - expected).abs() < 0.1, "{name}: {counted}");
+    }
 }
 
 /// A server that offers an upgrade and never hands the connection over.

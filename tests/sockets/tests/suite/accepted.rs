@@ -144,10 +144,14 @@ async fn the_service_never_sees_the_credential() {
 
     let show = any(
         async |OriginalUri(original): OriginalUri, request: Request| {
+            // As bytes: a value that is marked as sensitive prints as nothing.
+            let values = request.headers().values();
+            let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
             format!(
-                "{:?} {original} {:?} {:?}",
+                "{:?} {original} {:?} {:?} {:?}",
                 request.uri(),
                 request.headers(),
+                values.collect::<Vec<_>>(),
                 request.extensions()
             )
         },
@@ -155,7 +159,10 @@ async fn the_service_never_sees_the_credential() {
     let token = token(600);
     let router = Router::new().nest(
         "/nested",
-        Router::new().route("/ws", show).layer(Stack::default().jwt),
+        Router::new()
+            .route("/ws", show)
+            .layer(Stack::default().jwt)
+            .layer(Stack::default().origin),
     );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -163,6 +170,14 @@ async fn the_service_never_sees_the_credential() {
 
     for (query, header) in [
         (format!("?token={token}&x=y"), "X: y".to_owned()),
+        (
+            format!("?Authorization=Bearer%20{token}"),
+            "X: y".to_owned(),
+        ),
+        (
+            String::new(),
+            format!("Origin: https://app.example\r\nCookie: a=1; jwt={token}; b=2"),
+        ),
         (String::new(), format!("Authorization: Bearer {token}")),
         (
             String::new(),

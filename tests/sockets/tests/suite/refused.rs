@@ -8,9 +8,11 @@ use serde_json::json;
 use socket_tests::{
     Answer, SECRET, Server, Stack, end_of, handshake, now, raw, servers, token, token_with,
 };
+use tower_ws_auth::carrier::Carriers;
 use test_support::handshake::head;
 use tower_ws_auth::close::{Close, CloseCode};
-use tower_ws_auth::{CloseFrameLayer, RejectionKind};
+use tower_ws_auth::jwt::{Jwt, Key};
+use tower_ws_auth::{AuthLayer, CloseFrameLayer, RejectionKind};
 
 use crate::APP;
 
@@ -149,25 +151,35 @@ async fn a_foreign_page_gets_a_plain_403_and_learns_nothing() {
     }
 }
 
+/// On raw bytes: the client library is content with any that it offered.
 #[tokio::test]
 async fn one_of_the_offered_subprotocols_is_selected_and_never_the_one_with_the_token() {
-    for server in servers(Stack::default()).await.unwrap() {
-        for offered in [
-            "chat.v1",
-            "unknown, chat.v1",
-            "phoenix, base64url.bearer.phx.YS5iLmM",
-        ] {
-            // The client fails the handshake unless one that it offered is selected.
-            let opened = handshake(
-                server.address,
-                "",
-                &[APP, ("sec-websocket-protocol", offered)],
-            )
-            .await;
-            assert!(
-                matches!(end_of(opened).await, Answer::Closed(4401, ..)),
-                "{offered}"
-            );
+    let close = brief().deadline(Duration::from_millis(50));
+    // One stack takes the token out of the list, the other does not look there.
+    let in_query = Carriers::builder().query("token").build().unwrap();
+    let jwt = Jwt::builder(Key::hs256(SECRET).unwrap()).carriers(in_query);
+    let without = Stack {
+        jwt: AuthLayer::new(jwt.build().unwrap()),
+        ..Stack::closing(close.clone())
+    };
+    for stack in [Stack::closing(close), without] {
+        for server in servers(stack).await.unwrap() {
+            for (offered, expected) in [
+                ("chat.v1", Some("chat.v1")),
+                ("unknown, chat.v1", Some("unknown")),
+                ("phoenix, base64url.bearer.phx.YS5iLmM", Some("phoenix")),
+                ("base64url.bearer.phx.YS5iLmM, phoenix", Some("phoenix")),
+                ("Base64URL.Bearer.phx.YS5iLmM, phoenix", Some("phoenix")),
+                ("base64url.bearer.other.YS5iLmM, phoenix", Some("phoenix")),
+                ("base64url.bearer.phx.YS5iLmM", None),
+            ] {
+                let request = upgrade_with(&format!("Sec-WebSocket-Protocol: {offered}\r\n"));
+                let answer = answer_head(&raw(server.address, &request).await.unwrap());
+                assert!(answer.starts_with("http/1.1 101 "), "{offered}: {answer}");
+                let mut lines = answer.lines();
+                let selected = lines.find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
+                assert_eq!(selected, expected, "{} {offered}", server.name);
+            }
         }
     }
     for server in servers(Stack::closing(brief().subprotocols(["b", "a"])))

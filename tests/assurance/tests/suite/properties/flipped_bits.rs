@@ -44,6 +44,13 @@ proptest! {
         if let Ok(flipped) = String::from_utf8(flip(token.as_bytes(), bit(token.len(), anywhere))) {
             prop_assert!(jwt.verify_token(&flipped).is_err(), "{}", flipped);
         }
+        // … at the end of each part, where bits are to spare …
+        let ends = token.match_indices('.').map(|(dot, _)| dot).chain([token.len()]);
+        for end in ends {
+            let place = (end - 1, u32::try_from(anywhere.index(7)).unwrap());
+            let flipped = String::from_utf8(flip(token.as_bytes(), place)).unwrap();
+            prop_assert!(jwt.verify_token(&flipped).is_err(), "{}", flipped);
+        }
         // … and in the bytes that are meant.
         let mut parts: Vec<_> = token.split('.').map(unb64).collect();
         let part = anywhere.index(3);
@@ -68,8 +75,12 @@ proptest! {
         let place = bit(written.len(), anywhere);
         prop_assume!(!is_same_escape(&written, place.0, place.1));
         prop_assert!(read(&flip(&written, place)).is_none());
-        let flipped = flip(value.as_bytes(), bit(value.len(), anywhere));
-        prop_assert!(read(percent_encoded(flipped).as_bytes()).is_none());
+        // The last character has bits to spare.
+        let last = (value.len() - 1, u32::try_from(anywhere.index(7)).unwrap());
+        for place in [bit(value.len(), anywhere), last] {
+            let flipped = flip(value.as_bytes(), place);
+            prop_assert!(read(percent_encoded(flipped).as_bytes()).is_none());
+        }
     }
 }
 
@@ -88,9 +99,12 @@ fn of_a_ticket_which_stays_good() {
             let order = Order::new("ada".to_owned(), Use::channel("lobby"));
             let issued = tickets.issue(order).await.unwrap();
             let ticket = issued.ticket();
-            let flipped = flip(ticket.as_bytes(), bit(ticket.len(), anywhere));
-            if let Ok(flipped) = String::from_utf8(flipped) {
-                prop_assert!(tickets.take_for_channel(&flipped, "lobby").await.is_err());
+            // The last character has bits to spare.
+            let last = (ticket.len() - 1, u32::try_from(anywhere.index(7)).unwrap());
+            for place in [bit(ticket.len(), anywhere), last] {
+                if let Ok(flipped) = String::from_utf8(flip(ticket.as_bytes(), place)) {
+                    prop_assert!(tickets.take_for_channel(&flipped, "lobby").await.is_err());
+                }
             }
             prop_assert!(tickets.take_for_channel(ticket, "lobby").await.is_ok());
             prop_assert!(tickets.take_for_channel(ticket, "lobby").await.is_err());
