@@ -231,6 +231,11 @@ fn a_lease_whose_time_has_come_is_ended_or_renewed_and_not_both() {
             }
             other => panic!("{other:?}"),
         }
+        // Nor is it renewed once it has ended.
+        if lease.ending().is_some() {
+            let late = now(lease.renew(grant("token:3"), |()| true));
+            assert_eq!(late.unwrap_err().token(), "token_expired");
+        }
         drop(lease);
         node.is_left_empty();
     });

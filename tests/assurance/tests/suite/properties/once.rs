@@ -1,16 +1,19 @@
 //! Of any number of takes of one ticket exactly one wins.
 
+use std::sync::Arc;
+
 use http::Version;
 use test_support::Random;
 use tower::ServiceExt;
-use tower_ws_auth::ticket::{Order, Use};
+use tower_ws_auth::Tickets;
+use tower_ws_auth::ticket::{MemoryTickets, Order, Use};
 
 use crate::corpora::carriers::{Wire, refused};
 use crate::forge::b64;
 use crate::stack::{Answer, Claims, LetIn, Server, service, tickets};
 use crate::wire;
 
-async fn ticket(tickets: &tower_ws_auth::Tickets<Claims>) -> String {
+async fn ticket(tickets: &Tickets<Claims>) -> String {
     let claims = Claims {
         sub: "ada".to_owned(),
     };
@@ -75,33 +78,83 @@ async fn of_racing_connections() {
     }
 }
 
-/// Guesses that are nearly tickets, and the one that is none the worse for them.
+/// A guess is refused and takes no ticket out of the store, however near it comes to one.
 #[tokio::test]
 async fn guesses_spend_nothing() {
-    let (let_in, tickets) = (LetIn::default(), tickets());
+    let (let_in, store) = (LetIn::default(), MemoryTickets::new());
+    let tickets = Tickets::builder(Arc::new(store.clone())).build().unwrap();
     let door = service(tickets.strategy(), &let_in);
-    let good = ticket(&tickets).await;
-    let mut random = Random::new(2);
-    for _ in 0..2_000 {
-        let length = random.below(40);
-        let guess: Vec<_> = (0..length)
-            .map(|_| random.next().to_le_bytes()[0])
-            .collect();
-        let guess = b64(guess);
-        let expected = if guess.is_empty() {
-            "credentials_malformed"
-        } else {
-            "ticket_invalid"
-        };
-        let answer = door
-            .clone()
-            .oneshot(wire(&guess).request(Version::HTTP_11))
-            .await;
-        assert_eq!(answer.unwrap(), refused(expected), "{guess}");
+    let present = async |text: &str| {
+        let request = wire(text).request(Version::HTTP_11);
+        door.clone().oneshot(request).await.unwrap()
+    };
+    let mut good = Vec::new();
+    for _ in 0..8 {
+        good.push(ticket(&tickets).await);
     }
-    let answer = door
-        .clone()
-        .oneshot(wire(&good).request(Version::HTTP_11))
-        .await;
-    assert_eq!(answer.unwrap(), Answer::IN);
+    for (at, ticket) in good.iter().enumerate() {
+        let other = &good[(at + 1) % good.len()];
+        for guess in guesses(ticket, other) {
+            let refusal = match &*guess {
+                "" => "credentials_malformed",
+                _ => "ticket_invalid",
+            };
+            let answer = present(&guess).await;
+            assert_eq!(answer, refused(refusal), "{guess} is not {ticket}");
+            let left = store.outstanding();
+            assert_eq!(left, good.len(), "{guess} has taken something away");
+        }
+    }
+    for (ticket, opened) in good.iter().zip(1..) {
+        assert_eq!(present(ticket).await, Answer::IN);
+        assert_eq!(let_in.count(), opened);
+        assert_eq!(store.outstanding(), good.len() - opened);
+    }
+}
+
+/// What is nearly this ticket, and what is nothing like it.
+fn guesses(ticket: &str, other: &str) -> Vec<String> {
+    let length = ticket.len();
+    let mut guesses = vec![
+        format!("{ticket}="),
+        format!("{ticket}{ticket}"),
+        ticket.chars().rev().collect(),
+        swap_case(ticket),
+        // Another text for the same 32 bytes to a lenient decoder.
+        format!("{}{}", &ticket[..length - 1], after(&ticket[length - 1..])),
+        b64([0; 32]),
+    ];
+    for at in 0..length {
+        guesses.push(ticket[..at].to_owned());
+        guesses.push(ticket[at + 1..].to_owned());
+        let next = after(&ticket[at..=at]);
+        guesses.push(format!("{}{next}{}", &ticket[..at], &ticket[at + 1..]));
+        guesses.push(format!("{}A{}", &ticket[..at], &ticket[at..]));
+        if at > 0 {
+            guesses.push(format!("{}{}", &ticket[..at], &other[at..]));
+        }
+    }
+    // The last character holds two bits that mean nothing, and two tickets may end alike.
+    guesses.retain(|guess| guess != ticket && guess != other);
+    let mut random = Random::new(2);
+    for _ in 0..100 {
+        let bytes = (0..random.below(40)).map(|_| random.next().to_le_bytes()[0]);
+        guesses.push(b64(bytes.collect::<Vec<_>>()));
+    }
+    guesses
+}
+
+/// The next letter of the alphabet of base64url.
+fn after(letter: &str) -> char {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let at = ALPHABET.find(letter).unwrap();
+    ALPHABET.chars().cycle().nth(at + 1).unwrap()
+}
+
+fn swap_case(text: &str) -> String {
+    let swapped = text.bytes().map(|byte| match byte {
+        b'A'..=b'Z' => byte.to_ascii_lowercase(),
+        _ => byte.to_ascii_uppercase(),
+    });
+    String::from_utf8(swapped.collect()).unwrap()
 }
