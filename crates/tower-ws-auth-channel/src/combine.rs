@@ -10,8 +10,32 @@ use crate::{Decision, Join, Pass, Policy};
 
 /// Lets pass what both policies let pass. The second is asked only if the first does.
 ///
-/// So the cheaper one stands first, and the one that spends a ticket last. The pass is both
-/// passes together.
+/// So the cheaper one stands first, and the one that spends a ticket last: a join that another
+/// policy refuses leaves its ticket good. The other order does not compile:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use tower_ws_auth_channel::{And, ChannelAuthLayer, Join, Policy, TicketPolicy};
+/// # use tower_ws_auth_ticket::{MemoryTickets, Tickets};
+/// # let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build().unwrap();
+/// let is_short = |join: &Join<&str, ()>| join.channel().len() < 20;
+/// let join = Join::new("ada", "lobby", ());
+/// let policy = And::new(is_short, TicketPolicy::new(tickets.clone()));
+/// let _ = policy.decide(&join);
+/// ```
+///
+/// ```compile_fail,E0080
+/// # use std::sync::Arc;
+/// # use tower_ws_auth_channel::{And, ChannelAuthLayer, Join, Policy, TicketPolicy};
+/// # use tower_ws_auth_ticket::{MemoryTickets, Tickets};
+/// # let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build().unwrap();
+/// # let is_short = |join: &Join<&str, ()>| join.channel().len() < 20;
+/// # let join = Join::new("ada", "lobby", ());
+/// let policy = And::new(TicketPolicy::new(tickets), is_short);
+/// let _ = policy.decide(&join);
+/// ```
+///
+/// The pass is both passes together.
 #[derive(Clone, Debug)]
 pub struct And<A, B> {
     first: A,
@@ -32,7 +56,15 @@ where
 {
     type Future = AndFuture<A::Future, B::Future>;
 
+    const SINGLE_USE: bool = B::SINGLE_USE;
+
     fn decide(&self, join: &Join<I, M>) -> Self::Future {
+        const {
+            assert!(
+                !A::SINGLE_USE,
+                "a policy that spends a credential stands last in an `And`"
+            );
+        }
         AndFuture {
             first: self.first.decide(join),
             second: self.second.decide(join),
@@ -96,6 +128,8 @@ where
     B: Policy<I, M>,
 {
     type Future = OrFuture<A::Future, B::Future>;
+
+    const SINGLE_USE: bool = A::SINGLE_USE || B::SINGLE_USE;
 
     fn decide(&self, join: &Join<I, M>) -> Self::Future {
         OrFuture {

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tower_ws_auth_core::Rejection;
+use tower_ws_auth_core::revocation::Watching;
+use tower_ws_auth_core::{Grant, Rejection, Revocations};
 use tower_ws_auth_jwt::{Jwt, Verifying};
 
 use crate::policy::{invalid, missing};
@@ -57,6 +58,7 @@ use crate::{Decision, Join, Pass, Policy};
 pub struct JwtPolicy<C, I> {
     jwt: Jwt<C>,
     user: Option<UserOf<I>>,
+    revocations: Option<Revocations>,
 }
 
 type UserOf<I> = Box<dyn for<'i> Fn(&'i I) -> Cow<'i, str> + Send + Sync>;
@@ -64,7 +66,19 @@ type UserOf<I> = Box<dyn for<'i> Fn(&'i I) -> Cow<'i, str> + Send + Sync>;
 impl<C, I> JwtPolicy<C, I> {
     /// Verifies with this.
     pub fn new(jwt: Jwt<C>) -> Self {
-        Self { jwt, user: None }
+        Self {
+            jwt,
+            user: None,
+            revocations: None,
+        }
+    }
+
+    /// Refuses a token that was issued before one of its keys was revoked, as a handshake does.
+    /// The keys are those of [`Jwt::revocable_by`], and those that the token inherits.
+    #[must_use]
+    pub fn revocable(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
     }
 
     /// Demands that `sub` is the identity's user. A token without a `sub` is refused then, and
@@ -85,7 +99,8 @@ where
     fn decide(&self, join: &Join<I, M>) -> JwtFuture<C> {
         JwtFuture(join.credential().ok_or(()).map(|token| {
             Demand {
-                verifying: self.jwt.verify_token_or_wait(token),
+                step: Step::Verifying(self.jwt.verify_token_or_wait(token)),
+                revocations: self.revocations.clone(),
                 channel: join.channel().to_owned(),
                 user: self
                     .user
@@ -96,15 +111,25 @@ where
     }
 }
 
-/// The decision of a [`JwtPolicy`]. It is ready at once, unless a key has to be fetched.
+/// The decision of a [`JwtPolicy`]. It is ready at once, unless a key has to be fetched or the
+/// store of revocations lets it wait.
 pub struct JwtFuture<C>(Result<Demand<C>, ()>);
 
 /// What the token must be, beside good.
 struct Demand<C> {
-    verifying: Verifying<C>,
+    step: Step<C>,
+    revocations: Option<Revocations>,
     channel: String,
     user: Option<String>,
 }
+
+enum Step<C> {
+    Verifying(Verifying<C>),
+    Asking(Watching, Option<Grant<C>>),
+}
+
+// Nothing in it is pinned: the grant is only handed on.
+impl<C> Unpin for JwtFuture<C> {}
 
 impl<C> Future for JwtFuture<C>
 where
@@ -116,12 +141,27 @@ where
         let Ok(demand) = &mut self.get_mut().0 else {
             return Poll::Ready(Err(missing()));
         };
-        let grant = ready!(Pin::new(&mut demand.verifying).poll(cx))?;
-        Poll::Ready(
-            demand
-                .check(grant.identity())
-                .map(|()| Pass::new().with(grant)),
-        )
+        loop {
+            match &mut demand.step {
+                Step::Verifying(verifying) => {
+                    let grant = ready!(Pin::new(verifying).poll(cx))?;
+                    demand.check(grant.identity())?;
+                    let Some(revocations) = &demand.revocations else {
+                        return Poll::Ready(Ok(Pass::new().with(grant)));
+                    };
+                    let watching = revocations.watch(grant.term());
+                    demand.step = Step::Asking(watching, Some(grant));
+                }
+                Step::Asking(watching, grant) => {
+                    // The join is checked once: the connection has a watch of its own.
+                    drop(ready!(Pin::new(watching).poll(cx))?);
+                    // Nothing is left for whoever polls after the end.
+                    return grant.take().map_or(Poll::Pending, |grant| {
+                        Poll::Ready(Ok(Pass::new().with(grant)))
+                    });
+                }
+            }
+        }
     }
 }
 

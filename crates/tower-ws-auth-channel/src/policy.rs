@@ -18,6 +18,10 @@ pub trait Policy<I, M> {
     /// the ticket is still good then.
     type Future: Future<Output = Decision>;
 
+    /// Whether a credential is used up by a decision that lets the join pass. In an
+    /// [`And`](crate::And) such a policy stands last.
+    const SINGLE_USE: bool = false;
+
     /// Decides about a join. The future owns what it needs of it.
     fn decide(&self, join: &Join<I, M>) -> Self::Future;
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::Revocations;
+use tower_ws_auth_core::{Rejection, Revocations};
 use tower_ws_auth_ticket::Tickets;
 
 use crate::policy::missing;
@@ -19,7 +19,8 @@ use crate::{Decision, Join, Pass, Policy};
 ///   in an [`And`](crate::And) after whatever stands before it.
 /// - Whoever presents it passes: a ticket is a bearer's. What it was minted with is in the
 ///   [`Pass`] as a `Grant<P>`, with its end, for an inner service that wants to compare.
-/// - A join whose future is dropped may have taken it or not, as with any answer that is lost.
+/// - A join whose future is dropped may have taken it or not, as with any answer that is lost. No
+///   refusal after that advises anybody to come back with the same ticket.
 ///
 /// Someone who is in the channel already needs no second ticket, and only the application knows
 /// who is: it answers such a join by itself before it calls the service. Or it says so in the
@@ -88,6 +89,8 @@ where
 {
     type Future = TicketFuture;
 
+    const SINGLE_USE: bool = true;
+
     fn decide(&self, join: &Join<I, M>) -> TicketFuture {
         let tickets = self.tickets.clone();
         let revocations = self.revocations.clone();
@@ -98,7 +101,8 @@ where
             let ticket = ticket.ok_or_else(missing)?;
             let grant = tickets.take_for_channel(&ticket, &channel).await?;
             if let Some(revocations) = revocations {
-                revocations.watch(grant.term()).await?;
+                let checked = revocations.watch(grant.term()).await;
+                checked.map_err(Rejection::with_spent_credential)?;
             }
             Ok(Pass::new().with(grant))
         }))

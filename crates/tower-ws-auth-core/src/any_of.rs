@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use pin_project_lite::pin_project;
 
-use crate::{Authenticate, Grant, Rejection, RejectionKind};
+use crate::{Authenticate, BoxFuture, Grant, Rejection, RejectionKind};
 
 /// Two strategies, of which one decides. Made by
 /// [`AuthenticateExt::or`](crate::AuthenticateExt::or).
@@ -94,6 +94,30 @@ where
         match credential {
             Either::First(credential) => self.first.name_for(credential),
             Either::Second(credential) => self.second.name_for(credential),
+        }
+    }
+
+    fn peek(
+        &self,
+        credential: &Self::Credential,
+        head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<Self::Verified>, Rejection>>> {
+        Some(match credential {
+            Either::First(credential) => {
+                let peeking = self.first.peek(credential, head)?;
+                Box::pin(async { Ok(peeking.await?.map(Either::First)) })
+            }
+            Either::Second(credential) => {
+                let peeking = self.second.peek(credential, head)?;
+                Box::pin(async { Ok(peeking.await?.map(Either::Second)) })
+            }
+        })
+    }
+
+    fn is_conditional(&self, credential: &Self::Credential) -> bool {
+        match credential {
+            Either::First(credential) => self.first.is_conditional(credential),
+            Either::Second(credential) => self.second.is_conditional(credential),
         }
     }
 

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use http::request::Parts;
 
-use crate::revocation::{Revocable, Revocations};
+use crate::revocation::{BoxFuture, Revocable, Revocations};
 use crate::{AnyOf, Authorize, Grant, Map, Optional, Rejection};
 
 /// A strategy: who asks, and may they pass?
@@ -20,7 +20,7 @@ pub trait Authenticate {
     /// What the client presents. Its `Debug`, if it has one, must not print the secret.
     type Credential;
     /// What [`verify`](Self::verify) has proved about it.
-    type Verified;
+    type Verified: 'static;
     /// Who the client is to the application.
     type Identity: Clone + Send + Sync + 'static;
     /// The decision under way.
@@ -67,10 +67,32 @@ pub trait Authenticate {
         self.name()
     }
 
+    /// What [`verify`](Self::verify) would grant, without using the credential up. `None`, the
+    /// default, where that cannot be known beforehand.
+    ///
+    /// A layer asks a [`SINGLE_USE`](Self::SINGLE_USE) strategy for it, if the credential
+    /// [is conditional](Self::is_conditional). What else can refuse the request is asked then, and
+    /// only what nothing refuses is verified. So a request that is refused for another reason
+    /// leaves its credential good.
+    fn peek(
+        &self,
+        _credential: &Self::Credential,
+        _head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<Self::Verified>, Rejection>>> {
+        None
+    }
+
+    /// Whether something beside the credential may refuse the request once it is verified, such as
+    /// [`admit`](Self::admit) with a condition, or a limit on connections.
+    fn is_conditional(&self, _credential: &Self::Credential) -> bool {
+        false
+    }
+
     /// Decides about the credential. The future owns what it needs of the head.
     fn verify(&self, credential: Self::Credential, head: &Parts) -> Self::Future;
 
-    /// Turns what was verified into the identity, if this request is permitted to it.
+    /// Turns what was verified into the identity, if this request is permitted to it. It may be
+    /// asked twice: for what was only [looked at](Self::peek), and for what was verified.
     ///
     /// # Errors
     ///
@@ -89,7 +111,9 @@ pub trait AuthenticateExt: Authenticate + Sized {
         Map::new(self, f)
     }
 
-    /// Refuses with 403 `forbidden` unless `permitted` says yes to the identity and the head.
+    /// Refuses with 403 `forbidden` unless `permitted` says yes to the identity and the head. A
+    /// ticket or another credential of single use is not spent then; `permitted` is asked twice
+    /// about one that is accepted.
     fn authorize<F>(self, permitted: F) -> Authorize<Self, F>
     where
         F: Fn(&Self::Identity, &Parts) -> bool,

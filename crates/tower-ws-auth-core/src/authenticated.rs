@@ -36,11 +36,17 @@ mod extractor {
 
     use super::Authenticated;
 
-    /// A handler asked for [`Authenticated`] on a route that no
+    /// A handler asked for [`Authenticated`] or [`Validity`](crate::Validity) on a route that no
     /// [`AuthLayer`](crate::AuthLayer) with this identity guards: 500.
     #[derive(Debug, Clone, Copy, thiserror::Error)]
     #[error("no AuthLayer with this identity type guards the route: add one around the handler")]
     pub struct Unguarded(());
+
+    impl Unguarded {
+        pub(crate) fn new() -> Self {
+            Self(())
+        }
+    }
 
     impl IntoResponse for Unguarded {
         fn into_response(self) -> Response {

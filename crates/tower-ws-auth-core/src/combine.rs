@@ -2,7 +2,7 @@ use std::fmt;
 
 use http::request::Parts;
 
-use crate::{Authenticate, Rejection, RejectionKind};
+use crate::{Authenticate, BoxFuture, Grant, Rejection, RejectionKind};
 
 /// A strategy with another identity. Made by [`AuthenticateExt::map`](crate::AuthenticateExt::map).
 #[derive(Clone)]
@@ -49,6 +49,18 @@ where
 
     fn name_for(&self, credential: &A::Credential) -> &'static str {
         self.inner.name_for(credential)
+    }
+
+    fn peek(
+        &self,
+        credential: &A::Credential,
+        head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<A::Verified>, Rejection>>> {
+        self.inner.peek(credential, head)
+    }
+
+    fn is_conditional(&self, credential: &A::Credential) -> bool {
+        self.inner.is_conditional(credential)
     }
 
     fn verify(&self, credential: A::Credential, head: &Parts) -> A::Future {
@@ -105,6 +117,18 @@ where
 
     fn name_for(&self, credential: &A::Credential) -> &'static str {
         self.inner.name_for(credential)
+    }
+
+    fn peek(
+        &self,
+        credential: &A::Credential,
+        head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<A::Verified>, Rejection>>> {
+        self.inner.peek(credential, head)
+    }
+
+    fn is_conditional(&self, _credential: &A::Credential) -> bool {
+        true
     }
 
     fn verify(&self, credential: A::Credential, head: &Parts) -> A::Future {

@@ -3,6 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
 
 use http::header::CONNECTION;
 use http::request::Parts;
@@ -12,6 +13,7 @@ use tower_service::Service;
 
 use crate::handshake::{Handshake, lists, simplify};
 use crate::refuse::closes;
+use crate::revocation::{BoxFuture, Watching};
 use crate::trace::Decision;
 use crate::{Authenticate, Authenticated, Grant, Rejection, ResponseBody};
 
@@ -116,6 +118,8 @@ pin_project! {
         A: Authenticate,
         S: Service<Request<B>>,
     {
+        // Boxed, and `None` while it is being decided: most strategies have nothing to look at.
+        Peeking { peek: Option<Box<Peek<A, S, B>>> },
         Verifying { #[pin] verifying: A::Future, waiting: Waiting<A, S, B> },
         Decided { #[pin] gate: Gate<S::Future> },
     }
@@ -123,14 +127,64 @@ pin_project! {
 
 /// What is needed once the strategy has decided. It is used where it lies: a head is moved only
 /// to where it goes.
-struct Waiting<A, S, B> {
-    strategy: Arc<A>,
+pub(crate) struct Waiting<A, S, B> {
+    pub(crate) strategy: Arc<A>,
     /// `None` once it was decided.
-    decision: Option<Decision>,
-    request: Option<(Parts, B)>,
-    service: S,
+    pub(crate) decision: Option<Decision>,
+    pub(crate) decided_at: SystemTime,
+    pub(crate) request: Option<(Parts, B)>,
+    pub(crate) service: S,
     /// `None` where any request passes.
-    handshake: Option<Handshake>,
+    pub(crate) handshake: Option<Handshake>,
+}
+
+/// A credential that is looked at before it is used up.
+struct Peek<A: Authenticate, S, B> {
+    step: Step<A::Verified>,
+    credential: A::Credential,
+    waiting: Waiting<A, S, B>,
+}
+
+enum Step<V> {
+    Asking(BoxFuture<Result<Grant<V>, Rejection>>),
+    /// There is no room for its connection. Whether it could pass later decides what it is told.
+    NoRoom {
+        checking: Watching,
+        no_room: Rejection,
+    },
+}
+
+impl<A: Authenticate, S, B> Peek<A, S, B> {
+    /// Ready when nothing but the credential can refuse the request any more.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        loop {
+            match &mut self.step {
+                Step::Asking(asking) => {
+                    let mut grant = ready!(asking.as_mut().poll(cx))?;
+                    let limits = grant.take_limits();
+                    let (verified, term) = grant.into_parts();
+                    if let Some((head, _)) = &self.waiting.request {
+                        self.waiting.strategy.admit(verified, head)?;
+                    }
+                    let Some(limits) = limits else {
+                        return Poll::Ready(Ok(()));
+                    };
+                    match limits.refuse_without_room(term.revocation_keys()) {
+                        Ok(()) => return Poll::Ready(Ok(())),
+                        Err(no_room) => {
+                            let checking = limits.watch(&term);
+                            self.step = Step::NoRoom { checking, no_room };
+                        }
+                    }
+                }
+                Step::NoRoom { checking, no_room } => {
+                    let checked = ready!(Pin::new(checking).poll(cx));
+                    let refused = checked.map_or_else(|revoked| revoked, |_| no_room.clone());
+                    return Poll::Ready(Err(refused));
+                }
+            }
+        }
+    }
 }
 
 impl<A, S, B> ResponseFuture<A, S, B>
@@ -152,23 +206,25 @@ where
         }
     }
 
-    pub(crate) fn verify(
-        verifying: A::Future,
-        strategy: Arc<A>,
-        request: (Parts, B),
-        service: S,
-        handshake: Option<Handshake>,
-        decision: Decision,
+    /// Looks at the credential, in case something else refuses the request.
+    pub(crate) fn peek(
+        peeking: BoxFuture<Result<Grant<A::Verified>, Rejection>>,
+        credential: A::Credential,
+        waiting: Waiting<A, S, B>,
     ) -> Self {
-        let waiting = Waiting {
-            strategy,
-            decision: Some(decision),
-            request: Some(request),
-            service,
-            handshake,
-        };
+        let peek = Box::new(Peek {
+            step: Step::Asking(peeking),
+            credential,
+            waiting,
+        });
         Self {
-            state: State::Verifying { verifying, waiting },
+            state: State::Peeking { peek: Some(peek) },
+        }
+    }
+
+    pub(crate) fn verify(credential: A::Credential, waiting: Waiting<A, S, B>) -> Self {
+        Self {
+            state: waiting.verify(credential),
         }
     }
 }
@@ -178,6 +234,24 @@ where
     A: Authenticate,
     S: Service<Request<B>>,
 {
+    /// Lets the strategy decide.
+    fn verify(self, credential: A::Credential) -> State<A, S, B> {
+        match &self.request {
+            Some((head, _)) => State::Verifying {
+                verifying: self.strategy.verify(credential, head),
+                waiting: self,
+            },
+            // It is there until the request was decided.
+            None => State::Peeking { peek: None },
+        }
+    }
+
+    fn refuse(&mut self, rejection: Rejection) -> Option<Response<&'static str>> {
+        let rejection = self.decision.take()?.refused(rejection);
+        let (head, _) = self.request.take()?;
+        Some(rejection.respond(head, self.handshake.take()))
+    }
+
     /// Calls the service, or says how the request is refused. `None` if that was done before.
     fn decide(
         &mut self,
@@ -185,7 +259,7 @@ where
     ) -> Option<Result<Gate<S::Future>, Response<&'static str>>> {
         let decision = self.decision.take()?;
         let (head, _) = self.request.as_mut()?;
-        if let Err(rejection) = admit(&*self.strategy, verified, head) {
+        if let Err(rejection) = admit(&*self.strategy, verified, self.decided_at, head) {
             let rejection = decision.refused(rejection);
             let (head, _) = self.request.take()?;
             return Some(Err(rejection.respond(head, self.handshake.take())));
@@ -206,10 +280,19 @@ where
 fn admit<A: Authenticate>(
     strategy: &A,
     verified: Result<Grant<A::Verified>, Rejection>,
+    decided_at: SystemTime,
     head: &mut Parts,
 ) -> Result<(), Rejection> {
-    let (verified, term) = verified?.into_parts();
-    let identity = strategy.admit(verified, head)?;
+    let (verified, mut term) = verified?.into_parts();
+    let admitted = strategy.admit(verified, head);
+    let identity = admitted.map_err(|rejection| {
+        if term.is_spent() {
+            rejection.with_spent_credential()
+        } else {
+            rejection
+        }
+    })?;
+    term.decided_at(decided_at);
     head.extensions.insert(Authenticated::new(identity));
     head.extensions.insert(term);
     Ok(())
@@ -225,8 +308,34 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let gate = match state.as_mut().project() {
+            let next = match state.as_mut().project() {
                 Projected::Decided { gate } => return gate.poll(cx),
+                Projected::Peeking { peek: slot } => {
+                    // `None` after a panic below: never falls through.
+                    let Some(mut peek) = slot.take() else {
+                        return Poll::Pending;
+                    };
+                    match peek.poll(cx) {
+                        Poll::Pending => {
+                            *slot = Some(peek);
+                            return Poll::Pending;
+                        }
+                        Poll::Ready(Ok(())) => {
+                            let Peek {
+                                credential,
+                                waiting,
+                                ..
+                            } = *peek;
+                            waiting.verify(credential)
+                        }
+                        Poll::Ready(Err(rejection)) => {
+                            return match peek.waiting.refuse(rejection) {
+                                Some(refusal) => Poll::Ready(Ok(refusal.map(ResponseBody::text))),
+                                None => Poll::Pending,
+                            };
+                        }
+                    }
+                }
                 Projected::Verifying { verifying, waiting } => {
                     // Polled after a panic in `decide`: never falls through.
                     if waiting.decision.is_none() {
@@ -234,7 +343,7 @@ where
                     }
                     let verified = ready!(verifying.poll(cx));
                     match waiting.decide(verified) {
-                        Some(Ok(gate)) => gate,
+                        Some(Ok(gate)) => State::Decided { gate },
                         Some(Err(refusal)) => {
                             return Poll::Ready(Ok(refusal.map(ResponseBody::text)));
                         }
@@ -242,7 +351,7 @@ where
                     }
                 }
             };
-            state.set(State::Decided { gate });
+            state.set(next);
         }
     }
 }

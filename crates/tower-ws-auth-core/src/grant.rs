@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
-use crate::RejectionKind;
 use crate::revocation::{Ending, RevocationKey, Revocations, Watch};
+use crate::{RejectionKind, Validity};
 
 /// What a strategy grants: an identity, until when it holds, and under which keys it can be
 /// revoked.
@@ -12,13 +12,17 @@ use crate::revocation::{Ending, RevocationKey, Revocations, Watch};
 pub struct Grant<I> {
     identity: I,
     term: Term,
+    limited_by: Option<Revocations>,
 }
 
 impl<I> Grant<I> {
     /// Grants `identity` without an end.
     pub fn new(identity: I) -> Self {
-        let term = Term::default();
-        Self { identity, term }
+        Self {
+            identity,
+            term: Term::default(),
+            limited_by: None,
+        }
     }
 
     /// The moment from which the grant no longer holds.
@@ -48,6 +52,35 @@ impl<I> Grant<I> {
         self
     }
 
+    /// Hands on what the grant is made for: it ends no later, is no younger, and is revoked by the
+    /// same keys too.
+    pub fn inherit(mut self, validity: &Validity) -> Self {
+        let term = &mut self.term;
+        let keys = std::mem::take(&mut term.revocation_keys);
+        // It says nothing about its age, or it does: in both cases that of its client counts.
+        let issued_at = term.issued_at.or(validity.issued_at());
+        let minted = Validity::new(term.until, issued_at, keys).inherit(validity);
+        (term.until, term.issued_at, term.revocation_keys) = minted.into_parts();
+        self
+    }
+
+    /// Says that the credential is used up by now. A layer that refuses the request all the same
+    /// advises nobody to come back with it.
+    pub fn spent(mut self) -> Self {
+        self.term.is_spent = true;
+        self
+    }
+
+    /// Whose registry says whether there is room for one connection more.
+    pub(crate) fn limited_by(mut self, revocations: Revocations) -> Self {
+        self.limited_by = Some(revocations);
+        self
+    }
+
+    pub(crate) fn take_limits(&mut self) -> Option<Revocations> {
+        self.limited_by.take()
+    }
+
     /// Keeps the registration, and in the keys what its handshake knew of them: whatever is minted
     /// for this grant is as young as the decision about it.
     pub(crate) fn watched_by(mut self, watch: Watch) -> Self {
@@ -61,6 +94,7 @@ impl<I> Grant<I> {
         Grant {
             identity: f(self.identity),
             term: self.term,
+            limited_by: self.limited_by,
         }
     }
 
@@ -89,7 +123,10 @@ pub struct Term {
     until: Option<SystemTime>,
     revocation_keys: Vec<RevocationKey>,
     issued_at: Option<SystemTime>,
+    /// When the decision about it began.
+    decided_at: Option<SystemTime>,
     refused_as: RejectionKind,
+    is_spent: bool,
     watch: Option<Watch>,
 }
 
@@ -99,7 +136,9 @@ impl Default for Term {
             until: None,
             revocation_keys: Vec::new(),
             issued_at: None,
+            decided_at: None,
             refused_as: RejectionKind::TokenInvalid,
+            is_spent: false,
             watch: None,
         }
     }
@@ -119,6 +158,30 @@ impl Term {
     /// When the credential was issued, if that is known.
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.issued_at
+    }
+
+    /// What is handed on to whatever is minted for this grant.
+    ///
+    /// It is as old as the credential, and no younger than the moment at which the
+    /// [`AuthLayer`](crate::AuthLayer) began to decide. Where a grant with revocation keys does not
+    /// say when its credential was issued, the age of what is minted is unknown too.
+    pub fn validity(&self) -> Validity {
+        let issued_at = match (self.issued_at, self.decided_at) {
+            (Some(issued), Some(decided)) => Some(issued.min(decided)),
+            // Without keys no revocation concerns the credential, whatever its age.
+            (None, decided) if self.revocation_keys.is_empty() => decided,
+            (issued, _) => issued,
+        };
+        Validity::new(self.until, issued_at, self.revocation_keys.clone())
+    }
+
+    pub(crate) fn decided_at(&mut self, moment: SystemTime) {
+        self.decided_at = Some(moment);
+    }
+
+    /// Whether the credential is used up: it will not pass again.
+    pub fn is_spent(&self) -> bool {
+        self.is_spent
     }
 
     /// As what the credential is refused once it is revoked.

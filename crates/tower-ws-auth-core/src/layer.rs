@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use crate::refuse::make_ready;
-use crate::{Auth, Authenticate};
+use crate::{Auth, Authenticate, Clock};
 
 /// Lets a request through to the service only if its strategy grants it.
 ///
@@ -13,6 +13,7 @@ use crate::{Auth, Authenticate};
 pub struct AuthLayer<A> {
     strategy: Arc<A>,
     any_request: bool,
+    clock: Clock,
 }
 
 impl<A: Authenticate> AuthLayer<A> {
@@ -23,6 +24,7 @@ impl<A: Authenticate> AuthLayer<A> {
         Self {
             strategy: Arc::new(strategy),
             any_request: false,
+            clock: Clock::system(),
         }
     }
 
@@ -43,13 +45,25 @@ impl<A: Authenticate> AuthLayer<A> {
             ..self
         }
     }
+
+    /// The clock that says when a decision began, for what is [minted](crate::Validity) by it; the
+    /// system's unless set.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
 }
 
 impl<A, S> Layer<S> for AuthLayer<A> {
     type Service = Auth<A, S>;
 
     fn layer(&self, inner: S) -> Auth<A, S> {
-        Auth::new(inner, Arc::clone(&self.strategy), self.any_request)
+        Auth::new(
+            inner,
+            Arc::clone(&self.strategy),
+            self.any_request,
+            self.clock.clone(),
+        )
     }
 }
 
@@ -58,6 +72,7 @@ impl<A> Clone for AuthLayer<A> {
         Self {
             strategy: Arc::clone(&self.strategy),
             any_request: self.any_request,
+            clock: self.clock.clone(),
         }
     }
 }

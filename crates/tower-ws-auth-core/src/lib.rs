@@ -157,6 +157,7 @@ mod rejection;
 mod service;
 mod sync;
 mod trace;
+mod validity;
 
 pub mod carrier;
 pub mod cookie;
@@ -185,3 +186,4 @@ pub use self::revocation::{
     RevocationStore, Revocations,
 };
 pub use self::service::Auth;
+pub use self::validity::Validity;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use pin_project_lite::pin_project;
 
-use crate::{Authenticate, Grant, Rejection};
+use crate::{Authenticate, BoxFuture, Grant, Rejection};
 
 /// A strategy that lets a request without a credential pass. Made by
 /// [`AuthenticateExt::optional`](crate::AuthenticateExt::optional).
@@ -56,6 +56,21 @@ impl<A: Authenticate> Authenticate for Optional<A> {
             Some(credential) => self.inner.name_for(credential),
             None => self.inner.name(),
         }
+    }
+
+    fn peek(
+        &self,
+        credential: &Self::Credential,
+        head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<Self::Verified>, Rejection>>> {
+        let peeking = self.inner.peek(credential.as_ref()?, head)?;
+        Some(Box::pin(async { Ok(peeking.await?.map(Some)) }))
+    }
+
+    fn is_conditional(&self, credential: &Self::Credential) -> bool {
+        credential
+            .as_ref()
+            .is_some_and(|credential| self.inner.is_conditional(credential))
     }
 
     fn verify(&self, credential: Self::Credential, head: &Parts) -> Self::Future {

@@ -36,6 +36,7 @@ pub struct Rejection {
     retry_after: Option<Duration>,
     source: Option<Arc<dyn Error + Send + Sync>>,
     ambient: bool,
+    spent: bool,
     strategy: Option<&'static str>,
     carrier: Option<&'static str>,
     head: Option<Arc<Mutex<Option<Refused>>>>,
@@ -57,6 +58,7 @@ impl Rejection {
             retry_after: None,
             source: None,
             ambient: false,
+            spent: false,
             strategy: None,
             carrier: None,
             head: None,
@@ -83,6 +85,13 @@ impl Rejection {
     #[must_use]
     pub fn about_ambient(mut self) -> Self {
         self.ambient = true;
+        self
+    }
+
+    /// Says that the credential is used up, or may be: the client needs another one in any case.
+    #[must_use]
+    pub fn with_spent_credential(mut self) -> Self {
+        self.spent = true;
         self
     }
 
@@ -129,9 +138,13 @@ impl Rejection {
         self.kind.token()
     }
 
-    /// What a client should do now.
+    /// What a client should do now: as the kind says, but never to come back with a credential
+    /// that [is used up](Self::with_spent_credential).
     pub fn advice(&self) -> Advice {
-        self.kind.advice()
+        match self.kind.advice() {
+            Advice::Wait | Advice::BackOff if self.spent => Advice::RefreshLater,
+            advice => advice,
+        }
     }
 
     /// What was wrong, for the log only.
@@ -201,6 +214,7 @@ impl fmt::Debug for Rejection {
             .field("detail", &self.detail)
             .field("retry_after", &self.retry_after)
             .field("source", &self.source)
+            .field("spent", &self.spent)
             .finish_non_exhaustive()
     }
 }

@@ -6,10 +6,12 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use crate::future::Waiting;
 use crate::handshake::Handshake;
 use crate::trace::Decision;
 use crate::{
-    Authenticate, Authenticated, Rejection, RejectionKind, ResponseBody, ResponseFuture, Term,
+    Authenticate, Authenticated, Clock, Rejection, RejectionKind, ResponseBody, ResponseFuture,
+    Term,
 };
 
 /// The service that [`AuthLayer`](crate::AuthLayer) puts around another.
@@ -17,14 +19,16 @@ pub struct Auth<A, S> {
     inner: S,
     strategy: Arc<A>,
     any_request: bool,
+    clock: Clock,
 }
 
 impl<A, S> Auth<A, S> {
-    pub(crate) fn new(inner: S, strategy: Arc<A>, any_request: bool) -> Self {
+    pub(crate) fn new(inner: S, strategy: Arc<A>, any_request: bool, clock: Clock) -> Self {
         Self {
             inner,
             strategy,
             any_request,
+            clock,
         }
     }
 }
@@ -75,14 +79,26 @@ where
             self.strategy.name_for(&credential),
             self.strategy.carrier(&credential),
         );
-        let verifying = self.strategy.verify(credential, &head);
-
+        // Only what is used up by verifying it need be looked at before.
+        let peeking = if A::SINGLE_USE && self.strategy.is_conditional(&credential) {
+            self.strategy.peek(&credential, &head)
+        } else {
+            None
+        };
         // The service that was polled ready is the one to call; the clone is not ready yet.
         let clone = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, clone);
-        let strategy = Arc::clone(&self.strategy);
-        let request = (head, body);
-        ResponseFuture::verify(verifying, strategy, request, ready, handshake, decision)
+        let waiting = Waiting {
+            strategy: Arc::clone(&self.strategy),
+            decision: Some(decision),
+            decided_at: self.clock.now(),
+            request: Some((head, body)),
+            service: mem::replace(&mut self.inner, clone),
+            handshake,
+        };
+        match peeking {
+            Some(peeking) => ResponseFuture::peek(peeking, credential, waiting),
+            None => ResponseFuture::verify(credential, waiting),
+        }
     }
 }
 
@@ -92,6 +108,7 @@ impl<A, S: Clone> Clone for Auth<A, S> {
             self.inner.clone(),
             Arc::clone(&self.strategy),
             self.any_request,
+            self.clock.clone(),
         )
     }
 }

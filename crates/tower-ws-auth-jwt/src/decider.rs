@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::{Clock, Grant, RevocationKey};
+use tower_ws_auth_core::{Clock, Grant, RevocationKey, Validity};
 #[cfg(feature = "jwks")]
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
@@ -69,8 +69,10 @@ impl<C: DeserializeOwned> Decider<C> {
             Some(rules) if verified.fetched => rules,
             _ => &self.rules,
         };
+        #[cfg(feature = "jwks")]
+        let ours = !verified.fetched;
         #[cfg(not(feature = "jwks"))]
-        let rules = &self.rules;
+        let (rules, ours) = (&self.rules, true);
         let token = verified.token;
         let mut place = Buffer::<PAYLOAD>::new();
         let payload = place
@@ -78,11 +80,11 @@ impl<C: DeserializeOwned> Decider<C> {
             .ok_or_else(|| invalid("the payload is not UTF-8 in base64url"))?;
         let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.unwrap_or_default();
-        let checked = rules.check(payload, now)?;
+        let checked = rules.check(payload, now, ours)?;
         let claims = serde_json::from_str(payload).map_err(|error| {
             invalid("the claims do not fit the application's type").with_source(Misfit::of(&error))
         })?;
-        let keys: Vec<RevocationKey> = self.revocable_by.iter().map(|key| key(&claims)).collect();
+        let keys = self.revocation_keys(&claims, &checked);
         let mut grant = Grant::new(claims);
         for key in keys {
             grant = grant.revocable_by(key);
@@ -96,6 +98,18 @@ impl<C: DeserializeOwned> Decider<C> {
             grant = grant.issued_at(moment(issued));
         }
         Ok((grant, note(&checked, now)))
+    }
+
+    /// Those of its claims, and those that it inherits.
+    fn revocation_keys(&self, claims: &C, checked: &Checked<'_>) -> Vec<RevocationKey> {
+        let own = self.revocable_by.iter().map(|key| key(claims));
+        if checked.inherited.is_empty() {
+            return own.collect();
+        }
+        let of = Validity::of_unknown_age;
+        let inherited = (checked.inherited.iter().cloned()).fold(of(), Validity::revocable_by);
+        let all = own.fold(of(), Validity::revocable_by);
+        all.inherit(&inherited).revocation_keys().to_vec()
     }
 }
 

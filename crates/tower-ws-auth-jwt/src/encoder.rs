@@ -1,7 +1,11 @@
+use std::time::{Duration, SystemTime};
+
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use tower_ws_auth_core::Validity;
 use tower_ws_auth_core::carrier::MAX_CREDENTIAL;
 
+use crate::rules::INHERITED;
 use crate::{SigningKey, compact};
 
 /// Issues tokens: what is encoded here, a [`Jwt`](crate::Jwt) with the matching key verifies.
@@ -50,6 +54,9 @@ impl JwtEncoder {
 
     /// Encodes and signs the claims, which must be an object. It adds none: `exp` is yours to set.
     ///
+    /// For a client that is logged in, such as by a session, there is
+    /// [`encode_inheriting`](Self::encode_inheriting).
+    ///
     /// # Errors
     ///
     /// Claims that are no JSON object or make a token longer than 8 KiB, and a signature that
@@ -59,8 +66,62 @@ impl JwtEncoder {
         if claims.first() != Some(&b'{') {
             return Err(EncodeError::NotAnObject);
         }
+        self.sign(&claims)
+    }
+
+    /// Encodes claims that are minted for a client whose own grant is valid so long: the token
+    /// ends no later, is as old as the decision about that grant, and is revoked by the same keys.
+    ///
+    /// - `exp` is the earlier of the claims' and the grant's, in whole seconds.
+    /// - `iat` is the earlier of both, in seconds with a fraction. It is left out where nobody
+    ///   knows how old the grant is: every revocation of one of its keys then refuses the token.
+    /// - `wsauth_keys` are the keys. A [`Jwt`](crate::Jwt) reads them from tokens that a key of its
+    ///   own verifies, not from those that a fetched key (`Jwks`) does.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tower_ws_auth_core::{Clock, RevocationKey, Validity};
+    /// use tower_ws_auth_jwt::{Jwt, JwtEncoder, Key, SigningKey};
+    ///
+    /// # let secret = [7; 32];
+    /// let encoder = JwtEncoder::new(SigningKey::hs256(secret)?);
+    /// let jwt = Jwt::<serde_json::Value>::builder(Key::hs256(secret)?)
+    ///     .clock(Clock::fixed(1_700_000_000))
+    ///     .build()?;
+    ///
+    /// // With axum it is an argument of the handler.
+    /// let of_the_session = Validity::since(Clock::at(1_699_999_000))
+    ///     .until(Clock::at(1_700_000_600))
+    ///     .revocable_by(RevocationKey::from("session:4f2a").into_final());
+    ///
+    /// let claims = json!({ "user": "ada", "exp": 1_700_003_600 });
+    /// let token = encoder.encode_inheriting(&claims, &of_the_session)?;
+    ///
+    /// let grant = jwt.verify_token(&token)?;
+    /// assert_eq!(grant.term().until(), Some(Clock::at(1_700_000_600)));
+    /// assert_eq!(grant.term().issued_at(), Some(Clock::at(1_699_999_000)));
+    /// assert!(grant.term().revocation_keys()[0].is_final());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_inheriting<T: Serialize + ?Sized>(
+        &self,
+        claims: &T,
+        validity: &Validity,
+    ) -> Result<String, EncodeError> {
+        let Value::Object(mut claims) = serde_json::to_value(claims)? else {
+            return Err(EncodeError::NotAnObject);
+        };
+        inherit(&mut claims, validity);
+        self.sign(&serde_json::to_vec(&claims)?)
+    }
+
+    fn sign(&self, claims: &[u8]) -> Result<String, EncodeError> {
         let mut token = self.header.clone();
-        token.push_str(&compact::encode(&claims));
+        token.push_str(&compact::encode(claims));
         let signature = self.key.sign(&token).ok_or(EncodeError::Signature)?;
         token.push('.');
         token.push_str(&compact::encode(&signature));
@@ -69,6 +130,46 @@ impl JwtEncoder {
         }
         Ok(token)
     }
+}
+
+/// Limits the claims to what the grant allows that they are minted for.
+fn inherit(claims: &mut Map<String, Value>, validity: &Validity) {
+    if let Some(end) = validity.end() {
+        let end = since_epoch(end).as_secs();
+        // Never later than the grant's; what is no number is not earlier either.
+        let is_earlier = |exp: &Value| exp.as_f64().is_some_and(|exp| exp <= seconds(end));
+        if !claims.get("exp").is_some_and(is_earlier) {
+            claims.insert("exp".into(), end.into());
+        }
+    }
+    match validity.issued_at().map(|at| since_epoch(at).as_secs_f64()) {
+        Some(issued) => {
+            let is_earlier = |iat: &Value| iat.as_f64().is_some_and(|iat| iat <= issued);
+            if !claims.get("iat").is_some_and(is_earlier) {
+                claims.insert("iat".into(), issued.into());
+            }
+        }
+        None => {
+            claims.remove("iat");
+        }
+    }
+    let keys = validity.revocation_keys().iter();
+    let keys: Vec<Value> = keys.map(|key| key.encode().into()).collect();
+    if keys.is_empty() {
+        claims.remove(INHERITED);
+    } else {
+        claims.insert(INHERITED.into(), keys.into());
+    }
+}
+
+fn since_epoch(moment: SystemTime) -> Duration {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a date that a clock shows")]
+fn seconds(whole: u64) -> f64 {
+    whole as f64
 }
 
 fn header(key: &SigningKey, typ: &str) -> String {

@@ -43,8 +43,9 @@ impl<C> Jwt<C> {
         }
     }
 
-    /// Adds a key under which what a token opens can be revoked, such as `user:` and its subject.
-    /// It is no secret. A token that does not say when it was issued (`iat`), or says a time in the
+    /// Adds a key under which what a token opens can be revoked, such as `user:` and its subject,
+    /// beside those that the token [inherits](crate::JwtEncoder::encode_inheriting). It is no
+    /// secret. A token that does not say when it was issued (`iat`), or says a time in the
     /// future, by more than the leeway and a second, counts as older than every revocation.
     ///
     /// A key that names the token alone, such as its `jti`, is

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use tower_ws_auth_core::{Rejection, RejectionKind};
+use tower_ws_auth_core::{Rejection, RejectionKind, RevocationKey};
 
 use crate::invalid;
 use crate::json::{self, Members, Unreadable, Value};
@@ -34,18 +34,26 @@ pub(crate) struct Checked<'p> {
         expect(dead_code, reason = "for `single_use`")
     )]
     pub(crate) id: Option<(Cow<'p, str>, Cow<'p, str>)>,
+    /// The revocation keys that it inherits from the grant that it was minted for.
+    pub(crate) inherited: Vec<RevocationKey>,
 }
+
+/// The claim in which a token carries the revocation keys that it inherits.
+pub(crate) const INHERITED: &str = "wsauth_keys";
 
 impl Rules {
     /// Decides about the claims at the time `now`, and says when they end.
     ///
     /// Whose token it is comes before when it holds: a stranger's expired token is a stranger's.
+    ///
+    /// Only `ours` inherit revocation keys: another issuer's claim of that name means nothing.
     pub(crate) fn check<'p>(
         &self,
         payload: &'p str,
         now: Duration,
+        ours: bool,
     ) -> Result<Checked<'p>, Rejection> {
-        let claims = Claims::read(payload, self)?;
+        let claims = Claims::read(payload, self, ours)?;
         self.check_parties(&claims)?;
         if claims.required != self.required.len() {
             return Err(invalid("a required claim is missing or null"));
@@ -60,8 +68,12 @@ impl Rules {
         if self.single_use && id.as_ref().is_none_or(|(_, jti)| jti.is_empty()) {
             return Err(invalid("a single-use token needs a `jti`"));
         }
-        let issued = claims.iat;
-        Ok(Checked { end, issued, id })
+        Ok(Checked {
+            end,
+            issued: claims.iat,
+            id,
+            inherited: claims.inherited,
+        })
     }
 
     fn check_parties(&self, claims: &Claims<'_, '_>) -> Result<(), Rejection> {
@@ -137,6 +149,8 @@ struct Claims<'p, 'r> {
     for_us: Option<bool>,
     /// How many of the required claims are there and not null.
     required: usize,
+    ours: bool,
+    inherited: Vec<RevocationKey>,
     /// What is wrong if reading ends here.
     fault: &'static str,
 }
@@ -144,7 +158,7 @@ struct Claims<'p, 'r> {
 const MALFORMED: &str = "the payload is not a JSON object with unique names";
 
 impl<'p, 'r> Claims<'p, 'r> {
-    fn read(payload: &'p str, rules: &'r Rules) -> Result<Self, Rejection> {
+    fn read(payload: &'p str, rules: &'r Rules, ours: bool) -> Result<Self, Rejection> {
         let mut claims = Self {
             rules,
             exp: None,
@@ -155,6 +169,8 @@ impl<'p, 'r> Claims<'p, 'r> {
             jti: None,
             for_us: None,
             required: 0,
+            ours,
+            inherited: Vec::new(),
             fault: MALFORMED,
         };
         match json::read(payload, usize::MAX, &mut claims) {
@@ -203,6 +219,15 @@ impl<'p> Members<'p> for Claims<'p, '_> {
             "aud" => {
                 self.for_us = Some(false);
                 present = value.skip()?;
+            }
+            INHERITED if self.ours => {
+                self.fault = "`wsauth_keys` is not a list of revocation keys";
+                let mut readable = true;
+                value.texts(&mut |text| match RevocationKey::decode(text) {
+                    Some(key) => self.inherited.push(key),
+                    None => readable = false,
+                })?;
+                readable.then_some(()).ok_or(Unreadable)?;
             }
             _ => present = value.skip()?,
         }

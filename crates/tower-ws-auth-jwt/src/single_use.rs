@@ -9,7 +9,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower_ws_auth_core::carrier::Credential;
 use tower_ws_auth_core::{Authenticate, Grant, Rejection};
-use tower_ws_auth_ticket::{Claiming, OnceStore, TicketKey, claim};
+use tower_ws_auth_ticket::{BoxFuture, Claiming, OnceStore, TicketKey, claim, is_claimed};
 
 use crate::deciding::Deciding;
 use crate::rules::Checked;
@@ -32,7 +32,8 @@ impl<C> Jwt<C> {
     /// more: a node whose clock is behind accepts it for longer than the one that saw it first. See
     /// [`allowed_skew`](SingleUse::allowed_skew).
     ///
-    /// Everything else is checked first: a bad handshake or a bad token uses nothing up. A used
+    /// Everything else is checked first: a bad handshake, a bad token, a condition of `authorize`
+    /// and a limit on connections use nothing up. A used
     /// token is refused as `token_invalid`, a store that fails as `unavailable`.
     ///
     /// ```
@@ -135,6 +136,22 @@ where
         Some(token.carrier())
     }
 
+    fn peek(
+        &self,
+        token: &Credential,
+        _head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<C>, Rejection>>> {
+        let deciding = self.jwt.deciding(token.as_str(), first_use);
+        let (store, timeout) = (Arc::clone(&self.store), self.timeout);
+        Some(Box::pin(async move {
+            let (grant, (key, _)) = deciding.await?;
+            if is_claimed(&*store, key, timeout).await? {
+                return Err(invalid("the token has been used"));
+            }
+            Ok(grant)
+        }))
+    }
+
     fn verify(&self, token: Credential, _head: &Parts) -> Claimed<C> {
         Claimed(State::Deciding {
             deciding: self.jwt.deciding(token.as_str(), first_use),
@@ -207,7 +224,7 @@ impl<C> Future for Claimed<C> {
             // It was left above.
             State::Deciding { .. } => None,
             State::Claiming { claiming, grant } => match ready!(Pin::new(claiming).poll(cx)) {
-                Ok(true) => grant.take().map(Ok),
+                Ok(true) => grant.take().map(|grant| Ok(grant.spent())),
                 Ok(false) => Some(Err(invalid("the token has been used"))),
                 Err(rejection) => Some(Err(rejection)),
             },

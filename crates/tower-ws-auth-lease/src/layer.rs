@@ -80,6 +80,12 @@ impl LeaseLayer {
     /// over, however it came to be: over HTTP/1.1 or HTTP/2, through this layer or through another
     /// one with the same [`Revocations`], or by a [renewal](crate::Lease::renew) that brought it a
     /// new key. Handshakes under way and ordinary requests do not count.
+    ///
+    /// A ticket or another credential of single use is not spent on a handshake that is refused
+    /// here, if its strategy is [`revocable`] with the same `Revocations` and each of their layers
+    /// limits the key.
+    ///
+    /// [`revocable`]: tower_ws_auth_core::AuthenticateExt::revocable
     pub fn at_most(self, count: usize, prefix: impl Into<Arc<str>>, over: OverLimit) -> Self {
         self.with(|config| {
             let limits = Arc::unwrap_or_clone(std::mem::take(&mut config.at_most));
@@ -134,6 +140,7 @@ impl<S> Layer<S> for LeaseLayer {
     type Service = Leased<S>;
 
     fn layer(&self, inner: S) -> Leased<S> {
+        self.config.revocations.enforce(&self.config.at_most);
         Leased::new(inner, Arc::clone(&self.config))
     }
 }

@@ -52,6 +52,7 @@ where
             return ResponseFuture::refuse(rejection, head);
         };
         let until = Until::from(&*term);
+        let is_spent = term.is_spent();
         let registered = match term.take_watch() {
             Some(watch) if watch.is_of(&self.config.revocations) => Ok(watch),
             other => Err((self.config.revocations.watch(term), other)),
@@ -66,6 +67,7 @@ where
             body,
             service: ready,
             until,
+            is_spent,
         };
         match registered {
             Ok(watch) => waiting.open([Some(watch), None]),
@@ -81,6 +83,8 @@ pub(crate) struct Waiting<S, B> {
     body: B,
     service: S,
     until: Until,
+    /// The credential does not pass again.
+    is_spent: bool,
 }
 
 impl<S, B> Waiting<S, B>
@@ -88,6 +92,11 @@ where
     S: Service<Request<B>>,
 {
     pub(crate) fn refuse(self, rejection: Rejection) -> ResponseFuture<S, B> {
+        let rejection = if self.is_spent {
+            rejection.with_spent_credential()
+        } else {
+            rejection
+        };
         ResponseFuture::refuse(rejection, self.head)
     }
 

@@ -14,7 +14,8 @@ use crate::{Redis, RedisError, ttl};
 ///
 /// A ticket is issued by one `SET … PX … NX` and taken by one `GETDEL`, which Redis carries out
 /// one after the other, so that of all who ask on all nodes one gets it. Neither is repeated. An
-/// answer that is lost is an error, and the ticket may be gone with it.
+/// answer that is lost is an error, and the ticket may be gone with it. Where something beside the
+/// ticket may refuse its handshake, a `GET` comes before that.
 ///
 /// The bound on all tickets is Redis's own `maxmemory`: see the
 /// [crate's documentation](crate#sizing).
@@ -153,6 +154,15 @@ impl TicketStore for RedisTicketStore {
         take.arg(self.key("", key));
         Box::pin(async move { redis.ask(&take).await.map_err(StoreError::new) })
     }
+
+    fn peek(&self, key: TicketKey) -> Option<BoxFuture<Result<Option<Vec<u8>>, StoreError>>> {
+        let redis = self.redis.clone();
+        let mut look = cmd("GET");
+        look.arg(self.key("", key));
+        Some(Box::pin(async move {
+            redis.ask(&look).await.map_err(StoreError::new)
+        }))
+    }
 }
 
 impl OnceStore for RedisTicketStore {
@@ -160,6 +170,16 @@ impl OnceStore for RedisTicketStore {
         let redis = self.redis.clone();
         let claim = set_once(&self.key("once:", key), b"1", ttl::millis(ttl));
         Box::pin(async move { redis.ask(&claim).await.map_err(StoreError::new) })
+    }
+
+    fn is_claimed(&self, key: TicketKey) -> Option<BoxFuture<Result<bool, StoreError>>> {
+        let redis = self.redis.clone();
+        let mut look = cmd("GET");
+        look.arg(self.key("once:", key));
+        Some(Box::pin(async move {
+            let found: Result<Option<Vec<u8>>, RedisError> = redis.ask(&look).await;
+            found.map(|claim| claim.is_some()).map_err(StoreError::new)
+        }))
     }
 }
 

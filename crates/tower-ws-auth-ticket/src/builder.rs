@@ -23,6 +23,7 @@ pub struct TicketsBuilder<P> {
     long_ttl_allowed: bool,
     live_for: Option<Duration>,
     timeout: Duration,
+    body_timeout: Duration,
     clock: Clock,
     payload: PhantomData<fn() -> P>,
 }
@@ -40,6 +41,7 @@ impl<P> TicketsBuilder<P> {
             long_ttl_allowed: false,
             live_for: None,
             timeout: Duration::from_secs(2),
+            body_timeout: Duration::from_secs(10),
             clock: Clock::system(),
             payload: PhantomData,
         }
@@ -118,6 +120,13 @@ impl<P> TicketsBuilder<P> {
         self
     }
 
+    /// How long a [`Mint`](crate::Mint) waits for the body of a request; 10 seconds unless set.
+    /// Then it answers 408. A client that makes it wait needs a tokio runtime with its timer.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout = timeout;
+        self
+    }
+
     /// The clock of `expires_at` and of [`live_for`](Self::live_for); the system's unless set.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -131,7 +140,12 @@ impl<P> TicketsBuilder<P> {
     /// A duration of zero, a ttl above 5 minutes that was not called dangerous, or one that the
     /// store does not accept.
     pub fn build(self) -> Result<Tickets<P>, TicketsError> {
-        if self.ttl.is_zero() || self.timeout.is_zero() || self.live_for == Some(Duration::ZERO) {
+        let durations = [self.ttl, self.timeout, self.body_timeout];
+        if durations
+            .iter()
+            .chain(&self.live_for)
+            .any(Duration::is_zero)
+        {
             return Err(TicketsError::Zero);
         }
         if self.ttl > LONGEST_TTL && !self.long_ttl_allowed {
@@ -151,6 +165,7 @@ impl<P> TicketsBuilder<P> {
             ttl: self.ttl,
             live_for: self.live_for,
             timeout: self.timeout,
+            body_timeout: self.body_timeout,
             clock: self.clock,
         }))
     }
@@ -163,6 +178,7 @@ impl<P> fmt::Debug for TicketsBuilder<P> {
             .field("ttl", &self.ttl)
             .field("live_for", &self.live_for)
             .field("timeout", &self.timeout)
+            .field("body_timeout", &self.body_timeout)
             .finish_non_exhaustive()
     }
 }
@@ -172,7 +188,7 @@ impl<P> fmt::Debug for TicketsBuilder<P> {
 #[non_exhaustive]
 pub enum TicketsError {
     /// A duration of zero.
-    #[error("`ttl`, `live_for` or `timeout` is zero")]
+    #[error("`ttl`, `live_for`, `timeout` or `body_timeout` is zero")]
     Zero,
     /// A ttl that is too long for a secret in a URL.
     #[error("the ttl is above 5 minutes: shorten it, or say `dangerous_long_ttl`")]

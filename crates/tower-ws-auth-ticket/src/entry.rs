@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tower_ws_auth_core::{Grant, Rejection, RejectionKind, RevocationKey};
+use tower_ws_auth_core::{Grant, Rejection, RejectionKind, RevocationKey, Validity};
 
 use crate::error::IssueError;
 
@@ -18,25 +18,21 @@ struct Written<P> {
     /// Milliseconds since the Unix epoch.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
-    /// When it was issued, in microseconds since the Unix epoch.
-    #[serde(rename = "i")]
-    issued_at: u64,
+    /// When it was issued, in microseconds since the Unix epoch. Without it nobody knows.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    issued_at: Option<u64>,
     /// Each as [`RevocationKey::encode`] writes it.
     #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
     revocation_keys: Vec<String>,
 }
 
-pub(crate) fn write<P: Serialize>(
-    payload: &P,
-    issued_at: SystemTime,
-    until: Option<SystemTime>,
-    revocation_keys: &[RevocationKey],
-) -> Result<Vec<u8>, IssueError> {
+pub(crate) fn write<P: Serialize>(payload: &P, validity: &Validity) -> Result<Vec<u8>, IssueError> {
+    let keys = validity.revocation_keys().iter();
     let written = Written {
         payload,
-        until: until.map(to_millis),
-        issued_at: to_micros(issued_at),
-        revocation_keys: revocation_keys.iter().map(RevocationKey::encode).collect(),
+        until: validity.end().map(to_millis),
+        issued_at: validity.issued_at().map(to_micros),
+        revocation_keys: keys.map(RevocationKey::encode).collect(),
     };
     let entry = serde_json::to_vec(&written).map_err(|error| IssueError::Payload(error.into()))?;
     if entry.len() > MAX_ENTRY {
@@ -53,9 +49,9 @@ pub(crate) fn read<P: DeserializeOwned>(
     // The error would quote the payload.
     let written: Written<P> = serde_json::from_slice(entry)
         .map_err(|_| invalid("the stored entry does not fit the payload's type"))?;
-    let issued_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(written.issued_at));
+    let since = written.issued_at.map(Duration::from_micros);
     let mut grant = Grant::new(written.payload).refused_as(RejectionKind::TicketInvalid);
-    if let Some(issued_at) = issued_at {
+    if let Some(issued_at) = since.and_then(|it| SystemTime::UNIX_EPOCH.checked_add(it)) {
         grant = grant.issued_at(issued_at);
     }
     if let Some(until) = written.until {

@@ -8,8 +8,10 @@
 //! - It is good for 30 seconds ([`ttl`](TicketsBuilder::ttl)) and for one [`Use`]. The use, and
 //!   the path, origin and client address that tickets are configured to be bound to, are part of
 //!   the digest: elsewhere a ticket is unknown and stays good where it belongs.
-//! - The handshake is checked first, then binding and length; only then the ticket is taken from
-//!   the [`TicketStore`], in one atomic step. A bad handshake spends nothing.
+//! - The handshake is checked first, then binding and length, then whatever else may refuse it:
+//!   `authorize`, and a limit on connections. Only then the ticket is taken from the
+//!   [`TicketStore`], in one atomic step. A handshake that is refused for another reason spends
+//!   nothing.
 //! - Used, unknown, expired and minted for another use: one refusal, `ticket_invalid`.
 //! - The ticket's own life says by when a connection must start. Until when the connection may
 //!   live is another deadline: [`live_for`](TicketsBuilder::live_for) and [`Order::until`].
@@ -65,8 +67,9 @@
 //! # Minting
 //!
 //! [`Tickets::mint`] makes a service that answers `POST`, to be mounted behind whatever knows the
-//! client already. What the client was granted there limits the ticket: it ends no later and is
-//! revoked by the same keys.
+//! client already. What the client was granted there limits the ticket: it ends no later, is
+//! revoked by the same keys, and is as old as the decision about the client. For a handler of your
+//! own there is [`Order::inherit`].
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -164,7 +167,7 @@ pub use self::entry::MAX_ENTRY;
 pub use self::error::IssueError;
 pub use self::memory::{MemoryTickets, MemoryTicketsBuilder, MemoryTicketsError};
 pub use self::mint::{Mint, Minting, Wish};
-pub use self::once::{Claiming, claim};
+pub use self::once::{Claiming, claim, is_claimed};
 pub use self::order::Order;
 pub use self::store::{BoxFuture, OnceStore, PutError, StoreError, TicketKey, TicketStore};
 pub use self::strategy::{Taking, Ticket, TicketLayer};

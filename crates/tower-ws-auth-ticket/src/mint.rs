@@ -6,12 +6,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, Limited};
 use serde::de::DeserializeOwned;
@@ -20,6 +20,7 @@ use tower_service::Service;
 use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody};
 
 use crate::tickets::Issued;
+use crate::within::Within;
 use crate::{BoxFuture, IssueError, Order, Tickets, Use};
 
 /// Answers `POST` with a ticket. Made by [`Tickets::mint`].
@@ -32,14 +33,16 @@ use crate::{BoxFuture, IssueError, Order, Tickets, Use};
 /// | 200 | `{"ticket":"…","expires_at":1712345678}`, in seconds since the Unix epoch |
 /// | 400 `request_malformed` | the body is no [`Wish`] |
 /// | 405 `method_not_allowed` | the method is not `POST` |
+/// | 408 `request_timeout` | the body does not come within [`body_timeout`](crate::TicketsBuilder::body_timeout) |
 /// | 413 `request_too_large` | the body is longer than 4 KiB |
 /// | 429 `rate_limited` | too many tickets are outstanding; with `Retry-After` |
 /// | 503 `unavailable` | the store fails |
 ///
 /// and whatever the application's function refuses with. Each has `Cache-Control: no-store`.
 ///
-/// What the caller was granted limits the ticket: its grant ends no later and is revoked by the
-/// same keys.
+/// What the caller was granted limits the ticket: its grant ends no later, is revoked by the same
+/// keys, and counts as issued when the decision about the caller began. A caller who holds the body
+/// back until the session is revoked gets a ticket that nobody accepts.
 pub struct Mint<P, F> {
     tickets: Tickets<P>,
     order: Arc<F>,
@@ -94,13 +97,16 @@ where
 
     fn call(&mut self, request: Request<B>) -> Minting {
         let mint = self.clone();
+        // Before the body, which may come much later.
+        let came_at = self.tickets.settings().clock.now();
         Minting(Box::pin(async move {
             let (head, body) = request.into_parts();
-            let wish = match read(&head, body).await {
+            let limit = mint.tickets.settings().body_timeout;
+            let wish = match read(&head, body, limit).await {
                 Ok(wish) => wish,
                 Err(refusal) => return refusal,
             };
-            match mint.mint(&head, wish).await {
+            match mint.mint(&head, wish, came_at).await {
                 Ok(issued) => granted(&issued),
                 Err(rejection) => rejection.into_response(head),
             }
@@ -113,9 +119,15 @@ where
     P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     F: Fn(&Parts, Wish) -> Result<Order<P>, Rejection>,
 {
-    async fn mint(&self, head: &Parts, wish: Wish) -> Result<Issued, Rejection> {
+    async fn mint(
+        &self,
+        head: &Parts,
+        wish: Wish,
+        came_at: SystemTime,
+    ) -> Result<Issued, Rejection> {
         let settings = self.tickets.settings();
-        let order = (self.order)(head, wish)?.inherit(&settings.bindings, head)?;
+        let order = (self.order)(head, wish)?;
+        let order = order.complete(&settings.bindings, head, came_at)?;
         self.tickets
             .issue(order)
             .await
@@ -142,9 +154,10 @@ where
     }
 }
 
-async fn read<B>(head: &Parts, body: B) -> Result<Wish, Answer>
+async fn read<B>(head: &Parts, body: B, limit: Duration) -> Result<Wish, Answer>
 where
-    B: Body,
+    B: Body + Send + 'static,
+    B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if head.method != Method::POST {
@@ -154,7 +167,17 @@ where
         return Err(refusal);
     }
     let malformed = || refuse(StatusCode::BAD_REQUEST, "request_malformed");
-    match Limited::new(body, MAX_BODY).collect().await {
+    let body = Box::pin(Limited::new(body, MAX_BODY).collect());
+    let Some(body) = Within::new(limit, body).await else {
+        let mut refusal = refuse(StatusCode::REQUEST_TIMEOUT, "request_timeout");
+        // RFC 9110 §15.5.9; HTTP/2 has no such field.
+        if head.version <= Version::HTTP_11 {
+            let close = HeaderValue::from_static("close");
+            refusal.headers_mut().insert(CONNECTION, close);
+        }
+        return Err(refusal);
+    };
+    match body {
         Ok(body) => match &*body.to_bytes() {
             [] => Ok(Wish::default()),
             // serde takes an array for an object too.

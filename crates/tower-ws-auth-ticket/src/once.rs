@@ -17,24 +17,48 @@ pub fn claim(store: &dyn OnceStore, key: TicketKey, ttl: Duration, limit: Durati
     Claiming(Within::new(limit, store.claim(key, ttl)))
 }
 
+/// Asks a store whether a key is claimed, without claiming it, and waits for its answer no longer
+/// than `limit`. False if the store cannot say.
+///
+/// For such a strategy's [`peek`](tower_ws_auth_core::Authenticate::peek).
+///
+/// # Errors
+///
+/// [`Unavailable`](RejectionKind::Unavailable) if the store fails or does not answer in time.
+pub async fn is_claimed(
+    store: &dyn OnceStore,
+    key: TicketKey,
+    limit: Duration,
+) -> Result<bool, Rejection> {
+    let Some(answer) = store.is_claimed(key) else {
+        return Ok(false);
+    };
+    judge(Within::new(limit, answer).await)
+}
+
+fn judge<T>(answer: Option<Result<T, StoreError>>) -> Result<T, Rejection> {
+    let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
+    match answer {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(error)) => Err(unavailable("the ticket store failed").with_source(error)),
+        None => Err(unavailable("the ticket store did not answer in time")),
+    }
+}
+
 /// The answer to [`claim`]: true for the first one.
 ///
 /// A store that fails or does not answer in time refuses with
-/// [`Unavailable`](RejectionKind::Unavailable); the claim may have been made.
+/// [`Unavailable`](RejectionKind::Unavailable); the claim may have been made, so nobody is advised
+/// to come back with the same credential.
 pub struct Claiming(Within<Result<bool, StoreError>>);
 
 impl Future for Claiming {
     type Output = Result<bool, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
-        Pin::new(&mut self.get_mut().0)
-            .poll(cx)
-            .map(|answer| match answer {
-                Some(Ok(first)) => Ok(first),
-                Some(Err(error)) => Err(unavailable("the ticket store failed").with_source(error)),
-                None => Err(unavailable("the ticket store did not answer in time")),
-            })
+        let claim = Pin::new(&mut self.get_mut().0);
+        let claimed = claim.poll(cx).map(judge);
+        claimed.map_err(Rejection::with_spent_credential)
     }
 }
 

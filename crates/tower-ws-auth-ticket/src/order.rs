@@ -1,8 +1,8 @@
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
-use tower_ws_auth_core::{Rejection, RevocationKey, Term};
+use tower_ws_auth_core::{Rejection, RevocationKey, Term, Validity};
 
 use crate::Use;
 use crate::binding::Bindings;
@@ -14,8 +14,9 @@ pub struct Order<P> {
     pub(crate) payload: P,
     pub(crate) purpose: Use,
     pub(crate) subject: Option<String>,
-    pub(crate) revocation_keys: Vec<RevocationKey>,
+    revocation_keys: Vec<RevocationKey>,
     until: Option<SystemTime>,
+    inherited: Option<Validity>,
 }
 
 impl<P> Order<P> {
@@ -27,6 +28,7 @@ impl<P> Order<P> {
             subject: None,
             revocation_keys: Vec::new(),
             until: None,
+            inherited: None,
         }
     }
 
@@ -39,7 +41,7 @@ impl<P> Order<P> {
     /// The moment from which the grant no longer holds. The earliest one counts, if it is said
     /// more than once; [`live_for`](crate::TicketsBuilder::live_for) says it too.
     pub fn until(mut self, end: SystemTime) -> Self {
-        self.until = self.end(Some(end));
+        self.until = self.until.into_iter().chain([end]).min();
         self
     }
 
@@ -49,31 +51,63 @@ impl<P> Order<P> {
         self
     }
 
-    /// Hands on what the request for the ticket is bound to: what it was granted ends no later
-    /// by way of a ticket, and is revoked by the same keys.
-    pub(crate) fn inherit(mut self, bindings: &Bindings, head: &Parts) -> Result<Self, Rejection> {
-        self.purpose = bindings.complete(self.purpose, head)?;
-        if let Some(term) = head.extensions.get::<Term>() {
-            self.until = self.end(term.until());
-            for key in term.revocation_keys() {
-                // It knows more of the key than the order does; a final key stays final.
-                let own = |own: &RevocationKey| own.name() != key.name() || own.is_final();
-                self.revocation_keys.retain(own);
-                if !self
-                    .revocation_keys
-                    .iter()
-                    .any(|own| own.name() == key.name())
-                {
-                    self.revocation_keys.push(key.clone());
-                }
-            }
-        }
-        Ok(self)
+    /// Hands on how long the client's own grant is valid: the ticket's grant ends no later, counts
+    /// as issued when that was decided, and is revoked by the same keys.
+    ///
+    /// A [`Mint`](crate::Mint) does so by itself. An application that calls
+    /// [`Tickets::issue`](crate::Tickets::issue) in a handler says it here. Without it the ticket
+    /// counts as issued when it is.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tower_ws_auth_core::{Clock, Validity};
+    /// # use tower_ws_auth_ticket::{MemoryTickets, Order, Tickets, Use};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
+    /// # let validity = Validity::since(Clock::at(1_700_000_000)).revocable_by("session:4f2a");
+    /// let order = Order::new("ada".to_owned(), Use::channel("lobby")).inherit(&validity);
+    /// let issued = tickets.issue(order).await?;
+    ///
+    /// let grant = tickets.take_for_channel(issued.ticket(), "lobby").await?;
+    /// assert_eq!(grant.term().issued_at(), Some(Clock::at(1_700_000_000)));
+    /// assert_eq!(grant.term().revocation_keys()[0].name(), "session:4f2a");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn inherit(mut self, validity: &Validity) -> Self {
+        self.inherited = Some(match self.inherited {
+            Some(inherited) => inherited.and(validity),
+            None => validity.clone(),
+        });
+        self
     }
 
-    /// The earlier of the two ends.
-    pub(crate) fn end(&self, other: Option<SystemTime>) -> Option<SystemTime> {
-        self.until.into_iter().chain(other).min()
+    /// Hands on what the request for the ticket is bound to. It came at this moment.
+    pub(crate) fn complete(
+        mut self,
+        bindings: &Bindings,
+        head: &Parts,
+        came_at: SystemTime,
+    ) -> Result<Self, Rejection> {
+        self.purpose = bindings.complete(self.purpose, head)?;
+        let came = Validity::since(came_at);
+        Ok(match head.extensions.get::<Term>() {
+            Some(term) => self.inherit(&came.inherit(&term.validity())),
+            None => self.inherit(&came),
+        })
+    }
+
+    /// How long the grant is valid of a ticket that is issued now.
+    pub(crate) fn validity(&self, now: SystemTime, live_for: Option<Duration>) -> Validity {
+        let ends = live_for.and_then(|life| now.checked_add(life));
+        let ends = ends.into_iter().chain(self.until);
+        let own = ends.fold(Validity::since(now), Validity::until);
+        let own = (self.revocation_keys.iter().cloned()).fold(own, Validity::revocable_by);
+        match &self.inherited {
+            Some(inherited) => own.inherit(inherited),
+            None => own,
+        }
     }
 }
 

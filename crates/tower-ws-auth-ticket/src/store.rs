@@ -35,6 +35,15 @@ pub trait TicketStore: Send + Sync {
     /// be gone, and then the repetition would call it used.
     fn take(&self, key: TicketKey) -> BoxFuture<Result<Option<Vec<u8>>, StoreError>>;
 
+    /// What [`take`](Self::take) would give, without taking it. `None`, the default, if the store
+    /// cannot say.
+    ///
+    /// With it a ticket stays good if its handshake is refused for another reason, such as
+    /// `authorize` or a limit on connections. Without it such a handshake spends its ticket.
+    fn peek(&self, _key: TicketKey) -> Option<BoxFuture<Result<Option<Vec<u8>>, StoreError>>> {
+        None
+    }
+
     /// The longest ttl that the store accepts, if it has a limit.
     fn max_ttl(&self) -> Option<Duration> {
         None
@@ -49,6 +58,13 @@ pub trait OnceStore: Send + Sync {
     ///
     /// A store that is full refuses with an error: it must not forget a claim.
     fn claim(&self, key: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>>;
+
+    /// Whether a key is claimed, without claiming it. `None`, the default, if the store cannot say.
+    ///
+    /// With it a token of single use stays good if its handshake is refused for another reason.
+    fn is_claimed(&self, _key: TicketKey) -> Option<BoxFuture<Result<bool, StoreError>>> {
+        None
+    }
 
     /// The longest ttl that the store accepts, if it has a limit.
     fn max_ttl(&self) -> Option<Duration> {

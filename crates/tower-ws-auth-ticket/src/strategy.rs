@@ -13,7 +13,7 @@ use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection, Rejec
 use crate::entry;
 use crate::tickets::Settings;
 use crate::within::Within;
-use crate::{StoreError, TicketKey, Tickets};
+use crate::{BoxFuture, StoreError, TicketKey, Tickets};
 
 /// The layer that admits by ticket: `TicketLayer::new(tickets.strategy())`.
 pub type TicketLayer<P> = AuthLayer<Ticket<P>>;
@@ -56,6 +56,15 @@ where
         Some(credential.carrier())
     }
 
+    fn peek(
+        &self,
+        credential: &Credential,
+        head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<P>, Rejection>>> {
+        let peeking = self.tickets.peek_to_open(credential.as_str(), head)?;
+        Some(Box::pin(peeking))
+    }
+
     fn verify(&self, credential: Credential, head: &Parts) -> Taking<P> {
         self.tickets.take_to_open(credential.as_str(), head)
     }
@@ -65,27 +74,50 @@ where
     }
 }
 
-/// The decision about a ticket: it is being taken from the store.
+/// The decision about a ticket: it is being taken from the store, or looked at there.
 pub struct Taking<P> {
     asked: Result<Asked, Option<Rejection>>,
     payload: PhantomData<fn() -> P>,
 }
 
 struct Asked {
-    answer: Within<Result<Option<Vec<u8>>, StoreError>>,
+    answer: Within<Answer>,
     clock: Clock,
+    /// Whether the ticket is gone then, or may be.
+    takes: bool,
 }
+
+type Answer = Result<Option<Vec<u8>>, StoreError>;
 
 impl<P> Taking<P> {
     /// Takes it, if what comes before has not refused it already.
     pub(crate) fn new(settings: &Settings, key: Result<TicketKey, Rejection>) -> Self {
-        let asked = key.map_err(Some).map(|key| Asked {
-            answer: Within::new(settings.timeout, settings.store.take(key)),
-            clock: settings.clock.clone(),
+        let asked = key.map_err(Some).map(|key| {
+            let answer = settings.store.take(key);
+            Asked::new(settings, answer, true)
         });
         Self {
             asked,
             payload: PhantomData,
+        }
+    }
+
+    /// Looks at it, if the store can.
+    pub(crate) fn peek(settings: &Settings, key: TicketKey) -> Option<Self> {
+        let answer = settings.store.peek(key)?;
+        Some(Self {
+            asked: Ok(Asked::new(settings, answer, false)),
+            payload: PhantomData,
+        })
+    }
+}
+
+impl Asked {
+    fn new(settings: &Settings, answer: BoxFuture<Answer>, takes: bool) -> Self {
+        Self {
+            answer: Within::new(settings.timeout, answer),
+            clock: settings.clock.clone(),
+            takes,
         }
     }
 }
@@ -103,13 +135,24 @@ impl<P: DeserializeOwned> Future for Taking<P> {
                     .map_or(Poll::Pending, |r| Poll::Ready(Err(r)));
             }
         };
-        let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
+        let takes = asked.takes;
+        let unavailable = |detail| {
+            let rejection = Rejection::new(RejectionKind::Unavailable, detail);
+            if takes {
+                // The ticket may be gone or not. Nobody asks again.
+                rejection.with_spent_credential()
+            } else {
+                rejection
+            }
+        };
         Poll::Ready(match ready!(Pin::new(&mut asked.answer).poll(cx)) {
-            Some(Ok(Some(entry))) => entry::read(&entry, asked.clock.now()),
+            Some(Ok(Some(entry))) => {
+                let read = entry::read(&entry, asked.clock.now());
+                read.map(|grant| if takes { grant.spent() } else { grant })
+            }
             Some(Ok(None)) => Err(entry::invalid(
                 "unknown, used, expired, or minted for another use",
             )),
-            // The ticket may be gone or not. Nobody asks again.
             Some(Err(error)) => Err(unavailable("the ticket store failed").with_source(error)),
             None => Err(unavailable("the ticket store did not answer in time")),
         })

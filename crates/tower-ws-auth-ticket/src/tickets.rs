@@ -17,7 +17,7 @@ use crate::order::Order;
 use crate::secret::Secret;
 use crate::strategy::{Taking, Ticket};
 use crate::within::Within;
-use crate::{TicketStore, TicketsBuilder};
+use crate::{TicketKey, TicketStore, TicketsBuilder};
 
 /// Issues tickets of one kind, and takes them again. Clones share everything.
 ///
@@ -35,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) ttl: Duration,
     pub(crate) live_for: Option<Duration>,
     pub(crate) timeout: Duration,
+    pub(crate) body_timeout: Duration,
     pub(crate) clock: Clock,
 }
 
@@ -69,13 +70,13 @@ where
     pub async fn issue(&self, order: Order<P>) -> Result<Issued, IssueError> {
         let settings = self.settings();
         let now = settings.clock.now();
-        let until = order.end(settings.live_for.and_then(|life| now.checked_add(life)));
-        let ttl = match until.map(|until| until.duration_since(now)) {
+        let validity = order.validity(now, settings.live_for);
+        let ttl = match validity.end().map(|end| end.duration_since(now)) {
             None => settings.ttl,
             Some(Ok(left)) if !left.is_zero() => left.min(settings.ttl),
             Some(_) => return Err(IssueError::Over),
         };
-        let entry = entry::write(&order.payload, now, until, &order.revocation_keys)?;
+        let entry = entry::write(&order.payload, &validity)?;
         let secret = Secret::generate().map_err(|error| IssueError::Entropy(error.into()))?;
         let key = settings.bindings.key_to_mint(&secret, &order.purpose)?;
         let subject = order.subject.as_deref();
@@ -109,11 +110,19 @@ where
     }
 
     pub(crate) fn take_to_open(&self, ticket: &str, head: &Parts) -> Taking<P> {
-        let bindings = &self.settings().bindings;
-        let key = Secret::parse(ticket)
-            .ok_or_else(not_a_ticket)
-            .and_then(|secret| bindings.key_to_open(&secret, head));
-        Taking::new(self.settings(), key)
+        Taking::new(self.settings(), self.key_to_open(ticket, head))
+    }
+
+    /// Looks at a ticket, and leaves it. `None` if the store cannot, or if it is refused without
+    /// the store.
+    pub(crate) fn peek_to_open(&self, ticket: &str, head: &Parts) -> Option<Taking<P>> {
+        let key = self.key_to_open(ticket, head).ok()?;
+        Taking::peek(self.settings(), key)
+    }
+
+    fn key_to_open(&self, ticket: &str, head: &Parts) -> Result<TicketKey, Rejection> {
+        let secret = Secret::parse(ticket).ok_or_else(not_a_ticket)?;
+        self.settings().bindings.key_to_open(&secret, head)
     }
 
     /// The strategy that admits by these tickets.

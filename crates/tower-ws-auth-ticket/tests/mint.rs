@@ -274,3 +274,126 @@ fn tickets_are_no_credential_for_it() {
     assert!(single_use(&strategy));
     assert_eq!(strategy.name(), "ticket");
 }
+
+mod a_body_that_is_held_back {
+    use super::*;
+    use http_body_util::channel::Channel;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::SystemTime;
+    use tower_ws_auth_core::{RevocationKey, Validity};
+    use tower_ws_auth_ticket::Use;
+
+    /// A clock that the test sets.
+    fn clock() -> (Arc<AtomicU64>, Clock) {
+        let time = Arc::new(AtomicU64::new(NOW));
+        let hands = Arc::clone(&time);
+        let clock = Clock::from_fn(move || Clock::at(hands.load(Ordering::SeqCst)));
+        (time, clock)
+    }
+
+    /// When a ticket counts as issued whose client was granted this, and which was minted 100
+    /// seconds later.
+    async fn age(grant: Option<Grant<User>>) -> Option<SystemTime> {
+        let (time, clock) = clock();
+        let tickets = builder().clock(clock.clone()).build().unwrap();
+        let mint = tickets.mint(|_, wish| Ok(Order::new("ada".to_owned(), wish.into_use())));
+        let (mut body, held) = Channel::<Bytes, Infallible>::new(1);
+        let request = Request::post("/ticket").body(held).unwrap();
+        let asking = match grant {
+            Some(grant) => tokio::spawn(async move {
+                let known = move |_: &mut Parts| std::future::ready(Ok(grant.clone()));
+                let layer = AuthLayer::new(known).any_request().clock(clock);
+                read(layer.layer(mint).oneshot(request).await.unwrap()).await
+            }),
+            None => tokio::spawn(async move { read(mint.oneshot(request).await.unwrap()).await }),
+        };
+        // Whoever is asked has been asked by now.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        time.fetch_add(100, Ordering::SeqCst);
+        let sent = body.send_data(Bytes::from_static(br#"{"channel":"a"}"#));
+        sent.await.unwrap();
+        drop(body);
+        let json: serde_json::Value = serde_json::from_slice(&asking.await.unwrap()).unwrap();
+        let ticket = json["ticket"].as_str().unwrap();
+        let grant = tickets.take_for_channel(ticket, "a").await.unwrap();
+        grant.term().issued_at()
+    }
+
+    async fn read<B>(answer: Response<B>) -> Bytes
+    where
+        B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
+    {
+        answer.into_body().collect().await.unwrap().to_bytes()
+    }
+
+    #[tokio::test]
+    async fn makes_no_ticket_younger_than_the_decision_about_its_client() {
+        let known = || Grant::new("ada".to_owned()).revocable_by("user:ada");
+        let of = |issued| known().issued_at(Clock::at(issued));
+        assert_eq!(age(Some(of(NOW - 50))).await, Some(Clock::at(NOW - 50)));
+        assert_eq!(age(Some(of(NOW + 50))).await, Some(Clock::at(NOW)));
+        assert_eq!(age(Some(known())).await, None);
+        let without_keys = Grant::new("ada".to_owned());
+        assert_eq!(age(Some(without_keys)).await, Some(Clock::at(NOW)));
+        // Behind somebody else's layer it is the request that has an age.
+        assert_eq!(age(None).await, Some(Clock::at(NOW)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_refused_after_the_body_timeout() {
+        for (timeout, seconds) in [(None, 10), (Some(3), 3)] {
+            let builder = match timeout {
+                None => builder(),
+                Some(seconds) => builder().body_timeout(Duration::from_secs(seconds)),
+            };
+            let mut mint = builder.build().unwrap().mint(order);
+            let (mut body, held) = Channel::<Bytes, Infallible>::new(1);
+            body.send_data(Bytes::from_static(b"{")).await.unwrap();
+            let request = Request::post("/ticket").body(held).unwrap();
+            let began = tokio::time::Instant::now();
+            let answer = mint.call(request).await.unwrap();
+            assert_eq!(began.elapsed().as_secs(), seconds);
+            assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+            assert_eq!(answer.headers()["connection"], "close");
+            assert_eq!(answer.headers()["cache-control"], "no-store");
+            let text = answer.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(text, "request_timeout");
+        }
+    }
+
+    #[test]
+    fn has_a_bound_that_is_not_zero() {
+        assert!(builder().body_timeout(Duration::ZERO).build().is_err());
+    }
+
+    #[tokio::test]
+    async fn an_order_inherits_what_it_is_told_to() {
+        let tickets = builder().build().unwrap();
+        let session = Validity::since(Clock::at(NOW - 10))
+            .until(Clock::at(NOW + 5))
+            .revocable_by("session:1");
+        let device = Validity::since(Clock::at(NOW - 20)).revocable_by("device:7");
+        let order = Order::new("ada".to_owned(), Use::channel("a"))
+            .until(Clock::at(NOW + 9))
+            .revocable_by("user:ada");
+        let taken = async |order| {
+            let issued = tickets.issue(order).await.unwrap();
+            let grant = tickets.take_for_channel(issued.ticket(), "a").await;
+            grant.unwrap().term().clone()
+        };
+        let term = taken(order.clone()).await;
+        assert_eq!(term.issued_at(), Some(Clock::at(NOW)));
+        assert_eq!(term.until(), Some(Clock::at(NOW + 9)));
+        let term = taken(order.inherit(&session).inherit(&device)).await;
+        assert_eq!(term.issued_at(), Some(Clock::at(NOW - 20)));
+        assert_eq!(term.until(), Some(Clock::at(NOW + 5)));
+        let keys: Vec<_> = term
+            .revocation_keys()
+            .iter()
+            .map(RevocationKey::name)
+            .collect();
+        assert_eq!(keys, ["user:ada", "session:1", "device:7"]);
+    }
+}

@@ -262,7 +262,7 @@ mod a_ticket {
         let bindings = "bindings: Bindings { audience: \"chat\", path: true, origin: false, address: false }, ttl: 20s, live_for: None";
         assert_eq!(
             format!("{builder:?}"),
-            format!("TicketsBuilder {{ {bindings}, timeout: 2s, .. }}")
+            format!("TicketsBuilder {{ {bindings}, timeout: 2s, body_timeout: 10s, .. }}")
         );
         let tickets = builder.build().unwrap();
         let shown = format!("Tickets {{ {bindings}, .. }}");

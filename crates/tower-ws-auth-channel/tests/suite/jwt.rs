@@ -174,3 +174,108 @@ async fn does_not_print() {
     }
     assert!(!text.contains("thirty-two"));
 }
+
+mod a_revocation {
+    use super::*;
+    use std::time::Duration;
+    use tower_ws_auth_core::{
+        BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationKey,
+        RevocationStore, Revocations, Validity,
+    };
+
+    fn revocations() -> Revocations {
+        let memory = MemoryRevocations::new(Duration::from_secs(3600), 10);
+        Revocations::builder(memory)
+            .clock(Clock::fixed(NOW))
+            .allowed_skew(Duration::ZERO)
+            .build()
+    }
+
+    fn layer(revocations: &Revocations) -> ChannelAuthLayer<ByUser> {
+        let jwt = jwt().revocable_by(|claims: &Subscription| {
+            format!("user:{}", claims.sub.as_deref().unwrap_or_default())
+        });
+        ChannelAuthLayer::new(JwtPolicy::new(jwt).revocable(revocations.clone()))
+    }
+
+    fn issued(at: u64) -> String {
+        let claims = json!({"channel": "news", "sub": "ada", "iat": at, "exp": NOW + 60});
+        token(&claims)
+    }
+
+    #[tokio::test]
+    async fn of_the_user_refuses_the_tokens_from_before() {
+        let revocations = revocations();
+        let layer = layer(&revocations);
+        let old = join_with("news", &issued(NOW - 10));
+        assert_eq!(verdict(&layer, old).await, "joined");
+        revocations
+            .revoke("user:ada", Ending::Revoked)
+            .await
+            .unwrap();
+        for (at, told) in [
+            (NOW - 10, "token_invalid"),
+            (NOW, "token_invalid"),
+            (NOW + 1, "joined"),
+        ] {
+            let join = join_with("news", &issued(at));
+            assert_eq!(verdict(&layer, join).await, told, "{at}");
+        }
+        assert!(revocations.is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_the_session_refuses_what_was_minted_for_it() {
+        let revocations = revocations();
+        let layer = layer(&revocations);
+        let session = Validity::since(Clock::at(NOW - 10))
+            .revocable_by(RevocationKey::from("session:1").into_final());
+        let encoder = JwtEncoder::new(SigningKey::hs256(SECRET).unwrap());
+        let claims = json!({"channel": "news", "sub": "ada", "exp": NOW + 60});
+        let token = encoder.encode_inheriting(&claims, &session).unwrap();
+        assert_eq!(verdict(&layer, join_with("news", &token)).await, "joined");
+        revocations
+            .revoke("session:1", Ending::SessionEnded)
+            .await
+            .unwrap();
+        assert_eq!(
+            verdict(&layer, join_with("news", &token)).await,
+            "token_invalid"
+        );
+        assert_eq!(
+            verdict(&layer, join_with("other", &token)).await,
+            "token_invalid"
+        );
+    }
+
+    #[tokio::test]
+    async fn that_cannot_be_asked_for_denies_as_unavailable() {
+        struct Slow(bool);
+        impl RevocationStore for Slow {
+            fn find(
+                &self,
+                keys: Vec<RevocationKey>,
+            ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+                let fails = self.0;
+                Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    if fails {
+                        return Err(RevocationError::new("down"));
+                    }
+                    Ok(vec![None; keys.len()])
+                })
+            }
+            fn record(
+                &self,
+                _: std::sync::Arc<str>,
+                _: Revocation,
+            ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+                Box::pin(async { Ok(None) })
+            }
+        }
+        for (fails, told) in [(true, "unavailable"), (false, "joined")] {
+            let layer = layer(&Revocations::new(Slow(fails)));
+            assert_eq!(verdict(&layer, join_with("news", &issued(NOW))).await, told);
+        }
+    }
+}

@@ -128,8 +128,10 @@ pub enum Advice {
     RefreshOnce,
     /// Come back later with the same credential.
     Wait,
-    /// Come back later, more slowly each time.
+    /// Come back later with the same credential, more slowly each time.
     BackOff,
+    /// Get a new credential and come back later, more slowly each time.
+    RefreshLater,
     /// Give up: the same request will never pass.
     Stop,
 }
@@ -139,7 +141,9 @@ impl Advice {
     pub fn retryable(self) -> bool {
         match self {
             Self::Wait | Self::BackOff => true,
-            Self::LogIn | Self::Refresh | Self::RefreshOnce | Self::Stop => false,
+            Self::LogIn | Self::Refresh | Self::RefreshOnce | Self::RefreshLater | Self::Stop => {
+                false
+            }
         }
     }
 }

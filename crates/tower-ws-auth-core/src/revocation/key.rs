@@ -50,6 +50,7 @@ enum Rule {
 
 impl RevocationKey {
     /// Makes the key final: once it is revoked, its credential is refused whatever any clock says.
+    #[must_use]
     pub fn into_final(self) -> Self {
         let rule = Rule::Final;
         Self { rule, ..self }
@@ -59,6 +60,7 @@ impl RevocationKey {
     /// older ones do not refuse it.
     ///
     /// It changes nothing about a final key.
+    #[must_use]
     pub fn issued_after(mut self, revoked_at: SystemTime) -> Self {
         self.know(micros(revoked_at));
         self

@@ -1,7 +1,8 @@
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 
 use super::registry::Registry;
 use super::{Connection, Ending, RevocationKey, Revocations, Watch};
+use crate::sync::Mutex;
 use crate::{Rejection, RejectionKind};
 
 /// What becomes of one connection too many.
@@ -77,11 +78,59 @@ impl ConnectionLimits {
     }
 }
 
+/// The limits of the layers that are in use.
+#[derive(Default)]
+pub(super) struct Enforced(Mutex<Vec<Weak<ConnectionLimits>>>);
+
+impl Enforced {
+    fn add(&self, limits: &Arc<ConnectionLimits>) {
+        let mut enforced = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        enforced.retain(|others| others.strong_count() > 0);
+        if !enforced
+            .iter()
+            .any(|others| others.as_ptr() == Arc::as_ptr(limits))
+        {
+            enforced.push(Arc::downgrade(limits));
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<ConnectionLimits>> {
+        let enforced = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        enforced.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
 impl Revocations {
+    /// States that a layer enforces these limits, for as long as somebody else holds them too.
+    ///
+    /// Where every such layer refuses a connection, a [revocable] strategy refuses it before it
+    /// spends a credential of single use.
+    ///
+    /// [revocable]: crate::AuthenticateExt::revocable
+    pub fn enforce(&self, limits: &Arc<ConnectionLimits>) {
+        self.registry().enforced.add(limits);
+    }
+
     /// Whether one connection more may be open under these keys. Limits that
     /// [end the oldest](OverLimit::EndOldest) always have room.
     pub fn have_room(&self, limits: &ConnectionLimits, keys: &[RevocationKey]) -> bool {
         !limits.refuse(self.registry(), keys)
+    }
+
+    /// Whether some layer in use limits connections.
+    pub(crate) fn are_limited(&self) -> bool {
+        let enforced = self.registry().enforced.all();
+        !enforced.is_empty() && enforced.iter().all(|limits| !limits.0.is_empty())
+    }
+
+    /// Refuses a connection that every layer in use would refuse.
+    pub(crate) fn refuse_without_room(&self, keys: &[RevocationKey]) -> Result<(), Rejection> {
+        let enforced = self.registry().enforced.all();
+        let mut all = enforced.iter();
+        if !enforced.is_empty() && all.all(|limits| limits.refuse(self.registry(), keys)) {
+            return Err(no_room());
+        }
+        Ok(())
     }
 }
 

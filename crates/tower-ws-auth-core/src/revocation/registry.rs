@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use super::connection::Connection;
+use super::limits::Enforced;
 use super::{ConnectionLimits, Ending, OverLimit, Revocation, RevocationKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -13,6 +14,7 @@ use crate::sync::{Mutex, MutexGuard};
 pub(super) struct Registry {
     shards: [Mutex<Shard>; SHARDS],
     next: AtomicU64,
+    pub(super) enforced: Enforced,
 }
 
 #[cfg(not(loom))]
@@ -42,6 +44,7 @@ impl Registry {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             next: AtomicU64::new(0),
+            enforced: Enforced::default(),
         }
     }
 

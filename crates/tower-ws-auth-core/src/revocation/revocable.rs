@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use http::request::Parts;
 use pin_project_lite::pin_project;
 
-use super::{Revocations, Watching};
+use super::{BoxFuture, Revocations, Watching};
 use crate::{Authenticate, Grant, Rejection};
 
 /// A strategy whose credentials can be revoked. Made by
@@ -50,6 +50,22 @@ impl<A: Authenticate> Authenticate for Revocable<A> {
 
     fn name_for(&self, credential: &A::Credential) -> &'static str {
         self.inner.name_for(credential)
+    }
+
+    fn peek(
+        &self,
+        credential: &A::Credential,
+        head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<A::Verified>, Rejection>>> {
+        let peeking = self.inner.peek(credential, head)?;
+        let revocations = self.revocations.clone();
+        Some(Box::pin(async {
+            Ok(peeking.await?.limited_by(revocations))
+        }))
+    }
+
+    fn is_conditional(&self, credential: &A::Credential) -> bool {
+        self.inner.is_conditional(credential) || self.revocations.are_limited()
     }
 
     fn verify(&self, credential: A::Credential, head: &Parts) -> Self::Future {
@@ -133,6 +149,7 @@ impl<V> Future for Checking<V> {
         Poll::Ready(match watch.transpose() {
             Ok(Some(watch)) => Ok(grant.watched_by(watch)),
             Ok(None) => Ok(grant),
+            Err(rejection) if grant.term().is_spent() => Err(rejection.with_spent_credential()),
             Err(rejection) => Err(rejection),
         })
     }

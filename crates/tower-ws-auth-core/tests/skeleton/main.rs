@@ -10,10 +10,12 @@ mod events;
 #[cfg(feature = "axum")]
 mod extractor;
 mod gate;
+mod minted;
 mod property;
 mod refusals;
 mod response_body;
 mod secrets;
 mod shown;
 mod support;
+mod unspent;
 mod wrappers;

@@ -343,6 +343,7 @@ fn the_advice_says_whether_the_same_credential_may_pass_later() {
         (Advice::BackOff, true),
         (Advice::LogIn, false),
         (Advice::Refresh, false),
+        (Advice::RefreshLater, false),
         (Advice::RefreshOnce, false),
         (Advice::Stop, false),
     ] {

@@ -66,7 +66,10 @@ async fn a_single_use_token_waits_and_is_used_up_once() {
 
     let server = late().await;
     let minute = Duration::from_secs(60);
-    let store = MemoryTickets::builder().max_ttl(2 * minute).build().unwrap();
+    let store = MemoryTickets::builder()
+        .max_ttl(2 * minute)
+        .build()
+        .unwrap();
     let store = Arc::new(store);
     let now = Clock::system().unix_seconds();
     let token = |jti| {

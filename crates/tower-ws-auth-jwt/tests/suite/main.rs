@@ -11,6 +11,8 @@ mod encoder;
 #[cfg(test)]
 mod header;
 #[cfg(test)]
+mod inherited;
+#[cfg(test)]
 mod interop;
 #[cfg(test)]
 mod jwk;

@@ -82,7 +82,10 @@ fn a_single_use_strategy_shows_the_one_inside_and_is_named_so() {
     use tower_ws_auth_ticket::MemoryTickets;
 
     let minute = Duration::from_secs(60);
-    let store = MemoryTickets::builder().max_ttl(2 * minute).build().unwrap();
+    let store = MemoryTickets::builder()
+        .max_ttl(2 * minute)
+        .build()
+        .unwrap();
     let carriers = Carriers::builder()
         .query("token")
         .dangerous_cookie_from_any_origin("jwt")

@@ -273,3 +273,21 @@ mod where_clocks_differ {
 
 // Only taken in a checked handshake: `any_request` does not compile.
 const _: () = assert!(<SingleUse<Value> as Authenticate>::SINGLE_USE);
+
+#[tokio::test]
+async fn can_be_looked_at_without_being_used_up() {
+    let strategy = single_use();
+    let token = token(&json!({ "jti": "1", "exp": NOW + 30 }));
+    let look = async || {
+        let request = Request::get(format!("/ws?token={token}")).body(()).unwrap();
+        let mut head = request.into_parts().0;
+        let credential = strategy.take(&mut head).unwrap().unwrap();
+        let looked = strategy.peek(&credential, &head).unwrap().await;
+        looked.map_err(|rejection| rejection.token())
+    };
+    for _ in 0..2 {
+        assert!(!look().await.unwrap().term().is_spent());
+    }
+    assert!(ask(&strategy, &token).await.is_ok());
+    assert_eq!(look().await.err(), Some("token_invalid"));
+}

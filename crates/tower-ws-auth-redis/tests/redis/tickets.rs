@@ -306,3 +306,27 @@ async fn used(server: &Server) -> u64 {
         .find_map(|line| line.strip_prefix("used_memory:"));
     line.unwrap().trim().parse().unwrap()
 }
+
+#[tokio::test]
+async fn are_shown_and_kept_and_a_claim_is_known_and_not_made() {
+    let server = Server::start();
+    let (a, b) = (store(&server).await, store(&server).await);
+    let entry: Vec<u8> = (0..=255).collect();
+    let look = async |n| b.peek(key(n)).unwrap().await.unwrap();
+    assert_eq!(look(1).await, None);
+    a.issue(key(1), entry.clone(), None, TTL).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(look(1).await, Some(entry.clone()));
+    }
+    assert_eq!(a.take(key(1)).await.unwrap(), Some(entry));
+    assert_eq!(look(1).await, None);
+
+    let claimed = async || b.is_claimed(key(1)).unwrap().await.unwrap();
+    assert!(!claimed().await);
+    assert!(!claimed().await);
+    assert!(a.claim(key(1), TTL).await.unwrap());
+    assert!(claimed().await);
+    let () = server.ask("SHUTDOWN NOSAVE").await;
+    assert!(b.peek(key(1)).unwrap().await.is_err());
+    assert!(b.is_claimed(key(1)).unwrap().await.is_err());
+}

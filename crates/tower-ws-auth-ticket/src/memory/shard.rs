@@ -53,6 +53,13 @@ impl Shard {
         current.or_else(|| self.previous.get(key).map(|meta| (meta, self.last())))
     }
 
+    /// Copies the entry of a key that is there, as [`Table::copy`] does.
+    pub(super) fn copy(&self, key: &TicketKey, into: &mut Vec<u8>) -> Result<(), usize> {
+        let copied = self.current.copy(key, into);
+        let copied = copied.or_else(|| self.previous.copy(key, into));
+        copied.unwrap_or(Ok(()))
+    }
+
     /// Makes room in the generation of this period, as [`Table::make_room`] does.
     pub(super) fn make_room(
         &mut self,

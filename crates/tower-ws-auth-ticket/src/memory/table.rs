@@ -167,6 +167,24 @@ impl Table {
         });
     }
 
+    /// Copies an entry into this, which is empty; if it has no room for that, says how much it
+    /// wants.
+    pub(super) fn copy(&self, key: &TicketKey, into: &mut Vec<u8>) -> Option<Result<(), usize>> {
+        let key = key.as_bytes();
+        let at = *self.index.find(hash(key), |&at| self.is_at(at, key))? as usize;
+        let slot = self.slots.get(at)?;
+        let entry = if slot.len == ELSEWHERE {
+            &**self.boxes.get(at)?
+        } else {
+            slot.bytes.get(..usize::from(slot.len))?
+        };
+        if entry.len() > into.capacity() {
+            return Some(Err(entry.len()));
+        }
+        into.extend_from_slice(entry);
+        Some(Ok(()))
+    }
+
     pub(super) fn remove(&mut self, key: &TicketKey) -> Option<(Entry, Meta)> {
         let key = key.as_bytes();
         let slots = &self.slots;

@@ -85,6 +85,33 @@ impl MemoryTickets {
         store.is_alive(meta, put_in, now).then(|| entry.into_vec())
     }
 
+    /// [`TicketStore::peek`], at once.
+    pub fn peek_now(&self, key: TicketKey) -> Option<Vec<u8>> {
+        let store = &*self.inner;
+        let mut entry = Vec::new();
+        loop {
+            let (now, period) = store.now();
+            let looked = store.with_shard(&key, period, |shard| {
+                let (meta, put_in) = shard.get(&key)?;
+                let is_alive = store.is_alive(meta, put_in, now);
+                is_alive.then(|| shard.copy(&key, &mut entry))
+            });
+            match looked? {
+                Ok(()) => return Some(entry),
+                // Made without the lock.
+                Err(wanted) => entry.reserve_exact(wanted),
+            }
+        }
+    }
+
+    /// [`OnceStore::is_claimed`], at once.
+    pub fn is_claimed_now(&self, key: TicketKey) -> bool {
+        let store = &*self.inner;
+        let (now, period) = store.now();
+        let found = store.with_shard(&key, period, |shard| shard.get(&key));
+        found.is_some_and(|(meta, put_in)| store.is_alive(meta, put_in, now))
+    }
+
     /// [`OnceStore::claim`], at once.
     ///
     /// # Errors
@@ -136,6 +163,10 @@ impl TicketStore for MemoryTickets {
         Box::pin(ready(Ok(self.take_now(key))))
     }
 
+    fn peek(&self, key: TicketKey) -> Option<BoxFuture<Result<Option<Vec<u8>>, StoreError>>> {
+        Some(Box::pin(ready(Ok(self.peek_now(key)))))
+    }
+
     fn max_ttl(&self) -> Option<Duration> {
         Some(Duration::from_millis(self.inner.max_ttl))
     }
@@ -144,6 +175,10 @@ impl TicketStore for MemoryTickets {
 impl OnceStore for MemoryTickets {
     fn claim(&self, key: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
         Box::pin(ready(self.claim_now(key, ttl)))
+    }
+
+    fn is_claimed(&self, key: TicketKey) -> Option<BoxFuture<Result<bool, StoreError>>> {
+        Some(Box::pin(ready(Ok(self.is_claimed_now(key)))))
     }
 
     fn max_ttl(&self) -> Option<Duration> {

@@ -1,0 +1,253 @@
+use std::time::SystemTime;
+
+use crate::revocation::RevocationKey;
+
+/// How long something holds, how old it is, and under which keys it can be revoked.
+///
+/// Whatever is minted for a client inherits this from the grant that the client already has: a
+/// ticket, a token, an entry somewhere. Then it ends no later, is revoked by the same keys, and
+/// counts as issued when the decision about that grant began, however late it is minted. A client
+/// that holds its request back, until its session has been revoked, gains nothing by it.
+///
+/// An [`AuthLayer`](crate::AuthLayer) leaves it in the request, as part of the
+/// [`Term`](crate::Term); with the feature `axum` it is an argument of the handler. The ticket
+/// endpoint of `tower-ws-auth-ticket` inherits it by itself.
+///
+/// | minted | inherits by |
+/// |---|---|
+/// | another grant | [`Grant::inherit`](crate::Grant::inherit) |
+/// | a ticket | `Order::inherit` in `tower-ws-auth-ticket` |
+/// | a JSON Web Token | `JwtEncoder::encode_inheriting` in `tower-ws-auth-jwt` |
+///
+/// ```
+/// use tower_ws_auth_core::{Clock, Grant, Validity};
+///
+/// let of_the_session = Validity::since(Clock::at(1_700_000_000))
+///     .until(Clock::at(1_700_003_600))
+///     .revocable_by("user:ada");
+///
+/// let minted = Grant::new("a guest of ada").until(Clock::at(1_800_000_000));
+/// let minted = minted.inherit(&of_the_session);
+/// assert_eq!(minted.term().until(), Some(Clock::at(1_700_003_600)));
+/// assert_eq!(minted.term().issued_at(), Some(Clock::at(1_700_000_000)));
+/// assert_eq!(minted.term().revocation_keys()[0].name(), "user:ada");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Validity {
+    until: Option<SystemTime>,
+    issued_at: Option<SystemTime>,
+    revocation_keys: Vec<RevocationKey>,
+}
+
+impl Validity {
+    /// Issued at this moment, without an end and without keys.
+    ///
+    /// For an application that has decided about a client by itself: the moment is when it began
+    /// to, not when it mints.
+    pub fn since(issued_at: SystemTime) -> Self {
+        Self {
+            issued_at: Some(issued_at),
+            ..Self::of_unknown_age()
+        }
+    }
+
+    /// Issued nobody knows when: every revocation of one of its keys refuses what inherits this.
+    pub fn of_unknown_age() -> Self {
+        Self {
+            until: None,
+            issued_at: None,
+            revocation_keys: Vec::new(),
+        }
+    }
+
+    /// Ends at this moment, or earlier where it did.
+    pub fn until(mut self, end: SystemTime) -> Self {
+        self.until = earlier(self.until, Some(end));
+        self
+    }
+
+    /// Adds a key under which it can be revoked.
+    pub fn revocable_by(mut self, key: impl Into<RevocationKey>) -> Self {
+        self.add(key.into(), stricter);
+        self
+    }
+
+    /// What is minted with these of its own, for a client whose grant has that validity: it ends no
+    /// later, is no younger, and is revoked by the keys of both. What the grant knows of a key
+    /// counts.
+    pub fn inherit(self, granted: &Self) -> Self {
+        self.limit(
+            granted,
+            |own, granted| {
+                if own.is_final() { own } else { granted }
+            },
+        )
+    }
+
+    /// What holds only as long as both do: the earlier end, the greater age, the keys of both.
+    pub fn and(self, other: &Self) -> Self {
+        self.limit(other, stricter)
+    }
+
+    /// The moment from which it no longer holds; `None` if it has no end of its own.
+    pub fn end(&self) -> Option<SystemTime> {
+        self.until
+    }
+
+    /// When it was issued; `None` if nobody knows, so that it may be older than any revocation.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.issued_at
+    }
+
+    /// The keys under which it can be revoked.
+    pub fn revocation_keys(&self) -> &[RevocationKey] {
+        &self.revocation_keys
+    }
+
+    pub(crate) fn new(
+        until: Option<SystemTime>,
+        issued_at: Option<SystemTime>,
+        revocation_keys: Vec<RevocationKey>,
+    ) -> Self {
+        Self {
+            until,
+            issued_at,
+            revocation_keys,
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> Parts {
+        (self.until, self.issued_at, self.revocation_keys)
+    }
+
+    fn limit(mut self, other: &Self, of_one_name: OfOneName) -> Self {
+        self.until = earlier(self.until, other.until);
+        self.issued_at = (self.issued_at.zip(other.issued_at)).map(|(own, other)| own.min(other));
+        for key in &other.revocation_keys {
+            self.add(key.clone(), of_one_name);
+        }
+        self
+    }
+
+    fn add(&mut self, key: RevocationKey, of_one_name: OfOneName) {
+        let own = &mut self.revocation_keys;
+        match own.iter().position(|own| own.name() == key.name()) {
+            Some(at) => own[at] = of_one_name(own[at].clone(), key),
+            None => own.push(key),
+        }
+    }
+}
+
+type Parts = (Option<SystemTime>, Option<SystemTime>, Vec<RevocationKey>);
+
+/// Which of two keys with one name stays.
+type OfOneName = fn(RevocationKey, RevocationKey) -> RevocationKey;
+
+/// A final one, or the one that knows less.
+fn stricter(one: RevocationKey, other: RevocationKey) -> RevocationKey {
+    let laxity = |key: &RevocationKey| (!key.is_final(), key.known_revocation());
+    if laxity(&other) < laxity(&one) {
+        other
+    } else {
+        one
+    }
+}
+
+fn earlier(one: Option<SystemTime>, other: Option<SystemTime>) -> Option<SystemTime> {
+    one.into_iter().chain(other).min()
+}
+
+#[cfg(feature = "axum")]
+mod extractor {
+    use axum::extract::FromRequestParts;
+    use http::request::Parts;
+
+    use super::Validity;
+    use crate::{Term, Unguarded};
+
+    impl<S: Send + Sync> FromRequestParts<S> for Validity {
+        type Rejection = Unguarded;
+
+        async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Unguarded> {
+            let term = head.extensions.get::<Term>();
+            term.map(Term::validity).ok_or_else(Unguarded::new)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Clock;
+
+    #[test]
+    fn both_hold_as_long_as_the_shorter_since_the_older_under_the_keys_of_both() {
+        let one = Validity::since(Clock::at(10))
+            .until(Clock::at(100))
+            .revocable_by("a");
+        let other = Validity::since(Clock::at(20))
+            .until(Clock::at(90))
+            .revocable_by("b");
+        for both in [one.clone().and(&other), other.clone().and(&one)] {
+            assert_eq!(both.end(), Some(Clock::at(90)));
+            assert_eq!(both.issued_at(), Some(Clock::at(10)));
+            let mut keys: Vec<_> = both
+                .revocation_keys()
+                .iter()
+                .map(RevocationKey::name)
+                .collect();
+            keys.sort_unstable();
+            assert_eq!(keys, ["a", "b"]);
+        }
+        let endless = Validity::since(Clock::at(5));
+        assert_eq!(endless.clone().and(&one).end(), Some(Clock::at(100)));
+        assert_eq!(one.and(&endless).end(), Some(Clock::at(100)));
+    }
+
+    #[test]
+    fn an_unknown_age_is_older_than_any_other() {
+        let known = Validity::since(Clock::at(10));
+        let unknown = Validity::of_unknown_age();
+        assert_eq!(known.clone().and(&unknown).issued_at(), None);
+        assert_eq!(unknown.and(&known).issued_at(), None);
+    }
+
+    #[test]
+    fn of_two_keys_with_one_name_the_stricter_stays() {
+        let plain = RevocationKey::from("k");
+        let early = plain.clone().issued_after(Clock::at(10));
+        let late = plain.clone().issued_after(Clock::at(20));
+        let last = plain.clone().into_final();
+        // From the strictest on.
+        let keys = [last, plain, early, late];
+        for (n, strict) in keys.iter().enumerate() {
+            for lax in &keys[n..] {
+                for (one, other) in [(strict, lax), (lax, strict)] {
+                    let [one, other] = [one, other]
+                        .map(|key| Validity::of_unknown_age().revocable_by(key.clone()));
+                    let both = one.and(&other);
+                    assert_eq!(both.revocation_keys(), std::slice::from_ref(strict));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_minted_knows_of_a_key_what_the_grant_knows() {
+        let plain = RevocationKey::from("k");
+        let known = plain.clone().issued_after(Clock::at(20));
+        let last = plain.clone().into_final();
+        for (own, granted, minted) in [
+            (&plain, &known, &known),
+            (&known, &plain, &plain),
+            (&known, &last, &last),
+            (&last, &known, &last),
+        ] {
+            let [own, granted] =
+                [own, granted].map(|key| Validity::since(Clock::at(1)).revocable_by(key.clone()));
+            let minted_keys = own.inherit(&granted);
+            assert_eq!(minted_keys.revocation_keys(), std::slice::from_ref(minted));
+        }
+    }
+}
