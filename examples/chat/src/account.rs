@@ -1,18 +1,21 @@
 //! Logging in and out over ordinary HTTP, and what a session can be changed into.
 
+use std::time::Duration;
+
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, OptionalFromRequest, Request, State};
-use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::time::timeout;
 use tower_ws_auth::session::SessionError;
 use tower_ws_auth::ticket::{Order, Wish};
-use tower_ws_auth::{Authenticated, Ending, Rejection, RejectionKind, RevocationError, Term};
+use tower_ws_auth::{Authenticated, Ending, Rejection, RejectionKind, RevocationError, Validity};
 
 use crate::app::App;
 use crate::protocol::{MAX_NAME, object};
@@ -96,22 +99,19 @@ pub(crate) struct TokenWish {
 
 const AN_HOUR: u64 = 3600;
 
-/// A JWT for the session's user.
+/// A JWT for the session's user. It ends no later than the session, and with it: the body may come
+/// when the session is over.
 pub(crate) async fn token(
     State(app): State<App>,
     user: Authenticated<Known>,
-    Extension(term): Extension<Term>,
+    validity: Validity,
     wish: Option<Asked<TokenWish>>,
 ) -> Response {
     let ttl = wish.and_then(|Asked(wish)| wish.ttl).unwrap_or(AN_HOUR);
     if !(1..=24 * AN_HOUR).contains(&ttl) {
         return refuse("ttl_out_of_range");
     }
-    // With what the session knows of its user, so that it is good right after a revocation.
-    let name = revocation_key(&user.user);
-    let mut keys = term.revocation_keys().iter();
-    let key = keys.find(|key| key.name() == name);
-    match app.credentials.tokens.issue(&user.user, ttl, key) {
+    match app.credentials.tokens.issue(&user.user, ttl, &validity) {
         Ok((token, expires_at)) => {
             let answer = Json(json!({ "token": token, "expires_at": expires_at }));
             ([(CACHE_CONTROL, "no-store")], answer).into_response()
@@ -132,6 +132,19 @@ fn refuse_as(status: StatusCode, token: &'static str) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], token).into_response()
 }
 
+/// How long a client has for the body of its request.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn too_late(version: Version) -> Response {
+    let mut refusal = refuse_as(StatusCode::REQUEST_TIMEOUT, "request_timeout");
+    // RFC 9110 §15.5.9; HTTP/2 has no such field.
+    if version <= Version::HTTP_11 {
+        let close = HeaderValue::from_static("close");
+        refusal.headers_mut().insert(CONNECTION, close);
+    }
+    refusal
+}
+
 /// A JSON object, whatever type the client calls it. None where there is no body at all.
 pub(crate) struct Asked<T>(T);
 
@@ -148,7 +161,9 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Asked<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Response> {
-        let body = Bytes::from_request(request, state).await;
+        let version = request.version();
+        let body = timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
+        let body = body.map_err(|_| too_late(version))?;
         let body = body.map_err(|error| match error.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 refuse_as(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large")

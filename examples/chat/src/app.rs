@@ -96,8 +96,9 @@ pub(crate) fn router(
         );
 
     // A browser names the origin of every POST: one without is no page, and rides on no cookie.
-    let logged_in =
-        AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in)).any_request();
+    let logged_in = AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in))
+        .any_request()
+        .clock(credentials.tokens.clock().clone());
     let accounts = Router::new()
         .route("/token", post(account::token).layer(logged_in.clone()))
         .route("/revoke", post(account::revoke).layer(logged_in.clone()))

@@ -10,6 +10,7 @@ use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
 use tower_ws_auth::ticket::{MemoryTickets, TicketStore, Tickets};
 use tower_ws_auth::{Clock, MemoryRevocations, Revocations};
 
+use crate::account::BODY_TIMEOUT;
 use crate::options::{Options, Secret};
 use crate::tokens::{Claims, Tokens, random};
 use crate::user::{Known, Record, revocation_key};
@@ -118,7 +119,10 @@ fn tickets(
             .per_subject(TICKETS_PER_USER);
         Arc::new(store.build().map_err(|error| wrong(&error))?)
     };
-    let tickets = Tickets::builder(store).ttl(ttl).clock(clock.clone());
-    let tickets = tickets.build();
+    let tickets = Tickets::builder(store)
+        .ttl(ttl)
+        .body_timeout(BODY_TIMEOUT)
+        .clock(clock.clone())
+        .build();
     Ok(tickets.map_err(|error| wrong(&error))?)
 }

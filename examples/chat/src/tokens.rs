@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tower_ws_auth::carrier::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Algorithm, Jwks, Jwt, JwtEncoder, Key, SigningKey};
-use tower_ws_auth::{Clock, RevocationKey};
+use tower_ws_auth::{Clock, Validity};
 
 use crate::options::Options;
 use crate::user::revocation_key;
@@ -18,20 +18,6 @@ pub struct Claims {
     pub sub: String,
     /// Seconds since the Unix epoch; a fraction is allowed.
     pub exp: f64,
-    /// In a token of ours the user's key, with what was revoked before it was issued.
-    #[serde(default)]
-    revocation_key: Option<String>,
-}
-
-impl Claims {
-    /// The key of the user whom the token names.
-    fn key(&self) -> RevocationKey {
-        let name = revocation_key(&self.sub);
-        let known = self.revocation_key.as_deref();
-        let known = known.and_then(RevocationKey::decode);
-        let known = known.filter(|known| known.name() == name);
-        known.unwrap_or_else(|| name.into())
-    }
 }
 
 /// Three tokens to try the program with.
@@ -55,6 +41,11 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
+    /// The clock by which they are judged.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     pub(crate) fn new(
         options: &Options,
         clock: &Clock,
@@ -104,27 +95,38 @@ impl Tokens {
         if let Some(audience) = &self.options.jwt_audience {
             jwt = jwt.audience(audience);
         }
-        Ok(jwt.build()?.revocable_by(Claims::key))
+        Ok(jwt
+            .build()?
+            .revocable_by(|claims: &Claims| revocation_key(&claims.sub)))
     }
 
-    /// A token for a user, and when it expires in seconds since the Unix epoch.
+    /// A token for a user whose session is valid so long, and when it expires in seconds since the
+    /// Unix epoch.
     pub(crate) fn issue(
         &self,
         user: &str,
         ttl: u64,
-        key: Option<&RevocationKey>,
+        validity: &Validity,
     ) -> Result<(String, u64), Box<dyn Error + Send + Sync>> {
         let exp = self.clock.unix_seconds() + ttl;
-        Ok((self.token(user, exp, &self.secret, key)?, exp))
+        let exp = match validity.end() {
+            Some(end) => exp.min(end.duration_since(SystemTime::UNIX_EPOCH)?.as_secs()),
+            None => exp,
+        };
+        Ok((self.token(user, exp, &self.secret, validity)?, exp))
     }
 
     pub(crate) fn demo(&self) -> Result<DemoTokens, Box<dyn Error + Send + Sync>> {
         const HOUR: u64 = 3600;
         let now = self.clock.unix_seconds();
+        let token = |exp, secret: &[u8]| {
+            let validity = Validity::since(self.clock.now());
+            self.token("ada", exp, secret, &validity)
+        };
         Ok(DemoTokens {
-            valid: self.token("ada", now + HOUR, &self.secret, None)?,
-            expired: self.token("ada", now.saturating_sub(HOUR), &self.secret, None)?,
-            tampered: self.token("ada", now + HOUR, &random()?, None)?,
+            valid: token(now + HOUR, &self.secret)?,
+            expired: token(now.saturating_sub(HOUR), &self.secret)?,
+            tampered: token(now + HOUR, &random()?)?,
         })
     }
 
@@ -133,15 +135,9 @@ impl Tokens {
         user: &str,
         exp: u64,
         secret: &[u8],
-        key: Option<&RevocationKey>,
+        validity: &Validity,
     ) -> Result<String, Box<dyn Error + Send + Sync>> {
-        // With a fraction: what is issued after a revocation in the same second is good.
-        let now = self.clock.now().duration_since(SystemTime::UNIX_EPOCH)?;
-        let now = now.as_secs_f64();
-        let mut claims = json!({ "sub": user, "user": user, "iat": now, "exp": exp });
-        if let Some(key) = key {
-            claims["revocation_key"] = json!(key.encode());
-        }
+        let mut claims = json!({ "sub": user, "user": user, "exp": exp });
         if let Some(issuer) = &self.options.jwt_issuer {
             claims["iss"] = json!(issuer);
         }
@@ -150,7 +146,8 @@ impl Tokens {
         }
         // The length of the secret was judged when the options were.
         let key = SigningKey::dangerous_short_hmac(Algorithm::HS256, secret)?;
-        Ok(JwtEncoder::new(key).encode(&claims)?)
+        // `iat` and the keys by which it is revoked are the session's.
+        Ok(JwtEncoder::new(key).encode_inheriting(&claims, validity)?)
     }
 }
 

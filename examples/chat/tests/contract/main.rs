@@ -8,6 +8,7 @@
 
 mod accounts;
 mod endings;
+mod held;
 mod jwks;
 mod jwt;
 mod metrics;
