@@ -79,7 +79,9 @@ impl Validity {
     pub fn inherit(self, granted: &Self) -> Self {
         self.limit(
             granted,
-            |own, granted| if own.is_final() { own } else { granted },
+            |own, granted| {
+                if own.is_final() { own } else { granted }
+            },
         )
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use redis::aio::{PubSubSink, PubSubStream};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use tower_ws_auth_core::revocation::LocalConnections;
+use tower_ws_auth_core::revocation::{Ending, LocalConnections};
 
 use crate::revocations::Shared;
 use crate::{RedisError, news, trace};
@@ -13,6 +13,18 @@ use crate::{RedisError, news, trace};
 pub(crate) struct Listener {
     shared: Arc<Shared>,
     here: LocalConnections,
+    /// For how long connections may stay open without news, if that is bounded.
+    silence: Option<Duration>,
+}
+
+/// What is known about the news.
+struct Hearing {
+    /// Whether they are heard, for the log.
+    is_on: bool,
+    /// The last moment in which none was missed.
+    heard: Instant,
+    /// When all keys were asked about.
+    asked: Instant,
 }
 
 /// Between two attempts to connect.
@@ -25,21 +37,41 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 const KEYS: usize = 256;
 
 impl Listener {
-    pub(crate) fn new(shared: Arc<Shared>, here: LocalConnections) -> Self {
-        Self { shared, here }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        here: LocalConnections,
+        silence: Option<Duration>,
+    ) -> Self {
+        Self {
+            shared,
+            here,
+            silence,
+        }
     }
 
     pub(crate) async fn run(self) {
-        let mut listening = true;
+        let mut hearing = Hearing {
+            is_on: true,
+            heard: Instant::now(),
+            asked: Instant::now(),
+        };
         while !self.here.is_gone() {
             let listened = async {
                 let (sink, stream) = self.shared.redis.subscribe(self.shared.channel()).await?;
-                self.listen(sink, stream, &mut listening).await
+                self.listen(sink, stream, &mut hearing).await
             };
             if let Err(error) = listened.await
-                && std::mem::take(&mut listening)
+                && std::mem::take(&mut hearing.is_on)
             {
                 trace::deaf(&error);
+            }
+            // Where nothing can be subscribed to, something can perhaps be asked.
+            if hearing.asked.elapsed() > ASK_AGAIN {
+                let _ = self.ask_about_everything(&mut hearing).await;
+            }
+            let is_silent = |limit| hearing.heard.elapsed() > limit;
+            if self.silence.is_some_and(is_silent) {
+                self.here.end_all(&Ending::GoingAway).await;
             }
             sleep(PAUSE).await;
         }
@@ -49,13 +81,12 @@ impl Listener {
         &self,
         mut sink: PubSubSink,
         mut stream: PubSubStream,
-        listening: &mut bool,
+        hearing: &mut Hearing,
     ) -> Result<(), RedisError> {
         // What is published from now on waits in the stream; what was before, is asked for.
-        self.ask_about_everything().await?;
-        *listening = true;
+        self.ask_about_everything(hearing).await?;
+        hearing.is_on = true;
         trace::listening();
-        let mut asked = Instant::now();
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -74,18 +105,19 @@ impl Listener {
                     // One whose other end died without a word looks open for minutes.
                     let alive = async { Ok(sink.ping::<()>().await?) };
                     self.shared.redis.within(alive, |late| late).await?;
+                    hearing.heard = Instant::now();
                     // If it fails it is tried again; what was heard does not suffer for it.
                     let _ = self.shared.catch_up().await;
-                    if asked.elapsed() > ASK_AGAIN {
-                        self.ask_about_everything().await?;
-                        asked = Instant::now();
+                    if hearing.asked.elapsed() > ASK_AGAIN {
+                        self.ask_about_everything(hearing).await?;
                     }
                 }
             }
         }
     }
 
-    async fn ask_about_everything(&self) -> Result<(), RedisError> {
+    async fn ask_about_everything(&self, hearing: &mut Hearing) -> Result<(), RedisError> {
+        let began = Instant::now();
         for keys in self.here.keys().chunks(KEYS) {
             let found = self.shared.find(keys.iter().map(|key| &**key)).await?;
             for (key, revocation) in keys.iter().zip(found) {
@@ -94,6 +126,7 @@ impl Listener {
                 }
             }
         }
+        (hearing.heard, hearing.asked) = (began, began);
         Ok(())
     }
 }

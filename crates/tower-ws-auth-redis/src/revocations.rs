@@ -3,6 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::cmd;
+#[cfg(doc)]
+use tower_ws_auth_core::Ending;
 use tower_ws_auth_core::revocation::LocalConnections;
 use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationKey, RevocationStore};
 
@@ -33,6 +35,7 @@ use crate::{Redis, RedisError, news, ttl};
 #[derive(Clone)]
 pub struct RedisRevocations {
     shared: Arc<Shared>,
+    silence: Option<Duration>,
 }
 
 pub(crate) struct Shared {
@@ -67,7 +70,21 @@ impl RedisRevocations {
                 retention: ttl::millis(retention),
                 unwritten: Mutex::default(),
             }),
+            silence: None,
         }
+    }
+
+    /// Bounds how long this node keeps connections open while it hears nothing of what is revoked
+    /// elsewhere, because Redis is down or the way to it is cut. After that time, and at most three
+    /// seconds more, all that can be revoked ends with [`Ending::GoingAway`]. Who comes back is
+    /// refused as unavailable until Redis answers.
+    ///
+    /// Without it they stay open until Redis can be asked again. Choose: with it an outage of Redis
+    /// ends every connection; without it a revocation waits for the end of the outage.
+    #[must_use]
+    pub fn end_connections_after_silence(mut self, limit: Duration) -> Self {
+        self.silence = Some(limit);
+        self
     }
 }
 
@@ -193,7 +210,7 @@ impl RevocationStore for RedisRevocations {
     }
 
     fn attach(&self, here: LocalConnections) {
-        let listener = Listener::new(Arc::clone(&self.shared), here);
+        let listener = Listener::new(Arc::clone(&self.shared), here, self.silence);
         self.shared.redis.runtime().spawn(listener.run());
     }
 }

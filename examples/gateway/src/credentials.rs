@@ -7,7 +7,7 @@ use serde_json::Value;
 use tower_ws_auth::carrier::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Jwks, Jwt, Key};
 use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessionStore};
-use tower_ws_auth::session::{Secrets, Session, Sessions};
+use tower_ws_auth::session::{ConfigError, Secrets, Session, Sessions};
 use tower_ws_auth::{MemoryRevocations, Origins, Revocations};
 
 use crate::identity::{Claims, in_record, revocation_key};
@@ -67,6 +67,7 @@ pub(crate) fn session(
     options: &Options,
     origins: &Origins,
     redis: Option<&Redis>,
+    revocations: Revocations,
 ) -> Result<Session<Value, String>, Failure> {
     if options.session_secret.is_empty() {
         return Err("a session needs --session-secret".into());
@@ -74,12 +75,24 @@ pub(crate) fn session(
     let redis = redis.ok_or("a session needs --redis, where its record is")?;
     let secrets = Secrets::express(options.session_secret.iter().map(Secret::as_bytes))
         .map_err(|error| format!("--session-secret: {error}"))?;
-    let sessions = Sessions::<Value>::builder(secrets, RedisSessionStore::new(redis.clone()))
-        .cookie_name(&options.session_cookie)
-        .build()?;
     let pointer = options.session_user.clone();
-    let session = sessions.strategy(origins.clone(), move |record| in_record(record, &pointer));
-    Ok(session.revocable_by(|user| revocation_key(user)))
+    let user = move |record: &Value| in_record(record, &pointer);
+    let key = user.clone();
+    let mut sessions = Sessions::builder(secrets, RedisSessionStore::new(redis.clone()))
+        .cookie_name(&options.session_cookie)
+        .revocations(revocations)
+        .revocable_by(move |record| key(record).map(|user| revocation_key(&user)));
+    if let Some(field) = &options.session_login {
+        sessions = sessions.login_field(field);
+    }
+    let sessions = sessions.build().map_err(|error| {
+        let option = match &error {
+            ConfigError::LoginField(_) => "--session-login",
+            _ => "--session-cookie",
+        };
+        format!("{option}: {error}")
+    })?;
+    Ok(sessions.strategy(origins.clone(), user))
 }
 
 pub(crate) async fn redis(options: &Options) -> Result<Option<Redis>, Failure> {

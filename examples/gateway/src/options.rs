@@ -73,6 +73,12 @@ pub struct Options {
     )]
     pub session_user: String,
 
+    /// The field of a session record that says when its login was: milliseconds since the Unix
+    /// epoch, or a date as JavaScript writes it. Without it every session of a user whose key was
+    /// revoked is refused, also one of a later login.
+    #[arg(long, env = "GATEWAY_SESSION_LOGIN", value_name = "FIELD")]
+    pub session_login: Option<String>,
+
     /// The Redis that keeps the sessions, as connect-redis writes them, and the revocations.
     #[arg(
         long,

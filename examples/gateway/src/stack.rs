@@ -42,8 +42,8 @@ pub(crate) async fn build(
         Ok::<_, Box<dyn Error + Send + Sync>>(jwt.map(User::by_jwt).authorize(named))
     };
     let session = || {
-        let session = credentials::session(options, &origins, redis.as_ref())?;
-        let session = session.revocable(revocations.clone());
+        let revocations = revocations.clone();
+        let session = credentials::session(options, &origins, redis.as_ref(), revocations)?;
         Ok::<_, Box<dyn Error + Send + Sync>>(session.map(User::by_session).authorize(named))
     };
     let lease = lease(options, revocations.clone(), tasks);

@@ -35,6 +35,11 @@ impl LongWay {
         Self { port: own }
     }
 
+    /// Where the way begins.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// `redis://127.0.0.1:…`
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)

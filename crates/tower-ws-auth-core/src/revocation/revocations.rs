@@ -306,6 +306,18 @@ impl LocalConnections {
         }
     }
 
+    /// Ends every connection of this node that can be revoked, and says how many: for a store that
+    /// has heard nothing for longer than it may.
+    pub async fn end_all(&self, ending: &Ending) -> usize {
+        let mut ended = 0;
+        if let Some(registry) = self.registry.upgrade() {
+            for key in registry.keys() {
+                ended += registry.end(&key, ending).await;
+            }
+        }
+        ended
+    }
+
     /// Every key that matters here at present: what to ask about after news may have been missed.
     pub fn keys(&self) -> Vec<Arc<str>> {
         self.registry

@@ -87,7 +87,7 @@ fn limits_another_grant() {
     let keys: Vec<_> = silent
         .revocation_keys()
         .iter()
-        .map(tower_ws_auth_core::RevocationKey::name)
+        .map(RevocationKey::name)
         .collect();
     assert_eq!(keys, ["room:1", "user:ada"]);
     let unknown = Grant::new(()).issued_at(Clock::at(200));

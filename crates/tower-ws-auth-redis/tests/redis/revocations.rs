@@ -406,3 +406,30 @@ async fn a_line_break_in_a_key_ends_its_own_connections_and_nobody_elses() {
         assert_eq!(bystander.connection().ending(), None, "{key:?}");
     }
 }
+
+/// A node that cannot be told anything keeps nobody for longer than it may.
+#[tokio::test]
+async fn a_node_that_hears_nothing_for_too_long_ends_what_can_be_revoked() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port()).await;
+    let store = RedisRevocations::new(connected(&proxy.url()).await, DAY);
+    let bounded = store.end_connections_after_silence(Duration::from_secs(3));
+    let bounded = Revocations::new(bounded);
+    let other = node(&server.url()).await;
+    listens(&bounded, &other).await;
+    let watch = open_now(&bounded, "user:ada").await;
+    // As long as it hears that nothing happens, nothing does.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(watch.connection().ending(), None);
+    let began = Instant::now();
+    proxy.sever();
+    assert_eq!(ends(&watch).await, Ending::GoingAway);
+    let took = began.elapsed();
+    // The last sign of life may be a second old, and the clock of a test machine coarse.
+    assert!(took > Duration::from_millis(1900), "{took:?}");
+    println!("ended {took:?} after the way was cut");
+    proxy.mend();
+    let again = open_now(&bounded, "user:ada").await;
+    listens(&bounded, &other).await;
+    assert_eq!(again.connection().ending(), None);
+}

@@ -271,7 +271,7 @@ mod a_body_that_is_held_back {
     use http_body_util::channel::Channel;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::SystemTime;
-    use tower_ws_auth_core::Validity;
+    use tower_ws_auth_core::{RevocationKey, Validity};
     use tower_ws_auth_ticket::Use;
 
     /// A clock that the test sets.
@@ -383,7 +383,7 @@ mod a_body_that_is_held_back {
         let keys: Vec<_> = term
             .revocation_keys()
             .iter()
-            .map(tower_ws_auth_core::RevocationKey::name)
+            .map(RevocationKey::name)
             .collect();
         assert_eq!(keys, ["user:ada", "session:1", "device:7"]);
     }

@@ -1,12 +1,12 @@
 //! The session of an Express application, whose Redis the gateway shares.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use test_servers::Server;
 use tower_ws_auth::redis::{Redis, RedisRevocations};
-use tower_ws_auth::{Ending, Revocations};
+use tower_ws_auth::{Clock, Ending, Revocations};
 
 use crate::passing::base64;
 use crate::peer::{ORIGIN, Running, SOON, Socket, connect, end_of, refused, token_of};
@@ -98,4 +98,37 @@ async fn a_revocation_from_elsewhere_ends_its_sockets() {
     assert_eq!(upstream.close().await, revoked);
     upstream.is_empty_within(SOON).await;
     gateway.is_empty_within(SOON).await;
+}
+
+/// In a record whose login the application has dated.
+#[tokio::test]
+async fn a_revocation_refuses_the_sessions_from_before_and_a_login_after_it_is_welcome() {
+    let (redis, upstream) = (Server::start(), Upstream::start().await);
+    let url = redis.url();
+    let session = ["--strategy", "session", "--session-secret", KEY];
+    let named = ["--redis", &url, "--session-login", "loggedInAt"];
+    let gateway = Running::start(upstream.address, &[session, named].concat()).await;
+    let cookie = log_in(&redis, "ada").await;
+    let dated = async |ago: Duration| {
+        let at = SystemTime::now() - ago;
+        let at = at.duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let record = format!(r#"{{"cookie":{{}},"user":"ada","loggedInAt":{at}}}"#);
+        let () = redis.ask(&format!("SET sess:of-ada {record}")).await;
+    };
+    let an_hour = Duration::from_secs(3600);
+    dated(an_hour).await;
+    drop(page(&gateway, "/echo", &cookie).await);
+    // Half an hour ago.
+    let elsewhere = Redis::connect(&url).await.unwrap();
+    let store = RedisRevocations::new(elsewhere, an_hour);
+    let then = Clock::fixed(Clock::system().unix_seconds() - 1800);
+    let revocations = Revocations::with_clock(store, then);
+    let revoked = revocations.revoke("user:ada", Ending::Revoked).await;
+    revoked.unwrap();
+    let mut refused = page(&gateway, "/echo", &cookie).await;
+    let invalid = Some((4401, "session_invalid".to_owned()));
+    assert_eq!(end_of(&mut refused).await, invalid);
+    dated(Duration::from_secs(60)).await;
+    drop(page(&gateway, "/echo", &cookie).await);
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
 }

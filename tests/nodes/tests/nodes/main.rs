@@ -12,6 +12,7 @@ mod outages;
 mod race;
 mod revocation;
 mod sharing;
+mod storm;
 mod tls;
 
 use node_tests::Node;

@@ -1,0 +1,453 @@
+//! Many users log in and out, are banned, mint and reconnect on two nodes whose clocks differ and
+//! whose ways to Redis are long and break. Each knows what must be refused, and what must end.
+//!
+//! `STORM_SECONDS=120 cargo nextest run -p node-tests --all-features -- storm` makes it a long one.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use node_tests::{LongWay, Node};
+use test_servers::{Proxy, Server};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::PROGRAM;
+
+const USERS: u64 = 60;
+/// By how much the clock of the second node is ahead.
+const WRONG: i64 = 60;
+const WAYS: [u64; 2] = [5, 50];
+/// How long what was revoked may stay open, from the answer on or from the end of a cut: what
+/// SECURITY.md says for news that arrive and for a node that is back, and some for a slow machine.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// A node, and the way to Redis that breaks.
+struct Place {
+    node: Node,
+    way: Proxy,
+    mended: Mutex<Instant>,
+}
+
+impl Place {
+    async fn new(server: &Server, way: u64, wrong: i64) -> Self {
+        let long = LongWay::to(server.port(), Duration::from_millis(way)).await;
+        let way = Proxy::to(long.port()).await;
+        Self {
+            node: Node::start_with_clock(PROGRAM, &way.url(), wrong).await,
+            way,
+            mended: Mutex::new(Instant::now()),
+        }
+    }
+
+    async fn cut(&self, time: Duration) {
+        self.way.sever();
+        sleep(time).await;
+        self.way.mend();
+        *self.mended.lock().unwrap() = Instant::now();
+    }
+}
+
+/// Good enough to make no two users alike, and the same for each run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// What came of a handshake.
+enum Met {
+    Open(Life),
+    /// The token of the refusal.
+    Refused(String),
+}
+
+/// A socket that was welcomed.
+struct Life {
+    place: usize,
+    ended: JoinHandle<()>,
+}
+
+impl Met {
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_))
+    }
+}
+
+/// A credential, and where it is shown.
+#[derive(Clone, Debug)]
+enum Shown {
+    Cookie(String),
+    Token(String),
+    Ticket(String),
+}
+
+#[derive(Default)]
+struct Counts {
+    done: AtomicU64,
+    opened: AtomicU64,
+    refused: AtomicU64,
+    unavailable: AtomicU64,
+}
+
+struct Storm {
+    places: [Place; 2],
+    counts: Counts,
+}
+
+impl Storm {
+    async fn show(&self, at: usize, shown: &Shown) -> Met {
+        let node = &self.places[at].node;
+        let origin = node.origin();
+        let (path, cookie) = match shown {
+            Shown::Cookie(cookie) => ("/session".to_owned(), cookie.as_str()),
+            Shown::Token(token) => (format!("/jwt?token={token}"), ""),
+            Shown::Ticket(ticket) => (format!("/ticket?ticket={ticket}"), ""),
+        };
+        let fields = [("origin", origin.as_str()), ("cookie", cookie)];
+        let met = match socket_tests::handshake(node.address, &path, &fields).await {
+            Ok(client) => welcomed(at, client).await,
+            Err(Error::Http(response)) => {
+                let body = response.body().clone().unwrap_or_default();
+                Met::Refused(String::from_utf8(body).unwrap())
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let counter = match &met {
+            Met::Open(_) => &self.counts.opened,
+            Met::Refused(token) if token == "unavailable" => &self.counts.unavailable,
+            Met::Refused(_) => &self.counts.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        met
+    }
+
+    /// It was revoked before this was called: it ends in time.
+    async fn ends(&self, life: Life, what: &str) {
+        let mut ended = life.ended;
+        let began = Instant::now();
+        loop {
+            let from = began.max(*self.places[life.place].mended.lock().unwrap());
+            let Some(left) = BOUND.checked_sub(from.elapsed()) else {
+                panic!("a socket is open {BOUND:?} after {what}");
+            };
+            if timeout(left, &mut ended).await.is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for the first word, and reads to the end in the background.
+async fn welcomed(place: usize, mut client: socket_tests::Client) -> Met {
+    let (said, first) = oneshot::channel();
+    let ended = tokio::spawn(async move {
+        let mut said = Some(said);
+        while let Some(Ok(message)) = client.next().await {
+            let word = match message {
+                Message::Close(Some(frame)) => Err(frame.reason.as_str().to_owned()),
+                Message::Text(_) => Ok(()),
+                _ => continue,
+            };
+            let _ = said.take().map(|said| said.send(word));
+        }
+    });
+    let first = timeout(socket_tests::PATIENCE, first).await;
+    match first.expect("no word") {
+        Ok(Ok(())) => Met::Open(Life { place, ended }),
+        Ok(Err(reason)) => Met::Refused(reason),
+        // It ended without a word, as one that is revoked in this moment.
+        Err(_) => Met::Refused("lost".to_owned()),
+    }
+}
+
+/// One user, who does one thing after the other, and some at once.
+struct User {
+    name: String,
+    dice: Dice,
+    storm: Arc<Storm>,
+    cookie: Option<String>,
+    tokens: Vec<String>,
+    /// What must never be accepted again.
+    dead: VecDeque<Shown>,
+    /// By the cookie.
+    by_session: Vec<Life>,
+    by_token: Vec<Life>,
+}
+
+impl User {
+    fn place(&mut self) -> usize {
+        usize::from(self.dice.below(2) == 1)
+    }
+
+    fn node(&mut self) -> Node {
+        let place = self.place();
+        self.storm.places[place].node.clone()
+    }
+
+    fn is_dead(&mut self, shown: Shown) {
+        self.dead.push_back(shown);
+        if self.dead.len() > 8 {
+            self.dead.pop_front();
+        }
+    }
+
+    async fn acts(&mut self) {
+        let Some(cookie) = self.cookie.clone() else {
+            return self.logs_in().await;
+        };
+        match self.dice.below(100) {
+            0..30 => self.opens(&cookie).await,
+            30..45 => self.mints_a_token(&cookie).await,
+            45..60 => self.uses_a_ticket_twice(&cookie).await,
+            60..75 => self.shows_what_is_dead().await,
+            75..88 => self.logs_out(&cookie).await,
+            _ => self.is_banned(&cookie).await,
+        }
+        for open in [&mut self.by_session, &mut self.by_token] {
+            let late = open.len().saturating_sub(3);
+            open.drain(..late).for_each(|life| life.ended.abort());
+        }
+        self.storm.counts.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn logs_in(&mut self) {
+        let body = format!(r#"{{"user":"{}"}}"#, self.name);
+        let answer = self.node().post("/login", "", &body).await;
+        match answer.status {
+            204 => self.cookie = answer.cookie(),
+            503 => {}
+            other => panic!("a login is answered {other}"),
+        }
+    }
+
+    /// What is good is let in, by whichever node, unless Redis cannot be asked.
+    async fn opens(&mut self, cookie: &str) {
+        let shown = match self.tokens.last() {
+            Some(token) if self.dice.below(2) == 0 => Shown::Token(token.clone()),
+            _ => Shown::Cookie(cookie.to_owned()),
+        };
+        let at = self.place();
+        match (self.storm.show(at, &shown).await, &shown) {
+            (Met::Open(life), Shown::Cookie(_)) => self.by_session.push(life),
+            (Met::Open(life), _) => self.by_token.push(life),
+            (Met::Refused(token), _) => assert_eq!(token, "unavailable", "{shown:?}"),
+        }
+    }
+
+    async fn mints_a_token(&mut self, cookie: &str) {
+        let answer = self.node().post("/token", cookie, r#"{"ttl":600}"#).await;
+        match answer.status {
+            200 => self.tokens.push(text(&answer.json()["token"])),
+            503 => {}
+            other => panic!("{other} for a token"),
+        }
+    }
+
+    async fn uses_a_ticket_twice(&mut self, cookie: &str) {
+        let answer = self.node().post("/ticket", cookie, "").await;
+        if answer.status != 200 {
+            assert_eq!(answer.status, 503, "for a ticket");
+            return;
+        }
+        let ticket = Shown::Ticket(text(&answer.json()["ticket"]));
+        let (one, other) = (self.place(), self.place());
+        let storm = Arc::clone(&self.storm);
+        let met = tokio::join!(storm.show(one, &ticket), storm.show(other, &ticket));
+        let open = [&met.0, &met.1].into_iter().filter(|met| met.is_open());
+        assert!(open.count() <= 1, "a ticket was good for two");
+        for met in [met.0, met.1] {
+            if let Met::Open(life) = met {
+                life.ended.abort();
+            }
+        }
+        // One that nobody got may still be there: what is used once is dead.
+        self.is_dead_once_used(ticket).await;
+    }
+
+    async fn is_dead_once_used(&mut self, ticket: Shown) {
+        for _ in 0..2 {
+            let at = self.place();
+            match self.storm.show(at, &ticket).await {
+                Met::Open(life) => life.ended.abort(),
+                Met::Refused(token) if token == "ticket_invalid" => {
+                    return self.is_dead(ticket);
+                }
+                Met::Refused(_) => {}
+            }
+        }
+    }
+
+    async fn shows_what_is_dead(&mut self) {
+        let Some(shown) = self.dead.back().cloned() else {
+            return;
+        };
+        let at = self.place();
+        if let Met::Refused(token) = self.storm.show(at, &shown).await {
+            let told = [
+                "session_invalid",
+                "token_invalid",
+                "ticket_invalid",
+                "unavailable",
+            ];
+            assert!(told.contains(&&*token), "{token}");
+            return;
+        }
+        panic!("{} was let in again by {shown:?}", self.name);
+    }
+
+    /// While handshakes are under way.
+    async fn logs_out(&mut self, cookie: &str) {
+        let (storm, node) = (Arc::clone(&self.storm), self.node());
+        let shown = Shown::Cookie(cookie.to_owned());
+        let places = [self.place(), self.place()];
+        let racers = join_all(places.map(|at| storm.show(at, &shown)));
+        let (answer, met) = tokio::join!(node.post("/logout", cookie, ""), racers);
+        for met in met {
+            match met {
+                Met::Open(life) => self.by_session.push(life),
+                Met::Refused(_) => {}
+            }
+        }
+        self.cookie = None;
+        if answer.status != 204 {
+            assert_eq!(answer.status, 503, "for a logout");
+            // Nobody knows what became of it.
+            self.by_session
+                .drain(..)
+                .for_each(|life| life.ended.abort());
+            return;
+        }
+        let open = std::mem::take(&mut self.by_session);
+        join_all(open.into_iter().map(|life| storm.ends(life, "a logout"))).await;
+        self.is_dead(shown);
+    }
+
+    /// While handshakes and mintings are under way.
+    async fn is_banned(&mut self, cookie: &str) {
+        let (storm, node) = (Arc::clone(&self.storm), self.node());
+        let minting = [self.node(), self.node()];
+        let mut shown = vec![Shown::Cookie(cookie.to_owned())];
+        shown.extend(self.tokens.drain(..).map(Shown::Token));
+        let places: Vec<_> = shown.iter().map(|_| self.place()).collect();
+        let racers = shown.iter().zip(places);
+        let racers = join_all(racers.map(|(shown, at)| storm.show(at, shown)));
+        let body = format!(r#"{{"user":"{}"}}"#, self.name);
+        let (answer, met, token, ticket) = tokio::join!(
+            node.post("/revoke", cookie, &body),
+            racers,
+            minting[0].post("/token", cookie, r#"{"ttl":600}"#),
+            minting[1].post("/ticket", cookie, ""),
+        );
+        for met in met {
+            match met {
+                Met::Open(life) => self.by_token.push(life),
+                Met::Refused(_) => {}
+            }
+        }
+        let mut open = std::mem::take(&mut self.by_session);
+        open.append(&mut self.by_token);
+        self.cookie = None;
+        if answer.status != 204 {
+            assert_eq!(answer.status, 503, "for a ban");
+            open.into_iter().for_each(|life| life.ended.abort());
+            return;
+        }
+        join_all(open.into_iter().map(|life| storm.ends(life, "a ban"))).await;
+        // Whatever was minted meanwhile was minted for a session from before.
+        if token.status == 200 {
+            shown.push(Shown::Token(text(&token.json()["token"])));
+        }
+        if ticket.status == 200 {
+            shown.push(Shown::Ticket(text(&ticket.json()["ticket"])));
+        }
+        for shown in shown {
+            self.is_dead(shown);
+            self.shows_what_is_dead().await;
+        }
+    }
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_accepted_or_left_open_that_was_revoked() {
+    let seconds = std::env::var("STORM_SECONDS").map_or(10, |text| text.parse().unwrap());
+    let time = Duration::from_secs(seconds);
+    let server = Server::start();
+    let (here, there) = tokio::join!(
+        Place::new(&server, WAYS[0], 0),
+        Place::new(&server, WAYS[1], WRONG),
+    );
+    let storm = Arc::new(Storm {
+        places: [here, there],
+        counts: Counts::default(),
+    });
+    let began = Instant::now();
+    let users = (0..USERS).map(|n| {
+        let mut user = User {
+            name: format!("user-{n}"),
+            dice: Dice(0x9e37_79b9_7f4a_7c15 ^ (n << 32 | 1)),
+            storm: Arc::clone(&storm),
+            cookie: None,
+            tokens: Vec::new(),
+            dead: VecDeque::new(),
+            by_session: Vec::new(),
+            by_token: Vec::new(),
+        };
+        tokio::spawn(async move {
+            while began.elapsed() < time {
+                user.acts().await;
+                // Two hundred things a second are three for each of them.
+                let pause = user.dice.below(600);
+                sleep(Duration::from_millis(pause)).await;
+            }
+        })
+    });
+    let users: Vec<_> = users.collect();
+    let cutting = {
+        let storm = Arc::clone(&storm);
+        tokio::spawn(async move {
+            let mut dice = Dice(7);
+            while began.elapsed() < time {
+                sleep(Duration::from_millis(1000 + dice.below(3000))).await;
+                let place = &storm.places[usize::from(dice.below(2) == 1)];
+                place
+                    .cut(Duration::from_millis(200 + dice.below(800)))
+                    .await;
+            }
+        })
+    };
+    for user in users {
+        user.await.unwrap();
+    }
+    cutting.await.unwrap();
+    let Counts {
+        done,
+        opened,
+        refused,
+        unavailable,
+    } = &storm.counts;
+    let [done, opened, refused, unavailable] =
+        [done, opened, refused, unavailable].map(|counter| counter.load(Ordering::Relaxed));
+    let took = began.elapsed();
+    println!(
+        "{done} things in {took:?}: {opened} sockets, {refused} refused, {unavailable} unavailable"
+    );
+    assert!(
+        opened > 0 && refused > 0 && unavailable < opened,
+        "{opened} {refused} {unavailable}"
+    );
+}

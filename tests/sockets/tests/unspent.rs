@@ -1,0 +1,226 @@
+//! What opens one socket is not used up by a handshake that is refused for another reason.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use axum::routing::any;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tower::ServiceBuilder;
+use tower_ws_auth::jwt::{Jwt, JwtEncoder, Key, SigningKey};
+use tower_ws_auth::lease::Excess;
+use tower_ws_auth::ticket::{MemoryTickets, Order, Tickets, Use};
+use tower_ws_auth::{
+    AuthLayer, Authenticate, AuthenticateExt, Clock, CloseFrameLayer, LeaseLayer,
+    MemoryRevocations, Revocations,
+};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Nothing in these tests takes longer, on the slowest machine.
+const SOON: Duration = Duration::from_secs(60);
+const SECRET: [u8; 32] = [7; 32];
+
+fn revocations() -> Revocations {
+    Revocations::new(MemoryRevocations::new(SOON, 100))
+}
+
+fn tickets() -> Tickets<String> {
+    Tickets::builder(Arc::new(MemoryTickets::new()))
+        .build()
+        .unwrap()
+}
+
+async fn ticket(tickets: &Tickets<String>) -> String {
+    let order = Order::new("ada".to_owned(), Use::handshake()).revocable_by("user:ada");
+    tickets.issue(order).await.unwrap().ticket().to_owned()
+}
+
+async fn echo(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket: WebSocket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            if socket.send(message).await.is_err() {
+                break;
+            }
+        }
+    })
+}
+
+async fn serve<A>(strategy: A, lease: &LeaseLayer) -> SocketAddr
+where
+    A: Authenticate<Credential: Send, Verified: Send, Future: Send> + Send + Sync + 'static,
+{
+    let stack = ServiceBuilder::new()
+        .layer(CloseFrameLayer::new().first_message_json())
+        .layer(AuthLayer::new(strategy))
+        .layer(lease.clone());
+    let app = Router::new().route("/", any(echo).layer(stack));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    address
+}
+
+async fn connect(address: SocketAddr, credential: &str) -> Result<Socket, u16> {
+    let connecting = connect_async(format!("ws://{address}/?{credential}"));
+    match timeout(SOON, connecting).await.unwrap() {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// What a page is told before its socket is closed.
+async fn told(address: SocketAddr, credential: &str) -> Value {
+    let mut request = format!("ws://{address}/?{credential}")
+        .into_client_request()
+        .unwrap();
+    let origin = "https://app.example".parse().unwrap();
+    request.headers_mut().insert("origin", origin);
+    let (mut socket, _) = timeout(SOON, connect_async(request))
+        .await
+        .unwrap()
+        .unwrap();
+    let first = timeout(SOON, socket.next())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    serde_json::from_str(first.to_text().unwrap()).unwrap()
+}
+
+/// It closes its socket, and its place is free.
+async fn leave(mut socket: Socket, revocations: &Revocations) {
+    socket.close(None).await.unwrap();
+    let gone = async {
+        while revocations.count("user:ada") > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, gone).await.unwrap();
+}
+
+async fn echoes(socket: &mut Socket) {
+    socket.send(Message::text("hello")).await.unwrap();
+    let answer = timeout(SOON, socket.next()).await.unwrap().unwrap();
+    assert_eq!(answer.unwrap().to_text().unwrap(), "hello");
+}
+
+fn one_socket(revocations: &Revocations) -> LeaseLayer {
+    LeaseLayer::new(revocations.clone()).at_most(1, "user:", Excess::RefuseNewest)
+}
+
+#[tokio::test]
+async fn a_ticket_by_a_limit_on_connections() {
+    let (revocations, tickets) = (revocations(), tickets());
+    let strategy = tickets.strategy().revocable(revocations.clone());
+    let address = serve(strategy, &one_socket(&revocations)).await;
+    let first = format!("ticket={}", ticket(&tickets).await);
+    let second = format!("ticket={}", ticket(&tickets).await);
+    let mut open = connect(address, &first).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(connect(address, &second).await.err(), Some(429));
+    }
+    // Who is told to come back with it can.
+    let said = told(address, &second).await;
+    assert_eq!(
+        (&said["reason"], &said["retryable"]),
+        (&json!("rate_limited"), &json!(true))
+    );
+    echoes(&mut open).await;
+    leave(open, &revocations).await;
+    let mut open = connect(address, &second).await.unwrap();
+    echoes(&mut open).await;
+    assert_eq!(connect(address, &first).await.err(), Some(401));
+}
+
+#[tokio::test]
+async fn a_token_of_single_use_by_a_limit_on_connections() {
+    let revocations = revocations();
+    let minute = Duration::from_secs(60);
+    let store = MemoryTickets::builder()
+        .max_ttl(2 * minute)
+        .build()
+        .unwrap();
+    let strategy = Jwt::<Value>::builder(Key::hs256(SECRET).unwrap())
+        .max_lifetime(minute)
+        .build()
+        .unwrap()
+        .revocable_by(|_: &Value| "user:ada")
+        .single_use(Arc::new(store))
+        .unwrap()
+        .revocable(revocations.clone());
+    let address = serve(strategy, &one_socket(&revocations)).await;
+    let encoder = JwtEncoder::new(SigningKey::hs256(SECRET).unwrap());
+    let token = |jti: &str| {
+        let exp = Clock::system().unix_seconds() + 50;
+        let claims = json!({ "jti": jti, "exp": exp });
+        format!("token={}", encoder.encode(&claims).unwrap())
+    };
+    let open = connect(address, &token("1")).await.unwrap();
+    assert_eq!(connect(address, &token("2")).await.err(), Some(429));
+    // A used one has no reason to come back, however many are open.
+    assert_eq!(connect(address, &token("1")).await.err(), Some(401));
+    leave(open, &revocations).await;
+    let _open = connect(address, &token("2")).await.unwrap();
+    assert_eq!(connect(address, &token("2")).await.err(), Some(401));
+}
+
+#[tokio::test]
+async fn a_ticket_by_a_condition() {
+    let tickets = tickets();
+    let lease = LeaseLayer::expiry_only();
+    let nobody = serve(
+        tickets.strategy().authorize(|user, _| user == "eve"),
+        &lease,
+    )
+    .await;
+    let ada = serve(
+        tickets.strategy().authorize(|user, _| user == "ada"),
+        &lease,
+    )
+    .await;
+    let ticket = format!("ticket={}", ticket(&tickets).await);
+    assert_eq!(connect(nobody, &ticket).await.err(), Some(403));
+    let mut open = connect(ada, &ticket).await.unwrap();
+    echoes(&mut open).await;
+    assert_eq!(connect(ada, &ticket).await.err(), Some(401));
+}
+
+/// Two routes with one set of revocations, of which one has no limit: only behind the strategy is
+/// it known that this one has. Then nobody is told to come back with the same ticket.
+#[tokio::test]
+async fn and_whoever_has_lost_a_ticket_is_not_told_to_come_back_with_it() {
+    let (revocations, tickets) = (revocations(), tickets());
+    let strategy = || tickets.strategy().revocable(revocations.clone());
+    let limited = serve(strategy(), &one_socket(&revocations)).await;
+    let unlimited = serve(strategy(), &LeaseLayer::new(revocations.clone())).await;
+    let [first, second, third] = [
+        ticket(&tickets).await,
+        ticket(&tickets).await,
+        ticket(&tickets).await,
+    ]
+    .map(|ticket| format!("ticket={ticket}"));
+    let _open = connect(unlimited, &first).await.unwrap();
+    let said = told(limited, &second).await;
+    assert_eq!(
+        (&said["reason"], &said["retryable"]),
+        (&json!("rate_limited"), &json!(false))
+    );
+    assert_eq!(connect(unlimited, &second).await.err(), Some(401));
+    connect(unlimited, &third).await.unwrap();
+}
