@@ -164,15 +164,7 @@ impl TicketStore for RedisTicketStore {
         let mut look = cmd("GET");
         look.arg(self.key("", key));
         Some(Box::pin(async move {
-            redis.ask(&look).await.map_err(StoreError::new)
-        }))
-    }
-
-    fn peek(&self, key: TicketKey) -> Option<BoxFuture<Result<Option<Vec<u8>>, StoreError>>> {
-        let redis = self.redis.clone();
-        let mut look = cmd("GET");
-        look.arg(self.key("", key));
-        Some(Box::pin(async move {
+            let _place = redis.place_for(Lookup::Ticket).map_err(StoreError::new)?;
             redis.ask(&look).await.map_err(StoreError::new)
         }))
     }

@@ -360,7 +360,9 @@ impl User {
         self.cookie = None;
         if answer.status != 204 {
             assert_eq!(answer.status, 503, "for a ban");
-            open.into_iter().for_each(|life| life.ended.abort());
+            for life in open {
+                life.ended.abort();
+            }
             return;
         }
         join_all(open.into_iter().map(|life| storm.ends(life, "a ban"))).await;
