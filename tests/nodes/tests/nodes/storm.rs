@@ -1,7 +1,7 @@
 //! Many users log in and out, are banned, mint and reconnect on two nodes whose clocks differ and
 //! whose ways to Redis are long and break. Each knows what must be refused, and what must end.
 //!
-//! `STORM_SECONDS=120 cargo nextest run -p node-tests --all-features -- storm` makes it a long one.
+//! `SUITE_TIER=assure cargo nextest run -p node-tests --all-features -- storm` makes it a long one.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use node_tests::{LongWay, Node};
 use test_servers::{Proxy, Server};
+use test_support::of_tier;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -319,18 +320,29 @@ impl User {
                 Met::Refused(_) => {}
             }
         }
-        self.cookie = None;
+        // What was minted for a session ends with it.
+        let tokens = std::mem::take(&mut self.tokens);
+        let open = self.ends_all();
         if answer.status != 204 {
             assert_eq!(answer.status, 503, "for a logout");
             // Nobody knows what became of it.
-            self.by_session
-                .drain(..)
-                .for_each(|life| life.ended.abort());
+            for life in open {
+                life.ended.abort();
+            }
             return;
         }
-        let open = std::mem::take(&mut self.by_session);
         join_all(open.into_iter().map(|life| storm.ends(life, "a logout"))).await;
-        self.is_dead(shown);
+        for shown in tokens.into_iter().map(Shown::Token).chain([shown]) {
+            self.is_dead(shown);
+        }
+    }
+
+    /// The user's open sockets, of which none may stay; the session is over.
+    fn ends_all(&mut self) -> Vec<Life> {
+        self.cookie = None;
+        let mut open = std::mem::take(&mut self.by_session);
+        open.append(&mut self.by_token);
+        open
     }
 
     /// While handshakes and mintings are under way.
@@ -355,9 +367,7 @@ impl User {
                 Met::Refused(_) => {}
             }
         }
-        let mut open = std::mem::take(&mut self.by_session);
-        open.append(&mut self.by_token);
-        self.cookie = None;
+        let open = self.ends_all();
         if answer.status != 204 {
             assert_eq!(answer.status, 503, "for a ban");
             for life in open {
@@ -386,8 +396,7 @@ fn text(value: &serde_json::Value) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_accepted_or_left_open_that_was_revoked() {
-    let seconds = std::env::var("STORM_SECONDS").map_or(10, |text| text.parse().unwrap());
-    let time = Duration::from_secs(seconds);
+    let time = of_tier(Duration::from_secs(5), Duration::from_secs(120));
     let server = Server::start();
     let (here, there) = tokio::join!(
         Place::new(&server, WAYS[0], 0),

@@ -53,7 +53,10 @@ impl Server {
             .build()
             .unwrap();
         let hour = Duration::from_secs(3600);
-        let revocations = Revocations::new(MemoryRevocations::new(hour, 10_000));
+        // One process issues and revokes.
+        let revocations = Revocations::builder(MemoryRevocations::new(hour, 10_000))
+            .allowed_skew(Duration::ZERO)
+            .build();
         let layer = configure(LeaseLayer::new(revocations.clone()));
         let handlers = Handlers::default();
         let listeners = [
