@@ -146,9 +146,9 @@ mod tests {
     async fn a_revocation_is_kept_for_the_whole_retention_from_the_last_one_on() {
         let retention = Duration::from_secs(60);
         let store = MemoryRevocations::new(retention, 10);
-        for _ in 0..2 {
+        for moment in [1, 2] {
             let from = Instant::now() + retention;
-            let revocation = Revocation::at_micros(1, Ending::Revoked);
+            let revocation = Revocation::at_micros(moment, Ending::Revoked);
             store.record("user:ada".into(), revocation).await.unwrap();
             let until = store.lock()["user:ada"].until.unwrap();
             assert!((from..=Instant::now() + retention).contains(&until));
