@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use test_servers::Server;
-use tower_ws_auth_redis::RedisTicketStore;
+use tower_ws_auth_redis::{Redis, RedisTicketStore};
 use tower_ws_auth_ticket::{OnceStore as _, PutError, TicketStore as _};
 
 use crate::{TTL, key, sooner_or_later, unhurried};
@@ -309,7 +309,7 @@ async fn used(server: &Server) -> u64 {
 
 #[tokio::test]
 async fn are_shown_and_kept_and_a_claim_is_known_and_not_made() {
-    let server = Server::start();
+    let mut server = Server::start();
     let (a, b) = (store(&server).await, store(&server).await);
     let entry: Vec<u8> = (0..=255).collect();
     let look = async |n| b.peek(key(n)).unwrap().await.unwrap();
@@ -326,7 +326,10 @@ async fn are_shown_and_kept_and_a_claim_is_known_and_not_made() {
     assert!(!claimed().await);
     assert!(a.claim(key(1), TTL).await.unwrap());
     assert!(claimed().await);
-    let () = server.ask("SHUTDOWN NOSAVE").await;
-    assert!(b.peek(key(1)).unwrap().await.is_err());
-    assert!(b.is_claimed(key(1)).unwrap().await.is_err());
+    let second = Redis::builder().timeout(Duration::from_secs(1));
+    let redis = second.connect(&server.url()).await.unwrap();
+    let hurried = RedisTicketStore::new(redis);
+    server.kill();
+    assert!(hurried.peek(key(1)).unwrap().await.is_err());
+    assert!(hurried.is_claimed(key(1)).unwrap().await.is_err());
 }
