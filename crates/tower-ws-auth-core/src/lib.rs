@@ -7,6 +7,7 @@
 //!   and the public token of a [`Rejection`], which stays in the response's extensions.
 //! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
 //! - [`carrier`] reads a credential and removes it; [`cookie`] does so with one cookie.
+//! - [`Validity`] is what a handler hands on to whatever it mints for its client.
 //! - [`revocation`] refuses a credential before its time is over, and tells open connections.
 //! - [`LiftLayer`] keeps credentials out of the logs of other layers; [`RedactedQuery`] does what
 //!   can be done where it has no place.

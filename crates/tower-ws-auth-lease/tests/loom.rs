@@ -322,3 +322,39 @@ fn of_two_who_come_at_once_no_more_than_may_are_open_and_the_oldest_are_ended() 
     two_come(Excess::EndOldest, false, |open| assert_eq!(open, 1));
     two_come(Excess::EndOldest, true, |open| assert_eq!(open, 1));
 }
+
+/// Two connections that are open ask for the one place under a key, each by a renewal.
+fn two_renew(excess: Excess, judge: impl Fn([bool; 2], usize) + Send + Sync + 'static) {
+    model(move |runtime| {
+        let node = Node::new(runtime, |layer| layer.at_most(1, "room:", excess));
+        let [first, second] = ["token:1", "token:2"].map(|key| {
+            let lease = node.client().open(grant(key)).unwrap();
+            thread::spawn(move || {
+                let renewed = now(lease.renew(grant("room:1"), |()| true));
+                (lease, renewed.is_ok())
+            })
+        });
+        let (first, renewed_first) = first.join().unwrap();
+        let (second, renewed_second) = second.join().unwrap();
+        let leases = [Ok(first), Ok(second)];
+        judge([renewed_first, renewed_second], open(&leases));
+        assert_eq!(
+            node.revocations.count("room:1"),
+            usize::from(renewed_first) + usize::from(renewed_second)
+        );
+        drop(leases);
+        node.is_left_empty();
+    });
+}
+
+#[test]
+fn of_two_who_renew_to_one_key_at_once_no_more_than_may_are_open_under_it() {
+    two_renew(Excess::RefuseNewest, |renewed, open| {
+        assert_eq!(renewed.into_iter().filter(|renewed| *renewed).count(), 1);
+        // Who is refused keeps what it had.
+        assert_eq!(open, 2);
+    });
+    two_renew(Excess::EndOldest, |renewed, open| {
+        assert_eq!((renewed, open), ([true; 2], 1));
+    });
+}

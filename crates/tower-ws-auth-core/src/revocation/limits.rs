@@ -1,8 +1,7 @@
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::registry::Registry;
 use super::{Connection, Ending, RevocationKey, Revocations, Watch};
-use crate::sync::Mutex;
 use crate::{Rejection, RejectionKind};
 
 /// What becomes of one connection too many.
@@ -78,7 +77,8 @@ impl ConnectionLimits {
     }
 }
 
-/// The limits of the layers that are in use.
+/// The limits of the layers that are in use. Its lock is std's: nothing waits while it is held, so
+/// the model checker need not see it.
 #[derive(Default)]
 pub(super) struct Enforced(Mutex<Vec<Weak<ConnectionLimits>>>);
 

@@ -164,8 +164,11 @@ impl Registry {
             if holders.len() <= most {
                 return Vec::new();
             }
-            let excess = holders.open().count().saturating_sub(most);
-            holders.open().take(excess).cloned().collect()
+            // Looked at once: somebody else may end the oldest meanwhile, and then another one
+            // would be the oldest.
+            let mut open: Vec<_> = holders.open().cloned().collect();
+            open.truncate(open.len().saturating_sub(most));
+            open
         })
     }
 
