@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::run::{run, run_within};
-use crate::setup::locate;
+use crate::setup::{self, DENY, locate};
 use crate::steps::{Session, Stop};
 
 /// The database is a few megabytes.
@@ -15,8 +15,9 @@ const FETCH_LIMIT: Duration = Duration::from_secs(3 * 60);
 const VARIABLE: &str = "ADVISORIES";
 
 pub(crate) fn check(session: &Session) -> Result<(), Stop> {
-    let path = locate("cargo-deny", &session.workspace.tools)
-        .ok_or("cargo-deny is not installed: `cargo xtask setup` installs it".to_owned())?;
+    let tools = &session.workspace.tools;
+    setup::tools(tools, |tool| tool == DENY)?;
+    let path = locate(DENY, tools).ok_or_else(|| format!("{DENY} does not start"))?;
     let deny = |args: &[&str]| {
         let mut command = Command::new(&path);
         command.args(args);

@@ -35,8 +35,10 @@ const TOOLS: &[Tool] = &[
     Tool("valgrind", Source::Apt("valgrind")),
     Tool("c++", Source::Apt("g++")),
     Tool("geckodriver", Source::Cargo("0.37.1")),
-    Tool("cargo-deny", Source::Cargo("0.20.2")),
+    Tool(DENY, Source::Cargo("0.20.2")),
 ];
+
+pub(crate) const DENY: &str = "cargo-deny";
 
 /// Binary and package of Debian. Not among the tools: the tests can do without.
 pub(crate) const VALKEY: &str = "valkey-server";
@@ -61,13 +63,17 @@ const PIP: &[(&str, &str)] = &[
     ("websockets", "17.4"),
 ];
 
-/// The step of the suite.
+/// The step of the suite. One tool is left to the step that needs it, which has time beside the tests.
 pub(crate) fn step(session: &Session) -> Result<(), Stop> {
-    Ok(setup(session)?)
+    Ok(get(session, |tool| tool != DENY)?)
 }
 
 pub(crate) fn setup(session: &Session) -> Result<(), String> {
-    tools(&session.workspace.tools, |_| true)?;
+    get(session, |_| true)
+}
+
+fn get(session: &Session, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
+    tools(&session.workspace.tools, wanted)?;
     npm(&session.workspace.tools.with_file_name("node"))?;
     pip(&session.workspace.tools.with_file_name("python"))?;
     valkey(session);
@@ -89,8 +95,9 @@ pub(crate) fn tools(tools: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), S
     rustup(&components)?;
     apt(&packages)?;
     for spec in crates {
-        // Unoptimized: they run for seconds, and are built in half the time.
+        // Unoptimized and without debug information: they run for seconds, and are built in half the time.
         let mut install = cargo(&["install", "--locked", "--debug"]);
+        install.envs([("CARGO_PROFILE_DEV_DEBUG", "0"), ("CARGO_INCREMENTAL", "0")]);
         run(install.args(spec).arg("--root").arg(tools))
             .map_err(|error| needs("crates.io", &error))?;
     }
