@@ -11,9 +11,9 @@
 //! | `session` | `SessionLayer`: a signed session cookie, as Express writes it | `tower-ws-auth-session` |
 //! | `ticket` | `TicketLayer`: a single-use token, minted for a client that is logged in | `tower-ws-auth-ticket` |
 //! | `redis` | the stores of sessions, tickets and revocations, shared by many nodes | `tower-ws-auth-redis` |
-//! | `origin` | `OriginLayer`: which pages may connect | `tower-ws-auth-origin` |
-//! | `close` | `CloseFrameLayer`: a rejection becomes a close frame | `tower-ws-auth-close` |
-//! | `lease` | `LeaseLayer`: an open connection ends with its credential | `tower-ws-auth-lease` |
+//! | | [`OriginLayer`]: which pages may connect | [`tower-ws-auth-core`](tower_ws_auth_core) |
+//! | `close` | `CloseFrameLayer`: a rejection becomes a close frame | `tower-ws-auth-socket` |
+//! | `lease` | `LeaseLayer`: an open connection ends with its credential | `tower-ws-auth-socket` |
 //! | `channel` | `ChannelAuthLayer`: who may join a channel on it | `tower-ws-auth-channel` |
 //!
 //! Outermost first, a stack is: [`LiftLayer`], tracing, `CloseFrameLayer`, `OriginLayer`, a rate limit of your
@@ -29,22 +29,19 @@ pub use tower_ws_auth_core::*;
 pub use tower_ws_auth_channel as channel;
 #[cfg(feature = "channel")]
 pub use tower_ws_auth_channel::ChannelAuthLayer;
-#[cfg(feature = "close")]
-pub use tower_ws_auth_close as close;
-#[cfg(feature = "close")]
-pub use tower_ws_auth_close::CloseFrameLayer;
+pub use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
 #[cfg(feature = "jwt")]
 pub use tower_ws_auth_jwt as jwt;
 #[cfg(feature = "jwt")]
 pub use tower_ws_auth_jwt::{Jwt, JwtLayer};
+#[cfg(feature = "close")]
+pub use tower_ws_auth_socket::close;
+#[cfg(feature = "close")]
+pub use tower_ws_auth_socket::close::CloseFrameLayer;
 #[cfg(feature = "lease")]
-pub use tower_ws_auth_lease as lease;
+pub use tower_ws_auth_socket::lease;
 #[cfg(feature = "lease")]
-pub use tower_ws_auth_lease::{Lease, LeaseLayer};
-#[cfg(feature = "origin")]
-pub use tower_ws_auth_origin as origin;
-#[cfg(feature = "origin")]
-pub use tower_ws_auth_origin::{MissingOrigin, OriginLayer, Origins};
+pub use tower_ws_auth_socket::lease::{Lease, LeaseLayer};
 
 #[cfg(feature = "redis")]
 pub use tower_ws_auth_redis as redis;
@@ -57,12 +54,6 @@ pub use tower_ws_auth_ticket as ticket;
 #[cfg(feature = "ticket")]
 pub use tower_ws_auth_ticket::{TicketLayer, Tickets};
 
-#[cfg(all(
-    doctest,
-    feature = "axum",
-    feature = "jwt",
-    feature = "origin",
-    feature = "close"
-))]
+#[cfg(all(doctest, feature = "axum", feature = "jwt", feature = "close"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
