@@ -224,8 +224,8 @@ const LEASE: &str = "nearly half of it is hyper's. A connection that others can 
      hyper's server can make, over a request in memory. Registering with the revocations is a tenth. A \
      prototype without revocations set the goal. Alone, with warm caches, it takes 2.0 µs";
 const FAREWELL: &str = "hyper's bare 101 checks nothing and refuses nothing, and nothing follows it. Of the difference, 9 % \
-     is the check of the handshake, 13 % the response of the refusal and the removal of its header \
-     fields, 23 % the evidence in its extensions, and 26 % the task and its frame. The rest moves the \
+     is the check of the handshake. 13 % is the response of the refusal and the removal of its header \
+     fields. 23 % is the evidence in its extensions, and 26 % the task and its frame. The rest moves the \
      head through two layers and their futures";
 const ACCEPTED_WITHOUT_MAC: &[(&str, Quantity)] = &[
     ("by hand in axum", ACCEPTED[0].1.without("mac")),
