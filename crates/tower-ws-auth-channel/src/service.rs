@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tower_service::Service;
-use tower_ws_auth_core::carrier::MAX_CREDENTIAL;
+use tower_ws_auth_core::credential::MAX_CREDENTIAL;
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
 use crate::policy::forbidden;

@@ -76,7 +76,7 @@ pub(crate) fn simplify(headers: &mut HeaderMap) {
 /// §11.3.4) that do not carry a credential.
 pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     list(headers, &SEC_WEBSOCKET_PROTOCOL)
-        .filter(|entry| is_token(entry) && !crate::carrier::is_credential_subprotocol(entry))
+        .filter(|entry| is_token(entry) && !crate::credential::is_credential_subprotocol(entry))
 }
 
 /// What browsers send, at one look over their few fields. `None` decides nothing: then the

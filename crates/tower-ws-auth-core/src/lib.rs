@@ -22,7 +22,7 @@
 //! use std::future::{Ready, ready};
 //! use http::{Request, Response, StatusCode, request::Parts};
 //! use tower::{Layer, Service, ServiceExt};
-//! use tower_ws_auth_core::carrier::{Carriers, Credential};
+//! use tower_ws_auth_core::credential::{Carriers, Credential};
 //! use tower_ws_auth_core::{AuthLayer, Authenticate, Authenticated, Grant, Rejection, RejectionKind};
 //!
 //! #[derive(Clone)]
@@ -99,7 +99,7 @@
 //! # use http::{Request, Response, StatusCode, request::Parts};
 //! # use tower::{Layer, Service, ServiceExt};
 //! use tower_ws_auth_core::{AuthLayer, AuthenticateExt, Grant, Rejection, RejectionKind};
-//! # use tower_ws_auth_core::{Authenticate, carrier::{Carriers, Credential}};
+//! # use tower_ws_auth_core::{Authenticate, credential::{Carriers, Credential}};
 //! # use std::future::{Ready, ready};
 //! # struct Known { carriers: Carriers, secret: &'static str }
 //! # fn strategy(key: &'static str, secret: &'static str) -> Known {
@@ -140,51 +140,36 @@
 //! - `metrics`: counters and a histogram of decisions; see [`telemetry`].
 //! - `tower-http`: [`RedactedQuery`] makes the spans of a `TraceLayer`.
 
-mod any_of;
-mod authenticate;
-mod authenticated;
-mod body;
+mod auth;
 mod clock;
-mod combine;
-mod future;
-mod grant;
-mod layer;
-mod lift;
-mod optional;
-mod origin;
-mod redacted;
-mod refuse;
-mod rejection;
-mod service;
+mod redact;
 mod sync;
 mod trace;
-mod validity;
 
-pub mod carrier;
-pub mod cookie;
+pub mod credential;
 pub mod handshake;
+pub mod origin;
+pub mod rejection;
 pub mod revocation;
 pub mod telemetry;
 
-pub use self::any_of::{AnyOf, Either, EitherFuture};
-pub use self::authenticate::{Authenticate, AuthenticateExt};
-pub use self::authenticated::Authenticated;
 #[cfg(feature = "axum")]
-pub use self::authenticated::Unguarded;
-pub use self::body::ResponseBody;
+pub use self::auth::Unguarded;
+pub use self::auth::{
+    AnyOf, Auth, AuthLayer, Authenticate, AuthenticateExt, Authenticated, Authorize, Either,
+    EitherFuture, Gate, Grant, Map, Optional, OptionalFuture, ResponseFuture, Term, Validity,
+};
 pub use self::clock::Clock;
-pub use self::combine::{Authorize, Map};
-pub use self::future::{Gate, ResponseFuture};
-pub use self::grant::{Grant, Term};
-pub use self::layer::AuthLayer;
-pub use self::lift::{Lift, LiftError, LiftLayer};
-pub use self::optional::{Optional, OptionalFuture};
 pub use self::origin::AllowedOrigin;
-pub use self::redacted::RedactedQuery;
-pub use self::rejection::{Advice, Rejection, RejectionKind};
+pub use self::redact::{Lift, LiftError, LiftLayer, RedactedQuery};
+pub use self::rejection::{Advice, Rejection, RejectionKind, ResponseBody};
 pub use self::revocation::{
     BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationKey,
     RevocationStore, Revocations,
 };
-pub use self::service::Auth;
-pub use self::validity::Validity;
+
+/// What the crates beside this one share; no part of what is promised to anybody else.
+#[doc(hidden)]
+pub mod private {
+    pub use crate::credential::cookie_header as cookie;
+}

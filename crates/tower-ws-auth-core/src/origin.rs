@@ -1,38 +1,56 @@
-use http::HeaderValue;
-use http::request::Parts;
+//! Which pages may connect: [`OriginLayer`] compares a request's `Origin` with an allow-list.
+//!
+//! A browser opens a WebSocket for any page to any server, and sends the cookies along. CORS
+//! does not apply to it. What tells a foreign page from your own is the `Origin` field, which
+//! the browser writes and the page cannot touch (RFC 6455 §10.2).
+//!
+//! - An origin is compared whole and byte for byte: scheme, host and port. Another port is
+//!   another origin.
+//! - Two `Origin` fields, `null` and everything that is not written as browsers write it are
+//!   refused with 403 `origin_denied`. A refused page learns nothing about its visitor, if this
+//!   layer stands outside of the one that looks at credentials.
+//! - A request without `Origin` does not come from a WebSocket of a browser; [`MissingOrigin`]
+//!   says what becomes of it. A strategy that reads a cookie demands an allowed one in any case.
+//! - What passes carries [`AllowedOrigin`](crate::AllowedOrigin) in its extensions,
+//!   if it had an `Origin`. What is refused leaves its query, `Authorization`, cookies and
+//!   credential-bearing subprotocols behind.
+//!
+//! `Origin` proves something about browsers only: any other client writes there what it likes.
+//! It does not replace authentication.
+//!
+//! ```
+//! use http::{Request, Response, StatusCode};
+//! use tower::{Layer, Service, ServiceExt};
+//! use tower_ws_auth_core::{AllowedOrigin, Rejection};
+//! use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let origins = Origins::new(["https://example.com", "https://*.example.com"])?;
+//! let layer = OriginLayer::new(origins, MissingOrigin::Refuse);
+//! let mut service = layer.layer(tower::service_fn(async |request: Request<()>| {
+//!     let origin = request.extensions().get::<AllowedOrigin>().unwrap().value().clone();
+//!     Ok::<_, std::io::Error>(Response::new(format!("hello, {}", origin.to_str().unwrap())))
+//! }));
+//! let from = |page: &str| Request::get("/ws").header("origin", page).body(()).unwrap();
+//!
+//! let accepted = service.ready().await?.call(from("https://app.example.com")).await?;
+//! assert_eq!(accepted.status(), StatusCode::OK);
+//!
+//! let refused = service.ready().await?.call(from("https://example.com.evil.net")).await?;
+//! assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "origin_denied");
+//! # Ok(())
+//! # }
+//! ```
 
-use crate::{Rejection, RejectionKind};
+mod allowed;
+mod layer;
+mod origins;
+mod pattern;
+mod trace;
 
-/// The mark that an allow-list has seen this request's `Origin` and let it pass.
-///
-/// The origin layer leaves it in the request's extensions; a strategy that reads a cookie
-/// demands it, because a browser sends a cookie whichever page asks.
-#[derive(Clone, Debug)]
-pub struct AllowedOrigin(HeaderValue);
-
-impl AllowedOrigin {
-    /// Vouches for this `Origin`. Only for a layer that has compared it with an allow-list.
-    pub fn vouch_for(origin: HeaderValue) -> Self {
-        Self(origin)
-    }
-
-    /// The origin, as the client sent it.
-    pub fn value(&self) -> &HeaderValue {
-        &self.0
-    }
-
-    /// Refuses a request whose `Origin` nobody has allowed.
-    ///
-    /// # Errors
-    ///
-    /// [`OriginDenied`](RejectionKind::OriginDenied), for the log with the remedy.
-    pub fn demand(head: &Parts) -> Result<(), Rejection> {
-        if head.extensions.get::<Self>().is_some() {
-            return Ok(());
-        }
-        Err(Rejection::new(
-            RejectionKind::OriginDenied,
-            "a cookie decides and no allowed `Origin` came with it (an OriginLayer must stand further out)",
-        ))
-    }
-}
+pub use self::allowed::AllowedOrigin;
+pub use self::layer::{MissingOrigin, Origin, OriginLayer};
+pub use self::origins::{Origins, Scheme, Verdict};
+pub use self::pattern::OriginsError;

@@ -1,3 +1,5 @@
+//! Why a request is refused: the rejection, its kind, and the HTTP response that it becomes.
+
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +10,11 @@ use http::request::Parts;
 
 use crate::handshake::Handshake;
 
+mod body;
 mod kind;
+pub(crate) mod response;
 
+pub use self::body::ResponseBody;
 pub use self::kind::{Advice, RejectionKind};
 
 /// Why a request was refused.

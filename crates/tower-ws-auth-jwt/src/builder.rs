@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use tower_ws_auth_core::Clock;
-use tower_ws_auth_core::carrier::Carriers;
+use tower_ws_auth_core::credential::Carriers;
 
 use crate::rules::Rules;
 use crate::{ConfigError, Jwt, KeySource};

@@ -1,7 +1,7 @@
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::{DecodeSliceError, Engine as _};
 use tower_ws_auth_core::Rejection;
-use tower_ws_auth_core::carrier::MAX_CREDENTIAL;
+use tower_ws_auth_core::credential::MAX_CREDENTIAL;
 
 use crate::invalid;
 

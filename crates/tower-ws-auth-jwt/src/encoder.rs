@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tower_ws_auth_core::Validity;
-use tower_ws_auth_core::carrier::MAX_CREDENTIAL;
+use tower_ws_auth_core::credential::MAX_CREDENTIAL;
 
 use crate::rules::INHERITED;
 use crate::{SigningKey, compact};

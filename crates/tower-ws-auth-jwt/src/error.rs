@@ -1,4 +1,4 @@
-use tower_ws_auth_core::carrier::CarriersError;
+use tower_ws_auth_core::credential::CarriersError;
 
 use crate::Algorithm;
 

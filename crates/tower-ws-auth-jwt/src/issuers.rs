@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::carrier::{Carriers, Credential};
+use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{Authenticate, Grant, Rejection};
 
 use crate::compact::{Buffer, Compact};

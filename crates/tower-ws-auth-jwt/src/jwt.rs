@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::carrier::{Carriers, Credential};
+use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection, RevocationKey};
 
 use crate::decider::Decider;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::carrier::Credential;
+use tower_ws_auth_core::credential::Credential;
 use tower_ws_auth_core::{Authenticate, Grant, Rejection};
 use tower_ws_auth_ticket::{BoxFuture, Claiming, OnceStore, TicketKey, claim, is_claimed};
 

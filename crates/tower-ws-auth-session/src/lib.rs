@@ -30,7 +30,7 @@
 //! use serde::{Deserialize, Serialize};
 //! use tower::{Layer, Service, ServiceExt};
 //! use tower_ws_auth_core::{Authenticated, Rejection};
-//! use tower_ws_auth_origin::Origins;
+//! use tower_ws_auth_core::origin::Origins;
 //! use tower_ws_auth_session::{MemorySessions, Secrets, SessionLayer, Sessions};
 //!
 //! #[derive(Serialize, Deserialize)]
@@ -107,14 +107,14 @@
 //! # Sessions of tower-sessions or axum-login
 //!
 //! They read their own cookie, in a layer further out, and leave a `Session` in the request's
-//! extensions. A closure is the strategy then, with [`Origins`](tower_ws_auth_origin::Origins)
+//! extensions. A closure is the strategy then, with [`Origins`](tower_ws_auth_core::origin::Origins)
 //! asked by hand because the cookie is not taken by this crate:
 //!
 //! ```
 //! use http::request::Parts;
 //! use tower_sessions::Session;
 //! use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
-//! use tower_ws_auth_origin::{Origins, Verdict};
+//! use tower_ws_auth_core::origin::{Origins, Verdict};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let origins = Origins::new(["https://example.com"])?;

@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tower_ws_auth_core::{Ending, RevocationKey, cookie};
-use tower_ws_auth_origin::Origins;
+use tower_ws_auth_core::origin::Origins;
+use tower_ws_auth_core::private::cookie;
+use tower_ws_auth_core::{Ending, RevocationKey};
 
 use crate::record::{Changes, Record, fields_of};
 use crate::rules::{Rules, UserKey};

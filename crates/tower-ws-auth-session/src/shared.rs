@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
-use tower_ws_auth_core::cookie::Found;
+use tower_ws_auth_core::private::cookie::Found;
 use tower_ws_auth_core::{Clock, Ending, Grant, RevocationKey, Revocations};
 
 use crate::attributes::Attributes;

@@ -5,9 +5,9 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::cookie::{self, Found};
+use tower_ws_auth_core::origin::{Origins, Verdict};
+use tower_ws_auth_core::private::cookie::{self, Found};
 use tower_ws_auth_core::{AuthLayer, Authenticate, Grant, Rejection, RejectionKind, RevocationKey};
-use tower_ws_auth_origin::{Origins, Verdict};
 
 use crate::SessionId;
 use crate::rules::{Rules, invalid};

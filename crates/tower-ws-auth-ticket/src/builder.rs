@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use tower_ws_auth_core::Clock;
-use tower_ws_auth_core::carrier::{Carriers, CarriersError};
+use tower_ws_auth_core::credential::{Carriers, CarriersError};
 
 use crate::binding::Bindings;
 use crate::tickets::Settings;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::carrier::Credential;
+use tower_ws_auth_core::credential::Credential;
 use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection, RejectionKind};
 
 use crate::entry;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::carrier::Carriers;
+use tower_ws_auth_core::credential::Carriers;
 use tower_ws_auth_core::{Clock, Grant, Rejection};
 
 use crate::binding::Bindings;

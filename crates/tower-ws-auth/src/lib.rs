@@ -138,22 +138,19 @@ pub use tower_ws_auth_core::*;
 pub use tower_ws_auth_channel as channel;
 #[cfg(feature = "channel")]
 pub use tower_ws_auth_channel::ChannelAuthLayer;
-#[cfg(feature = "close")]
-pub use tower_ws_auth_close as close;
-#[cfg(feature = "close")]
-pub use tower_ws_auth_close::CloseFrameLayer;
+pub use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
 #[cfg(feature = "jwt")]
 pub use tower_ws_auth_jwt as jwt;
 #[cfg(feature = "jwt")]
 pub use tower_ws_auth_jwt::{Jwt, JwtLayer};
+#[cfg(feature = "close")]
+pub use tower_ws_auth_socket::close;
+#[cfg(feature = "close")]
+pub use tower_ws_auth_socket::close::CloseFrameLayer;
 #[cfg(feature = "lease")]
-pub use tower_ws_auth_lease as lease;
+pub use tower_ws_auth_socket::lease;
 #[cfg(feature = "lease")]
-pub use tower_ws_auth_lease::{Lease, LeaseLayer};
-#[cfg(feature = "origin")]
-pub use tower_ws_auth_origin as origin;
-#[cfg(feature = "origin")]
-pub use tower_ws_auth_origin::{MissingOrigin, OriginLayer, Origins};
+pub use tower_ws_auth_socket::lease::{Lease, LeaseLayer};
 
 #[cfg(feature = "redis")]
 pub use tower_ws_auth_redis as redis;
@@ -166,12 +163,6 @@ pub use tower_ws_auth_ticket as ticket;
 #[cfg(feature = "ticket")]
 pub use tower_ws_auth_ticket::{TicketLayer, Tickets};
 
-#[cfg(all(
-    doctest,
-    feature = "axum",
-    feature = "jwt",
-    feature = "origin",
-    feature = "close"
-))]
+#[cfg(all(doctest, feature = "axum", feature = "jwt", feature = "close"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

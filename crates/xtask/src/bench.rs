@@ -30,8 +30,8 @@ fn absolute(file: &str) -> std::io::Result<PathBuf> {
 /// The step of the suite: what is built here anyway, against the goals that come out the same each time.
 pub(crate) fn step(_: &Session) -> Result<(), Stop> {
     const BENCHES: &[(&str, &str, &[&str])] = &[
-        ("tower-ws-auth-lease", "allocations", &["--check"]),
-        ("tower-ws-auth-lease", "lease", &[]),
+        ("tower-ws-auth-socket", "allocations", &["--check"]),
+        ("tower-ws-auth-socket", "lease", &[]),
         ("tower-ws-auth-session", "cookies", &["--check"]),
         (
             "tower-ws-auth-ticket",

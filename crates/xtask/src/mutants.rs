@@ -14,16 +14,15 @@ const TOOL: &str = "cargo-mutants";
 const VERSION: &str = "27.1.0";
 
 const DECIDING: &[&str] = &[
-    "tower-ws-auth-origin",
     "tower-ws-auth-ticket",
     "tower-ws-auth-session",
     "tower-ws-auth-core",
     "tower-ws-auth-jwt",
-    CLOSE,
+    SOCKET,
 ];
 
 /// What it tells a client is read over real sockets.
-const CLOSE: &str = "tower-ws-auth-close";
+const SOCKET: &str = "tower-ws-auth-socket";
 const SOCKETS: &str = "socket-tests";
 
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
@@ -132,8 +131,8 @@ impl Place {
             return Ok(first);
         }
         let mut all = vec!["--iterate"];
-        if package == CLOSE {
-            all.extend(["--test-package", CLOSE, "--test-package", SOCKETS]);
+        if package == SOCKET {
+            all.extend(["--test-package", SOCKET, "--test-package", SOCKETS]);
         }
         all.extend(["--", "--tests"]);
         let second = self.stage(package, &output, &all)?;

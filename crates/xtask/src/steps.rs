@@ -158,7 +158,7 @@ fn minimal(session: &Session) -> Result<(), Stop> {
 fn loom(_: &Session) -> Result<(), Stop> {
     let mut test = cargo(&["test", "--release", "--test", "loom"]);
     test.args(["-p", "tower-ws-auth-core", "-p", "tower-ws-auth-ticket"])
-        .args(["-p", "tower-ws-auth-lease", "--target-dir", "target/loom"])
+        .args(["-p", "tower-ws-auth-socket", "--target-dir", "target/loom"])
         .env("RUSTFLAGS", "--cfg loom");
     Ok(call(&mut test)?)
 }

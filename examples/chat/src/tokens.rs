@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::json;
-use tower_ws_auth::carrier::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Algorithm, Jwks, Jwt, JwtEncoder, Key, SigningKey};
 use tower_ws_auth::{Clock, Validity};
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use serde_json::Value;
-use tower_ws_auth::carrier::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Jwks, Jwt, Key};
 use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessionStore};
 use tower_ws_auth::session::{ConfigError, Secrets, Session, Sessions};

@@ -16,7 +16,7 @@ use tower_http::trace::{
     DefaultMakeSpan, DefaultOnBodyChunk, DefaultOnEos, DefaultOnFailure, DefaultOnRequest,
     DefaultOnResponse, TraceLayer,
 };
-use tower_ws_auth::carrier::{Carriers, Dialect, Lifted};
+use tower_ws_auth::credential::{Carriers, Dialect, Lifted};
 use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, Key, SigningKey};
 use tower_ws_auth::session::MemorySessions;
 use tower_ws_auth::ticket::{MemoryTickets, Order, Use};

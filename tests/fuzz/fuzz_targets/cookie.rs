@@ -8,7 +8,7 @@ use fuzz::{SECRET, express_signature, head_with};
 use http::header::COOKIE;
 use libfuzzer_sys::fuzz_target;
 use tower_ws_auth::Sessions;
-use tower_ws_auth::cookie;
+use tower_ws_auth::private::cookie;
 use tower_ws_auth::session::{MemorySessions, Secrets};
 
 const NAME: &str = "connect.sid";

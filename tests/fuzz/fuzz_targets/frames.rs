@@ -20,8 +20,8 @@ use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use tower_ws_auth_upgrade::frame::{Close, CloseCode, Reason, write_text};
-use tower_ws_auth_upgrade::{Cutter, Limits, Protocol, Tether};
+use tower_ws_auth_socket::frame::{Close, CloseCode, Reason, write_text};
+use tower_ws_auth_socket::private::{Cutter, Limits, Protocol, Tether};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

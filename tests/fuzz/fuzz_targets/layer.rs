@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::{Builder, Runtime};
 use tower::{ServiceBuilder, service_fn};
-use tower_ws_auth::carrier::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Key, Keys};
 use tower_ws_auth::session::{MemorySessions, Secrets};
 use tower_ws_auth::{

@@ -7,7 +7,7 @@ use hmac::{Hmac, Mac as _};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 use sha2::Sha256;
-use tower_ws_auth::carrier::{Carriers, Credential, Dialect};
+use tower_ws_auth::credential::{Carriers, Credential, Dialect};
 use tower_ws_auth::{Rejection, RejectionKind};
 
 /// What every clock shows, in seconds since the epoch.

@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
-use tower_ws_auth::carrier::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Jwt, Key};
 use tower_ws_auth::{
     AuthLayer, Authenticated, CloseFrameLayer, JwtLayer, MissingOrigin, OriginLayer, Origins,

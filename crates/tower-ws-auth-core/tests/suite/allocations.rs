@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Empty;
 use test_support::at_once;
 use tower::{Layer, Service, service_fn};
-use tower_ws_auth_core::carrier::{Carriers, Dialect};
+use tower_ws_auth_core::credential::{Carriers, Dialect};
 use tower_ws_auth_core::handshake::Handshake;
 use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
 

@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 
 use http::Request;
 use http::request::Parts;
-use tower_ws_auth_core::carrier::{Carriers, Credential};
+use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{
     AllowedOrigin, Authenticate, AuthenticateExt, Grant, Rejection, RejectionKind,
 };

@@ -4,7 +4,7 @@
 use http::Request;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::request::{Builder, Parts};
-use tower_ws_auth_core::carrier::{
+use tower_ws_auth_core::credential::{
     self, Carriers, CarriersBuilder, CarriersError, Dialect, MAX_CREDENTIAL,
 };
 use tower_ws_auth_core::{AllowedOrigin, LiftLayer, RejectionKind};
@@ -258,7 +258,7 @@ fn what_is_emptied_keeps_the_subprotocols_that_carry_nothing() {
                 .header("cookie", "jwt=abc")
                 .header(SEC_WEBSOCKET_PROTOCOL, offered),
         );
-        carrier::remove_all(&mut head);
+        credential::remove_all(&mut head);
         assert_eq!(head.uri, "/ws");
         head.headers
     };

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::request::{Builder, Parts};
 use http::{Request, Response};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
-use tower_ws_auth_core::carrier::{Carriers, Credential, Dialect, Lifted};
+use tower_ws_auth_core::credential::{Carriers, Credential, Dialect, Lifted};
 use tower_ws_auth_core::{
     AuthLayer, Authenticate, AuthenticateExt, Authenticated, Grant, LiftError, LiftLayer, Rejection,
 };
@@ -349,7 +349,7 @@ mod what_the_strategy_makes_of_it {
     #[test]
     fn a_layer_that_refuses_before_the_strategy_empties_it_too() {
         let mut head = lift(Request::get("/ws/jwt?token=abc&x=1"));
-        tower_ws_auth_core::carrier::remove_all(&mut head);
+        tower_ws_auth_core::credential::remove_all(&mut head);
         assert!(head.extensions.get::<Lifted>().is_none());
         assert_eq!(head.uri, "/ws/jwt");
     }

@@ -16,6 +16,7 @@ mod lift;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod minted;
+mod origin;
 mod property;
 #[cfg(feature = "tracing")]
 mod redacted;

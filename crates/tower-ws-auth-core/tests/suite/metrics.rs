@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use test_support::Counts;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_ws_auth_core::carrier::{Carriers, Credential};
+use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{
     AuthLayer, Authenticate, AuthenticateExt, Ending, Grant, MemoryRevocations, Rejection,
     RejectionKind, Revocations, telemetry,

@@ -11,7 +11,7 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Empty};
 use test_support::Printed;
 use tower::{Layer, Service};
-use tower_ws_auth_core::carrier::{Carriers, Dialect};
+use tower_ws_auth_core::credential::{Carriers, Dialect};
 use tower_ws_auth_core::{AuthLayer, Authenticate, AuthenticateExt, Gate, Grant, Rejection};
 
 use crate::support::{Inner, Token, handshake, rejection, send};

@@ -7,10 +7,11 @@ use http::HeaderMap;
 use http::header::COOKIE;
 use http::request::Parts;
 use tower::{Layer, Service, ServiceExt};
-use tower_ws_auth_core::carrier::{Carriers, Lifted};
+use tower_ws_auth_core::credential::{Carriers, Lifted};
+use tower_ws_auth_core::private::cookie;
 use tower_ws_auth_core::{
     AuthLayer, Authenticate, AuthenticateExt, Clock, Ending, Gate, Grant, LiftLayer,
-    MemoryRevocations, Rejection, RejectionKind, Revocations, cookie,
+    MemoryRevocations, Rejection, RejectionKind, Revocations,
 };
 
 use crate::support::{Inner, Token, User, handshake};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use tower::{Layer, Service};
-use tower_ws_auth_core::carrier::{Carriers, Credential};
+use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::revocation::{ConnectionLimits, OverLimit};
 use tower_ws_auth_core::{
     Advice, AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, Ending, Grant,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{Request, Response};
 use tower::{Layer, Service};
-use tower_ws_auth_core::carrier::{Carriers, Credential};
+use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{
     Authenticate, AuthenticateExt, Grant, LiftLayer, MemoryRevocations, Rejection, Revocations,
 };

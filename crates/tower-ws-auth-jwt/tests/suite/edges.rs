@@ -3,7 +3,7 @@
 use http::Request;
 use serde_json::{Value, json};
 use tower_ws_auth_core::Authenticate;
-use tower_ws_auth_core::carrier::{Carriers, MAX_CREDENTIAL};
+use tower_ws_auth_core::credential::{Carriers, MAX_CREDENTIAL};
 use tower_ws_auth_jwt::{Algorithm, Issuers, JwtEncoder, Key, KeyError, SigningKey};
 
 use crate::support::{

@@ -6,7 +6,7 @@ use http::{Request, Response, StatusCode};
 use serde_json::Value;
 use test_support::handshake::request as handshake;
 use tower::{Layer as _, ServiceExt as _};
-use tower_ws_auth_core::carrier::{Carriers, Dialect};
+use tower_ws_auth_core::credential::{Carriers, Dialect};
 use tower_ws_auth_core::{AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, Term};
 use tower_ws_auth_jwt::{Jwt, JwtLayer};
 

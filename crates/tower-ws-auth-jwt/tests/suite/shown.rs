@@ -78,7 +78,7 @@ fn rotating_keys_show_those_in_force() {
 fn a_single_use_strategy_shows_the_one_inside_and_is_named_so() {
     use std::sync::Arc;
     use std::time::Duration;
-    use tower_ws_auth_core::carrier::Carriers;
+    use tower_ws_auth_core::credential::Carriers;
     use tower_ws_auth_ticket::MemoryTickets;
 
     let minute = Duration::from_secs(60);

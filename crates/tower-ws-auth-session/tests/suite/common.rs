@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use serde::{Deserialize, Serialize};
 use test_support::handshake;
 use tower::{Layer, Service, ServiceExt};
+use tower_ws_auth_core::origin::Origins;
 use tower_ws_auth_core::{Authenticate, Authenticated, Clock, Rejection, Term};
-use tower_ws_auth_origin::Origins;
 use tower_ws_auth_session::{
     MemorySessions, Replaced, Secrets, Session, SessionId, SessionStore, Sessions, SessionsBuilder,
     StoreError, StoreFuture, StoredSession,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::request::Parts;
 use serde_json::Value;
+use tower_ws_auth_core::origin::Origins;
 use tower_ws_auth_core::{Authenticate, AuthenticateExt, Clock, Grant, Rejection, RejectionKind};
-use tower_ws_auth_origin::Origins;
 use tower_ws_auth_session::{Secrets, Session, SessionStore, Sessions};
 
 use crate::common::{

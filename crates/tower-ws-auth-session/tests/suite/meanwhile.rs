@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_ws_auth_core::Clock;
-use tower_ws_auth_origin::Origins;
+use tower_ws_auth_core::origin::Origins;
 use tower_ws_auth_session::{
     MemorySessions, Replaced, SessionError, SessionId, SessionStore, Sessions, StoreFuture,
     StoredSession,

@@ -14,7 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use test_support::handshake::request as handshake;
 use tower::{Layer as _, Service as _, ServiceExt as _};
-use tower_ws_auth_core::carrier::Carriers;
+use tower_ws_auth_core::credential::Carriers;
 use tower_ws_auth_core::{
     AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, RejectionKind, Term,
 };

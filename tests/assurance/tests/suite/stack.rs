@@ -12,7 +12,7 @@ use http::{Request, StatusCode};
 use serde::{Deserialize, Serialize};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
-use tower_ws_auth::carrier::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, Dialect};
 use tower_ws_auth::jwt::{Algorithm, JwtBuilder, Key};
 use tower_ws_auth::session::{MemorySessions, Secrets};
 use tower_ws_auth::ticket::MemoryTickets;

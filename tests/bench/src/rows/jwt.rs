@@ -18,7 +18,7 @@ use jsonwebtoken::{DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tower::{Layer, Service, service_fn};
-use tower_ws_auth::carrier::{Carriers, CarriersBuilder, Dialect};
+use tower_ws_auth::credential::{Carriers, CarriersBuilder, Dialect};
 use tower_ws_auth::handshake::Handshake;
 use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, JwtLayer, Key, SigningKey};
 

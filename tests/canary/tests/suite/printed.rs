@@ -6,7 +6,7 @@ use std::sync::Arc;
 use canary_tests::Claims;
 use http::Request;
 use test_support::Printed;
-use tower_ws_auth::carrier::Carriers;
+use tower_ws_auth::credential::Carriers;
 use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, Key, Keys, SigningKey};
 use tower_ws_auth::session::{MemorySessions, Secrets};
 use tower_ws_auth::ticket::{MemoryTickets, Order, TicketKey, Use};

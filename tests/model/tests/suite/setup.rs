@@ -39,7 +39,7 @@ pub(crate) struct Setup {
     pub(crate) limit: Option<(usize, Excess)>,
 }
 
-/// What becomes of one connection too many: `tower_ws_auth_lease::Excess`.
+/// What becomes of one connection too many: `tower_ws_auth_socket::lease::Excess`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Excess {
     RefuseNewest,

@@ -9,8 +9,8 @@ use socket_tests::{
     Answer, SECRET, Server, Stack, end_of, handshake, now, raw, servers, token, token_with,
 };
 use test_support::handshake::head;
-use tower_ws_auth::carrier::Carriers;
 use tower_ws_auth::close::{Close, CloseCode};
+use tower_ws_auth::credential::Carriers;
 use tower_ws_auth::jwt::{Jwt, Key};
 use tower_ws_auth::{AuthLayer, CloseFrameLayer, RejectionKind};
 

@@ -4,11 +4,11 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tower_ws_auth::carrier::{Carriers, Dialect};
-use tower_ws_auth::cookie;
+use tower_ws_auth::credential::{Carriers, Dialect};
 use tower_ws_auth::jwt::{JwtEncoder, SigningKey};
+use tower_ws_auth::private::cookie;
 use tower_ws_auth::session::SessionId;
-use tower_ws_auth_upgrade::frame::{Close, CloseCode, write_text};
+use tower_ws_auth_socket::frame::{Close, CloseCode, write_text};
 
 use super::config;
 use crate::forge::{COOKIE_SECRET, Door, EC, ED, NOW, RSA, SECRET, b64, express, percent_encoded};

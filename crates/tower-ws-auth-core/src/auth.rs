@@ -1,0 +1,25 @@
+//! The seam, and the one layer around it: who asks, may they pass, why not.
+
+mod any_of;
+mod authenticate;
+mod authenticated;
+mod combine;
+pub(crate) mod future;
+mod grant;
+mod layer;
+mod optional;
+mod service;
+mod validity;
+
+pub use self::any_of::{AnyOf, Either, EitherFuture};
+pub use self::authenticate::{Authenticate, AuthenticateExt};
+pub use self::authenticated::Authenticated;
+#[cfg(feature = "axum")]
+pub use self::authenticated::Unguarded;
+pub use self::combine::{Authorize, Map};
+pub use self::future::{Gate, ResponseFuture};
+pub use self::grant::{Grant, Term};
+pub use self::layer::AuthLayer;
+pub use self::optional::{Optional, OptionalFuture};
+pub use self::service::Auth;
+pub use self::validity::Validity;

@@ -1,0 +1,122 @@
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::auth::future::Waiting;
+use crate::handshake::Handshake;
+use crate::trace::Decision;
+use crate::{
+    Authenticate, Authenticated, Clock, Rejection, RejectionKind, ResponseBody, ResponseFuture,
+    Term,
+};
+
+/// The service that [`AuthLayer`](crate::AuthLayer) puts around another.
+pub struct Auth<A, S> {
+    inner: S,
+    strategy: Arc<A>,
+    any_request: bool,
+    clock: Clock,
+}
+
+impl<A, S> Auth<A, S> {
+    pub(crate) fn new(inner: S, strategy: Arc<A>, any_request: bool, clock: Clock) -> Self {
+        Self {
+            inner,
+            strategy,
+            any_request,
+            clock,
+        }
+    }
+}
+
+impl<A, S, B, ResBody> Service<Request<B>> for Auth<A, S>
+where
+    A: Authenticate,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<A, S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let mut decision = Decision::begin(self.strategy.name());
+        let (mut head, body) = request.into_parts();
+        // Whoever put these here, it was not this layer.
+        head.extensions.remove::<Authenticated<A::Identity>>();
+        head.extensions.remove::<Term>();
+
+        // Taken out before the handshake is judged: a refused head carries no credential.
+        let taken = self.strategy.take(&mut head);
+        let checked = (!self.any_request).then(|| Handshake::check(&head));
+        let handshake = match checked.transpose() {
+            Ok(handshake) => handshake,
+            Err(error) => {
+                let kind = RejectionKind::HandshakeInvalid(error);
+                let rejection = Rejection::new(kind, error.message());
+                return ResponseFuture::refuse(rejection, head, None, decision);
+            }
+        };
+        let credential = match taken {
+            Ok(Some(credential)) => credential,
+            Ok(None) => {
+                let kind = RejectionKind::CredentialsMissing;
+                let rejection = Rejection::new(kind, "no credential in any configured carrier");
+                return ResponseFuture::refuse(rejection, head, handshake, decision);
+            }
+            Err(rejection) => {
+                return ResponseFuture::refuse(rejection, head, handshake, decision);
+            }
+        };
+        decision.about(
+            self.strategy.name_for(&credential),
+            self.strategy.carrier(&credential),
+        );
+        // Only what is used up by verifying it need be looked at before.
+        let peeking = if A::SINGLE_USE && self.strategy.is_conditional(&credential) {
+            self.strategy.peek(&credential, &head)
+        } else {
+            None
+        };
+        // The service that was polled ready is the one to call; the clone is not ready yet.
+        let clone = self.inner.clone();
+        let waiting = Waiting {
+            strategy: Arc::clone(&self.strategy),
+            decision: Some(decision),
+            decided_at: self.clock.now(),
+            request: Some((head, body)),
+            service: mem::replace(&mut self.inner, clone),
+            handshake,
+        };
+        match peeking {
+            Some(peeking) => ResponseFuture::peek(peeking, credential, waiting),
+            None => ResponseFuture::verify(credential, waiting),
+        }
+    }
+}
+
+impl<A, S: Clone> Clone for Auth<A, S> {
+    fn clone(&self) -> Self {
+        Self::new(
+            self.inner.clone(),
+            Arc::clone(&self.strategy),
+            self.any_request,
+            self.clock.clone(),
+        )
+    }
+}
+
+impl<A, S: fmt::Debug> fmt::Debug for Auth<A, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

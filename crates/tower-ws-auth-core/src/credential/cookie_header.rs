@@ -1,0 +1,229 @@
+//! The request's `Cookie` field: one cookie is read, and taken out of it.
+//!
+//! Read as Express reads it: pairs end at `;`, SP and HTAB around names and values do not count,
+//! one pair of quotes is stripped, and the first of two equal names wins. Nothing is decoded, and
+//! never a name: `%73id` is not `sid`.
+//!
+//! ```
+//! use http::HeaderMap;
+//! use tower_ws_auth_core::private::cookie;
+//!
+//! let mut headers = HeaderMap::new();
+//! headers.insert("cookie", "theme=dark; sid=abc".parse()?);
+//! let found = cookie::take(&mut headers, "sid").expect("there is one");
+//! assert_eq!(found.value(), b"abc");
+//! assert_eq!(headers["cookie"], "theme=dark");
+//! assert!(cookie::take(&mut headers, "SID").is_none());
+//! # Ok::<(), http::header::InvalidHeaderValue>(())
+//! ```
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::Range;
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+
+/// A cookie's value, in the line that it came in: nothing is copied.
+pub struct Found<V = HeaderValue> {
+    line: V,
+    at: Range<usize>,
+    repeated: bool,
+}
+
+impl<V: Borrow<HeaderValue>> Found<V> {
+    /// The value, without blanks and quotes around it.
+    pub fn value(&self) -> &[u8] {
+        let line = self.line.borrow().as_bytes();
+        line.get(self.at.clone()).unwrap_or_default()
+    }
+
+    /// Whether there is more than one of this name.
+    pub fn is_repeated(&self) -> bool {
+        self.repeated
+    }
+}
+
+impl Found {
+    /// The line, and where in it the value stands.
+    pub(crate) fn into_parts(self) -> (HeaderValue, Range<usize>) {
+        (self.line, self.at)
+    }
+}
+
+impl<V> fmt::Debug for Found<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Found(redacted)")
+    }
+}
+
+/// The first cookie of this name. The field may be split over several lines (RFC 9113 §8.2.3).
+pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<Found<&'a HeaderValue>> {
+    let mut found: Option<Found<&HeaderValue>> = None;
+    for line in headers.get_all(COOKIE) {
+        for pair in pairs(line.as_bytes()) {
+            let Some(at) = value_of(line.as_bytes(), pair, name) else {
+                continue;
+            };
+            if let Some(first) = &mut found {
+                first.repeated = true;
+                return found;
+            }
+            let repeated = false;
+            found = Some(Found { line, at, repeated });
+        }
+    }
+    found
+}
+
+/// Takes every cookie of this name out; the others stay as they were written.
+pub fn take(headers: &mut HeaderMap, name: &str) -> Option<Found> {
+    let Found { line, at, repeated } = find(headers, name)?;
+    let in_first_line = headers
+        .get(COOKIE)
+        .is_some_and(|first| std::ptr::eq(first, line));
+    let later_line = (!in_first_line).then(|| line.clone());
+    let rest = without(headers, name);
+    let first_line = headers.remove(COOKIE);
+    if let Some(rest) = rest {
+        headers.insert(COOKIE, rest);
+    }
+    let line = later_line.or(first_line)?;
+    Some(Found { line, at, repeated })
+}
+
+/// The other cookies, in one line.
+fn without(headers: &HeaderMap, name: &str) -> Option<HeaderValue> {
+    let mut kept = Vec::new();
+    for line in headers.get_all(COOKIE) {
+        let line = line.as_bytes();
+        for pair in pairs(line) {
+            if pair.is_empty() || value_of(line, pair.clone(), name).is_some() {
+                continue;
+            }
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(&line[pair]);
+        }
+    }
+    let mut rest = HeaderValue::try_from(kept)
+        .ok()
+        .filter(|rest| !rest.is_empty())?;
+    rest.set_sensitive(true);
+    Some(rest)
+}
+
+fn pairs(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut next = 0;
+    line.split(|&b| b == b';').map(move |pair| {
+        let start = next;
+        next += pair.len() + 1;
+        trim(line, start..start + pair.len())
+    })
+}
+
+fn value_of(line: &[u8], pair: Range<usize>, name: &str) -> Option<Range<usize>> {
+    if !line[pair.clone()].starts_with(name.as_bytes()) {
+        return None;
+    }
+    let equals = pair.start + line[pair.clone()].iter().position(|&b| b == b'=')?;
+    if line[trim(line, pair.start..equals)] != *name.as_bytes() {
+        return None;
+    }
+    let value = trim(line, equals + 1..pair.end);
+    Some(match line[value.clone()] {
+        [b'"', .., b'"'] => value.start + 1..value.end - 1,
+        _ => value,
+    })
+}
+
+/// SP and HTAB only: Unicode's idea of white space would let `\u{2000}__Host-x` pass for
+/// `__Host-x`.
+fn trim(line: &[u8], at: Range<usize>) -> Range<usize> {
+    let blank = |b: &&u8| matches!(b, b' ' | b'\t');
+    let start = at.start + line[at.clone()].iter().take_while(blank).count();
+    let end = at.end - line[start..at.end].iter().rev().take_while(blank).count();
+    start..end
+}
+
+#[cfg(test)]
+mod cookie_rfc6265_4_2 {
+    use super::*;
+
+    fn headers(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        headers
+    }
+
+    fn take_from(lines: &[&str]) -> (Option<String>, Option<String>) {
+        let mut headers = headers(lines);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.into()).unwrap();
+        let found = take(&mut headers, "sid").map(|found| text(found.value()));
+        let left = headers.get(COOKIE).map(|left| {
+            assert!(left.is_sensitive() || found.is_none());
+            text(left.as_bytes())
+        });
+        (found, left)
+    }
+
+    #[test]
+    fn the_pair_is_taken_and_the_others_stay_as_they_were_written() {
+        for (lines, value, left) in [
+            (&["sid=x"][..], "x", None),
+            (&["a=1; sid=x ; b=\"2\""], "x", Some("a=1; b=\"2\"")),
+            (&["a=1;sid=x;;b"], "x", Some("a=1; b")),
+            (&["\tsid\t= x\t"], "x", None),
+            (&["sid=a=b="], "a=b=", None),
+            (&["sid="], "", None),
+            (&["sid=\""], "\"", None),
+            (&["sid=\"x\"; c=\u{e9}"], "x", Some("c=\u{e9}")),
+            (&["sid=\"\"x\"\""], "\"x\"", None),
+        ] {
+            let expected = (Some(value.to_owned()), left.map(str::to_owned));
+            assert_eq!(take_from(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn several_fields_are_one_as_http2_may_send_them() {
+        assert_eq!(
+            take_from(&["a=1", "sid=x", "b=2; c=3"]),
+            (Some("x".into()), Some("a=1; b=2; c=3".into()))
+        );
+    }
+
+    #[test]
+    fn names_are_compared_exactly_and_never_decoded_or_trimmed_of_more_than_blanks() {
+        for other in [
+            "SID=x",
+            "%73id=x",
+            "\u{2000}sid=x",
+            "sid\u{a0}=x",
+            "xsid=x",
+            "sid",
+            "a=sid=x",
+            "",
+            ";",
+        ] {
+            assert_eq!(take_from(&[other]), (None, Some(other.into())), "{other}");
+        }
+        assert_eq!(take_from(&[]), (None, None));
+    }
+
+    #[test]
+    fn the_first_of_two_wins_even_if_it_is_empty_and_none_of_them_stays() {
+        for (lines, first) in [
+            (&["sid=a; x=1; sid=b; sid=c"][..], "a"),
+            (&["sid=; sid=b; x=1"], ""),
+            (&["sid=a", "x=1", "sid=b"], "a"),
+        ] {
+            assert!(find(&headers(lines), "sid").unwrap().is_repeated());
+            assert_eq!(take_from(lines), (Some(first.into()), Some("x=1".into())));
+        }
+        assert!(!find(&headers(&["sid=a"]), "sid").unwrap().is_repeated());
+    }
+}

@@ -1,0 +1,136 @@
+use std::fmt;
+use std::ops::Range;
+
+use http::{HeaderValue, Uri};
+
+use super::malformed;
+use crate::Rejection;
+use crate::credential::cookie_header::Found;
+
+/// The longest credential that is read, in bytes.
+pub const MAX_CREDENTIAL: usize = 8 * 1024;
+
+/// What a client presented: text that no `Debug` prints.
+///
+/// It keeps the URI or the header that it came in, so that nothing is copied.
+#[derive(Clone)]
+pub struct Credential {
+    text: Text,
+    carrier: &'static str,
+}
+
+#[derive(Clone)]
+enum Text {
+    Query(Uri, Range<usize>),
+    Header(HeaderValue, Range<usize>),
+    Owned(String),
+}
+
+impl Credential {
+    /// The text: 1 to [`MAX_CREDENTIAL`] bytes of the b64token alphabet.
+    pub fn as_str(&self) -> &str {
+        // Checked when it was made; an empty credential passes no strategy.
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        let (all, at) = match &self.text {
+            Text::Query(uri, at) => (uri.query().unwrap_or_default().as_bytes(), at),
+            Text::Header(value, at) => (value.as_bytes(), at),
+            Text::Owned(text) => return text.as_bytes(),
+        };
+        all.get(at.clone()).unwrap_or_default()
+    }
+
+    /// Where it travelled: `query`, `header`, `subprotocol` or `cookie`.
+    pub fn carrier(&self) -> &'static str {
+        self.carrier
+    }
+
+    /// Whether the browser sent it by itself, whichever page asked.
+    pub fn is_ambient(&self) -> bool {
+        self.carrier == COOKIE
+    }
+
+    pub(super) fn in_query(uri: Uri, range: Range<usize>) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Query(uri, range),
+            carrier: "query",
+        }
+        .checked()
+    }
+
+    pub(super) fn decoded_query(text: String) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Owned(text),
+            carrier: "query",
+        }
+        .checked()
+    }
+
+    pub(super) fn in_header(value: HeaderValue, range: Range<usize>) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Header(value, range),
+            carrier: "header",
+        }
+        .checked()
+    }
+
+    pub(super) fn in_subprotocol(text: String) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Owned(text),
+            carrier: "subprotocol",
+        }
+        .checked()
+    }
+
+    pub(super) fn in_cookie(found: Found) -> Result<Self, Rejection> {
+        let (line, at) = found.into_parts();
+        Self {
+            text: Text::Header(line, at),
+            carrier: COOKIE,
+        }
+        .checked()
+    }
+
+    fn checked(self) -> Result<Self, Rejection> {
+        let text = self.as_bytes();
+        if text.is_empty() {
+            return Err(malformed("the credential is empty"));
+        }
+        if text.len() > MAX_CREDENTIAL {
+            return Err(malformed("the credential is longer than 8 KiB"));
+        }
+        if !is_b64token(text) {
+            return Err(malformed(
+                "the credential has a character outside the b64token alphabet",
+            ));
+        }
+        Ok(self)
+    }
+}
+
+const COOKIE: &str = "cookie";
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credential({}, redacted)", self.carrier)
+    }
+}
+
+/// RFC 6750 §2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches the compiler looks at sixteen bytes at a time"
+)]
+fn is_b64token(text: &[u8]) -> bool {
+    let padding = text.iter().rev().take_while(|&&b| b == b'=').count();
+    let body = &text[..text.len() - padding];
+    let stray = |b: u8| {
+        let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+        // `-`, `.` and `/` stand right before the digits.
+        let digit_or_mark = b.wrapping_sub(b'-') <= b'9' - b'-';
+        !(letter | digit_or_mark | (b == b'_') | (b == b'~') | (b == b'+'))
+    };
+    !body.is_empty() && !body.iter().fold(false, |strays, &b| strays | stray(b))
+}

@@ -1,0 +1,107 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::{AllowedOrigin, Gate, Rejection, RejectionKind, ResponseBody, credential};
+use http::request::Parts;
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::origin::{Origins, Verdict, trace};
+
+/// Refuses requests from pages that are not on the list; see the [crate's documentation](crate).
+///
+/// It stands outside of the layers that look at credentials and inside of those that log.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct OriginLayer {
+    origins: Arc<Origins>,
+    missing: MissingOrigin,
+}
+
+impl OriginLayer {
+    /// Lets the pages on the list pass, and decides about clients that are none.
+    pub fn new(origins: Origins, missing: MissingOrigin) -> Self {
+        Self {
+            origins: Arc::new(origins),
+            missing,
+        }
+    }
+}
+
+/// What becomes of a request without `Origin`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MissingOrigin {
+    /// It is refused, for services to which only pages connect.
+    Refuse,
+    /// It passes, for services with other clients: apps, command lines, servers.
+    ///
+    /// Every browser sends `Origin` with a WebSocket's handshake, so this is not a page's. On an
+    /// ordinary route it may be one: browsers leave it out of GET and HEAD requests. A strategy
+    /// that reads a cookie demands an allowed `Origin` in either case.
+    Allow,
+}
+
+impl<S> Layer<S> for OriginLayer {
+    type Service = Origin<S>;
+
+    fn layer(&self, inner: S) -> Origin<S> {
+        Origin {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service that [`OriginLayer`] puts around another.
+#[derive(Clone, Debug)]
+pub struct Origin<S> {
+    inner: S,
+    layer: OriginLayer,
+}
+
+impl<S, B, ResBody> Service<Request<B>> for Origin<S>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = Gate<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut head, body) = request.into_parts();
+        // An outer list may be longer than this one.
+        head.extensions.remove::<AllowedOrigin>();
+        match self.layer.admit(&mut head) {
+            Ok(()) => Gate::pass(head, |head| {
+                self.inner.call(Request::from_parts(head, body))
+            }),
+            Err(rejection) => {
+                trace::refused(&rejection, &head);
+                // This layer stands outside of the one that knows where the credential is.
+                credential::remove_all(&mut head);
+                Gate::refuse(rejection, head)
+            }
+        }
+    }
+}
+
+impl OriginLayer {
+    fn admit(&self, head: &mut Parts) -> Result<(), Rejection> {
+        let detail = match self.origins.allows(head) {
+            Verdict::Allowed(origin) => {
+                let allowed = AllowedOrigin::vouch_for(origin.clone());
+                head.extensions.insert(allowed);
+                return Ok(());
+            }
+            Verdict::Missing if self.missing == MissingOrigin::Allow => return Ok(()),
+            Verdict::Missing => "no `Origin`",
+            Verdict::Refused => "`Origin` is not on the list, or not alone",
+        };
+        Err(Rejection::new(RejectionKind::OriginDenied, detail))
+    }
+}

@@ -1,0 +1,466 @@
+use http::HeaderValue;
+use http::header::{HOST, ORIGIN};
+use http::request::Parts;
+
+use crate::origin::OriginsError;
+use crate::origin::pattern::{Entry, Subdomains, is_host, is_port, parse, split_port};
+
+/// The pages that may connect.
+#[derive(Clone, Debug)]
+pub struct Origins {
+    exact: Vec<String>,
+    subdomains: Vec<Subdomains>,
+    same_as_host: Vec<Scheme>,
+}
+
+impl Origins {
+    /// A list of origins, each written in one of two ways:
+    ///
+    /// - `scheme://host[:port]`, such as `https://example.com`, `http://localhost:3000` or
+    ///   `capacitor://localhost`. Upper case is lowered, and the default port of `http` and
+    ///   `https` dropped, as browsers do.
+    /// - `https://*.example.com[:port]`: every subdomain, at any depth, and not `example.com`
+    ///   itself. Whoever can publish on one of them can connect: no wildcard over a domain on
+    ///   which strangers get names.
+    ///
+    /// # Errors
+    ///
+    /// An entry that no browser would send, `null`, a wildcard over a top-level domain, or an
+    /// empty list.
+    pub fn new<T: AsRef<str>>(entries: impl IntoIterator<Item = T>) -> Result<Self, OriginsError> {
+        let mut origins = Self {
+            exact: Vec::new(),
+            subdomains: Vec::new(),
+            same_as_host: Vec::new(),
+        };
+        for entry in entries {
+            match parse(entry.as_ref())? {
+                Entry::Exact(origin) => origins.exact.push(origin),
+                Entry::Subdomains(subdomains) => origins.subdomains.push(subdomains),
+            }
+        }
+        if origins.exact.is_empty() && origins.subdomains.is_empty() {
+            return Err(OriginsError::Empty);
+        }
+        Ok(origins)
+    }
+
+    /// The origin that the request itself is addressed to: this scheme, and the host and port of
+    /// `Host` or of the request's URI (`:authority` on HTTP/2). Where both are there, both count.
+    ///
+    /// The scheme is that of the page, which behind a proxy that ends TLS is `https`, whatever
+    /// the proxy speaks to this server. The proxy has to pass `Host` on.
+    ///
+    /// Prefer the list where you can: the host is what the client says. A foreign page whose own
+    /// name is made to resolve to your address (DNS rebinding) is "the same" as its `Host`,
+    /// unless something in front refuses names that are not yours, as TLS does.
+    pub fn same_as_host(scheme: Scheme) -> Self {
+        Self {
+            exact: Vec::new(),
+            subdomains: Vec::new(),
+            same_as_host: vec![scheme],
+        }
+    }
+
+    /// Allows, besides, what [`same_as_host`](Self::same_as_host) does.
+    #[must_use]
+    pub fn and_same_as_host(mut self, scheme: Scheme) -> Self {
+        self.same_as_host.push(scheme);
+        self
+    }
+
+    /// Compares the `Origin` of a request head. Nothing is allocated.
+    pub fn allows<'a>(&self, head: &'a Parts) -> Verdict<'a> {
+        let mut fields = head.headers.get_all(ORIGIN).iter();
+        let Some(field) = fields.next() else {
+            return Verdict::Missing;
+        };
+        let sole = fields.next().is_none();
+        match field.to_str() {
+            Ok(origin) if sole && self.contains(origin, head) => Verdict::Allowed(field),
+            _ => Verdict::Refused,
+        }
+    }
+
+    fn contains(&self, origin: &str, head: &Parts) -> bool {
+        self.exact.iter().any(|exact| exact == origin)
+            || self.subdomains.iter().any(|sub| sub.contain(origin))
+            || (self.same_as_host.iter()).any(|scheme| scheme.is_same(origin, head))
+    }
+}
+
+/// The scheme of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `https`.
+    Https,
+    /// `http`: for development, or a network that you trust.
+    Http,
+}
+
+impl Scheme {
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Https => "https://",
+            Self::Http => "http://",
+        }
+    }
+
+    pub(crate) fn default_port(self) -> &'static str {
+        match self {
+            Self::Https => "443",
+            Self::Http => "80",
+        }
+    }
+
+    fn is_same(self, origin: &str, head: &Parts) -> bool {
+        let Some(page) = origin.strip_prefix(self.prefix()) else {
+            return false;
+        };
+        let mut lines = head.headers.get_all(HOST).iter();
+        let line = lines.next().map(HeaderValue::as_bytes);
+        let authority = head.uri.authority().map(|a| a.as_str().as_bytes());
+        let same = |host: Option<&[u8]>| host.is_none_or(|host| self.names(host, page));
+        self.is_serialized(page)
+            && (line.is_some() || authority.is_some())
+            && lines.next().is_none()
+            && same(line)
+            && same(authority)
+    }
+
+    /// Whether the host and port of an origin are written as browsers write them.
+    fn is_serialized(self, page: &str) -> bool {
+        let (host, port) = split_port(page);
+        is_host(host) && port.is_none_or(|port| is_port(port) && port != self.default_port())
+    }
+
+    /// Whether a request's host is that of the page. Here case and a default port do not
+    /// distinguish (RFC 9110 §4.2.3): it is the client's writing, not a browser's origin.
+    fn names(self, host: &[u8], page: &str) -> bool {
+        host.strip_suffix(self.default_port().as_bytes())
+            .and_then(|host| host.strip_suffix(b":"))
+            .unwrap_or(host)
+            .eq_ignore_ascii_case(page.as_bytes())
+    }
+}
+
+/// What [`Origins::allows`] says about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict<'a> {
+    /// Exactly one `Origin`, and this one is allowed.
+    Allowed(&'a HeaderValue),
+    /// No `Origin`.
+    Missing,
+    /// An `Origin` that is not allowed, or more than one.
+    Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Request, Version};
+
+    const PAGE: &str = "https://example.com";
+
+    fn list(entries: &[&str]) -> Origins {
+        Origins::new(entries).unwrap()
+    }
+
+    fn head(origins: &[&str]) -> Parts {
+        let mut head = Request::new(()).into_parts().0;
+        for origin in origins {
+            let origin = HeaderValue::from_bytes(origin.as_bytes()).unwrap();
+            head.headers.append(ORIGIN, origin);
+        }
+        head
+    }
+
+    fn allowed(origins: &Origins, origin: &str) -> bool {
+        match origins.allows(&head(&[origin])) {
+            Verdict::Allowed(value) => value == origin,
+            Verdict::Refused => false,
+            Verdict::Missing => unreachable!(),
+        }
+    }
+
+    mod the_list_rfc6454_5 {
+        use super::*;
+
+        #[test]
+        fn allows_what_stands_on_it() {
+            let origins = list(&[PAGE, "http://localhost:3000", "capacitor://localhost"]);
+            for origin in [PAGE, "http://localhost:3000", "capacitor://localhost"] {
+                assert!(allowed(&origins, origin), "{origin}");
+            }
+        }
+
+        #[test]
+        fn compares_scheme_host_and_port_exactly() {
+            let origins = list(&[PAGE, "https://with.port:8443"]);
+            for other in [
+                "http://example.com",
+                "https://example.com:8443",
+                "https://example.com:443",
+                "https://with.port",
+                "https://with.port:443",
+                "https://with.port:84433",
+                "https://www.example.com",
+                "wss://example.com",
+                "//example.com",
+                "example.com",
+            ] {
+                assert!(!allowed(&origins, other), "{other}");
+            }
+        }
+
+        #[test]
+        fn refuses_what_only_begins_or_ends_like_it() {
+            for other in [
+                "https://example.com.evil.net",
+                "https://evilexample.com",
+                "https://example.comevil",
+                "https://example.co",
+                "https://evil.net/https://example.com",
+                "https://evil.net#https://example.com",
+                "xhttps://example.com",
+            ] {
+                assert!(!allowed(&list(&[PAGE]), other), "{other}");
+            }
+        }
+
+        #[test]
+        fn refuses_every_other_writing_of_it() {
+            for other in [
+                "HTTPS://example.com",
+                "https://Example.com",
+                "https://example.com.",
+                "https://example.com/",
+                "https://example.com:",
+                "https://user@example.com",
+                "https://example.com@evil.net",
+                "https://example.com\t",
+                "https://ex\u{e4}mple.com",
+            ] {
+                assert!(!allowed(&list(&[PAGE]), other), "{other}");
+            }
+        }
+
+        #[test]
+        fn refuses_null_and_nothing() {
+            for other in ["null", "NULL", "", "*", "about:blank", "file://"] {
+                assert!(!allowed(&list(&[PAGE]), other), "{other}");
+                assert!(
+                    !allowed(&list(&["https://*.example.com"]), other),
+                    "{other}"
+                );
+                assert!(
+                    !allowed(&Origins::same_as_host(Scheme::Https), other),
+                    "{other}"
+                );
+            }
+        }
+
+        #[test]
+        fn refuses_two_of_them_in_one_field_or_in_two() {
+            for two in [
+                &[PAGE, PAGE][..],
+                &[PAGE, "https://evil.net"],
+                &["https://evil.net", PAGE],
+                &["https://example.com https://example.com"],
+                &["https://example.com, https://example.com"],
+                &["", PAGE],
+            ] {
+                assert_eq!(
+                    list(&[PAGE]).allows(&head(two)),
+                    Verdict::Refused,
+                    "{two:?}"
+                );
+            }
+        }
+
+        #[test]
+        fn says_when_there_is_none() {
+            assert_eq!(list(&[PAGE]).allows(&head(&[])), Verdict::Missing);
+        }
+    }
+
+    mod a_wildcard {
+        use super::*;
+
+        #[test]
+        fn allows_subdomains_at_any_depth() {
+            let origins = list(&["https://*.example.com", "http://*.dev.test:8080"]);
+            for origin in [
+                "https://a.example.com",
+                "https://a.b-c.d_e.0.example.com",
+                "http://x.dev.test:8080",
+            ] {
+                assert!(allowed(&origins, origin), "{origin}");
+            }
+        }
+
+        #[test]
+        fn allows_nothing_else() {
+            let origins = list(&["https://*.example.com"]);
+            for other in [
+                "https://example.com",
+                "https://.example.com",
+                "https://a..example.com",
+                "https://evilexample.com",
+                "https://a.example.com.evil.net",
+                "https://a.example.com.",
+                "https://a.example.com:8443",
+                "https://a.example.com:443",
+                "http://a.example.com",
+                "https://A.example.com",
+                "https://a.EXAMPLE.com",
+                "https://*.example.com",
+                "https://evil.net/.example.com",
+                "https://evil.net#.example.com",
+                "https://evil.net?.example.com",
+                "https://evil.net:1.example.com",
+                "https://user@a.example.com",
+                "https://evil.net\\.example.com",
+                "https://a b.example.com",
+                "https://a,https://a.example.com",
+                "https://\u{e4}.example.com",
+            ] {
+                assert!(!allowed(&origins, other), "{other}");
+            }
+        }
+    }
+
+    mod same_as_host {
+        use super::*;
+
+        fn same(scheme: Scheme, origin: &str, hosts: &[&str], uri: &'static str) -> bool {
+            let mut head = head(&[origin]);
+            head.uri = uri.parse().unwrap();
+            for host in hosts {
+                let host = HeaderValue::from_bytes(host.as_bytes()).unwrap();
+                head.headers.append(HOST, host);
+            }
+            let verdict = Origins::same_as_host(scheme).allows(&head);
+            matches!(verdict, Verdict::Allowed(_))
+        }
+
+        #[test]
+        fn allows_the_host_that_the_request_names() {
+            for (scheme, origin, host) in [
+                (Scheme::Https, "https://example.com", "example.com"),
+                (Scheme::Https, "https://example.com", "example.com:443"),
+                (Scheme::Https, "https://example.com", "EXAMPLE.com"),
+                (Scheme::Https, "https://example.com:80", "example.com:80"),
+                (Scheme::Http, "http://example.com", "example.com:80"),
+                (Scheme::Http, "http://localhost:3000", "localhost:3000"),
+                (Scheme::Http, "http://127.0.0.1:3000", "127.0.0.1:3000"),
+                (Scheme::Https, "https://[::1]", "[::1]:443"),
+                (Scheme::Http, "http://[::1]:3000", "[::1]:3000"),
+            ] {
+                assert!(same(scheme, origin, &[host], "/ws"), "{origin} at {host}");
+            }
+        }
+
+        #[test]
+        fn refuses_another_host_port_or_scheme() {
+            for (origin, host) in [
+                ("https://evil.net", "example.com"),
+                ("https://example.com.evil.net", "example.com"),
+                ("https://a.example.com", "example.com"),
+                ("https://example.com:8443", "example.com"),
+                ("https://example.com", "example.com:8443"),
+                ("https://example.com", "example.com:80"),
+                ("http://example.com", "example.com"),
+                ("https://[::1]:443", "[::1]"),
+                ("https://example.com:443", "example.com:443:443"),
+            ] {
+                assert!(
+                    !same(Scheme::Https, origin, &[host], "/ws"),
+                    "{origin} at {host}"
+                );
+            }
+        }
+
+        #[test]
+        fn refuses_what_no_browser_writes_even_if_the_host_says_the_same() {
+            for host in [
+                "",
+                ":443",
+                ":8443",
+                "example.com.",
+                "Example.com",
+                "user@example.com",
+                "example.com/x",
+                "example.com:443:443",
+                "example.com:",
+                "example.com:0",
+                "example.com:08443",
+                "example.com:+8443",
+                "example.com:70000",
+                "1.2.3",
+                "0127.0.0.1",
+                "::1",
+                "[::1",
+                "[::g]",
+                "a..b",
+                "*",
+                "\u{e4}",
+            ] {
+                assert!(
+                    !same(Scheme::Https, &format!("https://{host}"), &[host], "/ws"),
+                    "{host}"
+                );
+            }
+        }
+
+        #[test]
+        fn reads_the_authority_of_http2_where_there_may_be_no_host() {
+            let uri = "https://example.com/ws";
+            assert!(same(Scheme::Https, PAGE, &[], uri));
+            assert!(same(Scheme::Https, PAGE, &[], "https://example.com:443/ws"));
+            assert!(!same(Scheme::Https, "https://evil.net", &[], uri));
+            let mut head = head(&[PAGE]);
+            head.version = Version::HTTP_2;
+            head.uri = uri.parse().unwrap();
+            assert!(matches!(
+                Origins::same_as_host(Scheme::Https).allows(&head),
+                Verdict::Allowed(_)
+            ));
+        }
+
+        #[test]
+        fn refuses_without_a_host_and_with_two_that_could_differ() {
+            assert!(!same(Scheme::Https, PAGE, &[], "/ws"));
+            let two = ["example.com", "example.com"];
+            assert!(!same(Scheme::Https, PAGE, &two, "/ws"));
+            let uri = "https://evil.net/ws";
+            assert!(!same(Scheme::Https, PAGE, &["example.com"], uri));
+            assert!(!same(
+                Scheme::Https,
+                "https://evil.net",
+                &["example.com"],
+                uri
+            ));
+        }
+
+        #[test]
+        fn stands_beside_a_list_and_another_scheme() {
+            let origins = list(&["https://elsewhere.net"])
+                .and_same_as_host(Scheme::Https)
+                .and_same_as_host(Scheme::Http);
+            for (origin, allowed) in [
+                ("https://elsewhere.net", true),
+                ("https://example.com", true),
+                ("http://example.com", true),
+                ("http://elsewhere.net", false),
+            ] {
+                let mut head = head(&[origin]);
+                head.headers
+                    .insert(HOST, HeaderValue::from_static("example.com"));
+                let verdict = origins.allows(&head);
+                assert_eq!(matches!(verdict, Verdict::Allowed(_)), allowed, "{origin}");
+            }
+        }
+    }
+}

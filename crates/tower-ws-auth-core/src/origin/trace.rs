@@ -1,0 +1,112 @@
+//! The one place that knows whether tracing and metrics are compiled in.
+
+use crate::Rejection;
+use http::request::Parts;
+
+pub(crate) fn refused(rejection: &Rejection, head: &Parts) {
+    log(rejection, head);
+    #[cfg(feature = "metrics")]
+    {
+        use crate::telemetry::DECISIONS;
+        let kind = rejection.token();
+        metrics::counter!(DECISIONS, "strategy" => "origin", "outcome" => "refused", "kind" => kind)
+            .increment(1);
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn log(rejection: &Rejection, head: &Parts) {
+    tracing::info!(
+        target: "tower_ws_auth",
+        strategy = "origin",
+        outcome = "refused",
+        kind = rejection.token(),
+        status = rejection.status().as_u16(),
+        detail = rejection.detail(),
+        origin = origin(head).map(tracing::field::display),
+        "handshake refused"
+    );
+}
+
+/// What a stranger wrote: escaped, and not longer than a host name could be.
+#[cfg(feature = "tracing")]
+fn origin(head: &Parts) -> Option<std::slice::EscapeAscii<'_>> {
+    const LONGEST: usize = 256;
+    let origin = head.headers.get(http::header::ORIGIN)?.as_bytes();
+    Some(origin[..origin.len().min(LONGEST)].escape_ascii())
+}
+
+#[cfg(not(feature = "tracing"))]
+fn log(_: &Rejection, _: &Parts) {}
+
+#[cfg(test)]
+#[cfg(feature = "tracing")]
+mod the_event_of_a_refusal {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use crate::RejectionKind;
+    use http::Request;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(origin: Option<&[u8]>) -> String {
+        let mut request = Request::get("/ws?token=canary").header("cookie", "canary");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let head = request.body(()).unwrap().into_parts().0;
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        let rejection = Rejection::new(RejectionKind::OriginDenied, "not on the list");
+        tracing::subscriber::with_default(subscriber, || refused(&rejection, &head));
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn names_what_was_refused_and_no_secret() {
+        let line = logged(Some(b"https://evil.net"));
+        for part in [
+            " INFO tower_ws_auth: handshake refused",
+            "strategy=\"origin\"",
+            "outcome=\"refused\"",
+            "kind=\"origin_denied\"",
+            "status=403",
+            "detail=\"not on the list\"",
+            "origin=https://evil.net",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
+        assert!(!line.contains("canary"), "{line}");
+    }
+
+    #[test]
+    fn has_no_origin_where_there_is_none() {
+        assert!(!logged(None).contains("origin="));
+    }
+
+    #[test]
+    fn escapes_and_shortens_what_a_stranger_wrote() {
+        let line = logged(Some(b"\"\t\xff\\x"));
+        assert!(line.contains(r#"origin=\"\t\xff\\x"#), "{line}");
+        let line = logged(Some(&[b'a'; 300]));
+        assert!(line.contains(&"a".repeat(256)) && !line.contains(&"a".repeat(257)));
+    }
+}

@@ -1,0 +1,245 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderMap, Request};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::credential::{self, Key, Lifted, is_plain, may_hold_credential, path_as_sent};
+
+/// Keeps credentials out of the logs of the layers inside of it: the outermost layer.
+///
+/// A browser can put a token hardly anywhere but into the URI, and everybody logs URIs. On the
+/// paths that are named here the pairs of the named query keys leave the URI (and axum's
+/// `OriginalUri`) before another layer sees them. They travel on in an extension that nothing
+/// prints, and the [carriers](crate::credential) of the strategy inside find them as if they still
+/// stood in the URI, and are as strict about them. Without a strategy inside they end with the
+/// request.
+///
+/// - A path is compared with the path that the client sent, byte for byte: `/ws` is neither
+///   `/ws/` nor `//ws` nor `/%77s`. `/live/*` is everything that begins with `/live/`. What is not
+///   exactly a named path keeps its query: where a layer or a proxy further in rewrites paths, name
+///   each form that leads to the service.
+/// - A key is found wherever a carrier would find it, or would refuse it as disguised: `t%6Fken=`,
+///   `token[]=`, `a=1;token=`. The other pairs stay as they were written, in their order.
+/// - `Authorization`, `Proxy-Authorization`, `Cookie` and a `Sec-WebSocket-Protocol` that carries
+///   a credential stay where they are, on every path, marked
+///   [sensitive](http::HeaderValue::is_sensitive): their `Debug` prints nothing.
+/// - One of it is enough: of two the inner one takes away what the outer one lifted.
+///
+/// What stands further out still logs the URI as it came: a proxy, the browser's own history. A
+/// server that logs at TRACE (hyper, h2) reads the request before any layer does.
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, Service, service_fn};
+/// # use std::future::{Ready, ready};
+/// # use http::{Response, request::Parts};
+/// # use tower_ws_auth_core::credential::{Carriers, Credential};
+/// # use tower_ws_auth_core::{AuthLayer, Authenticate, Grant, Rejection, RejectionKind};
+/// use tower_ws_auth_core::LiftLayer;
+///
+/// # struct ApiKey(Carriers);
+/// # impl Authenticate for ApiKey {
+/// #     type Credential = Credential;
+/// #     type Verified = ();
+/// #     type Identity = ();
+/// #     type Future = Ready<Result<Grant<()>, Rejection>>;
+/// #     fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> { self.0.take(head) }
+/// #     fn verify(&self, key: Credential, _head: &Parts) -> Self::Future {
+/// #         ready(if key.as_str() == "k-123" { Ok(Grant::new(())) } else { Err(Rejection::new(RejectionKind::TokenInvalid, "")) })
+/// #     }
+/// #     fn admit(&self, (): (), _head: &Parts) -> Result<(), Rejection> { Ok(()) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let strategy = ApiKey(Carriers::builder().query("token").build()?);
+/// let mut service = tower::ServiceBuilder::new()
+///     .layer(LiftLayer::new(["token"], ["/ws", "/live/*"])?)
+///     .map_request(|request: Request<()>| {
+///         // As every layer in between, such as a TraceLayer:
+///         assert_eq!(request.uri(), "/ws?room=1");
+///         request
+///     })
+///     .layer(AuthLayer::new(strategy).any_request())
+///     .service(service_fn(async |_: Request<()>| Ok::<_, std::io::Error>(Response::new(()))));
+///
+/// let accepted = service.call(Request::get("/ws?token=k-123&room=1").body(())?).await?;
+/// assert_eq!(accepted.status(), 200);
+/// let refused = service.call(Request::get("/ws?token=guessed&room=1").body(())?).await?;
+/// assert_eq!(refused.status(), 401);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LiftLayer {
+    config: Arc<Config>,
+}
+
+#[derive(Debug)]
+struct Config {
+    keys: Vec<Key>,
+    paths: Vec<Path>,
+}
+
+impl LiftLayer {
+    /// Lifts the pairs of these query keys on these paths: exact ones, and prefixes that end in
+    /// `/*`.
+    ///
+    /// # Errors
+    ///
+    /// No key, no path, a key that a carrier would not take either, or a path that no client
+    /// could send.
+    pub fn new<K, P>(
+        keys: impl IntoIterator<Item = K>,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Self, LiftError>
+    where
+        K: Into<Cow<'static, str>>,
+        P: Into<String>,
+    {
+        let keys = plain_keys(keys)?;
+        let paths = paths
+            .into_iter()
+            .map(|path| Path::new(path.into()))
+            .collect::<Result<Vec<_>, _>>()?;
+        if paths.is_empty() {
+            return Err(LiftError::NoPath);
+        }
+        let config = Arc::new(Config { keys, paths });
+        Ok(Self { config })
+    }
+}
+
+/// The keys, checked.
+pub(crate) fn plain_keys<K: Into<Cow<'static, str>>>(
+    keys: impl IntoIterator<Item = K>,
+) -> Result<Vec<Key>, LiftError> {
+    let keys: Vec<_> = keys.into_iter().map(|key| Key::plain(key.into())).collect();
+    match keys.iter().find(|key| !is_plain(&key.name)) {
+        Some(bad) => Err(LiftError::QueryKey(bad.name.to_string())),
+        None if keys.is_empty() => Err(LiftError::NoKey),
+        None => Ok(keys),
+    }
+}
+
+impl<S> Layer<S> for LiftLayer {
+    type Service = Lift<S>;
+
+    fn layer(&self, inner: S) -> Lift<S> {
+        let config = Arc::clone(&self.config);
+        Lift { inner, config }
+    }
+}
+
+/// The service that [`LiftLayer`] puts around another.
+#[derive(Clone)]
+pub struct Lift<S> {
+    inner: S,
+    config: Arc<Config>,
+}
+
+impl<S, B> Service<Request<B>> for Lift<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> S::Future {
+        let (mut head, body) = request.into_parts();
+        // Whoever put it here, it was not this layer.
+        head.extensions.remove::<Lifted>();
+        mark(&mut head.headers);
+        if head.uri.query().is_some() {
+            let path = path_as_sent(&head);
+            if self.config.paths.iter().any(|named| named.is(path)) {
+                credential::lift(&mut head, &self.config.keys);
+            }
+        }
+        self.inner.call(Request::from_parts(head, body))
+    }
+}
+
+fn mark(headers: &mut HeaderMap) {
+    for (name, value) in headers.iter_mut() {
+        let secret = name == AUTHORIZATION
+            || name == PROXY_AUTHORIZATION
+            || name == COOKIE
+            || name == SEC_WEBSOCKET_PROTOCOL && may_hold_credential(value);
+        if secret {
+            value.set_sensitive(true);
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Lift<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lift")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+enum Path {
+    Exact(String),
+    /// With the slash at its end.
+    Below(String),
+}
+
+impl Path {
+    fn new(path: String) -> Result<Self, LiftError> {
+        let (plain, below) = match path.strip_suffix('*') {
+            Some(plain) => (plain, true),
+            None => (path.as_str(), false),
+        };
+        let sendable = |b: u8| b.is_ascii_graphic() && !b"?#*{}\\\"<>^`|".contains(&b);
+        let is_path = plain.starts_with('/') && plain.bytes().all(sendable);
+        if !is_path || below && !plain.ends_with('/') {
+            return Err(LiftError::Path(path));
+        }
+        let plain = plain.to_owned();
+        Ok(if below {
+            Self::Below(plain)
+        } else {
+            Self::Exact(plain)
+        })
+    }
+
+    fn is(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact,
+            Self::Below(prefix) => path.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// Why there is no such [`LiftLayer`] or [`RedactedQuery`](crate::RedactedQuery).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LiftError {
+    /// No query key was named.
+    #[error("no query key: name at least the one that your strategy reads")]
+    NoKey,
+    /// No path was named.
+    #[error("no path: name at least one, or `/*` for all of them")]
+    NoPath,
+    /// A query key that is empty or would have to be escaped.
+    #[error("the query key {0:?} is not made of letters, digits, `-`, `_` and `.`: choose another")]
+    QueryKey(String),
+    /// What no client could send as a path.
+    #[error(
+        "{0:?} is no path as clients send it: it begins with `/`, is percent-encoded, and only ends in `/*`; a route's `{{parameter}}` is not understood"
+    )]
+    Path(String),
+}

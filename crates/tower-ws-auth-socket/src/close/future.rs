@@ -1,0 +1,102 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+use tower_ws_auth_core::ResponseBody;
+
+use crate::close::config::Config;
+use crate::close::convert::Conversion;
+use crate::close::error_responses::Interposed;
+
+pin_project! {
+    /// The response of a [`CloseFrame`](crate::close::CloseFrame) service.
+    pub struct ResponseFuture<F, B> {
+        #[pin]
+        state: State<F, B>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<F, B> {
+        Waiting {
+            #[pin]
+            inner: F,
+            config: Arc<Config>,
+            // Dropped with the request: its service then gets no connection.
+            interposed: Option<Box<Interposed>>,
+        },
+        // Dropped when the client goes, and its permit with it.
+        Holding { #[pin] hold: Sleep, held: Option<(Response<B>, Conversion)> },
+    }
+}
+
+impl<F, B> ResponseFuture<F, B> {
+    pub(crate) fn new(inner: F, config: Arc<Config>, interposed: Option<Box<Interposed>>) -> Self {
+        Self {
+            state: State::Waiting {
+                inner,
+                config,
+                interposed,
+            },
+        }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let held = match state.as_mut().project() {
+                Projected::Waiting {
+                    inner,
+                    config,
+                    interposed,
+                } => {
+                    let response = ready!(inner.poll(cx))?;
+                    let (response, conversion) = match interposed.take() {
+                        None => {
+                            let conversion = Conversion::of(&response, config);
+                            (response, conversion)
+                        }
+                        Some(interposed) => Conversion::of_any(response, config, *interposed),
+                    };
+                    let Some(conversion) = conversion else {
+                        return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                    };
+                    if config.hold.is_zero() {
+                        return Poll::Ready(Ok(conversion.apply(response)));
+                    }
+                    State::Holding {
+                        hold: sleep(config.hold),
+                        held: Some((response, conversion)),
+                    }
+                }
+                Projected::Holding { hold, held } => {
+                    ready!(hold.poll(cx));
+                    return match held.take() {
+                        Some((response, conversion)) => Poll::Ready(Ok(conversion.apply(response))),
+                        // Polled after it was ready, which no executor does.
+                        None => Poll::Pending,
+                    };
+                }
+            };
+            state.set(held);
+        }
+    }
+}
+
+impl<F, B> fmt::Debug for ResponseFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,26 @@
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
+
+use crate::lease::Lease;
+
+/// A handler asked for a [`Lease`] on a route that no [`LeaseLayer`](crate::lease::LeaseLayer) guards:
+/// 500.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("no LeaseLayer guards the route: add one between the AuthLayer and the handler")]
+pub struct Unleased(());
+
+impl IntoResponse for Unleased {
+    fn into_response(self) -> Response {
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Lease {
+    type Rejection = Unleased;
+
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Unleased> {
+        head.extensions.get().cloned().ok_or(Unleased(()))
+    }
+}

@@ -1,0 +1,146 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::upgrade::Tether;
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+use tower_ws_auth_core::revocation::{Watch, Watching};
+use tower_ws_auth_core::{Gate, Rejection, ResponseBody};
+
+use crate::lease::service::Waiting;
+use crate::lease::shared::Shared;
+
+pin_project! {
+    /// The response of a [`Leased`](crate::lease::Leased) service.
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        Watching {
+            watching: Watching,
+            // The registration that the strategy left with revocations of its own.
+            other: Option<Watch>,
+            waiting: Option<Waiting<S, B>>,
+        },
+        Decided {
+            #[pin]
+            gate: Gate<S::Future>,
+            opening: Option<Opening>,
+        },
+    }
+}
+
+/// What is done when the service has answered.
+pub(crate) struct Opening {
+    pub(crate) lease: Arc<Shared>,
+    pub(crate) tether: Option<Tether>,
+    pub(crate) is_connect: bool,
+}
+
+impl Opening {
+    fn answered(self, status: StatusCode) {
+        let upgrades = upgrades(status, self.is_connect);
+        if upgrades {
+            self.lease.opened();
+        }
+        match self.tether {
+            Some(tether) if upgrades => tether.accept(),
+            // hyper drops the connection's handle as it would have anyway.
+            Some(tether) => drop(tether.reclaim()),
+            None => {}
+        }
+    }
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(crate) fn refuse(rejection: Rejection, head: Parts) -> Self {
+        crate::lease::trace::refused(&rejection);
+        Self::pass(Gate::refuse(rejection, head), None)
+    }
+
+    pub(crate) fn pass(gate: Gate<S::Future>, opening: Option<Opening>) -> Self {
+        Self {
+            state: State::Decided { gate, opening },
+        }
+    }
+
+    pub(crate) fn watch(watching: Watching, other: Option<Watch>, waiting: Waiting<S, B>) -> Self {
+        Self {
+            state: State::Watching {
+                watching,
+                other,
+                waiting: Some(waiting),
+            },
+        }
+    }
+}
+
+impl<S, B, ResBody> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let decided = match state.as_mut().project() {
+                Projected::Watching {
+                    watching,
+                    other,
+                    waiting,
+                } => {
+                    let watched = ready!(Pin::new(watching).poll(cx));
+                    let Some(waiting) = waiting.take() else {
+                        // Polled after a panic: never falls through.
+                        return Poll::Pending;
+                    };
+                    match watched {
+                        Ok(watch) => waiting.open([Some(watch), other.take()]),
+                        Err(rejection) => waiting.refuse(rejection),
+                    }
+                }
+                Projected::Decided { gate, opening } => {
+                    let response = ready!(gate.poll(cx))?;
+                    if let Some(opening) = opening.take() {
+                        opening.answered(response.status());
+                    }
+                    return Poll::Ready(Ok(response));
+                }
+            };
+            state.set(decided.state);
+        }
+    }
+}
+
+/// RFC 9110 §15.2.2, and RFC 8441 §5 for a `CONNECT`.
+fn upgrades(status: StatusCode, is_connect: bool) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || is_connect && status.is_success()
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::frame::Close;
+use crate::upgrade::Limits;
+use tower_layer::Layer;
+use tower_ws_auth_core::revocation::{ConnectionLimits, Ending, OverLimit, Revocations};
+use tower_ws_auth_core::{BoxFuture, Clock, MemoryRevocations};
+
+use crate::lease::Leased;
+use crate::lease::close_codes::status_and_token;
+use crate::lease::leases::Leases;
+
+/// Ends connections when what opened them ends; see the [crate's documentation](crate).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LeaseLayer {
+    config: Arc<Config>,
+}
+
+/// What the layer, its services and their leases share.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) revocations: Revocations,
+    pub(crate) leases: Leases,
+    pub(crate) grace: Duration,
+    pub(crate) close: Arc<dyn Fn(&Ending) -> Close + Send + Sync>,
+    pub(crate) limits: Limits,
+    pub(crate) spawner: Option<Arc<dyn Fn(BoxFuture<()>) + Send + Sync>>,
+    pub(crate) at_most: Arc<ConnectionLimits>,
+    pub(crate) cooperative: bool,
+}
+
+impl LeaseLayer {
+    /// Ends connections at their expiry and when one of their keys is revoked.
+    ///
+    /// A handshake whose strategy was not [`revocable`] with the same `revocations` is checked
+    /// here.
+    ///
+    /// [`revocable`]: tower_ws_auth_core::AuthenticateExt::revocable
+    pub fn new(revocations: Revocations) -> Self {
+        Self {
+            config: Arc::new(Config {
+                revocations,
+                leases: Leases::new(Clock::system()),
+                grace: Duration::ZERO,
+                close: Arc::new(status_and_token),
+                limits: Limits::default(),
+                spawner: None,
+                at_most: Arc::default(),
+                cooperative: false,
+            }),
+        }
+    }
+
+    /// Ends connections at their expiry alone.
+    pub fn expiry_only() -> Self {
+        Self::new(Revocations::new(MemoryRevocations::new(Duration::ZERO, 0)))
+    }
+
+    /// How long a connection may outlive its grant's end, for a client that is about to renew it.
+    /// Zero by default. A revocation knows no grace.
+    pub fn grace(self, grace: Duration) -> Self {
+        self.with(|config| config.grace = grace)
+    }
+
+    /// The close frame for an ending, in place of [`status_and_token`].
+    ///
+    /// The reason reaches the client: keep secrets out of it. If `f` panics, the client is told what
+    /// it would be without it.
+    pub fn close_with(self, f: impl Fn(&Ending) -> Close + Send + Sync + 'static) -> Self {
+        self.with(|config| config.close = Arc::new(f))
+    }
+
+    /// How many connections may be open under each key that begins with `prefix`, such as
+    /// `user:`, on this node. Can be said for several prefixes.
+    ///
+    /// A connection counts from the answer that accepts its handshake until it is told to go or is
+    /// over, however it came to be: over HTTP/1.1 or HTTP/2, through this layer or through another
+    /// one with the same [`Revocations`], or by a [renewal](crate::lease::Lease::renew) that brought it a
+    /// new key. Handshakes under way and ordinary requests do not count.
+    ///
+    /// A ticket or another credential of single use is not spent on a handshake that is refused
+    /// here, if its strategy is [`revocable`] with the same `Revocations` and each of their layers
+    /// limits the key.
+    ///
+    /// [`revocable`]: tower_ws_auth_core::AuthenticateExt::revocable
+    pub fn at_most(self, count: usize, prefix: impl Into<Arc<str>>, over: OverLimit) -> Self {
+        self.with(|config| {
+            let limits = Arc::unwrap_or_clone(std::mem::take(&mut config.at_most));
+            config.at_most = Arc::new(limits.at_most(count, prefix, over));
+        })
+    }
+
+    /// How long a client has, once it was told, until its connection is dropped. 5 s by default.
+    pub fn deadline(self, deadline: Duration) -> Self {
+        self.with(|config| config.limits.deadline = deadline)
+    }
+
+    /// How many bytes of such a client are read and discarded at most. 4 MiB by default.
+    ///
+    /// A client that had more under way still reads its code and its reason, but a browser calls
+    /// the close unclean (`wasClean`). Its HTTP/1.1 connection is held for a second and then reset,
+    /// a stream of HTTP/2 is reset at once. The rest of a frame that the handler has half read takes
+    /// at most 64 KiB of memory.
+    pub fn byte_cap(self, bytes: u64) -> Self {
+        self.with(|config| config.limits.bytes = bytes)
+    }
+
+    /// Only tells: the layer does not touch the connection, and the handler ends it when
+    /// [`Lease::ended`](crate::lease::Lease::ended) is ready. A handler that drops its
+    /// [`Lease`](crate::lease::Lease) is not told.
+    pub fn cooperative(self) -> Self {
+        self.with(|config| config.cooperative = true)
+    }
+
+    /// Who runs the farewells, in place of the runtime that the handshake came on: a graceful
+    /// shutdown can only wait for tasks that it knows.
+    pub fn spawn_with(self, spawn: impl Fn(BoxFuture<()>) + Send + Sync + 'static) -> Self {
+        self.with(|config| config.spawner = Some(Arc::new(spawn)))
+    }
+
+    /// The clock that says when a grant has ended, in place of the system's.
+    pub fn clock(self, clock: Clock) -> Self {
+        self.with(|config| config.leases = Leases::new(clock))
+    }
+
+    /// What is open under this layer and its clones.
+    pub fn leases(&self) -> Leases {
+        self.config.leases.clone()
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S> Layer<S> for LeaseLayer {
+    type Service = Leased<S>;
+
+    fn layer(&self, inner: S) -> Leased<S> {
+        self.config.revocations.enforce(&self.config.at_most);
+        Leased::new(inner, Arc::clone(&self.config))
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("revocations", &self.revocations)
+            .field("grace", &self.grace)
+            .field("limits", &self.limits)
+            .field("cooperative", &self.cooperative)
+            .finish_non_exhaustive()
+    }
+}

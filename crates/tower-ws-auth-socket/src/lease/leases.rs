@@ -1,0 +1,158 @@
+use std::fmt;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+use tower_ws_auth_core::Clock;
+use tower_ws_auth_core::revocation::Ending;
+
+use crate::lease::expiry_queue::{Order, Place};
+use crate::lease::shared::Shared;
+use crate::lease::sync::{Mutex, MutexGuard};
+
+/// Every lease of a layer, in the order of their ends; and what ends them in time.
+#[derive(Clone)]
+pub struct Leases(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    open: Mutex<Open>,
+    /// The first end has changed.
+    sooner: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    order: Order<Arc<Shared>>,
+    /// The task that waits for the first end.
+    waiting: Option<AbortHandle>,
+}
+
+/// How long the wall clock may have jumped before that is noticed.
+const LOOK: Duration = Duration::from_secs(1);
+/// How many leases are ended before the runtime has its turn.
+const BATCH: usize = 32;
+
+impl Leases {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            clock,
+            open: Mutex::default(),
+            sooner: Notify::new(),
+        }))
+    }
+
+    /// How many connections are open.
+    pub fn len(&self) -> usize {
+        self.0.lock().order.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ends all that are open, for instance with [`Ending::GoingAway`] before the server stops,
+    /// and says how many. What is opened meanwhile is not among them.
+    pub async fn end_all(&self, ending: &Ending) -> usize {
+        let all: Vec<_> = self.0.lock().order.iter().cloned().collect();
+        let mut ended = 0;
+        for (n, lease) in all.into_iter().enumerate() {
+            if n % BATCH == BATCH - 1 {
+                tokio::task::yield_now().await;
+            }
+            ended += usize::from(lease.end(ending));
+        }
+        ended
+    }
+
+    /// Ready when none is open any more.
+    pub async fn all_ended(&self) {
+        while !self.is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) fn add(&self, end: Option<SystemTime>, lease: &Arc<Shared>) -> Place {
+        let mut open = self.0.lock();
+        let place = open.order.add(end, Arc::clone(lease));
+        self.wait_for(place, open, lease);
+        place
+    }
+
+    pub(crate) fn remove(&self, place: Place) {
+        self.0.lock().order.remove(place);
+    }
+
+    /// Moves a lease to another end; `None` if it is not there any more.
+    pub(crate) fn shift(
+        &self,
+        place: Place,
+        end: Option<SystemTime>,
+        lease: &Arc<Shared>,
+    ) -> Option<Place> {
+        let mut open = self.0.lock();
+        let place = open.order.shift(place, end)?;
+        self.wait_for(place, open, lease);
+        Some(place)
+    }
+
+    /// Sees to it that somebody waits for this end.
+    fn wait_for(&self, place: Place, mut open: MutexGuard<'_, Open>, lease: &Shared) {
+        if !place.has_end() {
+            return;
+        }
+        // It ends with the runtime that it is on, which need not be the only one.
+        if open.waiting.as_ref().is_none_or(AbortHandle::is_finished) {
+            let task = lease.runtime().spawn(wait(Arc::downgrade(&self.0)));
+            open.waiting = Some(task.abort_handle());
+        } else if open.order.is_first(place) {
+            drop(open);
+            self.0.sooner.notify_one();
+        }
+    }
+}
+
+impl Inner {
+    /// Nothing under the lock panics.
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has ended by now, up to a batch, and how long it is to the next end.
+    fn due(&self) -> (Vec<Arc<Shared>>, Option<Duration>) {
+        let now = self.clock.now();
+        let mut open = self.lock();
+        let (due, left) = open.order.due(now, BATCH);
+        // Nobody waits for what has no end; the next that has one begins anew.
+        if due.is_empty() && left.is_none() {
+            open.waiting = None;
+        }
+        (due, left.map(|left| left.min(LOOK)))
+    }
+}
+
+/// Ends leases in time, as long as there are some that have an end.
+async fn wait(leases: Weak<Inner>) {
+    while let Some(leases) = leases.upgrade() {
+        let (due, left) = leases.due();
+        if due.is_empty() {
+            let Some(left) = left else { return };
+            // Whichever comes first, the order is looked at again.
+            let _ = timeout(left, leases.sooner.notified()).await;
+            continue;
+        }
+        for lease in due {
+            lease.expire();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+impl fmt::Debug for Leases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leases").field("open", &self.len()).finish()
+    }
+}

@@ -1,0 +1,168 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::upgrade::{Protocol, Tether};
+use http::header::UPGRADE;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use tokio::runtime::Handle;
+use tower_service::Service;
+use tower_ws_auth_core::handshake::Handshake;
+use tower_ws_auth_core::{Gate, Rejection, RejectionKind, ResponseBody, Term};
+
+use crate::lease::future::{Opening, ResponseFuture};
+use crate::lease::handle::Lease;
+use crate::lease::layer::Config;
+use crate::lease::shared::{Shared, Until, Watches};
+use crate::lease::trace;
+
+/// The service that [`LeaseLayer`](crate::lease::LeaseLayer) puts around another.
+#[derive(Clone, Debug)]
+pub struct Leased<S> {
+    inner: S,
+    config: Arc<Config>,
+}
+
+impl<S> Leased<S> {
+    pub(crate) fn new(inner: S, config: Arc<Config>) -> Self {
+        Self { inner, config }
+    }
+}
+
+impl<S, B, ResBody> Service<Request<B>> for Leased<S>
+where
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut head, body) = request.into_parts();
+        // Whoever put it here, it was not this layer.
+        head.extensions.remove::<Lease>();
+        let Some(term) = head.extensions.get_mut::<Term>() else {
+            trace::no_grant();
+            let outside = "no AuthLayer stands outside of the LeaseLayer";
+            let rejection = Rejection::new(RejectionKind::Unavailable, outside);
+            return ResponseFuture::refuse(rejection, head);
+        };
+        let until = Until::from(&*term);
+        let is_spent = term.is_spent();
+        let registered = match term.take_watch() {
+            Some(watch) if watch.is_of(&self.config.revocations) => Ok(watch),
+            other => Err((self.config.revocations.watch(term), other)),
+        };
+
+        // The service that was polled ready is the one to call; the clone is not ready yet.
+        let clone = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, clone);
+        let waiting = Waiting {
+            config: Arc::clone(&self.config),
+            head,
+            body,
+            service: ready,
+            until,
+            is_spent,
+        };
+        match registered {
+            Ok(watch) => waiting.open([Some(watch), None]),
+            Err((watching, other)) => ResponseFuture::watch(watching, other, waiting),
+        }
+    }
+}
+
+/// What is needed once it is known that nothing was revoked.
+pub(crate) struct Waiting<S, B> {
+    config: Arc<Config>,
+    head: Parts,
+    body: B,
+    service: S,
+    until: Until,
+    /// The credential does not pass again.
+    is_spent: bool,
+}
+
+impl<S, B> Waiting<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(crate) fn refuse(self, rejection: Rejection) -> ResponseFuture<S, B> {
+        let rejection = if self.is_spent {
+            rejection.with_spent_credential()
+        } else {
+            rejection
+        };
+        ResponseFuture::refuse(rejection, self.head)
+    }
+
+    /// Calls the service, and has its connection.
+    pub(crate) fn open(mut self, watches: Watches) -> ResponseFuture<S, B> {
+        let protocol = protocol(&self.head);
+        let is_connect = self.head.method == Method::CONNECT;
+        // Whatever else wants a connection is counted when it has one, and ended then.
+        if protocol == Protocol::WebSocket || is_connect {
+            let Config {
+                revocations,
+                at_most,
+                ..
+            } = &*self.config;
+            let refused = watches.iter().flatten().any(|watch| {
+                let keys = watch.connection().keys();
+                !revocations.have_room(at_most, keys)
+            });
+            if refused {
+                let many = "as many connections are open under one of its keys as may be";
+                return self.refuse(Rejection::new(RejectionKind::RateLimited, many));
+            }
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            let none = "no Tokio runtime to end the connection in time";
+            return self.refuse(Rejection::new(RejectionKind::Unavailable, none));
+        };
+        let tether = if self.config.cooperative {
+            None
+        } else {
+            Tether::interpose(&mut self.head, protocol)
+        };
+        let (tether, cutter) = tether.unzip();
+        let config = Arc::clone(&self.config);
+        let (lease, release) = Shared::begin(config, runtime, cutter, self.until, watches);
+        let held = match &tether {
+            Some(tether) => {
+                tether.hold(release);
+                None
+            }
+            None => Some(release),
+        };
+        let opening = Opening {
+            lease: Arc::clone(&lease),
+            tether,
+            is_connect,
+        };
+        self.head.extensions.insert(Lease::new(lease, held));
+        let mut service = self.service;
+        let gate = Gate::pass(self.head, |head| {
+            service.call(Request::from_parts(head, self.body))
+        });
+        ResponseFuture::pass(gate, Some(opening))
+    }
+}
+
+/// By the head as it came: behind an `AuthLayer` it is a checked handshake, whose `Upgrade` that
+/// layer has written anew, or no WebSocket's.
+fn protocol(head: &Parts) -> Protocol {
+    let is_named = head
+        .headers
+        .get(UPGRADE)
+        .is_some_and(|to| to == "websocket");
+    if is_named || Handshake::check(head).is_ok() {
+        Protocol::WebSocket
+    } else {
+        Protocol::Opaque
+    }
+}

@@ -1,0 +1,263 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
+
+use crate::frame::Close;
+use crate::upgrade::Cutter;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tower_ws_auth_core::revocation::{ConnectionLimits, Ending, Watch, Watching};
+use tower_ws_auth_core::{Rejection, RejectionKind, Term};
+
+use crate::lease::close_codes::status_and_token;
+use crate::lease::expiry_queue::Place;
+use crate::lease::layer::Config;
+use crate::lease::sync::{Mutex, MutexGuard, OnceLock};
+use crate::lease::trace::{self, Counted, Opened};
+
+/// What a lease is to all who can end it: its handler, its keys, the clock, the server.
+pub(crate) struct Shared {
+    config: Arc<Config>,
+    runtime: Handle,
+    cutter: Option<Cutter>,
+    state: Mutex<State>,
+    ended: OnceLock<Ending>,
+    told: Notify,
+    opened: Opened,
+}
+
+/// The registrations of a lease: as a rule one, and a second where the strategy left one with
+/// revocations of its own.
+pub(crate) type Watches = [Option<Watch>; 2];
+
+/// Until when a grant holds, and what the client is told then.
+pub(crate) struct Until {
+    pub(crate) moment: Option<SystemTime>,
+    pub(crate) ending: Ending,
+}
+
+impl From<&Term> for Until {
+    fn from(term: &Term) -> Self {
+        Self {
+            moment: term.until(),
+            ending: term.ending(),
+        }
+    }
+}
+
+struct State {
+    watches: Watches,
+    place: Option<Place>,
+    until: Option<SystemTime>,
+    /// What the client is told when that has come.
+    ending: Ending,
+    /// Its connection was accepted: it counts.
+    is_open: bool,
+    released: bool,
+}
+
+impl Shared {
+    /// Begins to enforce a term; what it returns ends that when it is dropped.
+    pub(crate) fn begin(
+        config: Arc<Config>,
+        runtime: Handle,
+        cutter: Option<Cutter>,
+        until: Until,
+        watches: Watches,
+    ) -> (Arc<Self>, Release) {
+        let end = until.moment;
+        let shared = Arc::new(Self {
+            config,
+            runtime,
+            cutter,
+            state: Mutex::new(State {
+                watches,
+                place: None,
+                until: until.moment,
+                ending: until.ending,
+                is_open: false,
+                released: false,
+            }),
+            ended: OnceLock::new(),
+            told: Notify::new(),
+            opened: Opened::now(),
+        });
+        let place = shared.config.leases.add(shared.deadline(end), &shared);
+        let watches = {
+            let mut state = shared.lock();
+            state.place = Some(place);
+            state.watches.clone()
+        };
+        for watch in watches.iter().flatten() {
+            shared.listen(watch);
+        }
+        let release = Release {
+            shared: Arc::clone(&shared),
+            _counted: Counted::begin(),
+        };
+        (shared, release)
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    pub(crate) fn until(&self) -> Option<SystemTime> {
+        self.lock().until
+    }
+
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.ended.get()
+    }
+
+    /// Ready when it has ended.
+    pub(crate) async fn ended(&self) -> Ending {
+        let mut told = pin!(self.told.notified());
+        loop {
+            told.as_mut().enable();
+            if let Some(ending) = self.ended.get() {
+                return ending.clone();
+            }
+            told.as_mut().await;
+            told.set(self.told.notified());
+        }
+    }
+
+    /// Ends it. True if it had not ended before.
+    pub(crate) fn end(&self, ending: &Ending) -> bool {
+        if self.ended.set(ending.clone()).is_err() {
+            return false;
+        }
+        let cut = self
+            .cutter
+            .as_ref()
+            .map(|cutter| (cutter, self.close(ending)));
+        self.opened
+            .ended(ending, cut.as_ref().map(|(_, close)| close));
+        self.told.notify_waiters();
+        if let Some((cutter, close)) = cut {
+            let spawner = self.config.spawner.as_deref();
+            cutter.cut(&close, self.config.limits, |farewell| match spawner {
+                Some(spawn) => spawn(Box::pin(trace::farewell(farewell))),
+                None => drop(self.runtime.spawn(trace::farewell(farewell))),
+            });
+        }
+        // Whoever counts connections need not count this one any more.
+        let watches = self.lock().watches.clone();
+        for watch in watches.iter().flatten() {
+            watch.connection().end(ending);
+        }
+        true
+    }
+
+    /// What the client is told. A function of the application that panics keeps nobody open: neither
+    /// this one nor those who are ended with it.
+    fn close(&self, ending: &Ending) -> Close {
+        let told = AssertUnwindSafe(|| (self.config.close)(ending));
+        catch_unwind(told).unwrap_or_else(|_| status_and_token(ending))
+    }
+
+    /// Ends it because its time has come.
+    pub(crate) fn expire(&self) {
+        let ending = self.lock().ending.clone();
+        self.end(&ending);
+    }
+
+    /// Registers another credential with the layer's revocations.
+    pub(crate) fn watch(&self, term: &Term) -> Watching {
+        self.config.revocations.watch(term)
+    }
+
+    /// Its connection was accepted: it counts from now on, or is ended if there is no room.
+    pub(crate) fn opened(&self) {
+        let opened = {
+            let mut state = self.lock();
+            state.is_open = true;
+            let [own, other] = &state.watches;
+            if let Some(other) = other {
+                // Nothing is limited there by this layer.
+                let unlimited = other.open(&ConnectionLimits::default(), None);
+                drop(unlimited);
+            }
+            let limits = &self.config.at_most;
+            own.as_ref().map(|own| own.open(limits, None)).transpose()
+        };
+        match opened {
+            Ok(Some(evicted)) => evicted.end(),
+            Ok(None) => {}
+            Err(_) => drop(self.end(&Ending::TooManyConnections)),
+        }
+    }
+
+    pub(crate) fn renew(self: &Arc<Self>, term: &Term, watch: &Watch) -> Result<(), Rejection> {
+        let over = || Rejection::new(RejectionKind::TokenExpired, "the lease has ended meanwhile");
+        let mut state = self.lock();
+        if state.released || self.ended.get().is_some() {
+            return Err(over());
+        }
+        // It has to find room under the keys that are new to it.
+        let evicted = if state.is_open {
+            let [old, _] = &state.watches;
+            Some(watch.open(&self.config.at_most, old.as_ref())?)
+        } else {
+            None
+        };
+        let moved = state.place.and_then(|place| {
+            self.config
+                .leases
+                .shift(place, self.deadline(term.until()), self)
+        });
+        // It is being ended at this moment.
+        state.place = Some(moved.ok_or_else(over)?);
+        state.until = term.until();
+        state.ending = term.ending();
+        let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
+        drop(state);
+        drop(old);
+        if let Some(evicted) = evicted {
+            evicted.end();
+        }
+        self.listen(watch);
+        Ok(())
+    }
+
+    fn listen(self: &Arc<Self>, watch: &Watch) {
+        // Weak: the connection would keep itself alive.
+        let lease = Arc::downgrade(self);
+        watch.connection().on_end(move |ending| {
+            if let Some(lease) = lease.upgrade() {
+                lease.end(ending);
+            }
+        });
+    }
+
+    fn deadline(&self, end: Option<SystemTime>) -> Option<SystemTime> {
+        end?.checked_add(self.config.grace)
+    }
+
+    /// Nothing under the lock panics.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the enforcement when the connection is over.
+pub(crate) struct Release {
+    shared: Arc<Shared>,
+    _counted: Counted,
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.released = true;
+        let place = state.place.take();
+        let watches = std::mem::take(&mut state.watches);
+        drop(state);
+        drop(watches);
+        if let Some(place) = place {
+            self.shared.config.leases.remove(place);
+        }
+    }
+}

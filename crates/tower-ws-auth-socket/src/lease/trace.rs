@@ -1,0 +1,139 @@
+//! The one place that knows whether tracing and metrics are compiled in.
+
+use crate::frame::Close;
+use crate::upgrade::{Farewell, Outcome};
+use tower_ws_auth_core::Rejection;
+use tower_ws_auth_core::revocation::Ending;
+
+/// A connection that is open under a lease.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    #[cfg(feature = "tracing")]
+    at: std::time::Instant,
+}
+
+impl Opened {
+    pub(crate) fn now() -> Self {
+        Self {
+            #[cfg(feature = "tracing")]
+            at: std::time::Instant::now(),
+        }
+    }
+
+    /// The lease ends before its client has gone; `close` is what that one is told, unless the
+    /// handler does it.
+    pub(crate) fn ended(&self, ending: &Ending, close: Option<&Close>) {
+        self.log(ending, close);
+        #[cfg(feature = "metrics")]
+        {
+            use tower_ws_auth_core::telemetry::{LEASE_ENDINGS, ending_label};
+            metrics::counter!(LEASE_ENDINGS, "ending" => ending_label(ending)).increment(1);
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    fn log(&self, ending: &Ending, close: Option<&Close>) {
+        let open = self.at.elapsed().as_millis();
+        tracing::info!(
+            target: "tower_ws_auth",
+            ending = ending.token(),
+            code = close.map(|close| close.code().get()),
+            open_ms = u64::try_from(open).unwrap_or(u64::MAX),
+            "lease ended"
+        );
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    #[expect(clippy::unused_self, reason = "stands in for the one that logs")]
+    fn log(&self, _ending: &Ending, _close: Option<&Close>) {}
+}
+
+/// Counted among the open leases until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted(());
+
+impl Counted {
+    pub(crate) fn begin() -> Self {
+        #[cfg(feature = "metrics")]
+        metrics::gauge!(tower_ws_auth_core::telemetry::LEASES).increment(1);
+        Self(())
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!(tower_ws_auth_core::telemetry::LEASES).decrement(1);
+    }
+}
+
+pub(crate) async fn farewell(farewell: Farewell) {
+    told(&farewell.await);
+}
+
+fn told(outcome: &Outcome) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(target: "tower_ws_auth", farewell = outcome.name(), "farewell ended");
+    #[cfg(feature = "metrics")]
+    metrics::counter!(tower_ws_auth_core::telemetry::FAREWELLS, "outcome" => outcome.name())
+        .increment(1);
+    let _ = outcome;
+}
+
+/// The layer refuses what a strategy has accepted: it was revoked meanwhile, or there are too many.
+pub(crate) fn refused(rejection: &Rejection) {
+    log_refusal(rejection);
+    #[cfg(feature = "metrics")]
+    {
+        use tower_ws_auth_core::telemetry::DECISIONS;
+        let kind = rejection.token();
+        metrics::counter!(DECISIONS, "strategy" => "lease", "outcome" => "refused", "kind" => kind)
+            .increment(1);
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn log_refusal(rejection: &Rejection) {
+    let kind = rejection.token();
+    let status = rejection.status().as_u16();
+    let detail = rejection.detail();
+    let source = std::error::Error::source(rejection);
+    // An outage is the operator's business, a refusal the client's.
+    if status >= 500 {
+        tracing::warn!(
+            target: "tower_ws_auth",
+            strategy = "lease",
+            outcome = "refused",
+            kind,
+            status,
+            detail,
+            source,
+            "handshake refused"
+        );
+    } else {
+        tracing::info!(
+            target: "tower_ws_auth",
+            strategy = "lease",
+            outcome = "refused",
+            kind,
+            status,
+            detail,
+            source,
+            "handshake refused"
+        );
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+fn log_refusal(_: &Rejection) {}
+
+#[cfg(feature = "tracing")]
+pub(crate) fn no_grant() {
+    tracing::error!(
+        target: "tower_ws_auth",
+        "no AuthLayer stands outside of the LeaseLayer: everything is refused"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn no_grant() {}

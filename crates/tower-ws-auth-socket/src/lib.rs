@@ -1,0 +1,27 @@
+//! What a refused or ended WebSocket client is told; the only crate of
+//! [tower-ws-auth](https://docs.rs/tower-ws-auth) that touches hyper and a runtime.
+//!
+//! - [`close`]: [`CloseFrameLayer`](close::CloseFrameLayer) turns a rejection into an upgrade and a
+//!   close frame that a page can read.
+//! - [`lease`]: [`LeaseLayer`](lease::LeaseLayer) ends an open connection with its credential.
+//! - [`protocol`]: how each family of clients is told.
+//! - [`frame`]: close and text frames as bytes.
+//!
+//! # Features
+//!
+//! - `axum`: [`Lease`](lease::Lease) is an extractor.
+//! - `http2`: connections by extended CONNECT (RFC 8441).
+//! - `tracing` and `metrics`: see [`telemetry`](tower_ws_auth_core::telemetry).
+
+mod upgrade;
+
+pub mod close;
+pub mod frame;
+pub mod lease;
+pub mod protocol;
+
+/// What the tests and benches of this workspace look into; no part of what is promised to anybody.
+#[doc(hidden)]
+pub mod private {
+    pub use crate::upgrade::*;
+}

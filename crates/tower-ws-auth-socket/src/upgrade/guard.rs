@@ -1,0 +1,201 @@
+use std::any::Any;
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+
+use crate::frame::Close;
+use crate::upgrade::closing_handshake::{Limits, Outcome, Socket, is_shared};
+use crate::upgrade::factory::Mint;
+use crate::upgrade::owner::Taken;
+use crate::upgrade::shared_io::{Link, Upgrading, wake};
+
+/// What is spoken on a connection after its upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 6455: a cut is a close frame between two frames.
+    WebSocket,
+    /// Anything else: a cut is the end of the stream, wherever that stands.
+    Opaque,
+}
+
+/// Stands between the server and a handler, until the service has answered.
+///
+/// Dropping it is like a service that answered without an upgrade.
+///
+/// ```
+/// # use http::{Request, Response, StatusCode};
+/// # use tower_ws_auth_socket::frame::{Close, CloseCode};
+/// # use tower_ws_auth_socket::private::{Cutter, Limits, Protocol, Tether};
+/// fn call<B, C>(
+///     request: Request<B>,
+///     service: impl FnOnce(Request<B>) -> Response<C>,
+///     mut register: impl FnMut(Cutter),
+/// ) -> Option<Response<C>> {
+///     let (mut head, body) = request.into_parts();
+///     let (tether, cutter) = Tether::interpose(&mut head, Protocol::WebSocket)?;
+///     register(cutter);
+///     let response = service(Request::from_parts(head, body));
+///     match response.status() {
+///         StatusCode::SWITCHING_PROTOCOLS => tether.accept(),
+///         _ => drop(tether.reclaim()),
+///     }
+///     Some(response)
+/// }
+///
+/// // Later, from anywhere:
+/// fn revoke(cutter: &Cutter) {
+///     let close = Close::new(CloseCode::POLICY, "revoked");
+///     cutter.cut(&close, Limits::default(), |farewell| {
+///         tokio::spawn(farewell);
+///     });
+/// }
+///
+/// // A request whose server offers no upgrade gets no tether.
+/// let request = Request::new(());
+/// assert!(call(request, |_| Response::new(()), |_| {}).is_none());
+/// ```
+#[must_use = "dropping it gives the client's connection up"]
+pub struct Tether {
+    upgrading: Upgrading,
+    // Last: the guard goes when nobody has the connection any more.
+    end: EndOnDrop,
+}
+
+/// Ends a tethered connection, from anywhere. Clones end the same one.
+#[derive(Clone)]
+pub struct Cutter(Arc<Link>);
+
+/// The farewell of a connection that was cut, to be spawned.
+pub type Farewell = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+impl Tether {
+    /// Takes the server's `OnUpgrade` out of a request's head and puts one of ours in its place.
+    ///
+    /// The handler's connection behaves as before. Only `Upgraded::downcast` fails on it, for the
+    /// type behind it is a private one.
+    ///
+    /// `None` if the server offers no upgrade; the head then holds none, and no handler gets a
+    /// connection that nobody can end.
+    pub fn interpose(head: &mut Parts, protocol: Protocol) -> Option<(Self, Cutter)> {
+        head.extensions.get::<OnUpgrade>()?;
+        let link = Arc::new(Link::new(protocol, is_shared(head.version)));
+        // The link as its own waker: the minting is told from the handler by it.
+        let waker = Waker::from(link.clone());
+        let Some((mint, minted)) = Mint::new(&link, &mut Context::from_waker(&waker)) else {
+            head.extensions.remove::<OnUpgrade>();
+            return None;
+        };
+        let upgrade = mem::replace(head.extensions.get_mut()?, minted);
+        let tether = Self {
+            upgrading: Upgrading { upgrade, mint },
+            end: EndOnDrop(Some(link.clone())),
+        };
+        Some((tether, Cutter(link)))
+    }
+
+    /// Keeps a value until the connection is over: the server gave it up, the handler dropped it,
+    /// the farewell ended, or there was no upgrade. A second value drops the first.
+    ///
+    /// It is dropped on the task that ends the connection, under no lock of this crate.
+    pub fn hold(&self, guard: impl Any + Send) {
+        if let Some(link) = &self.end.0 {
+            link.hold(Box::new(guard));
+        }
+    }
+
+    /// The service upgraded: it answered 101, or 2xx to an extended CONNECT. The handler gets the
+    /// connection when the server hands it over; if it does not, the handler's wait fails as
+    /// hyper's does.
+    pub fn accept(mut self) {
+        if let Some(link) = self.end.0.take() {
+            link.drive(self.upgrading);
+        }
+    }
+
+    /// The service did not upgrade. A handler that waits all the same is told so as hyper would,
+    /// and the client's connection is nobody's but the caller's.
+    pub fn reclaim(self) -> Socket {
+        let shared = self.end.0.as_ref().is_some_and(|link| link.shared);
+        Socket::new(self.upgrading.upgrade, shared)
+    }
+}
+
+impl Cutter {
+    /// Ends the connection; `false` if it was cut before, or is over.
+    ///
+    /// May be called from any thread; it does no more than the handler's own read or write does.
+    /// The client reads `close` at the next frame boundary, at once if it stands at one, and what
+    /// follows is [`Socket::farewell`]'s rule. The handler reads the same close frame, as if the
+    /// client had sent it, and then the end of the stream; data that it still writes is refused
+    /// with `BrokenPipe`. A frame that it has half read comes first, unless more than
+    /// 64 KiB of it are missing; then, or if the client never sends them, the stream
+    /// just ends. If the connection is not there yet, the close frame is the first thing
+    /// that the client reads on it. A close frame that the handler has sent already stands.
+    ///
+    /// The farewell does this, wherever `spawn` puts it; dropped, it drops the connection. It takes
+    /// over although the handler sleeps. A handler that sleeps over half a frame keeps it waiting
+    /// until the deadline.
+    pub fn cut(&self, close: &Close, limits: Limits, spawn: impl FnOnce(Farewell)) -> bool {
+        let mut inner = self.0.lock();
+        if !inner.cut(close, limits.bytes) {
+            return false;
+        }
+        let words = match inner.protocol {
+            Protocol::WebSocket => Some(close.to_bytes()),
+            Protocol::Opaque => None,
+        };
+        let wakers = inner.take_wakers();
+        drop(inner);
+        let taken = Taken(self.0.clone());
+        spawn(Box::pin(taken.farewell(words, limits)));
+        wake(wakers);
+        true
+    }
+
+    /// Whether the client's connection was let go: [`Tether::hold`] lists the ways.
+    pub fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+}
+
+impl fmt::Debug for Tether {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tether")
+    }
+}
+
+impl fmt::Debug for Cutter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cutter")
+    }
+}
+
+struct EndOnDrop(Option<Arc<Link>>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        if let Some(link) = &self.0 {
+            link.end();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tether_travels_in_futures_and_a_cutter_in_registries() {
+        fn travels<T: Send + 'static>() {}
+        fn is_shared<T: Clone + Send + Sync + 'static>() {}
+        travels::<Tether>();
+        travels::<Farewell>();
+        is_shared::<Cutter>();
+        assert!(size_of::<Tether>() <= 24);
+    }
+}

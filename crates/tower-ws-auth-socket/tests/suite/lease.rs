@@ -1,0 +1,4 @@
+//! Leases on real sockets.
+
+mod limits;
+mod sockets;
