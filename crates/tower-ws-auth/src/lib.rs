@@ -1,27 +1,136 @@
-//! Tower layers that authenticate a WebSocket before the upgrade, and tell a refused browser
-//! why.
+//! Tower layers that authenticate a WebSocket handshake before the upgrade, and tell a refused
+//! browser why.
 //!
-//! This crate re-exports the others by feature; each is one layer and can be used alone.
+//! This crate re-exports the others by feature. Each of them can be used alone.
 //!
 //! | feature | layer | crate |
 //! |---|---|---|
-//! | | [`LiftLayer`]: credentials stay out of the logs of other layers | [`tower-ws-auth-core`](tower_ws_auth_core) |
-//! | | [`AuthLayer`]: around a strategy, also one of your own | [`tower-ws-auth-core`](tower_ws_auth_core) |
+//! | | [`RedactLayer`]: keeps credentials out of the logs of other layers | [`tower-ws-auth-core`](tower_ws_auth_core) |
+//! | | [`AuthLayer`]: admits the requests that a strategy accepts | [`tower-ws-auth-core`](tower_ws_auth_core) |
+//! | | [`OriginLayer`]: admits the listed web pages | [`tower-ws-auth-core`](tower_ws_auth_core) |
+//! | `close` | `CloseFrameLayer`: turns a rejection into a close frame | `tower-ws-auth-socket` |
+//! | `lease` | `LeaseLayer`: ends an open connection with its credential | `tower-ws-auth-socket` |
 //! | `jwt` | `JwtLayer`: a JWT in the query, a header, a subprotocol or a cookie | `tower-ws-auth-jwt` |
 //! | `session` | `SessionLayer`: a signed session cookie, as Express writes it | `tower-ws-auth-session` |
-//! | `ticket` | `TicketLayer`: a single-use token, minted for a client that is logged in | `tower-ws-auth-ticket` |
+//! | `ticket` | `TicketLayer`: a single-use ticket, minted for a logged-in client | `tower-ws-auth-ticket` |
+//! | `channel` | `ChannelAuthLayer`: decides who may join a channel | `tower-ws-auth-channel` |
 //! | `redis` | the stores of sessions, tickets and revocations, shared by many nodes | `tower-ws-auth-redis` |
-//! | | [`OriginLayer`]: which pages may connect | [`tower-ws-auth-core`](tower_ws_auth_core) |
-//! | `close` | `CloseFrameLayer`: a rejection becomes a close frame | `tower-ws-auth-socket` |
-//! | `lease` | `LeaseLayer`: an open connection ends with its credential | `tower-ws-auth-socket` |
-//! | `channel` | `ChannelAuthLayer`: who may join a channel on it | `tower-ws-auth-channel` |
 //!
-//! Outermost first, a stack is: [`LiftLayer`], tracing, `CloseFrameLayer`, `OriginLayer`, a rate limit of your
-//! choice, **one** strategy, `LeaseLayer`, the service. The README has the example and the reasons.
+//! The order in a stack, outermost first: [`RedactLayer`], tracing, `CloseFrameLayer`, `OriginLayer`,
+//! a rate limit, **one** strategy, `LeaseLayer`, the service. The README has the whole example, and
+//! `docs/fitting.md` in the repository explains the order.
 //!
-//! Other features: `axum` (extractors), `http2` (the handshake over HTTP/2), `tracing` (events) and
-//! `metrics`, both listed in [`telemetry`], `tower-http` ([`RedactedQuery`] in a `TraceLayer`),
-//! `aws-lc-rs` or `rust-crypto` (who computes RSA, EC and `EdDSA` signatures).
+//! # Several strategies
+//!
+//! One strategy decides on a route. [`or`](AuthenticateExt::or) combines several into one. The one
+//! explicit credential decides, else the cookie. A bad deciding credential is rejected.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use tower_ws_auth::jwt::{Jwt, Key};
+//! use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
+//! use tower_ws_auth::ticket::{MemoryTickets, Tickets};
+//! use tower_ws_auth::{AuthLayer, AuthenticateExt, Origins};
+//!
+//! #[derive(Clone, serde::Serialize, serde::Deserialize)]
+//! struct User { user: String }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let jwt = Jwt::<User>::builder(Key::hs256(std::env::var("JWT_SECRET")?)?).build()?;
+//! let tickets: Tickets<User> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
+//! let secrets = Secrets::express([std::env::var("SESSION_SECRET")?])?;
+//! let sessions: Sessions<User> = Sessions::builder(secrets, MemorySessions::new(100_000)).build()?;
+//! let origins = Origins::new(["https://app.example.com"])?;
+//! let session = sessions.strategy(origins, |user| Some(user.clone()));
+//! let layer = AuthLayer::new(jwt.or(tickets.strategy()).or(session));
+//! # let _ = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `sessions.create` returns the `Set-Cookie` of a login, and `sessions.destroy` that of a logout.
+//! `tickets.mint` is the ticket endpoint, a service to mount at `POST /ticket`.
+//!
+//! # Connections that end
+//!
+//! A handshake is decided once, but its connection lives on. `LeaseLayer` ends it with a close frame
+//! between two whole frames. The handler reads the same close frame and the end of its stream. Name
+//! the keys under which a credential can be revoked, and revoke them from anywhere:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use tower::ServiceBuilder;
+//! use tower_ws_auth::jwt::{Jwt, Key};
+//! use tower_ws_auth::{
+//!     AuthLayer, AuthenticateExt, DisconnectReason, LeaseLayer, MemoryRevocations, Revocations,
+//! };
+//!
+//! #[derive(Clone, serde::Deserialize)]
+//! struct Claims { sub: String }
+//!
+//! async fn ban(revocations: &Revocations, user: &str) -> Result<(), Box<dyn std::error::Error>> {
+//!     // 4403 "revoked" for every open connection. A token issued before now is refused from now on.
+//!     Ok(revocations.revoke(&format!("user:{user}"), DisconnectReason::Revoked).await?)
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let longest_token = Duration::from_secs(24 * 3600);
+//! let revocations = Revocations::new(MemoryRevocations::new(longest_token, 100_000));
+//! let jwt = Jwt::<Claims>::builder(Key::hs256(std::env::var("JWT_SECRET")?)?).build()?
+//!     .revocable_by(|claims: &Claims| format!("user:{}", claims.sub));
+//! let layers = ServiceBuilder::new()
+//!     .layer(AuthLayer::new(jwt.revocable(revocations.clone())))
+//!     .layer(LeaseLayer::new(revocations));
+//! # let _ = layers;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Sessions take the revocations too, by `Sessions::builder(…).revocations(…).revocable_by(…)`. Then
+//! a logout is one call, and a banned user's cookie is refused until the next login. `SECURITY.md`
+//! says how soon a revocation is in force on every node, and what clocks may do.
+//!
+//! # Many nodes
+//!
+//! With the feature `redis`, change one line per store:
+//!
+//! ```diff
+//! +let redis = Redis::connect("redis://127.0.0.1:6379").await?;
+//! -Tickets::builder(Arc::new(MemoryTickets::new()))
+//! +Tickets::builder(Arc::new(RedisTickets::new(redis.clone())))
+//! -Sessions::builder(secrets, MemorySessions::new(100_000))
+//! +Sessions::builder(secrets, RedisSessions::new(redis.clone()))
+//! -Revocations::new(MemoryRevocations::new(longest_token, 100_000))
+//! +Revocations::new(RedisRevocations::new(redis, longest_token))
+//! ```
+//!
+//! A ticket minted on one node opens one connection on another, and never a second. A revocation on
+//! one node ends connections on all. The sessions are those of an Express app with connect-redis.
+//! While Redis is unavailable, handshakes are 503 within a second, and open connections stay.
+//!
+//! # Features
+//!
+//! Third-party dependencies on Linux; `cargo xtask test` counts them.
+//!
+//! | feature | what | crates |
+//! |---|---|---|
+//! | `none` | no feature: `AuthLayer`, `OriginLayer` and `RedactLayer`, for a strategy of your own | 16 |
+//! | `default` | all layers, stores in memory, axum's extractors, tracing, aws-lc-rs for RSA, EC and `EdDSA` | 71 |
+//! | `http2` | WebSockets over HTTP/2 | +7 |
+//! | `metrics` | counters, a gauge and a histogram for a recorder of the `metrics` crate | +3 |
+//! | `tower-http` | [`RedactedQuery`], a `MakeSpan` for `TraceLayer` | +2 |
+//! | `rotation` | keys that change while the program runs | +2 |
+//! | `jwks` | keys from a JWKS or by OIDC discovery, with an HTTP client of yours | +2 |
+//! | `jwks-reqwest` | the same with reqwest and rustls as the client | +48 |
+//! | `single-use` | a JWT that opens one connection, by its `jti` | +0 |
+//! | `pusher` | joins by Pusher's signatures | +0 |
+//! | `redis` | the stores on Redis | +44 |
+//! | `redis-tls` | Redis by `rediss://` | +53 |
+//! | `redis-cluster` | a Redis Cluster | +51 |
+//! | `redis-sentinel` | the master that Sentinel names | +50 |
+//! | `rust-crypto` | RSA, EC and `EdDSA` in pure Rust: slower than the default `aws-lc-rs`, but needs no C compiler | +37 |
+//!
+//! [`telemetry`] lists the events of `tracing` and the metrics of `metrics`.
 
 pub use tower_ws_auth_core::*;
 

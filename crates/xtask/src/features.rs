@@ -9,9 +9,9 @@ use crate::workspace::Library;
 
 /// The step of the fast tier.
 pub(crate) fn each(session: &Session) -> Result<(), Stop> {
-    let readme =
-        std::fs::read_to_string("README.md").map_err(|error| format!("README.md: {error}"))?;
-    tree::check(&readme, &session.workspace.libraries)?;
+    let source = std::fs::read_to_string(tree::DOCUMENT)
+        .map_err(|error| format!("{}: {error}", tree::DOCUMENT))?;
+    tree::check(&source, &session.workspace.libraries)?;
     for library in &session.workspace.libraries {
         check(library, selections(library))?;
     }

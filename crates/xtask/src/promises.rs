@@ -1,4 +1,4 @@
-//! SECURITY.md names the tests that show what it promises. Here each of them is looked for.
+//! `docs/promises.md` names the tests that show each promise. This step looks for each of them.
 
 use std::fs;
 
@@ -6,7 +6,9 @@ use crate::console::say;
 use crate::sabotage;
 use crate::steps::{Session, Stop};
 
-const DOCUMENT: &str = "SECURITY.md";
+const DOCUMENT: &str = "docs/promises.md";
+/// The folder that its links start from.
+const FOLDER: &str = "docs";
 /// The heading of the last column of a table of promises.
 const COLUMN: &str = "shown by";
 
@@ -22,6 +24,7 @@ pub(crate) struct Promise {
 /// Tests in one file.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Named {
+    /// From the root of the repository.
     pub(crate) file: String,
     pub(crate) tests: Vec<String>,
 }
@@ -85,21 +88,27 @@ fn promises(document: &str) -> Result<Vec<Promise>, String> {
     Ok(promises)
 }
 
-/// A cell is links to files, each followed by the names of tests as code: `[a](path/a.rs): `test`, …`.
+/// A cell is links to files, each followed by the names of tests as code: `[a](../path/a.rs): `test`, …`.
 fn named(cell: &str) -> Vec<Named> {
     let links = cell.split("](").skip(1);
     links
         .filter_map(|rest| {
-            let (file, names) = rest.split_once(')')?;
+            let (link, names) = rest.split_once(')')?;
             // The text of the next link is not closed here.
             let names = names.rsplit_once('[').map_or(names, |(names, _)| names);
             let code = names.split('`').skip(1).step_by(2);
             Some(Named {
-                file: file.to_owned(),
+                file: from_root(link),
                 tests: code.map(str::to_owned).collect(),
             })
         })
         .collect()
+}
+
+/// The path of a linked file from the root of the repository; the link starts from the document.
+fn from_root(link: &str) -> String {
+    link.strip_prefix("../")
+        .map_or_else(|| format!("{FOLDER}/{link}"), str::to_owned)
 }
 
 /// Whether a function of that name stands below an attribute that makes it a test.
@@ -131,7 +140,7 @@ mod tests {
     fn the_tests_of_every_promise_are_read() {
         let document = "| not | this |\n|---|---|\n| a | [b](c.rs) |\n\n\
                         | promise | shown by |\n|---|---|\n\
-                        | `x` holds | [a](t/a.rs): `one`, `two`; [`b`](t/b.rs): `three` |\n";
+                        | `x` holds | [a](../t/a.rs): `one`, `two`; [`b`](../t/b.rs): `three` |\n";
         assert_eq!(
             promises(document),
             Ok(vec![Promise {
@@ -145,8 +154,14 @@ mod tests {
     fn a_promise_without_a_test_is_an_error() {
         let table = "| promise | shown by |\n|---|---|\n";
         assert!(promises(&format!("{table}| x | |\n")).is_err());
-        assert!(promises(&format!("{table}| x | [a](t/a.rs) |\n")).is_err());
-        assert!(promises("# Security\n").is_err());
+        assert!(promises(&format!("{table}| x | [a](../t/a.rs) |\n")).is_err());
+        assert!(promises("# Promises\n").is_err());
+    }
+
+    #[test]
+    fn a_link_starts_from_the_folder_of_the_document() {
+        assert_eq!(from_root("../t/a.rs"), "t/a.rs");
+        assert_eq!(from_root("a.rs"), "docs/a.rs");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The README says how many crates a program takes over: with the defaults, and more with each
-//! feature. Here the dependency tree is asked.
+//! The facade's crate docs say how many third-party dependencies a program gets: with the defaults,
+//! and more with each feature. This step asks the dependency tree.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,16 @@ use crate::run::{cargo, output};
 use crate::workspace::Library;
 
 const FACADE: &str = "tower-ws-auth";
+/// The file whose crate docs have the table.
+pub(crate) const DOCUMENT: &str = "crates/tower-ws-auth/src/lib.rs";
 /// The count depends on the platform, a little.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
-pub(crate) fn check(readme: &str, libraries: &[Library]) -> Result<(), String> {
+pub(crate) fn check(source: &str, libraries: &[Library]) -> Result<(), String> {
     let Some(facade) = libraries.iter().find(|library| library.name == FACADE) else {
         return Err(format!("the workspace has no `{FACADE}`"));
     };
-    let rows = rows(readme);
+    let rows = rows(source);
     let bare = dependencies(&["--no-default-features"])?;
     let default = dependencies(&[])?;
     for (row, said) in &rows {
@@ -29,7 +31,7 @@ pub(crate) fn check(readme: &str, libraries: &[Library]) -> Result<(), String> {
         };
         if counted != *said {
             return Err(format!(
-                "the README's table of features says {said} crates for `{row}`; {means} it is {counted}"
+                "{DOCUMENT}: the table of features says {said} crates for `{row}`; {means} it is {counted}"
             ));
         }
     }
@@ -44,12 +46,12 @@ pub(crate) fn check(readme: &str, libraries: &[Library]) -> Result<(), String> {
         .collect();
     if !missing.is_empty() {
         return Err(format!(
-            "the README's table of features lacks {}",
+            "{DOCUMENT}: the table of features lacks {}",
             missing.join(", ")
         ));
     }
     say!(
-        "    the README's counts of dependencies hold: {} rows",
+        "    the counts of dependencies in {DOCUMENT} hold: {} rows",
         rows.len()
     );
     Ok(())
@@ -77,12 +79,14 @@ fn dependencies(selection: &[&str]) -> Result<BTreeSet<String>, String> {
         .collect())
 }
 
-/// The lines `| `name` | what | count |` below the heading: name and count.
-fn rows(readme: &str) -> Vec<(String, usize)> {
-    let section = readme
-        .split_once("\n## Features")
-        .map_or("", |(_, rest)| rest);
-    let section = section.split("\n## ").next().unwrap_or_default();
+/// The lines `| `name` | what | count |` below the heading in the crate docs: name and count.
+fn rows(source: &str) -> Vec<(String, usize)> {
+    let docs = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let section = docs
+        .map(str::trim)
+        .skip_while(|line| *line != "# Features")
+        .skip(1)
+        .take_while(|line| !line.starts_with("# "));
     let cells = |line: &str| {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
         let &[name, _, count] = cells.as_slice() else {
@@ -91,7 +95,7 @@ fn rows(readme: &str) -> Vec<(String, usize)> {
         let name = name.strip_prefix('`')?.strip_suffix('`')?;
         Some((name.to_owned(), count.trim_start_matches('+').parse().ok()?))
     };
-    section.lines().filter_map(cells).collect()
+    section.filter_map(cells).collect()
 }
 
 #[cfg(test)]
@@ -100,10 +104,11 @@ mod tests {
 
     #[test]
     fn the_rows_of_the_section_are_read_and_no_others() {
-        let readme = "\n| `a` | b | 1 |\n## Features\n| feature | what | crates |\n|---|---|---|\n\
-                      | `default` | all | 70 |\n| `http2` | more | +7 |\n## Next\n| `c` | d | 2 |\n";
+        let source = "//! | `a` | b | 1 |\n//! # Features\n//!\n//! | feature | what | crates |\n\
+                      //! |---|---|---|\n//! | `default` | all | 70 |\n//! | `http2` | more | +7 |\n\
+                      //! # Next\n//! | `c` | d | 2 |\n";
         assert_eq!(
-            rows(readme),
+            rows(source),
             [("default".to_owned(), 70), ("http2".to_owned(), 7)]
         );
     }

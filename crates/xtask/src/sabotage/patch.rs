@@ -10,7 +10,7 @@ pub(crate) const FOLDER: &str = "tests/sabotage";
 #[derive(Debug, PartialEq)]
 pub(crate) struct Patch {
     pub(crate) file: PathBuf,
-    /// The text of the promise, as SECURITY.md has it.
+    /// The text of the promise, as `docs/promises.md` has it.
     pub(crate) promise: String,
     /// What the change breaks.
     pub(crate) breaks: String,
