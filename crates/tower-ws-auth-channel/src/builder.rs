@@ -2,14 +2,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::pattern::Pattern;
-use crate::patterns::{Placeholder, Rule, Verdict};
+use crate::patterns::{Effect, Placeholder, Rule};
 use crate::{Patterns, Policy};
 
 /// Sets up [`Patterns`]. Finish with [`build`](Self::build).
 #[must_use]
 pub struct PatternsBuilder<I, M> {
     placeholders: Vec<Placeholder<I>>,
-    rules: Vec<(String, Verdict<I, M>)>,
+    rules: Vec<(String, Effect<I, M>)>,
 }
 
 impl<I, M> PatternsBuilder<I, M> {
@@ -33,12 +33,12 @@ impl<I, M> PatternsBuilder<I, M> {
 
     /// Everybody may join what matches.
     pub fn allow(self, pattern: impl Into<String>) -> Self {
-        self.with(pattern, Verdict::Allow)
+        self.with(pattern, Effect::Allow)
     }
 
     /// Nobody may join what matches and no rule before this one has let in.
     pub fn deny(self, pattern: impl Into<String>) -> Self {
-        self.with(pattern, Verdict::Deny)
+        self.with(pattern, Effect::Deny)
     }
 
     /// Another policy decides about what matches.
@@ -47,11 +47,11 @@ impl<I, M> PatternsBuilder<I, M> {
         P: Policy<I, M> + Send + Sync + 'static,
         P::Future: Send + 'static,
     {
-        self.with(pattern, Verdict::Ask(Box::new(policy)))
+        self.with(pattern, Effect::Ask(Box::new(policy)))
     }
 
-    fn with(mut self, pattern: impl Into<String>, verdict: Verdict<I, M>) -> Self {
-        self.rules.push((pattern.into(), verdict));
+    fn with(mut self, pattern: impl Into<String>, effect: Effect<I, M>) -> Self {
+        self.rules.push((pattern.into(), effect));
         self
     }
 
@@ -76,7 +76,7 @@ impl<I, M> PatternsBuilder<I, M> {
         }
         let index_of = |name: &str| placeholders.iter().position(|p| p.name == name);
         let mut checked: Vec<Rule<I, M>> = Vec::with_capacity(rules.len());
-        for (text, verdict) in rules {
+        for (text, effect) in rules {
             let pattern = match Pattern::parse(&text, index_of) {
                 Ok(pattern) => pattern,
                 Err(why) => return Err(PatternsError::Malformed { pattern: text, why }),
@@ -88,7 +88,7 @@ impl<I, M> PatternsBuilder<I, M> {
             checked.push(Rule {
                 text,
                 pattern,
-                verdict,
+                effect,
             });
         }
         check_doors(&checked)?;
@@ -108,7 +108,7 @@ fn check_doors<I, M>(rules: &[Rule<I, M>]) -> Result<(), PatternsError> {
         }
         let mut later = rules.iter().skip(at + 1);
         let next = later.find(|later| later.pattern.covers(&rule.pattern));
-        if let Some(next) = next.filter(|next| matches!(next.verdict, Verdict::Allow)) {
+        if let Some(next) = next.filter(|next| matches!(next.effect, Effect::Allow)) {
             return Err(PatternsError::Opened {
                 pattern: rule.text.clone(),
                 by: next.text.clone(),

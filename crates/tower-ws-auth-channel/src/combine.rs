@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
-use crate::{Decision, Join, Pass, Policy};
+use crate::{Decision, Evidence, Join, Policy};
 
 /// Lets pass what both policies let pass. The second is asked only if the first does.
 ///
@@ -80,7 +80,7 @@ pin_project! {
         first: A,
         #[pin]
         second: B,
-        passed: Option<Pass>,
+        passed: Option<Evidence>,
     }
 }
 

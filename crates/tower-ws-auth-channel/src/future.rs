@@ -8,7 +8,7 @@ use tower_service::Service;
 use tower_ws_auth_core::Rejection;
 
 use crate::trace::Trace;
-use crate::{Answer, Denial, Join, Policy};
+use crate::{Denial, Join, JoinOutcome, Policy};
 
 pin_project! {
     /// The response of a [`ChannelAuth`](crate::ChannelAuth) service.
@@ -29,7 +29,7 @@ pin_project! {
         P: Policy<I, M>,
         S: Service<Join<I, M>>,
     {
-        Deciding { #[pin] deciding: P::Future, waiting: Option<Waiting<S, I, M>> },
+        DecideFuture { #[pin] deciding: P::Future, waiting: Option<Waiting<S, I, M>> },
         Admitted { #[pin] inner: S::Future },
         Denied { denial: Option<Denial> },
     }
@@ -60,7 +60,7 @@ where
             trace,
         });
         Self {
-            state: State::Deciding { deciding, waiting },
+            state: State::DecideFuture { deciding, waiting },
         }
     }
 }
@@ -83,20 +83,22 @@ where
     P: Policy<I, M>,
     S: Service<Join<I, M>>,
 {
-    type Output = Result<Answer<S::Response>, S::Error>;
+    type Output = Result<JoinOutcome<S::Response>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                Projected::Admitted { inner } => return inner.poll(cx).map_ok(Answer::Admitted),
+                Projected::Admitted { inner } => {
+                    return inner.poll(cx).map_ok(JoinOutcome::Admitted);
+                }
                 Projected::Denied { denial } => {
                     // Nothing is left for whoever polls after the end.
                     return denial.take().map_or(Poll::Pending, |denial| {
-                        Poll::Ready(Ok(Answer::Denied(denial)))
+                        Poll::Ready(Ok(JoinOutcome::Denied(denial)))
                     });
                 }
-                Projected::Deciding { deciding, waiting } => {
+                Projected::DecideFuture { deciding, waiting } => {
                     let decision = ready!(deciding.poll(cx));
                     // Polled after a panic in the inner service's `call`: never falls through.
                     let Some(Waiting {

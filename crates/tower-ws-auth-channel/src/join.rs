@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::Pass;
+use crate::Evidence;
 
 /// Somebody wants to join a channel, on a socket that is open.
 ///
@@ -14,7 +14,7 @@ pub struct Join<I, M> {
     channel: String,
     message: M,
     credential: Option<String>,
-    pass: Pass,
+    pass: Evidence,
 }
 
 impl<I, M> Join<I, M> {
@@ -25,7 +25,7 @@ impl<I, M> Join<I, M> {
             channel: channel.into(),
             message,
             credential: None,
-            pass: Pass::new(),
+            pass: Evidence::new(),
         }
     }
 
@@ -60,7 +60,7 @@ impl<I, M> Join<I, M> {
     }
 
     /// What the policy learnt, such as the grant of a ticket. Empty before the layer.
-    pub fn pass(&self) -> &Pass {
+    pub fn pass(&self) -> &Evidence {
         &self.pass
     }
 
@@ -79,7 +79,7 @@ impl<I, M> Join<I, M> {
     }
 
     /// What the inner service receives: with a pass of the layer's making, and no credential.
-    pub(crate) fn admitted(mut self, pass: Pass) -> Self {
+    pub(crate) fn admitted(mut self, pass: Evidence) -> Self {
         self.credential = None;
         self.pass = pass;
         self
@@ -106,7 +106,7 @@ pub struct JoinParts<I, M> {
     /// What else the message says.
     pub message: M,
     /// What the policy learnt.
-    pub pass: Pass,
+    pub pass: Evidence,
 }
 
 impl<I, M> fmt::Debug for JoinParts<I, M> {

@@ -6,12 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tower_ws_auth_core::revocation::Watching;
+use tower_ws_auth_core::revocation::WatchFuture;
 use tower_ws_auth_core::{Grant, Rejection, Revocations};
-use tower_ws_auth_jwt::{Jwt, Verifying};
+use tower_ws_auth_jwt::{Jwt, VerifyFuture};
 
 use crate::policy::{invalid, missing};
-use crate::{Decision, Join, Pass, Policy};
+use crate::{Decision, Evidence, Join, Policy};
 
 /// Lets a join pass that presents a JSON Web Token whose claim `channel` names this very
 /// channel, as Centrifugo's subscription tokens do.
@@ -19,7 +19,7 @@ use crate::{Decision, Join, Pass, Policy};
 /// - Signature, expiry and everything else is by the rules of the [`Jwt`].
 /// - With [`user`](Self::user) the claim `sub` must be the user of the handshake. Without it,
 ///   the token is good for whoever presents it.
-/// - The grant, with the claims and its end, is in the [`Pass`] as a `Grant<C>`.
+/// - The grant, with the claims and its end, is in the [`Evidence`] as a `Grant<C>`.
 ///
 /// Give these tokens an audience or a `typ` of their own
 /// ([`JwtBuilder::audience`](tower_ws_auth_jwt::JwtBuilder::audience)): a strategy with the same
@@ -50,7 +50,7 @@ use crate::{Decision, Join, Pass, Policy};
 ///
 /// for wrong in [join("eve", "news"), join("ada", "staff")] {
 ///     let denied = service.ready().await?.call(wrong).await?;
-///     assert_eq!(denied.denial().unwrap().token(), "token_invalid");
+///     assert_eq!(denied.denial().unwrap().reason(), "token_invalid");
 /// }
 /// # Ok(())
 /// # }
@@ -99,7 +99,7 @@ where
     fn decide(&self, join: &Join<I, M>) -> JwtFuture<C> {
         JwtFuture(join.credential().ok_or(()).map(|token| {
             Demand {
-                step: Step::Verifying(self.jwt.verify_token_or_wait(token)),
+                step: Step::VerifyFuture(self.jwt.verify_token_or_wait(token)),
                 revocations: self.revocations.clone(),
                 channel: join.channel().to_owned(),
                 user: self
@@ -124,8 +124,8 @@ struct Demand<C> {
 }
 
 enum Step<C> {
-    Verifying(Verifying<C>),
-    Asking(Watching, Option<Grant<C>>),
+    VerifyFuture(VerifyFuture<C>),
+    Asking(WatchFuture, Option<Grant<C>>),
 }
 
 // Nothing in it is pinned: the grant is only handed on.
@@ -143,11 +143,11 @@ where
         };
         loop {
             match &mut demand.step {
-                Step::Verifying(verifying) => {
+                Step::VerifyFuture(verifying) => {
                     let grant = ready!(Pin::new(verifying).poll(cx))?;
                     demand.check(grant.identity())?;
                     let Some(revocations) = &demand.revocations else {
-                        return Poll::Ready(Ok(Pass::new().with(grant)));
+                        return Poll::Ready(Ok(Evidence::new().with(grant)));
                     };
                     let watching = revocations.watch(grant.term());
                     demand.step = Step::Asking(watching, Some(grant));
@@ -157,7 +157,7 @@ where
                     drop(ready!(Pin::new(watching).poll(cx))?);
                     // Nothing is left for whoever polls after the end.
                     return grant.take().map_or(Poll::Pending, |grant| {
-                        Poll::Ready(Ok(Pass::new().with(grant)))
+                        Poll::Ready(Ok(Evidence::new().with(grant)))
                     });
                 }
             }

@@ -6,7 +6,7 @@
 //! the message, a [`Policy`] decides, and the inner service sees only what was admitted. It knows
 //! no message format and no WebSocket library, and it never sees the socket.
 //!
-//! - A denial is an [`Answer`] and neither an error nor a close. [`Denial::token`] is what the
+//! - A denial is an [`JoinOutcome`] and neither an error nor a close. [`Denial::token`] is what the
 //!   client may read.
 //! - What no rule lets in is denied.
 //! - Before a policy is asked, the channel's name must have 1 to 256 bytes
@@ -26,7 +26,7 @@
 //!
 //! ```
 //! use tower::{Layer, Service, ServiceExt};
-//! use tower_ws_auth_channel::{Answer, ChannelAuthLayer, Join, Patterns};
+//! use tower_ws_auth_channel::{JoinOutcome, ChannelAuthLayer, Join, Patterns};
 //!
 //! #[derive(Clone)]
 //! struct User { name: String }
@@ -53,8 +53,8 @@
 //! let mut reply = async |channel: &str| {
 //!     let join = Join::new(ada.clone(), channel, Subscribe { id: 7 });
 //!     Ok::<_, std::io::Error>(match service.ready().await?.call(join).await? {
-//!         Answer::Admitted(id) => format!(r#"{{"type":"joined","id":{id}}}"#),
-//!         Answer::Denied(denial) => format!(r#"{{"type":"denied","reason":"{denial}"}}"#),
+//!         JoinOutcome::Admitted(id) => format!(r#"{{"type":"joined","id":{id}}}"#),
+//!         JoinOutcome::Denied(denial) => format!(r#"{{"type":"denied","reason":"{denial}"}}"#),
 //!     })
 //! };
 //!
@@ -73,7 +73,7 @@
 //! # Caveats
 //!
 //! - A join is authorized when it is made. When the handshake's grant ends, the lease layer ends
-//!   the connection and its joins with it; a grant in the [`Pass`] that ends sooner is the
+//!   the connection and its joins with it; a grant in the [`Evidence`] that ends sooner is the
 //!   application's to watch.
 //! - A policy sees the identity as the handshake had it. What may change while the socket is open,
 //!   such as a role, belongs into a policy that asks for it.
@@ -85,15 +85,15 @@
 //! - `tracing`: one event for each decision, target `tower_ws_auth`, with the fields `strategy`
 //!   (`channel`), `outcome`, `kind`, `status`, `detail`, `source`, `channel` and `latency_us`.
 
-mod answer;
 mod builder;
 mod combine;
+mod evidence;
 mod future;
 mod join;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod layer;
-mod pass;
+mod outcome;
 mod pattern;
 mod patterns;
 mod policy;
@@ -104,15 +104,15 @@ mod service;
 mod ticket;
 mod trace;
 
-pub use self::answer::{Answer, Denial};
 pub use self::builder::{PatternsBuilder, PatternsError};
 pub use self::combine::{And, AndFuture, Or, OrFuture};
+pub use self::evidence::Evidence;
 pub use self::future::ResponseFuture;
 pub use self::join::{Join, JoinParts};
 #[cfg(feature = "jwt")]
 pub use self::jwt::{JwtFuture, JwtPolicy, Subscription, SubscriptionClaims};
 pub use self::layer::ChannelAuthLayer;
-pub use self::pass::Pass;
+pub use self::outcome::{Denial, JoinOutcome};
 pub use self::patterns::{Patterns, PatternsFuture};
 pub use self::policy::{Decision, IntoDecision, Policy, PolicyFn, policy_fn};
 #[cfg(feature = "pusher")]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use crate::pattern::Pattern;
 use crate::policy::forbidden;
-use crate::{Decision, Join, Pass, PatternsBuilder, Policy};
+use crate::{Decision, Evidence, Join, PatternsBuilder, Policy};
 
 /// Rules about channels by name, in order: the first whose pattern matches decides. Where none
 /// does, the join is `forbidden`.
@@ -63,10 +63,10 @@ pub(crate) struct Rule<I, M> {
     /// As it was written.
     pub(crate) text: String,
     pub(crate) pattern: Pattern,
-    pub(crate) verdict: Verdict<I, M>,
+    pub(crate) effect: Effect<I, M>,
 }
 
-pub(crate) enum Verdict<I, M> {
+pub(crate) enum Effect<I, M> {
     Allow,
     Deny,
     Ask(Box<dyn Nested<I, M> + Send + Sync>),
@@ -78,7 +78,7 @@ impl<I, M> Patterns<I, M> {
         PatternsBuilder::new()
     }
 
-    fn verdict(&self, join: &Join<I, M>) -> Option<&Verdict<I, M>> {
+    fn effect(&self, join: &Join<I, M>) -> Option<&Effect<I, M>> {
         let value = |index: usize| {
             let placeholder = self.placeholders.get(index)?;
             Some((placeholder.value)(join.identity()))
@@ -86,7 +86,7 @@ impl<I, M> Patterns<I, M> {
         self.rules
             .iter()
             .find(|rule| rule.pattern.matches(join.channel(), value))
-            .map(|rule| &rule.verdict)
+            .map(|rule| &rule.effect)
     }
 }
 
@@ -94,13 +94,13 @@ impl<I, M> Policy<I, M> for Patterns<I, M> {
     type Future = PatternsFuture;
 
     fn decide(&self, join: &Join<I, M>) -> PatternsFuture {
-        PatternsFuture(match self.verdict(join) {
-            Some(Verdict::Ask(nested)) => Deciding::Nested(nested.decide(join)),
-            Some(Verdict::Allow) => Deciding::Done(Some(Ok(Pass::new()))),
-            Some(Verdict::Deny) => {
-                Deciding::Done(Some(Err(forbidden("a rule denies the channel"))))
+        PatternsFuture(match self.effect(join) {
+            Some(Effect::Ask(nested)) => DecideFuture::Nested(nested.decide(join)),
+            Some(Effect::Allow) => DecideFuture::Done(Some(Ok(Evidence::new()))),
+            Some(Effect::Deny) => {
+                DecideFuture::Done(Some(Err(forbidden("a rule denies the channel"))))
             }
-            None => Deciding::Done(Some(Err(forbidden("no rule is about the channel")))),
+            None => DecideFuture::Done(Some(Err(forbidden("no rule is about the channel")))),
         })
     }
 }
@@ -123,9 +123,9 @@ where
 type BoxDecision = Pin<Box<dyn Future<Output = Decision> + Send>>;
 
 /// The decision of [`Patterns`].
-pub struct PatternsFuture(Deciding);
+pub struct PatternsFuture(DecideFuture);
 
-enum Deciding {
+enum DecideFuture {
     Done(Option<Decision>),
     Nested(BoxDecision),
 }
@@ -136,8 +136,8 @@ impl Future for PatternsFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decision> {
         match &mut self.get_mut().0 {
             // Nothing is left for whoever polls after the end.
-            Deciding::Done(decision) => decision.take().map_or(Poll::Pending, Poll::Ready),
-            Deciding::Nested(decision) => decision.as_mut().poll(cx),
+            DecideFuture::Done(decision) => decision.take().map_or(Poll::Pending, Poll::Ready),
+            DecideFuture::Nested(decision) => decision.as_mut().poll(cx),
         }
     }
 }

@@ -3,10 +3,10 @@ use std::future::{Future, Ready, ready};
 
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
-use crate::{Join, Pass};
+use crate::{Evidence, Join};
 
 /// What a policy says about a join.
-pub type Decision = Result<Pass, Rejection>;
+pub type Decision = Result<Evidence, Rejection>;
 
 /// Decides who may join what.
 ///
@@ -39,7 +39,7 @@ pub trait IntoDecision {
 impl IntoDecision for bool {
     fn into_decision(self) -> Decision {
         if self {
-            Ok(Pass::new())
+            Ok(Evidence::new())
         } else {
             Err(forbidden("the predicate says no"))
         }
@@ -48,7 +48,7 @@ impl IntoDecision for bool {
 
 impl IntoDecision for Result<(), Rejection> {
     fn into_decision(self) -> Decision {
-        self.map(|()| Pass::new())
+        self.map(|()| Evidence::new())
     }
 }
 
@@ -76,13 +76,13 @@ where
 /// would borrow the join.
 ///
 /// ```
-/// # use tower_ws_auth_channel::{Decision, Join, Pass, policy_fn};
+/// # use tower_ws_auth_channel::{Decision, Join, Evidence, policy_fn};
 /// # async fn is_member(user: String, channel: String) -> Option<u8> { None }
 /// let members = policy_fn(|join: &Join<String, ()>| {
 ///     let membership = is_member(join.identity().clone(), join.channel().to_owned());
 ///     async move {
 ///         match membership.await {
-///             Some(role) => Ok(Pass::new().with(role)),
+///             Some(role) => Ok(Evidence::new().with(role)),
 ///             None => false.into_decision(),
 ///         }
 ///     }

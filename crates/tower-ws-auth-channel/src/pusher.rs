@@ -52,7 +52,7 @@ use crate::policy::invalid;
 /// // On the socket:
 /// assert!(pusher.verify(signed.auth(), "1234.5678", "private-orders.1", None).is_ok());
 /// let elsewhere = pusher.verify(signed.auth(), "1234.5679", "private-orders.1", None);
-/// assert_eq!(elsewhere.unwrap_err().token(), "token_invalid");
+/// assert_eq!(elsewhere.unwrap_err().reason(), "token_invalid");
 ///
 /// let policy = pusher.policy(|join: &Join<Socket, Subscribe>| PusherSigned {
 ///     socket_id: &join.identity().id,

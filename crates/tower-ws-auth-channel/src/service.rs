@@ -9,7 +9,7 @@ use tower_ws_auth_core::{Rejection, RejectionKind};
 
 use crate::policy::forbidden;
 use crate::trace::Trace;
-use crate::{Answer, Join, Policy, ResponseFuture};
+use crate::{Join, JoinOutcome, Policy, ResponseFuture};
 
 /// The service that [`ChannelAuthLayer`](crate::ChannelAuthLayer) puts around another.
 pub struct ChannelAuth<P, S> {
@@ -33,7 +33,7 @@ where
     P: Policy<I, M>,
     S: Service<Join<I, M>> + Clone,
 {
-    type Response = Answer<S::Response>;
+    type Response = JoinOutcome<S::Response>;
     type Error = S::Error;
     type Future = ResponseFuture<P, S, I, M>;
 

@@ -9,7 +9,7 @@ use tower_ws_auth_core::{Rejection, Revocations};
 use tower_ws_auth_ticket::Tickets;
 
 use crate::policy::missing;
-use crate::{Decision, Join, Pass, Policy};
+use crate::{Decision, Evidence, Join, Policy};
 
 /// Lets a join pass that presents a ticket minted for this very channel, and takes the ticket.
 ///
@@ -18,7 +18,7 @@ use crate::{Decision, Join, Pass, Policy};
 /// - It is taken last: after the layer's own checks, after the pattern whose rule this is, and
 ///   in an [`And`](crate::And) after whatever stands before it.
 /// - Whoever presents it passes: a ticket is a bearer's. What it was minted with is in the
-///   [`Pass`] as a `Grant<P>`, with its end, for an inner service that wants to compare.
+///   [`Evidence`] as a `Grant<P>`, with its end, for an inner service that wants to compare.
 /// - A join whose future is dropped may have taken it or not, as with any answer that is lost. No
 ///   refusal after that advises anybody to come back with the same ticket.
 ///
@@ -30,9 +30,9 @@ use crate::{Decision, Join, Pass, Policy};
 /// ```
 /// use std::sync::Arc;
 /// use tower::{Layer, Service, ServiceExt};
-/// use tower_ws_auth_channel::{Answer, ChannelAuthLayer, Join, TicketPolicy};
+/// use tower_ws_auth_channel::{JoinOutcome, ChannelAuthLayer, Join, TicketPolicy};
 /// use tower_ws_auth_core::Grant;
-/// use tower_ws_auth_ticket::{MemoryTickets, Order, Tickets, Use};
+/// use tower_ws_auth_ticket::{MemoryTickets, TicketRequest, Tickets, Purpose};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -43,18 +43,18 @@ use crate::{Decision, Join, Pass, Policy};
 ///     Ok::<_, std::io::Error>(grant.identity().clone())
 /// }));
 ///
-/// let order = Order::new("ada".to_owned(), Use::channel("lobby"));
+/// let order = TicketRequest::new("ada".to_owned(), Purpose::channel("lobby"));
 /// let ticket = tickets.issue(order).await?.ticket().to_owned();
 /// let join = |channel| Join::new("ada", channel, ()).with_credential(Some(ticket.clone()));
 ///
 /// let elsewhere = service.ready().await?.call(join("staff")).await?;
-/// assert_eq!(elsewhere.denial().unwrap().token(), "ticket_invalid");
+/// assert_eq!(elsewhere.denial().unwrap().reason(), "ticket_invalid");
 ///
 /// let joined = service.ready().await?.call(join("lobby")).await?;
-/// assert!(matches!(joined, Answer::Admitted(owner) if owner == "ada"));
+/// assert!(matches!(joined, JoinOutcome::Admitted(owner) if owner == "ada"));
 ///
 /// let again = service.ready().await?.call(join("lobby")).await?;
-/// assert_eq!(again.denial().unwrap().token(), "ticket_invalid");
+/// assert_eq!(again.denial().unwrap().reason(), "ticket_invalid");
 /// # Ok(())
 /// # }
 /// ```
@@ -104,7 +104,7 @@ where
                 let checked = revocations.watch(grant.term()).await;
                 checked.map_err(Rejection::with_spent_credential)?;
             }
-            Ok(Pass::new().with(grant))
+            Ok(Evidence::new().with(grant))
         }))
     }
 }

@@ -32,7 +32,7 @@ mod imp {
         }
 
         pub(crate) fn refused(self, channel: &str, rejection: &Rejection) {
-            let kind = rejection.token();
+            let kind = rejection.reason();
             let status = rejection.status().as_u16();
             let detail = rejection.detail();
             let source = std::error::Error::source(rejection);

@@ -15,7 +15,7 @@ pub use self::any_of::{AnyOf, Either, EitherFuture};
 pub use self::authenticate::{Authenticate, AuthenticateExt};
 pub use self::authenticated::Authenticated;
 #[cfg(feature = "axum")]
-pub use self::authenticated::Unguarded;
+pub use self::authenticated::MissingAuthLayer;
 pub use self::combine::{Authorize, Map};
 pub use self::future::{Gate, ResponseFuture};
 pub use self::grant::{Grant, Term};

@@ -22,7 +22,7 @@
 //! assert_eq!(head.uri, "/ws?room=1");
 //!
 //! let (mut head, ()) = Request::get("/ws?token=abc&token=abc").body(())?.into_parts();
-//! assert_eq!(carriers.take(&mut head).unwrap_err().token(), "credentials_malformed");
+//! assert_eq!(carriers.take(&mut head).unwrap_err().reason(), "credentials_malformed");
 //! assert_eq!(head.uri, "/ws");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -34,7 +34,7 @@ mod header;
 mod pairs;
 mod presented;
 mod query;
-mod set_aside;
+mod redacted_pairs;
 mod subprotocol;
 mod uri;
 
@@ -46,9 +46,9 @@ use http::request::Parts;
 
 pub(crate) use self::pairs::{Key, Match, is_plain};
 pub use self::presented::{Credential, MAX_CREDENTIAL};
-pub use self::set_aside::Lifted;
-pub(crate) use self::set_aside::lift;
-pub use self::subprotocol::Dialect;
+pub use self::redacted_pairs::RedactedPairs;
+pub(crate) use self::redacted_pairs::redact;
+pub use self::subprotocol::SubprotocolFormat;
 pub(crate) use self::subprotocol::is_credential as is_credential_subprotocol;
 pub(crate) use self::subprotocol::may_hold_credential;
 pub(crate) use self::uri::path_as_sent;
@@ -60,7 +60,7 @@ use crate::{AllowedOrigin, Rejection, RejectionKind};
 pub struct Carriers {
     query: Vec<Key>,
     bearer_header: bool,
-    subprotocols: Vec<Dialect>,
+    subprotocols: Vec<SubprotocolFormat>,
     cookie: Option<Cookie>,
 }
 
@@ -197,7 +197,7 @@ impl CarriersBuilder {
     }
 
     /// An entry of `Sec-WebSocket-Protocol`, beside a real subprotocol.
-    pub fn subprotocol(mut self, dialect: Dialect) -> Self {
+    pub fn subprotocol(mut self, dialect: SubprotocolFormat) -> Self {
         self.0.subprotocols.push(dialect);
         self
     }

@@ -4,12 +4,12 @@
 //! - [`Authenticate`] is the seam: who asks, may they pass, why not.
 //! - [`AuthLayer`] puts a strategy around a service. What passes carries
 //!   [`Authenticated`] in its request's extensions; what does not is answered with the status
-//!   and the public token of a [`Rejection`], which stays in the response's extensions.
+//!   and the public reason of a [`Rejection`], which stays in the response's extensions.
 //! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
 //! - [`carrier`] reads a credential and removes it; [`cookie`] does so with one cookie.
 //! - [`Validity`] is what a handler hands on to whatever it mints for its client.
 //! - [`revocation`] refuses a credential before its time is over, and tells open connections.
-//! - [`LiftLayer`] keeps credentials out of the logs of other layers; [`RedactedQuery`] does what
+//! - [`RedactLayer`] keeps credentials out of the logs of other layers; [`RedactedQuery`] does what
 //!   can be done where it has no place.
 //! - [`telemetry`] lists what operators can read and count.
 //!
@@ -67,7 +67,7 @@
 //!
 //! let refused = service.ready().await?.call(handshake("/ws?key=guessed")).await?;
 //! assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "token_invalid");
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().reason(), "token_invalid");
 //! # Ok(())
 //! # }
 //! ```
@@ -154,17 +154,17 @@ pub mod revocation;
 pub mod telemetry;
 
 #[cfg(feature = "axum")]
-pub use self::auth::Unguarded;
+pub use self::auth::MissingAuthLayer;
 pub use self::auth::{
     AnyOf, Auth, AuthLayer, Authenticate, AuthenticateExt, Authenticated, Authorize, Either,
     EitherFuture, Gate, Grant, Map, Optional, OptionalFuture, ResponseFuture, Term, Validity,
 };
 pub use self::clock::Clock;
 pub use self::origin::AllowedOrigin;
-pub use self::redact::{Lift, LiftError, LiftLayer, RedactedQuery};
+pub use self::redact::{Redact, RedactError, RedactLayer, RedactedQuery};
 pub use self::rejection::{Advice, Rejection, RejectionKind, ResponseBody};
 pub use self::revocation::{
-    BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationKey,
+    BoxFuture, DisconnectReason, MemoryRevocations, Revocation, RevocationError, RevocationKey,
     RevocationStore, Revocations,
 };
 

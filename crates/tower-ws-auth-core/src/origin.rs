@@ -39,7 +39,7 @@
 //!
 //! let refused = service.ready().await?.call(from("https://example.com.evil.net")).await?;
 //! assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "origin_denied");
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().reason(), "origin_denied");
 //! # Ok(())
 //! # }
 //! ```
@@ -52,5 +52,5 @@ mod trace;
 
 pub use self::allowed::AllowedOrigin;
 pub use self::layer::{MissingOrigin, Origin, OriginLayer};
-pub use self::origins::{Origins, Scheme, Verdict};
+pub use self::origins::{OriginCheck, Origins, Scheme};
 pub use self::pattern::OriginsError;

@@ -3,5 +3,5 @@
 pub(crate) mod layer;
 mod query;
 
-pub use self::layer::{Lift, LiftError, LiftLayer};
+pub use self::layer::{Redact, RedactError, RedactLayer};
 pub use self::query::RedactedQuery;

@@ -19,7 +19,7 @@ pub use self::kind::{Advice, RejectionKind};
 
 /// Why a request was refused.
 ///
-/// What the client may read is [`token`](Self::token) and [`status`](Self::status), both from a
+/// What the client may read is [`token`](Self::reason) and [`status`](Self::status), both from a
 /// fixed set. What only the log may read is [`detail`](Self::detail) and
 /// [`source`](Error::source). Whoever builds the response, the rejection is found in its
 /// extensions:
@@ -138,9 +138,9 @@ impl Rejection {
         self.kind.status()
     }
 
-    /// The public token that says it, such as `token_expired`.
-    pub fn token(&self) -> &'static str {
-        self.kind.token()
+    /// The public reason that says it, such as `token_expired`.
+    pub fn reason(&self) -> &'static str {
+        self.kind.reason()
     }
 
     /// What a client should do now: as the kind says, but never to come back with a credential
@@ -207,7 +207,7 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.token(), self.detail)
+        write!(f, "{}: {}", self.reason(), self.detail)
     }
 }
 

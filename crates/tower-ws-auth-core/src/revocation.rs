@@ -19,7 +19,7 @@
 //! use http::{Request, Response, StatusCode, request::Parts};
 //! use tower::{Layer, Service, ServiceExt};
 //! use tower_ws_auth_core::{AuthLayer, AuthenticateExt, Clock, Grant, Rejection};
-//! use tower_ws_auth_core::{Ending, MemoryRevocations, Revocations};
+//! use tower_ws_auth_core::{DisconnectReason, MemoryRevocations, Revocations};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,7 +34,7 @@
 //! # let mut status = async || service.ready().await.unwrap().call(Request::new(())).await.unwrap().status();
 //! assert_eq!(status().await, StatusCode::OK);
 //!
-//! revocations.revoke("user:ada", Ending::Revoked).await?;
+//! revocations.revoke("user:ada", DisconnectReason::Revoked).await?;
 //! assert_eq!(status().await, StatusCode::UNAUTHORIZED);
 //! # Ok(())
 //! # }
@@ -42,7 +42,7 @@
 
 mod builder;
 mod connection;
-mod ending;
+mod disconnect_reason;
 mod key;
 mod limits;
 mod memory;
@@ -53,10 +53,10 @@ mod store;
 
 pub use self::builder::RevocationsBuilder;
 pub use self::connection::Connection;
-pub use self::ending::{ApplicationEnding, Ending, InvalidEnding};
+pub use self::disconnect_reason::{ApplicationReason, DisconnectReason, InvalidDisconnectReason};
 pub use self::key::RevocationKey;
 pub use self::limits::{ConnectionLimits, Evicted, OverLimit};
 pub use self::memory::MemoryRevocations;
 pub use self::revocable::{Checking, Revocable, RevocableFuture};
-pub use self::revocations::{LocalConnections, Revocations, Watch, Watching};
+pub use self::revocations::{LocalConnections, Revocations, Watch, WatchFuture};
 pub use self::store::{BoxFuture, Revocation, RevocationError, RevocationStore};

@@ -12,10 +12,10 @@
 //! | `handshake accepted` | DEBUG | `strategy` `outcome` `latency_us` `carrier` |
 //! | `handshake refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `carrier` `detail` `source` `latency_us` `origin` |
 //! | `rejection converted to a close frame` | INFO | `kind` `status` `code` |
-//! | `too many farewells: …` | INFO | `kind` `status` `farewell` |
-//! | `farewell ended` | DEBUG | `farewell` |
-//! | `the client got 101 and then nothing: …` | WARN | `farewell` `error` |
-//! | `lease ended` | INFO | `ending` `code` `open_ms` |
+//! | `too many closing handshakes: …` | INFO | `kind` `status` `closing_handshake` |
+//! | `closing handshake ended` | DEBUG | `closing_handshake` |
+//! | `the client got 101 and then nothing: …` | WARN | `closing_handshake` `error` |
+//! | `lease ended` | INFO | `reason` `code` `open_ms` |
 //! | `join accepted` | DEBUG | `strategy` `outcome` `channel` `latency_us` |
 //! | `join refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `detail` `source` `channel` `latency_us` |
 //! | `fetched keys …`, `a fetched key is left out` | DEBUG, INFO, WARN | `url` `keys` `index` `error` |
@@ -28,9 +28,9 @@
 //! | field | what it says |
 //! |---|---|
 //! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; with several the one whose credential it was, and `any_of` if it was nobody's or everybody's. `origin` is the allow-list, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
-//! | `carrier` | where the credential travelled: `query` (lifted or not), `header`, `subprotocol`, `cookie` |
+//! | `carrier` | where the credential travelled: `query` (redacted or not), `header`, `subprotocol`, `cookie` |
 //! | `outcome` | `accepted` or `refused` |
-//! | `kind` | the public token of the [`RejectionKind`](crate::RejectionKind), such as `token_expired` |
+//! | `kind` | the public reason of the [`RejectionKind`](crate::RejectionKind), such as `token_expired` |
 //! | `status` | the HTTP status of the refusal, also where a close frame takes its place |
 //! | `code` | the close code that the client reads |
 //! | `detail` | what was wrong, from a fixed set |
@@ -38,25 +38,25 @@
 //! | `latency_us` | microseconds from the layer's call to the decision; what the service then takes is not in it |
 //! | `origin` | what a refused page sent as `Origin`: escaped, at most 256 bytes of it |
 //! | `channel` | what a client wants to join: likewise |
-//! | `farewell` | how a farewell ended, see below |
-//! | `ending` | why a lease ended: `token_expired`, `session_ended`, `revoked`, `too_many_connections`, `going_away`, or the application's own reason |
-//! | `open_ms` | milliseconds from the acceptance to the ending |
+//! | `closing_handshake` | how a closing handshake ended, see below |
+//! | `reason` | why a lease ended: `token_expired`, `session_ended`, `revoked`, `too_many_connections`, `going_away`, or the application's own reason |
+//! | `open_ms` | milliseconds from the acceptance to the disconnect reason |
 //! | `url` | where keys come from, without its query |
 //! | `age_seconds` | how old the keys are that stay in force |
 //! | `store`, `state` | `redis`; `connected`, `lost`, `listening` or `deaf` to what other nodes revoke |
 //!
-//! | `farewell` | what became of a refused client, or of one whose lease ended |
+//! | `closing_handshake` | what became of a refused client, or of one whose lease ended |
 //! |---|---|
 //! | `peer_closed` | it answered the close frame: it has read code and reason |
 //! | `peer_gone` | it went without an answer, as most programs do and no browser |
 //! | `deadline` | it did neither in time |
 //! | `byte_cap` | it sent more than it may |
 //! | `broken` | the connection failed |
-//! | `no_permit` | as many farewells were under way as may be: it got the HTTP answer |
+//! | `no_permit` | as many closing handshakes were under way as may be: it got the HTTP answer |
 //! | `upgrade_failed` | it got the 101 and no reason: the server is built without upgrades, or the client went in between |
 //! | `not_upgraded` | the connection was not to be had: the service did not upgrade after all |
 //!
-//! A client that goes while it is held before its answer gets no farewell, and one whose task the
+//! A client that goes while it is held before its answer gets no closing handshake, and one whose task the
 //! program drops has no end: neither is in these.
 //!
 //! # Metrics
@@ -68,10 +68,10 @@
 //! |---|---|---|
 //! | `ws_auth_decisions_total` | counter | `strategy` `outcome` `kind` (`none` for `accepted`) |
 //! | `ws_auth_decision_seconds` | histogram | `strategy` |
-//! | `ws_auth_farewells_total` | counter | `outcome`: the field `farewell` |
+//! | `ws_auth_closing_handshakes_total` | counter | `outcome`: the field `closing_handshake` |
 //! | `ws_auth_leases` | gauge | |
-//! | `ws_auth_lease_endings_total` | counter | `ending`, and `application` for all of the application's own |
-//! | `ws_auth_revocations_total` | counter | `ending`, as above: what this node was told to revoke |
+//! | `ws_auth_leases_ended_total` | counter | `reason`, and `application` for all of the application's own |
+//! | `ws_auth_revocations_total` | counter | `reason`, as above: what this node was told to revoke |
 //!
 //! - Decisions are counted where they are made, one for each event: by every `AuthLayer`, that of
 //!   an ordinary route as well, and the refusals of `OriginLayer` and `LeaseLayer`. What the latter
@@ -83,7 +83,7 @@
 //!
 //! The names are constants here, for layers that count too.
 
-use crate::Ending;
+use crate::DisconnectReason;
 
 /// The target of all events.
 pub const TARGET: &str = "tower_ws_auth";
@@ -92,24 +92,24 @@ pub const TARGET: &str = "tower_ws_auth";
 pub const DECISIONS: &str = "ws_auth_decisions_total";
 /// Histogram of the seconds that a decision takes, by `strategy`.
 pub const DECISION_SECONDS: &str = "ws_auth_decision_seconds";
-/// Counter of farewells, by `outcome`.
-pub const FAREWELLS: &str = "ws_auth_farewells_total";
+/// Counter of closing handshakes, by `outcome`.
+pub const CLOSING_HANDSHAKES: &str = "ws_auth_closing_handshakes_total";
 /// Gauge of the leases that are open.
 pub const LEASES: &str = "ws_auth_leases";
-/// Counter of leases that ended before their client went, by `ending`.
-pub const LEASE_ENDINGS: &str = "ws_auth_lease_endings_total";
-/// Counter of revocations that this node was told, by `ending`.
+/// Counter of leases that ended before their client went, by `reason`.
+pub const LEASES_ENDED: &str = "ws_auth_leases_ended_total";
+/// Counter of revocations that this node was told, by `reason`.
 pub const REVOCATIONS: &str = "ws_auth_revocations_total";
 
-/// The label for an ending: its token, and `application` for all of the application's own.
-pub fn ending_label(ending: &Ending) -> &'static str {
-    match ending {
-        Ending::TokenExpired => "token_expired",
-        Ending::SessionEnded => "session_ended",
-        Ending::Revoked => "revoked",
-        Ending::TooManyConnections => "too_many_connections",
-        Ending::GoingAway => "going_away",
-        Ending::Application(_) => "application",
+/// The label for a disconnect reason: its token, and `application` for all of the application's own.
+pub fn reason_label(reason: &DisconnectReason) -> &'static str {
+    match reason {
+        DisconnectReason::TokenExpired => "token_expired",
+        DisconnectReason::SessionEnded => "session_ended",
+        DisconnectReason::Revoked => "revoked",
+        DisconnectReason::TooManyConnections => "too_many_connections",
+        DisconnectReason::GoingAway => "going_away",
+        DisconnectReason::Application(_) => "application",
     }
 }
 
@@ -125,7 +125,11 @@ pub fn describe() {
         "Requests about which a layer decided"
     );
     describe_histogram!(DECISION_SECONDS, Unit::Seconds, "How long a decision took");
-    describe_counter!(FAREWELLS, Unit::Count, "Farewells, by how they ended");
+    describe_counter!(
+        CLOSING_HANDSHAKES,
+        Unit::Count,
+        "Closing handshakes, by how they ended"
+    );
     describe_gauge!(
         LEASES,
         Unit::Count,
@@ -134,7 +138,7 @@ pub fn describe() {
     // Adds nothing, and shows it: no series at all would read as no scrape.
     gauge!(LEASES).increment(0.0);
     describe_counter!(
-        LEASE_ENDINGS,
+        LEASES_ENDED,
         Unit::Count,
         "Leases that ended, by the reason"
     );

@@ -1,6 +1,6 @@
 //! The one place that knows whether tracing and metrics are compiled in.
 
-use crate::{Ending, Rejection};
+use crate::{DisconnectReason, Rejection};
 
 /// One decision: whose it is, and how long it takes.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ impl Decision {
         let rejection = rejection.decided_by(self.strategy);
         self.strategy = rejection.strategy().unwrap_or(self.strategy);
         self.log_refusal(&rejection);
-        self.count("refused", rejection.token());
+        self.count("refused", rejection.reason());
         rejection
     }
 }
@@ -60,7 +60,7 @@ impl Decision {
     }
 
     fn log_refusal(self, rejection: &Rejection) {
-        let kind = rejection.token();
+        let kind = rejection.reason();
         let status = rejection.status().as_u16();
         let source = std::error::Error::source(rejection);
         // An outage is the operator's business, a refusal the client's.
@@ -125,14 +125,14 @@ impl Decision {
 }
 
 #[cfg(feature = "metrics")]
-pub(crate) fn revoked(ending: &Ending) {
-    use crate::telemetry::{REVOCATIONS, ending_label};
+pub(crate) fn revoked(reason: &DisconnectReason) {
+    use crate::telemetry::{REVOCATIONS, reason_label};
 
-    metrics::counter!(REVOCATIONS, "ending" => ending_label(ending)).increment(1);
+    metrics::counter!(REVOCATIONS, "reason" => reason_label(reason)).increment(1);
 }
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) fn revoked(_ending: &Ending) {}
+pub(crate) fn revoked(_reason: &DisconnectReason) {}
 
 #[cfg(all(feature = "axum", feature = "tracing"))]
 pub(crate) fn unguarded(error: &(dyn std::error::Error + 'static)) {

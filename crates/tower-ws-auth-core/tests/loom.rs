@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use loom::thread;
 use tower_ws_auth_core::revocation::Watch;
-use tower_ws_auth_core::{Clock, Ending, Grant, MemoryRevocations, Rejection, Revocations, Term};
+use tower_ws_auth_core::{
+    Clock, DisconnectReason, Grant, MemoryRevocations, Rejection, Revocations, Term,
+};
 
 fn revocations() -> Revocations {
     let memory = MemoryRevocations::new(Duration::from_secs(3600), 100);
@@ -48,23 +50,26 @@ fn handshake(
     let watch = now(revocations.watch(&term(keys)))?;
     let told = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&told);
-    watch.connection().on_end(move |ending| {
-        assert_eq!(*ending, Ending::Revoked);
+    watch.connection().on_end(move |reason| {
+        assert_eq!(*reason, DisconnectReason::Revoked);
         counts.fetch_add(1, Ordering::SeqCst);
     });
     Ok((watch, told))
 }
 
 fn revoke(revocations: &Revocations, key: &str) {
-    now(revocations.revoke(key, Ending::Revoked)).unwrap();
+    now(revocations.revoke(key, DisconnectReason::Revoked)).unwrap();
 }
 
 /// It was refused, or it has heard of it, once.
 fn has_ended(met: Result<(Watch, Arc<AtomicUsize>), Rejection>) {
     match met {
-        Err(rejection) => assert_eq!(rejection.token(), "token_invalid"),
+        Err(rejection) => assert_eq!(rejection.reason(), "token_invalid"),
         Ok((watch, told)) => {
-            assert_eq!(watch.connection().ending(), Some(Ending::Revoked));
+            assert_eq!(
+                watch.connection().disconnect_reason(),
+                Some(DisconnectReason::Revoked)
+            );
             assert_eq!(told.load(Ordering::SeqCst), 1);
         }
     }
@@ -150,7 +155,7 @@ fn a_connection_that_is_ended_by_two_while_it_begins_to_listen_is_told_once() {
         let watch = now(revocations.watch(&term(&["user:ada"]))).unwrap();
         let end = |revocations: &Revocations| {
             let revocations = revocations.clone();
-            thread::spawn(move || now(revocations.end("user:ada", &Ending::Revoked)))
+            thread::spawn(move || now(revocations.end("user:ada", &DisconnectReason::Revoked)))
         };
         let (first, second) = (end(&revocations), end(&revocations));
         let told = Arc::new(AtomicUsize::new(0));

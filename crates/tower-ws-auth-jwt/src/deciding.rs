@@ -14,15 +14,15 @@ use crate::source::Failure;
 
 /// The decision of a [`Jwt`](crate::Jwt) under way. It is ready at once, unless a key has to be
 /// fetched.
-pub struct Verifying<C>(pub(crate) Deciding<C, ()>);
+pub struct VerifyFuture<C>(pub(crate) DecideFuture<C, ()>);
 
-impl<C> Verifying<C> {
+impl<C> VerifyFuture<C> {
     pub(crate) fn refused(rejection: Rejection) -> Self {
-        Self(Deciding::Decided(Some(Err(rejection))))
+        Self(DecideFuture::Decided(Some(Err(rejection))))
     }
 }
 
-impl<C> Future for Verifying<C> {
+impl<C> Future for VerifyFuture<C> {
     type Output = Result<Grant<C>, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -37,14 +37,14 @@ impl<C> Future for Verifying<C> {
 type Decided<C, T> = Result<(Grant<C>, T), Rejection>;
 
 /// A decision that may have to wait, with something noted beside the grant.
-pub(crate) enum Deciding<C, T> {
+pub(crate) enum DecideFuture<C, T> {
     Decided(Option<Decided<C, T>>),
     // Boxed, because only the rare token that no key fits comes here.
     #[cfg(feature = "jwks")]
     Waiting(Pin<Box<dyn Future<Output = Decided<C, T>> + Send>>),
 }
 
-impl<C: DeserializeOwned + 'static, T: 'static> Deciding<C, T> {
+impl<C: DeserializeOwned + 'static, T: 'static> DecideFuture<C, T> {
     pub(crate) fn new(
         decider: &Arc<Decider<C>>,
         token: &str,
@@ -87,9 +87,9 @@ impl<C: DeserializeOwned + 'static, T: 'static> Deciding<C, T> {
 }
 
 // Nothing in it is pinned: the grant is only handed on.
-impl<C, T> Unpin for Deciding<C, T> {}
+impl<C, T> Unpin for DecideFuture<C, T> {}
 
-impl<C, T> Future for Deciding<C, T> {
+impl<C, T> Future for DecideFuture<C, T> {
     type Output = Decided<C, T>;
 
     #[cfg_attr(
@@ -106,8 +106,8 @@ impl<C, T> Future for Deciding<C, T> {
     }
 }
 
-impl<C> fmt::Debug for Verifying<C> {
+impl<C> fmt::Debug for VerifyFuture<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Verifying")
+        f.write_str("VerifyFuture")
     }
 }

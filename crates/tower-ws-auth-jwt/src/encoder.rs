@@ -28,7 +28,7 @@ use crate::{SigningKey, compact};
 /// assert_eq!(jwt.verify_token(&token)?.identity().user, "ada");
 ///
 /// let token = encoder.encode(&Claims { user: "ada".into(), exp: 1 })?;
-/// assert_eq!(jwt.verify_token(&token).err().unwrap().token(), "token_expired");
+/// assert_eq!(jwt.verify_token(&token).err().unwrap().reason(), "token_expired");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

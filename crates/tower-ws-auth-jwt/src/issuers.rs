@@ -8,7 +8,7 @@ use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{Authenticate, Grant, Rejection};
 
 use crate::compact::{Buffer, Compact};
-use crate::deciding::Verifying;
+use crate::deciding::VerifyFuture;
 use crate::json::{self, Members, Unreadable, Value};
 use crate::{ConfigError, Jwt, invalid};
 
@@ -34,7 +34,7 @@ use crate::{ConfigError, Jwt, invalid};
 /// assert!(issuers.verify_token(&good).is_ok());
 /// // They sign a token in our name.
 /// let forged = JwtEncoder::new(SigningKey::hs256(theirs)?).encode(&claims)?;
-/// assert_eq!(issuers.verify_token(&forged).unwrap_err().token(), "token_invalid");
+/// assert_eq!(issuers.verify_token(&forged).unwrap_err().reason(), "token_invalid");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Issuers<C> {
@@ -118,13 +118,13 @@ impl<C: DeserializeOwned> Issuers<C> {
     }
 
     /// Decides about a token, as [`Jwt::verify_token_or_wait`] does.
-    pub fn verify_token_or_wait(&self, token: &str) -> Verifying<C>
+    pub fn verify_token_or_wait(&self, token: &str) -> VerifyFuture<C>
     where
         C: 'static,
     {
         match self.of(token) {
             Ok(jwt) => jwt.verify_token_or_wait(token),
-            Err(rejection) => Verifying::refused(rejection),
+            Err(rejection) => VerifyFuture::refused(rejection),
         }
     }
 }
@@ -136,7 +136,7 @@ where
     type Credential = Credential;
     type Verified = C;
     type Identity = C;
-    type Future = Verifying<C>;
+    type Future = VerifyFuture<C>;
 
     fn name(&self) -> &'static str {
         "jwt"
@@ -154,7 +154,7 @@ where
         Some(token.carrier())
     }
 
-    fn verify(&self, token: Credential, _head: &Parts) -> Verifying<C> {
+    fn verify(&self, token: Credential, _head: &Parts) -> VerifyFuture<C> {
         self.verify_token_or_wait(token.as_str())
     }
 

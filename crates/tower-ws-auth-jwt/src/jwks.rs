@@ -25,7 +25,7 @@ use crate::{KeySource, Keys, RotatingKeys, invalid};
 
 pub use self::builder::JwksBuilder;
 pub use self::error::JwksError;
-pub use self::fetch::{Document, Fetch, FetchError, Fetching};
+pub use self::fetch::{Document, Fetch, FetchError, FetchFuture};
 pub(crate) use self::flight::Asked;
 #[cfg(feature = "jwks-reqwest")]
 pub use self::reqwest::Reqwest;
@@ -85,11 +85,11 @@ impl Jwks {
 
     /// Adds keys of one's own, such as the secret of the application's own tokens. What they can
     /// decide they decide: a `kid` that one of them has is theirs.
-    pub fn beside(self, own: impl Into<Keys>) -> KeySource {
+    pub fn with_local_keys(self, own: impl Into<Keys>) -> KeySource {
         KeySource::from(own.into()).and(self)
     }
 
-    /// Like [`beside`](Self::beside), with keys that rotate as well.
+    /// Like [`beside`](Self::with_local_keys), with keys that rotate as well.
     pub fn beside_rotating(self, own: RotatingKeys) -> KeySource {
         KeySource::from(own).and(self)
     }

@@ -8,7 +8,7 @@ use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection, RevocationKey};
 
 use crate::decider::Decider;
-use crate::deciding::{Deciding, Verifying};
+use crate::deciding::{DecideFuture, VerifyFuture};
 use crate::rules::{Checked, Rules};
 use crate::source::Failure;
 use crate::{JwtBuilder, KeySource};
@@ -100,11 +100,11 @@ impl<C: DeserializeOwned> Jwt<C> {
 
     /// Like [`verify_token`](Self::verify_token), and waits if a fetch may bring the key, in a
     /// tokio runtime with its timer. With keys that are all here it is ready at once.
-    pub fn verify_token_or_wait(&self, token: &str) -> Verifying<C>
+    pub fn verify_token_or_wait(&self, token: &str) -> VerifyFuture<C>
     where
         C: 'static,
     {
-        Verifying(self.deciding(token, |_, _| ()))
+        VerifyFuture(self.deciding(token, |_, _| ()))
     }
 
     /// A decision that waits for a key if it has to, with a note as [`Decider::decide`] makes it.
@@ -112,11 +112,11 @@ impl<C: DeserializeOwned> Jwt<C> {
         &self,
         token: &str,
         note: fn(&Checked<'_>, Duration) -> T,
-    ) -> Deciding<C, T>
+    ) -> DecideFuture<C, T>
     where
         C: 'static,
     {
-        Deciding::new(&self.decider, token, note)
+        DecideFuture::new(&self.decider, token, note)
     }
 }
 
@@ -127,7 +127,7 @@ where
     type Credential = Credential;
     type Verified = C;
     type Identity = C;
-    type Future = Verifying<C>;
+    type Future = VerifyFuture<C>;
 
     fn name(&self) -> &'static str {
         "jwt"

@@ -68,7 +68,7 @@
 //! let forged = stranger.encode(&Claims { user: "ada".into(), exp: 4_102_444_800 })?;
 //! let refused = service.ready().await?.call(handshake(&format!("/ws?token={forged}"))).await?;
 //! assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "token_invalid");
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().reason(), "token_invalid");
 //! # Ok(())
 //! # }
 //! ```
@@ -112,7 +112,7 @@
 //! let accepted = jwt.verify_token_or_wait(&issuer.encode(&claims)?).await?;
 //! assert_eq!(accepted.identity()["user"], "ada");
 //! let refused = jwt.verify_token_or_wait(&another.encode(&claims)?).await;
-//! assert_eq!(refused.unwrap_err().token(), "token_invalid");
+//! assert_eq!(refused.unwrap_err().reason(), "token_invalid");
 //!
 //! // Whoever stands between could put in keys of their own.
 //! assert!(Jwks::builder("http://issuer.example/jwks").start().is_err());
@@ -163,14 +163,14 @@ mod trace;
 
 pub use self::algorithm::Algorithm;
 pub use self::builder::JwtBuilder;
-pub use self::deciding::Verifying;
+pub use self::deciding::VerifyFuture;
 pub use self::encoder::{EncodeError, JwtEncoder};
 pub use self::error::{ConfigError, KeyError};
 pub use self::issuers::Issuers;
 #[cfg(feature = "jwks-reqwest")]
 pub use self::jwks::Reqwest;
 #[cfg(feature = "jwks")]
-pub use self::jwks::{Document, Fetch, FetchError, Fetching, Jwks, JwksBuilder, JwksError};
+pub use self::jwks::{Document, Fetch, FetchError, FetchFuture, Jwks, JwksBuilder, JwksError};
 pub use self::jwt::{Jwt, JwtLayer};
 pub use self::key::Key;
 pub use self::keys::Keys;

@@ -9,16 +9,16 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower_ws_auth_core::credential::Credential;
 use tower_ws_auth_core::{Authenticate, Grant, Rejection};
-use tower_ws_auth_ticket::{BoxFuture, Claiming, OnceStore, TicketKey, claim, is_claimed};
+use tower_ws_auth_ticket::{BoxFuture, ClaimFuture, ReplayStore, TicketKey, claim, is_claimed};
 
-use crate::deciding::Deciding;
+use crate::deciding::DecideFuture;
 use crate::rules::Checked;
 use crate::{ConfigError, Jwt, invalid};
 
 /// A [`Jwt`] of which each token opens one connection. Made by [`Jwt::single_use`].
 pub struct SingleUse<C> {
     jwt: Jwt<C>,
-    store: Arc<dyn OnceStore>,
+    store: Arc<dyn ReplayStore>,
     timeout: Duration,
     allowed_skew: Duration,
 }
@@ -58,7 +58,7 @@ impl<C> Jwt<C> {
     ///
     /// [`ForgetfulStore`](ConfigError::ForgetfulStore) without a `max_lifetime`, or with a store
     /// that does not remember that long.
-    pub fn single_use(mut self, store: Arc<dyn OnceStore>) -> Result<SingleUse<C>, ConfigError> {
+    pub fn single_use(mut self, store: Arc<dyn ReplayStore>) -> Result<SingleUse<C>, ConfigError> {
         self.for_single_use();
         let single_use = SingleUse {
             jwt: self,
@@ -153,7 +153,7 @@ where
     }
 
     fn verify(&self, token: Credential, _head: &Parts) -> Claimed<C> {
-        Claimed(State::Deciding {
+        Claimed(State::DecideFuture {
             deciding: self.jwt.deciding(token.as_str(), first_use),
             store: Arc::clone(&self.store),
             timeout: self.timeout,
@@ -182,14 +182,14 @@ fn first_use(checked: &Checked<'_>, now: Duration) -> (TicketKey, Duration) {
 pub struct Claimed<C>(State<C>);
 
 enum State<C> {
-    Deciding {
-        deciding: Deciding<C, (TicketKey, Duration)>,
-        store: Arc<dyn OnceStore>,
+    DecideFuture {
+        deciding: DecideFuture<C, (TicketKey, Duration)>,
+        store: Arc<dyn ReplayStore>,
         timeout: Duration,
         allowed_skew: Duration,
     },
-    Claiming {
-        claiming: Claiming,
+    ClaimFuture {
+        claiming: ClaimFuture,
         grant: Option<Grant<C>>,
     },
 }
@@ -202,7 +202,7 @@ impl<C> Future for Claimed<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let state = &mut self.get_mut().0;
-        if let State::Deciding {
+        if let State::DecideFuture {
             deciding,
             store,
             timeout,
@@ -212,7 +212,7 @@ impl<C> Future for Claimed<C> {
             match ready!(Pin::new(deciding).poll(cx)) {
                 Ok((grant, (key, left))) => {
                     let ttl = left.saturating_add(*allowed_skew);
-                    *state = State::Claiming {
+                    *state = State::ClaimFuture {
                         claiming: claim(&**store, key, ttl, *timeout),
                         grant: Some(grant),
                     };
@@ -222,8 +222,8 @@ impl<C> Future for Claimed<C> {
         }
         let decided = match state {
             // It was left above.
-            State::Deciding { .. } => None,
-            State::Claiming { claiming, grant } => match ready!(Pin::new(claiming).poll(cx)) {
+            State::DecideFuture { .. } => None,
+            State::ClaimFuture { claiming, grant } => match ready!(Pin::new(claiming).poll(cx)) {
                 Ok(true) => grant.take().map(|grant| Ok(grant.spent())),
                 Ok(false) => Some(Err(invalid("the token has been used"))),
                 Err(rejection) => Some(Err(rejection)),

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::ConnectionManager;
 use test_servers::Server;
-use tower_ws_auth_redis::{Redis, RedisTicketStore};
+use tower_ws_auth_redis::{Redis, RedisTickets};
 use tower_ws_auth_ticket::{TicketKey, TicketStore as _};
 
 /// In flight, and tickets for a round of about as long.
@@ -30,7 +30,7 @@ const TRIES: usize = 3;
 async fn main() {
     let server = Server::start();
     let redis = Redis::connect(&server.url()).await.unwrap();
-    let store = RedisTicketStore::new(redis);
+    let store = RedisTickets::new(redis);
     let client = redis::Client::open(server.url()).unwrap();
     let bare = ConnectionManager::new(client).await.unwrap();
     let check = std::env::args().any(|argument| argument == "--check");
@@ -52,7 +52,7 @@ async fn main() {
 async fn compare(
     server: &Server,
     bare: &ConnectionManager,
-    store: &RedisTicketStore,
+    store: &RedisTickets,
     in_flight: usize,
     tickets: usize,
 ) -> f64 {
@@ -105,7 +105,7 @@ async fn bare_round(manager: &ConnectionManager, in_flight: usize, tickets: usiz
 /// The rate, and how many commands it took.
 async fn our_round(
     server: &Server,
-    store: &RedisTicketStore,
+    store: &RedisTickets,
     in_flight: usize,
     tickets: usize,
 ) -> (f64, usize) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 use tokio::runtime::Handle;
 
-use crate::link::{Link, Opener, manager_config};
+use crate::connection::{Link, Opener, manager_config};
 use crate::{Redis, RedisError};
 
 /// How long the first attempts to connect are driven while nobody asks for anything.

@@ -7,7 +7,7 @@ use redis::{Cmd, FromRedisValue, Pipeline, RedisResult};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-use crate::link::{Link, Wire};
+use crate::connection::{Link, Wire};
 use crate::state::{InFlight, Place, State};
 use crate::{RedisBuilder, RedisError};
 

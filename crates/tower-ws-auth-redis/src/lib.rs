@@ -6,7 +6,7 @@
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //! use tower_ws_auth_core::Revocations;
-//! use tower_ws_auth_redis::{Redis, RedisRevocations, RedisSessionStore, RedisTicketStore};
+//! use tower_ws_auth_redis::{Redis, RedisRevocations, RedisSessions, RedisTickets};
 //! use tower_ws_auth_session::{Secrets, Sessions};
 //! use tower_ws_auth_ticket::Tickets;
 //!
@@ -16,11 +16,11 @@
 //! let redis = Redis::connect("redis://127.0.0.1:6379").await?;
 //!
 //! // was: Tickets::builder(Arc::new(MemoryTickets::new()))
-//! let store = Arc::new(RedisTicketStore::new(redis.clone()));
+//! let store = Arc::new(RedisTickets::new(redis.clone()));
 //! let tickets: Tickets<User> = Tickets::builder(store).build()?;
 //!
 //! // was: Sessions::builder(secrets, MemorySessions::new(100_000))
-//! let store = RedisSessionStore::new(redis.clone());
+//! let store = RedisSessions::new(redis.clone());
 //! let sessions: Sessions<User> = Sessions::builder(secrets, store).build()?;
 //!
 //! // was: Revocations::new(MemoryRevocations::new(day, 100_000))
@@ -123,11 +123,10 @@
 //!   There is no pause between two attempts, and one at a time.
 
 mod builder;
+mod connection;
 mod error;
 mod handle;
-mod link;
 mod listener;
-mod news;
 mod revocations;
 mod script;
 mod sessions;
@@ -137,10 +136,11 @@ mod tickets;
 mod tls;
 mod trace;
 mod ttl;
+mod wire_format;
 
 pub use self::builder::RedisBuilder;
 pub use self::error::RedisError;
 pub use self::handle::Redis;
 pub use self::revocations::RedisRevocations;
-pub use self::sessions::RedisSessionStore;
-pub use self::tickets::RedisTicketStore;
+pub use self::sessions::RedisSessions;
+pub use self::tickets::RedisTickets;

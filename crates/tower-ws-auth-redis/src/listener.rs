@@ -4,10 +4,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use redis::aio::{PubSubSink, PubSubStream};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use tower_ws_auth_core::revocation::{Ending, LocalConnections};
+use tower_ws_auth_core::revocation::{DisconnectReason, LocalConnections};
 
 use crate::revocations::Shared;
-use crate::{RedisError, news, trace};
+use crate::{RedisError, trace, wire_format};
 
 /// Hears what other nodes revoke, for as long as somebody here wants to know.
 pub(crate) struct Listener {
@@ -71,7 +71,7 @@ impl Listener {
             }
             let is_silent = |limit| hearing.heard.elapsed() > limit;
             if self.silence.is_some_and(is_silent) {
-                self.here.end_all(&Ending::GoingAway).await;
+                self.here.end_all(&DisconnectReason::GoingAway).await;
             }
             sleep(PAUSE).await;
         }
@@ -94,7 +94,7 @@ impl Listener {
                 message = stream.next() => {
                     let gone = RedisError::Connection(std::io::ErrorKind::UnexpectedEof);
                     let message = message.ok_or(gone)?;
-                    if let Some((key, revocation)) = news::hear(message.get_payload_bytes()) {
+                    if let Some((key, revocation)) = wire_format::hear(message.get_payload_bytes()) {
                         self.here.revoked(&key, &revocation).await;
                     }
                 }

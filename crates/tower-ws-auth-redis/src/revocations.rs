@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use redis::cmd;
 #[cfg(doc)]
-use tower_ws_auth_core::Ending;
+use tower_ws_auth_core::DisconnectReason;
 use tower_ws_auth_core::revocation::LocalConnections;
 use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationKey, RevocationStore};
 
 use crate::listener::Listener;
 use crate::script::REVOKE;
-use crate::{Redis, RedisError, news, ttl};
+use crate::{Redis, RedisError, ttl, wire_format};
 
 /// Revocations in Redis: every node refuses what was revoked on one of them, and hears of it at
 /// once.
@@ -76,7 +76,7 @@ impl RedisRevocations {
 
     /// Bounds how long this node keeps connections open while it hears nothing of what is revoked
     /// elsewhere, because Redis is down or the way to it is cut. After that time, and at most three
-    /// seconds more, all that can be revoked ends with [`Ending::GoingAway`]. Who comes back is
+    /// seconds more, all that can be revoked ends with [`DisconnectReason::GoingAway`]. Who comes back is
     /// refused as unavailable until Redis answers.
     ///
     /// Without it they stay open until Redis can be asked again. Choose: with it an outage of Redis
@@ -102,7 +102,9 @@ impl Shared {
         let read = |text: Option<String>| match text {
             None => Ok(None),
             // Whatever it is, somebody wanted to revoke this key.
-            Some(text) => news::read(&text).map(Some).ok_or(RedisError::Unexpected),
+            Some(text) => wire_format::read(&text)
+                .map(Some)
+                .ok_or(RedisError::Unexpected),
         };
         kept.into_iter().map(read).collect()
     }
@@ -117,10 +119,10 @@ impl Shared {
         let kept_at = format!("{}:{key}", self.prefix);
         let arguments = [
             revocation.micros().to_string().into_bytes(),
-            news::write(revocation).into_bytes(),
+            wire_format::write(revocation).into_bytes(),
             self.retention.to_string().into_bytes(),
             self.channel().as_bytes().to_vec(),
-            news::announce(key, revocation),
+            wire_format::announce(key, revocation),
         ];
         let arguments = arguments.each_ref().map(Vec::as_slice);
         let kept: Option<String> = (self.redis)
@@ -129,7 +131,9 @@ impl Shared {
         self.settle(key, revocation);
         match kept {
             None => Ok(None),
-            Some(kept) => news::read(&kept).map(Some).ok_or(RedisError::Unexpected),
+            Some(kept) => wire_format::read(&kept)
+                .map(Some)
+                .ok_or(RedisError::Unexpected),
         }
     }
 

@@ -14,12 +14,12 @@ use crate::{Redis, RedisError, ttl};
 /// Sessions in Redis, as connect-redis 9 keeps them: a record as JSON under `sess:<id>`, with a
 /// time to live in whole seconds. An Express application over the same Redis shares them.
 #[derive(Clone)]
-pub struct RedisSessionStore {
+pub struct RedisSessions {
     redis: Redis,
     prefix: Arc<str>,
 }
 
-impl RedisSessionStore {
+impl RedisSessions {
     /// Under the prefix `sess:`, which is that of connect-redis.
     pub fn new(redis: Redis) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl RedisSessionStore {
     }
 }
 
-impl SessionStore for RedisSessionStore {
+impl SessionStore for RedisSessions {
     fn create<'a>(
         &'a self,
         id: &'a SessionId,
@@ -134,9 +134,9 @@ fn failure(error: RedisError) -> StoreError {
     StoreError::failed(error)
 }
 
-impl fmt::Debug for RedisSessionStore {
+impl fmt::Debug for RedisSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisSessionStore")
+        f.debug_struct("RedisSessions")
             .field("redis", &self.redis)
             .field("prefix", &self.prefix)
             .finish()

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use redis::{Cmd, cmd, pipe};
-use tower_ws_auth_ticket::{BoxFuture, OnceStore, PutError, StoreError, TicketKey, TicketStore};
+use tower_ws_auth_ticket::{BoxFuture, PutError, ReplayStore, StoreError, TicketKey, TicketStore};
 
 use crate::handle::Lookup;
 use crate::{Redis, RedisError, ttl};
@@ -21,7 +21,7 @@ use crate::{Redis, RedisError, ttl};
 /// The bound on all tickets is Redis's own `maxmemory`: see the
 /// [crate's documentation](crate#sizing).
 #[derive(Clone)]
-pub struct RedisTicketStore {
+pub struct RedisTickets {
     redis: Redis,
     prefix: Arc<str>,
     per_subject: u32,
@@ -30,7 +30,7 @@ pub struct RedisTicketStore {
     longest: Arc<AtomicU64>,
 }
 
-impl RedisTicketStore {
+impl RedisTickets {
     /// Under the prefix `wsauth:ticket:`, and with at most 64 tickets for each subject.
     pub fn new(redis: Redis) -> Self {
         Self {
@@ -131,7 +131,7 @@ impl RedisTicketStore {
     }
 }
 
-impl TicketStore for RedisTicketStore {
+impl TicketStore for RedisTickets {
     fn issue(
         &self,
         key: TicketKey,
@@ -170,7 +170,7 @@ impl TicketStore for RedisTicketStore {
     }
 }
 
-impl OnceStore for RedisTicketStore {
+impl ReplayStore for RedisTickets {
     fn claim(&self, key: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
         let redis = self.redis.clone();
         let claim = set_once(&self.key("once:", key), b"1", ttl::millis(ttl));
@@ -201,9 +201,9 @@ fn refusal(error: RedisError) -> PutError {
     PutError::Store(StoreError::new(error))
 }
 
-impl fmt::Debug for RedisTicketStore {
+impl fmt::Debug for RedisTickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisTicketStore")
+        f.debug_struct("RedisTickets")
             .field("redis", &self.redis)
             .field("prefix", &self.prefix)
             .field("per_subject", &self.per_subject)

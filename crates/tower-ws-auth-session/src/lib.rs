@@ -72,14 +72,14 @@
 //!
 //! let refused = service.ready().await?.call(handshake("https://evil.net")).await?;
 //! assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "origin_denied");
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().reason(), "origin_denied");
 //!
 //! // POST /logout, where it goes into the response:
 //! let set_cookie = sessions.destroy(&id).await?;
 //!
 //! let refused = service.ready().await?.call(handshake("https://example.com")).await?;
 //! assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().token(), "session_invalid");
+//! assert_eq!(refused.extensions().get::<Rejection>().unwrap().reason(), "session_invalid");
 //! # Ok(())
 //! # }
 //! ```
@@ -114,12 +114,12 @@
 //! use http::request::Parts;
 //! use tower_sessions::Session;
 //! use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
-//! use tower_ws_auth_core::origin::{Origins, Verdict};
+//! use tower_ws_auth_core::origin::{Origins, OriginCheck};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let origins = Origins::new(["https://example.com"])?;
 //! let layer = AuthLayer::new(move |head: &mut Parts| {
-//!     let allowed = matches!(origins.allows(head), Verdict::Allowed(_));
+//!     let allowed = matches!(origins.allows(head), OriginCheck::Allowed(_));
 //!     let session = head.extensions.get::<Session>().cloned();
 //!     async move {
 //!         if !allowed {
@@ -166,4 +166,4 @@ pub use self::memory::MemorySessions;
 pub use self::secrets::{SecretError, Secrets};
 pub use self::sessions::{Loaded, Sessions};
 pub use self::store::{Replaced, SessionStore, StoreError, StoreFuture, StoredSession};
-pub use self::strategy::{Session, SessionCookie, SessionLayer, Verifying};
+pub use self::strategy::{Session, SessionCookie, SessionLayer, VerifyFuture};

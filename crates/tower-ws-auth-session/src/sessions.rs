@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tower_ws_auth_core::origin::Origins;
 use tower_ws_auth_core::private::cookie;
-use tower_ws_auth_core::{Ending, RevocationKey};
+use tower_ws_auth_core::{DisconnectReason, RevocationKey};
 
 use crate::record::{Changes, Record, fields_of};
 use crate::rules::{Rules, UserKey};
@@ -61,7 +61,7 @@ impl<R> Sessions<R> {
     /// no error if it has ended already.
     ///
     /// With [`revocations`](SessionsBuilder::revocations) this is the whole logout: the session's
-    /// open connections end on every node with [`Ending::SessionEnded`], and whatever else was
+    /// open connections end on every node with [`DisconnectReason::SessionEnded`], and whatever else was
     /// granted by its [key](SessionId::revocation_key) is refused from then on. Without, they go on
     /// until that key is revoked.
     ///
@@ -81,7 +81,7 @@ impl<R> Sessions<R> {
 
     /// Ends everything under a user's key, such as `user:42`: a logout everywhere. Sessions that
     /// were logged in before are refused from now on, and open connections end with
-    /// [`Ending::SessionEnded`], on every node. A new login is welcome at once.
+    /// [`DisconnectReason::SessionEnded`], on every node. A new login is welcome at once.
     ///
     /// It is [`Revocations::revoke`](tower_ws_auth_core::Revocations::revoke) of the key that
     /// [`revocable_by`](SessionsBuilder::revocable_by) names. Tokens and tickets under the same key
@@ -126,7 +126,11 @@ impl<R> Sessions<R> {
         let revocations = self.shared.revocations.clone();
         let revocations = revocations.ok_or(SessionError::NoRevocations)?;
         let key = key.to_owned();
-        let work = async move { revocations.revoke(&key, Ending::SessionEnded).await };
+        let work = async move {
+            revocations
+                .revoke(&key, DisconnectReason::SessionEnded)
+                .await
+        };
         let revoked = tokio::spawn(work).await.map_err(StoreError::failed)?;
         revoked.map_err(SessionError::Revocations)
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use tower_ws_auth_core::private::cookie::Found;
-use tower_ws_auth_core::{Clock, Ending, Grant, RevocationKey, Revocations};
+use tower_ws_auth_core::{Clock, DisconnectReason, Grant, RevocationKey, Revocations};
 
 use crate::attributes::Attributes;
 use crate::record::{Login, Record};
@@ -242,7 +242,7 @@ impl Shared {
             return taking.await.map(drop);
         };
         let key = id.revocation_key();
-        let revoking = revocations.revoke(&key, Ending::SessionEnded);
+        let revoking = revocations.revoke(&key, DisconnectReason::SessionEnded);
         let (taken, revoked) = tokio::join!(taking, revoking);
         revoked.map_err(SessionError::Revocations)?;
         taken.map(drop)

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use tower_ws_auth_core::origin::{Origins, Verdict};
+use tower_ws_auth_core::origin::{OriginCheck, Origins};
 use tower_ws_auth_core::private::cookie::{self, Found};
 use tower_ws_auth_core::{AuthLayer, Authenticate, Grant, Rejection, RejectionKind, RevocationKey};
 
@@ -55,9 +55,11 @@ impl<R, I> Session<R, I> {
     fn open(&self, cookie: &Found, head: &Parts) -> Result<SessionId, Rejection> {
         if let Some(origins) = &self.origins {
             let denied = match origins.allows(head) {
-                Verdict::Allowed(_) => None,
-                Verdict::Missing => Some("a session cookie decides and no `Origin` came with it"),
-                Verdict::Refused => Some("`Origin` is not on the session's list, or not alone"),
+                OriginCheck::Allowed(_) => None,
+                OriginCheck::Missing => {
+                    Some("a session cookie decides and no `Origin` came with it")
+                }
+                OriginCheck::Refused => Some("`Origin` is not on the session's list, or not alone"),
             };
             if let Some(detail) = denied {
                 return Err(Rejection::new(RejectionKind::OriginDenied, detail));
@@ -75,7 +77,7 @@ where
     type Credential = SessionCookie;
     type Verified = I;
     type Identity = I;
-    type Future = Verifying<I>;
+    type Future = VerifyFuture<I>;
 
     fn name(&self) -> &'static str {
         "session"
@@ -95,8 +97,8 @@ where
         Some("cookie")
     }
 
-    fn verify(&self, cookie: SessionCookie, head: &Parts) -> Verifying<I> {
-        Verifying(match self.open(&cookie.0, head) {
+    fn verify(&self, cookie: SessionCookie, head: &Parts) -> VerifyFuture<I> {
+        VerifyFuture(match self.open(&cookie.0, head) {
             Err(rejection) => State::Refused(Some(rejection)),
             Ok(id) => State::Asking(Box::pin(self.rules.clone().decide(id))),
         })
@@ -136,7 +138,7 @@ impl fmt::Debug for SessionCookie {
 
 /// The decision of [`Session`] under way.
 #[must_use]
-pub struct Verifying<I>(State<I>);
+pub struct VerifyFuture<I>(State<I>);
 
 enum State<I> {
     Refused(Option<Rejection>),
@@ -144,7 +146,7 @@ enum State<I> {
     Asking(Pin<Box<dyn Future<Output = Result<Grant<I>, Rejection>> + Send>>),
 }
 
-impl<I> Future for Verifying<I> {
+impl<I> Future for VerifyFuture<I> {
     type Output = Result<Grant<I>, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -158,8 +160,8 @@ impl<I> Future for Verifying<I> {
     }
 }
 
-impl<I> fmt::Debug for Verifying<I> {
+impl<I> fmt::Debug for VerifyFuture<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifying").finish_non_exhaustive()
+        f.debug_struct("VerifyFuture").finish_non_exhaustive()
     }
 }

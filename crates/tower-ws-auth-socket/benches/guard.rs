@@ -1,6 +1,6 @@
-//! What a tether costs: setting it up, keeping it, and traffic through it.
+//! What a guard costs: setting it up, keeping it, and traffic through it.
 //!
-//! Plain and tethered connections take turns in one run; what counts is the median of the ratios
+//! Plain and guarded connections take turns in one run; what counts is the median of the ratios
 //! within the rounds. Other load on the machine disturbs wall time, so the server thread's own CPU time stands beside
 //! it where the system tells it (Linux).
 #![allow(
@@ -28,7 +28,7 @@ use test_support::bench::{Client, Pairs, ThreadTime};
 use test_support::memory::reading;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use tower_ws_auth_socket::private::{Protocol, Tether};
+use tower_ws_auth_socket::private::{Protocol, UpgradeGuard};
 
 const REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
@@ -42,19 +42,20 @@ fn main() {
 }
 
 /// One upgrade by hyper, from the request in memory to the handler's connection.
-fn upgrade(tethered: bool) -> Upgraded {
+fn upgrade(guarded: bool) -> Upgraded {
     let (tell, told) = mpsc::channel();
     let service = service_fn(|request: Request<Incoming>| {
         let (mut head, body) = request.into_parts();
-        let tether = tethered.then(|| {
-            let (tether, cutter) = Tether::interpose(&mut head, Protocol::WebSocket).unwrap();
-            black_box(cutter);
-            tether
+        let guard = guarded.then(|| {
+            let (guard, close_handle) =
+                UpgradeGuard::interpose(&mut head, Protocol::WebSocket).unwrap();
+            black_box(close_handle);
+            guard
         });
         tell.send(hyper::upgrade::on(Request::from_parts(head, body)))
             .unwrap();
-        if let Some(tether) = tether {
-            tether.accept();
+        if let Some(guard) = guard {
+            guard.accept();
         }
         let mut response = Response::new(String::new());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -66,46 +67,45 @@ fn upgrade(tethered: bool) -> Upgraded {
 
 fn set_up(rounds: usize) {
     const EACH: u32 = 2000;
-    let allocations =
-        |tethered| allocation_counter::measure(|| drop(upgrade(tethered))).count_total;
+    let allocations = |guarded| allocation_counter::measure(|| drop(upgrade(guarded))).count_total;
     let mut times = Pairs::default();
     for round in 0..rounds {
-        times.push(both(round, |tethered| {
+        times.push(both(round, |guarded| {
             let began = Instant::now();
             for _ in 0..EACH {
-                black_box(upgrade(tethered));
+                black_box(upgrade(guarded));
             }
             began.elapsed() / EACH
         }));
     }
-    let [plain, tethered] = times.medians();
+    let [plain, guarded] = times.medians();
     println!(
-        "set-up        hyper {plain:?}, tethered {tethered:?}: + {:?}",
-        tethered.saturating_sub(plain)
+        "set-up        hyper {plain:?}, guarded {guarded:?}: + {:?}",
+        guarded.saturating_sub(plain)
     );
-    let (plain, tethered) = (allocations(false), allocations(true));
+    let (plain, guarded) = (allocations(false), allocations(true));
     println!(
-        "allocations   hyper {plain}, tethered {tethered}: + {}",
-        tethered - plain
+        "allocations   hyper {plain}, guarded {guarded}: + {}",
+        guarded - plain
     );
 }
 
 /// Bytes of an open connection whose handler has begun to read.
 fn memory() {
     const CONNECTIONS: usize = 1000;
-    let bytes = |tethered| {
+    let bytes = |guarded| {
         let mut kept = Vec::with_capacity(CONNECTIONS);
         let info = allocation_counter::measure(|| {
             for _ in 0..CONNECTIONS {
-                kept.push(reading(upgrade(tethered)));
+                kept.push(reading(upgrade(guarded)));
             }
         });
         info.bytes_current / i64::try_from(CONNECTIONS).unwrap()
     };
-    let (plain, tethered) = (bytes(false), bytes(true));
+    let (plain, guarded) = (bytes(false), bytes(true));
     println!(
-        "bytes held    hyper {plain}, tethered {tethered}: + {}",
-        tethered - plain
+        "bytes held    hyper {plain}, guarded {guarded}: + {}",
+        guarded - plain
     );
 }
 
@@ -120,7 +120,7 @@ fn traffic(rounds: usize) {
         for round in 0..=rounds {
             // New connections in each round: where a connection's buffers happen to lie is worth
             // more than what is measured here.
-            let mut clients = ["/plain", "/tethered"].map(|path| {
+            let mut clients = ["/plain", "/guarded"].map(|path| {
                 let request = format!(
                     "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
                 );
@@ -130,12 +130,12 @@ fn traffic(rounds: usize) {
                 client.echo(5);
             }
             let mut spent = [Duration::ZERO; 2];
-            let walls = both(round, |tethered| {
+            let walls = both(round, |guarded| {
                 let before = clock.now();
                 let began = Instant::now();
-                clients[usize::from(tethered)].echo(count);
+                clients[usize::from(guarded)].echo(count);
                 let took = began.elapsed() / count;
-                spent[usize::from(tethered)] = clock.now().saturating_sub(before) / count;
+                spent[usize::from(guarded)] = clock.now().saturating_sub(before) / count;
                 took
             });
             // The first round warms up.
@@ -155,22 +155,22 @@ fn both(round: usize, mut measure: impl FnMut(bool) -> Duration) -> [Duration; 2
         let plain = measure(false);
         [plain, measure(true)]
     } else {
-        let tethered = measure(true);
-        [measure(false), tethered]
+        let guarded = measure(true);
+        [measure(false), guarded]
     }
 }
 
 fn print(name: &str, pairs: &Pairs) {
-    let [plain, tethered] = pairs.medians();
+    let [plain, guarded] = pairs.medians();
     println!(
-        "{name:24} plain {plain:>10.2?}, tethered {tethered:>10.2?}, ratio of medians {:.3}, \
+        "{name:24} plain {plain:>10.2?}, guarded {guarded:>10.2?}, ratio of medians {:.3}, \
          median of ratios {:.3}",
-        tethered.as_secs_f64() / plain.as_secs_f64(),
+        guarded.as_secs_f64() / plain.as_secs_f64(),
         pairs.ratio(),
     );
 }
 
-/// An echo server in a thread of its own: the path says whether it is tethered.
+/// An echo server in a thread of its own: the path says whether it is guarded.
 fn server() -> (SocketAddr, ThreadTime) {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
@@ -199,9 +199,9 @@ fn server() -> (SocketAddr, ThreadTime) {
 
 fn serve(request: Request<Incoming>) -> Response<String> {
     let (mut head, body) = request.into_parts();
-    if head.uri.path() == "/tethered" {
-        let (tether, _) = Tether::interpose(&mut head, Protocol::WebSocket).unwrap();
-        tether.accept();
+    if head.uri.path() == "/guarded" {
+        let (guard, _) = UpgradeGuard::interpose(&mut head, Protocol::WebSocket).unwrap();
+        guard.accept();
     }
     tokio::spawn(echo(hyper::upgrade::on(Request::from_parts(head, body))));
     let mut response = Response::new(String::new());

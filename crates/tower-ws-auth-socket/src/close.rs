@@ -9,10 +9,10 @@
 //!   [`Rejection`](tower_ws_auth_core::Rejection) in the response's extensions.
 //! - It converts only requests with an `Origin` ([`is_from_a_browser`]), never a refused origin
 //!   and never what is not a valid handshake. Everybody else keeps the plain HTTP answer.
-//! - The farewell: write the close frame, read until the client's own, then end the stream.
-//!   It has a deadline, a cap on bytes and a cap on farewells at a time; beyond the last one the
+//! - The closing handshake: write the close frame, read until the client's own, then end the stream.
+//!   It has a deadline, a cap on bytes and a cap on closing handshakes at a time; beyond the last one the
 //!   HTTP answer stays.
-//! - The answer is held for a moment ([`hold`](CloseFrameLayer::hold)): clients that reset their
+//! - The answer is held for a moment ([`hold`](CloseFrameLayer::reject_delay)): clients that reset their
 //!   back-off when a socket opens would otherwise come back at once, and for ever.
 //! - A client that offers subprotocols gets one of them selected: one of yours, if you
 //!   [name them](CloseFrameLayer::subprotocols), else its first that reads like a name and like no
@@ -77,7 +77,7 @@
 //!
 //! # Other codes
 //!
-//! A [`Palette`] speaks to clients that were written for other servers and decide by the code
+//! A [`ClientProtocol`] speaks to clients that were written for other servers and decide by the code
 //! whether to come back: those of Centrifugo and of Pusher, and those that know the registered
 //! codes only. [`close_with`](CloseFrameLayer::close_with) takes a function.
 //!
@@ -85,7 +85,7 @@
 //!
 //! A rate limiter's 429, a timeout's 408 and a handler's 403 carry no rejection of ours. They stay
 //! HTTP responses, unless the layer is told to
-//! [convert them too](CloseFrameLayer::rejections_of_others), or
+//! [convert them too](CloseFrameLayer::convert_error_responses), or
 //! [some of them](CloseFrameLayer::classify):
 //!
 //! ```
@@ -97,7 +97,7 @@
 //! # use futures_util::StreamExt;
 //! # use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 //! let service = tower::ServiceBuilder::new()
-//!     .layer(CloseFrameLayer::new().rejections_of_others())
+//!     .layer(CloseFrameLayer::new().convert_error_responses())
 //!     .service_fn(busy);
 //!
 //! // Stands for a rate limiter, and for what is behind it.
@@ -145,11 +145,11 @@
 //!
 //! # Shutdown
 //!
-//! Over HTTP/1.1 a graceful shutdown of the server does not know the farewells:
-//! [`CloseFrameLayer::farewells`] waits for them, and
+//! Over HTTP/1.1 a graceful shutdown of the server does not know the closing handshakes:
+//! [`CloseFrameLayer::closing_handshakes`] waits for them, and
 //! [`spawn_with`](CloseFrameLayer::spawn_with) hands them to a task tracker.
 
-mod closing;
+mod closing_handshakes;
 mod config;
 mod convert;
 mod error_responses;
@@ -157,11 +157,11 @@ mod future;
 mod layer;
 mod trace;
 
-pub use self::closing::Farewells;
-pub use self::config::{Farewell, is_from_a_browser, json_message, status_and_token};
+pub use self::closing_handshakes::ClosingHandshakes;
+pub use self::config::{ClosingHandshake, is_from_a_browser, json_message, status_and_reason};
 pub use self::convert::OriginalStatus;
 pub use self::error_responses::by_status;
 pub use self::future::ResponseFuture;
 pub use self::layer::{CloseFrame, CloseFrameLayer};
 pub use crate::frame::{Close, CloseCode, InvalidCloseCode};
-pub use crate::protocol::Palette;
+pub use crate::protocol::ClientProtocol;

@@ -8,7 +8,7 @@
 //!   [`grace`](LeaseLayer::grace) if one is wanted;
 //! - when one of its grant's keys is [revoked](tower_ws_auth_core::revocation), on whatever node:
 //!   4403 `revoked`, or what [`Revocations::revoke`] was told to say;
-//! - when its user opens [more than so many](LeaseLayer::at_most): 4429 `too_many_connections`;
+//! - when its user opens [more than so many](LeaseLayer::max_connections): 4429 `too_many_connections`;
 //! - when the server goes down: [`Leases::end_all`], 1001 `going_away`.
 //!
 //! The client reads a close frame between two whole frames, and has until the
@@ -40,7 +40,7 @@
 //! # use http::request::Parts;
 //! # use tokio_tungstenite::{connect_async, tungstenite::Message};
 //! use tower_ws_auth_core::{AuthLayer, AuthenticateExt, Grant, Rejection};
-//! use tower_ws_auth_core::{Ending, MemoryRevocations, Revocations};
+//! use tower_ws_auth_core::{DisconnectReason, MemoryRevocations, Revocations};
 //! use tower_ws_auth_socket::lease::LeaseLayer;
 //!
 //! # #[tokio::main]
@@ -82,7 +82,7 @@
 //!
 //! // And so does an operator.
 //! let (mut socket, _) = connect_async(format!("ws://{address}/ws")).await?;
-//! revocations.revoke("user:ada", Ending::Revoked).await?;
+//! revocations.revoke("user:ada", DisconnectReason::Revoked).await?;
 //! assert_eq!(reason(&mut socket).await, (4403, "revoked".to_owned()));
 //! # Ok(())
 //! # }
@@ -103,13 +103,13 @@ mod shared;
 mod sync;
 mod trace;
 
-pub use self::close_codes::status_and_token;
+pub use self::close_codes::status_and_reason;
 #[cfg(feature = "axum")]
-pub use self::extract::Unleased;
+pub use self::extract::MissingLeaseLayer;
 pub use self::future::ResponseFuture;
 pub use self::handle::Lease;
 pub use self::layer::LeaseLayer;
 pub use self::leases::Leases;
 pub use self::service::Leased;
 pub use crate::frame::{Close, CloseCode, InvalidCloseCode};
-pub use tower_ws_auth_core::revocation::{Ending, OverLimit as Excess};
+pub use tower_ws_auth_core::revocation::{DisconnectReason, OverLimit};

@@ -1,5 +1,5 @@
 //! How each family of clients is told why it was refused or ended.
 
-pub(crate) mod codes;
+pub(crate) mod close_codes;
 
-pub use self::codes::Palette;
+pub use self::close_codes::ClientProtocol;

@@ -2,8 +2,8 @@
 //!
 //! - [`frame`]: close and text frames as bytes, with types that cannot hold an invalid one.
 //! - [`Socket`]: the connection of a refused client, which is told why and then dropped: the
-//!   farewell.
-//! - [`Tether`] and [`Cutter`]: an upgraded connection that can be ended from anywhere with a close
+//!   closing handshake.
+//! - [`UpgradeGuard`] and [`CloseHandle`]: an upgraded connection that can be ended from anywhere with a close
 //!   frame, although its handler knows nothing of it.
 //! - [`accept_key`]: the server's half of the opening handshake (RFC 6455 §4.2.2).
 //!
@@ -30,4 +30,4 @@ mod shared_io;
 
 pub use self::accept_key::accept_key;
 pub use self::closing_handshake::{Limits, Outcome, Socket};
-pub use self::guard::{Cutter, Farewell, Protocol, Tether};
+pub use self::guard::{CloseHandle, ClosingHandshake, Protocol, UpgradeGuard};

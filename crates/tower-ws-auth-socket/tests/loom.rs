@@ -19,8 +19,10 @@ use http::{Request, Response, StatusCode};
 use loom::thread;
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service, service_fn};
-use tower_ws_auth_core::{Clock, Ending, Grant, MemoryRevocations, Rejection, Revocations};
-use tower_ws_auth_socket::lease::{Excess, Lease, LeaseLayer, Leases};
+use tower_ws_auth_core::{
+    Clock, DisconnectReason, Grant, MemoryRevocations, Rejection, Revocations,
+};
+use tower_ws_auth_socket::lease::{Lease, LeaseLayer, Leases, OverLimit};
 
 /// What the clock shows, in seconds.
 const NOW: u64 = 1000;
@@ -43,9 +45,9 @@ impl Node {
         let layer = LeaseLayer::new(revocations.clone())
             .clock(Clock::fixed(NOW))
             .cooperative()
-            .close_with(move |ending| {
+            .close_with(move |reason| {
                 let _held = &held;
-                tower_ws_auth_socket::lease::status_and_token(ending)
+                tower_ws_auth_socket::lease::status_and_reason(reason)
             });
         Self {
             layer: configure(layer),
@@ -96,11 +98,11 @@ impl Client {
         let extensions = response.extensions_mut();
         extensions
             .remove()
-            .ok_or_else(|| extensions.get::<Rejection>().unwrap().token())
+            .ok_or_else(|| extensions.get::<Rejection>().unwrap().reason())
     }
 
     fn revoke(&self, key: &str) {
-        now(self.revocations.revoke(key, Ending::Revoked)).unwrap();
+        now(self.revocations.revoke(key, DisconnectReason::Revoked)).unwrap();
     }
 
     fn leases(&self) -> Leases {
@@ -162,8 +164,8 @@ fn a_handshake_is_refused_or_ended_when_its_key_is_revoked_while_another_goes() 
         match opening.join().unwrap() {
             Err(token) => assert_eq!(token, "token_invalid"),
             Ok(lease) => {
-                assert_eq!(lease.ending(), Some(&Ending::Revoked));
-                assert_eq!(now(lease.ended()), Ending::Revoked);
+                assert_eq!(lease.disconnect_reason(), Some(&DisconnectReason::Revoked));
+                assert_eq!(now(lease.ended()), DisconnectReason::Revoked);
                 assert_eq!(node.layer.leases().len(), 1);
             }
         }
@@ -176,7 +178,7 @@ fn of_three_who_end_a_lease_one_does_and_his_reason_stays() {
     model(|runtime| {
         let node = Node::new(runtime, |layer| layer);
         let lease = node.client().open(grant("user:ada")).unwrap();
-        let saying = Ending::application(4999, "bye").unwrap();
+        let saying = DisconnectReason::application(4999, "bye").unwrap();
         let handler = {
             let (lease, saying) = (lease.clone(), saying.clone());
             thread::spawn(move || lease.end(&saying))
@@ -185,19 +187,19 @@ fn of_three_who_end_a_lease_one_does_and_his_reason_stays() {
             let client = node.client();
             thread::spawn(move || client.revoke("user:ada"))
         };
-        let by_server = now(node.client().leases().end_all(&Ending::GoingAway));
-        let first = lease.ending().cloned();
+        let by_server = now(node.client().leases().end_all(&DisconnectReason::GoingAway));
+        let first = lease.disconnect_reason().cloned();
         let by_handler = handler.join().unwrap();
         revoking.join().unwrap();
-        let ending = lease.ending().cloned();
-        assert_eq!(first.or_else(|| ending.clone()), ending);
+        let reason = lease.disconnect_reason().cloned();
+        assert_eq!(first.or_else(|| reason.clone()), reason);
         let by_whom = match (by_server, by_handler) {
-            (1, false) => Ending::GoingAway,
+            (1, false) => DisconnectReason::GoingAway,
             (0, true) => saying,
-            (0, false) => Ending::Revoked,
+            (0, false) => DisconnectReason::Revoked,
             (server, handler) => panic!("ended twice: {server}, {handler}"),
         };
-        assert_eq!(ending, Some(by_whom));
+        assert_eq!(reason, Some(by_whom));
         drop(lease);
         node.is_left_empty();
     });
@@ -220,21 +222,21 @@ fn a_lease_whose_time_has_come_is_ended_or_renewed_and_not_both() {
         let renewed = now(lease.renew(grant("token:2"), |()| true));
         waiting.join().unwrap();
         revoking.join().unwrap();
-        match (&renewed, lease.ending()) {
+        match (&renewed, lease.disconnect_reason()) {
             // Its old key was revoked, or its old time had come, before it was renewed.
-            (Err(rejection), Some(Ending::TokenExpired | Ending::Revoked)) => {
-                assert_eq!(rejection.token(), "token_expired");
+            (Err(rejection), Some(DisconnectReason::TokenExpired | DisconnectReason::Revoked)) => {
+                assert_eq!(rejection.reason(), "token_expired");
             }
             // The revocation found the old key in the moment of the renewal.
-            (Ok(()), None | Some(Ending::Revoked)) => {
+            (Ok(()), None | Some(DisconnectReason::Revoked)) => {
                 assert_eq!(lease.until(), None);
             }
             other => panic!("{other:?}"),
         }
         // Nor is it renewed once it has ended.
-        if lease.ending().is_some() {
+        if lease.disconnect_reason().is_some() {
             let late = now(lease.renew(grant("token:3"), |()| true));
-            assert_eq!(late.unwrap_err().token(), "token_expired");
+            assert_eq!(late.unwrap_err().reason(), "token_expired");
         }
         drop(lease);
         node.is_left_empty();
@@ -256,7 +258,10 @@ fn late_comer(first_until: u64) {
         waiting.join().unwrap();
         going.join().unwrap();
         node.client().time_passes();
-        assert_eq!(late.ending(), Some(&Ending::TokenExpired));
+        assert_eq!(
+            late.disconnect_reason(),
+            Some(&DisconnectReason::TokenExpired)
+        );
         drop(late);
         node.is_left_empty();
     });
@@ -280,7 +285,7 @@ fn a_renewal_is_refused_or_ended_when_its_new_key_is_revoked_and_its_handler_goe
         let renewed = renewing.join().unwrap();
         going.join().unwrap();
         if let Err(rejection) = renewed {
-            assert!(["token_invalid", "token_expired"].contains(&rejection.token()));
+            assert!(["token_invalid", "token_expired"].contains(&rejection.reason()));
         }
         node.is_left_empty();
     });
@@ -289,13 +294,17 @@ fn a_renewal_is_refused_or_ended_when_its_new_key_is_revoked_and_its_handler_goe
 /// How many of those under `user:ada` have not been told to go.
 fn open(leases: &[Result<Lease, &'static str>]) -> usize {
     let accepted = leases.iter().flatten();
-    accepted.filter(|lease| lease.ending().is_none()).count()
+    accepted
+        .filter(|lease| lease.disconnect_reason().is_none())
+        .count()
 }
 
 /// Two come at once where one may be open, while the one that was there goes or stays.
-fn two_come(excess: Excess, goes: bool, judge: impl Fn(usize) + Send + Sync + 'static) {
+fn two_come(over_limit: OverLimit, goes: bool, judge: impl Fn(usize) + Send + Sync + 'static) {
     model(move |runtime| {
-        let node = Node::new(runtime, |layer| layer.at_most(1, "user:", excess));
+        let node = Node::new(runtime, |layer| {
+            layer.max_connections(1, "user:", over_limit)
+        });
         let there = node.client().open(grant("user:ada"));
         let come = || {
             let client = node.client();
@@ -313,20 +322,22 @@ fn two_come(excess: Excess, goes: bool, judge: impl Fn(usize) + Send + Sync + 's
 
 #[test]
 fn of_two_who_come_at_once_no_more_than_may_are_open_and_the_newest_are_refused() {
-    two_come(Excess::RefuseNewest, false, |open| assert_eq!(open, 1));
-    two_come(Excess::RefuseNewest, true, |open| assert!(open <= 1));
+    two_come(OverLimit::RefuseNewest, false, |open| assert_eq!(open, 1));
+    two_come(OverLimit::RefuseNewest, true, |open| assert!(open <= 1));
 }
 
 #[test]
 fn of_two_who_come_at_once_no_more_than_may_are_open_and_the_oldest_are_ended() {
-    two_come(Excess::EndOldest, false, |open| assert_eq!(open, 1));
-    two_come(Excess::EndOldest, true, |open| assert_eq!(open, 1));
+    two_come(OverLimit::EndOldest, false, |open| assert_eq!(open, 1));
+    two_come(OverLimit::EndOldest, true, |open| assert_eq!(open, 1));
 }
 
 /// Two connections that are open ask for the one place under a key, each by a renewal.
-fn two_renew(excess: Excess, judge: impl Fn([bool; 2], usize) + Send + Sync + 'static) {
+fn two_renew(over_limit: OverLimit, judge: impl Fn([bool; 2], usize) + Send + Sync + 'static) {
     model(move |runtime| {
-        let node = Node::new(runtime, |layer| layer.at_most(1, "room:", excess));
+        let node = Node::new(runtime, |layer| {
+            layer.max_connections(1, "room:", over_limit)
+        });
         let [first, second] = ["token:1", "token:2"].map(|key| {
             let lease = node.client().open(grant(key)).unwrap();
             thread::spawn(move || {
@@ -349,12 +360,12 @@ fn two_renew(excess: Excess, judge: impl Fn([bool; 2], usize) + Send + Sync + 's
 
 #[test]
 fn of_two_who_renew_to_one_key_at_once_no_more_than_may_are_open_under_it() {
-    two_renew(Excess::RefuseNewest, |renewed, open| {
+    two_renew(OverLimit::RefuseNewest, |renewed, open| {
         assert_eq!(renewed.into_iter().filter(|renewed| *renewed).count(), 1);
         // Who is refused keeps what it had.
         assert_eq!(open, 2);
     });
-    two_renew(Excess::EndOldest, |renewed, open| {
+    two_renew(OverLimit::EndOldest, |renewed, open| {
         assert_eq!((renewed, open), ([true; 2], 1));
     });
 }

@@ -9,7 +9,7 @@ use http::request::Parts;
 use tower_ws_auth_core::Clock;
 use tower_ws_auth_core::credential::{Carriers, CarriersError};
 
-use crate::binding::Bindings;
+use crate::purpose::Bindings;
 use crate::tickets::Settings;
 use crate::{TicketStore, Tickets};
 
@@ -65,7 +65,7 @@ impl<P> TicketsBuilder<P> {
     }
 
     /// For how long, from the minting on, a grant by ticket holds. Without it, and without
-    /// [`Order::until`](crate::Order::until), as long as its connection.
+    /// [`TicketRequest::until`](crate::TicketRequest::until), as long as its connection.
     ///
     /// The ticket's own life is [`ttl`](Self::ttl): until when it must be used, not until when
     /// the connection that it opened may last.
@@ -120,7 +120,7 @@ impl<P> TicketsBuilder<P> {
         self
     }
 
-    /// How long a [`Mint`](crate::Mint) waits for the body of a request; 10 seconds unless set.
+    /// How long a [`TicketEndpoint`](crate::Mint) waits for the body of a request; 10 seconds unless set.
     /// Then it answers 408. A client that makes it wait needs a tokio runtime with its timer.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout = timeout;

@@ -12,7 +12,7 @@ pub enum IssueError {
     /// As many tickets are outstanding as one subject may have. Nobody lost one for it.
     #[error("as many tickets are outstanding as one subject may have")]
     SubjectFull,
-    /// The [`Use`](crate::Use) names something that these tickets are not bound to, or does not
+    /// The [`Purpose`](crate::Purpose) names something that these tickets are not bound to, or does not
     /// name something that they are.
     #[error("{0}")]
     Binding(&'static str),

@@ -5,7 +5,7 @@
 //! ticket into the URL: whoever reads it there later holds a used one.
 //!
 //! - A ticket is 256 bits from the operating system. The store keeps a SHA-256 digest of it.
-//! - It is good for 30 seconds ([`ttl`](TicketsBuilder::ttl)) and for one [`Use`]. The use, and
+//! - It is good for 30 seconds ([`ttl`](TicketsBuilder::ttl)) and for one [`Purpose`]. The use, and
 //!   the path, origin and client address that tickets are configured to be bound to, are part of
 //!   the digest: elsewhere a ticket is unknown and stays good where it belongs.
 //! - The handshake is checked first, then binding and length, then whatever else may refuse it:
@@ -14,7 +14,7 @@
 //!   nothing.
 //! - Used, unknown, expired and minted for another use: one refusal, `ticket_invalid`.
 //! - The ticket's own life says by when a connection must start. Until when the connection may
-//!   live is another deadline: [`live_for`](TicketsBuilder::live_for) and [`Order::until`].
+//!   live is another deadline: [`live_for`](TicketsBuilder::live_for) and [`TicketRequest::until`].
 //! - What is outstanding is bounded, in total and for each subject. Past a bound the mint answers
 //!   429, and nobody loses a ticket.
 //!
@@ -29,7 +29,7 @@
 //! use serde::{Deserialize, Serialize};
 //! use tower::{Layer, Service, ServiceExt};
 //! use tower_ws_auth_core::{Authenticated, Rejection};
-//! use tower_ws_auth_ticket::{MemoryTickets, Order, TicketLayer, Tickets, Use};
+//! use tower_ws_auth_ticket::{MemoryTickets, TicketRequest, TicketLayer, Tickets, Purpose};
 //!
 //! #[derive(Clone, Serialize, Deserialize)]
 //! struct User { name: String }
@@ -51,7 +51,7 @@
 //! #     .body(()).unwrap();
 //!
 //! let ada = User { name: "ada".into() };
-//! let issued = tickets.issue(Order::new(ada, Use::handshake()).subject("ada")).await?;
+//! let issued = tickets.issue(TicketRequest::new(ada, Purpose::handshake()).subject("ada")).await?;
 //! let uri = format!("/ws?ticket={}", issued.ticket());
 //!
 //! let accepted = service.ready().await?.call(handshake(&uri)).await?;
@@ -59,7 +59,7 @@
 //!
 //! let replayed = service.ready().await?.call(handshake(&uri)).await?;
 //! assert_eq!(replayed.status(), StatusCode::UNAUTHORIZED);
-//! assert_eq!(replayed.extensions().get::<Rejection>().unwrap().token(), "ticket_invalid");
+//! assert_eq!(replayed.extensions().get::<Rejection>().unwrap().reason(), "ticket_invalid");
 //! # Ok(())
 //! # }
 //! ```
@@ -69,7 +69,7 @@
 //! [`Tickets::mint`] makes a service that answers `POST`, to be mounted behind whatever knows the
 //! client already. What the client was granted there limits the ticket: it ends no later, is
 //! revoked by the same keys, and is as old as the decision about the client. For a handler of your
-//! own there is [`Order::inherit`].
+//! own there is [`TicketRequest::inherit`].
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -77,16 +77,16 @@
 //! # use http_body_util::{BodyExt as _, Empty};
 //! # use tower::{Layer, ServiceExt};
 //! use tower_ws_auth_core::{AuthLayer, Authenticated, Grant, Rejection, RejectionKind};
-//! use tower_ws_auth_ticket::{MemoryTickets, Order, Tickets};
+//! use tower_ws_auth_ticket::{MemoryTickets, TicketRequest, Tickets};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
-//! let mint = tickets.mint(|head, wish| {
+//! let mint = tickets.mint(|head, mint_request| {
 //!     let user: &Authenticated<String> = head.extensions.get().ok_or_else(|| {
 //!         Rejection::new(RejectionKind::CredentialsMissing, "the mint stands unguarded")
 //!     })?;
-//!     Ok(Order::new(user.to_string(), wish.into_use()).subject(user.as_str()))
+//!     Ok(TicketRequest::new(user.to_string(), mint request.into_use()).subject(user.as_str()))
 //! });
 //!
 //! // Any strategy that is not single-use: a session, a JWT, or this closure.
@@ -128,15 +128,15 @@
 //!
 //! # Channels
 //!
-//! A ticket for [`Use::channel`] opens no socket. It is taken by a join on one that is open:
+//! A ticket for [`Purpose::channel`] opens no socket. It is taken by a join on one that is open:
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use tower_ws_auth_ticket::{MemoryTickets, Order, Tickets, Use};
+//! # use tower_ws_auth_ticket::{MemoryTickets, TicketRequest, Tickets, Purpose};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
-//! let issued = tickets.issue(Order::new("ada".to_owned(), Use::channel("lobby"))).await?;
+//! let issued = tickets.issue(TicketRequest::new("ada".to_owned(), Purpose::channel("lobby"))).await?;
 //!
 //! assert!(tickets.take_for_channel(issued.ticket(), "staff").await.is_err());
 //! let grant = tickets.take_for_channel(issued.ticket(), "lobby").await?;
@@ -146,29 +146,29 @@
 //! # }
 //! ```
 
-mod binding;
 mod builder;
+mod endpoint;
 mod entry;
 mod error;
 mod memory;
-mod mint;
-mod once;
-mod order;
+mod purpose;
+mod replay;
 mod secret;
 mod store;
 mod strategy;
 mod sync;
+mod ticket_request;
 mod tickets;
-mod within;
+mod timeout;
 
-pub use self::binding::Use;
 pub use self::builder::{TicketsBuilder, TicketsError};
+pub use self::endpoint::{MintFuture, MintRequest, TicketEndpoint};
 pub use self::entry::MAX_ENTRY;
 pub use self::error::IssueError;
 pub use self::memory::{MemoryTickets, MemoryTicketsBuilder, MemoryTicketsError};
-pub use self::mint::{Mint, Minting, Wish};
-pub use self::once::{Claiming, claim, is_claimed};
-pub use self::order::Order;
-pub use self::store::{BoxFuture, OnceStore, PutError, StoreError, TicketKey, TicketStore};
-pub use self::strategy::{Taking, Ticket, TicketLayer};
+pub use self::purpose::Purpose;
+pub use self::replay::{ClaimFuture, claim, is_claimed};
+pub use self::store::{BoxFuture, PutError, ReplayStore, StoreError, TicketKey, TicketStore};
+pub use self::strategy::{TakeFuture, Ticket, TicketLayer};
+pub use self::ticket_request::TicketRequest;
 pub use self::tickets::{Issued, Tickets};

@@ -52,7 +52,7 @@ pub trait TicketStore: Send + Sync {
 
 /// Where it is remembered that something was used, such as the `jti` of a token that others
 /// issue: what was not put there before can be claimed once.
-pub trait OnceStore: Send + Sync {
+pub trait ReplayStore: Send + Sync {
     /// True for the first who claims a key, false for everybody else until `ttl` has passed, in
     /// one atomic step.
     ///

@@ -12,7 +12,7 @@ use tower_ws_auth_core::{AuthLayer, Authenticate, Clock, Grant, Rejection, Rejec
 
 use crate::entry;
 use crate::tickets::Settings;
-use crate::within::Within;
+use crate::timeout::Within;
 use crate::{BoxFuture, StoreError, TicketKey, Tickets};
 
 /// The layer that admits by ticket: `TicketLayer::new(tickets.strategy())`.
@@ -36,7 +36,7 @@ where
     type Credential = Credential;
     type Verified = P;
     type Identity = P;
-    type Future = Taking<P>;
+    type Future = TakeFuture<P>;
 
     const SINGLE_USE: bool = true;
 
@@ -65,7 +65,7 @@ where
         Some(Box::pin(peeking))
     }
 
-    fn verify(&self, credential: Credential, head: &Parts) -> Taking<P> {
+    fn verify(&self, credential: Credential, head: &Parts) -> TakeFuture<P> {
         self.tickets.take_to_open(credential.as_str(), head)
     }
 
@@ -75,7 +75,7 @@ where
 }
 
 /// The decision about a ticket: it is being taken from the store, or looked at there.
-pub struct Taking<P> {
+pub struct TakeFuture<P> {
     asked: Result<Asked, Option<Rejection>>,
     payload: PhantomData<fn() -> P>,
 }
@@ -89,7 +89,7 @@ struct Asked {
 
 type Answer = Result<Option<Vec<u8>>, StoreError>;
 
-impl<P> Taking<P> {
+impl<P> TakeFuture<P> {
     /// Takes it, if what comes before has not refused it already.
     pub(crate) fn new(settings: &Settings, key: Result<TicketKey, Rejection>) -> Self {
         let asked = key.map_err(Some).map(|key| {
@@ -122,7 +122,7 @@ impl Asked {
     }
 }
 
-impl<P: DeserializeOwned> Future for Taking<P> {
+impl<P: DeserializeOwned> Future for TakeFuture<P> {
     type Output = Result<Grant<P>, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -171,8 +171,8 @@ impl<P> fmt::Debug for Ticket<P> {
     }
 }
 
-impl<P> fmt::Debug for Taking<P> {
+impl<P> fmt::Debug for TakeFuture<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Taking")
+        f.write_str("TakeFuture")
     }
 }

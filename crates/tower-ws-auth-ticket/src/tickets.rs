@@ -9,14 +9,14 @@ use serde::de::DeserializeOwned;
 use tower_ws_auth_core::credential::Carriers;
 use tower_ws_auth_core::{Clock, Grant, Rejection};
 
-use crate::binding::Bindings;
+use crate::endpoint::{MintRequest, TicketEndpoint};
 use crate::entry;
 use crate::error::IssueError;
-use crate::mint::{Mint, Wish};
-use crate::order::Order;
+use crate::purpose::Bindings;
 use crate::secret::Secret;
-use crate::strategy::{Taking, Ticket};
-use crate::within::Within;
+use crate::strategy::{TakeFuture, Ticket};
+use crate::ticket_request::TicketRequest;
+use crate::timeout::Within;
 use crate::{TicketKey, TicketStore, TicketsBuilder};
 
 /// Issues tickets of one kind, and takes them again. Clones share everything.
@@ -67,7 +67,7 @@ where
     ///
     /// At the bounds of the store, where it fails, and for an order that these tickets cannot
     /// fulfil. Nobody learns a ticket then.
-    pub async fn issue(&self, order: Order<P>) -> Result<Issued, IssueError> {
+    pub async fn issue(&self, order: TicketRequest<P>) -> Result<Issued, IssueError> {
         let settings = self.settings();
         let now = settings.clock.now();
         let validity = order.validity(now, settings.live_for);
@@ -108,18 +108,18 @@ where
         let key = Secret::parse(ticket)
             .map(|secret| bindings.key_for_channel(&secret, channel))
             .ok_or_else(not_a_ticket);
-        Taking::new(self.settings(), key).await
+        TakeFuture::new(self.settings(), key).await
     }
 
-    pub(crate) fn take_to_open(&self, ticket: &str, head: &Parts) -> Taking<P> {
-        Taking::new(self.settings(), self.key_to_open(ticket, head))
+    pub(crate) fn take_to_open(&self, ticket: &str, head: &Parts) -> TakeFuture<P> {
+        TakeFuture::new(self.settings(), self.key_to_open(ticket, head))
     }
 
     /// Looks at a ticket, and leaves it. `None` if the store cannot, or if it is refused without
     /// the store.
-    pub(crate) fn peek_to_open(&self, ticket: &str, head: &Parts) -> Option<Taking<P>> {
+    pub(crate) fn peek_to_open(&self, ticket: &str, head: &Parts) -> Option<TakeFuture<P>> {
         let key = self.key_to_open(ticket, head).ok()?;
-        Taking::peek(self.settings(), key)
+        TakeFuture::peek(self.settings(), key)
     }
 
     fn key_to_open(&self, ticket: &str, head: &Parts) -> Result<TicketKey, Rejection> {
@@ -136,12 +136,12 @@ where
     ///
     /// `order` says what the client gets: it finds the client's
     /// [`Authenticated`](tower_ws_auth_core::Authenticated) identity in the head's extensions,
-    /// decides whether the [`Wish`] is permitted, and refuses by a [`Rejection`].
-    pub fn mint<F>(&self, order: F) -> Mint<P, F>
+    /// decides whether the [`MintRequest`] is permitted, and refuses by a [`Rejection`].
+    pub fn mint<F>(&self, order: F) -> TicketEndpoint<P, F>
     where
-        F: Fn(&Parts, Wish) -> Result<Order<P>, Rejection>,
+        F: Fn(&Parts, MintRequest) -> Result<TicketRequest<P>, Rejection>,
     {
-        Mint::new(self.clone(), order)
+        TicketEndpoint::new(self.clone(), order)
     }
 }
 

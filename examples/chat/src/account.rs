@@ -14,8 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::timeout;
 use tower_ws_auth::session::SessionError;
-use tower_ws_auth::ticket::{Order, Wish};
-use tower_ws_auth::{Authenticated, Ending, Rejection, RejectionKind, RevocationError, Validity};
+use tower_ws_auth::ticket::{MintRequest, TicketRequest};
+use tower_ws_auth::{
+    Authenticated, DisconnectReason, Rejection, RejectionKind, RevocationError, Validity,
+};
 
 use crate::app::App;
 use crate::protocol::{MAX_NAME, object};
@@ -85,7 +87,7 @@ pub(crate) async fn revoke(
     to_the_end(async move {
         let key = revocation_key(&revoked);
         let revocations = app.credentials.revocations;
-        revocations.revoke(&key, Ending::Revoked).await?;
+        revocations.revoke(&key, DisconnectReason::Revoked).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     })
     .await
@@ -105,9 +107,11 @@ pub(crate) async fn token(
     State(app): State<App>,
     user: Authenticated<Known>,
     validity: Validity,
-    wish: Option<Asked<TokenWish>>,
+    mint_request: Option<Asked<TokenWish>>,
 ) -> Response {
-    let ttl = wish.and_then(|Asked(wish)| wish.ttl).unwrap_or(AN_HOUR);
+    let ttl = mint_request
+        .and_then(|Asked(mint_request)| mint_request.ttl)
+        .unwrap_or(AN_HOUR);
     if !(1..=24 * AN_HOUR).contains(&ttl) {
         return refuse("ttl_out_of_range");
     }
@@ -180,10 +184,13 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Asked<T> {
 
 /// What a session's user may have a ticket for: a socket, or the join of one channel. Whoever
 /// holds it may use it, as with every bearer credential: it can be handed to a guest.
-pub(crate) fn order(head: &Parts, wish: Wish) -> Result<Order<Known>, Rejection> {
+pub(crate) fn order(
+    head: &Parts,
+    mint_request: MintRequest,
+) -> Result<TicketRequest<Known>, Rejection> {
     let forbidden = |detail| Rejection::new(RejectionKind::Forbidden, detail);
-    let channel = wish.channel.as_ref();
-    // An empty name is a variable that was not set, and no wish for a whole socket.
+    let channel = mint_request.channel.as_ref();
+    // An empty name is a variable that was not set, and no mint request for a whole socket.
     if channel.is_some_and(|channel| channel.is_empty() || channel.len() > MAX_NAME) {
         return Err(forbidden("no channel has such a name"));
     }
@@ -193,7 +200,7 @@ pub(crate) fn order(head: &Parts, wish: Wish) -> Result<Order<Known>, Rejection>
         .clone()
         .into_inner();
     let key = revocation_key(&user.user);
-    Ok(Order::new(user.clone(), wish.into_use())
+    Ok(TicketRequest::new(user.clone(), mint_request.into_use())
         .subject(user.user)
         .revocable_by(key))
 }
@@ -219,6 +226,6 @@ impl IntoResponse for Failed {
         let rejection = self.0;
         tracing::warn!(%rejection, "a request failed");
         let status = rejection.status();
-        (status, [(CACHE_CONTROL, "no-store")], rejection.token()).into_response()
+        (status, [(CACHE_CONTROL, "no-store")], rejection.reason()).into_response()
     }
 }

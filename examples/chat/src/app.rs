@@ -13,8 +13,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, CloseFrameLayer, LeaseLayer, LiftLayer, MissingOrigin, OriginLayer,
-    Origins,
+    AuthLayer, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin, OriginLayer, Origins,
+    RedactLayer,
 };
 use tracing::Level;
 
@@ -37,7 +37,7 @@ pub(crate) fn router(
     options: &Options,
     address: SocketAddr,
     credentials: &Credentials,
-    farewells: &TaskTracker,
+    closing_handshakes: &TaskTracker,
     lease: &LeaseLayer,
 ) -> Result<Router, Box<dyn Error + Send + Sync>> {
     let origins = origins(options, address)?;
@@ -63,7 +63,7 @@ pub(crate) fn router(
     };
 
     // Outside of the origin check and the strategy, whose rejections it converts.
-    let close = close_layer(options, farewells);
+    let close = close_layer(options, closing_handshakes);
     // Outside of the strategy: a foreign page does not learn whether a credential is good.
     let pages_and_others = OriginLayer::new(origins.clone(), MissingOrigin::Allow);
     let pages_only = OriginLayer::new(origins.clone(), MissingOrigin::Refuse);
@@ -137,7 +137,7 @@ pub(crate) fn router(
                 .on_response(DefaultOnResponse::new().level(Level::INFO)),
         )
         // Outermost: nobody further in sees a token in a URI.
-        .layer(LiftLayer::new(
+        .layer(RedactLayer::new(
             ["token", "Authorization", "access_token", "ticket"],
             ["/*"],
         )?))
@@ -147,14 +147,14 @@ fn named(user: &User, _head: &Parts) -> bool {
     user.is_named()
 }
 
-fn close_layer(options: &Options, farewells: &TaskTracker) -> CloseFrameLayer {
-    let tracker = farewells.clone();
+fn close_layer(options: &Options, closing_handshakes: &TaskTracker) -> CloseFrameLayer {
+    let tracker = closing_handshakes.clone();
     let close = CloseFrameLayer::new()
         .palette(options.palette.into())
         .subprotocols(socket::SUBPROTOCOLS)
-        .hold(Duration::from_millis(options.hold_ms))
-        .spawn_with(move |farewell| {
-            tracker.spawn(farewell);
+        .reject_delay(Duration::from_millis(options.hold_ms))
+        .spawn_with(move |closing_handshake| {
+            tracker.spawn(closing_handshake);
         });
     if options.reject_message {
         close.first_message_json()

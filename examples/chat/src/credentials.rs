@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tower_ws_auth::jwt::Jwt;
-use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessionStore, RedisTicketStore};
+use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
 use tower_ws_auth::ticket::{MemoryTickets, TicketStore, Tickets};
 use tower_ws_auth::{Clock, MemoryRevocations, Revocations};
@@ -87,7 +87,7 @@ fn sessions(
             .map_err(|error| format!("--session-secret: {error}"))?
     };
     let sessions = match redis {
-        Some(redis) => Sessions::builder(secrets, RedisSessionStore::new(redis.clone())),
+        Some(redis) => Sessions::builder(secrets, RedisSessions::new(redis.clone())),
         None => Sessions::builder(secrets, MemorySessions::new(SESSIONS)),
     };
     // A logout is one call then, and whoever revokes a user ends the user's sessions too.
@@ -112,7 +112,7 @@ fn tickets(
     let ttl = Duration::from_secs(options.ticket_ttl);
     let wrong = |error: &dyn Error| format!("--ticket-ttl: {error}");
     let store: Arc<dyn TicketStore> = if let Some(redis) = redis {
-        Arc::new(RedisTicketStore::new(redis.clone()).per_subject(TICKETS_PER_USER))
+        Arc::new(RedisTickets::new(redis.clone()).per_subject(TICKETS_PER_USER))
     } else {
         let store = MemoryTickets::builder()
             .max_ttl(ttl)

@@ -7,14 +7,14 @@ use std::fmt;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt};
 use tower_ws_auth::ChannelAuthLayer;
-use tower_ws_auth::channel::{Answer, Join, Patterns, TicketPolicy};
+use tower_ws_auth::channel::{Join, JoinOutcome, Patterns, TicketPolicy};
 
 use crate::credentials::Credentials;
 use crate::protocol::MAX_PRIVATE_NAME;
 
 /// Asked at each join of a channel.
 #[derive(Clone)]
-pub(crate) struct Doors(BoxCloneSyncService<Join<String, ()>, Answer<()>, Infallible>);
+pub(crate) struct Doors(BoxCloneSyncService<Join<String, ()>, JoinOutcome<()>, Infallible>);
 
 impl Doors {
     /// `lobby` and `room-*` for everybody, `private-<user>` for that user, `ticket-*` for whoever
@@ -48,8 +48,8 @@ impl Doors {
     ) -> Result<(), &'static str> {
         let join = Join::new(user.to_owned(), channel, ()).with_credential(auth);
         match self.0.clone().oneshot(join).await {
-            Ok(Answer::Admitted(())) => Ok(()),
-            Ok(Answer::Denied(denial)) => Err(denial.token()),
+            Ok(JoinOutcome::Admitted(())) => Ok(()),
+            Ok(JoinOutcome::Denied(denial)) => Err(denial.reason()),
             Err(never) => match never {},
         }
     }

@@ -30,15 +30,15 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use tower_ws_auth::Clock;
-use tower_ws_auth::close::Palette;
-use tower_ws_auth::lease::{Ending, LeaseLayer, Leases};
+use tower_ws_auth::close::ClientProtocol;
+use tower_ws_auth::lease::{DisconnectReason, LeaseLayer, Leases};
 
 use self::credentials::Credentials;
 pub use self::options::{Codes, Options, Secret};
 use self::tls::{Tls, TlsListener};
 pub use self::tokens::{Claims, DemoTokens};
 
-/// How long a shutdown waits, for requests under way and then for farewells.
+/// How long a shutdown waits, for requests under way and then for closing handshakes.
 const GRACE: Duration = Duration::from_secs(6);
 
 /// A chat that listens and is ready to serve.
@@ -47,7 +47,7 @@ pub struct Chat {
     listener: TcpListener,
     tls: Option<Tls>,
     router: Router,
-    farewells: TaskTracker,
+    closing_handshakes: TaskTracker,
     address: SocketAddr,
     credentials: Credentials,
     leases: Leases,
@@ -81,21 +81,21 @@ impl Chat {
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
         let address = listener.local_addr()?;
-        let farewells = TaskTracker::new();
-        let tracker = farewells.clone();
-        let palette = Palette::from(options.palette);
+        let closing_handshakes = TaskTracker::new();
+        let tracker = closing_handshakes.clone();
+        let palette = ClientProtocol::from(options.palette);
         let lease = LeaseLayer::new(credentials.revocations.clone())
             .clock(clock)
-            .close_with(move |ending| palette.ending(ending))
-            .spawn_with(move |farewell| {
-                tracker.spawn(farewell);
+            .close_with(move |reason| palette.disconnect(reason))
+            .spawn_with(move |closing_handshake| {
+                tracker.spawn(closing_handshake);
             });
-        let router = app::router(&options, address, &credentials, &farewells, &lease)?;
+        let router = app::router(&options, address, &credentials, &closing_handshakes, &lease)?;
         Ok(Self {
             listener,
             tls,
             router,
-            farewells,
+            closing_handshakes,
             address,
             credentials,
             leases: lease.leases(),
@@ -122,7 +122,7 @@ impl Chat {
     }
 
     /// Serves until `shutdown` is ready, then ends what is open with 1001 `going_away` and gives
-    /// farewells a moment to end.
+    /// closing handshakes a moment to end.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl Chat {
         let signal = async move {
             shutdown.await;
             let _ = begun.send(());
-            tokio::spawn(async move { leases.end_all(&Ending::GoingAway).await });
+            tokio::spawn(async move { leases.end_all(&DisconnectReason::GoingAway).await });
         };
         let serving = async {
             if let Some(tls) = self.tls {
@@ -160,10 +160,10 @@ impl Chat {
             () = async { let _ = begins.await; sleep(GRACE).await } => {}
         }
         // What was on its way in when the others were told.
-        self.leases.end_all(&Ending::GoingAway).await;
-        self.farewells.close();
-        // A farewell has a deadline of its own; this only bounds the wait.
-        let _ = timeout(GRACE, self.farewells.wait()).await;
+        self.leases.end_all(&DisconnectReason::GoingAway).await;
+        self.closing_handshakes.close();
+        // A closing handshake has a deadline of its own; this only bounds the wait.
+        let _ = timeout(GRACE, self.closing_handshakes.wait()).await;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Parser, ValueEnum};
-use tower_ws_auth::close::Palette;
+use tower_ws_auth::close::ClientProtocol;
 
 /// A chat whose WebSockets are guarded by tower-ws-auth.
 #[derive(Clone, Debug, Parser)]
@@ -111,7 +111,7 @@ pub enum Codes {
     Pusher,
 }
 
-impl From<Codes> for Palette {
+impl From<Codes> for ClientProtocol {
     fn from(codes: Codes) -> Self {
         match codes {
             Codes::Http => Self::Http,

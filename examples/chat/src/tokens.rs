@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::json;
-use tower_ws_auth::credential::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth::jwt::{Algorithm, Jwks, Jwt, JwtEncoder, Key, SigningKey};
 use tower_ws_auth::{Clock, Validity};
 
@@ -71,7 +71,7 @@ impl Tokens {
             .query("access_token")
             .query_bearer("Authorization")
             .bearer_header()
-            .subprotocol(Dialect::Phoenix)
+            .subprotocol(SubprotocolFormat::Phoenix)
             .build()?;
         let key = if self.options.dangerous_short_jwt_secret {
             Key::dangerous_short_hmac(Algorithm::HS256, &self.secret)?
@@ -81,7 +81,7 @@ impl Tokens {
             })?
         };
         let keys = match &self.jwks {
-            Some(jwks) => jwks.clone().beside(key),
+            Some(jwks) => jwks.clone().with_local_keys(key),
             None => key.into(),
         };
         let mut jwt = Jwt::builder(keys)

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use serde_json::Value;
-use tower_ws_auth::credential::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth::jwt::{Jwks, Jwt, Key};
-use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessionStore};
+use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions};
 use tower_ws_auth::session::{ConfigError, Secrets, Session, Sessions};
 use tower_ws_auth::{MemoryRevocations, Origins, Revocations};
 
@@ -25,7 +25,7 @@ pub(crate) fn jwt(options: &Options) -> Result<Jwt<Claims>, Failure> {
         .query("access_token")
         .query_bearer("Authorization")
         .bearer_header()
-        .subprotocol(Dialect::Phoenix)
+        .subprotocol(SubprotocolFormat::Phoenix)
         .build()?;
     let wrong = |option: &'static str| move |error: &dyn Error| format!("{option}: {error}");
     let key = match &options.jwt_secret {
@@ -43,7 +43,7 @@ pub(crate) fn jwt(options: &Options) -> Result<Jwt<Claims>, Failure> {
         None => None,
     };
     let keys = match (jwks, key) {
-        (Some(jwks), Some(key)) => jwks.beside(key),
+        (Some(jwks), Some(key)) => jwks.with_local_keys(key),
         (Some(jwks), None) => jwks.into(),
         (None, Some(key)) => key.into(),
         (None, None) => return Err("a JWT needs --jwt-secret or --jwks-url".into()),
@@ -78,7 +78,7 @@ pub(crate) fn session(
     let pointer = options.session_user.clone();
     let user = move |record: &Value| in_record(record, &pointer);
     let key = user.clone();
-    let mut sessions = Sessions::builder(secrets, RedisSessionStore::new(redis.clone()))
+    let mut sessions = Sessions::builder(secrets, RedisSessions::new(redis.clone()))
         .cookie_name(&options.session_cookie)
         .revocations(revocations)
         .revocable_by(move |record| key(record).map(|user| revocation_key(&user)));

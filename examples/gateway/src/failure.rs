@@ -22,7 +22,7 @@ pub(crate) enum Failure {
     /// The path would lead out of the upstream's base, or the host is none.
     Target,
     /// No strategy has said who asks, or the server offers no upgrade: a bug in the stack.
-    Unguarded,
+    MissingAuthLayer,
 }
 
 impl Failure {
@@ -32,7 +32,7 @@ impl Failure {
             Self::Late => StatusCode::GATEWAY_TIMEOUT,
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::Target => StatusCode::BAD_REQUEST,
-            Self::Unguarded => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::MissingAuthLayer => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -43,7 +43,9 @@ impl Failure {
             Self::NotWebSocket => "the upstream's answer is none to a WebSocket handshake",
             Self::Full => "as many connections are open as may be",
             Self::Target => "the path holds a segment that leads upwards, or the host is none",
-            Self::Unguarded => "the proxy stands behind no strategy, or is offered no upgrade",
+            Self::MissingAuthLayer => {
+                "the proxy stands behind no strategy, or is offered no upgrade"
+            }
         }
     }
 
@@ -51,7 +53,7 @@ impl Failure {
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         let text = match self {
             Self::Target => "handshake_invalid",
-            _ => RejectionKind::Unavailable.token(),
+            _ => RejectionKind::Unavailable.reason(),
         };
         let mut response = Response::new(Full::from(text));
         *response.status_mut() = self.status();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
-use tower_ws_auth::lease::{Ending, Leases};
+use tower_ws_auth::lease::{DisconnectReason, Leases};
 
 use crate::options::Options;
 use crate::server::Server;
@@ -80,10 +80,10 @@ impl Gateway {
             () = shutdown => {}
         }
         drop(listener);
-        let ending = async {
+        let reason = async {
             // Again and again, for what was on its way in when the others were told.
             loop {
-                leases.end_all(&Ending::GoingAway).await;
+                leases.end_all(&DisconnectReason::GoingAway).await;
                 sleep(Duration::from_millis(50)).await;
             }
         };
@@ -94,7 +94,7 @@ impl Gateway {
         let _ = timeout(self.grace, async {
             tokio::select! {
                 () = ended => {}
-                () = ending => {}
+                () = reason => {}
             }
         })
         .await;
@@ -116,7 +116,7 @@ impl Open {
     }
 
     /// How many tasks run: one for each client connection that is no WebSocket yet, one for each
-    /// WebSocket and up to two more over HTTP/2, one for each farewell.
+    /// WebSocket and up to two more over HTTP/2, one for each closing handshake.
     pub fn tasks(&self) -> usize {
         self.tasks.count()
     }

@@ -68,8 +68,9 @@ pub(crate) fn revocation_key(user: &str) -> String {
 /// Writes who was authenticated. What came from outside under these names is gone by now.
 pub(crate) fn announce(head: &Parts, headers: &mut HeaderMap) -> Result<(), Failure> {
     let user = head.extensions.get::<Authenticated<User>>();
-    let user = user.ok_or(Failure::Unguarded)?;
-    let name = HeaderValue::from_str(&encoded(&user.name)).map_err(|_| Failure::Unguarded)?;
+    let user = user.ok_or(Failure::MissingAuthLayer)?;
+    let name =
+        HeaderValue::from_str(&encoded(&user.name)).map_err(|_| Failure::MissingAuthLayer)?;
     headers.insert(USER, name);
     headers.insert(VIA, HeaderValue::from_static(user.via));
     let until = head.extensions.get::<Term>().and_then(Term::until);

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_ws_auth::Lease;
-use tower_ws_auth::lease::Ending;
+use tower_ws_auth::lease::DisconnectReason;
 
 use crate::failure::Failure;
 use crate::handshake;
@@ -80,7 +80,7 @@ impl Proxy {
         let (head, _empty) = request.into_parts();
         let request = forward(&head, &self.upstream)?;
         let key = request.headers().get(SEC_WEBSOCKET_KEY).cloned();
-        let key = key.ok_or(Failure::Unguarded)?;
+        let key = key.ok_or(Failure::MissingAuthLayer)?;
         match self.upstream.ask(request, self.connect_timeout).await? {
             Answer::Upgraded(answer, upstream) => {
                 handshake::check(&answer, &key, &head.headers)?;
@@ -119,11 +119,11 @@ impl Proxy {
             let end = tunnel(&mut client, &mut upstream, idle).await;
             tracing::debug!(?end, "a connection has ended");
             let (code, reason) = IDLE;
-            if let (End::Idle, Some(lease), Ok(ending)) =
-                (end, lease, Ending::application(code, reason))
+            if let (End::Idle, Some(lease), Ok(reason)) =
+                (end, lease, DisconnectReason::application(code, reason))
             {
                 // The lease knows where a frame ends: both sides read the same close frame.
-                lease.end(&ending);
+                lease.end(&reason);
                 tunnel(client, upstream, Some(CLOSING)).await;
             }
         });

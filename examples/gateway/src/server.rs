@@ -24,7 +24,7 @@ use crate::tasks::{Peer, Tasks};
 const AT_THE_DOOR: usize = 1024;
 /// How long the head of a request may be; a JWT of 8 KiB and as much in cookies have room.
 const MAX_HEAD: u32 = 64 * 1024;
-/// How long an HTTP/2 connection may be of no use. Longer than a farewell takes.
+/// How long an HTTP/2 connection may be of no use. Longer than a closing handshake takes.
 const QUIET: Duration = Duration::from_secs(15);
 /// How many WebSockets may share an HTTP/2 connection.
 const STREAMS: u32 = 128;

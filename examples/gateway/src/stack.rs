@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
-use tower_ws_auth::lease::{Excess, Leases};
+use tower_ws_auth::lease::{Leases, OverLimit};
 use tower_ws_auth::{
     AuthLayer, Authenticate, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin,
     OriginLayer, Origins, Revocations,
@@ -93,17 +93,18 @@ where
 fn close(options: &Options, tasks: &Tasks) -> CloseFrameLayer {
     let tasks = tasks.clone();
     CloseFrameLayer::new()
-        .hold(Duration::from_millis(options.hold_ms))
+        .reject_delay(Duration::from_millis(options.hold_ms))
         .classify(failure::classify)
-        .spawn_with(move |farewell| tasks.spawn(farewell))
+        .spawn_with(move |closing_handshake| tasks.spawn(closing_handshake))
 }
 
 fn lease(options: &Options, revocations: Revocations, tasks: &Tasks) -> LeaseLayer {
     let tasks = tasks.clone();
-    let lease = LeaseLayer::new(revocations).spawn_with(move |farewell| tasks.spawn(farewell));
+    let lease = LeaseLayer::new(revocations)
+        .spawn_with(move |closing_handshake| tasks.spawn(closing_handshake));
     match options.max_per_user {
         0 => lease,
-        most => lease.at_most(most, USERS, Excess::RefuseNewest),
+        most => lease.max_connections(most, USERS, OverLimit::RefuseNewest),
     }
 }
 

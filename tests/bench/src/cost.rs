@@ -122,7 +122,7 @@ fn fleets(results: &Results) {
             clients: SOCKETS / nodes,
             budget: CORES * SHARE * 1e7,
             accepted: handshake(results, "accept/jwt", "accept/hyper"),
-            farewell: handshake(results, "close/ours", "close/hyper"),
+            closing_handshake: handshake(results, "close/ours", "close/hyper"),
             refused: handshake(results, "refuse/plain", "accept/hyper"),
         };
         println!(

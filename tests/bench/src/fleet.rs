@@ -50,7 +50,7 @@ pub(crate) struct Node {
     pub(crate) budget: f64,
     /// CPU nanoseconds of a handshake: accepted, refused with a close frame, refused without.
     pub(crate) accepted: f64,
-    pub(crate) farewell: f64,
+    pub(crate) closing_handshake: f64,
     pub(crate) refused: f64,
 }
 
@@ -83,7 +83,7 @@ pub(crate) const SPREAD: u32 = 60 * STEPS_A_SECOND;
 const FETCHING: u32 = STEPS_A_SECOND / 5;
 /// The layer's defaults.
 const HOLD: u32 = 30;
-const FAREWELLS: u32 = 1024;
+const CLOSING_HANDSHAKES: u32 = 1024;
 /// There and back, on top of what is waited for.
 const TRIP: u32 = 5;
 
@@ -111,7 +111,7 @@ pub(crate) fn simulate(scenario: &Scenario, node: &Node) -> Outcome {
         wheel: vec![Vec::new(); (SECONDS * STEPS_A_SECOND + 1) as usize],
         queue: VecDeque::new(),
         random: 0x9e37_79b9_7f4a_7c15,
-        farewells: 0,
+        closing_handshakes: 0,
         connected: 0,
         now: 0,
         second: Second::default(),
@@ -136,7 +136,7 @@ struct Fleet<'s> {
     wheel: Vec<Vec<Event>>,
     queue: VecDeque<(u32, u8, u32)>,
     random: u64,
-    farewells: u32,
+    closing_handshakes: u32,
     connected: u32,
     now: u32,
     second: Second,
@@ -193,7 +193,7 @@ impl Fleet<'_> {
 
     fn happens(&mut self, event: Event) {
         match event {
-            Event::FarewellOver => self.farewells -= 1,
+            Event::FarewellOver => self.closing_handshakes -= 1,
             Event::Tries(client) => {
                 let turn = self.clients[client as usize].turn;
                 if self.scenario.rolling == 0 && self.now < DOWN {
@@ -230,14 +230,14 @@ impl Fleet<'_> {
         let framed = match self.scenario.told {
             Told::Status => false,
             Told::Frame => true,
-            Told::Held => self.farewells < FAREWELLS,
+            Told::Held => self.closing_handshakes < CLOSING_HANDSHAKES,
         };
         if !framed {
             self.fails(client, TRIP);
             return self.node.refused;
         }
         let held = if self.scenario.told == Told::Held {
-            self.farewells += 1;
+            self.closing_handshakes += 1;
             self.at(self.now + HOLD + TRIP, Event::FarewellOver);
             HOLD
         } else {
@@ -256,7 +256,7 @@ impl Fleet<'_> {
             }
             self.fails(client, held + TRIP);
         }
-        self.node.farewell
+        self.node.closing_handshake
     }
 
     fn fails(&mut self, client: u32, after: u32) {
@@ -311,7 +311,7 @@ mod tests {
         clients: 10_000,
         budget: 10e6,
         accepted: 100e3,
-        farewell: 100e3,
+        closing_handshake: 100e3,
         refused: 80e3,
     };
 

@@ -16,13 +16,13 @@ use tower_http::trace::{
     DefaultMakeSpan, DefaultOnBodyChunk, DefaultOnEos, DefaultOnFailure, DefaultOnRequest,
     DefaultOnResponse, TraceLayer,
 };
-use tower_ws_auth::credential::{Carriers, Dialect, Lifted};
+use tower_ws_auth::credential::{Carriers, RedactedPairs, SubprotocolFormat};
 use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, Key, SigningKey};
 use tower_ws_auth::session::MemorySessions;
-use tower_ws_auth::ticket::{MemoryTickets, Order, Use};
+use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketRequest};
 use tower_ws_auth::{
-    AuthLayer, Authenticate, AuthenticateExt, CloseFrameLayer, LeaseLayer, LiftLayer,
-    MemoryRevocations, MissingOrigin, OriginLayer, Origins, RedactedQuery, Revocations, Sessions,
+    AuthLayer, Authenticate, AuthenticateExt, CloseFrameLayer, LeaseLayer, MemoryRevocations,
+    MissingOrigin, OriginLayer, Origins, RedactLayer, RedactedQuery, Revocations, Sessions,
     Tickets,
 };
 use tracing::Level;
@@ -34,14 +34,14 @@ type Failed = Box<dyn Error + Send + Sync>;
 /// Who keeps the secrets out of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setup {
-    /// `LiftLayer` outermost, and strategies inside.
-    Lifted,
-    /// No `LiftLayer`, but spans that leave them out.
+    /// `RedactLayer` outermost, and strategies inside.
+    RedactedPairs,
+    /// No `RedactLayer`, but spans that leave them out.
     Spans,
-    /// No `LiftLayer`, and strategies inside: what stands outside of these sees the URI.
+    /// No `RedactLayer`, and strategies inside: what stands outside of these sees the URI.
     Unlifted,
-    /// `LiftLayer` and no strategies: what it lifts ends with the request.
-    Unguarded,
+    /// `RedactLayer` and no strategies: what it redacts ends with the request.
+    MissingAuthLayer,
     /// Neither.
     Bare,
 }
@@ -49,10 +49,10 @@ pub enum Setup {
 impl Setup {
     /// All of them, by their names.
     pub const ALL: [(&'static str, Self); 5] = [
-        ("lifted", Self::Lifted),
+        ("redacted", Self::RedactedPairs),
         ("spans", Self::Spans),
-        ("unlifted", Self::Unlifted),
-        ("unguarded", Self::Unguarded),
+        ("unredacted", Self::Unlifted),
+        ("unguarded", Self::MissingAuthLayer),
         ("bare", Self::Bare),
     ];
 
@@ -107,7 +107,7 @@ impl App {
         let session = cookie.strip_prefix("connect.sid=").ok_or("another name")?;
         let mut tickets = Vec::new();
         for _ in 0..8 {
-            let order = Order::new(claims("ticket"), Use::handshake());
+            let order = TicketRequest::new(claims("ticket"), Purpose::handshake());
             tickets.push(self.tickets.issue(order).await?.ticket().to_owned());
         }
         Ok(Secrets {
@@ -154,11 +154,11 @@ impl App {
         A::Verified: Send,
         A::Future: Send,
     {
-        if matches!(self.setup, Setup::Bare | Setup::Unguarded) {
+        if matches!(self.setup, Setup::Bare | Setup::MissingAuthLayer) {
             return any(handler);
         }
         let stack = tower::ServiceBuilder::new()
-            .layer(CloseFrameLayer::new().hold(Duration::ZERO))
+            .layer(CloseFrameLayer::new().reject_delay(Duration::ZERO))
             .layer(OriginLayer::new(origins.clone(), MissingOrigin::Allow))
             .layer(AuthLayer::new(strategy))
             .layer(LeaseLayer::new(self.revocations.clone()));
@@ -172,7 +172,7 @@ impl App {
     /// A layer refuses its configuration, or the listener fails.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> Result<(), Failed> {
         let router = self.router()?;
-        let lift = LiftLayer::new(
+        let redact = RedactLayer::new(
             ["token", "Authorization", "ticket"],
             ["/ws/jwt", "/ws/ticket", "/nested/*"],
         )?;
@@ -194,8 +194,8 @@ impl App {
             response.map(axum::body::Body::new)
         });
         match self.setup {
-            Setup::Lifted | Setup::Unguarded => {
-                let app = lift.layer(plain.layer(trace.make_span_with(everything).layer(router)));
+            Setup::RedactedPairs | Setup::MissingAuthLayer => {
+                let app = redact.layer(plain.layer(trace.make_span_with(everything).layer(router)));
                 axum::serve(listener, tower::make::Shared::new(app)).await?;
             }
             Setup::Unlifted | Setup::Bare => {
@@ -219,8 +219,8 @@ async fn handler(request: Request) -> Response {
     let (mut head, _) = request.into_parts();
     tracing::trace!(?head, "the handler has");
     // Extensions print nothing of what they hold.
-    let lifted = head.extensions.get::<Lifted>();
-    tracing::trace!(?lifted, "the handler has");
+    let redacted = head.extensions.get::<RedactedPairs>();
+    tracing::trace!(?redacted, "the handler has");
     if let Some(original) = head.extensions.get::<axum::extract::OriginalUri>() {
         tracing::trace!(?original, "axum has kept");
     }
@@ -244,8 +244,8 @@ fn jwt() -> Result<Jwt<Claims>, Failed> {
         .query("token")
         .query_bearer("Authorization")
         .bearer_header()
-        .subprotocol(Dialect::Phoenix)
-        .subprotocol(Dialect::Kubernetes)
+        .subprotocol(SubprotocolFormat::Phoenix)
+        .subprotocol(SubprotocolFormat::Kubernetes)
         .cookie("jwt")
         .build()?;
     let key = Key::hs256(SECRET)?;

@@ -102,7 +102,7 @@ impl Server {
             // The brake would make ten thousand take minutes; it is tested elsewhere.
             .layer(
                 CloseFrameLayer::new()
-                    .hold(Duration::ZERO)
+                    .reject_delay(Duration::ZERO)
                     // No client of a slow machine is cut off.
                     .deadline(Duration::from_secs(60)),
             )

@@ -122,7 +122,7 @@ async fn a_login_at_express_opens_a_socket_here() {
         let verified = strategy.verify(cookie, &head).await;
         verified
             .map(|grant| grant.into_parts().0)
-            .map_err(|rejection| rejection.token())
+            .map_err(|rejection| rejection.reason())
     };
     assert_eq!(who().await, Err("session_invalid"));
     assert!(

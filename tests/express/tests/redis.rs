@@ -20,7 +20,7 @@ use http::header::COOKIE;
 use node_tests::Node;
 use serde_json::{Value, json};
 use test_servers::Server;
-use tower_ws_auth::redis::{Redis, RedisSessionStore};
+use tower_ws_auth::redis::{Redis, RedisSessions};
 use tower_ws_auth::session::{
     Replaced, Secrets, SessionId, SessionStore, Sessions, SessionsBuilder, StoreFuture,
     StoredSession,
@@ -169,7 +169,7 @@ async fn one_that_express_prolongs_by_a_touch_ends_here_at_the_expires_of_its_re
 async fn sessions(server: &Server, by_store: bool) -> Sessions<Value> {
     let redis = Redis::connect(&server.url()).await.unwrap();
     let secrets = Secrets::express([Node::SESSION_SECRET]).unwrap();
-    let sessions = Sessions::builder(secrets, RedisSessionStore::new(redis));
+    let sessions = Sessions::builder(secrets, RedisSessions::new(redis));
     let sessions = if by_store {
         sessions.expiry_by_store()
     } else {
@@ -187,7 +187,7 @@ fn with(cookie: &str) -> HeaderMap {
 
 /// A ban of a user refuses what was logged in before, on either side.
 mod a_login_of_express {
-    use tower_ws_auth::{Ending, MemoryRevocations, Revocations};
+    use tower_ws_auth::{DisconnectReason, MemoryRevocations, Revocations};
 
     use super::*;
 
@@ -201,7 +201,7 @@ mod a_login_of_express {
         // Express runs on this machine too.
         let revocations = Revocations::builder(MemoryRevocations::new(day, 100));
         let revocations = revocations.allowed_skew(Duration::ZERO).build();
-        let sessions = Sessions::builder(secrets, RedisSessionStore::new(redis))
+        let sessions = Sessions::builder(secrets, RedisSessions::new(redis))
             .revocations(revocations.clone())
             .revocable_by(|record: &Value| {
                 record["user"].as_str().map(|user| format!("user:{user}"))
@@ -223,7 +223,7 @@ mod a_login_of_express {
             let before = login().await;
             assert!(sessions.load(&with(&before)).await.unwrap().is_some());
             revocations
-                .revoke("user:ada", Ending::Revoked)
+                .revoke("user:ada", DisconnectReason::Revoked)
                 .await
                 .unwrap();
             assert!(sessions.load(&with(&before)).await.unwrap().is_none());
@@ -251,7 +251,7 @@ mod a_login_of_express {
         let bob = login_at(&app, "bob").await;
         assert!(sessions.load(&with(&ada)).await.unwrap().is_some());
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         for ada in [&ada, &login_at(&app, "ada").await] {
@@ -263,7 +263,7 @@ mod a_login_of_express {
 
 /// The store, where Express answers a request right after a record was read.
 struct Meanwhile {
-    store: RedisSessionStore,
+    store: RedisSessions,
     app: Node,
     /// The cookie of the one who loses a right, and only once.
     cookie: Arc<Mutex<Option<String>>>,
@@ -318,7 +318,7 @@ async fn what_express_writes_while_a_session_is_prolonged_or_changed_here_stays(
     let redis = Redis::connect(&server.url()).await.unwrap();
     let taken_away = Arc::new(Mutex::new(None));
     let store = Meanwhile {
-        store: RedisSessionStore::new(redis.clone()),
+        store: RedisSessions::new(redis.clone()),
         app: app.node.clone(),
         cookie: Arc::clone(&taken_away),
     };

@@ -16,10 +16,10 @@ use tower::{Layer, ServiceBuilder};
 use tower_ws_auth::jwt::{Algorithm, JwtEncoder, Key, SigningKey};
 use tower_ws_auth::lease::Leases;
 use tower_ws_auth::session::{MemorySessions, Secrets};
-use tower_ws_auth::ticket::{MemoryTickets, Order, Use};
+use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketRequest};
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, Clock, CloseFrameLayer, Jwt, LeaseLayer, LiftLayer,
-    MemoryRevocations, MissingOrigin, OriginLayer, Origins, Revocations, Sessions, Tickets,
+    AuthLayer, AuthenticateExt, Clock, CloseFrameLayer, Jwt, LeaseLayer, MemoryRevocations,
+    MissingOrigin, OriginLayer, Origins, RedactLayer, Revocations, Sessions, Tickets,
 };
 
 use crate::counted::Counted;
@@ -74,7 +74,7 @@ impl Default for Settings {
     }
 }
 
-/// A running server with every layer: lift, close, origin, `jwt.or(ticket).or(session)` with
+/// A running server with every layer: redact, close, origin, `jwt.or(ticket).or(session)` with
 /// revocations, lease.
 ///
 /// `/ws` echoes, `/deaf` does not read for half a second more than [`LIFE`], `/firehose` writes for ever.
@@ -94,8 +94,8 @@ pub struct Server {
     pub sockets: Gauge,
     /// Handlers that have a connection.
     pub handlers: Gauge,
-    /// Farewells of refused clients.
-    pub farewells: Gauge,
+    /// Closing handshakes of refused clients.
+    pub closing_handshakes: Gauge,
     close: CloseFrameLayer,
     clock: Clock,
     encoder: JwtEncoder,
@@ -130,15 +130,15 @@ impl Server {
         .clock(clock.clone())
         .max_age(Duration::from_secs(1800))
         .build()?;
-        let farewells = Gauge::default();
-        let told = farewells.clone();
+        let closing_handshakes = Gauge::default();
+        let told = closing_handshakes.clone();
         let close = CloseFrameLayer::new()
-            .hold(settings.hold)
+            .reject_delay(settings.hold)
             .deadline(settings.deadline)
-            .spawn_with(move |farewell| {
+            .spawn_with(move |closing_handshake| {
                 let held = told.hold();
                 tokio::spawn(async move {
-                    farewell.await;
+                    closing_handshake.await;
                     drop(held);
                 });
             });
@@ -154,14 +154,14 @@ impl Server {
             sessions,
             sockets: Gauge::default(),
             handlers: Gauge::default(),
-            farewells,
+            closing_handshakes,
             close,
             clock,
             encoder: JwtEncoder::new(key),
             accepting: None,
         };
-        let lift = LiftLayer::new(["token", "ticket"], ["/*"])?;
-        let app = lift.layer(server.app(&lease)?);
+        let redact = RedactLayer::new(["token", "ticket"], ["/*"])?;
+        let app = redact.layer(server.app(&lease)?);
         let sockets = server.sockets.clone();
         let accepting = tokio::spawn(async move {
             loop {
@@ -244,7 +244,8 @@ impl Server {
         let claims = Claims {
             sub: user.to_owned(),
         };
-        let order = Order::new(claims, Use::handshake()).revocable_by(format!("user:{user}"));
+        let order =
+            TicketRequest::new(claims, Purpose::handshake()).revocable_by(format!("user:{user}"));
         Ok(self.tickets.issue(order).await?.ticket().to_owned())
     }
 
@@ -261,10 +262,10 @@ impl Server {
         Ok(format!("Cookie: {cookie}"))
     }
 
-    /// Whether every permit of a farewell is there.
+    /// Whether every permit of a closing handshake is there.
     pub async fn has_all_permits(&self) -> bool {
-        let farewells = self.close.farewells();
-        tokio::time::timeout(Duration::ZERO, farewells.wait())
+        let closing_handshakes = self.close.closing_handshakes();
+        tokio::time::timeout(Duration::ZERO, closing_handshakes.wait())
             .await
             .is_ok()
     }
@@ -273,7 +274,7 @@ impl Server {
     pub async fn is_idle(&self) -> bool {
         self.sockets.now() == 0
             && self.handlers.now() == 0
-            && self.farewells.now() == 0
+            && self.closing_handshakes.now() == 0
             && self.leases.is_empty()
             && self.revocations.is_empty()
             && self.has_all_permits().await

@@ -1,4 +1,4 @@
-//! Frames on their way through a tethered connection, both ways, cut at some point. Whatever the
+//! Frames on their way through a guarded connection, both ways, cut at some point. Whatever the
 //! client sends and however the handler's bytes are cut into pieces, the client reads whole frames
 //! and a close frame behind them, and the handler reads what the client sent.
 #![no_main]
@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tower_ws_auth_socket::frame::{Close, CloseCode, Reason, write_text};
-use tower_ws_auth_socket::private::{Cutter, Limits, Protocol, Tether};
+use tower_ws_auth_socket::private::{CloseHandle, Limits, Protocol, UpgradeGuard};
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -191,14 +191,14 @@ async fn connect(talk: Talk, room: usize, from_client: Vec<u8>, polite: bool) ->
     let once = RefCell::new(Some((talk, tell)));
     let service = service_fn(|request: Request<Incoming>| {
         let (mut head, _) = request.into_parts();
-        let (tether, cutter) =
-            Tether::interpose(&mut head, Protocol::WebSocket).expect("an upgrade");
+        let (guard, close_handle) =
+            UpgradeGuard::interpose(&mut head, Protocol::WebSocket).expect("an upgrade");
         let upgrade: OnUpgrade = head.extensions.remove().expect("another one");
         let (talk, tell) = once.take().expect("one request");
         tokio::spawn(async move {
-            let _ = tell.send(handle(talk, upgrade, cutter).await);
+            let _ = tell.send(handle(talk, upgrade, close_handle).await);
         });
-        tether.accept();
+        guard.accept();
         let response = Response::builder()
             .status(101)
             .header("connection", "upgrade");
@@ -211,7 +211,7 @@ async fn connect(talk: Talk, room: usize, from_client: Vec<u8>, polite: bool) ->
     let serving = async { connection.with_upgrades().await.expect("an upgrade") };
     let ((), by_client, by_handler) =
         tokio::join!(serving, listen(client, from_client, polite), told);
-    // The farewell is dropped by its task after the last byte.
+    // The closing handshake is dropped by its task after the last byte.
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     Heard {
         by_client,
@@ -219,12 +219,12 @@ async fn connect(talk: Talk, room: usize, from_client: Vec<u8>, polite: bool) ->
     }
 }
 
-async fn handle(talk: Talk, upgrade: OnUpgrade, cutter: Cutter) -> Vec<u8> {
+async fn handle(talk: Talk, upgrade: OnUpgrade, close_handle: CloseHandle) -> Vec<u8> {
     let io = TokioIo::new(upgrade.await.expect("the connection"));
     let (mut read, mut write) = split(io);
     let cut = || {
-        cutter.cut(&talk.close, Limits::default(), |farewell| {
-            tokio::spawn(farewell);
+        close_handle.cut(&talk.close, Limits::default(), |closing_handshake| {
+            tokio::spawn(closing_handshake);
         })
     };
     let writing = async {

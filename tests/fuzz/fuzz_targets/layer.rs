@@ -21,11 +21,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::{Builder, Runtime};
 use tower::{ServiceBuilder, service_fn};
-use tower_ws_auth::credential::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth::jwt::{Key, Keys};
 use tower_ws_auth::session::{MemorySessions, Secrets};
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, Authenticated, Clock, CloseFrameLayer, Jwt, LiftLayer,
+    AuthLayer, AuthenticateExt, Authenticated, Clock, CloseFrameLayer, Jwt, RedactLayer,
     MissingOrigin, OriginLayer, Origins, Sessions,
 };
 
@@ -101,7 +101,7 @@ impl World {
         let carriers = Carriers::builder()
             .query_bearer("token")
             .bearer_header()
-            .subprotocol(Dialect::Phoenix)
+            .subprotocol(SubprotocolFormat::Phoenix)
             .cookie("jwt");
         let key = Key::hs256(SECRET).expect("long enough");
         let jwt: Jwt<Value> = Jwt::builder(Keys::from(key))
@@ -112,7 +112,7 @@ impl World {
         let user = |record: &Value| record["user"].as_str().map(Value::from);
         let session = self.sessions.strategy(origins(), user);
         let service = ServiceBuilder::new()
-            .layer(LiftLayer::new(["token"], ["/*"]).expect("a good configuration"))
+            .layer(RedactLayer::new(["token"], ["/*"]).expect("a good configuration"))
             .layer(CloseFrameLayer::new())
             .layer(OriginLayer::new(origins(), MissingOrigin::Allow))
             .layer(AuthLayer::new(jwt.or(session)))
@@ -167,7 +167,7 @@ fn check(heard: &[u8], world: &World) {
     let status = &heard[9..12];
     assert!(matches!(status[0], b'1'..=b'4'), "{text}");
     if status == b"101" {
-        // Nobody upgrades here but for a farewell: one close frame, and nothing behind it.
+        // Nobody upgrades here but for a closing handshake: one close frame, and nothing behind it.
         let frame = &heard[end + 4..];
         assert_eq!(frame[0], 0x88, "{text}");
         assert_eq!(frame.len(), 2 + usize::from(frame[1]), "{text}");

@@ -7,7 +7,7 @@ use hmac::{Hmac, Mac as _};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 use sha2::Sha256;
-use tower_ws_auth::credential::{Carriers, Credential, Dialect};
+use tower_ws_auth::credential::{Carriers, Credential, SubprotocolFormat};
 use tower_ws_auth::{Rejection, RejectionKind};
 
 /// What every clock shows, in seconds since the epoch.
@@ -54,8 +54,8 @@ pub fn explicit_carriers() -> Carriers {
         .query("token")
         .query_bearer("Authorization")
         .bearer_header()
-        .subprotocol(Dialect::Phoenix)
-        .subprotocol(Dialect::Kubernetes)
+        .subprotocol(SubprotocolFormat::Phoenix)
+        .subprotocol(SubprotocolFormat::Kubernetes)
         .build()
         .expect("these are places")
 }

@@ -123,16 +123,18 @@ impl Node {
 
     /// A JWT that lives for so many seconds.
     pub async fn token(&self, cookie: &str, ttl: u64) -> String {
-        let wish = json!({ "ttl": ttl }).to_string();
-        let answer = self.post("/token", cookie, &wish).await;
+        let mint_request = json!({ "ttl": ttl }).to_string();
+        let answer = self.post("/token", cookie, &mint_request).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 
     /// A ticket for a socket, or for a channel.
     pub async fn ticket(&self, cookie: &str, channel: Option<&str>) -> String {
-        let wish = channel.map_or(json!({}), |channel| json!({ "channel": channel }));
-        let answer = self.post("/ticket", cookie, &wish.to_string()).await;
+        let mint_request = channel.map_or(json!({}), |channel| json!({ "channel": channel }));
+        let answer = self
+            .post("/ticket", cookie, &mint_request.to_string())
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()["ticket"].as_str().unwrap().to_owned()
     }

@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
-use tower_ws_auth::credential::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth::jwt::{Jwt, Key};
 use tower_ws_auth::{
     AuthLayer, Authenticated, CloseFrameLayer, JwtLayer, MissingOrigin, OriginLayer, Origins,
@@ -57,8 +57,8 @@ impl Stack {
             .query("token")
             .query_bearer("Authorization")
             .bearer_header()
-            .subprotocol(Dialect::Phoenix)
-            .subprotocol(Dialect::Kubernetes)
+            .subprotocol(SubprotocolFormat::Phoenix)
+            .subprotocol(SubprotocolFormat::Kubernetes)
             .cookie("jwt")
             .build()?;
         let jwt = Jwt::builder(Key::hs256(SECRET)?)
@@ -68,7 +68,7 @@ impl Stack {
         Ok(Self {
             // Most tests are about something else than the storm brake and the deadline.
             close: CloseFrameLayer::new()
-                .hold(Duration::ZERO)
+                .reject_delay(Duration::ZERO)
                 .deadline(Duration::from_secs(60)),
             origin: OriginLayer::new(origins, MissingOrigin::Allow),
             jwt: AuthLayer::new(jwt),

@@ -1,20 +1,20 @@
 use std::time::Duration;
 
 use socket_tests::{Claims, Stack};
-use tower_ws_auth::{CloseFrameLayer, JwtLayer, LeaseLayer, LiftError, LiftLayer, OriginLayer};
+use tower_ws_auth::{CloseFrameLayer, JwtLayer, LeaseLayer, OriginLayer, RedactError, RedactLayer};
 
 /// Takes `?token=` out of what the layers inside see of `/ws`.
 ///
 /// # Errors
 ///
 /// Never.
-pub fn lift() -> Result<LiftLayer, LiftError> {
-    LiftLayer::new(["token"], ["/ws"])
+pub fn redact() -> Result<RedactLayer, RedactError> {
+    RedactLayer::new(["token"], ["/ws"])
 }
 
 /// Told at once: the tests here are about something else than the storm brake.
 pub fn close() -> CloseFrameLayer {
-    CloseFrameLayer::new().hold(Duration::ZERO)
+    CloseFrameLayer::new().reject_delay(Duration::ZERO)
 }
 
 /// Lets [`APP`](crate::APP) in, and clients without an `Origin`.

@@ -56,5 +56,5 @@ mod layers;
 mod servers;
 
 pub use self::clients::{APP, EVIL, accepts, browser, browser_at, plain, refuses};
-pub use self::layers::{auth, close, lease, lift, origin};
+pub use self::layers::{auth, close, lease, origin, redact};
 pub use self::servers::{bare_echo, echo, serve, serve_hyper};

@@ -3,7 +3,7 @@ use std::future::{Ready, ready};
 
 use super::Pusher;
 use crate::policy::missing;
-use crate::{Decision, Join, Pass, Policy};
+use crate::{Decision, Evidence, Join, Policy};
 
 /// What a signature is about, beside the channel.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ where
             } = signed;
             self.pusher
                 .verify(auth, socket_id, join.channel(), channel_data)?;
-            Ok(Pass::new())
+            Ok(Evidence::new())
         }))
     }
 }

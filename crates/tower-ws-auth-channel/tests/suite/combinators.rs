@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tower_ws_auth_channel::{And, Answer, ChannelAuthLayer, Decision, Or, Pass, Policy, policy_fn};
+use tower_ws_auth_channel::{
+    And, ChannelAuthLayer, Decision, Evidence, JoinOutcome, Or, Policy, policy_fn,
+};
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
-use crate::support::{TestJoin, ask, join, verdict};
+use crate::support::{TestJoin, ask, effect, join};
 
 /// Says yes, with a note for the service, or refuses with this kind. Counts how often it is
 /// polled for it.
 fn says(
-    verdict: Result<u8, RejectionKind>,
+    effect: Result<u8, RejectionKind>,
     polled: &Arc<AtomicUsize>,
 ) -> impl Policy<&'static str, ()> + use<> {
     let polled = Arc::clone(polled);
@@ -20,8 +22,8 @@ fn says(
         async move {
             polled.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
-            let decision: Decision = match verdict {
-                Ok(note) => Ok(Pass::new().with(note).with([note])),
+            let decision: Decision = match effect {
+                Ok(note) => Ok(Evidence::new().with(note).with([note])),
                 Err(kind) => Err(Rejection::new(kind, "")),
             };
             decision
@@ -45,7 +47,7 @@ async fn and_lets_pass_what_both_do_and_asks_the_second_only_then() {
         let polled = Arc::new(AtomicUsize::new(0));
         let both = And::new(says(first, &Arc::default()), says(second, &polled));
         let layer = ChannelAuthLayer::new(both);
-        assert_eq!(verdict(&layer, join("lobby")).await, expected);
+        assert_eq!(effect(&layer, join("lobby")).await, expected);
         assert_eq!(
             polled.load(Ordering::Relaxed),
             asked,
@@ -56,9 +58,9 @@ async fn and_lets_pass_what_both_do_and_asks_the_second_only_then() {
 
 #[tokio::test]
 async fn and_hands_on_what_both_have_learnt() {
-    let first = policy_fn(|_: &TestJoin| async { Ok(Pass::new().with("first").with(1_u8)) });
+    let first = policy_fn(|_: &TestJoin| async { Ok(Evidence::new().with("first").with(1_u8)) });
     let layer = ChannelAuthLayer::new(And::new(first, says(Ok(2), &Arc::default())));
-    let Answer::Admitted(seen) = ask(&layer, join("lobby")).await else {
+    let JoinOutcome::Admitted(seen) = ask(&layer, join("lobby")).await else {
         panic!("denied");
     };
     assert_eq!(seen.pass().get(), Some(&"first"));
@@ -79,7 +81,7 @@ async fn or_lets_pass_what_one_does_and_asks_the_second_only_if_the_first_refuse
         let polled = Arc::new(AtomicUsize::new(0));
         let either = Or::new(says(first, &Arc::default()), says(second, &polled));
         let layer = ChannelAuthLayer::new(either);
-        assert_eq!(verdict(&layer, join("lobby")).await, expected);
+        assert_eq!(effect(&layer, join("lobby")).await, expected);
         assert_eq!(
             polled.load(Ordering::Relaxed),
             asked,
@@ -98,6 +100,6 @@ async fn they_nest() {
         ),
     );
     let layer = ChannelAuthLayer::new(policy);
-    assert_eq!(verdict(&layer, join("lobby")).await, "joined");
-    assert_eq!(verdict(&layer, join("staff")).await, "forbidden");
+    assert_eq!(effect(&layer, join("lobby")).await, "joined");
+    assert_eq!(effect(&layer, join("staff")).await, "forbidden");
 }

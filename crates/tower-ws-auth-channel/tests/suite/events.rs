@@ -4,13 +4,13 @@ use test_support::Log;
 use tower_ws_auth_channel::ChannelAuthLayer;
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
-use crate::support::{TestJoin, join_with, verdict};
+use crate::support::{TestJoin, effect, join_with};
 
 fn logged(channel: &str, decides: Result<(), RejectionKind>) -> String {
     let layer = ChannelAuthLayer::new(move |_: &TestJoin| {
         decides.map_err(|kind| Rejection::new(kind, "for a reason"))
     });
-    let join = || tokio_test::block_on(verdict(&layer, join_with(channel, "canary")));
+    let join = || tokio_test::block_on(effect(&layer, join_with(channel, "canary")));
     Log::during(join).1
 }
 

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_ws_auth_channel::{
-    Answer, ChannelAuthLayer, Join, JwtPolicy, Patterns, Subscription, SubscriptionClaims,
+    ChannelAuthLayer, Join, JoinOutcome, JwtPolicy, Patterns, Subscription, SubscriptionClaims,
 };
 use tower_ws_auth_core::{Clock, Grant};
 use tower_ws_auth_jwt::{Jwt, JwtEncoder, Key, SigningKey};
 
-use crate::support::{ask, join, join_with, verdict};
+use crate::support::{ask, effect, join, join_with};
 
 const SECRET: [u8; 32] = *b"thirty-two bytes that are secret";
 const NOW: u64 = 1_700_000_000;
@@ -51,7 +51,8 @@ async fn a_subscription_token_as_centrifugo_has_it_joins_its_channel_until_it_ex
     });
     let layer = for_user();
     for _ in 0..2 {
-        let Answer::Admitted(seen) = ask(&layer, join_with("news", &token(&claims))).await else {
+        let JoinOutcome::Admitted(seen) = ask(&layer, join_with("news", &token(&claims))).await
+        else {
             panic!("denied");
         };
         let grant: &Grant<Subscription> = seen.pass().get().unwrap();
@@ -64,7 +65,7 @@ async fn a_subscription_token_as_centrifugo_has_it_joins_its_channel_until_it_ex
 async fn a_token_is_for_one_channel() {
     let layer = for_user();
     for other in ["new", "news2", "News", "news ", "*"] {
-        let denied = verdict(&layer, join_with(other, &news("ada"))).await;
+        let denied = effect(&layer, join_with(other, &news("ada"))).await;
         assert_eq!(denied, "token_invalid", "{other}");
     }
     for channel in [
@@ -76,13 +77,13 @@ async fn a_token_is_for_one_channel() {
         json!(""),
     ] {
         let claims = json!({"channel": channel, "sub": "ada", "exp": NOW + 60});
-        let denied = verdict(&layer, join_with("news", &token(&claims))).await;
+        let denied = effect(&layer, join_with("news", &token(&claims))).await;
         assert_eq!(denied, "token_invalid", "{channel}");
     }
     // A token that opens a socket, by the same key.
     let connection = token(&json!({"sub": "ada", "exp": NOW + 60}));
     assert_eq!(
-        verdict(&layer, join_with("news", &connection)).await,
+        effect(&layer, join_with("news", &connection)).await,
         "token_invalid"
     );
 }
@@ -91,21 +92,21 @@ async fn a_token_is_for_one_channel() {
 async fn a_token_is_for_the_user_of_the_handshake_where_one_is_asked_for() {
     let nobodys = token(&json!({"channel": "news", "exp": NOW + 60}));
     assert_eq!(
-        verdict(&for_user(), join_with("news", &news("ada"))).await,
+        effect(&for_user(), join_with("news", &news("ada"))).await,
         "joined"
     );
     for other in [&news("eve"), &news(""), &news("Ada"), &nobodys] {
-        let denied = verdict(&for_user(), join_with("news", other)).await;
+        let denied = effect(&for_user(), join_with("news", other)).await;
         assert_eq!(denied, "token_invalid");
     }
     // An anonymous user is no user, whatever the token says.
     for anonymous in [&news(""), &nobodys] {
         let join = Join::new("", "news", ()).with_credential(Some(anonymous.clone()));
-        assert_eq!(verdict(&for_user(), join).await, "token_invalid");
+        assert_eq!(effect(&for_user(), join).await, "token_invalid");
     }
     for anybody in [&news("eve"), &nobodys] {
         assert_eq!(
-            verdict(&for_bearer(), join_with("news", anybody)).await,
+            effect(&for_bearer(), join_with("news", anybody)).await,
             "joined"
         );
     }
@@ -130,9 +131,9 @@ async fn the_rules_of_the_jwt_hold() {
         ("x", "token_invalid"),
         ("", "credentials_missing"),
     ] {
-        assert_eq!(verdict(&layer, join_with("news", bad)).await, expected);
+        assert_eq!(effect(&layer, join_with("news", bad)).await, expected);
     }
-    assert_eq!(verdict(&layer, join("news")).await, "credentials_missing");
+    assert_eq!(effect(&layer, join("news")).await, "credentials_missing");
 }
 
 #[tokio::test]
@@ -156,7 +157,7 @@ async fn the_claims_may_be_the_applications_own() {
         .unwrap();
     let layer = ChannelAuthLayer::new(patterns);
     let claims = json!({"topic": "news", "role": "editor", "exp": NOW + 60});
-    let Answer::Admitted(seen) = ask(&layer, join_with("news", &token(&claims))).await else {
+    let JoinOutcome::Admitted(seen) = ask(&layer, join_with("news", &token(&claims))).await else {
         panic!("denied");
     };
     let grant: &Grant<Claims> = seen.pass().get().unwrap();
@@ -179,7 +180,7 @@ mod a_revocation {
     use super::*;
     use std::time::Duration;
     use tower_ws_auth_core::{
-        BoxFuture, Ending, MemoryRevocations, Revocation, RevocationError, RevocationKey,
+        BoxFuture, DisconnectReason, MemoryRevocations, Revocation, RevocationError, RevocationKey,
         RevocationStore, Revocations, Validity,
     };
 
@@ -208,9 +209,9 @@ mod a_revocation {
         let revocations = revocations();
         let layer = layer(&revocations);
         let old = join_with("news", &issued(NOW - 10));
-        assert_eq!(verdict(&layer, old).await, "joined");
+        assert_eq!(effect(&layer, old).await, "joined");
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         for (at, told) in [
@@ -219,7 +220,7 @@ mod a_revocation {
             (NOW + 1, "joined"),
         ] {
             let join = join_with("news", &issued(at));
-            assert_eq!(verdict(&layer, join).await, told, "{at}");
+            assert_eq!(effect(&layer, join).await, told, "{at}");
         }
         assert!(revocations.is_empty());
     }
@@ -233,17 +234,17 @@ mod a_revocation {
         let encoder = JwtEncoder::new(SigningKey::hs256(SECRET).unwrap());
         let claims = json!({"channel": "news", "sub": "ada", "exp": NOW + 60});
         let token = encoder.encode_inheriting(&claims, &session).unwrap();
-        assert_eq!(verdict(&layer, join_with("news", &token)).await, "joined");
+        assert_eq!(effect(&layer, join_with("news", &token)).await, "joined");
         revocations
-            .revoke("session:1", Ending::SessionEnded)
+            .revoke("session:1", DisconnectReason::SessionEnded)
             .await
             .unwrap();
         assert_eq!(
-            verdict(&layer, join_with("news", &token)).await,
+            effect(&layer, join_with("news", &token)).await,
             "token_invalid"
         );
         assert_eq!(
-            verdict(&layer, join_with("other", &token)).await,
+            effect(&layer, join_with("other", &token)).await,
             "token_invalid"
         );
     }
@@ -275,7 +276,7 @@ mod a_revocation {
         }
         for (fails, told) in [(true, "unavailable"), (false, "joined")] {
             let layer = layer(&Revocations::new(Slow(fails)));
-            assert_eq!(verdict(&layer, join_with("news", &issued(NOW))).await, told);
+            assert_eq!(effect(&layer, join_with("news", &issued(NOW))).await, told);
         }
     }
 }

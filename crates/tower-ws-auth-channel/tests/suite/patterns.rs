@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tower_ws_auth_channel::{
-    ChannelAuthLayer, Join, Pass, Patterns, PatternsBuilder, PatternsError, Policy, policy_fn,
+    ChannelAuthLayer, Evidence, Join, Patterns, PatternsBuilder, PatternsError, Policy, policy_fn,
 };
 
-use crate::support::{TestJoin, at_once, join, verdict};
+use crate::support::{TestJoin, at_once, effect, join};
 
 type Rules = PatternsBuilder<&'static str, ()>;
 
@@ -35,7 +35,7 @@ mod the_first_rule_that_matches {
     async fn decides() {
         let layer = ChannelAuthLayer::new(chat().build().unwrap());
         for channel in ["lobby", "room-1", "room-secret2", "private-ada"] {
-            assert_eq!(verdict(&layer, join(channel)).await, "joined", "{channel}");
+            assert_eq!(effect(&layer, join(channel)).await, "joined", "{channel}");
         }
         for channel in [
             "room-secret",
@@ -46,23 +46,23 @@ mod the_first_rule_that_matches {
             "Lobby",
         ] {
             assert_eq!(
-                verdict(&layer, join(channel)).await,
+                effect(&layer, join(channel)).await,
                 "forbidden",
                 "{channel}"
             );
         }
         let eve = Join::new("eve", "staff-1", ());
-        assert_eq!(verdict(&layer, eve).await, "joined");
+        assert_eq!(effect(&layer, eve).await, "joined");
     }
 
     #[test]
     fn is_the_only_one_that_is_asked() {
         let asked = Arc::new(AtomicUsize::new(0));
-        let count = |asked: &Arc<AtomicUsize>, verdict| {
+        let count = |asked: &Arc<AtomicUsize>, effect| {
             let asked = Arc::clone(asked);
             move |_: &TestJoin| {
                 asked.fetch_add(1, Ordering::Relaxed);
-                verdict
+                effect
             }
         };
         let patterns = rules()
@@ -81,11 +81,11 @@ mod the_first_rule_that_matches {
     async fn may_be_one_that_waits() {
         let waits = policy_fn(|_: &TestJoin| async {
             tokio::task::yield_now().await;
-            Ok(Pass::new())
+            Ok(Evidence::new())
         });
         let patterns = rules().rule("a-*", waits).build().unwrap();
         let layer = ChannelAuthLayer::new(patterns);
-        assert_eq!(verdict(&layer, join("a-1")).await, "joined");
+        assert_eq!(effect(&layer, join("a-1")).await, "joined");
     }
 }
 

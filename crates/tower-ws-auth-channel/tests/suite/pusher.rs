@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tower_ws_auth_channel::{ChannelAuthLayer, Join, Policy, Pusher, PusherError, PusherSigned};
 
-use crate::support::verdict;
+use crate::support::effect;
 
 #[derive(Deserialize)]
 struct Vector {
@@ -33,7 +33,7 @@ fn auth(channel: &str, data: Option<&str>) -> String {
 fn verified(auth: &str, socket_id: &str, channel: &str, data: Option<&str>) -> &'static str {
     pusher()
         .verify(auth, socket_id, channel, data)
-        .map_or_else(|rejection| rejection.token(), |()| "good")
+        .map_or_else(|rejection| rejection.reason(), |()| "good")
 }
 
 #[test]
@@ -240,7 +240,7 @@ async fn a_join_passes_by_the_signature_for_its_own_socket() {
     };
     let layer = layer();
     assert_eq!(
-        verdict(&layer, join(ID, "presence-x", data, &good)).await,
+        effect(&layer, join(ID, "presence-x", data, &good)).await,
         "joined"
     );
     for (join, expected) in [
@@ -251,7 +251,7 @@ async fn a_join_passes_by_the_signature_for_its_own_socket() {
         (join(ID, "presence-x", data, "app-key:00"), "token_invalid"),
         (join(ID, "presence-x", data, ""), "credentials_missing"),
     ] {
-        assert_eq!(verdict(&layer, join).await, expected);
+        assert_eq!(effect(&layer, join).await, expected);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A credential is in no `Debug`, no `Display` and no error.
 
-use tower_ws_auth_channel::{Answer, ChannelAuthLayer, Join};
+use tower_ws_auth_channel::{ChannelAuthLayer, Join, JoinOutcome};
 
 use crate::support::ask;
 
@@ -40,7 +40,7 @@ async fn nothing_prints_it() {
         assert!(!text.contains(CANARY), "{text}");
     }
     assert!(texts[0].contains("has_credential: true"), "{}", texts[0]);
-    let Answer::Admitted(seen) = admitted else {
+    let JoinOutcome::Admitted(seen) = admitted else {
         panic!("denied");
     };
     assert!(!format!("{:?}", seen.into_parts()).contains(CANARY));

@@ -9,10 +9,12 @@ use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_test::mock;
-use tower_ws_auth_channel::{Answer, ChannelAuthLayer, Decision, Join, Pass, Policy, policy_fn};
+use tower_ws_auth_channel::{
+    ChannelAuthLayer, Decision, Evidence, Join, JoinOutcome, Policy, policy_fn,
+};
 use tower_ws_auth_core::{Advice, Rejection, RejectionKind};
 
-use crate::support::{TestJoin, ask, join, join_with, verdict};
+use crate::support::{TestJoin, ask, effect, join, join_with};
 
 mod a_join_that_the_policy_lets_pass {
     use super::*;
@@ -35,7 +37,7 @@ mod a_join_that_the_policy_lets_pass {
         respond.send_response("welcome");
         assert!(matches!(
             assert_ready_ok!(answer.poll()),
-            Answer::Admitted("welcome")
+            JoinOutcome::Admitted("welcome")
         ));
 
         // What stands in its place has to be polled ready again.
@@ -46,15 +48,15 @@ mod a_join_that_the_policy_lets_pass {
     #[tokio::test]
     async fn brings_along_what_the_policy_learnt_and_nothing_from_before() {
         let first = ChannelAuthLayer::new(policy_fn(|_: &TestJoin| async {
-            Ok(Pass::new().with(7_u8).with("moderator"))
+            Ok(Evidence::new().with(7_u8).with("moderator"))
         }));
-        let Answer::Admitted(seen) = ask(&first, join("lobby")).await else {
+        let JoinOutcome::Admitted(seen) = ask(&first, join("lobby")).await else {
             panic!("denied");
         };
         assert_eq!(seen.pass().get::<u8>(), Some(&7));
 
         let second = ChannelAuthLayer::new(|_: &TestJoin| true);
-        let Answer::Admitted(seen) = ask(&second, seen).await else {
+        let JoinOutcome::Admitted(seen) = ask(&second, seen).await else {
             panic!("denied");
         };
         let mut parts = seen.into_parts();
@@ -94,7 +96,7 @@ mod a_join_that_the_policy_refuses {
         let answer = assert_ready_ok!(answer.poll());
         assert!(!answer.is_admitted());
         let denial = answer.into_result().unwrap_err();
-        assert_eq!(denial.token(), "forbidden");
+        assert_eq!(denial.reason(), "forbidden");
         assert_eq!(denial.to_string(), "forbidden");
         assert_eq!(denial.channel(), "staff");
         assert_eq!(denial.kind(), RejectionKind::Forbidden);
@@ -122,10 +124,10 @@ mod a_join_that_the_policy_refuses {
         });
         let answer = ask(&layer, join("lobby")).await;
         let denial = answer.denial().unwrap();
-        assert_eq!(denial.token(), "rate_limited");
+        assert_eq!(denial.reason(), "rate_limited");
         assert_eq!(denial.rejection().detail(), "ten a minute");
         let good = ChannelAuthLayer::new(|_: &TestJoin| Ok::<(), Rejection>(()));
-        assert_eq!(verdict(&good, join("lobby")).await, "joined");
+        assert_eq!(effect(&good, join("lobby")).await, "joined");
     }
 }
 
@@ -149,7 +151,7 @@ mod a_policy_that_waits {
         let layer = ChannelAuthLayer::new(policy_fn(|_: &TestJoin| async {
             panic!("a bug in the policy");
             #[allow(unreachable_code, reason = "it says what would be returned")]
-            Decision::Ok(Pass::new())
+            Decision::Ok(Evidence::new())
         }));
         let (mut service, mut inner) = mock::spawn_layer::<TestJoin, (), _>(layer);
         assert_ready_ok!(service.poll_ready());
@@ -167,19 +169,19 @@ mod a_policy_that_waits {
             async move {
                 let said = said.wait_for(Option::is_some).await.unwrap();
                 if *said == Some(true) {
-                    Ok(Pass::new())
+                    Ok(Evidence::new())
                 } else {
                     Err(Rejection::new(RejectionKind::Forbidden, "no"))
                 }
             }
         }));
-        let mut answer = tokio_test::task::spawn(verdict(&layer, join("lobby")));
+        let mut answer = tokio_test::task::spawn(effect(&layer, join("lobby")));
         assert_pending!(answer.poll());
         say.send_replace(Some(true));
         assert!(answer.is_woken());
         assert_eq!(assert_ready!(answer.poll()), "joined");
         say.send_replace(Some(false));
-        assert_eq!(verdict(&layer, join("lobby")).await, "forbidden");
+        assert_eq!(effect(&layer, join("lobby")).await, "forbidden");
     }
 }
 
@@ -201,19 +203,19 @@ mod before_a_policy_is_asked {
         let layer = counting(&asked);
         let long = "x".repeat(257);
         for name in ["", &long, "a\nb", "a\0", "\u{7f}", "a\u{85}b"] {
-            assert_eq!(verdict(&layer, join(name)).await, "forbidden", "{name:?}");
+            assert_eq!(effect(&layer, join(name)).await, "forbidden", "{name:?}");
         }
         assert_eq!(asked.load(Ordering::Relaxed), 0);
         for name in [&long[1..], "räume/1", " ", "*", "{user}"] {
-            assert_eq!(verdict(&layer, join(name)).await, "joined", "{name:?}");
+            assert_eq!(effect(&layer, join(name)).await, "joined", "{name:?}");
         }
     }
 
     #[tokio::test]
     async fn the_longest_name_is_the_applications_choice() {
         let layer = ChannelAuthLayer::new(|_: &TestJoin| true).longest_channel(5);
-        assert_eq!(verdict(&layer.clone(), join("lobby")).await, "joined");
-        assert_eq!(verdict(&layer, join("lobby2")).await, "forbidden");
+        assert_eq!(effect(&layer.clone(), join("lobby")).await, "joined");
+        assert_eq!(effect(&layer, join("lobby2")).await, "forbidden");
     }
 
     #[tokio::test]
@@ -221,11 +223,11 @@ mod before_a_policy_is_asked {
         let asked = Arc::new(AtomicUsize::new(0));
         let layer = counting(&asked);
         let long = "x".repeat(8 * 1024 + 1);
-        let malformed = verdict(&layer, join_with("lobby", &long)).await;
+        let malformed = effect(&layer, join_with("lobby", &long)).await;
         assert_eq!(malformed, "credentials_malformed");
         assert_eq!(asked.load(Ordering::Relaxed), 0);
         assert_eq!(
-            verdict(&layer, join_with("lobby", &long[1..])).await,
+            effect(&layer, join_with("lobby", &long[1..])).await,
             "joined"
         );
     }
@@ -258,6 +260,6 @@ fn a_future_is_nameable(
         tower_ws_auth_channel::Patterns<&'static str, ()>,
         tower::util::BoxCloneService<TestJoin, (), std::io::Error>,
     >,
-) -> impl Future<Output = Result<Answer<()>, std::io::Error>> + use<> {
+) -> impl Future<Output = Result<JoinOutcome<()>, std::io::Error>> + use<> {
     service.call(join("lobby"))
 }

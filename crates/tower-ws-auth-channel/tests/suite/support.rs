@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::future::Future;
 
 use tower::{Layer, ServiceExt, service_fn};
-use tower_ws_auth_channel::{Answer, ChannelAuthLayer, Join, Policy};
+use tower_ws_auth_channel::{ChannelAuthLayer, Join, JoinOutcome, Policy};
 
 /// The user of the handshake; the message says nothing more.
 pub(crate) type TestJoin = Join<&'static str, ()>;
@@ -19,7 +19,7 @@ pub(crate) fn join_with(channel: &str, credential: &str) -> TestJoin {
 pub(crate) async fn ask<P, I, M>(
     layer: &ChannelAuthLayer<P>,
     join: Join<I, M>,
-) -> Answer<Join<I, M>>
+) -> JoinOutcome<Join<I, M>>
 where
     P: Policy<I, M>,
 {
@@ -31,14 +31,14 @@ where
 }
 
 /// `joined`, or the token of the denial.
-pub(crate) async fn verdict<P, I, M>(layer: &ChannelAuthLayer<P>, join: Join<I, M>) -> &'static str
+pub(crate) async fn effect<P, I, M>(layer: &ChannelAuthLayer<P>, join: Join<I, M>) -> &'static str
 where
     P: Policy<I, M>,
 {
     ask(layer, join)
         .await
         .denial()
-        .map_or("joined", |denial| denial.token())
+        .map_or("joined", |denial| denial.reason())
 }
 
 /// The same, for a policy that never waits.
@@ -50,7 +50,7 @@ where
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     match deciding.as_mut().poll(&mut cx) {
         std::task::Poll::Ready(Ok(_)) => "joined",
-        std::task::Poll::Ready(Err(rejection)) => rejection.token(),
+        std::task::Poll::Ready(Err(rejection)) => rejection.reason(),
         std::task::Poll::Pending => panic!("it waits"),
     }
 }

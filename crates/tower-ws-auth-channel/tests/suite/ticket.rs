@@ -10,14 +10,14 @@ use test_support::handshake;
 use tokio::sync::Barrier;
 use tokio_test::assert_pending;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_ws_auth_channel::{And, Answer, ChannelAuthLayer, Join, Or, Patterns, TicketPolicy};
+use tower_ws_auth_channel::{And, ChannelAuthLayer, Join, JoinOutcome, Or, Patterns, TicketPolicy};
 use tower_ws_auth_core::{Grant, Rejection};
 use tower_ws_auth_ticket::{
-    BoxFuture, MemoryTickets, Order, PutError, StoreError, TicketKey, TicketLayer, TicketStore,
-    Tickets, Use,
+    BoxFuture, MemoryTickets, Purpose, PutError, StoreError, TicketKey, TicketLayer, TicketRequest,
+    TicketStore, Tickets,
 };
 
-use crate::support::{TestJoin, ask, join, join_with, verdict};
+use crate::support::{TestJoin, ask, effect, join, join_with};
 
 fn tickets() -> Tickets<String> {
     Tickets::builder(Arc::new(MemoryTickets::new()))
@@ -25,13 +25,13 @@ fn tickets() -> Tickets<String> {
         .unwrap()
 }
 
-async fn mint(tickets: &Tickets<String>, purpose: Use) -> String {
-    let order = Order::new("ada".to_owned(), purpose).revocable_by("user:ada");
+async fn mint(tickets: &Tickets<String>, purpose: Purpose) -> String {
+    let order = TicketRequest::new("ada".to_owned(), purpose).revocable_by("user:ada");
     tickets.issue(order).await.unwrap().ticket().to_owned()
 }
 
 async fn ticket_for(tickets: &Tickets<String>, channel: &str) -> String {
-    mint(tickets, Use::channel(channel)).await
+    mint(tickets, Purpose::channel(channel)).await
 }
 
 fn layer(tickets: &Tickets<String>) -> ChannelAuthLayer<TicketPolicy<String>> {
@@ -43,14 +43,14 @@ async fn joins_its_channel_once_and_leaves_its_grant() {
     let tickets = tickets();
     let layer = layer(&tickets);
     let ticket = ticket_for(&tickets, "lobby").await;
-    let Answer::Admitted(seen) = ask(&layer, join_with("lobby", &ticket)).await else {
+    let JoinOutcome::Admitted(seen) = ask(&layer, join_with("lobby", &ticket)).await else {
         panic!("denied");
     };
     let grant: &Grant<String> = seen.pass().get().unwrap();
     assert_eq!(grant.identity(), "ada");
     assert_eq!(&*grant.term().revocation_keys()[0], "user:ada");
     assert_eq!(
-        verdict(&layer, join_with("lobby", &ticket)).await,
+        effect(&layer, join_with("lobby", &ticket)).await,
         "ticket_invalid"
     );
 }
@@ -62,20 +62,20 @@ async fn is_unknown_to_another_channel_and_stays_good_for_its_own() {
     let ticket = ticket_for(&tickets, "lobby").await;
     for other in ["staff", "lobby2", "Lobby", "lobb", "lobby "] {
         assert_eq!(
-            verdict(&layer, join_with(other, &ticket)).await,
+            effect(&layer, join_with(other, &ticket)).await,
             "ticket_invalid"
         );
     }
-    assert_eq!(verdict(&layer, join_with("lobby", &ticket)).await, "joined");
+    assert_eq!(effect(&layer, join_with("lobby", &ticket)).await, "joined");
 }
 
 #[tokio::test]
 async fn is_demanded() {
     let layer = layer(&tickets());
-    assert_eq!(verdict(&layer, join("lobby")).await, "credentials_missing");
+    assert_eq!(effect(&layer, join("lobby")).await, "credentials_missing");
     for bad in ["x", "canary canary", &"A".repeat(43), &"A".repeat(8000)] {
         assert_eq!(
-            verdict(&layer, join_with("lobby", bad)).await,
+            effect(&layer, join_with("lobby", bad)).await,
             "ticket_invalid"
         );
     }
@@ -85,7 +85,7 @@ async fn is_demanded() {
 async fn opens_no_socket_and_a_sockets_ticket_joins_nothing() {
     let tickets = tickets();
     let channel = ticket_for(&tickets, "lobby").await;
-    let socket = mint(&tickets, Use::handshake()).await;
+    let socket = mint(&tickets, Purpose::handshake()).await;
     let service = TicketLayer::new(tickets.strategy()).layer(service_fn(async |_: Request<()>| {
         Ok::<_, std::io::Error>(Response::new(()))
     }));
@@ -96,20 +96,17 @@ async fn opens_no_socket_and_a_sockets_ticket_joins_nothing() {
     let refused = service.clone().oneshot(handshake(&channel)).await.unwrap();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
-        refused.extensions().get::<Rejection>().unwrap().token(),
+        refused.extensions().get::<Rejection>().unwrap().reason(),
         "ticket_invalid"
     );
     let layer = layer(&tickets);
     assert_eq!(
-        verdict(&layer, join_with("lobby", &socket)).await,
+        effect(&layer, join_with("lobby", &socket)).await,
         "ticket_invalid"
     );
 
     // Both are unburnt.
-    assert_eq!(
-        verdict(&layer, join_with("lobby", &channel)).await,
-        "joined"
-    );
+    assert_eq!(effect(&layer, join_with("lobby", &channel)).await, "joined");
     let accepted = service.oneshot(handshake(&socket)).await.unwrap();
     assert_eq!(accepted.status(), StatusCode::OK);
 }
@@ -125,7 +122,7 @@ async fn of_two_racers_exactly_one_joins() {
             let (layer, ticket, start) = (layer.clone(), ticket.clone(), Arc::clone(&start));
             tokio::spawn(async move {
                 start.wait().await;
-                verdict(&layer, join_with("lobby", &ticket)).await
+                effect(&layer, join_with("lobby", &ticket)).await
             })
         });
         let [one, other] = racers;
@@ -146,12 +143,12 @@ mod is_taken_last {
         for channel in ["", "a\nb", &long] {
             let ticket = "A".repeat(43);
             assert_eq!(
-                verdict(&layer, join_with(channel, &ticket)).await,
+                effect(&layer, join_with(channel, &ticket)).await,
                 "forbidden"
             );
         }
         assert_eq!(
-            verdict(&layer, join_with("lobby", "no ticket")).await,
+            effect(&layer, join_with("lobby", "no ticket")).await,
             "ticket_invalid"
         );
         assert_eq!(store.asked(), 0);
@@ -169,17 +166,14 @@ mod is_taken_last {
         let lobby = ticket_for(&tickets, "lobby").await;
         let other = ticket_for(&tickets, "other").await;
         let good = ticket_for(&tickets, "ticket-1").await;
-        assert_eq!(verdict(&layer, join_with("lobby", &lobby)).await, "joined");
+        assert_eq!(effect(&layer, join_with("lobby", &lobby)).await, "joined");
         assert_eq!(
-            verdict(&layer, join_with("other", &other)).await,
+            effect(&layer, join_with("other", &other)).await,
             "forbidden"
         );
+        assert_eq!(effect(&layer, join_with("ticket-1", &good)).await, "joined");
         assert_eq!(
-            verdict(&layer, join_with("ticket-1", &good)).await,
-            "joined"
-        );
-        assert_eq!(
-            verdict(&layer, join_with("ticket-1", &good)).await,
+            effect(&layer, join_with("ticket-1", &good)).await,
             "ticket_invalid"
         );
         // Nobody asked for these two.
@@ -201,8 +195,8 @@ mod is_taken_last {
         let join = |is_in| {
             Join::new("ada", "lobby", Message { is_in }).with_credential(Some(ticket.clone()))
         };
-        assert_eq!(verdict(&layer, join(true)).await, "forbidden");
-        assert_eq!(verdict(&layer, join(false)).await, "joined");
+        assert_eq!(effect(&layer, join(true)).await, "forbidden");
+        assert_eq!(effect(&layer, join(false)).await, "joined");
     }
 
     #[tokio::test]
@@ -213,10 +207,10 @@ mod is_taken_last {
             TicketPolicy::new(tickets.clone()),
         ));
         let ticket = ticket_for(&tickets, "lobby").await;
-        assert_eq!(verdict(&layer, join_with("lobby", &ticket)).await, "joined");
+        assert_eq!(effect(&layer, join_with("lobby", &ticket)).await, "joined");
         let eve = || Join::new("eve", "lobby", ()).with_credential(Some(ticket.clone()));
-        assert_eq!(verdict(&layer, eve()).await, "joined");
-        assert_eq!(verdict(&layer, eve()).await, "ticket_invalid");
+        assert_eq!(effect(&layer, eve()).await, "joined");
+        assert_eq!(effect(&layer, eve()).await, "ticket_invalid");
     }
 }
 
@@ -233,7 +227,7 @@ mod a_join_that_is_dropped {
                 .layer(service_fn(inner))
                 .oneshot(join_with("lobby", &ticket)),
         );
-        assert_eq!(verdict(&layer, join_with("lobby", &ticket)).await, "joined");
+        assert_eq!(effect(&layer, join_with("lobby", &ticket)).await, "joined");
     }
 
     #[tokio::test(start_paused = true)]
@@ -262,7 +256,7 @@ mod a_store {
         let tickets: Tickets<String> = Tickets::builder(store.clone()).build().unwrap();
         let answer = ask(&layer(&tickets), join_with("lobby", &"A".repeat(43))).await;
         let denial = answer.denial().unwrap();
-        assert_eq!(denial.token(), "unavailable");
+        assert_eq!(denial.reason(), "unavailable");
         // The ticket may be gone: nobody comes back with it.
         assert_eq!(denial.advice(), tower_ws_auth_core::Advice::RefreshLater);
         assert_eq!(store.0.load(Ordering::Relaxed), 1);
@@ -272,7 +266,7 @@ mod a_store {
     async fn that_does_not_answer_denies_as_unavailable_in_time() {
         let (store, tickets) = counted();
         let layer = layer(&tickets);
-        let joining = verdict(&layer, join_with("lobby", &"A".repeat(43)));
+        let joining = effect(&layer, join_with("lobby", &"A".repeat(43)));
         let end = tokio::time::timeout(Duration::from_secs(3), joining).await;
         assert_eq!(end.unwrap(), "unavailable");
         assert_eq!(store.asked(), 1);

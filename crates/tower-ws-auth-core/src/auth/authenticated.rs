@@ -40,15 +40,15 @@ mod extractor {
     /// [`AuthLayer`](crate::AuthLayer) with this identity guards: 500.
     #[derive(Debug, Clone, Copy, thiserror::Error)]
     #[error("no AuthLayer with this identity type guards the route: add one around the handler")]
-    pub struct Unguarded(());
+    pub struct MissingAuthLayer(());
 
-    impl Unguarded {
+    impl MissingAuthLayer {
         pub(crate) fn new() -> Self {
             Self(())
         }
     }
 
-    impl IntoResponse for Unguarded {
+    impl IntoResponse for MissingAuthLayer {
         fn into_response(self) -> Response {
             crate::trace::unguarded(&self);
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -60,13 +60,16 @@ mod extractor {
         I: Clone + Send + Sync + 'static,
         S: Send + Sync,
     {
-        type Rejection = Unguarded;
+        type Rejection = MissingAuthLayer;
 
-        async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Unguarded> {
-            head.extensions.get().cloned().ok_or(Unguarded(()))
+        async fn from_request_parts(
+            head: &mut Parts,
+            _state: &S,
+        ) -> Result<Self, MissingAuthLayer> {
+            head.extensions.get().cloned().ok_or(MissingAuthLayer(()))
         }
     }
 }
 
 #[cfg(feature = "axum")]
-pub use extractor::Unguarded;
+pub use extractor::MissingAuthLayer;

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::handshake::{Handshake, lists, simplify};
 use crate::rejection::response::closes;
-use crate::revocation::{BoxFuture, Watching};
+use crate::revocation::{BoxFuture, WatchFuture};
 use crate::trace::Decision;
 use crate::{Authenticate, Authenticated, Grant, Rejection, ResponseBody};
 
@@ -120,7 +120,7 @@ pin_project! {
     {
         // Boxed, and `None` while it is being decided: most strategies have nothing to look at.
         Peeking { peek: Option<Box<Peek<A, S, B>>> },
-        Verifying { #[pin] verifying: A::Future, waiting: Waiting<A, S, B> },
+        VerifyFuture { #[pin] verifying: A::Future, waiting: Waiting<A, S, B> },
         Decided { #[pin] gate: Gate<S::Future> },
     }
 }
@@ -149,7 +149,7 @@ enum Step<V> {
     Asking(BoxFuture<Result<Grant<V>, Rejection>>),
     /// There is no room for its connection. Whether it could pass later decides what it is told.
     NoRoom {
-        checking: Watching,
+        checking: WatchFuture,
         no_room: Rejection,
     },
 }
@@ -237,7 +237,7 @@ where
     /// Lets the strategy decide.
     fn verify(self, credential: A::Credential) -> State<A, S, B> {
         match &self.request {
-            Some((head, _)) => State::Verifying {
+            Some((head, _)) => State::VerifyFuture {
                 verifying: self.strategy.verify(credential, head),
                 waiting: self,
             },
@@ -336,7 +336,7 @@ where
                         }
                     }
                 }
-                Projected::Verifying { verifying, waiting } => {
+                Projected::VerifyFuture { verifying, waiting } => {
                     // Polled after a panic in `decide`: never falls through.
                     if waiting.decision.is_none() {
                         return Poll::Pending;

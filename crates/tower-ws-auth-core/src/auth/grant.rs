@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use crate::revocation::{Ending, RevocationKey, Revocations, Watch};
+use crate::revocation::{DisconnectReason, RevocationKey, Revocations, Watch};
 use crate::{RejectionKind, Validity};
 
 /// What a strategy grants: an identity, until when it holds, and under which keys it can be
@@ -190,10 +190,10 @@ impl Term {
     }
 
     /// What the client is told when [`until`](Self::until) has come.
-    pub fn ending(&self) -> Ending {
+    pub fn disconnect_reason(&self) -> DisconnectReason {
         match self.refused_as {
-            RejectionKind::SessionInvalid => Ending::SessionEnded,
-            _ => Ending::TokenExpired,
+            RejectionKind::SessionInvalid => DisconnectReason::SessionEnded,
+            _ => DisconnectReason::TokenExpired,
         }
     }
 

@@ -164,14 +164,17 @@ mod extractor {
     use http::request::Parts;
 
     use super::Validity;
-    use crate::{Term, Unguarded};
+    use crate::{MissingAuthLayer, Term};
 
     impl<S: Send + Sync> FromRequestParts<S> for Validity {
-        type Rejection = Unguarded;
+        type Rejection = MissingAuthLayer;
 
-        async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Unguarded> {
+        async fn from_request_parts(
+            head: &mut Parts,
+            _state: &S,
+        ) -> Result<Self, MissingAuthLayer> {
             let term = head.extensions.get::<Term>();
-            term.map(Term::validity).ok_or_else(Unguarded::new)
+            term.map(Term::validity).ok_or_else(MissingAuthLayer::new)
         }
     }
 }

@@ -31,7 +31,7 @@ mod cookie_rfc6265_4_2 {
         let taken = take(&mut head, "jwt");
         let taken = taken
             .map(|c| c.map(|c| c.as_str().to_owned()))
-            .map_err(|r| r.token());
+            .map_err(|r| r.reason());
         let left = head
             .headers
             .get(COOKIE)

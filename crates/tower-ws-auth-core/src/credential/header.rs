@@ -56,7 +56,7 @@ mod authorization_rfc6750_2_1 {
         let taken = take(&mut head);
         let taken = taken
             .map(|c| c.map(|c| c.as_str().to_owned()))
-            .map_err(|r| r.token());
+            .map_err(|r| r.reason());
         (taken, head.headers.len())
     }
 

@@ -4,7 +4,7 @@ use http::Uri;
 use http::request::Parts;
 
 use super::pairs::{Key, Match, is_clear, pairs, without_ours};
-use super::set_aside::Lifted;
+use super::redacted_pairs::RedactedPairs;
 use super::uri::{remove_query, swap_query};
 use super::{Credential, MAX_CREDENTIAL, malformed};
 use crate::Rejection;
@@ -13,11 +13,11 @@ use crate::Rejection;
 const MAX_QUERY: usize = 2 * MAX_CREDENTIAL;
 
 /// `?key=<credential>`; the other pairs stay as they were written. What a
-/// [`LiftLayer`](crate::LiftLayer) lifted counts as if it still stood there.
+/// [`RedactLayer`](crate::RedactLayer) redacted counts as if it still stood there.
 pub(super) fn take(head: &mut Parts, keys: &[Key]) -> Result<Option<Credential>, Rejection> {
-    let lifted = lifted(head, keys);
+    let redacted = redacted(head, keys);
     let standing = standing(head, keys);
-    match (lifted?, standing?) {
+    match (redacted?, standing?) {
         (Found::Nothing, Found::Nothing) => Ok(None),
         (Found::One(uri, at, of), Found::Nothing) | (Found::Nothing, Found::One(uri, at, of)) => {
             match of {
@@ -35,12 +35,14 @@ pub(super) fn take(head: &mut Parts, keys: &[Key]) -> Result<Option<Credential>,
 /// a credential of ours costs.
 pub(super) fn may_hold(head: &Parts, keys: &[Key]) -> bool {
     let query = head.uri.query().unwrap_or_default();
-    query.len() > MAX_QUERY || !is_clear(query, keys) || head.extensions.get::<Lifted>().is_some()
+    query.len() > MAX_QUERY
+        || !is_clear(query, keys)
+        || head.extensions.get::<RedactedPairs>().is_some()
 }
 
-/// Removes the whole query, and what was lifted out of it.
+/// Removes the whole query, and what was redacted out of it.
 pub(super) fn remove(head: &mut Parts) {
-    head.extensions.remove::<Lifted>();
+    head.extensions.remove::<RedactedPairs>();
     remove_query(head);
 }
 
@@ -74,15 +76,15 @@ fn standing<'k>(head: &mut Parts, keys: &'k [Key]) -> Result<Found<'k>, Rejectio
     })
 }
 
-fn lifted<'k>(head: &mut Parts, keys: &'k [Key]) -> Result<Found<'k>, Rejection> {
-    let Some(lifted) = head.extensions.get::<Lifted>() else {
+fn redacted<'k>(head: &mut Parts, keys: &'k [Key]) -> Result<Found<'k>, Rejection> {
+    let Some(redacted) = head.extensions.get::<RedactedPairs>() else {
         return Ok(Found::Nothing);
     };
-    if lifted.query().len() > MAX_QUERY {
-        head.extensions.remove::<Lifted>();
+    if redacted.query().len() > MAX_QUERY {
+        head.extensions.remove::<RedactedPairs>();
         return Err(too_long());
     }
-    let Some((uri, ours)) = Lifted::take(head, keys) else {
+    let Some((uri, ours)) = RedactedPairs::take(head, keys) else {
         return Ok(Found::Nothing);
     };
     Ok(match <[_; 1]>::try_from(ours) {
@@ -150,7 +152,7 @@ mod uri_query_parameter_rfc6750_2_3 {
         let taken = take(&mut head, &keys());
         let taken = taken
             .map(|c| c.map(|c| c.as_str().to_owned()))
-            .map_err(|r| r.token());
+            .map_err(|r| r.reason());
         (taken, head.uri.to_string())
     }
 

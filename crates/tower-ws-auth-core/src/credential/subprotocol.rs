@@ -11,7 +11,7 @@ use crate::Rejection;
 /// How a credential is written as an entry of `Sec-WebSocket-Protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Dialect {
+pub enum SubprotocolFormat {
     /// `base64url.bearer.phx.<base64>`, as Phoenix channels send it: base64 without padding, in
     /// the standard or the url-safe alphabet.
     Phoenix,
@@ -20,7 +20,7 @@ pub enum Dialect {
     Kubernetes,
 }
 
-impl Dialect {
+impl SubprotocolFormat {
     fn prefix(self) -> &'static str {
         match self {
             Self::Phoenix => "base64url.bearer.phx.",
@@ -51,7 +51,7 @@ pub(crate) fn is_credential(entry: &str) -> bool {
 /// nothing to select.
 pub(super) fn take(
     head: &mut Parts,
-    dialects: &[Dialect],
+    dialects: &[SubprotocolFormat],
 ) -> Result<Option<Credential>, Rejection> {
     let lines = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL);
     if !lines.iter().any(may_hold_credential) {
@@ -108,7 +108,10 @@ pub(super) fn take(
     credential.map(Some)
 }
 
-fn strip_prefix<'a>(entry: &'a str, dialects: &[Dialect]) -> Option<(Dialect, &'a str)> {
+fn strip_prefix<'a>(
+    entry: &'a str,
+    dialects: &[SubprotocolFormat],
+) -> Option<(SubprotocolFormat, &'a str)> {
     dialects
         .iter()
         .find_map(|&dialect| Some((dialect, entry.strip_prefix(dialect.prefix())?)))
@@ -131,10 +134,13 @@ mod subprotocols {
             let line = HeaderValue::from_bytes(line.as_bytes()).unwrap();
             head.headers.append(SEC_WEBSOCKET_PROTOCOL, line);
         }
-        let taken = take(&mut head, &[Dialect::Phoenix, Dialect::Kubernetes]);
+        let taken = take(
+            &mut head,
+            &[SubprotocolFormat::Phoenix, SubprotocolFormat::Kubernetes],
+        );
         let taken = taken
             .map(|c| c.map(|c| c.as_str().to_owned()))
-            .map_err(|r| r.token());
+            .map_err(|r| r.reason());
         let left = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
         (
             taken,

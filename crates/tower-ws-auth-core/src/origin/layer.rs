@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::origin::{Origins, Verdict, trace};
+use crate::origin::{OriginCheck, Origins, trace};
 
 /// Refuses requests from pages that are not on the list; see the [crate's documentation](crate).
 ///
@@ -93,14 +93,14 @@ where
 impl OriginLayer {
     fn admit(&self, head: &mut Parts) -> Result<(), Rejection> {
         let detail = match self.origins.allows(head) {
-            Verdict::Allowed(origin) => {
+            OriginCheck::Allowed(origin) => {
                 let allowed = AllowedOrigin::vouch_for(origin.clone());
                 head.extensions.insert(allowed);
                 return Ok(());
             }
-            Verdict::Missing if self.missing == MissingOrigin::Allow => return Ok(()),
-            Verdict::Missing => "no `Origin`",
-            Verdict::Refused => "`Origin` is not on the list, or not alone",
+            OriginCheck::Missing if self.missing == MissingOrigin::Allow => return Ok(()),
+            OriginCheck::Missing => "no `Origin`",
+            OriginCheck::Refused => "`Origin` is not on the list, or not alone",
         };
         Err(Rejection::new(RejectionKind::OriginDenied, detail))
     }

@@ -70,15 +70,15 @@ impl Origins {
     }
 
     /// Compares the `Origin` of a request head. Nothing is allocated.
-    pub fn allows<'a>(&self, head: &'a Parts) -> Verdict<'a> {
+    pub fn allows<'a>(&self, head: &'a Parts) -> OriginCheck<'a> {
         let mut fields = head.headers.get_all(ORIGIN).iter();
         let Some(field) = fields.next() else {
-            return Verdict::Missing;
+            return OriginCheck::Missing;
         };
         let sole = fields.next().is_none();
         match field.to_str() {
-            Ok(origin) if sole && self.contains(origin, head) => Verdict::Allowed(field),
-            _ => Verdict::Refused,
+            Ok(origin) if sole && self.contains(origin, head) => OriginCheck::Allowed(field),
+            _ => OriginCheck::Refused,
         }
     }
 
@@ -147,7 +147,7 @@ impl Scheme {
 /// What [`Origins::allows`] says about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict<'a> {
+pub enum OriginCheck<'a> {
     /// Exactly one `Origin`, and this one is allowed.
     Allowed(&'a HeaderValue),
     /// No `Origin`.
@@ -178,9 +178,9 @@ mod tests {
 
     fn allowed(origins: &Origins, origin: &str) -> bool {
         match origins.allows(&head(&[origin])) {
-            Verdict::Allowed(value) => value == origin,
-            Verdict::Refused => false,
-            Verdict::Missing => unreachable!(),
+            OriginCheck::Allowed(value) => value == origin,
+            OriginCheck::Refused => false,
+            OriginCheck::Missing => unreachable!(),
         }
     }
 
@@ -273,7 +273,7 @@ mod tests {
             ] {
                 assert_eq!(
                     list(&[PAGE]).allows(&head(two)),
-                    Verdict::Refused,
+                    OriginCheck::Refused,
                     "{two:?}"
                 );
             }
@@ -281,7 +281,7 @@ mod tests {
 
         #[test]
         fn says_when_there_is_none() {
-            assert_eq!(list(&[PAGE]).allows(&head(&[])), Verdict::Missing);
+            assert_eq!(list(&[PAGE]).allows(&head(&[])), OriginCheck::Missing);
         }
     }
 
@@ -342,7 +342,7 @@ mod tests {
                 head.headers.append(HOST, host);
             }
             let verdict = Origins::same_as_host(scheme).allows(&head);
-            matches!(verdict, Verdict::Allowed(_))
+            matches!(verdict, OriginCheck::Allowed(_))
         }
 
         #[test]
@@ -425,7 +425,7 @@ mod tests {
             head.uri = uri.parse().unwrap();
             assert!(matches!(
                 Origins::same_as_host(Scheme::Https).allows(&head),
-                Verdict::Allowed(_)
+                OriginCheck::Allowed(_)
             ));
         }
 
@@ -459,7 +459,11 @@ mod tests {
                 head.headers
                     .insert(HOST, HeaderValue::from_static("example.com"));
                 let verdict = origins.allows(&head);
-                assert_eq!(matches!(verdict, Verdict::Allowed(_)), allowed, "{origin}");
+                assert_eq!(
+                    matches!(verdict, OriginCheck::Allowed(_)),
+                    allowed,
+                    "{origin}"
+                );
             }
         }
     }

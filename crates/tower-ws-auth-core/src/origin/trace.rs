@@ -8,7 +8,7 @@ pub(crate) fn refused(rejection: &Rejection, head: &Parts) {
     #[cfg(feature = "metrics")]
     {
         use crate::telemetry::DECISIONS;
-        let kind = rejection.token();
+        let kind = rejection.reason();
         metrics::counter!(DECISIONS, "strategy" => "origin", "outcome" => "refused", "kind" => kind)
             .increment(1);
     }
@@ -20,7 +20,7 @@ fn log(rejection: &Rejection, head: &Parts) {
         target: "tower_ws_auth",
         strategy = "origin",
         outcome = "refused",
-        kind = rejection.token(),
+        kind = rejection.reason(),
         status = rejection.status().as_u16(),
         detail = rejection.detail(),
         origin = origin(head).map(tracing::field::display),

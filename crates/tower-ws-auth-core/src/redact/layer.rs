@@ -8,7 +8,7 @@ use http::{HeaderMap, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::credential::{self, Key, Lifted, is_plain, may_hold_credential, path_as_sent};
+use crate::credential::{self, Key, RedactedPairs, is_plain, may_hold_credential, path_as_sent};
 
 /// Keeps credentials out of the logs of the layers inside of it: the outermost layer.
 ///
@@ -28,7 +28,7 @@ use crate::credential::{self, Key, Lifted, is_plain, may_hold_credential, path_a
 /// - `Authorization`, `Proxy-Authorization`, `Cookie` and a `Sec-WebSocket-Protocol` that carries
 ///   a credential stay where they are, on every path, marked
 ///   [sensitive](http::HeaderValue::is_sensitive): their `Debug` prints nothing.
-/// - One of it is enough: of two the inner one takes away what the outer one lifted.
+/// - One of it is enough: of two the inner one takes away what the outer one redacted.
 ///
 /// What stands further out still logs the URI as it came: a proxy, the browser's own history. A
 /// server that logs at TRACE (hyper, h2) reads the request before any layer does.
@@ -40,7 +40,7 @@ use crate::credential::{self, Key, Lifted, is_plain, may_hold_credential, path_a
 /// # use http::{Response, request::Parts};
 /// # use tower_ws_auth_core::credential::{Carriers, Credential};
 /// # use tower_ws_auth_core::{AuthLayer, Authenticate, Grant, Rejection, RejectionKind};
-/// use tower_ws_auth_core::LiftLayer;
+/// use tower_ws_auth_core::RedactLayer;
 ///
 /// # struct ApiKey(Carriers);
 /// # impl Authenticate for ApiKey {
@@ -58,7 +58,7 @@ use crate::credential::{self, Key, Lifted, is_plain, may_hold_credential, path_a
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let strategy = ApiKey(Carriers::builder().query("token").build()?);
 /// let mut service = tower::ServiceBuilder::new()
-///     .layer(LiftLayer::new(["token"], ["/ws", "/live/*"])?)
+///     .layer(RedactLayer::new(["token"], ["/ws", "/live/*"])?)
 ///     .map_request(|request: Request<()>| {
 ///         // As every layer in between, such as a TraceLayer:
 ///         assert_eq!(request.uri(), "/ws?room=1");
@@ -76,7 +76,7 @@ use crate::credential::{self, Key, Lifted, is_plain, may_hold_credential, path_a
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct LiftLayer {
+pub struct RedactLayer {
     config: Arc<Config>,
 }
 
@@ -86,7 +86,7 @@ struct Config {
     paths: Vec<Path>,
 }
 
-impl LiftLayer {
+impl RedactLayer {
     /// Lifts the pairs of these query keys on these paths: exact ones, and prefixes that end in
     /// `/*`.
     ///
@@ -97,7 +97,7 @@ impl LiftLayer {
     pub fn new<K, P>(
         keys: impl IntoIterator<Item = K>,
         paths: impl IntoIterator<Item = P>,
-    ) -> Result<Self, LiftError>
+    ) -> Result<Self, RedactError>
     where
         K: Into<Cow<'static, str>>,
         P: Into<String>,
@@ -108,7 +108,7 @@ impl LiftLayer {
             .map(|path| Path::new(path.into()))
             .collect::<Result<Vec<_>, _>>()?;
         if paths.is_empty() {
-            return Err(LiftError::NoPath);
+            return Err(RedactError::NoPath);
         }
         let config = Arc::new(Config { keys, paths });
         Ok(Self { config })
@@ -118,32 +118,32 @@ impl LiftLayer {
 /// The keys, checked.
 pub(crate) fn plain_keys<K: Into<Cow<'static, str>>>(
     keys: impl IntoIterator<Item = K>,
-) -> Result<Vec<Key>, LiftError> {
+) -> Result<Vec<Key>, RedactError> {
     let keys: Vec<_> = keys.into_iter().map(|key| Key::plain(key.into())).collect();
     match keys.iter().find(|key| !is_plain(&key.name)) {
-        Some(bad) => Err(LiftError::QueryKey(bad.name.to_string())),
-        None if keys.is_empty() => Err(LiftError::NoKey),
+        Some(bad) => Err(RedactError::QueryKey(bad.name.to_string())),
+        None if keys.is_empty() => Err(RedactError::NoKey),
         None => Ok(keys),
     }
 }
 
-impl<S> Layer<S> for LiftLayer {
-    type Service = Lift<S>;
+impl<S> Layer<S> for RedactLayer {
+    type Service = Redact<S>;
 
-    fn layer(&self, inner: S) -> Lift<S> {
+    fn layer(&self, inner: S) -> Redact<S> {
         let config = Arc::clone(&self.config);
-        Lift { inner, config }
+        Redact { inner, config }
     }
 }
 
-/// The service that [`LiftLayer`] puts around another.
+/// The service that [`RedactLayer`] puts around another.
 #[derive(Clone)]
-pub struct Lift<S> {
+pub struct Redact<S> {
     inner: S,
     config: Arc<Config>,
 }
 
-impl<S, B> Service<Request<B>> for Lift<S>
+impl<S, B> Service<Request<B>> for Redact<S>
 where
     S: Service<Request<B>>,
 {
@@ -158,12 +158,12 @@ where
     fn call(&mut self, request: Request<B>) -> S::Future {
         let (mut head, body) = request.into_parts();
         // Whoever put it here, it was not this layer.
-        head.extensions.remove::<Lifted>();
+        head.extensions.remove::<RedactedPairs>();
         mark(&mut head.headers);
         if head.uri.query().is_some() {
             let path = path_as_sent(&head);
             if self.config.paths.iter().any(|named| named.is(path)) {
-                credential::lift(&mut head, &self.config.keys);
+                credential::redact(&mut head, &self.config.keys);
             }
         }
         self.inner.call(Request::from_parts(head, body))
@@ -182,9 +182,9 @@ fn mark(headers: &mut HeaderMap) {
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for Lift<S> {
+impl<S: fmt::Debug> fmt::Debug for Redact<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lift")
+        f.debug_struct("Redact")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
     }
@@ -198,7 +198,7 @@ enum Path {
 }
 
 impl Path {
-    fn new(path: String) -> Result<Self, LiftError> {
+    fn new(path: String) -> Result<Self, RedactError> {
         let (plain, below) = match path.strip_suffix('*') {
             Some(plain) => (plain, true),
             None => (path.as_str(), false),
@@ -206,7 +206,7 @@ impl Path {
         let sendable = |b: u8| b.is_ascii_graphic() && !b"?#*{}\\\"<>^`|".contains(&b);
         let is_path = plain.starts_with('/') && plain.bytes().all(sendable);
         if !is_path || below && !plain.ends_with('/') {
-            return Err(LiftError::Path(path));
+            return Err(RedactError::Path(path));
         }
         let plain = plain.to_owned();
         Ok(if below {
@@ -224,10 +224,10 @@ impl Path {
     }
 }
 
-/// Why there is no such [`LiftLayer`] or [`RedactedQuery`](crate::RedactedQuery).
+/// Why there is no such [`RedactLayer`] or [`RedactedQuery`](crate::RedactedQuery).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum LiftError {
+pub enum RedactError {
     /// No query key was named.
     #[error("no query key: name at least the one that your strategy reads")]
     NoKey,

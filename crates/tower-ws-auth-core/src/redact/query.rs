@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use http::Uri;
 
-use crate::LiftError;
+use crate::RedactError;
 use crate::credential::{Key, Match};
 use crate::redact::layer::plain_keys;
 
 /// Prints URIs without the credentials in their queries, for a log that
-/// [`LiftLayer`](crate::LiftLayer) cannot stand outside of.
+/// [`RedactLayer`](crate::RedactLayer) cannot stand outside of.
 ///
 /// ```
 /// use tower_ws_auth_core::RedactedQuery;
@@ -38,7 +38,7 @@ impl RedactedQuery {
     /// No key, or one that a carrier would not take either.
     pub fn new<K: Into<Cow<'static, str>>>(
         keys: impl IntoIterator<Item = K>,
-    ) -> Result<Self, LiftError> {
+    ) -> Result<Self, RedactError> {
         let keys = plain_keys(keys)?.into();
         Ok(Self { keys })
     }

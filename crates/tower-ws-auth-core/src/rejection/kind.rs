@@ -2,7 +2,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::handshake::HandshakeError;
 
-/// The kinds of rejection, each with its HTTP status and its public token.
+/// The kinds of rejection, each with its HTTP status and its public reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RejectionKind {
@@ -50,8 +50,8 @@ impl RejectionKind {
         }
     }
 
-    /// The public token: stable, lower case, from this fixed set.
-    pub fn token(self) -> &'static str {
+    /// The public reason: stable, lower case, from this fixed set.
+    pub fn reason(self) -> &'static str {
         match self {
             Self::CredentialsMissing => "credentials_missing",
             Self::HandshakeInvalid(_) => "handshake_invalid",

@@ -11,7 +11,7 @@ use crate::handshake::Handshake;
 use crate::{Rejection, RejectionKind, ResponseBody};
 
 impl Rejection {
-    /// The plain HTTP refusal of the request with this head: status, public token as text, the
+    /// The plain HTTP refusal of the request with this head: status, public reason as text, the
     /// headers that belong to it, and the rejection with the head in the extensions.
     ///
     /// For authors of layers that refuse; [`AuthLayer`](crate::AuthLayer) does it by itself.
@@ -25,7 +25,7 @@ impl Rejection {
         head: Parts,
         handshake: Option<Handshake>,
     ) -> Response<&'static str> {
-        let mut response = Response::new(self.token());
+        let mut response = Response::new(self.reason());
         *response.status_mut() = self.status();
         *response.headers_mut() = self.headers(&head, handshake.is_some());
         response

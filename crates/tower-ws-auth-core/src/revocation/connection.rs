@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::{Ending, Revocation, RevocationKey};
+use super::{DisconnectReason, Revocation, RevocationKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -21,7 +21,7 @@ struct State {
     on_end: Option<OnEnd>,
 }
 
-type OnEnd = Box<dyn FnOnce(&Ending) + Send>;
+type OnEnd = Box<dyn FnOnce(&DisconnectReason) + Send>;
 
 enum Phase {
     /// The store is being asked; what is revoked meanwhile waits for its answer.
@@ -33,7 +33,7 @@ enum Phase {
     Open {
         known: Vec<(Arc<str>, u64)>,
     },
-    Ended(Ending),
+    Ended(DisconnectReason),
 }
 
 impl Connection {
@@ -67,9 +67,9 @@ impl Connection {
     }
 
     /// Why it was ended; `None` while it is good.
-    pub fn ending(&self) -> Option<Ending> {
+    pub fn disconnect_reason(&self) -> Option<DisconnectReason> {
         match &self.lock().phase {
-            Phase::Ended(ending) => Some(ending.clone()),
+            Phase::Ended(reason) => Some(reason.clone()),
             Phase::Checking { .. } | Phase::Open { .. } => None,
         }
     }
@@ -88,30 +88,30 @@ impl Connection {
     }
 
     /// Ends it. True if it was not ended before.
-    pub fn end(&self, ending: &Ending) -> bool {
+    pub fn end(&self, reason: &DisconnectReason) -> bool {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Ended(_)) {
             return false;
         }
-        state.phase = Phase::Ended(ending.clone());
+        state.phase = Phase::Ended(reason.clone());
         let on_end = state.on_end.take();
         // Whatever it does, it may come back here.
         drop(state);
         if let Some(on_end) = on_end {
-            on_end(ending);
+            on_end(reason);
         }
         true
     }
 
     /// Calls `told` when it is ended, or at once if it was. A second call takes the place of the
     /// first.
-    pub fn on_end(&self, told: impl FnOnce(&Ending) + Send + 'static) {
+    pub fn on_end(&self, told: impl FnOnce(&DisconnectReason) + Send + 'static) {
         let mut state = self.lock();
         match &state.phase {
-            Phase::Ended(ending) => {
-                let ending = ending.clone();
+            Phase::Ended(reason) => {
+                let reason = reason.clone();
                 drop(state);
-                told(&ending);
+                told(&reason);
             }
             Phase::Checking { .. } | Phase::Open { .. } => state.on_end = Some(Box::new(told)),
         }
@@ -134,7 +134,7 @@ impl Connection {
             }
             Phase::Ended(_) => return,
         }
-        self.end(revocation.ending());
+        self.end(revocation.reason());
     }
 
     /// The store has answered, in the order of the keys.
@@ -143,12 +143,12 @@ impl Connection {
         found: Vec<Option<Revocation>>,
         issued_at: Option<SystemTime>,
         skew: Duration,
-    ) -> Result<(), Ending> {
+    ) -> Result<(), DisconnectReason> {
         let mut state = self.lock();
         let heard = match &mut state.phase {
             Phase::Checking { heard } => std::mem::take(heard),
             Phase::Open { .. } => Vec::new(),
-            Phase::Ended(ending) => return Err(ending.clone()),
+            Phase::Ended(reason) => return Err(reason.clone()),
         };
         let mut known = Vec::new();
         for (key, revocation) in self.keys.iter().zip(found) {
@@ -156,7 +156,7 @@ impl Connection {
                 continue;
             };
             if key.is_refused_by(&revocation, issued_at, skew) {
-                return Err(revocation.into_ending());
+                return Err(revocation.into_reason());
             }
             known.push((Arc::clone(key.shared_name()), revocation.micros()));
         }
@@ -166,7 +166,7 @@ impl Connection {
                 .iter()
                 .any(|(of, at)| *of == key && *at >= revocation.micros());
             if !knew {
-                return Err(revocation.into_ending());
+                return Err(revocation.into_reason());
             }
         }
         state.phase = Phase::Open { known };
@@ -195,7 +195,7 @@ impl fmt::Debug for Connection {
             .field("id", &self.id)
             .field("keys", &self.keys)
             .field("since", &self.since)
-            .field("ending", &self.ending())
+            .field("reason", &self.disconnect_reason())
             .finish_non_exhaustive()
     }
 }

@@ -213,12 +213,12 @@ impl fmt::Debug for RevocationKey {
 mod tests {
     use super::*;
     use crate::Clock;
-    use crate::revocation::Ending;
+    use crate::revocation::DisconnectReason;
 
     const SKEW: Duration = Duration::from_secs(60);
 
     fn revoked(seconds: u64) -> Revocation {
-        Revocation::new(Clock::at(seconds), Ending::Revoked)
+        Revocation::new(Clock::at(seconds), DisconnectReason::Revoked)
     }
 
     #[test]

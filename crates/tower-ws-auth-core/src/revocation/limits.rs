@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::registry::Registry;
-use super::{Connection, Ending, RevocationKey, Revocations, Watch};
+use super::{Connection, DisconnectReason, RevocationKey, Revocations, Watch};
 use crate::{Rejection, RejectionKind};
 
 /// What becomes of one connection too many.
@@ -17,14 +17,14 @@ pub enum OverLimit {
 /// How many connections may be open under a key on one node, by what the key begins with.
 ///
 /// Only connections that were accepted and upgraded count, and those that were told to go do not.
-/// For authors of layers: `LeaseLayer` enforces its `at_most` by this.
+/// For authors of layers: `LeaseLayer` enforces its `max_connections` by this.
 ///
 /// ```
 /// use tower_ws_auth_core::revocation::{ConnectionLimits, OverLimit, Watch};
 /// use tower_ws_auth_core::Rejection;
 ///
 /// fn limits() -> ConnectionLimits {
-///     ConnectionLimits::new().at_most(5, "user:", OverLimit::EndOldest)
+///     ConnectionLimits::new().max_connections(5, "user:", OverLimit::EndOldest)
 /// }
 ///
 /// /// The service has answered the handshake with 101.
@@ -53,7 +53,12 @@ impl ConnectionLimits {
     /// No more than `most` connections under each key that begins with `prefix`, such as `user:`.
     /// Where several limits concern a key, each of them holds.
     #[must_use]
-    pub fn at_most(mut self, most: usize, prefix: impl Into<Arc<str>>, over: OverLimit) -> Self {
+    pub fn max_connections(
+        mut self,
+        most: usize,
+        prefix: impl Into<Arc<str>>,
+        over: OverLimit,
+    ) -> Self {
         let prefix = prefix.into();
         self.0.push(Limit { most, prefix, over });
         self
@@ -162,10 +167,10 @@ impl Watch {
 pub struct Evicted(Vec<Arc<Connection>>);
 
 impl Evicted {
-    /// Ends them with [`TooManyConnections`](Ending::TooManyConnections).
+    /// Ends them with [`TooManyConnections`](DisconnectReason::TooManyConnections).
     pub fn end(self) {
         for connection in self.0 {
-            connection.end(&Ending::TooManyConnections);
+            connection.end(&DisconnectReason::TooManyConnections);
         }
     }
 }

@@ -124,7 +124,7 @@ struct Full(usize);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::revocation::Ending;
+    use crate::revocation::DisconnectReason;
 
     #[tokio::test]
     async fn it_finds_at_once_what_it_finds_when_it_is_asked() {
@@ -132,7 +132,7 @@ mod tests {
         let keys: Vec<RevocationKey> = vec!["user:ada".into(), "user:bob".into()];
         for is_revoked in [false, true] {
             if is_revoked {
-                let revocation = Revocation::at_micros(1, Ending::Revoked);
+                let revocation = Revocation::at_micros(1, DisconnectReason::Revoked);
                 store.record("user:bob".into(), revocation).await.unwrap();
             }
             let found = store.find_now(&keys).unwrap();
@@ -148,7 +148,7 @@ mod tests {
         let store = MemoryRevocations::new(retention, 10);
         for micros in 1..=2 {
             let from = Instant::now() + retention;
-            let revocation = Revocation::at_micros(micros, Ending::Revoked);
+            let revocation = Revocation::at_micros(micros, DisconnectReason::Revoked);
             store.record("user:ada".into(), revocation).await.unwrap();
             let until = store.lock()["user:ada"].until.unwrap();
             assert!((from..=Instant::now() + retention).contains(&until));
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_revocation_holds_until_its_end_and_not_at_it() {
-        let revocation = Revocation::at_micros(1, Ending::Revoked);
+        let revocation = Revocation::at_micros(1, DisconnectReason::Revoked);
         let now = Instant::now();
         let kept = |until| Kept {
             revocation: revocation.clone(),

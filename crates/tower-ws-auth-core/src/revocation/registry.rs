@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::connection::Connection;
 use super::limits::Enforced;
-use super::{ConnectionLimits, Ending, OverLimit, Revocation, RevocationKey};
+use super::{ConnectionLimits, DisconnectReason, OverLimit, Revocation, RevocationKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -224,13 +224,13 @@ impl Registry {
     }
 
     /// Ends the connections under a key, whatever their credentials.
-    pub(super) async fn end(&self, key: &str, ending: &Ending) -> usize {
+    pub(super) async fn end(&self, key: &str, reason: &DisconnectReason) -> usize {
         let mut ended = 0;
         for (told, connection) in self.holders(key).into_iter().enumerate() {
             if told % BATCH == BATCH - 1 {
                 yield_now().await;
             }
-            ended += usize::from(connection.end(ending));
+            ended += usize::from(connection.end(reason));
         }
         ended
     }
@@ -459,7 +459,7 @@ mod tests {
             let keys = keys.iter().map(|key| RevocationKey::from(*key)).collect();
             registry.register(keys, SystemTime::UNIX_EPOCH)
         };
-        let one = ConnectionLimits::new().at_most(1, "user:", OverLimit::RefuseNewest);
+        let one = ConnectionLimits::new().max_connections(1, "user:", OverLimit::RefuseNewest);
         let open = |new, old| registry.open(new, old, &one).is_some();
         let [first, second] = [(); 2].map(|()| register(&["user:ada"]));
         assert!(registry.has_room("user:ada", 1));
@@ -471,7 +471,7 @@ mod tests {
         assert!(open(&renewed, Some(&second)));
         registry.remove(&second);
         assert!(!open(&first, None));
-        renewed.end(&Ending::Revoked);
+        renewed.end(&DisconnectReason::Revoked);
         assert!(open(&first, None));
         for gone in [&first, &renewed] {
             registry.remove(gone);
@@ -517,12 +517,12 @@ mod tests {
 
         fn judge(steps: Vec<Step>, over: OverLimit) {
             let registry = Registry::new();
-            let limits = ConnectionLimits::new().at_most(MOST, "user:", over);
+            let limits = ConnectionLimits::new().max_connections(MOST, "user:", over);
             let mut known: Vec<Known> = Vec::new();
             let open_under = |known: &[Known], key: &str| -> Vec<u64> {
                 let mut open: Vec<_> = known
                     .iter()
-                    .filter(|one| one.connection.ending().is_none())
+                    .filter(|one| one.connection.disconnect_reason().is_none())
                     .filter_map(|one| Some((*one.open.get(key)?, one.connection.id())))
                     .collect();
                 open.sort_unstable();
@@ -539,7 +539,7 @@ mod tests {
                     }
                     _ if known.is_empty() => {}
                     Step::End(which) => {
-                        which.get(&known).connection.end(&Ending::Revoked);
+                        which.get(&known).connection.end(&DisconnectReason::Revoked);
                     }
                     Step::Remove(which) => {
                         let gone = known.remove(which.index(known.len()));
@@ -582,7 +582,7 @@ mod tests {
                         let mut expected = Vec::new();
                         for key in &fresh {
                             let mut open = before[key.as_str()].clone();
-                            if connection.ending().is_none() {
+                            if connection.disconnect_reason().is_none() {
                                 open.push(connection.id());
                             }
                             if over == OverLimit::EndOldest && key.starts_with("user:") {
@@ -594,7 +594,7 @@ mod tests {
                         expected.sort_unstable();
                         assert_eq!(ids, expected);
                         for one in evicted {
-                            one.end(&Ending::TooManyConnections);
+                            one.end(&DisconnectReason::TooManyConnections);
                         }
                     }
                 }

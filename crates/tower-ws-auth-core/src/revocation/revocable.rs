@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use http::request::Parts;
 use pin_project_lite::pin_project;
 
-use super::{BoxFuture, Revocations, Watching};
+use super::{BoxFuture, Revocations, WatchFuture};
 use crate::{Authenticate, Grant, Rejection};
 
 /// A strategy whose credentials can be revoked. Made by
@@ -70,7 +70,7 @@ impl<A: Authenticate> Authenticate for Revocable<A> {
 
     fn verify(&self, credential: A::Credential, head: &Parts) -> Self::Future {
         RevocableFuture {
-            state: State::Verifying {
+            state: State::VerifyFuture {
                 verifying: self.inner.verify(credential, head),
                 revocations: self.revocations.clone(),
             },
@@ -93,7 +93,7 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum State<F, V> {
-        Verifying { #[pin] verifying: F, revocations: Revocations },
+        VerifyFuture { #[pin] verifying: F, revocations: Revocations },
         Checking { checking: Checking<V> },
     }
 }
@@ -109,7 +109,7 @@ where
         loop {
             let checking = match state.as_mut().project() {
                 Projected::Checking { checking } => return Pin::new(checking).poll(cx),
-                Projected::Verifying {
+                Projected::VerifyFuture {
                     verifying,
                     revocations,
                 } => revocations.check(ready!(verifying.poll(cx))?),
@@ -120,7 +120,7 @@ where
 }
 
 /// The answer of [`Revocations::check`] under way.
-pub struct Checking<V>(Option<(Option<Watching>, Grant<V>)>);
+pub struct Checking<V>(Option<(Option<WatchFuture>, Grant<V>)>);
 
 impl<V> Checking<V> {
     pub(super) fn new(revocations: &Revocations, grant: Grant<V>) -> Self {

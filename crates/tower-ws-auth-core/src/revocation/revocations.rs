@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::registry::Registry;
 use super::revocable::Checking;
 use super::store::{BoxFuture, micros};
-use super::{Ending, Revocation, RevocationError, RevocationKey, RevocationStore};
+use super::{DisconnectReason, Revocation, RevocationError, RevocationKey, RevocationStore};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::{Clock, Grant, Rejection, RejectionKind, Term};
 
@@ -93,18 +93,18 @@ impl Revocations {
     ///
     /// The store failed. The connections of this node have ended all the same; say it again until
     /// it succeeds.
-    pub async fn revoke(&self, key: &str, ending: Ending) -> Result<(), RevocationError> {
-        crate::trace::revoked(&ending);
+    pub async fn revoke(&self, key: &str, reason: DisconnectReason) -> Result<(), RevocationError> {
+        crate::trace::revoked(&reason);
         let shared = &self.shared;
         // First remembered, then ended: whoever comes back at once is refused already.
-        match shared.record(key, &ending).await {
+        match shared.record(key, &reason).await {
             Ok(revocation) => {
                 shared.registry.tell(key, &revocation).await;
                 Ok(())
             }
             Err(error) => {
                 // Nobody knows what the store keeps now: none of them may go on.
-                shared.registry.end(key, &ending).await;
+                shared.registry.end(key, &reason).await;
                 Err(error)
             }
         }
@@ -119,13 +119,13 @@ impl Revocations {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// use tower_ws_auth_core::{Ending, MemoryRevocations, RevocationKey, Revocations};
+    /// use tower_ws_auth_core::{DisconnectReason, MemoryRevocations, RevocationKey, Revocations};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let day = Duration::from_secs(24 * 3600);
     /// let revocations = Revocations::new(MemoryRevocations::new(day, 100_000));
-    /// revocations.revoke("user:ada", Ending::Revoked).await?;
+    /// revocations.revoke("user:ada", DisconnectReason::Revoked).await?;
     ///
     /// // POST /login: this goes into the session, as one text…
     /// let key = revocations.key("user:ada").await?.encode();
@@ -160,8 +160,8 @@ impl Revocations {
 
     /// Ends the connections that are open under a key on this node, and says how many. Their
     /// credentials stay good.
-    pub async fn end(&self, key: &str, ending: &Ending) -> usize {
-        self.shared.registry.end(key, ending).await
+    pub async fn end(&self, key: &str, reason: &DisconnectReason) -> usize {
+        self.shared.registry.end(key, reason).await
     }
 
     /// The connections under a key on this node, the oldest first. Handshakes that are being
@@ -226,7 +226,7 @@ impl Revocations {
     ///
     /// For authors of layers: [`revocable`](crate::AuthenticateExt::revocable) does so for a
     /// strategy.
-    pub fn watch(&self, term: &Term) -> Watching {
+    pub fn watch(&self, term: &Term) -> WatchFuture {
         let shared = &self.shared;
         let keys: Box<[RevocationKey]> = term.revocation_keys().into();
         let connection = shared.registry.register(keys, shared.clock.now());
@@ -242,7 +242,7 @@ impl Revocations {
         } else {
             Asked::Waiting(shared.store.find(keys.to_vec()))
         };
-        Watching {
+        WatchFuture {
             asked,
             watch: Some(Watch(Arc::new(registration))),
             issued_at: term.issued_at(),
@@ -254,16 +254,20 @@ impl Revocations {
 
 impl Shared {
     /// Writes a revocation of now, and returns what is kept then.
-    async fn record(&self, key: &str, ending: &Ending) -> Result<Revocation, RevocationError> {
+    async fn record(
+        &self,
+        key: &str,
+        reason: &DisconnectReason,
+    ) -> Result<Revocation, RevocationError> {
         let key: Arc<str> = key.into();
-        let first = Revocation::at_micros(self.next_moment(), ending.clone());
+        let first = Revocation::at_micros(self.next_moment(), reason.clone());
         let kept = self.store.record(Arc::clone(&key), first.clone()).await?;
         let Some(kept) = kept else {
             return Ok(first);
         };
         // It may be of a node whose clock is ahead of this one's.
         let moment = self.next_moment().max(kept.micros().saturating_add(1));
-        let second = Revocation::at_micros(moment, ending.clone());
+        let second = Revocation::at_micros(moment, reason.clone());
         match self.store.record(key, second.clone()).await? {
             None => Ok(second),
             // Written since this began: it does what this one shall do.
@@ -308,11 +312,11 @@ impl LocalConnections {
 
     /// Ends every connection of this node that can be revoked, and says how many: for a store that
     /// has heard nothing for longer than it may.
-    pub async fn end_all(&self, ending: &Ending) -> usize {
+    pub async fn end_all(&self, reason: &DisconnectReason) -> usize {
         let mut ended = 0;
         if let Some(registry) = self.registry.upgrade() {
             for key in registry.keys() {
-                ended += registry.end(&key, ending).await;
+                ended += registry.end(&key, reason).await;
             }
         }
         ended
@@ -372,7 +376,7 @@ impl Drop for Registration {
 }
 
 /// The answer of [`Revocations::watch`] under way.
-pub struct Watching {
+pub struct WatchFuture {
     asked: Asked,
     watch: Option<Watch>,
     issued_at: Option<SystemTime>,
@@ -386,7 +390,7 @@ enum Asked {
     Waiting(BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>),
 }
 
-impl Future for Watching {
+impl Future for WatchFuture {
     type Output = Result<Watch, Rejection>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -418,8 +422,8 @@ impl Future for Watching {
     }
 }
 
-impl fmt::Debug for Watching {
+impl fmt::Debug for WatchFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watching")
+        f.write_str("WatchFuture")
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Ending, LocalConnections, RevocationKey};
+use super::{DisconnectReason, LocalConnections, RevocationKey};
 
 /// What a store answers with. It owns what it needs of the store.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -56,19 +56,19 @@ pub trait RevocationStore: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     at: SystemTime,
-    ending: Ending,
+    reason: DisconnectReason,
 }
 
 impl Revocation {
     /// Of the moment `at`, of which whole microseconds are kept.
-    pub fn new(at: SystemTime, ending: Ending) -> Self {
-        Self::at_micros(micros(at), ending)
+    pub fn new(at: SystemTime, reason: DisconnectReason) -> Self {
+        Self::at_micros(micros(at), reason)
     }
 
     /// As [`new`](Self::new), by the microseconds since the Unix epoch; as a store keeps it.
-    pub fn at_micros(micros: u64, ending: Ending) -> Self {
+    pub fn at_micros(micros: u64, reason: DisconnectReason) -> Self {
         let at = from_micros(micros);
-        Self { at, ending }
+        Self { at, reason }
     }
 
     /// The moment.
@@ -82,12 +82,12 @@ impl Revocation {
     }
 
     /// What the connections that it ends are told.
-    pub fn ending(&self) -> &Ending {
-        &self.ending
+    pub fn reason(&self) -> &DisconnectReason {
+        &self.reason
     }
 
-    pub(super) fn into_ending(self) -> Ending {
-        self.ending
+    pub(super) fn into_reason(self) -> DisconnectReason {
+        self.reason
     }
 
     /// Whether a credential was issued later, even if the clocks differ by `skew`.

@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Empty;
 use test_support::at_once;
 use tower::{Layer, Service, service_fn};
-use tower_ws_auth_core::credential::{Carriers, Dialect};
+use tower_ws_auth_core::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth_core::handshake::Handshake;
 use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
 
@@ -17,8 +17,8 @@ fn carriers() -> Carriers {
         .query("token")
         .query_bearer("Authorization")
         .bearer_header()
-        .subprotocol(Dialect::Phoenix)
-        .subprotocol(Dialect::Kubernetes)
+        .subprotocol(SubprotocolFormat::Phoenix)
+        .subprotocol(SubprotocolFormat::Kubernetes)
         .cookie("jwt");
     carriers.build().unwrap()
 }

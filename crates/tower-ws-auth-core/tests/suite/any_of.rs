@@ -65,7 +65,7 @@ async fn ask<A: Authenticate>(
     };
     let decided = decided
         .await
-        .map_err(|rejection: Rejection| (rejection.token(), rejection.detail()));
+        .map_err(|rejection: Rejection| (rejection.reason(), rejection.detail()));
     assert!(
         head.uri.query().is_none_or(|left| left == "x=1"),
         "{}",

@@ -5,9 +5,9 @@ use http::Request;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::request::{Builder, Parts};
 use tower_ws_auth_core::credential::{
-    self, Carriers, CarriersBuilder, CarriersError, Dialect, MAX_CREDENTIAL,
+    self, Carriers, CarriersBuilder, CarriersError, MAX_CREDENTIAL, SubprotocolFormat,
 };
-use tower_ws_auth_core::{AllowedOrigin, LiftLayer, RejectionKind};
+use tower_ws_auth_core::{AllowedOrigin, RedactLayer, RejectionKind};
 
 /// A query is searched up to this length.
 const MAX_QUERY: usize = 2 * MAX_CREDENTIAL;
@@ -22,7 +22,7 @@ type Taken = Result<Option<(String, &'static str)>, &'static str>;
 fn take(carriers: CarriersBuilder, head: &mut Parts) -> Taken {
     match carriers.build().unwrap().take(head) {
         Ok(found) => Ok(found.map(|found| (found.as_str().to_owned(), found.carrier()))),
-        Err(rejection) => Err(rejection.token()),
+        Err(rejection) => Err(rejection.reason()),
     }
 }
 
@@ -36,7 +36,7 @@ fn one_place_is_enough_and_none_is_an_error() {
         query(),
         Carriers::builder().query_bearer("token"),
         Carriers::builder().bearer_header(),
-        Carriers::builder().subprotocol(Dialect::Phoenix),
+        Carriers::builder().subprotocol(SubprotocolFormat::Phoenix),
         Carriers::builder().cookie("jwt"),
     ] {
         assert!(carriers.build().is_ok());
@@ -63,7 +63,9 @@ fn two_in_different_places_are_malformed_and_both_are_gone() {
                 request.header(name, *value)
             });
             let mut head = head(request);
-            let everywhere = query().bearer_header().subprotocol(Dialect::Phoenix);
+            let everywhere = query()
+                .bearer_header()
+                .subprotocol(SubprotocolFormat::Phoenix);
             let taken = take(everywhere, &mut head);
             assert_eq!(taken, Err("credentials_malformed"), "{one} {other}");
             assert_eq!(head.uri, "/ws");
@@ -135,7 +137,7 @@ fn a_query_is_searched_up_to_its_longest_and_refused_beyond() {
 }
 
 #[tokio::test]
-async fn what_was_lifted_is_searched_as_far_as_what_stands_there() {
+async fn what_was_redacted_is_searched_as_far_as_what_stands_there() {
     use tower::{Layer, ServiceExt, service_fn};
     for (length, found) in [
         (MAX_QUERY - 1, true),
@@ -145,8 +147,8 @@ async fn what_was_lifted_is_searched_as_far_as_what_stands_there() {
     ] {
         let pair = "&token=abc";
         let query_string = "a".repeat(length - pair.len()) + pair;
-        let lift = LiftLayer::new(["token"], ["/ws"]).unwrap();
-        let service = lift.layer(service_fn(async |request: Request<()>| {
+        let redact = RedactLayer::new(["token"], ["/ws"]).unwrap();
+        let service = redact.layer(service_fn(async |request: Request<()>| {
             Ok::<_, std::io::Error>(request.into_parts().0)
         }));
         let request = Request::get(format!("/ws?{query_string}"))
@@ -181,7 +183,7 @@ fn the_longest_credential_passes_in_every_place_and_one_byte_more_in_none() {
         for request in requests {
             let carriers = query()
                 .bearer_header()
-                .subprotocol(Dialect::Phoenix)
+                .subprotocol(SubprotocolFormat::Phoenix)
                 .dangerous_cookie_from_any_origin("jwt");
             let taken = take(carriers, &mut head(request));
             assert_eq!(taken.is_ok(), passes, "{:?}", taken.err());
@@ -225,9 +227,9 @@ fn empty_entries_are_no_subprotocol_and_one_disguise_spoils_all() {
         "x, base64url.bearer.phx.YWJj, base64url.bearer.unknown.YWJj",
     ] {
         let mut head = head(Request::get("/ws").header(SEC_WEBSOCKET_PROTOCOL, bad));
-        let phoenix = Carriers::builder().subprotocol(Dialect::Phoenix);
+        let phoenix = Carriers::builder().subprotocol(SubprotocolFormat::Phoenix);
         let rejection = phoenix.build().unwrap().take(&mut head).unwrap_err();
-        assert_eq!(rejection.token(), "credentials_malformed", "{bad}");
+        assert_eq!(rejection.reason(), "credentials_malformed", "{bad}");
         let about_the_disguise = rejection.detail().contains("in a way unknown here");
         assert_eq!(about_the_disguise, bad.contains("unknown"), "{bad}");
     }

@@ -119,7 +119,7 @@ mod a_refused_request_never_reaches_the_service {
             assert_eq!(rejection(&response).kind(), kind);
         }
         let no_handshake = send(&layer, &inner, Request::get("/ws?token=good")).await;
-        assert_eq!(rejection(&no_handshake).token(), "handshake_invalid");
+        assert_eq!(rejection(&no_handshake).reason(), "handshake_invalid");
         assert_eq!(inner.calls(), 0);
 
         send(&layer, &inner, handshake("/ws?token=good")).await;
@@ -150,7 +150,7 @@ mod a_refused_request_never_reaches_the_service {
             ("body", handshake("/ws").header("content-length", "5")),
         ] {
             let response = send(&layer, &inner, request).await;
-            let token = rejection(&response).token();
+            let token = rejection(&response).reason();
             assert_eq!(token, "handshake_invalid", "{clause}");
         }
         assert_eq!(inner.calls(), 0);

@@ -12,14 +12,14 @@ mod events;
 #[cfg(feature = "axum")]
 mod extractor;
 mod gate;
-mod lift;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod minted;
 mod origin;
 mod property;
+mod redact;
 #[cfg(feature = "tracing")]
-mod redacted;
+mod redacted_query;
 mod refusals;
 mod response_body;
 mod revocation;

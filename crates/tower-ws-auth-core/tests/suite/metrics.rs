@@ -9,8 +9,8 @@ use test_support::Counts;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{
-    AuthLayer, Authenticate, AuthenticateExt, Ending, Grant, MemoryRevocations, Rejection,
-    RejectionKind, Revocations, telemetry,
+    AuthLayer, Authenticate, AuthenticateExt, DisconnectReason, Grant, MemoryRevocations,
+    Rejection, RejectionKind, Revocations, telemetry,
 };
 
 /// Accepts `good` under its own query key.
@@ -100,19 +100,19 @@ fn every_decision_is_counted_once_for_the_strategy_that_decided() {
 
 #[test]
 fn a_revocation_is_counted_and_an_applications_own_words_are_no_label() {
-    let own = Ending::application(4999, "user 17 was rude").unwrap();
+    let own = DisconnectReason::application(4999, "user 17 was rude").unwrap();
     let recorded = Counts::during(|| {
         let revocations = Revocations::new(MemoryRevocations::new(Duration::from_secs(60), 10));
-        for ending in [Ending::Revoked, own] {
-            tokio_test::block_on(revocations.revoke("user:ada", ending)).unwrap();
+        for reason in [DisconnectReason::Revoked, own] {
+            tokio_test::block_on(revocations.revoke("user:ada", reason)).unwrap();
         }
     });
     let names: Vec<_> = recorded.iter().map(|(name, _)| &**name).collect();
     assert_eq!(
         names,
         [
-            "ws_auth_revocations_total ending=application",
-            "ws_auth_revocations_total ending=revoked",
+            "ws_auth_revocations_total reason=application",
+            "ws_auth_revocations_total reason=revoked",
         ]
     );
 }

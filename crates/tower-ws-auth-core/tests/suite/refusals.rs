@@ -350,7 +350,7 @@ mod the_head_of_a_refused_request {
         for request in requests() {
             let request = request.header("host", "twice");
             let response = send(&layer, &Inner::new(), request).await;
-            assert_eq!(rejection(&response).token(), "handshake_invalid");
+            assert_eq!(rejection(&response).reason(), "handshake_invalid");
             has_no_credential(&response);
         }
     }

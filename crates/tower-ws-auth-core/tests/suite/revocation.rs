@@ -12,8 +12,9 @@ use http::{Request, Response, request::Parts};
 use tower::{Layer, Service, ServiceExt};
 use tower_ws_auth_core::revocation::{LocalConnections, Watch};
 use tower_ws_auth_core::{
-    AuthLayer, AuthenticateExt, BoxFuture, Clock, Ending, Grant, MemoryRevocations, Rejection,
-    RejectionKind, Revocation, RevocationError, RevocationKey, RevocationStore, Revocations, Term,
+    AuthLayer, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant, MemoryRevocations,
+    Rejection, RejectionKind, Revocation, RevocationError, RevocationKey, RevocationStore,
+    Revocations, Term,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -69,7 +70,7 @@ mod at_the_handshake {
     async fn what_was_issued_up_to_the_revocation_is_refused_and_what_came_later_passes() {
         let revocations = in_memory(Clock::fixed(1000));
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         let micro = Duration::from_micros(1);
@@ -90,7 +91,7 @@ mod at_the_handshake {
         let revocations = in_memory(Clock::fixed(1000));
         assert_eq!(kind(&revocations, grant(None, &["user:ada"])).await, Ok(()));
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         let refused = kind(&revocations, grant(None, &["user:ada"])).await;
@@ -107,7 +108,10 @@ mod at_the_handshake {
             ("", true),
         ] {
             let revocations = in_memory(Clock::fixed(1000));
-            revocations.revoke(revoked, Ending::Revoked).await.unwrap();
+            revocations
+                .revoke(revoked, DisconnectReason::Revoked)
+                .await
+                .unwrap();
             let old = grant(Some(Clock::at(1)), &["user:ada", "token:7"]);
             assert_eq!(kind(&revocations, old).await.is_ok(), passes, "{revoked:?}");
         }
@@ -117,7 +121,7 @@ mod at_the_handshake {
     async fn the_strategy_says_as_what_a_revoked_credential_is_refused() {
         let revocations = in_memory(Clock::fixed(1000));
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         for refused_as in [RejectionKind::TicketInvalid, RejectionKind::SessionInvalid] {
@@ -146,9 +150,14 @@ mod at_the_handshake {
     async fn a_memory_that_is_full_refuses_to_revoke_rather_than_to_forget() {
         let revocations = Revocations::new(MemoryRevocations::new(DAY, 2));
         for user in ["user:ada", "user:bob", "user:ada"] {
-            revocations.revoke(user, Ending::Revoked).await.unwrap();
+            revocations
+                .revoke(user, DisconnectReason::Revoked)
+                .await
+                .unwrap();
         }
-        let error = revocations.revoke("user:eve", Ending::Revoked).await;
+        let error = revocations
+            .revoke("user:eve", DisconnectReason::Revoked)
+            .await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains("raise `max_keys`"), "{error}");
         let refused = kind(&revocations, grant(None, &["user:ada"])).await;
@@ -160,14 +169,14 @@ mod at_the_handshake {
         let short = Duration::from_millis(30);
         let revocations = Revocations::new(MemoryRevocations::new(short, 1));
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         std::thread::sleep(2 * short);
         assert_eq!(kind(&revocations, grant(None, &["user:ada"])).await, Ok(()));
         // And makes room.
         revocations
-            .revoke("user:bob", Ending::Revoked)
+            .revoke("user:bob", DisconnectReason::Revoked)
             .await
             .unwrap();
     }
@@ -176,12 +185,12 @@ mod at_the_handshake {
 mod on_an_open_connection {
     use super::*;
 
-    fn listen(watch: &Watch) -> Arc<Mutex<Vec<Ending>>> {
+    fn listen(watch: &Watch) -> Arc<Mutex<Vec<DisconnectReason>>> {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let hear = Arc::clone(&heard);
         watch
             .connection()
-            .on_end(move |ending| hear.lock().unwrap().push(ending.clone()));
+            .on_end(move |reason| hear.lock().unwrap().push(reason.clone()));
         heard
     }
 
@@ -198,19 +207,22 @@ mod on_an_open_connection {
             open.push((user, listen(&watch), watch));
         }
         for _ in 0..2 {
-            let ending = Ending::application(4999, "banned").unwrap();
-            revocations.revoke("user:ada", ending).await.unwrap();
+            let reason = DisconnectReason::application(4999, "banned").unwrap();
+            revocations.revoke("user:ada", reason).await.unwrap();
         }
         for (user, heard, watch) in &open {
             let heard = heard.lock().unwrap();
-            let said: Vec<_> = heard.iter().map(Ending::token).collect();
+            let said: Vec<_> = heard.iter().map(DisconnectReason::reason).collect();
             let expected: &[_] = if *user == "user:ada" {
                 &["banned"]
             } else {
                 &[]
             };
             assert_eq!(said, expected);
-            assert_eq!(watch.connection().ending().is_some(), !expected.is_empty());
+            assert_eq!(
+                watch.connection().disconnect_reason().is_some(),
+                !expected.is_empty()
+            );
         }
     }
 
@@ -221,10 +233,13 @@ mod on_an_open_connection {
             .await
             .unwrap();
         revocations
-            .revoke("user:ada", Ending::SessionEnded)
+            .revoke("user:ada", DisconnectReason::SessionEnded)
             .await
             .unwrap();
-        assert_eq!(*listen(&watch).lock().unwrap(), [Ending::SessionEnded]);
+        assert_eq!(
+            *listen(&watch).lock().unwrap(),
+            [DisconnectReason::SessionEnded]
+        );
     }
 
     #[tokio::test]
@@ -232,7 +247,7 @@ mod on_an_open_connection {
         let store = Scripted::default();
         let here = store.here();
         let revocations = Revocations::new(store.clone());
-        let revoked = |at| Revocation::new(Clock::at(at), Ending::Revoked);
+        let revoked = |at| Revocation::new(Clock::at(at), DisconnectReason::Revoked);
         store.answer(Ok(vec![Some(revoked(1000))]));
         let younger = grant(Some(Clock::at(1061)), &["user:ada"]);
         let watch = watch(&revocations, &younger).await.unwrap();
@@ -240,12 +255,15 @@ mod on_an_open_connection {
         // Late news of one before that is no news.
         for known in [revoked(1000), revoked(999), revoked(1000)] {
             here.revoked("user:ada", &known).await;
-            assert_eq!(watch.connection().ending(), None);
+            assert_eq!(watch.connection().disconnect_reason(), None);
         }
         // A later one ends it, although its credential was issued later still.
         let new = revoked(1001);
         here.revoked("user:ada", &new).await;
-        assert_eq!(watch.connection().ending(), Some(Ending::Revoked));
+        assert_eq!(
+            watch.connection().disconnect_reason(),
+            Some(DisconnectReason::Revoked)
+        );
     }
 
     #[tokio::test]
@@ -257,9 +275,14 @@ mod on_an_open_connection {
             .await
             .unwrap();
         store.down.store(true, Ordering::SeqCst);
-        let said = revocations.revoke("user:ada", Ending::Revoked).await;
+        let said = revocations
+            .revoke("user:ada", DisconnectReason::Revoked)
+            .await;
         assert!(said.is_err());
-        assert_eq!(watch.connection().ending(), Some(Ending::Revoked));
+        assert_eq!(
+            watch.connection().disconnect_reason(),
+            Some(DisconnectReason::Revoked)
+        );
     }
 
     #[tokio::test]
@@ -276,14 +299,21 @@ mod on_an_open_connection {
         assert_eq!(revocations.count("user:ada"), 5);
         let listed = revocations.connections("user:ada");
         assert!(listed.is_sorted_by_key(|connection| connection.id()));
-        assert!(listed[0].end(&Ending::TooManyConnections));
-        assert!(!listed[0].end(&Ending::Revoked));
-        let ended = open.iter().map(|watch| watch.connection().ending());
+        assert!(listed[0].end(&DisconnectReason::TooManyConnections));
+        assert!(!listed[0].end(&DisconnectReason::Revoked));
+        let ended = open
+            .iter()
+            .map(|watch| watch.connection().disconnect_reason());
         let ended: Vec<_> = ended.collect();
-        assert_eq!(ended[0], Some(Ending::TooManyConnections));
+        assert_eq!(ended[0], Some(DisconnectReason::TooManyConnections));
         assert!(ended[1..].iter().all(Option::is_none));
         // Their credentials stay good.
-        assert_eq!(revocations.end("user:ada", &Ending::GoingAway).await, 4);
+        assert_eq!(
+            revocations
+                .end("user:ada", &DisconnectReason::GoingAway)
+                .await,
+            4
+        );
         assert!(
             watch(&revocations, &grant(None, &["user:ada"]))
                 .await
@@ -303,7 +333,9 @@ mod on_an_open_connection {
                 open.push(watch);
             }
             assert_eq!(revocations.count("token:7"), crowd);
-            revocations.end("user:ada", &Ending::Revoked).await;
+            revocations
+                .end("user:ada", &DisconnectReason::Revoked)
+                .await;
             open.truncate(open.len() - 1);
             assert_eq!(revocations.count("token:7"), crowd);
             drop(open);
@@ -351,11 +383,13 @@ mod on_an_open_connection {
             }
             let mut turns = 0;
             let mut telling: std::pin::Pin<Box<dyn Future<Output = ()>>> = if revoke {
-                let revoking = revocations.revoke("user:bob", Ending::Revoked);
+                let revoking = revocations.revoke("user:bob", DisconnectReason::Revoked);
                 Box::pin(async { revoking.await.unwrap() })
             } else {
                 Box::pin(async {
-                    revocations.end("user:bob", &Ending::Revoked).await;
+                    revocations
+                        .end("user:bob", &DisconnectReason::Revoked)
+                        .await;
                 })
             };
             poll_fn(|cx| {
@@ -388,10 +422,10 @@ mod on_an_open_connection {
             );
         }
         let mut turns = 0;
-        let mut ending = Box::pin(revocations.end("user:ada", &Ending::Revoked));
+        let mut reason = Box::pin(revocations.end("user:ada", &DisconnectReason::Revoked));
         let ended = poll_fn(|cx| {
             turns += 1;
-            ending.as_mut().poll(cx)
+            reason.as_mut().poll(cx)
         });
         assert_eq!(ended.await, 1000);
         assert!(turns > 20, "{turns}");
@@ -405,7 +439,10 @@ mod what_is_said_of_it {
     #[test]
     fn a_moment_is_told_in_microseconds() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_234_567);
-        assert_eq!(Revocation::new(at, Ending::Revoked).micros(), 1_234_567);
+        assert_eq!(
+            Revocation::new(at, DisconnectReason::Revoked).micros(),
+            1_234_567
+        );
     }
 
     #[test]
@@ -416,19 +453,30 @@ mod what_is_said_of_it {
     }
 
     #[test]
-    fn an_ending_of_the_applications_own_has_its_code_and_reason() {
-        let Ending::Application(own) = Ending::application(4321, "closing time").unwrap() else {
-            panic!("another ending")
+    fn an_reason_of_the_applications_own_has_its_code_and_reason() {
+        let DisconnectReason::Application(own) =
+            DisconnectReason::application(4321, "closing time").unwrap()
+        else {
+            panic!("another reason")
         };
         assert_eq!((own.code(), own.reason()), (4321, "closing time"));
     }
 
     #[test]
     fn a_grant_ends_as_what_it_would_be_refused_as() {
-        let of = |kind| Grant::new(()).refused_as(kind).term().ending();
-        assert_eq!(of(RejectionKind::SessionInvalid), Ending::SessionEnded);
-        assert_eq!(of(RejectionKind::TokenInvalid), Ending::TokenExpired);
-        assert_eq!(Grant::new(()).term().ending(), Ending::TokenExpired);
+        let of = |kind| Grant::new(()).refused_as(kind).term().disconnect_reason();
+        assert_eq!(
+            of(RejectionKind::SessionInvalid),
+            DisconnectReason::SessionEnded
+        );
+        assert_eq!(
+            of(RejectionKind::TokenInvalid),
+            DisconnectReason::TokenExpired
+        );
+        assert_eq!(
+            Grant::new(()).term().disconnect_reason(),
+            DisconnectReason::TokenExpired
+        );
     }
 
     #[tokio::test]
@@ -463,7 +511,7 @@ mod between_registration_and_answer {
         let young = grant(Some(Clock::at(5000)), &["user:ada"]);
         let mut watching = revocations.watch(young.term());
         assert!(poll_once(&mut watching).await.is_none());
-        let revocation = Revocation::new(Clock::at(6000), Ending::Revoked);
+        let revocation = Revocation::new(Clock::at(6000), DisconnectReason::Revoked);
         here.revoked("user:ada", &revocation).await;
         store.answer(Ok(vec![None]));
         let refused = watching.await.unwrap_err();
@@ -481,7 +529,7 @@ mod between_registration_and_answer {
             let granted = grant(Some(Clock::at(issued)), &["user:ada"]);
             let mut watching = revocations.watch(granted.term());
             assert!(poll_once(&mut watching).await.is_none());
-            let revocation = Revocation::new(Clock::at(6000), Ending::Revoked);
+            let revocation = Revocation::new(Clock::at(6000), DisconnectReason::Revoked);
             here.revoked("user:ada", &revocation).await;
             store.answer(Ok(vec![Some(revocation)]));
             assert_eq!(watching.await.is_ok(), passes);
@@ -491,7 +539,7 @@ mod between_registration_and_answer {
     /// The store may know an older one of that key, or a later one of another.
     #[tokio::test]
     async fn one_that_the_answer_knows_only_for_another_key_or_an_earlier_moment_refuses() {
-        let revoked = |at| Revocation::new(Clock::at(at), Ending::Revoked);
+        let revoked = |at| Revocation::new(Clock::at(at), DisconnectReason::Revoked);
         for (known, heard) in [
             ([Some(revoked(5000)), None], revoked(7000)),
             ([None, Some(revoked(5000))], revoked(4000)),
@@ -527,14 +575,14 @@ mod between_registration_and_answer {
         let store = Scripted::default();
         let revocations = Revocations::new(store.clone());
         store.held.store(true, Ordering::SeqCst);
-        let mut revoking = Box::pin(revocations.revoke("user:ada", Ending::Revoked));
+        let mut revoking = Box::pin(revocations.revoke("user:ada", DisconnectReason::Revoked));
         assert!(poll_once(&mut revoking).await.is_none());
         store.answer(Ok(vec![None]));
         let opened = watch(&revocations, &grant(None, &["user:ada"])).await;
         store.held.store(false, Ordering::SeqCst);
         revoking.await.unwrap();
-        let ending = opened.unwrap().connection().ending();
-        assert_eq!(ending, Some(Ending::Revoked));
+        let reason = opened.unwrap().connection().disconnect_reason();
+        assert_eq!(reason, Some(DisconnectReason::Revoked));
     }
 
     /// Else a revocation that comes after the answer and before the registration is lost.
@@ -580,11 +628,15 @@ mod between_registration_and_answer {
                     while opened.load(Ordering::SeqCst) < 10 {
                         std::hint::spin_loop();
                     }
-                    tokio_test::block_on(revocations.revoke("user:ada", Ending::Revoked)).unwrap();
+                    tokio_test::block_on(revocations.revoke("user:ada", DisconnectReason::Revoked))
+                        .unwrap();
                 });
             });
             for watch in &*open.lock().unwrap() {
-                assert_eq!(watch.connection().ending(), Some(Ending::Revoked));
+                assert_eq!(
+                    watch.connection().disconnect_reason(),
+                    Some(DisconnectReason::Revoked)
+                );
             }
         }
     }
@@ -740,7 +792,7 @@ mod on_several_nodes {
     }
 
     async fn revoke(node: &Revocations, key: &str) {
-        node.revoke(key, Ending::Revoked).await.unwrap();
+        node.revoke(key, DisconnectReason::Revoked).await.unwrap();
     }
 
     /// Of a handshake with these keys, on this node.
@@ -874,28 +926,30 @@ mod on_several_nodes {
     #[tokio::test]
     async fn a_store_keeps_the_later_of_two_revocations_in_whatever_order_they_arrive() {
         let (store, [late, early]) = nodes([2000, 1000]);
-        let revoked = |at, ending| Revocation::new(Clock::at(at), ending);
+        let revoked = |at, reason| Revocation::new(Clock::at(at), reason);
         let kept = async || {
             let found = store.find(vec!["user:ada".into()]).await.unwrap();
             found.into_iter().next().flatten()
         };
         let record = async |revocation| store.record("user:ada".into(), revocation).await.unwrap();
-        let second = revoked(2000, Ending::Revoked);
+        let second = revoked(2000, DisconnectReason::Revoked);
         assert_eq!(record(second.clone()).await, None);
         for earlier in [1000, 1999, 2000] {
-            let stays = record(revoked(earlier, Ending::SessionEnded)).await;
+            let stays = record(revoked(earlier, DisconnectReason::SessionEnded)).await;
             assert_eq!(stays, Some(second.clone()));
             assert_eq!(kept().await, Some(second.clone()));
         }
         // Who revokes with a clock that is behind comes right after it.
         early
-            .revoke("user:ada", Ending::SessionEnded)
+            .revoke("user:ada", DisconnectReason::SessionEnded)
             .await
             .unwrap();
         let third = kept().await.unwrap();
         assert_eq!(third.micros(), 2_000_000_001);
-        assert_eq!(*third.ending(), Ending::SessionEnded);
-        late.revoke("user:ada", Ending::Revoked).await.unwrap();
+        assert_eq!(*third.reason(), DisconnectReason::SessionEnded);
+        late.revoke("user:ada", DisconnectReason::Revoked)
+            .await
+            .unwrap();
         assert_eq!(kept().await.unwrap().micros(), 2_000_000_002);
     }
 
@@ -904,13 +958,18 @@ mod on_several_nodes {
     async fn a_store_that_fails_ends_here_also_what_knew_a_later_revocation() {
         let store = Scripted::default();
         let revocations = Revocations::with_clock(store.clone(), Clock::fixed(1000));
-        let later = Revocation::new(Clock::at(5000), Ending::Revoked);
+        let later = Revocation::new(Clock::at(5000), DisconnectReason::Revoked);
         store.answer(Ok(vec![Some(later)]));
         let young = grant(Some(Clock::at(6000)), &["user:ada"]);
         let watch = watch(&revocations, &young).await.unwrap();
         store.down.store(true, Ordering::SeqCst);
-        let said = revocations.revoke("user:ada", Ending::SessionEnded).await;
+        let said = revocations
+            .revoke("user:ada", DisconnectReason::SessionEnded)
+            .await;
         assert!(said.is_err());
-        assert_eq!(watch.connection().ending(), Some(Ending::SessionEnded));
+        assert_eq!(
+            watch.connection().disconnect_reason(),
+            Some(DisconnectReason::SessionEnded)
+        );
     }
 }

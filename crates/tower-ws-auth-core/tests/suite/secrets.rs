@@ -11,7 +11,7 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Empty};
 use test_support::Printed;
 use tower::{Layer, Service};
-use tower_ws_auth_core::credential::{Carriers, Dialect};
+use tower_ws_auth_core::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth_core::{AuthLayer, Authenticate, AuthenticateExt, Gate, Grant, Rejection};
 
 use crate::support::{Inner, Token, handshake, rejection, send};
@@ -100,7 +100,7 @@ fn not_by_a_gate_that_has_yet_to_answer() {
 fn not_by_a_configuration() {
     let builder = Carriers::builder()
         .query("token")
-        .subprotocol(Dialect::Kubernetes)
+        .subprotocol(SubprotocolFormat::Kubernetes)
         .cookie("jwt");
     let mut printed = Printed::default();
     printed.debug(&builder).debug(&builder.build());

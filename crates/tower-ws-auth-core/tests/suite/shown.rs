@@ -7,11 +7,11 @@ use http::HeaderMap;
 use http::header::COOKIE;
 use http::request::Parts;
 use tower::{Layer, Service, ServiceExt};
-use tower_ws_auth_core::credential::{Carriers, Lifted};
+use tower_ws_auth_core::credential::{Carriers, RedactedPairs};
 use tower_ws_auth_core::private::cookie;
 use tower_ws_auth_core::{
-    AuthLayer, Authenticate, AuthenticateExt, Clock, Ending, Gate, Grant, LiftLayer,
-    MemoryRevocations, Rejection, RejectionKind, Revocations,
+    AuthLayer, Authenticate, AuthenticateExt, Clock, DisconnectReason, Gate, Grant,
+    MemoryRevocations, RedactLayer, Rejection, RejectionKind, Revocations,
 };
 
 use crate::support::{Inner, Token, User, handshake};
@@ -93,7 +93,7 @@ fn a_decision_under_way_is_its_name() {
         "RevocableFuture"
     );
     let term = Grant::new(()).revocable_by("user:ada").into_parts().1;
-    assert_eq!(format!("{:?}", revocations().watch(&term)), "Watching");
+    assert_eq!(format!("{:?}", revocations().watch(&term)), "WatchFuture");
     let missing = Rejection::new(RejectionKind::CredentialsMissing, "none");
     let gate: Gate<Answer> = Gate::refuse(missing, head());
     assert!(format!("{gate:?}").starts_with("Gate"), "{gate:?}");
@@ -127,14 +127,14 @@ fn a_credential_says_where_it_travelled_and_a_cookie_not_even_that() {
 }
 
 #[tokio::test]
-async fn what_was_lifted_says_that_it_was() {
-    let lift = LiftLayer::new(["token"], ["/ws"]).unwrap();
+async fn what_was_redacted_says_that_it_was() {
+    let redact = RedactLayer::new(["token"], ["/ws"]).unwrap();
     let inner = Inner::new();
     let request = handshake("/ws?token=abc").body(()).unwrap();
-    lift.layer(inner.clone()).oneshot(request).await.unwrap();
+    redact.layer(inner.clone()).oneshot(request).await.unwrap();
     let head = inner.head();
-    let lifted = head.extensions.get::<Lifted>().unwrap();
-    assert_eq!(format!("{lifted:?}"), "Lifted(redacted)");
+    let redacted = head.extensions.get::<RedactedPairs>().unwrap();
+    assert_eq!(format!("{redacted:?}"), "RedactedPairs(redacted)");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_broken_clause_of_the_handshake_is_told_in_words() {
 }
 
 #[tokio::test]
-async fn a_connection_says_its_keys_and_its_ending() {
+async fn a_connection_says_its_keys_and_its_reason() {
     let revocations = revocations();
     let term = Grant::new(User("ada"))
         .revocable_by("user:ada")
@@ -181,13 +181,13 @@ async fn a_connection_says_its_keys_and_its_ending() {
         shown.starts_with("Revocations { registry: Registry { keys: 1"),
         "{shown}"
     );
-    watch.connection().end(&Ending::GoingAway);
+    watch.connection().end(&DisconnectReason::GoingAway);
     let shown = format!("{:?}", watch.connection());
     for part in [
         "Connection { id: 0, keys: [\"user:ada\"]",
-        "ending: Some(GoingAway)",
+        "reason: Some(GoingAway)",
     ] {
         assert!(shown.contains(part), "{shown}");
     }
-    assert_eq!(Ending::GoingAway.to_string(), "going_away");
+    assert_eq!(DisconnectReason::GoingAway.to_string(), "going_away");
 }

@@ -12,7 +12,7 @@ use http::request::{Builder, Parts};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use tower::{Layer, Service, ServiceExt};
-use tower_ws_auth_core::credential::{Carriers, Credential, Dialect};
+use tower_ws_auth_core::credential::{Carriers, Credential, SubprotocolFormat};
 use tower_ws_auth_core::{
     Auth, AuthLayer, Authenticate, Authenticated, Grant, Rejection, RejectionKind, ResponseBody,
 };
@@ -33,7 +33,7 @@ impl Token {
         let carriers = Carriers::builder()
             .query("token")
             .bearer_header()
-            .subprotocol(Dialect::Phoenix)
+            .subprotocol(SubprotocolFormat::Phoenix)
             .dangerous_cookie_from_any_origin("jwt");
         Self(carriers.build().unwrap())
     }

@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::revocation::{ConnectionLimits, OverLimit};
 use tower_ws_auth_core::{
-    Advice, AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, Ending, Grant,
+    Advice, AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant,
     MemoryRevocations, Rejection, RejectionKind, Revocations,
 };
 
@@ -136,7 +136,7 @@ where
 async fn token_of<A: Authenticate>(strategy: A, voucher: &str) -> &'static str {
     match answer(strategy, voucher).await {
         Ok(()) => "accepted",
-        Err(rejection) => rejection.token(),
+        Err(rejection) => rejection.reason(),
     }
 }
 
@@ -223,9 +223,9 @@ mod a_limit {
             .build()
     }
 
-    fn at_most(count: usize) -> Arc<ConnectionLimits> {
+    fn max_connections(count: usize) -> Arc<ConnectionLimits> {
         let limits = ConnectionLimits::new();
-        Arc::new(limits.at_most(count, "user:", OverLimit::RefuseNewest))
+        Arc::new(limits.max_connections(count, "user:", OverLimit::RefuseNewest))
     }
 
     /// A connection that is open under the voucher's key.
@@ -242,7 +242,7 @@ mod a_limit {
     async fn that_every_layer_has_reached_leaves_the_credential_good() {
         let (revocations, voucher) = (revocations(), Voucher::new());
         let strategy = || voucher.clone().revocable(revocations.clone());
-        let layers = [at_most(1), at_most(1)];
+        let layers = [max_connections(1), max_connections(1)];
         for limits in &layers {
             revocations.enforce(limits);
         }
@@ -260,9 +260,9 @@ mod a_limit {
 
     #[tokio::test]
     async fn that_some_layer_has_not_reached_refuses_nobody_here() {
-        for other in [at_most(2), Arc::default()] {
+        for other in [max_connections(2), Arc::default()] {
             let (revocations, voucher) = (revocations(), Voucher::new());
-            let first = at_most(1);
+            let first = max_connections(1);
             revocations.enforce(&first);
             revocations.enforce(&other);
             let _there = open(&revocations).await;
@@ -277,7 +277,7 @@ mod a_limit {
         let dropped: Arc<ConnectionLimits> = Arc::default();
         revocations.enforce(&dropped);
         drop(dropped);
-        let limits = at_most(1);
+        let limits = max_connections(1);
         revocations.enforce(&limits);
         let _there = open(&revocations).await;
         let strategy = || voucher.clone().revocable(revocations.clone());
@@ -290,7 +290,7 @@ mod a_limit {
     #[tokio::test]
     async fn is_no_reason_to_come_back_for_a_credential_that_is_refused_anyway() {
         let (revocations, voucher) = (revocations(), Voucher::new());
-        let limits = at_most(0);
+        let limits = max_connections(0);
         revocations.enforce(&limits);
         let strategy = || voucher.clone().revocable(revocations.clone());
         assert_eq!(token_of(strategy(), "good").await, "rate_limited");
@@ -298,7 +298,7 @@ mod a_limit {
         assert_eq!(token_of(forbidden, "good").await, "forbidden");
         assert_eq!(token_of(strategy(), "bad").await, "ticket_invalid");
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         assert_eq!(token_of(strategy(), "good").await, "ticket_invalid");

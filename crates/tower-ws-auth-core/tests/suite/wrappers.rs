@@ -10,7 +10,7 @@ use http::{Request, Response};
 use tower::{Layer, Service};
 use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{
-    Authenticate, AuthenticateExt, Grant, LiftLayer, MemoryRevocations, Rejection, Revocations,
+    Authenticate, AuthenticateExt, Grant, MemoryRevocations, RedactLayer, Rejection, Revocations,
 };
 
 use crate::support::handshake;
@@ -130,8 +130,8 @@ impl Service<Request<()>> for Busy {
 }
 
 #[test]
-fn a_lift_is_ready_when_its_service_is() {
-    let mut lift = LiftLayer::new(["token"], ["/*"]).unwrap().layer(Busy);
+fn a_redact_is_ready_when_its_service_is() {
+    let mut redact = RedactLayer::new(["token"], ["/*"]).unwrap().layer(Busy);
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(lift.poll_ready(&mut cx).is_pending());
+    assert!(redact.poll_ready(&mut cx).is_pending());
 }

@@ -12,7 +12,7 @@ use super::address::public_addresses;
 pub type FetchError = Box<dyn Error + Send + Sync>;
 
 /// A fetch under way.
-pub type Fetching = Pin<Box<dyn Future<Output = Result<Document, FetchError>> + Send>>;
+pub type FetchFuture = Pin<Box<dyn Future<Output = Result<Document, FetchError>> + Send>>;
 
 /// An HTTP client that gets documents.
 ///
@@ -23,7 +23,7 @@ pub type Fetching = Pin<Box<dyn Future<Output = Result<Document, FetchError>> + 
 /// panics has failed.
 pub trait Fetch: Send + Sync + 'static {
     /// Gets the document at `url`, if the answer is 200, and stops reading beyond `limit` bytes.
-    fn fetch(&self, url: &Uri, limit: usize) -> Fetching;
+    fn fetch(&self, url: &Uri, limit: usize) -> FetchFuture;
 
     /// Gets a document at a host that only an issuer's configuration document names. It must not
     /// connect to an address that is not public: loopback, private, link-local and the like.
@@ -31,7 +31,7 @@ pub trait Fetch: Send + Sync + 'static {
     /// Unless it is overridden, it looks the name up, fails if any address is not public, and then
     /// polls [`fetch`](Self::fetch). A client that connects to the very addresses that it has
     /// checked is safer, since a name may resolve otherwise a moment later.
-    fn fetch_public(&self, url: &Uri, limit: usize) -> Fetching {
+    fn fetch_public(&self, url: &Uri, limit: usize) -> FetchFuture {
         let host = url.host().unwrap_or_default().to_owned();
         let port = url.port_u16().unwrap_or(443);
         let fetch = self.fetch(url, limit);
@@ -48,7 +48,7 @@ where
     F: Fn(Uri) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Document, FetchError>> + Send + 'static,
 {
-    fn fetch(&self, url: &Uri, _limit: usize) -> Fetching {
+    fn fetch(&self, url: &Uri, _limit: usize) -> FetchFuture {
         Box::pin(self(url.clone()))
     }
 }

@@ -6,7 +6,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 
 use super::address::public_addresses;
-use super::fetch::{Document, Fetch, FetchError, Fetching};
+use super::fetch::{Document, Fetch, FetchError, FetchFuture};
 
 /// The HTTP client of the feature `jwks-reqwest`: reqwest over rustls, with the platform's
 /// certificates. It follows no redirect, asks no proxy and unpacks nothing. For a host that only an
@@ -58,16 +58,16 @@ impl Resolve for PublicOnly {
 }
 
 impl Fetch for Reqwest {
-    fn fetch(&self, url: &Uri, limit: usize) -> Fetching {
+    fn fetch(&self, url: &Uri, limit: usize) -> FetchFuture {
         fetch(&self.any, url, limit)
     }
 
-    fn fetch_public(&self, url: &Uri, limit: usize) -> Fetching {
+    fn fetch_public(&self, url: &Uri, limit: usize) -> FetchFuture {
         fetch(&self.public, url, limit)
     }
 }
 
-fn fetch(client: &reqwest::Client, url: &Uri, limit: usize) -> Fetching {
+fn fetch(client: &reqwest::Client, url: &Uri, limit: usize) -> FetchFuture {
     let request = client
         .get(url.to_string())
         .header(header::ACCEPT, "application/json, application/jwk-set+json");

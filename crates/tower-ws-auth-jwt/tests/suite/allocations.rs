@@ -58,7 +58,7 @@ fn allocations(token: &str, expected: &str) -> u64 {
     let mut verdict = "accepted";
     let info = measure(|| {
         if let Err(rejection) = jwt.verify_token(token) {
-            verdict = rejection.token();
+            verdict = rejection.reason();
         }
     });
     assert_eq!(verdict, expected);
@@ -91,7 +91,7 @@ fn an_accepted_one_costs_what_its_claims_own() {
 #[cfg(all(feature = "jwks", feature = "aws-lc-rs"))]
 #[tokio::test]
 async fn fetched_keys_that_are_here_cost_nothing_more_than_keys_that_stay() {
-    use tower_ws_auth_jwt::{Algorithm, Document, FetchError, Jwks, KeySource, Verifying};
+    use tower_ws_auth_jwt::{Algorithm, Document, FetchError, Jwks, KeySource, VerifyFuture};
 
     #[derive(Clone, Deserialize)]
     struct Nothing {}
@@ -110,7 +110,7 @@ async fn fetched_keys_that_are_here_cost_nothing_more_than_keys_that_stay() {
 
     let counted = |keys: KeySource, token: &str, expected: bool| {
         let jwt: Jwt<Nothing> = Jwt::builder(keys).build().unwrap();
-        let ready = |deciding: Verifying<Nothing>| {
+        let ready = |deciding: VerifyFuture<Nothing>| {
             let mut deciding = std::pin::pin!(deciding);
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
             match deciding.as_mut().poll(&mut cx) {

@@ -348,7 +348,7 @@ mod which_reason_wins {
     }
 
     fn reason(payload: &str) -> &'static str {
-        jwt().verify_token(&claims(payload)).unwrap_err().token()
+        jwt().verify_token(&claims(payload)).unwrap_err().reason()
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn keys_that_cannot_be_read_are_refused() {
     ] {
         let token = encoder().encode(&json!({"wsauth_keys": bad})).unwrap();
         assert_eq!(
-            jwt().verify_token(&token).unwrap_err().token(),
+            jwt().verify_token(&token).unwrap_err().reason(),
             "token_invalid"
         );
     }

@@ -6,7 +6,7 @@ use http::{Request, Response, StatusCode};
 use serde_json::Value;
 use test_support::handshake::request as handshake;
 use tower::{Layer as _, ServiceExt as _};
-use tower_ws_auth_core::credential::{Carriers, Dialect};
+use tower_ws_auth_core::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth_core::{AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, Term};
 use tower_ws_auth_jwt::{Jwt, JwtLayer};
 
@@ -28,7 +28,7 @@ async fn call(jwt: Jwt<Value>, request: http::request::Builder) -> (StatusCode, 
     let service = JwtLayer::new(jwt).layer(inner);
     let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
     let rejection = response.extensions().get::<Rejection>();
-    let token = rejection.map_or("", Rejection::token).to_owned();
+    let token = rejection.map_or("", Rejection::reason).to_owned();
     (response.status(), token, calls.load(Ordering::SeqCst))
 }
 
@@ -54,7 +54,7 @@ async fn other_carriers_replace_the_default() {
     let carriers = || {
         Carriers::builder()
             .query_bearer("Authorization")
-            .subprotocol(Dialect::Phoenix)
+            .subprotocol(SubprotocolFormat::Phoenix)
             .build()
             .unwrap()
     };

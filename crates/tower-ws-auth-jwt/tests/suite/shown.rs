@@ -33,7 +33,7 @@ fn a_strategy_shows_its_keys_its_rules_and_its_carriers() {
 #[test]
 fn a_decision_under_way_is_its_name() {
     let verifying = jwt().verify_token_or_wait(&good());
-    assert_eq!(format!("{verifying:?}"), "Verifying");
+    assert_eq!(format!("{verifying:?}"), "VerifyFuture");
 }
 
 #[test]

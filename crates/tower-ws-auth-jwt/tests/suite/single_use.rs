@@ -7,7 +7,7 @@ use http::Request;
 use serde_json::{Value, json};
 use tower_ws_auth_core::Authenticate;
 use tower_ws_auth_jwt::{ConfigError, Jwt, JwtBuilder, SingleUse};
-use tower_ws_auth_ticket::{BoxFuture, MemoryTickets, OnceStore, StoreError, TicketKey};
+use tower_ws_auth_ticket::{BoxFuture, MemoryTickets, ReplayStore, StoreError, TicketKey};
 
 use crate::support::{NOW, builder, claims};
 
@@ -39,7 +39,7 @@ async fn ask(strategy: &SingleUse<Value>, token: &str) -> Result<Value, &'static
     let verified = strategy.verify(credential, &head).await;
     verified
         .map(|grant| grant.into_parts().0)
-        .map_err(|rejection| rejection.token())
+        .map_err(|rejection| rejection.reason())
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ fn of_16_who_race_with_one_token_one_wins() {
 async fn a_store_that_fails_lets_nobody_in() {
     struct Broken;
 
-    impl OnceStore for Broken {
+    impl ReplayStore for Broken {
         fn claim(&self, _: TicketKey, _: Duration) -> BoxFuture<Result<bool, StoreError>> {
             Box::pin(std::future::ready(Err(StoreError::new("out of order"))))
         }
@@ -142,7 +142,7 @@ async fn a_store_that_fails_lets_nobody_in() {
 async fn a_store_that_does_not_answer_lets_nobody_in() {
     struct Silent;
 
-    impl OnceStore for Silent {
+    impl ReplayStore for Silent {
         fn claim(&self, _: TicketKey, _: Duration) -> BoxFuture<Result<bool, StoreError>> {
             Box::pin(std::future::pending())
         }
@@ -248,7 +248,7 @@ mod where_clocks_differ {
         #[derive(Default)]
         struct Recording(std::sync::Mutex<Vec<Duration>>);
 
-        impl OnceStore for Recording {
+        impl ReplayStore for Recording {
             fn claim(&self, _: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
                 self.0.lock().unwrap().push(ttl);
                 Box::pin(std::future::ready(Ok(true)))
@@ -286,7 +286,7 @@ async fn can_be_looked_at_without_being_used_up() {
         let mut head = request.into_parts().0;
         let credential = strategy.take(&mut head).unwrap().unwrap();
         let looked = strategy.peek(&credential, &head).unwrap().await;
-        looked.map_err(|rejection| rejection.token())
+        looked.map_err(|rejection| rejection.reason())
     };
     for _ in 0..2 {
         assert!(!look().await.unwrap().term().is_spent());

@@ -49,10 +49,10 @@ pub(crate) fn jwt() -> Jwt<Value> {
     builder().build().unwrap()
 }
 
-/// `accepted`, or the rejection's public token.
+/// `accepted`, or the rejection's public reason.
 pub(crate) fn verdict(jwt: &Jwt<Value>, token: &str) -> &'static str {
     jwt.verify_token(token)
-        .map_or_else(|rejection| rejection.token(), |_| "accepted")
+        .map_or_else(|rejection| rejection.reason(), |_| "accepted")
 }
 
 /// What the log says about a refusal.

@@ -3,12 +3,10 @@
 use std::time::{Duration, Instant};
 
 use test_servers::Server;
-use tower_ws_auth_core::{Ending, Grant, Revocations};
-use tower_ws_auth_redis::{
-    Redis, RedisError, RedisRevocations, RedisSessionStore, RedisTicketStore,
-};
+use tower_ws_auth_core::{DisconnectReason, Grant, Revocations};
+use tower_ws_auth_redis::{Redis, RedisError, RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth_session::{Secrets, Sessions};
-use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
+use tower_ws_auth_ticket::{ReplayStore as _, TicketStore as _};
 
 use crate::{PATIENCE, TTL, key, unhurried};
 
@@ -56,7 +54,7 @@ async fn the_documented_rule_suffices_for_everything() {
 
 /// How long it is waited for what must be heard is for the one who asks to say.
 async fn everything(redis: &Redis, hearing: Duration) -> Result<(), Box<dyn std::error::Error>> {
-    let tickets = RedisTicketStore::new(redis.clone()).per_subject(1);
+    let tickets = RedisTickets::new(redis.clone()).per_subject(1);
     let n = std::process::id() as usize;
     tickets.issue(key(n), vec![1], Some("ada"), TTL).await?;
     let _ = tickets.issue(key(n + 1), vec![1], Some("ada"), TTL).await;
@@ -64,7 +62,7 @@ async fn everything(redis: &Redis, hearing: Duration) -> Result<(), Box<dyn std:
     tickets.claim(key(n), TTL).await?;
     let secrets = Secrets::express(["a secret of the tests, long enough"])?;
     let sessions: Sessions<serde_json::Value> =
-        Sessions::builder(secrets, RedisSessionStore::new(redis.clone()))
+        Sessions::builder(secrets, RedisSessions::new(redis.clone()))
             .timeout(PATIENCE)
             .build()?;
     let (id, cookie) = sessions.create(&serde_json::json!({"user": "ada"})).await?;
@@ -91,9 +89,9 @@ async fn revocations(redis: &Redis, hearing: Duration) -> Result<(), Box<dyn std
     // It knows what the last call revoked.
     let grant = Grant::new(()).revocable_by(one.key("user:ada").await?);
     let watch = other.watch(grant.term()).await?;
-    one.revoke("user:ada", Ending::Revoked).await?;
+    one.revoke("user:ada", DisconnectReason::Revoked).await?;
     let began = Instant::now();
-    while watch.connection().ending().is_none() {
+    while watch.connection().disconnect_reason().is_none() {
         if began.elapsed() > hearing {
             return Err("nothing was heard".into());
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use test_servers::Server;
 use tokio::task::{JoinHandle, yield_now};
-use tower_ws_auth_core::{Ending, RevocationStore as _, Revocations};
-use tower_ws_auth_redis::{RedisRevocations, RedisSessionStore, RedisTicketStore};
+use tower_ws_auth_core::{DisconnectReason, RevocationStore as _, Revocations};
+use tower_ws_auth_redis::{RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth_session::SessionStore as _;
-use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
+use tower_ws_auth_ticket::{ReplayStore as _, TicketStore as _};
 
 use crate::sessions::id;
 use crate::{TTL, key, patient};
@@ -26,15 +26,15 @@ async fn guesses_leave_room_for_the_commands_of_proven_clients() {
     let server = Server::start();
     let redis = patient().max_in_flight(PLACES);
     let redis = redis.connect(&server.url()).await.unwrap();
-    let tickets = RedisTicketStore::new(redis.clone());
-    let sessions = Arc::new(RedisSessionStore::new(redis.clone()));
+    let tickets = RedisTickets::new(redis.clone());
+    let sessions = Arc::new(RedisSessions::new(redis.clone()));
     let store = RedisRevocations::new(redis, TTL);
     let revocations = Revocations::new(store.clone());
     let session = id().await;
     let stays = id().await;
     assert!(sessions.create(&stays, "{}", TTL).await.unwrap());
     revocations
-        .revoke("user:eve", Ending::Revoked)
+        .revoke("user:eve", DisconnectReason::Revoked)
         .await
         .unwrap();
 

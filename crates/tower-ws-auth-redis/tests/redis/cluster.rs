@@ -1,8 +1,8 @@
 #![cfg(feature = "cluster")]
 
 use test_servers::Server;
-use tower_ws_auth_redis::{Redis, RedisBuilder, RedisTicketStore};
-use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
+use tower_ws_auth_redis::{Redis, RedisBuilder, RedisTickets};
+use tower_ws_auth_ticket::{ReplayStore as _, TicketStore as _};
 
 use crate::{TTL, in_time, key, patient, soon};
 
@@ -25,7 +25,7 @@ async fn a_cluster_serves_tickets_and_comes_back() {
     is_up(&server).await;
     let store = |builder: RedisBuilder| {
         let redis = builder.cluster_lazy([server.url().as_str()]).unwrap();
-        RedisTicketStore::new(redis).per_subject(1)
+        RedisTickets::new(redis).per_subject(1)
     };
     let (hasty, store) = (store(Redis::builder()), store(patient()));
     soon(async || hasty.claim(key(0), TTL).await).await;

@@ -1,7 +1,7 @@
 //! The connection breaks at every byte of the request and of the answer of a take.
 
 use test_servers::{Proxy, Server};
-use tower_ws_auth_redis::RedisTicketStore;
+use tower_ws_auth_redis::RedisTickets;
 use tower_ws_auth_ticket::TicketStore as _;
 
 use crate::{TTL, in_time, key, soon, unhurried};
@@ -42,8 +42,8 @@ async fn across(cut: impl Fn(&Proxy, usize), after: usize, setup: &Setup) -> (bo
 
 struct Setup {
     proxy: Proxy,
-    proxied: RedisTicketStore,
-    direct: RedisTicketStore,
+    proxied: RedisTickets,
+    direct: RedisTickets,
     tickets: std::cell::Cell<usize>,
 }
 
@@ -51,8 +51,8 @@ impl Setup {
     async fn to(server: &Server) -> Self {
         let proxy = Proxy::to(server.port()).await;
         Self {
-            proxied: RedisTicketStore::new(unhurried(&proxy.url()).await),
-            direct: RedisTicketStore::new(unhurried(&server.url()).await),
+            proxied: RedisTickets::new(unhurried(&proxy.url()).await),
+            direct: RedisTickets::new(unhurried(&server.url()).await),
             proxy,
             tickets: 0.into(),
         }

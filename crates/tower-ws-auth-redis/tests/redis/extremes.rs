@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use test_servers::Server;
-use tower_ws_auth_core::{Ending, RevocationStore as _, Revocations};
-use tower_ws_auth_redis::{Redis, RedisError, RedisRevocations, RedisTicketStore};
-use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
+use tower_ws_auth_core::{DisconnectReason, RevocationStore as _, Revocations};
+use tower_ws_auth_redis::{Redis, RedisError, RedisRevocations, RedisTickets};
+use tower_ws_auth_ticket::{ReplayStore as _, TicketStore as _};
 
 use crate::{key, patient, unhurried};
 
@@ -37,7 +37,7 @@ async fn of_the_connection_fail_or_work() {
         let redis = redis.connect_lazy(&server.url()).unwrap();
         let asked = redis.ping().await;
         assert_eq!(asked == Err(RedisError::Busy(places)), places == 0);
-        let taken = RedisTicketStore::new(redis).take(key(1)).await;
+        let taken = RedisTickets::new(redis).take(key(1)).await;
         assert!(places > 0 || taken.is_err());
     }
 }
@@ -48,20 +48,20 @@ async fn of_the_stores_work() {
     let redis = unhurried(&server.url()).await;
     for (n, ttl) in TIMES.into_iter().enumerate() {
         for most in [0, 1, u32::MAX] {
-            let store = RedisTicketStore::new(redis.clone()).per_subject(most);
+            let store = RedisTickets::new(redis.clone()).per_subject(most);
             let subject = format!("{n}-{most}");
             let issued = store.issue(key(n), vec![1], Some(&subject), ttl).await;
             assert_eq!(issued.is_ok(), most > 0, "{issued:?}");
             let taken = store.take(key(n)).await.unwrap();
             assert!(taken.is_some() == (most > 0) || ttl < Duration::MAX);
         }
-        let store = RedisTicketStore::new(redis.clone());
+        let store = RedisTickets::new(redis.clone());
         assert!(store.claim(key(100 + n), ttl).await.unwrap());
         let prefix = format!("revoked{n}");
         let store = RedisRevocations::with_prefix(redis.clone(), ttl, prefix);
         let revocations = Revocations::new(store.clone());
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         let found = store.find(vec!["user:ada".into()]).await.unwrap();

@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use test_servers::{Proxy, Server};
 use test_support::free_port;
-use tower_ws_auth_redis::{Redis, RedisError, RedisTicketStore};
-use tower_ws_auth_ticket::{OnceStore as _, TicketStore as _};
+use tower_ws_auth_redis::{Redis, RedisError, RedisTickets};
+use tower_ws_auth_ticket::{ReplayStore as _, TicketStore as _};
 
 use crate::{PATIENCE, TTL, connected, in_time, key, measured, patient, soon, unhurried, wire};
 
-async fn store(url: &str) -> RedisTicketStore {
-    RedisTicketStore::new(connected(url).await)
+async fn store(url: &str) -> RedisTickets {
+    RedisTickets::new(connected(url).await)
 }
 
 /// Asks the store for everything, and has its answers in time. Whether all of it failed.
-async fn has_failed(store: &RedisTicketStore) -> bool {
+async fn has_failed(store: &RedisTickets) -> bool {
     let (take, issue, claim) = tokio::join!(
         in_time(store.take(key(1))),
         in_time(store.issue(key(2), vec![1], Some("ada"), TTL)),
@@ -24,11 +24,11 @@ async fn has_failed(store: &RedisTicketStore) -> bool {
 }
 
 /// Whatever the store is asked fails, and in time.
-async fn refuses(store: &RedisTicketStore) {
+async fn refuses(store: &RedisTickets) {
     assert!(has_failed(store).await, "something was answered");
 }
 
-async fn works(store: &RedisTicketStore) {
+async fn works(store: &RedisTickets) {
     static FRESH: AtomicUsize = AtomicUsize::new(100);
     soon(async || store.take(key(0)).await).await;
     // A new one each time: whether one that got no answer was issued, nobody knows.
@@ -73,7 +73,7 @@ async fn killed_for_longer_than_patience_lasts() {
 async fn paused() {
     let server = Server::start();
     let store = store(&server.url()).await;
-    let another = RedisTicketStore::new(unhurried(&server.url()).await);
+    let another = RedisTickets::new(unhurried(&server.url()).await);
     another.issue(key(1), vec![1], None, TTL).await.unwrap();
     works(&store).await;
     server.pause();
@@ -151,7 +151,7 @@ async fn before_the_first_connection() {
             error,
             RedisError::Connection(std::io::ErrorKind::ConnectionRefused)
         );
-        RedisTicketStore::new(Redis::connect_lazy(&url).unwrap())
+        RedisTickets::new(Redis::connect_lazy(&url).unwrap())
     };
     let (store, took) = measured(connecting).await;
     // An attempt may last for a second.
@@ -169,7 +169,7 @@ async fn do_not_let_commands_pile_up() {
         builder.connect(&server.url()).await
     });
     let redis = redis.await;
-    let store = RedisTicketStore::new(redis.clone());
+    let store = RedisTickets::new(redis.clone());
     server.pause();
     let waiting: Vec<_> = (0..8)
         .map(|n| tokio::spawn(store.claim(key(n), TTL)))

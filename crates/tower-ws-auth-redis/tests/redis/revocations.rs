@@ -2,7 +2,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use test_servers::{Proxy, Server};
 use tower_ws_auth_core::revocation::Watch;
-use tower_ws_auth_core::{Clock, Ending, Grant, RejectionKind, RevocationKey, Revocations};
+use tower_ws_auth_core::{
+    Clock, DisconnectReason, Grant, RejectionKind, RevocationKey, Revocations,
+};
 use tower_ws_auth_redis::{Redis, RedisRevocations};
 
 use crate::{connected, in_time, soon, sooner_or_later, unhurried, wire};
@@ -54,11 +56,11 @@ async fn open_now(node: &Revocations, key: &str) -> Watch {
 }
 
 /// In less than the minute after which a node asks about all its connections.
-async fn ends(watch: &Watch) -> Ending {
+async fn ends(watch: &Watch) -> DisconnectReason {
     let began = Instant::now();
     loop {
-        if let Some(ending) = watch.connection().ending() {
-            return ending;
+        if let Some(reason) = watch.connection().disconnect_reason() {
+            return reason;
         }
         assert!(began.elapsed() < Duration::from_secs(30), "it goes on");
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -71,10 +73,13 @@ async fn listens(node: &Revocations, others: &Revocations) {
     sooner_or_later(async || {
         let key = format!("probe:{:?}", Instant::now());
         let watch = open_now(node, &key).await;
-        others.revoke(&key, Ending::Revoked).await.map_err(drop)?;
+        others
+            .revoke(&key, DisconnectReason::Revoked)
+            .await
+            .map_err(drop)?;
         patience *= 2;
         tokio::time::sleep(patience).await;
-        watch.connection().ending().ok_or(())
+        watch.connection().disconnect_reason().ok_or(())
     })
     .await;
 }
@@ -88,19 +93,19 @@ async fn revoked_on_one_node_ends_connections_and_refuses_credentials_on_all() {
     let here = open_now(&nodes[0], "user:ada").await;
     let there = open_now(&nodes[1], "user:ada").await;
     let another = open_now(&nodes[1], "user:bob").await;
-    let ending = Ending::application(4999, "banned").unwrap();
-    nodes[0].revoke("user:ada", ending.clone()).await.unwrap();
-    assert_eq!(here.connection().ending(), Some(ending.clone()));
-    assert_eq!(ends(&there).await, ending);
+    let reason = DisconnectReason::application(4999, "banned").unwrap();
+    nodes[0].revoke("user:ada", reason.clone()).await.unwrap();
+    assert_eq!(here.connection().disconnect_reason(), Some(reason.clone()));
+    assert_eq!(ends(&there).await, reason);
     for node in &nodes {
         let refused = open(node, "user:ada", before).await;
         assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
         // And what was issued since passes, and stays.
         let young = open_now(node, "user:ada").await;
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(young.connection().ending(), None);
+        assert_eq!(young.connection().disconnect_reason(), None);
     }
-    assert_eq!(another.connection().ending(), None);
+    assert_eq!(another.connection().disconnect_reason(), None);
 }
 
 #[tokio::test]
@@ -117,16 +122,16 @@ async fn what_was_revoked_while_a_node_was_cut_off_ends_its_connections_when_it_
     }
     proxy.silence();
     for n in (0..600).step_by(3) {
-        let ending = Ending::SessionEnded;
-        other.revoke(&format!("user:{n}"), ending).await.unwrap();
+        let reason = DisconnectReason::SessionEnded;
+        other.revoke(&format!("user:{n}"), reason).await.unwrap();
     }
     // The sign of life is awaited for a second, after a second at most.
     for watch in open.iter().step_by(3) {
-        assert_eq!(ends(watch).await, Ending::SessionEnded);
+        assert_eq!(ends(watch).await, DisconnectReason::SessionEnded);
     }
     let on = open
         .iter()
-        .filter(|watch| watch.connection().ending().is_none());
+        .filter(|watch| watch.connection().disconnect_reason().is_none());
     assert_eq!(on.count(), 400);
 }
 
@@ -141,16 +146,19 @@ async fn what_is_revoked_while_redis_is_down_is_an_error_ends_what_is_here_and_i
     let here = open_now(&one, "user:ada").await;
     let there = open_now(&other, "user:ada").await;
     server.kill();
-    in_time(one.revoke("user:ada", Ending::Revoked))
+    in_time(one.revoke("user:ada", DisconnectReason::Revoked))
         .await
         .unwrap_err();
-    assert_eq!(here.connection().ending(), Some(Ending::Revoked));
+    assert_eq!(
+        here.connection().disconnect_reason(),
+        Some(DisconnectReason::Revoked)
+    );
     let refused = open(&one, "user:bob", before).await;
     assert_eq!(refused.unwrap_err(), RejectionKind::Unavailable);
-    assert_eq!(there.connection().ending(), None);
+    assert_eq!(there.connection().disconnect_reason(), None);
 
     server.start_again();
-    assert_eq!(ends(&there).await, Ending::Revoked);
+    assert_eq!(ends(&there).await, DisconnectReason::Revoked);
     let refused = decided(&other, "user:ada", before).await;
     assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
 }
@@ -164,7 +172,7 @@ async fn a_redis_that_is_paused_or_full_is_unavailable_in_time_and_works_again()
     for _ in 0..2 {
         let refused = open(&hasty, "user:ada", SystemTime::now()).await;
         assert_eq!(refused.unwrap_err(), RejectionKind::Unavailable);
-        in_time(hasty.revoke("user:ada", Ending::Revoked))
+        in_time(hasty.revoke("user:ada", DisconnectReason::Revoked))
             .await
             .unwrap_err();
     }
@@ -173,10 +181,15 @@ async fn a_redis_that_is_paused_or_full_is_unavailable_in_time_and_works_again()
 
     let node = node(&server.url()).await;
     let () = server.ask("CONFIG SET maxmemory 1").await;
-    let error = node.revoke("user:bob", Ending::Revoked).await.unwrap_err();
+    let error = node
+        .revoke("user:bob", DisconnectReason::Revoked)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("OOM"), "{error}");
     let () = server.ask("CONFIG SET maxmemory 0").await;
-    node.revoke("user:bob", Ending::Revoked).await.unwrap();
+    node.revoke("user:bob", DisconnectReason::Revoked)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -205,7 +218,7 @@ async fn another_program_revokes_by_the_documented_script() {
         kept
     };
     assert_eq!(revoke("1700000000000000").await, None);
-    assert_eq!(ends(&watch).await, Ending::Revoked);
+    assert_eq!(ends(&watch).await, DisconnectReason::Revoked);
     let kept = Some("1700000000000000 revoked".to_owned());
     for earlier in ["1700000000000000", "999", "1699999999999999"] {
         assert_eq!(revoke(earlier).await, kept);
@@ -228,8 +241,10 @@ async fn what_cannot_be_read_under_a_key_refuses() {
     listens(&node, &other).await;
     let () = server.ask("PUBLISH wsauth:revoked nonsense").await;
     let watch = open_now(&node, "user:bob").await;
-    node.revoke("user:bob", Ending::Revoked).await.unwrap();
-    assert!(watch.connection().ending().is_some());
+    node.revoke("user:bob", DisconnectReason::Revoked)
+        .await
+        .unwrap();
+    assert!(watch.connection().disconnect_reason().is_some());
     listens(&node, &other).await;
 }
 
@@ -237,7 +252,9 @@ async fn what_cannot_be_read_under_a_key_refuses() {
 async fn a_revocation_is_kept_for_the_retention_in_so_many_bytes() {
     let server = Server::start();
     let node = node(&server.url()).await;
-    node.revoke("user:ada", Ending::Revoked).await.unwrap();
+    node.revoke("user:ada", DisconnectReason::Revoked)
+        .await
+        .unwrap();
     let left: u64 = server.ask("PTTL wsauth:revoked:user:ada").await;
     assert!((86_300_000..=86_400_000).contains(&left), "{left}");
     let value: String = server.ask("GET wsauth:revoked:user:ada").await;
@@ -279,7 +296,7 @@ mod never_moves_backwards {
 
     /// Revokes while Redis cannot be reached.
     async fn fails_to_revoke(node: &Revocations, key: &str) {
-        in_time(node.revoke(key, Ending::Revoked))
+        in_time(node.revoke(key, DisconnectReason::Revoked))
             .await
             .unwrap_err();
     }
@@ -298,7 +315,10 @@ mod never_moves_backwards {
         proxy.sever();
         fails_to_revoke(&cut_off, "user:ada").await;
         fails_to_revoke(&cut_off, "last").await;
-        other.revoke("user:ada", Ending::Revoked).await.unwrap();
+        other
+            .revoke("user:ada", DisconnectReason::Revoked)
+            .await
+            .unwrap();
         proxy.mend();
         has_caught_up(&server, "last").await;
         let kept = kept(&server, "user:ada").await;
@@ -315,7 +335,7 @@ mod never_moves_backwards {
         proxy.sever();
         fails_to_revoke(&node, "user:ada").await;
         proxy.mend();
-        sooner_or_later(async || node.revoke("user:ada", Ending::Revoked).await).await;
+        sooner_or_later(async || node.revoke("user:ada", DisconnectReason::Revoked).await).await;
         let () = server.ask("DEL wsauth:revoked:user:ada").await;
         proxy.sever();
         fails_to_revoke(&node, "last").await;
@@ -329,15 +349,24 @@ mod never_moves_backwards {
         let server = Server::start();
         let ahead = node_at(&server.url(), 1060).await;
         let behind = node_at(&server.url(), 1000).await;
-        ahead.revoke("user:ada", Ending::Revoked).await.unwrap();
+        ahead
+            .revoke("user:ada", DisconnectReason::Revoked)
+            .await
+            .unwrap();
         // A login right after that.
         let key = ahead.key("user:ada").await.unwrap();
         let issued = Clock::at(1030);
         let lease = open(&behind, key.clone(), issued).await.unwrap();
-        behind.revoke("user:ada", Ending::Revoked).await.unwrap();
+        behind
+            .revoke("user:ada", DisconnectReason::Revoked)
+            .await
+            .unwrap();
         let kept = kept(&server, "user:ada").await;
         assert_eq!(kept.as_deref(), Some("1060000001 revoked"));
-        assert_eq!(lease.connection().ending(), Some(Ending::Revoked));
+        assert_eq!(
+            lease.connection().disconnect_reason(),
+            Some(DisconnectReason::Revoked)
+        );
         for node in [&ahead, &behind] {
             let refused = open(node, key.clone(), issued).await;
             assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
@@ -358,9 +387,12 @@ mod never_moves_backwards {
             .arg("wsauth:revoked:user:ada")
             .arg(format!("{end} revoked"));
         let () = command.query_async(&mut wire).await.unwrap();
-        let error = node.revoke("user:ada", Ending::Revoked).await.unwrap_err();
+        let error = node
+            .revoke("user:ada", DisconnectReason::Revoked)
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("no later one"), "{error}");
-        assert!(lease.connection().ending().is_some());
+        assert!(lease.connection().disconnect_reason().is_some());
         let refused = open(&node, "user:ada", Clock::at(2000)).await;
         assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
     }
@@ -372,7 +404,7 @@ mod never_moves_backwards {
         let node = node(&server.url()).await;
         for n in 0..10 {
             let key = format!("user:{n}");
-            node.revoke(&key, Ending::Revoked).await.unwrap();
+            node.revoke(&key, DisconnectReason::Revoked).await.unwrap();
         }
         let stats: String = server.ask("INFO commandstats").await;
         let calls = |command: &str| {
@@ -400,10 +432,10 @@ async fn a_line_break_in_a_key_ends_its_own_connections_and_nobody_elses() {
     let bystander = open_now(&nodes[1], "user:bob").await;
     for key in strange {
         let own = open_now(&nodes[1], key).await;
-        let ending = Ending::application(4999, "7 revoked\nuser:bob").unwrap();
-        nodes[0].revoke(key, ending.clone()).await.unwrap();
-        assert_eq!(ends(&own).await, ending, "{key:?}");
-        assert_eq!(bystander.connection().ending(), None, "{key:?}");
+        let reason = DisconnectReason::application(4999, "7 revoked\nuser:bob").unwrap();
+        nodes[0].revoke(key, reason.clone()).await.unwrap();
+        assert_eq!(ends(&own).await, reason, "{key:?}");
+        assert_eq!(bystander.connection().disconnect_reason(), None, "{key:?}");
     }
 }
 
@@ -420,10 +452,10 @@ async fn a_node_that_hears_nothing_for_too_long_ends_what_can_be_revoked() {
     let watch = open_now(&bounded, "user:ada").await;
     // As long as it hears that nothing happens, nothing does.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(watch.connection().ending(), None);
+    assert_eq!(watch.connection().disconnect_reason(), None);
     let began = Instant::now();
     proxy.sever();
-    assert_eq!(ends(&watch).await, Ending::GoingAway);
+    assert_eq!(ends(&watch).await, DisconnectReason::GoingAway);
     let took = began.elapsed();
     // The last sign of life may be a second old, and the clock of a test machine coarse.
     assert!(took > Duration::from_millis(1900), "{took:?}");
@@ -431,5 +463,5 @@ async fn a_node_that_hears_nothing_for_too_long_ends_what_can_be_revoked() {
     proxy.mend();
     let again = open_now(&bounded, "user:ada").await;
     listens(&bounded, &other).await;
-    assert_eq!(again.connection().ending(), None);
+    assert_eq!(again.connection().disconnect_reason(), None);
 }

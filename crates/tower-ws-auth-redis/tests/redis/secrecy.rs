@@ -2,7 +2,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use test_servers::Server;
-use tower_ws_auth_redis::{Redis, RedisSessionStore, RedisTicketStore};
+use tower_ws_auth_redis::{Redis, RedisSessions, RedisTickets};
 use tower_ws_auth_ticket::TicketStore as _;
 
 use crate::{PATIENCE, TTL, key, soon, unhurried};
@@ -20,14 +20,14 @@ async fn nothing_prints_the_password_or_a_key() {
     let server = Server::with(&["--requirepass", CANARY]);
     let url = format!("redis://:{CANARY}@127.0.0.1:{}", server.port());
     let redis = unhurried(&url).await;
-    let tickets = RedisTicketStore::new(redis.clone());
-    let sessions = RedisSessionStore::new(redis.clone());
+    let tickets = RedisTickets::new(redis.clone());
+    let sessions = RedisSessions::new(redis.clone());
     let mut texts = vec![format!(
         "{redis:?} {tickets:?} {sessions:?} {:?}",
         Redis::builder()
     )];
     // An error that Redis words itself, with the key in it.
-    let odd = RedisTicketStore::new(redis).prefix(CANARY);
+    let odd = RedisTickets::new(redis).prefix(CANARY);
     odd.issue(key(1), CANARY.into(), Some(CANARY), TTL)
         .await
         .unwrap();
@@ -50,7 +50,7 @@ async fn nothing_prints_the_password_or_a_key() {
 async fn an_unknown_command_is_not_repeated_with_its_arguments() {
     let server = Server::with(&["--rename-command", "GETDEL", ""]);
     let redis = unhurried(&server.url()).await;
-    let error = RedisTicketStore::new(redis)
+    let error = RedisTickets::new(redis)
         .prefix(CANARY)
         .take(key(1))
         .await
@@ -72,7 +72,7 @@ async fn the_log_says_once_that_redis_is_lost_and_once_that_it_is_back() {
         .timeout(Duration::from_secs(3))
         .connect_timeout(PATIENCE);
     let redis = builder.connect(&server.url()).await.unwrap();
-    let tickets = RedisTicketStore::new(redis.clone()).prefix(CANARY);
+    let tickets = RedisTickets::new(redis.clone()).prefix(CANARY);
     server.kill();
     for _ in 0..2 {
         let _ = tokio::join!(

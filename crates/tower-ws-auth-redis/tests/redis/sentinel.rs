@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use test_servers::Server;
-use tower_ws_auth_redis::{Redis, RedisTicketStore};
+use tower_ws_auth_redis::{Redis, RedisTickets};
 use tower_ws_auth_ticket::TicketStore as _;
 
 use crate::{PATIENCE, TTL, in_time, key, soon};
@@ -25,7 +25,7 @@ async fn the_master_that_sentinel_names_is_followed() {
     let redis = Redis::builder()
         .sentinel_lazy([sentinel.url().as_str()], "main", "redis://master/0")
         .unwrap();
-    let store = RedisTicketStore::new(redis);
+    let store = RedisTickets::new(redis);
     soon(async || store.take(key(0)).await).await;
     // Sentinel has to learn of the replica, and the replica of the data.
     let began = Instant::now();

@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use test_servers::Server;
 use tower_ws_auth_core::Clock;
-use tower_ws_auth_redis::RedisSessionStore;
+use tower_ws_auth_redis::RedisSessions;
 use tower_ws_auth_session::{
     MemorySessions, Replaced, Secrets, SessionId, SessionStore as _, Sessions, StoreError,
 };
 
 use crate::{PATIENCE, TTL, patient, unhurried, wire};
 
-async fn store(server: &Server) -> RedisSessionStore {
-    RedisSessionStore::new(unhurried(&server.url()).await)
+async fn store(server: &Server) -> RedisSessions {
+    RedisSessions::new(unhurried(&server.url()).await)
 }
 
 /// A fresh one. Only `Sessions` makes them.
@@ -58,7 +58,7 @@ async fn of_express_and_connect_redis_are_read() {
         let sessions = |now: u64| -> Sessions<Record> {
             let redis = patient().connect_lazy(&server.url()).unwrap();
             let secrets = Secrets::dangerous_short_express([text("secret")]).unwrap();
-            Sessions::builder(secrets, RedisSessionStore::new(redis))
+            Sessions::builder(secrets, RedisSessions::new(redis))
                 .timeout(PATIENCE)
                 .clock(Clock::fixed(now))
                 .build()

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use test_servers::Server;
-use tower_ws_auth_redis::{Redis, RedisTicketStore};
-use tower_ws_auth_ticket::{OnceStore as _, PutError, TicketStore as _};
+use tower_ws_auth_redis::{Redis, RedisTickets};
+use tower_ws_auth_ticket::{PutError, ReplayStore as _, TicketStore as _};
 
 use crate::{TTL, key, sooner_or_later, unhurried};
 
-async fn store(server: &Server) -> RedisTicketStore {
-    RedisTicketStore::new(unhurried(&server.url()).await)
+async fn store(server: &Server) -> RedisTickets {
+    RedisTickets::new(unhurried(&server.url()).await)
 }
 
 #[tokio::test]
@@ -328,7 +328,7 @@ async fn are_shown_and_kept_and_a_claim_is_known_and_not_made() {
     assert!(claimed().await);
     let second = Redis::builder().timeout(Duration::from_secs(1));
     let redis = second.connect(&server.url()).await.unwrap();
-    let hurried = RedisTicketStore::new(redis);
+    let hurried = RedisTickets::new(redis);
     server.kill();
     assert!(hurried.peek(key(1)).unwrap().await.is_err());
     assert!(hurried.is_claimed(key(1)).unwrap().await.is_err());

@@ -56,7 +56,7 @@ async fn a_refusing_decision_allocates_nothing() {
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()))
             {
-                Poll::Ready(Err(rejection)) => found = Some(rejection.token()),
+                Poll::Ready(Err(rejection)) => found = Some(rejection.reason()),
                 Poll::Ready(Ok(_)) | Poll::Pending => {}
             }
         });

@@ -211,9 +211,11 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The public token of the refusal, or `accepted`.
-    pub(crate) fn token(&self) -> &'static str {
-        self.rejection.as_ref().map_or("accepted", Rejection::token)
+    /// The public reason of the refusal, or `accepted`.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.rejection
+            .as_ref()
+            .map_or("accepted", Rejection::reason)
     }
 }
 

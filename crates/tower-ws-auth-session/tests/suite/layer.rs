@@ -95,7 +95,7 @@ mod a_session_that_lives {
     async fn is_only_looked_at() {
         let store = Odd::holding(r#"{"user":"ada"}"#);
         let outcome = over(store.clone()).await;
-        assert_eq!(outcome.token(), "accepted");
+        assert_eq!(outcome.reason(), "accepted");
         assert!(!outcome.headers.contains_key("set-cookie"));
         assert_eq!(store.asked.load(Ordering::Relaxed), 1);
         assert_eq!(store.written.load(Ordering::Relaxed), 0);
@@ -109,7 +109,7 @@ mod a_session_that_lives {
         for _ in 0..3 {
             hand.advance(59);
             let outcome = send(strategy(&sessions).rolling(), request()).await;
-            assert_eq!(outcome.token(), "accepted");
+            assert_eq!(outcome.reason(), "accepted");
             assert_eq!(
                 outcome.term.until(),
                 Some(hand.clock().now() + Duration::from_secs(60))
@@ -117,7 +117,7 @@ mod a_session_that_lives {
         }
         hand.advance(60);
         let outcome = send(strategy(&sessions).rolling(), request()).await;
-        assert_eq!(outcome.token(), "session_invalid");
+        assert_eq!(outcome.reason(), "session_invalid");
     }
 
     #[tokio::test]
@@ -136,9 +136,9 @@ mod a_session_that_lives {
                     .unwrap();
                 let request = || handshake(&[&cookie], Some(PAGE));
                 let outcome = send(strategy(&sessions).rolling(), request()).await;
-                assert_eq!(outcome.token(), token);
+                assert_eq!(outcome.reason(), token);
                 assert_eq!(
-                    send(strategy(&sessions), request()).await.token(),
+                    send(strategy(&sessions), request()).await.reason(),
                     "accepted"
                 );
             }
@@ -165,7 +165,7 @@ mod a_session_that_does_not {
 
     fn is_refused(outcome: &Outcome, why: &str) {
         assert_eq!(
-            (outcome.token(), outcome.status),
+            (outcome.reason(), outcome.status),
             ("session_invalid", 401),
             "{why}"
         );
@@ -244,7 +244,7 @@ mod a_session_that_does_not {
             let store = Odd::holding(record);
             let sessions = builder(store).max_record(most).build().unwrap();
             let request = handshake(&[&good_cookie().await], Some(PAGE));
-            assert_eq!(send(strategy(&sessions), request).await.token(), token);
+            assert_eq!(send(strategy(&sessions), request).await.reason(), token);
         }
     }
 
@@ -255,7 +255,7 @@ mod a_session_that_does_not {
             ("20:00:00.001Z", "accepted"),
         ] {
             let record = format!(r#"{{"user":"ada","cookie":{{"expires":"2026-11-20T{end}"}}}}"#);
-            assert_eq!(over(Odd::holding(record)).await.token(), token);
+            assert_eq!(over(Odd::holding(record)).await.reason(), token);
         }
     }
 
@@ -266,7 +266,7 @@ mod a_session_that_does_not {
         let sessions = builder(store).expiry_by_store().build().unwrap();
         let cookie = good_cookie().await;
         let outcome = send(strategy(&sessions), handshake(&[&cookie], Some(PAGE))).await;
-        assert_eq!((outcome.token(), outcome.term.until()), ("accepted", None));
+        assert_eq!((outcome.reason(), outcome.term.until()), ("accepted", None));
     }
 }
 
@@ -319,7 +319,7 @@ mod records_of_express_session {
             let lasts = vector["name"] != "with maxAge";
             let late = at(NOW + 24 * 3600, vector).await;
             let expected = if lasts { "accepted" } else { "session_invalid" };
-            assert_eq!(late.token(), expected);
+            assert_eq!(late.reason(), expected);
         }
     }
 }
@@ -341,7 +341,7 @@ mod the_origin_rfc6455_10_2 {
             let strategy = strategy(&sessions);
             let outcome = send(strategy, handshake(&[&cookie], origin)).await;
             assert_eq!(
-                (outcome.token(), outcome.status),
+                (outcome.reason(), outcome.status),
                 ("origin_denied", 403),
                 "{origin:?}"
             );
@@ -355,7 +355,7 @@ mod the_origin_rfc6455_10_2 {
         for cookie in ["connect.sid=s%3Ax.bad", &good_cookie().await] {
             let request = handshake(&[cookie], Some("https://evil.net"));
             let outcome = send(strategy(&sessions), request).await;
-            assert_eq!(outcome.token(), "origin_denied");
+            assert_eq!(outcome.reason(), "origin_denied");
         }
     }
 
@@ -365,7 +365,7 @@ mod the_origin_rfc6455_10_2 {
         for origin in [None, Some("https://evil.net")] {
             let strategy = sessions.dangerous_strategy_for_any_origin(|record| record.user.clone());
             let request = handshake(&[&good_cookie().await], origin);
-            assert_eq!(send(strategy, request).await.token(), "accepted");
+            assert_eq!(send(strategy, request).await.reason(), "accepted");
         }
     }
 }
@@ -377,7 +377,7 @@ mod a_store_in_trouble {
     async fn an_error_is_503_and_never_a_pass() {
         let store = Odd::holding(r#"{"user":"ada"}"#).in_trouble(Trouble::Fails);
         let outcome = over(store).await;
-        assert_eq!((outcome.token(), outcome.status), ("unavailable", 503));
+        assert_eq!((outcome.reason(), outcome.status), ("unavailable", 503));
     }
 
     #[tokio::test(start_paused = true)]
@@ -385,7 +385,7 @@ mod a_store_in_trouble {
         let store = Odd::holding(r#"{"user":"ada"}"#).in_trouble(Trouble::Hangs);
         let began = tokio::time::Instant::now();
         let outcome = over(store).await;
-        assert_eq!((outcome.token(), outcome.status), ("unavailable", 503));
+        assert_eq!((outcome.reason(), outcome.status), ("unavailable", 503));
         assert_eq!(began.elapsed().as_secs(), 2);
     }
 }
@@ -437,14 +437,14 @@ mod beside_other_credentials {
                 assert_eq!(outcome.user.as_deref(), Some("key"), "{cookie}");
                 assert_eq!(outcome.cookies, None);
                 let outcome = with_key(cookie, origin, Some("bad")).await;
-                assert_eq!(outcome.token(), "token_invalid", "{cookie}");
+                assert_eq!(outcome.reason(), "token_invalid", "{cookie}");
             }
         }
         assert_eq!(
             with_key(&good, Some(PAGE), None).await.user.as_deref(),
             Some("ada")
         );
-        assert_eq!(with_key(&good, None, None).await.token(), "origin_denied");
+        assert_eq!(with_key(&good, None, None).await.reason(), "origin_denied");
     }
 
     #[tokio::test]
@@ -453,7 +453,7 @@ mod beside_other_credentials {
         for lines in [&[][..], &["a=1"], &["CONNECT.SID=x"], &["xconnect.sid=x"]] {
             let outcome = send(strategy(&sessions), handshake(lines, Some(PAGE))).await;
             assert_eq!(
-                (outcome.token(), outcome.status),
+                (outcome.reason(), outcome.status),
                 ("credentials_missing", 401)
             );
         }
@@ -472,7 +472,7 @@ mod beside_other_credentials {
         let mut request = handshake(&[&good_cookie().await], Some(PAGE));
         request.headers_mut().remove("sec-websocket-key");
         assert_eq!(
-            send(strategy(&sessions), request).await.token(),
+            send(strategy(&sessions), request).await.reason(),
             "handshake_invalid"
         );
         assert_eq!(store.asked.load(Ordering::Relaxed), 0);
@@ -566,7 +566,7 @@ mod secrecy {
             (format!("{cookie:?}"), "SessionCookie(", "redacted"),
             (
                 format!("{:?}", strategy.verify(cookie, &head)),
-                "Verifying",
+                "VerifyFuture",
                 "",
             ),
         ] {

@@ -147,7 +147,7 @@ impl Case {
         });
         let request = handshake(&[&pair(&self.cookie)], Some(PAGE));
         let outcome = send(strategy.rolling(), request).await;
-        outcome.user.clone().unwrap_or(outcome.token().to_owned())
+        outcome.user.clone().unwrap_or(outcome.reason().to_owned())
     }
 }
 
@@ -280,7 +280,7 @@ async fn whoever_never_finds_it_unchanged_gives_up_and_has_undone_nothing() {
     loaded.name = Some("Lovelace".into());
     let error = case.sessions.save(&mut loaded).await.unwrap_err();
     assert!(matches!(error, SessionError::Contended), "{error}");
-    assert_eq!(error.into_rejection().token(), "unavailable");
+    assert_eq!(error.into_rejection().reason(), "unavailable");
     assert_eq!(case.store.written.load(Ordering::Relaxed), 5);
     assert!(case.store.record(&case.id).await.get("name").is_none());
 

@@ -10,8 +10,8 @@ use crate::common::{
 use http::{HeaderMap, HeaderValue};
 use tower_ws_auth_core::revocation::{BoxFuture, Revocation};
 use tower_ws_auth_core::{
-    AuthenticateExt as _, Clock, Ending, MemoryRevocations, RevocationError, RevocationKey,
-    RevocationStore, Revocations,
+    AuthenticateExt as _, Clock, DisconnectReason, MemoryRevocations, RevocationError,
+    RevocationKey, RevocationStore, Revocations,
 };
 use tower_ws_auth_session::{
     ConfigError, MemorySessions, SessionError, SessionId, SessionStore as _, Sessions,
@@ -119,7 +119,7 @@ impl Node {
     /// What a handshake with this cookie is told.
     async fn opens(&self, cookie: &HeaderValue) -> &'static str {
         let request = handshake(&[&pair(cookie)], Some(PAGE));
-        send(strategy(&self.sessions), request).await.token()
+        send(strategy(&self.sessions), request).await.reason()
     }
 
     async fn loads(&self, cookie: &HeaderValue) -> bool {
@@ -127,7 +127,10 @@ impl Node {
     }
 
     async fn revoke(&self, key: &str) {
-        self.revocations.revoke(key, Ending::Revoked).await.unwrap();
+        self.revocations
+            .revoke(key, DisconnectReason::Revoked)
+            .await
+            .unwrap();
     }
 }
 
@@ -210,7 +213,7 @@ mod a_ban_of_a_user {
         node.sessions.save(&mut three).await.unwrap();
         let request = handshake(&[&pair(&cookie)], Some(PAGE));
         let outcome = send(strategy(&node.sessions).rolling(), request).await;
-        assert_eq!(outcome.token(), "session_invalid");
+        assert_eq!(outcome.reason(), "session_invalid");
         // It lives no longer for all that: the ban is remembered for longer than it.
         let left = node.store.load(&id).await.unwrap().unwrap().ttl;
         assert_eq!(left, Some(Duration::from_secs(3600 - 600)));
@@ -321,9 +324,9 @@ mod a_logout {
         };
         let (hers, bystander) = (open(&cookie).await, open(&other).await);
         node.sessions.destroy(&id).await.unwrap();
-        let ending = hers.connection().ending();
-        assert_eq!(ending, Some(Ending::SessionEnded));
-        assert_eq!(bystander.connection().ending(), None);
+        let reason = hers.connection().disconnect_reason();
+        assert_eq!(reason, Some(DisconnectReason::SessionEnded));
+        assert_eq!(bystander.connection().disconnect_reason(), None);
         assert_eq!(node.opens(&cookie).await, "session_invalid");
         assert!(!node.loads(&cookie).await);
         assert!(node.store.load(&id).await.unwrap().is_none());
@@ -435,7 +438,7 @@ mod the_store_of_revocations {
         let request = handshake(&[&pair(&cookie)], Some(PAGE));
         let twice = strategy(&node.sessions).revocable(node.revocations.clone());
         let outcome = send(twice, request).await;
-        assert_eq!(outcome.token(), "accepted");
+        assert_eq!(outcome.reason(), "accepted");
         assert_eq!(node.revocations.count(&id.revocation_key()), 1);
         assert_eq!(outcome.term.revocation_keys().len(), 2);
     }

@@ -188,7 +188,7 @@ mod handlers {
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
         sessions.destroy(&id).await.unwrap();
         let gone = sessions.save(&mut loaded).await.unwrap_err();
-        assert_eq!(gone.into_rejection().token(), "session_invalid");
+        assert_eq!(gone.into_rejection().reason(), "session_invalid");
         let gone = sessions.touch(&mut loaded).await.unwrap_err();
         assert!(matches!(gone, SessionError::Gone));
         assert!(store.is_empty());
@@ -327,7 +327,7 @@ mod new_secrets {
         assert!(clone.signed_id(&back(&set_cookie)).is_some());
         for (cookie, token) in [(old, "session_invalid"), (pair(&set_cookie), "accepted")] {
             let request = handshake(&[&cookie], Some(PAGE));
-            assert_eq!(send(strategy.clone(), request).await.token(), token);
+            assert_eq!(send(strategy.clone(), request).await.reason(), token);
         }
     }
 }

@@ -12,7 +12,7 @@ use http::{StatusCode, response};
 use tokio::sync::Semaphore;
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
-use crate::close::Palette;
+use crate::close::ClientProtocol;
 
 /// What the layer and its services share. The closures are boxed: they run for refusals only.
 #[derive(Clone)]
@@ -23,17 +23,17 @@ pub(crate) struct Config {
     pub(crate) classifier: Option<Arc<Classifier>>,
     pub(crate) first_message: Option<Arc<FirstMessage>>,
     pub(crate) subprotocols: Arc<[String]>,
-    pub(crate) hold: Duration,
+    pub(crate) reject_delay: Duration,
     pub(crate) limits: Limits,
     pub(crate) permits: Arc<Semaphore>,
-    pub(crate) max_farewells: u32,
-    pub(crate) spawner: Option<Arc<dyn Fn(Farewell) + Send + Sync>>,
+    pub(crate) max_closing_handshakes: u32,
+    pub(crate) spawner: Option<Arc<dyn Fn(ClosingHandshake) + Send + Sync>>,
 }
 
 /// What the close frame says.
 #[derive(Clone)]
 pub(crate) enum Closing {
-    Palette(Palette),
+    ClientProtocol(ClientProtocol),
     Own(Arc<dyn Fn(&Rejection) -> Close + Send + Sync>),
 }
 
@@ -47,14 +47,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             when: None,
-            close: Closing::Palette(Palette::Http),
+            close: Closing::ClientProtocol(ClientProtocol::Http),
             classifier: None,
             first_message: None,
             subprotocols: Arc::new([]),
-            hold: Duration::from_millis(300),
+            reject_delay: Duration::from_millis(300),
             limits: Limits::default(),
             permits: Arc::new(Semaphore::new(MAX_FAREWELLS as usize)),
-            max_farewells: MAX_FAREWELLS,
+            max_closing_handshakes: MAX_FAREWELLS,
             spawner: None,
         }
     }
@@ -77,7 +77,7 @@ impl Config {
     /// The close frame for a rejection that answered with this status.
     pub(crate) fn close(&self, rejection: &Rejection, status: StatusCode) -> Close {
         match &self.close {
-            Closing::Palette(palette) => palette.classified(rejection, status),
+            Closing::ClientProtocol(palette) => palette.classified(rejection, status),
             Closing::Own(close) => close(rejection),
         }
     }
@@ -86,7 +86,7 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("hold", &self.hold)
+            .field("reject_delay", &self.reject_delay)
             .field("limits", &self.limits)
             .field("permits", &self.permits.available_permits())
             .finish_non_exhaustive()
@@ -102,10 +102,10 @@ pub fn is_from_a_browser(rejection: &Rejection, head: &Parts) -> bool {
     head.headers.contains_key(ORIGIN) && rejection.kind() != RejectionKind::OriginDenied
 }
 
-/// The default close frame: code 4000 + the HTTP status, and the public token as reason;
-/// [`Palette::Http`].
-pub fn status_and_token(rejection: &Rejection) -> Close {
-    Palette::Http.rejection(rejection)
+/// The default close frame: code 4000 + the HTTP status, and the public reason as reason;
+/// [`ClientProtocol::Http`].
+pub fn status_and_reason(rejection: &Rejection) -> Close {
+    ClientProtocol::Http.rejection(rejection)
 }
 
 /// The default first message:
@@ -116,7 +116,7 @@ pub fn json_message(rejection: &Rejection, close: &Close) -> String {
     format!(
         r#"{{"type":"rejected","code":{},"reason":"{}","retryable":{},"retry_after":{}}}"#,
         close.code().get(),
-        rejection.token(),
+        rejection.reason(),
         rejection.advice().retryable(),
         rejection
             .retry_after()
@@ -124,11 +124,11 @@ pub fn json_message(rejection: &Rejection, close: &Close) -> String {
     )
 }
 
-/// One farewell, to be driven to its end by whoever spawns it. Dropping it drops the client.
-#[must_use = "a farewell does nothing unless it is spawned"]
-pub struct Farewell(pub(crate) Pin<Box<dyn Future<Output = ()> + Send>>);
+/// One closing handshake, to be driven to its end by whoever spawns it. Dropping it drops the client.
+#[must_use = "a closing handshake does nothing unless it is spawned"]
+pub struct ClosingHandshake(pub(crate) Pin<Box<dyn Future<Output = ()> + Send>>);
 
-impl Future for Farewell {
+impl Future for ClosingHandshake {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -136,8 +136,8 @@ impl Future for Farewell {
     }
 }
 
-impl fmt::Debug for Farewell {
+impl fmt::Debug for ClosingHandshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Farewell")
+        f.write_str("ClosingHandshake")
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tower_ws_auth_core::handshake::{Handshake, subprotocols};
 use tower_ws_auth_core::{Rejection, ResponseBody};
 
-use crate::close::config::{Config, Farewell};
+use crate::close::config::{ClosingHandshake, Config};
 use crate::close::error_responses::Interposed;
 use crate::close::trace;
 
@@ -26,7 +26,7 @@ use crate::close::trace;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OriginalStatus(pub StatusCode);
 
-/// Everything that a refused client's upgrade and farewell need.
+/// Everything that a refused client's upgrade and closing handshake need.
 pub(crate) struct Conversion {
     rejection: Rejection,
     close: Close,
@@ -89,7 +89,7 @@ impl Conversion {
         at_hand: Option<Socket>,
     ) -> Option<Self> {
         let rejection = response.extensions().get::<Rejection>()?;
-        // Farewell rules: never a 101 unless the handshake holds, whatever the predicate says.
+        // Closing handshake rules: never a 101 unless the handshake holds, whatever the predicate says.
         let conversion = rejection.take_handshake(|head, handshake| {
             if !config.converts(rejection, head) {
                 return None;
@@ -114,7 +114,7 @@ impl Conversion {
             Handshake::Http2 => None,
             _ => return None,
         };
-        // No runtime, nobody to tell them farewell.
+        // No runtime, nobody to tell them closing handshake.
         let runtime = Handle::try_current().ok()?;
         let Ok(permit) = Arc::clone(&config.permits).try_acquire_owned() else {
             trace::no_permit(&rejection);
@@ -132,7 +132,7 @@ impl Conversion {
         })
     }
 
-    /// Answers 101, or 200 to an extended CONNECT, and starts the farewell.
+    /// Answers 101, or 200 to an extended CONNECT, and starts the closing handshake.
     pub(crate) fn apply<B>(mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let original = response.status();
         trace::converted(&self.rejection, original, &self.close);
@@ -144,7 +144,7 @@ impl Conversion {
         let headers = response.headers_mut();
         remove_refusal(headers);
         self.answer(headers);
-        self.start_farewell();
+        self.start_closing_handshake();
         response.map(|_| ResponseBody::text(""))
     }
 
@@ -160,7 +160,7 @@ impl Conversion {
         }
     }
 
-    fn start_farewell(self) {
+    fn start_closing_handshake(self) {
         let Self {
             rejection,
             close,
@@ -183,22 +183,22 @@ impl Conversion {
                 words
             }
         };
-        let farewell = Told {
-            farewell: socket.farewell(words, config.limits),
+        let closing_handshake = Told {
+            closing_handshake: socket.closing_handshake(words, config.limits),
             _permit: permit,
         };
         match &config.spawner {
-            Some(spawn) => spawn(Farewell(Box::pin(farewell))),
-            None => drop(runtime.spawn(farewell)),
+            Some(spawn) => spawn(ClosingHandshake(Box::pin(closing_handshake))),
+            None => drop(runtime.spawn(closing_handshake)),
         }
     }
 }
 
 pin_project! {
-    /// A farewell that is counted.
+    /// A closing handshake that is counted.
     struct Told<F> {
         #[pin]
-        farewell: F,
+        closing_handshake: F,
         _permit: OwnedSemaphorePermit,
     }
 }
@@ -207,7 +207,7 @@ impl<F: Future<Output = Outcome>> Future for Told<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        trace::ended(&ready!(self.project().farewell.poll(cx)));
+        trace::ended(&ready!(self.project().closing_handshake.poll(cx)));
         Poll::Ready(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::upgrade::{Protocol, Socket, Tether};
+use crate::upgrade::{Protocol, Socket, UpgradeGuard};
 use http::header::{
     HOST, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, USER_AGENT,
 };
@@ -13,11 +13,11 @@ use tower_ws_auth_core::{Rejection, RejectionKind};
 
 use crate::close::config::Config;
 
-/// The classifier of [`CloseFrameLayer::rejections_of_others`]: 403 is `forbidden`, 429 is
+/// The classifier of [`CloseFrameLayer::convert_error_responses`]: 403 is `forbidden`, 429 is
 /// `rate_limited`, 408 and 503 are `unavailable`, each with its `Retry-After` where that is a
 /// number of seconds. Everything else is no rejection.
 ///
-/// [`CloseFrameLayer::rejections_of_others`]: crate::close::CloseFrameLayer::rejections_of_others
+/// [`CloseFrameLayer::convert_error_responses`]: crate::close::CloseFrameLayer::convert_error_responses
 pub fn by_status(response: &response::Parts, _head: &request::Parts) -> Option<Rejection> {
     let (kind, detail) = match response.status {
         StatusCode::FORBIDDEN => (RejectionKind::Forbidden, "another service answered 403"),
@@ -46,7 +46,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// A handshake whose response nobody knows yet: its service holds a connection that can be taken
 /// back.
 pub(crate) struct Interposed {
-    tether: Tether,
+    guard: UpgradeGuard,
     handshake: Handshake,
     head: request::Parts,
 }
@@ -64,9 +64,9 @@ impl Interposed {
         if !config.may_convert(head) {
             return None;
         }
-        let (tether, _cutter) = Tether::interpose(head, Protocol::WebSocket)?;
+        let (guard, _close_handle) = UpgradeGuard::interpose(head, Protocol::WebSocket)?;
         Some(Box::new(Self {
-            tether,
+            guard,
             handshake,
             head: summary(head),
         }))
@@ -82,12 +82,12 @@ impl Interposed {
 
     /// The service has the connection.
     pub(crate) fn accept(self) {
-        self.tether.accept();
+        self.guard.accept();
     }
 
     /// The service has no connection, whatever it has made of its promise.
     pub(crate) fn reclaim(self) -> (Socket, Handshake, request::Parts) {
-        (self.tether.reclaim(), self.handshake, self.head)
+        (self.guard.reclaim(), self.handshake, self.head)
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
             (429, "rate_limited"),
             (503, "unavailable"),
         ] {
-            assert_eq!(classified(status, None).unwrap().token(), token);
+            assert_eq!(classified(status, None).unwrap().reason(), token);
         }
         for status in [101, 200, 204, 302, 400, 401, 404, 426, 500, 502] {
             assert!(classified(status, None).is_none(), "{status}");

@@ -73,11 +73,11 @@ where
                     let Some(conversion) = conversion else {
                         return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                     };
-                    if config.hold.is_zero() {
+                    if config.reject_delay.is_zero() {
                         return Poll::Ready(Ok(conversion.apply(response)));
                     }
                     State::Holding {
-                        hold: sleep(config.hold),
+                        hold: sleep(config.reject_delay),
                         held: Some((response, conversion)),
                     }
                 }

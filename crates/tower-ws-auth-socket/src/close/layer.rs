@@ -10,10 +10,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::{Rejection, ResponseBody};
 
-use crate::close::config::{Closing, Config, Farewell, json_message};
+use crate::close::config::{Closing, ClosingHandshake, Config, json_message};
 use crate::close::error_responses::{Interposed, by_status};
 use crate::close::future::ResponseFuture;
-use crate::close::{Farewells, Palette};
+use crate::close::{ClientProtocol, ClosingHandshakes};
 
 /// Turns a rejection from further in into an upgrade and a close frame; see the
 /// [crate's documentation](crate).
@@ -25,7 +25,7 @@ pub struct CloseFrameLayer {
 
 impl CloseFrameLayer {
     /// The defaults: for requests with an `Origin`, code 4000 + status, no message before it,
-    /// a hold of 300 ms, a deadline of 5 s, 4 MiB, 1024 farewells at a time, `tokio::spawn`.
+    /// a hold of 300 ms, a deadline of 5 s, 4 MiB, 1024 closing handshakes at a time, `tokio::spawn`.
     pub fn new() -> Self {
         Self::default()
     }
@@ -38,14 +38,14 @@ impl CloseFrameLayer {
         self.with(|config| config.when = Some(Arc::new(f)))
     }
 
-    /// The close codes that the clients read, in place of [`Palette::Http`].
+    /// The close codes that the clients read, in place of [`ClientProtocol::Http`].
     ///
     /// This and [`close_with`](Self::close_with) replace one another.
-    pub fn palette(self, palette: Palette) -> Self {
-        self.with(|config| config.close = Closing::Palette(palette))
+    pub fn palette(self, palette: ClientProtocol) -> Self {
+        self.with(|config| config.close = Closing::ClientProtocol(palette))
     }
 
-    /// The close frame for a rejection, in place of [`status_and_token`](crate::close::status_and_token).
+    /// The close frame for a rejection, in place of [`status_and_reason`](crate::close::status_and_reason).
     ///
     /// The reason reaches the page: keep secrets and claims out of it.
     pub fn close_with(self, f: impl Fn(&Rejection) -> Close + Send + Sync + 'static) -> Self {
@@ -92,7 +92,7 @@ impl CloseFrameLayer {
     /// The statuses do not say whom they refuse. A layer that refuses foreign pages with 403 and
     /// is not ours, such as one against cross-site requests, belongs outside of this one: a page
     /// that it refuses must not learn why.
-    pub fn rejections_of_others(self) -> Self {
+    pub fn convert_error_responses(self) -> Self {
         self.classify(by_status)
     }
 
@@ -123,11 +123,11 @@ impl CloseFrameLayer {
     ///
     /// This is the storm brake: a client that resets its back-off when the socket opens would
     /// come back at once.
-    pub fn hold(self, hold: Duration) -> Self {
-        self.with(|config| config.hold = hold)
+    pub fn reject_delay(self, reject_delay: Duration) -> Self {
+        self.with(|config| config.reject_delay = reject_delay)
     }
 
-    /// How long a farewell may take at most, from the answer on. 5 s by default.
+    /// How long a closing handshake may take at most, from the answer on. 5 s by default.
     pub fn deadline(self, deadline: Duration) -> Self {
         self.with(|config| config.limits.deadline = deadline)
     }
@@ -142,39 +142,42 @@ impl CloseFrameLayer {
         self.with(|config| config.limits.bytes = bytes)
     }
 
-    /// How many refused clients are held or told farewell at a time, over all services of this
+    /// How many refused clients are held or told closing handshake at a time, over all services of this
     /// layer and its clones. 1024 by default; beyond it the HTTP answer stays as it is.
-    pub fn max_farewells(self, count: usize) -> Self {
+    pub fn max_closing_handshakes(self, count: usize) -> Self {
         let most = u32::try_from(count).unwrap_or(u32::MAX);
         let count = usize::try_from(most).unwrap_or(usize::MAX);
         let permits = Semaphore::new(count.min(Semaphore::MAX_PERMITS));
         self.with(|config| {
-            config.max_farewells = most;
+            config.max_closing_handshakes = most;
             config.permits = Arc::new(permits);
         })
     }
 
-    /// The farewells of this layer and its clones, for a graceful shutdown that waits for them.
+    /// The closing handshakes of this layer and its clones, for a graceful shutdown that waits for them.
     ///
-    /// Ask for it last: [`max_farewells`](Self::max_farewells) begins anew.
-    pub fn farewells(&self) -> Farewells {
-        Farewells::new(Arc::clone(&self.config.permits), self.config.max_farewells)
+    /// Ask for it last: [`max_closing_handshakes`](Self::max_closing_handshakes) begins anew.
+    pub fn closing_handshakes(&self) -> ClosingHandshakes {
+        ClosingHandshakes::new(
+            Arc::clone(&self.config.permits),
+            self.config.max_closing_handshakes,
+        )
     }
 
-    /// Who runs the farewells, in place of `tokio::spawn`: a graceful shutdown can only wait for
+    /// Who runs the closing handshakes, in place of `tokio::spawn`: a graceful shutdown can only wait for
     /// tasks that it knows.
     ///
     /// ```
     /// # use tower_ws_auth_socket::close::CloseFrameLayer;
-    /// let farewells = tokio_util::task::TaskTracker::new();
-    /// let tracker = farewells.clone();
-    /// let layer = CloseFrameLayer::new().spawn_with(move |farewell| {
-    ///     tracker.spawn(farewell);
+    /// let closing_handshakes = tokio_util::task::TaskTracker::new();
+    /// let tracker = closing_handshakes.clone();
+    /// let layer = CloseFrameLayer::new().spawn_with(move |closing_handshake| {
+    ///     tracker.spawn(closing handshake);
     /// });
-    /// // After the server has stopped: farewells.close(); farewells.wait().await;
+    /// // After the server has stopped: closing handshakes.close(); closing handshakes.wait().await;
     /// # let _ = layer;
     /// ```
-    pub fn spawn_with(self, spawn: impl Fn(Farewell) + Send + Sync + 'static) -> Self {
+    pub fn spawn_with(self, spawn: impl Fn(ClosingHandshake) + Send + Sync + 'static) -> Self {
         self.with(|config| config.spawner = Some(Arc::new(spawn)))
     }
 

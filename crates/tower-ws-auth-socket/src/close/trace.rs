@@ -5,7 +5,7 @@ use crate::upgrade::Outcome;
 use http::StatusCode;
 use tower_ws_auth_core::Rejection;
 
-/// The farewell of a client that gets none: as many are told it as may be.
+/// The closing handshake of a client that gets none: as many are told it as may be.
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 const NO_PERMIT: &str = "no_permit";
 
@@ -13,7 +13,7 @@ pub(crate) fn converted(rejection: &Rejection, status: StatusCode, close: &Close
     #[cfg(feature = "tracing")]
     tracing::info!(
         target: "tower_ws_auth",
-        kind = rejection.token(),
+        kind = rejection.reason(),
         status = status.as_u16(),
         code = close.code().get(),
         "rejection converted to a close frame"
@@ -26,10 +26,10 @@ pub(crate) fn no_permit(rejection: &Rejection) {
     #[cfg(feature = "tracing")]
     tracing::info!(
         target: "tower_ws_auth",
-        kind = rejection.token(),
+        kind = rejection.reason(),
         status = rejection.status().as_u16(),
-        farewell = NO_PERMIT,
-        "too many farewells: the HTTP answer stays"
+        closing_handshake = NO_PERMIT,
+        "too many closing handshakes: the HTTP answer stays"
     );
     #[cfg(not(feature = "tracing"))]
     let _ = rejection;
@@ -51,26 +51,26 @@ fn log(outcome: &Outcome) {
     match outcome {
         Outcome::UpgradeFailed(error) => tracing::warn!(
             target: "tower_ws_auth",
-            farewell = outcome.name(),
+            closing_handshake = outcome.name(),
             error = error as &(dyn std::error::Error + 'static),
             "the client got 101 and then nothing: is the server built with upgrades?"
         ),
         _ => {
-            tracing::debug!(target: "tower_ws_auth", farewell = outcome.name(), "farewell ended");
+            tracing::debug!(target: "tower_ws_auth", closing_handshake = outcome.name(), "closing handshake ended");
         }
     }
 }
 
 #[cfg(feature = "metrics")]
 fn count(outcome: &'static str) {
-    use tower_ws_auth_core::telemetry::FAREWELLS;
+    use tower_ws_auth_core::telemetry::CLOSING_HANDSHAKES;
 
-    metrics::counter!(FAREWELLS, "outcome" => outcome).increment(1);
+    metrics::counter!(CLOSING_HANDSHAKES, "outcome" => outcome).increment(1);
 }
 
 #[cfg(test)]
 #[cfg(feature = "metrics")]
-mod the_counter_of_farewells {
+mod the_counter_of_closing_handshakes {
     use std::sync::{Arc, Mutex};
 
     use metrics::{
@@ -122,7 +122,7 @@ mod the_counter_of_farewells {
             no_permit(&Rejection::new(RejectionKind::TokenExpired, ""));
         });
         let lines = counted.0.lock().unwrap().clone();
-        let line = |outcome| format!("ws_auth_farewells_total outcome={outcome} +1");
+        let line = |outcome| format!("ws_auth_closing_handshakes_total outcome={outcome} +1");
         assert_eq!(lines, ["deadline", "peer_closed", "no_permit"].map(line));
     }
 }

@@ -1,13 +1,13 @@
 use crate::frame::{Close, CloseCode};
-use tower_ws_auth_core::revocation::Ending;
+use tower_ws_auth_core::revocation::DisconnectReason;
 
-/// The default close frame: code 4000 + the HTTP status of the ending, 1001 for
-/// [`GoingAway`](Ending::GoingAway), the application's own code for its own ending; and the
-/// ending's token as reason.
-pub fn status_and_token(ending: &Ending) -> Close {
+/// The default close frame: code 4000 + the HTTP status of the disconnect reason, 1001 for
+/// [`GoingAway`](DisconnectReason::GoingAway), the application's own code for its own reason; and the
+/// reason's token as reason.
+pub fn status_and_reason(reason: &DisconnectReason) -> Close {
     // Each of them is one that may be sent; a test holds that.
-    let code = CloseCode::new(ending.code()).unwrap_or(CloseCode::POLICY);
-    Close::new(code, ending.token().to_owned())
+    let code = CloseCode::new(reason.code()).unwrap_or(CloseCode::POLICY);
+    Close::new(code, reason.reason().to_owned())
 }
 
 #[cfg(test)]
@@ -15,16 +15,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_ending_has_its_code_and_its_reason() {
-        for (ending, code, reason) in [
-            (Ending::TokenExpired, 4401, "token_expired"),
-            (Ending::SessionEnded, 4401, "session_ended"),
-            (Ending::Revoked, 4403, "revoked"),
-            (Ending::TooManyConnections, 4429, "too_many_connections"),
-            (Ending::GoingAway, 1001, "going_away"),
-            (Ending::application(4999, "banned").unwrap(), 4999, "banned"),
+    fn every_reason_has_its_code_and_its_reason() {
+        for (ended, code, reason) in [
+            (DisconnectReason::TokenExpired, 4401, "token_expired"),
+            (DisconnectReason::SessionEnded, 4401, "session_ended"),
+            (DisconnectReason::Revoked, 4403, "revoked"),
+            (
+                DisconnectReason::TooManyConnections,
+                4429,
+                "too_many_connections",
+            ),
+            (DisconnectReason::GoingAway, 1001, "going_away"),
+            (
+                DisconnectReason::application(4999, "banned").unwrap(),
+                4999,
+                "banned",
+            ),
         ] {
-            let close = status_and_token(&ending);
+            let close = status_and_reason(&ended);
             assert_eq!((close.code().get(), close.reason()), (code, reason));
         }
     }

@@ -9,18 +9,18 @@ use crate::lease::Lease;
 /// 500.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("no LeaseLayer guards the route: add one between the AuthLayer and the handler")]
-pub struct Unleased(());
+pub struct MissingLeaseLayer(());
 
-impl IntoResponse for Unleased {
+impl IntoResponse for MissingLeaseLayer {
     fn into_response(self) -> Response {
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Lease {
-    type Rejection = Unleased;
+    type Rejection = MissingLeaseLayer;
 
-    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, Unleased> {
-        head.extensions.get().cloned().ok_or(Unleased(()))
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, MissingLeaseLayer> {
+        head.extensions.get().cloned().ok_or(MissingLeaseLayer(()))
     }
 }

@@ -3,12 +3,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::upgrade::Tether;
+use crate::upgrade::UpgradeGuard;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
-use tower_ws_auth_core::revocation::{Watch, Watching};
+use tower_ws_auth_core::revocation::{Watch, WatchFuture};
 use tower_ws_auth_core::{Gate, Rejection, ResponseBody};
 
 use crate::lease::service::Waiting;
@@ -31,8 +31,8 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Watching {
-            watching: Watching,
+        WatchFuture {
+            watching: WatchFuture,
             // The registration that the strategy left with revocations of its own.
             other: Option<Watch>,
             waiting: Option<Waiting<S, B>>,
@@ -48,7 +48,7 @@ pin_project! {
 /// What is done when the service has answered.
 pub(crate) struct Opening {
     pub(crate) lease: Arc<Shared>,
-    pub(crate) tether: Option<Tether>,
+    pub(crate) guard: Option<UpgradeGuard>,
     pub(crate) is_connect: bool,
 }
 
@@ -58,10 +58,10 @@ impl Opening {
         if upgrades {
             self.lease.opened();
         }
-        match self.tether {
-            Some(tether) if upgrades => tether.accept(),
+        match self.guard {
+            Some(guard) if upgrades => guard.accept(),
             // hyper drops the connection's handle as it would have anyway.
-            Some(tether) => drop(tether.reclaim()),
+            Some(guard) => drop(guard.reclaim()),
             None => {}
         }
     }
@@ -82,9 +82,13 @@ where
         }
     }
 
-    pub(crate) fn watch(watching: Watching, other: Option<Watch>, waiting: Waiting<S, B>) -> Self {
+    pub(crate) fn watch(
+        watching: WatchFuture,
+        other: Option<Watch>,
+        waiting: Waiting<S, B>,
+    ) -> Self {
         Self {
-            state: State::Watching {
+            state: State::WatchFuture {
                 watching,
                 other,
                 waiting: Some(waiting),
@@ -103,7 +107,7 @@ where
         let mut state = self.project().state;
         loop {
             let decided = match state.as_mut().project() {
-                Projected::Watching {
+                Projected::WatchFuture {
                     watching,
                     other,
                     waiting,

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tower_ws_auth_core::revocation::Ending;
+use tower_ws_auth_core::revocation::DisconnectReason;
 use tower_ws_auth_core::{Grant, Rejection, RejectionKind};
 
 use crate::lease::shared::{Release, Shared};
@@ -33,18 +33,18 @@ impl Lease {
     }
 
     /// Why it has ended; `None` while it has not.
-    pub fn ending(&self) -> Option<&Ending> {
-        self.shared.ending()
+    pub fn disconnect_reason(&self) -> Option<&DisconnectReason> {
+        self.shared.disconnect_reason()
     }
 
     /// Ready when it ends, with the reason. Dropping the future loses nothing.
-    pub async fn ended(&self) -> Ending {
+    pub async fn ended(&self) -> DisconnectReason {
         self.shared.ended().await
     }
 
     /// Ends it, and the connection with it. False if it had ended before.
-    pub fn end(&self, ending: &Ending) -> bool {
-        self.shared.end(ending)
+    pub fn end(&self, reason: &DisconnectReason) -> bool {
+        self.shared.end(reason)
     }
 
     /// Moves it to a new grant, of a credential that the client sent on the open connection: its
@@ -68,7 +68,7 @@ impl Lease {
     /// credential is refused as, [`Unavailable`](RejectionKind::Unavailable) if that cannot be
     /// asked, [`RateLimited`](RejectionKind::RateLimited) if there is no room for one connection more
     /// under a key that the old grant did not have (see
-    /// [`at_most`](crate::lease::LeaseLayer::at_most)), and [`TokenExpired`](RejectionKind::TokenExpired)
+    /// [`max_connections`](crate::lease::LeaseLayer::max_connections)), and [`TokenExpired`](RejectionKind::TokenExpired)
     /// if the lease has ended meanwhile. It stays what it was then.
     pub async fn renew<I>(
         &self,
@@ -90,7 +90,7 @@ impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
             .field("until", &self.until())
-            .field("ending", &self.ending())
+            .field("reason", &self.disconnect_reason())
             .finish_non_exhaustive()
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::frame::Close;
 use crate::upgrade::Limits;
 use tower_layer::Layer;
-use tower_ws_auth_core::revocation::{ConnectionLimits, Ending, OverLimit, Revocations};
+use tower_ws_auth_core::revocation::{ConnectionLimits, DisconnectReason, OverLimit, Revocations};
 use tower_ws_auth_core::{BoxFuture, Clock, MemoryRevocations};
 
 use crate::lease::Leased;
-use crate::lease::close_codes::status_and_token;
+use crate::lease::close_codes::status_and_reason;
 use crate::lease::leases::Leases;
 
 /// Ends connections when what opened them ends; see the [crate's documentation](crate).
@@ -25,10 +25,10 @@ pub(crate) struct Config {
     pub(crate) revocations: Revocations,
     pub(crate) leases: Leases,
     pub(crate) grace: Duration,
-    pub(crate) close: Arc<dyn Fn(&Ending) -> Close + Send + Sync>,
+    pub(crate) close: Arc<dyn Fn(&DisconnectReason) -> Close + Send + Sync>,
     pub(crate) limits: Limits,
     pub(crate) spawner: Option<Arc<dyn Fn(BoxFuture<()>) + Send + Sync>>,
-    pub(crate) at_most: Arc<ConnectionLimits>,
+    pub(crate) max_connections: Arc<ConnectionLimits>,
     pub(crate) cooperative: bool,
 }
 
@@ -45,10 +45,10 @@ impl LeaseLayer {
                 revocations,
                 leases: Leases::new(Clock::system()),
                 grace: Duration::ZERO,
-                close: Arc::new(status_and_token),
+                close: Arc::new(status_and_reason),
                 limits: Limits::default(),
                 spawner: None,
-                at_most: Arc::default(),
+                max_connections: Arc::default(),
                 cooperative: false,
             }),
         }
@@ -65,11 +65,14 @@ impl LeaseLayer {
         self.with(|config| config.grace = grace)
     }
 
-    /// The close frame for an ending, in place of [`status_and_token`].
+    /// The close frame for a disconnect reason, in place of [`status_and_reason`].
     ///
     /// The reason reaches the client: keep secrets out of it. If `f` panics, the client is told what
     /// it would be without it.
-    pub fn close_with(self, f: impl Fn(&Ending) -> Close + Send + Sync + 'static) -> Self {
+    pub fn close_with(
+        self,
+        f: impl Fn(&DisconnectReason) -> Close + Send + Sync + 'static,
+    ) -> Self {
         self.with(|config| config.close = Arc::new(f))
     }
 
@@ -86,10 +89,15 @@ impl LeaseLayer {
     /// limits the key.
     ///
     /// [`revocable`]: tower_ws_auth_core::AuthenticateExt::revocable
-    pub fn at_most(self, count: usize, prefix: impl Into<Arc<str>>, over: OverLimit) -> Self {
+    pub fn max_connections(
+        self,
+        count: usize,
+        prefix: impl Into<Arc<str>>,
+        over: OverLimit,
+    ) -> Self {
         self.with(|config| {
-            let limits = Arc::unwrap_or_clone(std::mem::take(&mut config.at_most));
-            config.at_most = Arc::new(limits.at_most(count, prefix, over));
+            let limits = Arc::unwrap_or_clone(std::mem::take(&mut config.max_connections));
+            config.max_connections = Arc::new(limits.max_connections(count, prefix, over));
         })
     }
 
@@ -115,7 +123,7 @@ impl LeaseLayer {
         self.with(|config| config.cooperative = true)
     }
 
-    /// Who runs the farewells, in place of the runtime that the handshake came on: a graceful
+    /// Who runs the closing handshakes, in place of the runtime that the handshake came on: a graceful
     /// shutdown can only wait for tasks that it knows.
     pub fn spawn_with(self, spawn: impl Fn(BoxFuture<()>) + Send + Sync + 'static) -> Self {
         self.with(|config| config.spawner = Some(Arc::new(spawn)))
@@ -141,7 +149,9 @@ impl<S> Layer<S> for LeaseLayer {
     type Service = Leased<S>;
 
     fn layer(&self, inner: S) -> Leased<S> {
-        self.config.revocations.enforce(&self.config.at_most);
+        self.config
+            .revocations
+            .enforce(&self.config.max_connections);
         Leased::new(inner, Arc::clone(&self.config))
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tower_ws_auth_core::Clock;
-use tower_ws_auth_core::revocation::Ending;
+use tower_ws_auth_core::revocation::DisconnectReason;
 
 use crate::lease::expiry_queue::{Order, Place};
 use crate::lease::shared::Shared;
@@ -54,16 +54,16 @@ impl Leases {
         self.len() == 0
     }
 
-    /// Ends all that are open, for instance with [`Ending::GoingAway`] before the server stops,
+    /// Ends all that are open, for instance with [`DisconnectReason::GoingAway`] before the server stops,
     /// and says how many. What is opened meanwhile is not among them.
-    pub async fn end_all(&self, ending: &Ending) -> usize {
+    pub async fn end_all(&self, reason: &DisconnectReason) -> usize {
         let all: Vec<_> = self.0.lock().order.iter().cloned().collect();
         let mut ended = 0;
         for (n, lease) in all.into_iter().enumerate() {
             if n % BATCH == BATCH - 1 {
                 tokio::task::yield_now().await;
             }
-            ended += usize::from(lease.end(ending));
+            ended += usize::from(lease.end(reason));
         }
         ended
     }

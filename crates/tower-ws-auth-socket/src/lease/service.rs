@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::upgrade::{Protocol, Tether};
+use crate::upgrade::{Protocol, UpgradeGuard};
 use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -108,12 +108,12 @@ where
         if protocol == Protocol::WebSocket || is_connect {
             let Config {
                 revocations,
-                at_most,
+                max_connections,
                 ..
             } = &*self.config;
             let refused = watches.iter().flatten().any(|watch| {
                 let keys = watch.connection().keys();
-                !revocations.have_room(at_most, keys)
+                !revocations.have_room(max_connections, keys)
             });
             if refused {
                 let many = "as many connections are open under one of its keys as may be";
@@ -124,24 +124,24 @@ where
             let none = "no Tokio runtime to end the connection in time";
             return self.refuse(Rejection::new(RejectionKind::Unavailable, none));
         };
-        let tether = if self.config.cooperative {
+        let guard = if self.config.cooperative {
             None
         } else {
-            Tether::interpose(&mut self.head, protocol)
+            UpgradeGuard::interpose(&mut self.head, protocol)
         };
-        let (tether, cutter) = tether.unzip();
+        let (guard, close_handle) = guard.unzip();
         let config = Arc::clone(&self.config);
-        let (lease, release) = Shared::begin(config, runtime, cutter, self.until, watches);
-        let held = match &tether {
-            Some(tether) => {
-                tether.hold(release);
+        let (lease, release) = Shared::begin(config, runtime, close_handle, self.until, watches);
+        let held = match &guard {
+            Some(guard) => {
+                guard.hold(release);
                 None
             }
             None => Some(release),
         };
         let opening = Opening {
             lease: Arc::clone(&lease),
-            tether,
+            guard,
             is_connect,
         };
         self.head.extensions.insert(Lease::new(lease, held));

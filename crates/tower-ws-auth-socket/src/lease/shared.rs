@@ -4,13 +4,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use crate::frame::Close;
-use crate::upgrade::Cutter;
+use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tower_ws_auth_core::revocation::{ConnectionLimits, Ending, Watch, Watching};
+use tower_ws_auth_core::revocation::{ConnectionLimits, DisconnectReason, Watch, WatchFuture};
 use tower_ws_auth_core::{Rejection, RejectionKind, Term};
 
-use crate::lease::close_codes::status_and_token;
+use crate::lease::close_codes::status_and_reason;
 use crate::lease::expiry_queue::Place;
 use crate::lease::layer::Config;
 use crate::lease::sync::{Mutex, MutexGuard, OnceLock};
@@ -20,9 +20,9 @@ use crate::lease::trace::{self, Counted, Opened};
 pub(crate) struct Shared {
     config: Arc<Config>,
     runtime: Handle,
-    cutter: Option<Cutter>,
+    close_handle: Option<CloseHandle>,
     state: Mutex<State>,
-    ended: OnceLock<Ending>,
+    ended: OnceLock<DisconnectReason>,
     told: Notify,
     opened: Opened,
 }
@@ -34,14 +34,14 @@ pub(crate) type Watches = [Option<Watch>; 2];
 /// Until when a grant holds, and what the client is told then.
 pub(crate) struct Until {
     pub(crate) moment: Option<SystemTime>,
-    pub(crate) ending: Ending,
+    pub(crate) reason: DisconnectReason,
 }
 
 impl From<&Term> for Until {
     fn from(term: &Term) -> Self {
         Self {
             moment: term.until(),
-            ending: term.ending(),
+            reason: term.disconnect_reason(),
         }
     }
 }
@@ -51,7 +51,7 @@ struct State {
     place: Option<Place>,
     until: Option<SystemTime>,
     /// What the client is told when that has come.
-    ending: Ending,
+    reason: DisconnectReason,
     /// Its connection was accepted: it counts.
     is_open: bool,
     released: bool,
@@ -62,7 +62,7 @@ impl Shared {
     pub(crate) fn begin(
         config: Arc<Config>,
         runtime: Handle,
-        cutter: Option<Cutter>,
+        close_handle: Option<CloseHandle>,
         until: Until,
         watches: Watches,
     ) -> (Arc<Self>, Release) {
@@ -70,12 +70,12 @@ impl Shared {
         let shared = Arc::new(Self {
             config,
             runtime,
-            cutter,
+            close_handle,
             state: Mutex::new(State {
                 watches,
                 place: None,
                 until: until.moment,
-                ending: until.ending,
+                reason: until.reason,
                 is_open: false,
                 released: false,
             }),
@@ -107,17 +107,17 @@ impl Shared {
         self.lock().until
     }
 
-    pub(crate) fn ending(&self) -> Option<&Ending> {
+    pub(crate) fn disconnect_reason(&self) -> Option<&DisconnectReason> {
         self.ended.get()
     }
 
     /// Ready when it has ended.
-    pub(crate) async fn ended(&self) -> Ending {
+    pub(crate) async fn ended(&self) -> DisconnectReason {
         let mut told = pin!(self.told.notified());
         loop {
             told.as_mut().enable();
-            if let Some(ending) = self.ended.get() {
-                return ending.clone();
+            if let Some(reason) = self.ended.get() {
+                return reason.clone();
             }
             told.as_mut().await;
             told.set(self.told.notified());
@@ -125,47 +125,54 @@ impl Shared {
     }
 
     /// Ends it. True if it had not ended before.
-    pub(crate) fn end(&self, ending: &Ending) -> bool {
-        if self.ended.set(ending.clone()).is_err() {
+    pub(crate) fn end(&self, reason: &DisconnectReason) -> bool {
+        if self.ended.set(reason.clone()).is_err() {
             return false;
         }
         let cut = self
-            .cutter
+            .close_handle
             .as_ref()
-            .map(|cutter| (cutter, self.close(ending)));
+            .map(|close_handle| (close_handle, self.close(reason)));
         self.opened
-            .ended(ending, cut.as_ref().map(|(_, close)| close));
+            .ended(reason, cut.as_ref().map(|(_, close)| close));
         self.told.notify_waiters();
-        if let Some((cutter, close)) = cut {
+        if let Some((close_handle, close)) = cut {
             let spawner = self.config.spawner.as_deref();
-            cutter.cut(&close, self.config.limits, |farewell| match spawner {
-                Some(spawn) => spawn(Box::pin(trace::farewell(farewell))),
-                None => drop(self.runtime.spawn(trace::farewell(farewell))),
-            });
+            close_handle.cut(
+                &close,
+                self.config.limits,
+                |closing_handshake| match spawner {
+                    Some(spawn) => spawn(Box::pin(trace::closing_handshake(closing_handshake))),
+                    None => drop(
+                        self.runtime
+                            .spawn(trace::closing_handshake(closing_handshake)),
+                    ),
+                },
+            );
         }
         // Whoever counts connections need not count this one any more.
         let watches = self.lock().watches.clone();
         for watch in watches.iter().flatten() {
-            watch.connection().end(ending);
+            watch.connection().end(reason);
         }
         true
     }
 
     /// What the client is told. A function of the application that panics keeps nobody open: neither
     /// this one nor those who are ended with it.
-    fn close(&self, ending: &Ending) -> Close {
-        let told = AssertUnwindSafe(|| (self.config.close)(ending));
-        catch_unwind(told).unwrap_or_else(|_| status_and_token(ending))
+    fn close(&self, reason: &DisconnectReason) -> Close {
+        let told = AssertUnwindSafe(|| (self.config.close)(reason));
+        catch_unwind(told).unwrap_or_else(|_| status_and_reason(reason))
     }
 
     /// Ends it because its time has come.
     pub(crate) fn expire(&self) {
-        let ending = self.lock().ending.clone();
-        self.end(&ending);
+        let reason = self.lock().reason.clone();
+        self.end(&reason);
     }
 
     /// Registers another credential with the layer's revocations.
-    pub(crate) fn watch(&self, term: &Term) -> Watching {
+    pub(crate) fn watch(&self, term: &Term) -> WatchFuture {
         self.config.revocations.watch(term)
     }
 
@@ -180,13 +187,13 @@ impl Shared {
                 let unlimited = other.open(&ConnectionLimits::default(), None);
                 drop(unlimited);
             }
-            let limits = &self.config.at_most;
+            let limits = &self.config.max_connections;
             own.as_ref().map(|own| own.open(limits, None)).transpose()
         };
         match opened {
             Ok(Some(evicted)) => evicted.end(),
             Ok(None) => {}
-            Err(_) => drop(self.end(&Ending::TooManyConnections)),
+            Err(_) => drop(self.end(&DisconnectReason::TooManyConnections)),
         }
     }
 
@@ -199,7 +206,7 @@ impl Shared {
         // It has to find room under the keys that are new to it.
         let evicted = if state.is_open {
             let [old, _] = &state.watches;
-            Some(watch.open(&self.config.at_most, old.as_ref())?)
+            Some(watch.open(&self.config.max_connections, old.as_ref())?)
         } else {
             None
         };
@@ -211,7 +218,7 @@ impl Shared {
         // It is being ended at this moment.
         state.place = Some(moved.ok_or_else(over)?);
         state.until = term.until();
-        state.ending = term.ending();
+        state.reason = term.disconnect_reason();
         let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
         drop(state);
         drop(old);
@@ -225,9 +232,9 @@ impl Shared {
     fn listen(self: &Arc<Self>, watch: &Watch) {
         // Weak: the connection would keep itself alive.
         let lease = Arc::downgrade(self);
-        watch.connection().on_end(move |ending| {
+        watch.connection().on_end(move |reason| {
             if let Some(lease) = lease.upgrade() {
-                lease.end(ending);
+                lease.end(reason);
             }
         });
     }

@@ -1,9 +1,9 @@
 //! The one place that knows whether tracing and metrics are compiled in.
 
 use crate::frame::Close;
-use crate::upgrade::{Farewell, Outcome};
+use crate::upgrade::{ClosingHandshake, Outcome};
 use tower_ws_auth_core::Rejection;
-use tower_ws_auth_core::revocation::Ending;
+use tower_ws_auth_core::revocation::DisconnectReason;
 
 /// A connection that is open under a lease.
 #[derive(Debug)]
@@ -22,21 +22,21 @@ impl Opened {
 
     /// The lease ends before its client has gone; `close` is what that one is told, unless the
     /// handler does it.
-    pub(crate) fn ended(&self, ending: &Ending, close: Option<&Close>) {
-        self.log(ending, close);
+    pub(crate) fn ended(&self, reason: &DisconnectReason, close: Option<&Close>) {
+        self.log(reason, close);
         #[cfg(feature = "metrics")]
         {
-            use tower_ws_auth_core::telemetry::{LEASE_ENDINGS, ending_label};
-            metrics::counter!(LEASE_ENDINGS, "ending" => ending_label(ending)).increment(1);
+            use tower_ws_auth_core::telemetry::{LEASES_ENDED, reason_label};
+            metrics::counter!(LEASES_ENDED, "reason" => reason_label(reason)).increment(1);
         }
     }
 
     #[cfg(feature = "tracing")]
-    fn log(&self, ending: &Ending, close: Option<&Close>) {
+    fn log(&self, reason: &DisconnectReason, close: Option<&Close>) {
         let open = self.at.elapsed().as_millis();
         tracing::info!(
             target: "tower_ws_auth",
-            ending = ending.token(),
+            reason = reason.reason(),
             code = close.map(|close| close.code().get()),
             open_ms = u64::try_from(open).unwrap_or(u64::MAX),
             "lease ended"
@@ -45,7 +45,7 @@ impl Opened {
 
     #[cfg(not(feature = "tracing"))]
     #[expect(clippy::unused_self, reason = "stands in for the one that logs")]
-    fn log(&self, _ending: &Ending, _close: Option<&Close>) {}
+    fn log(&self, _reason: &DisconnectReason, _close: Option<&Close>) {}
 }
 
 /// Counted among the open leases until it is dropped.
@@ -67,15 +67,15 @@ impl Drop for Counted {
     }
 }
 
-pub(crate) async fn farewell(farewell: Farewell) {
-    told(&farewell.await);
+pub(crate) async fn closing_handshake(closing_handshake: ClosingHandshake) {
+    told(&closing_handshake.await);
 }
 
 fn told(outcome: &Outcome) {
     #[cfg(feature = "tracing")]
-    tracing::debug!(target: "tower_ws_auth", farewell = outcome.name(), "farewell ended");
+    tracing::debug!(target: "tower_ws_auth", closing_handshake = outcome.name(), "closing handshake ended");
     #[cfg(feature = "metrics")]
-    metrics::counter!(tower_ws_auth_core::telemetry::FAREWELLS, "outcome" => outcome.name())
+    metrics::counter!(tower_ws_auth_core::telemetry::CLOSING_HANDSHAKES, "outcome" => outcome.name())
         .increment(1);
     let _ = outcome;
 }
@@ -86,7 +86,7 @@ pub(crate) fn refused(rejection: &Rejection) {
     #[cfg(feature = "metrics")]
     {
         use tower_ws_auth_core::telemetry::DECISIONS;
-        let kind = rejection.token();
+        let kind = rejection.reason();
         metrics::counter!(DECISIONS, "strategy" => "lease", "outcome" => "refused", "kind" => kind)
             .increment(1);
     }
@@ -94,7 +94,7 @@ pub(crate) fn refused(rejection: &Rejection) {
 
 #[cfg(feature = "tracing")]
 fn log_refusal(rejection: &Rejection) {
-    let kind = rejection.token();
+    let kind = rejection.reason();
     let status = rejection.status().as_u16();
     let detail = rejection.detail();
     let source = std::error::Error::source(rejection);

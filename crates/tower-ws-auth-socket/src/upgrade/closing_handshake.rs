@@ -13,7 +13,7 @@ use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Sleep, sleep};
 
 use crate::frame::scanner::Scanner;
-use crate::upgrade::last_words::{Ending, Words};
+use crate::upgrade::last_words::{LastRead, Words};
 
 /// The connection of a client whose handshake is being answered.
 ///
@@ -23,7 +23,7 @@ pub struct Socket {
     shared: bool,
 }
 
-/// How long and how much a farewell may take.
+/// How long and how much a closing handshake may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// After this time the connection is dropped, whatever the client does. 5 s by default.
@@ -48,7 +48,7 @@ impl Default for Limits {
     }
 }
 
-/// How a farewell ended.
+/// How a closing handshake ended.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -65,7 +65,7 @@ pub enum Outcome {
     /// There was no connection to be had: as a rule the server was built without upgrades
     /// (`serve_connection` in place of `serve_connection_with_upgrades`).
     UpgradeFailed(hyper::Error),
-    /// There was no connection to be had behind a [`Tether`](crate::upgrade::Tether): the service answered
+    /// There was no connection to be had behind a [`UpgradeGuard`](crate::upgrade::UpgradeGuard): the service answered
     /// without an upgrade, or the upgrade failed.
     NotUpgraded,
 }
@@ -102,7 +102,7 @@ impl Socket {
     ///
     /// Ending it together with the words would lose them in proxies, dropping it at once would
     /// lose them in a reset. What the client sends is not looked at.
-    pub fn farewell(
+    pub fn closing_handshake(
         self,
         words: Vec<u8>,
         limits: Limits,
@@ -111,7 +111,7 @@ impl Socket {
         let mut telling = Telling {
             connection: Connection::Promised(self.upgrade),
             words: Some(Words::new(words)),
-            ending: Ending::new(Scanner::default(), self.shared),
+            ending: LastRead::new(Scanner::default(), self.shared),
             limits,
         };
         async move {
@@ -126,11 +126,11 @@ pub(crate) fn is_shared(version: Version) -> bool {
     version >= Version::HTTP_2
 }
 
-/// A farewell under way.
+/// A closing handshake under way.
 struct Telling {
     connection: Connection,
     words: Option<Words>,
-    ending: Ending,
+    ending: LastRead,
     limits: Limits,
 }
 
@@ -173,7 +173,7 @@ impl Telling {
         };
         if let Some(words) = &mut self.words {
             ready!(words.poll_say(io, cx))?;
-            // What a farewell holds, each refused client holds.
+            // What a closing handshake holds, each refused client holds.
             self.words = None;
         }
         self.ending.poll_end(io, &self.limits, cx)
@@ -205,7 +205,7 @@ mod closing_handshake_rfc6455_7_1 {
     ) -> io::Result<Outcome> {
         let (mut server, far) = duplex(1024);
         let mut words = Words::new(b"\x88\x02\x03\xe8".to_vec());
-        let mut ending = Ending::new(Scanner::default(), shared);
+        let mut ending = LastRead::new(Scanner::default(), shared);
         let telling = async move {
             poll_fn(|cx| words.poll_say(&mut server, cx)).await?;
             poll_fn(|cx| ending.poll_end(&mut server, &Limits::default(), cx)).await

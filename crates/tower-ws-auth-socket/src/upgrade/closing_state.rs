@@ -28,7 +28,7 @@ pub(crate) struct Cut {
     close: Vec<u8>,
     /// What the handler still says, which goes nowhere.
     void: Scanner,
-    pub(crate) farewell: Option<Waker>,
+    pub(crate) closing_handshake: Option<Waker>,
 }
 
 impl Inner {
@@ -48,13 +48,13 @@ impl Inner {
             told,
             close,
             void: Scanner::default(),
-            farewell: None,
+            closing_handshake: None,
         }));
         self.feed(&[]);
         true
     }
 
-    /// Bytes that the farewell has read: those of a half read frame are for the handler.
+    /// Bytes that the closing handshake has read: those of a half read frame are for the handler.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         let Some(cut) = &mut self.cut else { return };
         if cut.told {
@@ -81,7 +81,7 @@ impl Inner {
         cut.feed = Vec::new();
         cut.fed = 0;
         cut.told = true;
-        cut.farewell.take()
+        cut.closing_handshake.take()
     }
 
     /// Nothing more comes from the client.
@@ -156,6 +156,6 @@ impl Inner {
         if self.owes_the_rest_of_a_frame() && !self.handler_done {
             return None;
         }
-        self.cut.as_mut()?.farewell.take()
+        self.cut.as_mut()?.closing_handshake.take()
     }
 }

@@ -30,50 +30,50 @@ pub enum Protocol {
 /// ```
 /// # use http::{Request, Response, StatusCode};
 /// # use tower_ws_auth_socket::frame::{Close, CloseCode};
-/// # use tower_ws_auth_socket::private::{Cutter, Limits, Protocol, Tether};
+/// # use tower_ws_auth_socket::private::{CloseHandle, Limits, Protocol, UpgradeGuard};
 /// fn call<B, C>(
 ///     request: Request<B>,
 ///     service: impl FnOnce(Request<B>) -> Response<C>,
-///     mut register: impl FnMut(Cutter),
+///     mut register: impl FnMut(CloseHandle),
 /// ) -> Option<Response<C>> {
 ///     let (mut head, body) = request.into_parts();
-///     let (tether, cutter) = Tether::interpose(&mut head, Protocol::WebSocket)?;
-///     register(cutter);
+///     let (guard, close handle) = UpgradeGuard::interpose(&mut head, Protocol::WebSocket)?;
+///     register(close handle);
 ///     let response = service(Request::from_parts(head, body));
 ///     match response.status() {
-///         StatusCode::SWITCHING_PROTOCOLS => tether.accept(),
-///         _ => drop(tether.reclaim()),
+///         StatusCode::SWITCHING_PROTOCOLS => guard.accept(),
+///         _ => drop(guard.reclaim()),
 ///     }
 ///     Some(response)
 /// }
 ///
 /// // Later, from anywhere:
-/// fn revoke(cutter: &Cutter) {
+/// fn revoke(close_handle: &CloseHandle) {
 ///     let close = Close::new(CloseCode::POLICY, "revoked");
-///     cutter.cut(&close, Limits::default(), |farewell| {
-///         tokio::spawn(farewell);
+///     close handle.cut(&close, Limits::default(), |closing handshake| {
+///         tokio::spawn(closing handshake);
 ///     });
 /// }
 ///
-/// // A request whose server offers no upgrade gets no tether.
+/// // A request whose server offers no upgrade gets no guard.
 /// let request = Request::new(());
 /// assert!(call(request, |_| Response::new(()), |_| {}).is_none());
 /// ```
 #[must_use = "dropping it gives the client's connection up"]
-pub struct Tether {
+pub struct UpgradeGuard {
     upgrading: Upgrading,
     // Last: the guard goes when nobody has the connection any more.
     end: EndOnDrop,
 }
 
-/// Ends a tethered connection, from anywhere. Clones end the same one.
+/// Ends a guarded connection, from anywhere. Clones end the same one.
 #[derive(Clone)]
-pub struct Cutter(Arc<Link>);
+pub struct CloseHandle(Arc<Link>);
 
-/// The farewell of a connection that was cut, to be spawned.
-pub type Farewell = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// The closing handshake of a connection that was cut, to be spawned.
+pub type ClosingHandshake = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-impl Tether {
+impl UpgradeGuard {
     /// Takes the server's `OnUpgrade` out of a request's head and puts one of ours in its place.
     ///
     /// The handler's connection behaves as before. Only `Upgraded::downcast` fails on it, for the
@@ -81,7 +81,7 @@ impl Tether {
     ///
     /// `None` if the server offers no upgrade; the head then holds none, and no handler gets a
     /// connection that nobody can end.
-    pub fn interpose(head: &mut Parts, protocol: Protocol) -> Option<(Self, Cutter)> {
+    pub fn interpose(head: &mut Parts, protocol: Protocol) -> Option<(Self, CloseHandle)> {
         head.extensions.get::<OnUpgrade>()?;
         let link = Arc::new(Link::new(protocol, is_shared(head.version)));
         // The link as its own waker: the minting is told from the handler by it.
@@ -91,15 +91,15 @@ impl Tether {
             return None;
         };
         let upgrade = mem::replace(head.extensions.get_mut()?, minted);
-        let tether = Self {
+        let guard = Self {
             upgrading: Upgrading { upgrade, mint },
             end: EndOnDrop(Some(link.clone())),
         };
-        Some((tether, Cutter(link)))
+        Some((guard, CloseHandle(link)))
     }
 
     /// Keeps a value until the connection is over: the server gave it up, the handler dropped it,
-    /// the farewell ended, or there was no upgrade. A second value drops the first.
+    /// the closing handshake ended, or there was no upgrade. A second value drops the first.
     ///
     /// It is dropped on the task that ends the connection, under no lock of this crate.
     pub fn hold(&self, guard: impl Any + Send) {
@@ -125,22 +125,22 @@ impl Tether {
     }
 }
 
-impl Cutter {
+impl CloseHandle {
     /// Ends the connection; `false` if it was cut before, or is over.
     ///
     /// May be called from any thread; it does no more than the handler's own read or write does.
     /// The client reads `close` at the next frame boundary, at once if it stands at one, and what
-    /// follows is [`Socket::farewell`]'s rule. The handler reads the same close frame, as if the
+    /// follows is [`Socket::closing handshake`]'s rule. The handler reads the same close frame, as if the
     /// client had sent it, and then the end of the stream; data that it still writes is refused
     /// with `BrokenPipe`. A frame that it has half read comes first, unless more than
     /// 64 KiB of it are missing; then, or if the client never sends them, the stream
     /// just ends. If the connection is not there yet, the close frame is the first thing
     /// that the client reads on it. A close frame that the handler has sent already stands.
     ///
-    /// The farewell does this, wherever `spawn` puts it; dropped, it drops the connection. It takes
+    /// The closing handshake does this, wherever `spawn` puts it; dropped, it drops the connection. It takes
     /// over although the handler sleeps. A handler that sleeps over half a frame keeps it waiting
     /// until the deadline.
-    pub fn cut(&self, close: &Close, limits: Limits, spawn: impl FnOnce(Farewell)) -> bool {
+    pub fn cut(&self, close: &Close, limits: Limits, spawn: impl FnOnce(ClosingHandshake)) -> bool {
         let mut inner = self.0.lock();
         if !inner.cut(close, limits.bytes) {
             return false;
@@ -152,26 +152,26 @@ impl Cutter {
         let wakers = inner.take_wakers();
         drop(inner);
         let taken = Taken(self.0.clone());
-        spawn(Box::pin(taken.farewell(words, limits)));
+        spawn(Box::pin(taken.closing_handshake(words, limits)));
         wake(wakers);
         true
     }
 
-    /// Whether the client's connection was let go: [`Tether::hold`] lists the ways.
+    /// Whether the client's connection was let go: [`UpgradeGuard::hold`] lists the ways.
     pub fn is_over(&self) -> bool {
         self.0.is_over()
     }
 }
 
-impl fmt::Debug for Tether {
+impl fmt::Debug for UpgradeGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tether")
+        f.write_str("UpgradeGuard")
     }
 }
 
-impl fmt::Debug for Cutter {
+impl fmt::Debug for CloseHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cutter")
+        f.write_str("CloseHandle")
     }
 }
 
@@ -190,12 +190,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tether_travels_in_futures_and_a_cutter_in_registries() {
+    fn a_guard_travels_in_futures_and_a_close_handle_in_registries() {
         fn travels<T: Send + 'static>() {}
         fn is_shared<T: Clone + Send + Sync + 'static>() {}
-        travels::<Tether>();
-        travels::<Farewell>();
-        is_shared::<Cutter>();
-        assert!(size_of::<Tether>() <= 24);
+        travels::<UpgradeGuard>();
+        travels::<ClosingHandshake>();
+        is_shared::<CloseHandle>();
+        assert!(size_of::<UpgradeGuard>() <= 24);
     }
 }

@@ -14,7 +14,7 @@ use crate::upgrade::shared_io::{Inner, Link, State, register, wake};
 /// The connection as the handler has it.
 ///
 /// Before the cut reads and writes go straight through, no byte is copied, and only frame headers
-/// are looked at. After it the handler reads from memory: the farewell has the connection.
+/// are looked at. After it the handler reads from memory: the closing handshake has the connection.
 pub(crate) struct Line {
     link: Arc<Link>,
     /// What hyper has not read of the request in memory; `None` once the handler is here.
@@ -141,7 +141,7 @@ impl AsyncWrite for Line {
             return Poll::Ready(Ok(()));
         }
         let mut inner = self.link.lock();
-        // At a boundary after the cut the farewell has the connection.
+        // At a boundary after the cut the closing handshake has the connection.
         let ours = inner.cut.is_none() || inner.owes_the_rest_of_a_frame();
         match &mut inner.state {
             State::Open(io) if ours => {
@@ -162,9 +162,12 @@ impl AsyncWrite for Line {
         let mut inner = self.link.lock();
         if inner.cut.is_some() {
             inner.handler_done = true;
-            let farewell = inner.cut.as_mut().and_then(|cut| cut.farewell.take());
+            let closing_handshake = inner
+                .cut
+                .as_mut()
+                .and_then(|cut| cut.closing_handshake.take());
             drop(inner);
-            wake([farewell]);
+            wake([closing_handshake]);
             return Poll::Ready(Ok(()));
         }
         let shut = match &mut inner.state {
@@ -184,9 +187,9 @@ impl Drop for Line {
         let mut inner = self.link.lock();
         inner.handler_done = true;
         if inner.cut.is_some() {
-            let farewell = inner.feed_nobody();
+            let closing_handshake = inner.feed_nobody();
             drop(inner);
-            return wake([farewell]);
+            return wake([closing_handshake]);
         }
         // In any other state whoever holds the upgrade ends the link.
         let open = matches!(inner.state, State::Open(_));

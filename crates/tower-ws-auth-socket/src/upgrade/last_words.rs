@@ -38,7 +38,7 @@ impl Words {
 }
 
 /// Everything after the words.
-pub(crate) struct Ending {
+pub(crate) struct LastRead {
     /// Stands where the client's frames stand.
     scanner: Scanner,
     /// Other streams share the connection.
@@ -50,12 +50,12 @@ pub(crate) struct Ending {
 enum Step {
     Listening,
     ShuttingDown,
-    // In a box, because only a flood comes here and every farewell has room for it.
+    // In a box, because only a flood comes here and every closing handshake has room for it.
     Holding(Pin<Box<Sleep>>),
     Flooded,
 }
 
-impl Ending {
+impl LastRead {
     pub(crate) fn new(scanner: Scanner, shared: bool) -> Self {
         Self {
             scanner,

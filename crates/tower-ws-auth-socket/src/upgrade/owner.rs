@@ -9,17 +9,21 @@ use tokio::time::timeout;
 
 use crate::frame::scanner::Scanner;
 use crate::upgrade::closing_handshake::{Limits, Outcome};
-use crate::upgrade::last_words::{Ending, Words};
+use crate::upgrade::last_words::{LastRead, Words};
 use crate::upgrade::shared_io::{Inner, Link, State, register, wake};
 
-/// The farewell's end of a connection.
+/// The closing handshake's end of a connection.
 ///
 /// Dropping it lets the connection go.
 pub(crate) struct Taken(pub(crate) Arc<Link>);
 
 impl Taken {
     /// Without words, for what is no WebSocket, the stream is ended first.
-    pub(crate) async fn farewell(mut self, words: Option<Vec<u8>>, limits: Limits) -> Outcome {
+    pub(crate) async fn closing_handshake(
+        mut self,
+        words: Option<Vec<u8>>,
+        limits: Limits,
+    ) -> Outcome {
         // The wait for the upgrade is bounded by the server, and no part of the client's time.
         if !poll_fn(|cx| self.poll_open(cx)).await {
             return Outcome::NotUpgraded;
@@ -37,7 +41,7 @@ impl Taken {
             State::Open(_) => Poll::Ready(true),
             State::Over => Poll::Ready(false),
             _ => {
-                inner.register_farewell(cx);
+                inner.register_closing_handshake(cx);
                 Poll::Pending
             }
         }
@@ -83,7 +87,7 @@ impl AsyncWrite for Taken {
             }
             // A handler that waits for the rest of a frame may never come to write.
             let reader = inner.poll_feed(cx);
-            inner.register_farewell(cx);
+            inner.register_closing_handshake(cx);
             drop(inner);
             wake([reader]);
             return Poll::Pending;
@@ -119,7 +123,7 @@ async fn tell(taken: &mut Taken, words: Option<Vec<u8>>, limits: &Limits) -> io:
         poll_fn(|cx| Pin::new(&mut *taken).poll_shutdown(cx)).await?;
         Scanner::blind()
     };
-    let mut ending = Ending::new(scanner, taken.0.shared);
+    let mut ending = LastRead::new(scanner, taken.0.shared);
     poll_fn(|cx| ending.poll_end(taken, limits, cx)).await
 }
 
@@ -148,9 +152,9 @@ impl Inner {
         fed
     }
 
-    fn register_farewell(&mut self, cx: &Context<'_>) {
+    fn register_closing_handshake(&mut self, cx: &Context<'_>) {
         if let Some(cut) = &mut self.cut {
-            register(&mut cut.farewell, cx);
+            register(&mut cut.closing_handshake, cx);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the handler's end, the farewell and the cutter share: one connection.
+//! What the handler's end, the closing handshake and the close handle share: one connection.
 
 use std::any::Any;
 use std::io;
@@ -32,7 +32,7 @@ pub(crate) struct Inner {
     pub(crate) inbound: Scanner,
     /// Server to client, as far as it went to the wire.
     pub(crate) outbound: Scanner,
-    /// The handler's tasks: the connection's own waker slots belong to the farewell after a cut.
+    /// The handler's tasks: the connection's own waker slots belong to the closing handshake after a cut.
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
     /// The handler has dropped its end, or has ended its stream.
@@ -116,7 +116,7 @@ impl Link {
 
     /// From here on the link drives itself: the server's promise wakes it.
     pub(crate) fn drive(self: &Arc<Self>, upgrading: Upgrading) {
-        // A farewell that was dropped may have ended it before this.
+        // A closing handshake that was dropped may have ended it before this.
         let mut inner = self.lock();
         if !matches!(inner.state, State::Over) {
             inner.state = State::Upgrading(upgrading);
@@ -213,8 +213,11 @@ impl Wake for Link {
 
 impl Inner {
     pub(crate) fn take_wakers(&mut self) -> [Option<Waker>; 3] {
-        let farewell = self.cut.as_mut().and_then(|cut| cut.farewell.take());
-        [self.reader.take(), self.writer.take(), farewell]
+        let closing_handshake = self
+            .cut
+            .as_mut()
+            .and_then(|cut| cut.closing_handshake.take());
+        [self.reader.take(), self.writer.take(), closing_handshake]
     }
 
     pub(crate) fn io(&mut self) -> io::Result<Pin<&mut Io>> {

@@ -93,7 +93,7 @@ mod bench {
 
     impl Goals {
         /// For what comes out the same on every machine.
-        fn at_most(&mut self, what: &str, measured: f64, unit: &str, goal: f64) {
+        fn max_connections(&mut self, what: &str, measured: f64, unit: &str, goal: f64) {
             let what = format!("{what}: {measured:.2} {unit}, goal {goal}");
             self.met(&what, measured <= goal);
         }
@@ -173,12 +173,12 @@ mod bench {
         let bytes = bytes as f64 / live as f64;
         if live == 10 * MILLION {
             show_at_most("consume", ratio(&median), "times", 1.15);
-            goals.at_most("each takes", bytes, "bytes", 60.0);
+            goals.max_connections("each takes", bytes, "bytes", 60.0);
         } else {
             // Where everything is in the cache, reading the clock shows.
             println!("   consume: {:.2} times", ratio(&median));
             if live == MILLION {
-                goals.at_most("each takes", bytes, "bytes", 75.0);
+                goals.max_connections("each takes", bytes, "bytes", 75.0);
             }
         }
         goals.met("one more was refused, and all were taken", all_taken);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::builder::MemoryTicketsBuilder;
 use super::inner::Inner;
 use super::table::{Entry, Meta};
-use crate::store::{BoxFuture, OnceStore, PutError, StoreError, TicketKey, TicketStore};
+use crate::store::{BoxFuture, PutError, ReplayStore, StoreError, TicketKey, TicketStore};
 use crate::sync::atomic::Ordering;
 
 /// Tickets in this process's memory, for a single node. Clones share them.
@@ -104,7 +104,7 @@ impl MemoryTickets {
         }
     }
 
-    /// [`OnceStore::is_claimed`], at once.
+    /// [`ReplayStore::is_claimed`], at once.
     pub fn is_claimed_now(&self, key: TicketKey) -> bool {
         let store = &*self.inner;
         let (now, period) = store.now();
@@ -112,7 +112,7 @@ impl MemoryTickets {
         found.is_some_and(|(meta, put_in)| store.is_alive(meta, put_in, now))
     }
 
-    /// [`OnceStore::claim`], at once.
+    /// [`ReplayStore::claim`], at once.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ impl TicketStore for MemoryTickets {
     }
 }
 
-impl OnceStore for MemoryTickets {
+impl ReplayStore for MemoryTickets {
     fn claim(&self, key: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
         Box::pin(ready(self.claim_now(key, ttl)))
     }

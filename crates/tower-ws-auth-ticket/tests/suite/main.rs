@@ -3,7 +3,7 @@
 #![cfg(test)]
 #![cfg(not(loom))]
 
+mod endpoint;
 mod memory;
-mod mint;
 mod ticket;
 mod unspent;

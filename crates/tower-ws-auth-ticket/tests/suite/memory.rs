@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tower_ws_auth_core::Clock;
 use tower_ws_auth_ticket::{
-    MemoryTickets, MemoryTicketsBuilder, MemoryTicketsError, OnceStore, PutError, TicketKey,
+    MemoryTickets, MemoryTicketsBuilder, MemoryTicketsError, PutError, ReplayStore, TicketKey,
     TicketStore,
 };
 
@@ -300,7 +300,7 @@ mod bounds {
     fn on_the_ttl_are_told_and_kept() {
         let store = MemoryTickets::new();
         assert_eq!(TicketStore::max_ttl(&store), Some(TTL));
-        assert_eq!(OnceStore::max_ttl(&store), Some(TTL));
+        assert_eq!(ReplayStore::max_ttl(&store), Some(TTL));
         let long = store.issue_now(key(1), vec![], None, TTL * 2);
         assert!(matches!(long, Err(PutError::Store(_))));
         assert!(store.claim_now(key(1), TTL * 2).is_err());
@@ -314,7 +314,7 @@ mod claims {
     #[tokio::test]
     async fn are_granted_to_the_first_until_they_expire() {
         let time = Time::new();
-        let store: Arc<dyn OnceStore> = Arc::new(time.store().build().unwrap());
+        let store: Arc<dyn ReplayStore> = Arc::new(time.store().build().unwrap());
         assert!(store.claim(key(1), TTL).await.unwrap());
         time.pass(ALMOST);
         assert!(!store.claim(key(1), TTL).await.unwrap());

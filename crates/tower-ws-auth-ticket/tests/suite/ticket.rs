@@ -19,8 +19,9 @@ use tower_ws_auth_core::{
     AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, RejectionKind, Term,
 };
 use tower_ws_auth_ticket::{
-    BoxFuture, IssueError, MAX_ENTRY, MemoryTickets, OnceStore, Order, PutError, StoreError,
-    TicketKey, TicketLayer, TicketStore, Tickets, TicketsBuilder, TicketsError, Use, claim,
+    BoxFuture, IssueError, MAX_ENTRY, MemoryTickets, Purpose, PutError, ReplayStore, StoreError,
+    TicketKey, TicketLayer, TicketRequest, TicketStore, Tickets, TicketsBuilder, TicketsError,
+    claim,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,8 +37,11 @@ fn builder() -> TicketsBuilder<User> {
     Tickets::builder(Arc::new(MemoryTickets::new()))
 }
 
-async fn issue(tickets: &Tickets<User>, purpose: Use) -> String {
-    let issued = tickets.issue(Order::new(ada(), purpose)).await.unwrap();
+async fn issue(tickets: &Tickets<User>, purpose: Purpose) -> String {
+    let issued = tickets
+        .issue(TicketRequest::new(ada(), purpose))
+        .await
+        .unwrap();
     issued.ticket().to_owned()
 }
 
@@ -91,7 +95,7 @@ mod a_ticket {
     #[tokio::test]
     async fn admits_once_and_leaves_the_uri() {
         let tickets = builder().build().unwrap();
-        let ticket = issue(&tickets, Use::handshake()).await;
+        let ticket = issue(&tickets, Purpose::handshake()).await;
         let uri = format!("/ws?a=1&ticket={ticket}&b=2");
         let (user, term, uri) = call(&tickets, handshake(&uri)).await.reached.unwrap();
         assert_eq!(user, ada());
@@ -112,10 +116,10 @@ mod a_ticket {
             .build()
             .unwrap();
 
-        let used = issue(&tickets, Use::handshake()).await;
+        let used = issue(&tickets, Purpose::handshake()).await;
         assert!(call(&tickets, with(&used)).await.accepted());
-        let expired = issue(&tickets, Use::handshake()).await;
-        let good = issue(&tickets, Use::handshake()).await;
+        let expired = issue(&tickets, Purpose::handshake()).await;
+        let good = issue(&tickets, Purpose::handshake()).await;
         now.store(1_029, Ordering::Relaxed);
         assert!(call(&tickets, with(&good)).await.accepted());
         now.store(1_030, Ordering::Relaxed);
@@ -135,7 +139,7 @@ mod a_ticket {
         let tickets = builder().build().unwrap();
         let mut issued = HashSet::new();
         for _ in 0..1000 {
-            let ticket = issue(&tickets, Use::handshake()).await;
+            let ticket = issue(&tickets, Purpose::handshake()).await;
             assert_eq!(ticket.len(), 43);
             assert!(issued.insert(ticket));
         }
@@ -174,7 +178,7 @@ mod a_ticket {
     #[tokio::test]
     async fn presented_twice_is_malformed_and_stays_good() {
         let tickets = builder().build().unwrap();
-        let ticket = issue(&tickets, Use::handshake()).await;
+        let ticket = issue(&tickets, Purpose::handshake()).await;
         let twice = handshake(&format!("/ws?ticket={ticket}&ticket={ticket}"));
         let outcome = call(&tickets, twice).await;
         assert_eq!(outcome.refused(), RejectionKind::CredentialsMalformed);
@@ -184,7 +188,7 @@ mod a_ticket {
     #[tokio::test]
     async fn is_not_burnt_by_any_bad_handshake() {
         let tickets = builder().build().unwrap();
-        let ticket = issue(&tickets, Use::handshake()).await;
+        let ticket = issue(&tickets, Purpose::handshake()).await;
         let mut tried = 0;
         for (name, value) in [
             ("host", None),
@@ -269,19 +273,20 @@ mod a_ticket {
             format!("{:?}", tickets.strategy()),
             format!("Ticket({shown})")
         );
-        let mut mint = tickets.mint(|_, wish| Ok(Order::new(ada(), wish.into_use())));
+        let mut mint =
+            tickets.mint(|_, mint_request| Ok(TicketRequest::new(ada(), mint_request.into_use())));
         assert_eq!(
             format!("{mint:?}"),
-            format!("Mint {{ tickets: {shown}, .. }}")
+            format!("TicketEndpoint {{ tickets: {shown}, .. }}")
         );
         let request = Request::post("/")
             .body(http_body_util::Full::<&[u8]>::default())
             .unwrap();
         assert_eq!(format!("{:?}", mint.call(request)), "Minting");
-        let order = Order::new(ada(), Use::path("/ws")).subject("ada");
+        let order = TicketRequest::new(ada(), Purpose::path("/ws")).subject("ada");
         let shown = format!("{order:?}");
         for part in [
-            "Order { purpose: Use {",
+            "TicketRequest { purpose: Purpose {",
             "Path(\"/ws\")",
             "subject: Some(\"ada\")",
         ] {
@@ -290,16 +295,16 @@ mod a_ticket {
         let mut head = with("A").body(()).unwrap().into_parts().0;
         let credential = tickets.strategy().take(&mut head).unwrap().unwrap();
         let taking = tickets.strategy().verify(credential, &head);
-        assert_eq!(format!("{taking:?}"), "Taking");
+        assert_eq!(format!("{taking:?}"), "TakeFuture");
         let key = TicketKey::digest("a", &[]);
-        assert_eq!(format!("{:?}", claim(&store, key, ttl, ttl)), "Claiming");
+        assert_eq!(format!("{:?}", claim(&store, key, ttl, ttl)), "ClaimFuture");
     }
 
     #[tokio::test]
     async fn does_not_print_from_any_public_type() {
         let tickets = builder().build().unwrap();
         let issued = tickets
-            .issue(Order::new(ada(), Use::handshake()))
+            .issue(TicketRequest::new(ada(), Purpose::handshake()))
             .await
             .unwrap();
         let canary = issued.ticket().to_owned();
@@ -309,7 +314,7 @@ mod a_ticket {
         let printed = format!(
             "{issued:?} {tickets:?} {:?} {:?} {:?} {:?} {:?}",
             tickets.strategy(),
-            tickets.mint(|_, wish| Ok(Order::new(ada(), wish.into_use()))),
+            tickets.mint(|_, mint_request| Ok(TicketRequest::new(ada(), mint_request.into_use()))),
             outcome.reached,
             replayed.rejection,
             TicketKey::digest("canary", &[canary.as_bytes()]),
@@ -326,7 +331,7 @@ mod a_binding {
     #[tokio::test]
     async fn to_a_path_leaves_the_ticket_good_on_its_path() {
         let tickets = builder().bind_path().build().unwrap();
-        let ticket = issue(&tickets, Use::path("/ws")).await;
+        let ticket = issue(&tickets, Purpose::path("/ws")).await;
         for elsewhere in ["/ws/", "/WS", "/other", "/w%73", "//ws", "/"] {
             let request = handshake(&format!("{elsewhere}?ticket={ticket}"));
             let outcome = call(&tickets, request).await;
@@ -338,7 +343,7 @@ mod a_binding {
     #[tokio::test]
     async fn to_an_origin_leaves_the_ticket_good_for_its_origin() {
         let tickets = builder().bind_origin().build().unwrap();
-        let purpose = Use::handshake().origin("https://app.example");
+        let purpose = Purpose::handshake().origin("https://app.example");
         let ticket = issue(&tickets, purpose).await;
         for foreign in [
             "https://app.example.evil",
@@ -370,7 +375,7 @@ mod a_binding {
             .build()
             .unwrap();
         let from = |address: &str| address.parse::<IpAddr>().unwrap();
-        let ticket = issue(&tickets, Use::handshake().address(from("192.0.2.1"))).await;
+        let ticket = issue(&tickets, Purpose::handshake().address(from("192.0.2.1"))).await;
         let outcome = call(&tickets, with(&ticket).extension(from("192.0.2.2"))).await;
         assert_eq!(outcome.refused(), RejectionKind::TicketInvalid);
         let outcome = call(&tickets, with(&ticket)).await;
@@ -383,7 +388,7 @@ mod a_binding {
     #[tokio::test]
     async fn to_a_channel_never_opens_a_socket_and_joins_no_other_channel() {
         let tickets = builder().build().unwrap();
-        let ticket = issue(&tickets, Use::channel("lobby")).await;
+        let ticket = issue(&tickets, Purpose::channel("lobby")).await;
         let outcome = call(&tickets, with(&ticket)).await;
         assert_eq!(outcome.refused(), RejectionKind::TicketInvalid);
         for other in ["", "Lobby", "lobby2", "lobb"] {
@@ -399,8 +404,8 @@ mod a_binding {
     #[tokio::test]
     async fn to_a_handshake_never_joins_a_channel() {
         for (tickets, purpose) in [
-            (builder().build().unwrap(), Use::handshake()),
-            (builder().bind_path().build().unwrap(), Use::path("/ws")),
+            (builder().build().unwrap(), Purpose::handshake()),
+            (builder().bind_path().build().unwrap(), Purpose::path("/ws")),
         ] {
             let ticket = issue(&tickets, purpose).await;
             for channel in ["", "/ws", "lobby"] {
@@ -418,7 +423,7 @@ mod a_binding {
             builder.audience(audience).build().unwrap()
         };
         let (chat, admin) = (kind("chat"), kind("admin"));
-        let ticket = issue(&chat, Use::handshake()).await;
+        let ticket = issue(&chat, Purpose::handshake()).await;
         assert!(!call(&admin, with(&ticket)).await.accepted());
         assert!(call(&chat, with(&ticket)).await.accepted());
     }
@@ -435,18 +440,18 @@ mod a_binding {
             .unwrap();
         let of = "https://app.example";
         for (tickets, purpose) in [
-            (&unbound, Use::path("/ws")),
-            (&unbound, Use::handshake().origin(of)),
-            (&unbound, Use::handshake().address(address)),
-            (&unbound, Use::channel("lobby").origin(of)),
-            (&bound, Use::handshake().origin(of).address(address)),
-            (&bound, Use::path("/ws").address(address)),
-            (&bound, Use::path("/ws").origin(of)),
+            (&unbound, Purpose::path("/ws")),
+            (&unbound, Purpose::handshake().origin(of)),
+            (&unbound, Purpose::handshake().address(address)),
+            (&unbound, Purpose::channel("lobby").origin(of)),
+            (&bound, Purpose::handshake().origin(of).address(address)),
+            (&bound, Purpose::path("/ws").address(address)),
+            (&bound, Purpose::path("/ws").origin(of)),
         ] {
-            let refused = tickets.issue(Order::new(ada(), purpose)).await;
+            let refused = tickets.issue(TicketRequest::new(ada(), purpose)).await;
             assert!(matches!(refused, Err(IssueError::Binding(_))));
         }
-        issue(&bound, Use::path("/ws").origin(of).address(address)).await;
+        issue(&bound, Purpose::path("/ws").origin(of).address(address)).await;
     }
 }
 
@@ -457,7 +462,7 @@ mod the_two_deadlines {
 
     async fn expiry_and_end(
         builder: TicketsBuilder<User>,
-        order: Order<User>,
+        order: TicketRequest<User>,
     ) -> (SystemTime, Option<SystemTime>) {
         let tickets = builder.clock(Clock::fixed(NOW)).build().unwrap();
         let issued = tickets.issue(order).await.unwrap();
@@ -465,8 +470,8 @@ mod the_two_deadlines {
         (issued.expires_at(), term.until())
     }
 
-    fn order() -> Order<User> {
-        Order::new(ada(), Use::handshake())
+    fn order() -> TicketRequest<User> {
+        TicketRequest::new(ada(), Purpose::handshake())
     }
 
     #[tokio::test]
@@ -547,7 +552,9 @@ mod the_store {
             1,
             "and not asked again"
         );
-        let issued = tickets.issue(Order::new(ada(), Use::handshake())).await;
+        let issued = tickets
+            .issue(TicketRequest::new(ada(), Purpose::handshake()))
+            .await;
         assert!(matches!(issued, Err(IssueError::Store(_))));
     }
 
@@ -560,7 +567,9 @@ mod the_store {
         let outcome = call(&tickets, with(&"A".repeat(43))).await;
         assert_eq!(outcome.refused(), RejectionKind::Unavailable);
         assert_eq!(began.elapsed().as_secs(), 2);
-        let issued = tickets.issue(Order::new(ada(), Use::handshake())).await;
+        let issued = tickets
+            .issue(TicketRequest::new(ada(), Purpose::handshake()))
+            .await;
         assert!(matches!(issued, Err(IssueError::TimedOut)));
     }
 
@@ -568,7 +577,7 @@ mod the_store {
     async fn learns_no_eight_bytes_of_the_ticket() {
         let store = Arc::new(Keeping::default());
         let tickets = Tickets::builder(Arc::clone(&store) as _).build().unwrap();
-        let order = Order::new(ada(), Use::handshake());
+        let order = TicketRequest::new(ada(), Purpose::handshake());
         let issued = tickets.issue(order).await.unwrap();
         let text = issued.ticket().as_bytes();
         let bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
@@ -588,7 +597,7 @@ mod the_store {
         let tickets = builder.clock(Clock::fixed(1_000_000)).build().unwrap();
         let order = |length| {
             let name = "x".repeat(length);
-            Order::new(User { name }, Use::handshake())
+            TicketRequest::new(User { name }, Purpose::handshake())
         };
         tickets.issue(order(0)).await.unwrap();
         // 16 are the key's.
@@ -604,7 +613,7 @@ mod the_store {
         assert_eq!(error.to_string(), "the store failed: connection reset");
         assert_eq!(error.source().unwrap().to_string(), "connection reset");
         assert_eq!(TicketStore::max_ttl(&Recording::default()), None);
-        assert_eq!(OnceStore::max_ttl(&Recording::default()), None);
+        assert_eq!(ReplayStore::max_ttl(&Recording::default()), None);
     }
 
     #[tokio::test]
@@ -612,7 +621,9 @@ mod the_store {
         let store = Arc::new(MemoryTickets::new());
         let numbers: Tickets<u32> = Tickets::builder(Arc::clone(&store) as _).build().unwrap();
         let users = Tickets::builder(store).build().unwrap();
-        let issued = numbers.issue(Order::new(7, Use::handshake())).await;
+        let issued = numbers
+            .issue(TicketRequest::new(7, Purpose::handshake()))
+            .await;
         let outcome = call(&users, with(issued.unwrap().ticket())).await;
         assert_eq!(outcome.refused(), RejectionKind::TicketInvalid);
     }
@@ -652,7 +663,7 @@ impl TicketStore for Recording {
     }
 }
 
-impl OnceStore for Recording {
+impl ReplayStore for Recording {
     fn claim(&self, _key: TicketKey, _ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
         self.answer(Err(StoreError::new("connection reset")))
     }

@@ -11,8 +11,8 @@ use tower_ws_auth_core::{
     Advice, AuthLayer, Authenticate, AuthenticateExt as _, Clock, Rejection, RejectionKind,
 };
 use tower_ws_auth_ticket::{
-    BoxFuture, MemoryTickets, OnceStore as _, Order, PutError, StoreError, TicketKey, TicketStore,
-    Tickets, Use,
+    BoxFuture, MemoryTickets, Purpose, PutError, ReplayStore as _, StoreError, TicketKey,
+    TicketRequest, TicketStore, Tickets,
 };
 
 /// `ada`, who may come in or not.
@@ -23,7 +23,7 @@ fn tickets(store: impl TicketStore + 'static) -> Tickets<User> {
 }
 
 async fn ticket(tickets: &Tickets<User>) -> String {
-    let order = Order::new("ada".to_owned(), Use::handshake());
+    let order = TicketRequest::new("ada".to_owned(), Purpose::handshake());
     tickets.issue(order).await.unwrap().ticket().to_owned()
 }
 
@@ -50,7 +50,7 @@ where
 async fn token_of<A: Authenticate>(strategy: A, ticket: &str) -> &'static str {
     match open(strategy, ticket).await {
         Ok(()) => "accepted",
-        Err(rejection) => rejection.token(),
+        Err(rejection) => rejection.reason(),
     }
 }
 

@@ -124,14 +124,14 @@ async fn a_token_is_minted_for_the_sessions_user() {
     .await;
     let cookie = login(address, "ada").await;
     let before = now();
-    for (wish, ttl) in [
+    for (mint_request, ttl) in [
         ("", 3600),
         ("{}", 3600),
         (r#"{"ttl":null}"#, 3600),
         (r#"{"ttl":1}"#, 1),
         (r#"{"ttl":86400}"#, 86400),
     ] {
-        let answer = post(address, "/token", &[("Cookie", &cookie)], wish).await;
+        let answer = post(address, "/token", &[("Cookie", &cookie)], mint_request).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.field("cache-control"), Some("no-store"));
         let expires_at = answer.json()["expires_at"].as_u64().unwrap();

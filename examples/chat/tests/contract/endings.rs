@@ -319,7 +319,7 @@ async fn nobody_is_somebody_without_a_name() {
         assert_eq!(refusal(opened).await, said(403, "forbidden"), "{name:?}");
     }
     let cookie = login(address, "ada").await;
-    let wish = r#"{"channel":""}"#;
-    let minted = post(address, "/ticket", &[("Cookie", &cookie)], wish).await;
+    let mint_request = r#"{"channel":""}"#;
+    let minted = post(address, "/ticket", &[("Cookie", &cookie)], mint_request).await;
     assert_eq!(minted.status, 403);
 }

@@ -68,15 +68,15 @@ async fn a_body_that_does_not_come_is_408_within_15_seconds() {
 
 /// The credential that was minted for a client whose body came after `meanwhile`.
 async fn minted(address: SocketAddr, cookie: &str, path: &str, meanwhile: impl Future) -> String {
-    let wish = if path == "/join" {
+    let mint_request = if path == "/join" {
         r#"{"channel":"ticket-1"}"#
     } else {
         "{}"
     };
     let endpoint = if path == "/join" { "/ticket" } else { path };
-    let held = Held::post(address, endpoint, cookie, wish.len()).await;
+    let held = Held::post(address, endpoint, cookie, mint_request.len()).await;
     meanwhile.await;
-    let (status, body) = held.send(wish).await;
+    let (status, body) = held.send(mint_request).await;
     assert_eq!(status, 200, "{body}");
     let answer: Value = serde_json::from_str(&body).unwrap();
     let field = if path == "/token" { "token" } else { "ticket" };

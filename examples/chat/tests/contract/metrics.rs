@@ -204,7 +204,12 @@ async fn every_decision_is_counted_by_strategy_outcome_and_kind() {
         );
     }
 
-    let counts = Counts::when(address, "ws_auth_farewells_total{outcome=peer_closed}", 5.0).await;
+    let counts = Counts::when(
+        address,
+        "ws_auth_closing_handshakes_total{outcome=peer_closed}",
+        5.0,
+    )
+    .await;
     counts.assert(
         "ws_auth_decisions_total",
         &[
@@ -227,7 +232,10 @@ async fn every_decision_is_counted_by_strategy_outcome_and_kind() {
         ],
     );
     // Those without an `Origin`, and those with a foreign one, were told by HTTP.
-    counts.assert("ws_auth_farewells_total", &[("outcome=peer_closed", 5.0)]);
+    counts.assert(
+        "ws_auth_closing_handshakes_total",
+        &[("outcome=peer_closed", 5.0)],
+    );
     counts.assert(
         "ws_auth_decision_seconds_count",
         &[
@@ -241,11 +249,11 @@ async fn every_decision_is_counted_by_strategy_outcome_and_kind() {
     drop(open);
     let counts = Counts::when(address, "ws_auth_leases", 0.0).await;
     // They went: nothing ended them.
-    counts.assert("ws_auth_lease_endings_total", &[]);
+    counts.assert("ws_auth_leases_ended_total", &[]);
 }
 
 #[tokio::test]
-async fn endings_are_counted_by_their_reason_and_the_gauge_comes_back_to_zero() {
+async fn reasons_are_counted_by_their_reason_and_the_gauge_comes_back_to_zero() {
     let (child, address) = program(&["--metrics"]).await;
     let (cookie, own) = (login(address, "ada").await, own_origin(address));
     let headers = [("origin", own.as_str()), ("cookie", cookie.as_str())];
@@ -268,19 +276,27 @@ async fn endings_are_counted_by_their_reason_and_the_gauge_comes_back_to_zero() 
     assert_eq!(told(Ok(by_session)).await.1, "revoked");
     post(address, "/logout", &[("Cookie", &cookie)], "").await;
     Counts::when(address, "ws_auth_leases", 1.0).await;
-    let counts = Counts::when(address, "ws_auth_farewells_total{outcome=peer_closed}", 3.0).await;
+    let counts = Counts::when(
+        address,
+        "ws_auth_closing_handshakes_total{outcome=peer_closed}",
+        3.0,
+    )
+    .await;
     drop(of_bob);
     Counts::when(address, "ws_auth_leases", 0.0).await;
 
     counts.assert(
-        "ws_auth_lease_endings_total",
-        &[("ending=revoked", 2.0), ("ending=token_expired", 1.0)],
+        "ws_auth_leases_ended_total",
+        &[("reason=revoked", 2.0), ("reason=token_expired", 1.0)],
     );
     counts.assert(
         "ws_auth_revocations_total",
-        &[("ending=revoked", 1.0), ("ending=session_ended", 1.0)],
+        &[("reason=revoked", 1.0), ("reason=session_ended", 1.0)],
     );
-    counts.assert("ws_auth_farewells_total", &[("outcome=peer_closed", 3.0)]);
+    counts.assert(
+        "ws_auth_closing_handshakes_total",
+        &[("outcome=peer_closed", 3.0)],
+    );
     drop(child);
 }
 
@@ -308,7 +324,7 @@ async fn a_storm_of_every_outcome_leaves_nothing_open_and_no_label_that_a_client
                     assert_eq!(told(refused).await.1, "token_invalid");
                 }
                 _ => {
-                    // Refused, and gone before it has said farewell.
+                    // Refused, and gone before it has said closing handshake.
                     let path = format!("jwt?token=forged-{n}");
                     let refused = connect(address, &path, &[("origin", &own)]).await.unwrap();
                     drop(refused.into_inner());
@@ -320,14 +336,14 @@ async fn a_storm_of_every_outcome_leaves_nothing_open_and_no_label_that_a_client
         done.unwrap();
     }
     Counts::when(address, "ws_auth_leases", 0.0).await;
-    let farewells = |counts: &Counts| {
+    let closing_handshakes = |counts: &Counts| {
         let all = counts.0.iter();
-        all.filter(|(series, _)| series.starts_with("ws_auth_farewells_total"))
+        all.filter(|(series, _)| series.starts_with("ws_auth_closing_handshakes_total"))
             .map(|(_, n)| n)
             .sum::<f64>()
     };
     let all_told = async {
-        while farewells(&Counts::of(address).await) < 99.9 {
+        while closing_handshakes(&Counts::of(address).await) < 99.9 {
             sleep(Duration::from_millis(20)).await;
         }
     };
@@ -341,13 +357,16 @@ async fn a_storm_of_every_outcome_leaves_nothing_open_and_no_label_that_a_client
             ("kind=token_invalid,outcome=refused,strategy=jwt", 100.0),
         ],
     );
-    assert!((farewells(&counts) - 100.0).abs() < 0.1, "{counts:?}");
+    assert!(
+        (closing_handshakes(&counts) - 100.0).abs() < 0.1,
+        "{counts:?}"
+    );
     let (_, _, body) = get(address, "/metrics").await;
     assert!(!body.contains("user-") && !body.contains("forged"));
     for name in [
         "ws_auth_decisions_total counter",
         "ws_auth_decision_seconds histogram",
-        "ws_auth_farewells_total counter",
+        "ws_auth_closing_handshakes_total counter",
         "ws_auth_leases gauge",
     ] {
         assert!(body.contains(&format!("# TYPE {name}")), "{body}");

@@ -126,8 +126,8 @@ pub(crate) async fn login(address: SocketAddr, user: &str) -> String {
 }
 
 /// A ticket for whoever has the cookie.
-pub(crate) async fn ticket(address: SocketAddr, cookie: &str, wish: &str) -> String {
-    let answer = post(address, "/ticket", &[("Cookie", cookie)], wish).await;
+pub(crate) async fn ticket(address: SocketAddr, cookie: &str, mint_request: &str) -> String {
+    let answer = post(address, "/ticket", &[("Cookie", cookie)], mint_request).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["ticket"].as_str().unwrap().to_owned()
 }

@@ -287,7 +287,7 @@ mod a_place {
         let options = ["--idle-timeout", "0.5"];
         let gateway = Running::start(upstream.address, &options).await;
         let (stream, _head) = raw(gateway.address, &handshake("/flood", "")).await;
-        // The silence, and how long a farewell may take.
+        // The silence, and how long a closing handshake may take.
         gateway.is_empty_within(SOON).await;
         upstream.is_empty_within(SOON).await;
         drop(stream);

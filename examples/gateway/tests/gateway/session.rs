@@ -6,7 +6,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use test_servers::Server;
 use tower_ws_auth::redis::{Redis, RedisRevocations};
-use tower_ws_auth::{Clock, Ending, Revocations};
+use tower_ws_auth::{Clock, DisconnectReason, Revocations};
 
 use crate::passing::base64;
 use crate::peer::{ORIGIN, Running, SOON, Socket, connect, end_of, refused, token_of};
@@ -90,7 +90,7 @@ async fn a_revocation_from_elsewhere_ends_its_sockets() {
     let store = RedisRevocations::new(elsewhere, Duration::from_secs(60));
     let revocations = Revocations::new(store);
     revocations
-        .revoke("user:ada", Ending::Revoked)
+        .revoke("user:ada", DisconnectReason::Revoked)
         .await
         .unwrap();
     let revoked = Some((4403, "revoked".to_owned()));
@@ -123,7 +123,9 @@ async fn a_revocation_refuses_the_sessions_from_before_and_a_login_after_it_is_w
     let store = RedisRevocations::new(elsewhere, an_hour);
     let then = Clock::fixed(Clock::system().unix_seconds() - 1800);
     let revocations = Revocations::with_clock(store, then);
-    let revoked = revocations.revoke("user:ada", Ending::Revoked).await;
+    let revoked = revocations
+        .revoke("user:ada", DisconnectReason::Revoked)
+        .await;
     revoked.unwrap();
     let mut refused = page(&gateway, "/echo", &cookie).await;
     let invalid = Some((4401, "session_invalid".to_owned()));

@@ -12,13 +12,13 @@ use http::{Request, StatusCode};
 use serde::{Deserialize, Serialize};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
-use tower_ws_auth::credential::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth::jwt::{Algorithm, JwtBuilder, Key};
 use tower_ws_auth::session::{MemorySessions, Secrets};
 use tower_ws_auth::ticket::MemoryTickets;
 use tower_ws_auth::{
-    AuthLayer, Authenticate, Authenticated, Clock, CloseFrameLayer, Jwt, LiftLayer, MissingOrigin,
-    OriginLayer, Origins, Rejection, Sessions, Tickets,
+    AuthLayer, Authenticate, Authenticated, Clock, CloseFrameLayer, Jwt, MissingOrigin,
+    OriginLayer, Origins, RedactLayer, Rejection, Sessions, Tickets,
 };
 
 use crate::forge::{COOKIE_SECRET, Door, EC_PUBLIC, ED_PUBLIC, NOW, RSA_PUBLIC, SECRET};
@@ -54,7 +54,7 @@ impl LetIn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// The public token of the refusal.
+    /// The public reason of the refusal.
     pub(crate) refusal: Option<&'static str>,
 }
 
@@ -73,8 +73,8 @@ pub(crate) fn all_carriers() -> Carriers {
         .query("token")
         .query_bearer("Authorization")
         .bearer_header()
-        .subprotocol(Dialect::Phoenix)
-        .subprotocol(Dialect::Kubernetes)
+        .subprotocol(SubprotocolFormat::Phoenix)
+        .subprotocol(SubprotocolFormat::Kubernetes)
         .cookie("jwt")
         .build()
         .unwrap()
@@ -146,13 +146,13 @@ where
         }
     });
     let service = ServiceBuilder::new()
-        .layer(LiftLayer::new(["token", "Authorization", "ticket"], ["/*"]).unwrap())
+        .layer(RedactLayer::new(["token", "Authorization", "ticket"], ["/*"]).unwrap())
         .layer(origin())
         .layer(AuthLayer::new(strategy))
         .service(inner)
         .map_response(|response| Answer {
             status: response.status().as_u16(),
-            refusal: response.extensions().get().map(Rejection::token),
+            refusal: response.extensions().get().map(Rejection::reason),
         });
     BoxCloneSyncService::new(service)
 }
@@ -177,8 +177,8 @@ impl Server {
             .route("/EdDSA", door(jwt(Door::Ed), &let_in))
             .route("/session", door(session, &let_in))
             .route("/ticket", door(tickets.strategy(), &let_in));
-        let lift = LiftLayer::new(["token", "Authorization", "ticket"], ["/*"]).unwrap();
-        let app = lift.layer(router);
+        let redact = RedactLayer::new(["token", "Authorization", "ticket"], ["/*"]).unwrap();
+        let app = redact.layer(router);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = tower::make::Shared::new(app);
@@ -206,7 +206,7 @@ where
         (StatusCode::OK, [("x-let-in", "1")])
     };
     let layers = ServiceBuilder::new()
-        .layer(CloseFrameLayer::new().hold(Duration::ZERO))
+        .layer(CloseFrameLayer::new().reject_delay(Duration::ZERO))
         .layer(origin())
         .layer(AuthLayer::new(strategy));
     any(handler).layer(layers)

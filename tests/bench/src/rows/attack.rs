@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, CONNECTION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tokio::sync::Notify;
 use tower::{Layer, Service, service_fn};
-use tower_ws_auth::credential::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth::handshake::Handshake;
 use tower_ws_auth::jwt::{Jwt, JwtLayer, Key};
 
@@ -71,8 +71,8 @@ fn carriers() -> Carriers {
     let carriers = Carriers::builder()
         .query("token")
         .bearer_header()
-        .subprotocol(Dialect::Phoenix)
-        .subprotocol(Dialect::Kubernetes)
+        .subprotocol(SubprotocolFormat::Phoenix)
+        .subprotocol(SubprotocolFormat::Kubernetes)
         .cookie("jwt");
     carriers.build().unwrap()
 }

@@ -56,7 +56,7 @@ fn ours() -> server!() {
         ready(Err::<Grant<()>, _>(rejection))
     };
     ServiceBuilder::new()
-        .layer(CloseFrameLayer::new().hold(Duration::ZERO))
+        .layer(CloseFrameLayer::new().reject_delay(Duration::ZERO))
         .layer(AuthLayer::new(refuse))
         .service_fn(async |_: Request<Incoming>| Answer::Ok(Response::new(Empty::new())))
 }

@@ -18,7 +18,7 @@ use jsonwebtoken::{DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tower::{Layer, Service, service_fn};
-use tower_ws_auth::credential::{Carriers, CarriersBuilder, Dialect};
+use tower_ws_auth::credential::{Carriers, CarriersBuilder, SubprotocolFormat};
 use tower_ws_auth::handshake::Handshake;
 use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, JwtLayer, Key, SigningKey};
 
@@ -245,8 +245,8 @@ fn without_credential() -> impl FnMut() {
     let carriers = Carriers::builder()
         .query("token")
         .bearer_header()
-        .subprotocol(Dialect::Phoenix)
-        .subprotocol(Dialect::Kubernetes)
+        .subprotocol(SubprotocolFormat::Phoenix)
+        .subprotocol(SubprotocolFormat::Kubernetes)
         .cookie("jwt");
     let carriers = carriers.build().unwrap();
     let mut head = handshake(None).into_parts().0;

@@ -155,7 +155,7 @@ impl Told {
             "strategy=\"session\" outcome=\"refused\" kind=\"session_invalid\"",
             "strategy=\"origin\" outcome=\"refused\" kind=\"origin_denied\"",
             "rejection converted to a close frame",
-            "farewell ended",
+            "closing handshake ended",
         ] {
             assert!(self.log.contains(event), "no event {event:?}");
         }
@@ -194,8 +194,8 @@ impl Told {
 }
 
 #[tokio::test]
-async fn with_the_lift_layer_outermost_nothing_is_found() {
-    let told = told_by("lifted").await;
+async fn with_the_redact_layer_outermost_nothing_is_found() {
+    let told = told_by("redacted").await;
     told.said_much();
     told.decided();
     told.said_what_is_documented();
@@ -212,8 +212,8 @@ async fn with_redacted_spans_nothing_is_found() {
 }
 
 #[tokio::test]
-async fn without_the_lift_layer_the_trace_layer_tells_it() {
-    let told = told_by("unlifted").await;
+async fn without_the_redact_layer_the_trace_layer_tells_it() {
+    let told = told_by("unredacted").await;
     told.said_much();
     told.decided();
     told.needles.assert_all_found_in(&told.log);

@@ -38,12 +38,12 @@ async fn an_expiry_is_an_event_with_its_code_and_its_time_and_is_counted() {
     let answer = frame::masked(true, frame::CLOSE, &1000_u16.to_be_bytes());
     client.write_all(&answer).await.unwrap();
 
-    told.counted("ws_auth_farewells_total outcome=peer_closed", 1.0)
+    told.counted("ws_auth_closing_handshakes_total outcome=peer_closed", 1.0)
         .await;
     told.counted("ws_auth_leases", 0.0).await;
     let line = told.event("lease ended");
     assert!(
-        line.contains("ending=\"token_expired\" code=4401 open_ms="),
+        line.contains("reason=\"token_expired\" code=4401 open_ms="),
         "{line}"
     );
     let open: u64 = line
@@ -54,12 +54,15 @@ async fn an_expiry_is_an_event_with_its_code_and_its_time_and_is_counted() {
         .parse()
         .unwrap();
     assert!((100..20_000).contains(&open), "{line}");
-    let farewell = told.event("farewell ended");
-    assert!(farewell.contains("farewell=\"peer_closed\""), "{farewell}");
+    let closing_handshake = told.event("closing handshake ended");
+    assert!(
+        closing_handshake.contains("closing_handshake=\"peer_closed\""),
+        "{closing_handshake}"
+    );
     for (name, expected) in [
         ("ws_auth_leases", 0.0),
-        ("ws_auth_lease_endings_total ending=token_expired", 1.0),
-        ("ws_auth_farewells_total outcome=peer_closed", 1.0),
+        ("ws_auth_leases_ended_total reason=token_expired", 1.0),
+        ("ws_auth_closing_handshakes_total outcome=peer_closed", 1.0),
         (
             "ws_auth_decisions_total strategy=closure outcome=accepted kind=none",
             1.0,

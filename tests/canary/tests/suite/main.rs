@@ -7,7 +7,7 @@
 )]
 
 mod canary;
-mod farewells;
+mod closing_handshakes;
 mod leases;
 mod needles;
 mod printed;

@@ -9,7 +9,7 @@ use test_support::Printed;
 use tower_ws_auth::credential::Carriers;
 use tower_ws_auth::jwt::{Algorithm, Jwt, JwtEncoder, Key, Keys, SigningKey};
 use tower_ws_auth::session::{MemorySessions, Secrets};
-use tower_ws_auth::ticket::{MemoryTickets, Order, TicketKey, Use};
+use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketKey, TicketRequest};
 use tower_ws_auth::{
     AllowedOrigin, AuthLayer, Authenticate, AuthenticateExt, Origins, Sessions, Tickets,
 };
@@ -113,7 +113,7 @@ async fn not_a_ticket() {
     let mut printed = Printed::default();
     let store = Arc::new(MemoryTickets::new());
     let tickets: Tickets<Claims> = Tickets::builder(store.clone()).build().unwrap();
-    let order = Order::new(Claims { sub: "ada".into() }, Use::handshake());
+    let order = TicketRequest::new(Claims { sub: "ada".into() }, Purpose::handshake());
     printed.debug(&tickets).debug(&store).debug(&order);
     let issued = tickets.issue(order).await.unwrap();
     printed.debug(&issued);

@@ -20,7 +20,7 @@ use test_support::frame::{self, BINARY, Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tower_ws_auth::{Clock, Ending};
+use tower_ws_auth::{Clock, DisconnectReason};
 
 const HOUR: i64 = 3600;
 const SOON: Duration = Duration::from_secs(20);
@@ -72,7 +72,7 @@ async fn by_token(server: &Server, token: &str) -> TcpStream {
         .await
         .unwrap();
     assert_eq!(status, Some(101));
-    // A farewell is a 101 too, and no echo.
+    // A closing handshake is a 101 too, and no echo.
     stream.write_all(b"\x82\x82\0\0\0\0hi").await.unwrap();
     let echo = frame::read(&mut stream).await.unwrap();
     assert_eq!(echo, Frame::whole(BINARY, b"hi"));
@@ -225,7 +225,7 @@ async fn a_revocation_holds_whichever_way_the_clock_goes() {
     let mut lease = by_token(&server, &before).await;
     server
         .revocations
-        .revoke("user:ada", Ending::Revoked)
+        .revoke("user:ada", DisconnectReason::Revoked)
         .await
         .unwrap();
     assert_eq!(closed(&mut lease).await, 4403);
@@ -240,7 +240,7 @@ async fn a_revocation_holds_whichever_way_the_clock_goes() {
     // Revoked in the wrong hour: later than the one before all the same, so nothing is undone.
     server
         .revocations
-        .revoke("user:ada", Ending::Revoked)
+        .revoke("user:ada", DisconnectReason::Revoked)
         .await
         .unwrap();
     wrong.set(0);

@@ -311,11 +311,11 @@ async fn suffers(phase: Phase, fault: Fault, all_in: In) -> Duration {
     let gone = timeout(bound, all_gone).await;
     assert!(
         gone.is_ok(),
-        "{fault:?} in {phase:?} after {:?}: {} sockets, {} handlers, {} farewells, {} leases, registered: {:?}, permits: {}",
+        "{fault:?} in {phase:?} after {:?}: {} sockets, {} handlers, {} closing handshakes, {} leases, registered: {:?}, permits: {}",
         began.elapsed(),
         server.sockets.now(),
         server.handlers.now(),
-        server.farewells.now(),
+        server.closing_handshakes.now(),
         server.leases.len(),
         server.revocations,
         server.has_all_permits().await,

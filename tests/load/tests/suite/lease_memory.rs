@@ -18,7 +18,7 @@ use test_support::{at_once, of_tier};
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Builder;
 use tower::ServiceBuilder;
-use tower_ws_auth::lease::{Ending, LeaseLayer, Leases};
+use tower_ws_auth::lease::{DisconnectReason, LeaseLayer, Leases};
 use tower_ws_auth::{AuthLayer, AuthenticateExt, Grant, MemoryRevocations, Rejection, Revocations};
 
 use crate::ALONE;
@@ -63,11 +63,11 @@ async fn end(open: Vec<Upgraded>, revocations: &Revocations, leases: &Leases) {
     let half = open.len() / 2;
     // One key, half of them; then the server goes down.
     let began = Instant::now();
-    let revoked = revocations.revoke("tenant:red", Ending::Revoked);
+    let revoked = revocations.revoke("tenant:red", DisconnectReason::Revoked);
     revoked.await.unwrap();
     println!("{} of them revoked in {:?}", half, began.elapsed());
     let began = Instant::now();
-    assert_eq!(leases.end_all(&Ending::GoingAway).await, half);
+    assert_eq!(leases.end_all(&DisconnectReason::GoingAway).await, half);
     println!("the others ended in {:?}", began.elapsed());
     for (n, upgraded) in open.into_iter().enumerate() {
         let mut read = Vec::new();

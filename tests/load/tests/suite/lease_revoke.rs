@@ -13,7 +13,7 @@ use test_support::of_tier;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tower::ServiceBuilder;
-use tower_ws_auth::lease::{Ending, LeaseLayer};
+use tower_ws_auth::lease::{DisconnectReason, LeaseLayer};
 use tower_ws_auth::{AuthLayer, AuthenticateExt, Grant, MemoryRevocations, Rejection, Revocations};
 
 use crate::ALONE;
@@ -84,11 +84,11 @@ async fn revoke_all(name: &str) {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let quiet = probe.longest();
     let began = Instant::now();
-    let revoked = revocations.revoke("user:ada", Ending::Revoked);
+    let revoked = revocations.revoke("user:ada", DisconnectReason::Revoked);
     revoked.await.unwrap();
     let (took, during) = (began.elapsed(), probe.longest());
     assert_eq!(layer.leases().len(), count, "nobody has answered");
-    // Until every handler has read the close frame and every farewell has begun.
+    // Until every handler has read the close frame and every closing handshake has begun.
     tokio::time::sleep_until((began + took + DEADLINE / 2).into()).await;
     let told = probe.longest();
     tokio::time::sleep_until((began + took + DEADLINE).into()).await;

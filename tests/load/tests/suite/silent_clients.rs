@@ -36,7 +36,7 @@ async fn with_permits_for_all_no_task_and_no_descriptor_is_left_a_second_after_t
     let count = of_tier(1_000, 10_000);
     let deadline = deadline(count).await;
     let close = CloseFrameLayer::new()
-        .max_farewells(count)
+        .max_closing_handshakes(count)
         .deadline(deadline);
     let server = Server::axum(Stack::closing(close)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;

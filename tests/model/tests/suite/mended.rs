@@ -5,7 +5,7 @@ use crate::explore::{by_tier, counterexample_beyond, keeps_every_rule, walks};
 use crate::protocol::Protocol;
 use crate::rules::{Bounds, Rule};
 use crate::seen::Seen;
-use crate::setup::{Budget, Excess, QUIET, RECHECK, Setup, Start, TIMEOUT, WITHIN_SKEW};
+use crate::setup::{Budget, OverLimit, QUIET, RECHECK, Setup, Start, TIMEOUT, WITHIN_SKEW};
 use crate::state::{Kind, Tick, User};
 
 /// One node is ahead by the allowed skew: a part of [`WITHIN_SKEW`].
@@ -274,7 +274,7 @@ fn a_node_that_was_cut_off_catches_up() {
 fn limits_that_refuse_the_newest_hold_and_spend_nothing() {
     explore(
         "a limit that refuses the newest",
-        limited(Excess::RefuseNewest),
+        limited(OverLimit::RefuseNewest),
         &[
             Seen::TicketAccepted,
             Seen::Renewed,
@@ -288,7 +288,7 @@ fn limits_that_refuse_the_newest_hold_and_spend_nothing() {
 fn limits_that_end_the_oldest_hold_and_end_nobody_else() {
     explore(
         "a limit that ends the oldest",
-        limited(Excess::EndOldest),
+        limited(OverLimit::EndOldest),
         &[
             Seen::TicketAccepted,
             Seen::Renewed,
@@ -298,7 +298,7 @@ fn limits_that_end_the_oldest_hold_and_end_nobody_else() {
     );
 }
 
-fn limited(excess: Excess) -> Setup {
+fn limited(over_limit: OverLimit) -> Setup {
     Setup {
         start: by_tier(
             &[Start::TICKET, Start::TOKEN, Start::GUEST],
@@ -310,7 +310,7 @@ fn limited(excess: Excess) -> Setup {
             requests: by_tier(0, 1),
             ..QUIET.budget
         },
-        limit: Some((1, excess)),
+        limit: Some((1, over_limit)),
         forbidden: true,
         serving: by_tier(&[0, 1], &[0]),
         horizon: 1,
@@ -347,7 +347,7 @@ fn a_single_use_token_is_used_once_until_it_ends() {
 /// time.
 #[test]
 fn everything_at_once_breaks_no_rule_on_long_walks() {
-    for (seed, excess) in [(1, Excess::EndOldest), (2, Excess::RefuseNewest)] {
+    for (seed, over_limit) in [(1, OverLimit::EndOldest), (2, OverLimit::RefuseNewest)] {
         let world = Setup {
             clocks: WITHIN_SKEW,
             start: &[
@@ -372,7 +372,7 @@ fn everything_at_once_breaks_no_rule_on_long_walks() {
                 cuts: 2,
                 failures: 2,
             },
-            limit: Some((2, excess)),
+            limit: Some((2, over_limit)),
             horizon: 8,
             ..QUIET
         };

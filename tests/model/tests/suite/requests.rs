@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`steps`] | `Session::verify` and `Rules::decide`, `Ticket::verify`, `SingleUse::verify`; `Revocable` |
 //! | [`World::look`] | `revocation::Connection::decide` |
-//! | [`World::gate`] | `authorize`, and `LeaseLayer`'s `at_most` |
-//! | [`World::accept`] | the upgrade: `Waiting::open`, `Tether::accept` |
+//! | [`World::gate`] | `authorize`, and `LeaseLayer`'s `max_connections` |
+//! | [`World::accept`] | the upgrade: `Waiting::open`, `UpgradeGuard::accept` |
 //! | [`World::finish_body`] | `Mint::mint` and the chat's `POST /token`, once the body is there |
 //! | [`World::renew`] | `Lease::renew` |
 
@@ -13,7 +13,7 @@ use crate::model::World;
 use crate::protocol::{Claims, Minted, Protocol};
 use crate::rules::Rule;
 use crate::seen::Seen;
-use crate::setup::{Excess, TIMEOUT};
+use crate::setup::{OverLimit, TIMEOUT};
 use crate::state::{
     Answer, Connection, Credential, Key, Kind, Moment, Purpose, Request, State, Step, Tick, User,
     Watch, members, moment, place_of,
@@ -222,14 +222,14 @@ impl World {
             }
             return false;
         }
-        let Some((most, excess)) = self.setup.limit else {
+        let Some((most, over_limit)) = self.setup.limit else {
             return true;
         };
         if !self.protocol.limits_count_upgraded {
-            return self.gate_by_registrations(state, request, most, excess);
+            return self.gate_by_registrations(state, request, most, over_limit);
         }
         let is_handshake = matches!(request.purpose, Purpose::Open { .. });
-        if !is_handshake || excess == Excess::EndOldest {
+        if !is_handshake || over_limit == OverLimit::EndOldest {
             return true;
         }
         if !self.has_room(state, request, most) {
@@ -270,7 +270,7 @@ impl World {
         state: &mut State,
         request: &Request,
         most: usize,
-        excess: Excess,
+        over_limit: OverLimit,
     ) -> bool {
         if matches!(request.purpose, Purpose::Renew(_) | Purpose::Mint(_)) {
             return true;
@@ -286,7 +286,7 @@ impl World {
             .collect::<Vec<_>>();
         let registered = state.count_open(request.node, user) + under_way.len() + 1;
         let mut too_many = registered.saturating_sub(most);
-        if too_many > 0 && excess == Excess::RefuseNewest {
+        if too_many > 0 && over_limit == OverLimit::RefuseNewest {
             self.refused_by_limit(state, request, most);
             return false;
         }
@@ -343,7 +343,7 @@ impl World {
 
     /// At the upgrade: refuses the newest or ends the oldest, if there is no place.
     fn make_room(&self, state: &mut State, request: &Request, renewed: Option<usize>) -> bool {
-        let Some((most, excess)) = self.setup.limit else {
+        let Some((most, over_limit)) = self.setup.limit else {
             return true;
         };
         // It was counted at the gate, by the way of counting of that time.
@@ -351,11 +351,11 @@ impl World {
             return true;
         }
         let user = state.credentials[request.credential].user;
-        match excess {
+        match over_limit {
             // Its place was reserved at the gate.
-            Excess::RefuseNewest if renewed.is_none() && self.protocol.reserves_places => true,
-            Excess::RefuseNewest => self.has_room(state, request, most),
-            Excess::EndOldest => {
+            OverLimit::RefuseNewest if renewed.is_none() && self.protocol.reserves_places => true,
+            OverLimit::RefuseNewest => self.has_room(state, request, most),
+            OverLimit::EndOldest => {
                 while state.count_open(request.node, user) >= most {
                     self.end_oldest(state, request.node, user, most, 1);
                 }

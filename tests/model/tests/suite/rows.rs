@@ -8,7 +8,7 @@ use crate::explore::{counterexample, keeps_every_rule};
 use crate::protocol::{Claims, Minted, Protocol};
 use crate::rules::Rule;
 use crate::seen::Seen;
-use crate::setup::{Budget, Excess, QUIET, Setup, Start, WITHIN_SKEW};
+use crate::setup::{Budget, OverLimit, QUIET, Setup, Start, WITHIN_SKEW};
 use crate::state::{Kind, User};
 
 /// A rule that a fault breaks.
@@ -341,7 +341,7 @@ fn a_login_right_after_a_revocation_is_welcome() {
 fn a_limit_ends_the_oldest_only_for_connections() {
     Row {
         name: "a limit that ends the oldest",
-        world: limited(Excess::EndOldest),
+        world: limited(OverLimit::EndOldest),
         fault: |protocol| protocol.limits_count_upgraded = false,
         breaks: Rule::OthersStayOpen,
         was_so: true,
@@ -354,7 +354,7 @@ fn a_limit_ends_the_oldest_only_for_connections() {
 fn a_limit_refuses_the_newest_only_for_connections() {
     Row {
         name: "a limit that refuses the newest",
-        world: limited(Excess::RefuseNewest),
+        world: limited(OverLimit::RefuseNewest),
         fault: |protocol| protocol.limits_count_upgraded = false,
         breaks: Rule::RoomIsGiven,
         was_so: true,
@@ -364,14 +364,14 @@ fn a_limit_refuses_the_newest_only_for_connections() {
 }
 
 /// Two handshakes and an ordinary request, and room for one connection.
-fn limited(excess: Excess) -> Setup {
+fn limited(over_limit: OverLimit) -> Setup {
     Setup {
         start: &[Start::TOKEN],
         budget: Budget {
             requests: 1,
             ..TWO_HANDSHAKES
         },
-        limit: Some((1, excess)),
+        limit: Some((1, over_limit)),
         horizon: 1,
         ..QUIET
     }
@@ -388,7 +388,7 @@ fn a_renewal_counts_against_the_limit_of_its_new_user() {
                 renewals: 1,
                 ..TWO_HANDSHAKES
             },
-            limit: Some((1, Excess::RefuseNewest)),
+            limit: Some((1, OverLimit::RefuseNewest)),
             horizon: 1,
             ..QUIET
         },
@@ -487,7 +487,7 @@ fn a_ticket_survives_a_refusal_by_a_limit() {
         world: Setup {
             start: &[Start::TICKET, Start::TOKEN],
             budget: TWO_HANDSHAKES,
-            limit: Some((1, Excess::RefuseNewest)),
+            limit: Some((1, OverLimit::RefuseNewest)),
             horizon: 2,
             ..QUIET
         },
@@ -507,7 +507,7 @@ fn whoever_spends_a_ticket_has_a_place() {
         world: Setup {
             start: &[Start::TICKET, Start::TICKET],
             budget: TWO_HANDSHAKES,
-            limit: Some((1, Excess::RefuseNewest)),
+            limit: Some((1, OverLimit::RefuseNewest)),
             horizon: 2,
             ..QUIET
         },

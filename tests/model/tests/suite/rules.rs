@@ -6,7 +6,7 @@
 use stateright::Property;
 
 use crate::model::World;
-use crate::setup::{Excess, RECHECK, TIMEOUT};
+use crate::setup::{OverLimit, RECHECK, TIMEOUT};
 use crate::state::{Outcome, State, Tick, bit, members};
 
 /// What must hold in every state.
@@ -192,7 +192,7 @@ impl State {
         &mut self,
         node: usize,
         credential: usize,
-        limit: Option<(usize, Excess)>,
+        limit: Option<(usize, OverLimit)>,
     ) {
         let user = self.credentials[credential].user;
         if limit.is_some_and(|(most, _)| self.count_open(node, user) > most) {

@@ -36,12 +36,12 @@ pub(crate) struct Setup {
     /// Whether handshakes come that their user has no permission for.
     pub(crate) forbidden: bool,
     /// How many connections a user may have on a node, and what becomes of one too many.
-    pub(crate) limit: Option<(usize, Excess)>,
+    pub(crate) limit: Option<(usize, OverLimit)>,
 }
 
-/// What becomes of one connection too many: `tower_ws_auth_socket::lease::Excess`.
+/// What becomes of one connection too many: `tower_ws_auth_socket::lease::OverLimit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Excess {
+pub(crate) enum OverLimit {
     RefuseNewest,
     EndOldest,
 }

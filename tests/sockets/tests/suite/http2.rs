@@ -70,7 +70,7 @@ async fn a_client_without_origin_reads_a_plain_http_response() {
 #[tokio::test]
 async fn the_converted_answer_is_a_200_with_nothing_of_the_refusal_or_of_http1() {
     let close = CloseFrameLayer::new()
-        .hold(Duration::ZERO)
+        .reject_delay(Duration::ZERO)
         .subprotocols(["b", "a"]);
     for server in http2_servers(Stack::closing(close)).await.unwrap() {
         let mut client = Http2::connect(server.address).await.unwrap();
@@ -117,7 +117,7 @@ async fn the_stream_ends_after_the_clients_close_frame_and_not_with_the_servers(
 #[tokio::test]
 async fn a_client_that_never_answers_is_gone_by_the_deadline_and_its_connection_lives_on() {
     let close = CloseFrameLayer::new()
-        .hold(Duration::ZERO)
+        .reject_delay(Duration::ZERO)
         .deadline(Duration::from_millis(200));
     for server in http2_servers(Stack::closing(close)).await.unwrap() {
         let mut client = Http2::connect(server.address).await.unwrap();
@@ -172,7 +172,7 @@ async fn refused_clients_that_flood_hold_up_no_other_stream() {
     /// Held unread for a second, a flood keeps the connection's window for that long.
     const HELD: Duration = Duration::from_secs(1);
     let close = CloseFrameLayer::new()
-        .hold(Duration::ZERO)
+        .reject_delay(Duration::ZERO)
         .byte_cap(64 << 10);
     for server in http2_servers(Stack::closing(close)).await.unwrap() {
         let mut client = Http2::connect(server.address).await.unwrap();

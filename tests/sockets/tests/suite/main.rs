@@ -7,7 +7,7 @@
 )]
 
 mod accepted;
-mod farewell;
+mod closing_handshake;
 mod handshake;
 mod http2;
 mod minted;

@@ -21,13 +21,13 @@ use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_ws_auth::channel::{Answer, Join, TicketPolicy};
+use tower_ws_auth::channel::{Join, JoinOutcome, TicketPolicy};
 use tower_ws_auth::jwt::{Jwt, JwtEncoder, Key, SigningKey};
 use tower_ws_auth::session::{MemorySessions, Secrets, SessionId, Sessions};
-use tower_ws_auth::ticket::{MemoryTickets, Order, Tickets, Wish};
+use tower_ws_auth::ticket::{MemoryTickets, MintRequest, TicketRequest, Tickets};
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, Authenticated, ChannelAuthLayer, Clock, Ending, MemoryRevocations,
-    Rejection, RejectionKind, Revocations, Validity,
+    AuthLayer, AuthenticateExt, Authenticated, ChannelAuthLayer, Clock, DisconnectReason,
+    MemoryRevocations, Rejection, RejectionKind, Revocations, Validity,
 };
 
 /// Nothing in these tests takes longer, on the slowest machine.
@@ -67,7 +67,7 @@ async fn token(
     State(app): State<App>,
     user: Authenticated<String>,
     validity: Validity,
-    _wish: Bytes,
+    _mint_request: Bytes,
 ) -> Response {
     let exp = Clock::system().unix_seconds() + 3600;
     let claims = json!({ "sub": user.as_str(), "exp": exp });
@@ -75,10 +75,13 @@ async fn token(
     Json(json!({ "token": token })).into_response()
 }
 
-fn order(head: &Parts, wish: Wish) -> Result<Order<String>, Rejection> {
+fn order(head: &Parts, mint_request: MintRequest) -> Result<TicketRequest<String>, Rejection> {
     let user: &Authenticated<String> = (head.extensions.get())
         .ok_or_else(|| Rejection::new(RejectionKind::CredentialsMissing, "nobody"))?;
-    Ok(Order::new(user.to_string(), wish.into_use()))
+    Ok(TicketRequest::new(
+        user.to_string(),
+        mint_request.into_use(),
+    ))
 }
 
 async fn echo(upgrade: WebSocketUpgrade) -> Response {
@@ -162,7 +165,7 @@ impl Server {
 
     /// What is minted for a client who sends the body only after `meanwhile`.
     async fn mint(&self, client: &Client, minted: Minted, meanwhile: impl Future) -> String {
-        let body = minted.wish();
+        let body = minted.mint_request();
         let head = format!(
             "POST {} HTTP/1.1\r\nhost: x\r\ncookie: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             minted.endpoint(),
@@ -196,7 +199,7 @@ impl Server {
             let joined = tower::service_fn(async |_: Join<(), ()>| Ok::<_, Infallible>(()));
             let join = Join::new((), "lobby", ()).with_credential(Some(credential.to_owned()));
             let service = ChannelAuthLayer::new(policy).layer(joined);
-            return matches!(service.oneshot(join).await, Ok(Answer::Admitted(())));
+            return matches!(service.oneshot(join).await, Ok(JoinOutcome::Admitted(())));
         }
         let url = format!("ws://{}/ws/{name}?{name}={credential}", self.address);
         match timeout(SOON, connect_async(url)).await.unwrap() {
@@ -234,7 +237,7 @@ impl Minted {
         }
     }
 
-    fn wish(self) -> &'static str {
+    fn mint_request(self) -> &'static str {
         match self {
             Self::Ticket | Self::Token => "{}",
             Self::ChannelTicket => r#"{"channel":"lobby"}"#,
@@ -268,7 +271,9 @@ async fn is_refused_where_the_user_was_banned_meanwhile() {
     let server = Server::start().await;
     for minted in Minted::ALL {
         let client = server.log_in().await;
-        let ban = server.revocations.revoke("user:ada", Ending::Revoked);
+        let ban = server
+            .revocations
+            .revoke("user:ada", DisconnectReason::Revoked);
         let credential = server.mint(&client, minted, ban).await;
         assert!(!server.opens(minted, &credential).await, "{minted:?}");
         // Whoever logs in since then is welcome, and so is what that is changed into.

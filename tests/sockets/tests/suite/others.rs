@@ -32,8 +32,8 @@ use crate::APP;
 
 fn converting() -> CloseFrameLayer {
     CloseFrameLayer::new()
-        .hold(Duration::ZERO)
-        .rejections_of_others()
+        .reject_delay(Duration::ZERO)
+        .convert_error_responses()
 }
 
 async fn serve(router: Router) -> SocketAddr {
@@ -264,7 +264,7 @@ async fn one_classifying_layer_in_another_is_one_too_many_and_works() {
 #[tokio::test]
 async fn a_classifier_of_ones_own_sees_two_heads_without_credentials() {
     let close = CloseFrameLayer::new()
-        .hold(Duration::ZERO)
+        .reject_delay(Duration::ZERO)
         .classify(|response, head| {
             assert_eq!(head.uri, "/ws");
             assert!(!format!("{head:?}").contains("CANARY"));

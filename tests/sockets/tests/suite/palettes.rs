@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use socket_tests::{Answer, Http2, Stack, end_of, handshake, http2_servers, servers, token};
 use tower_ws_auth::CloseFrameLayer;
-use tower_ws_auth::close::{Close, CloseCode, Palette};
+use tower_ws_auth::close::{ClientProtocol, Close, CloseCode};
 
 use crate::APP;
 
 /// What three refused clients read under a palette: unknown, expired, malformed.
-const READ: [(Palette, [u16; 3]); 4] = [
-    (Palette::Http, [4401, 4401, 4400]),
-    (Palette::Iana, [3000, 3000, 1008]),
-    (Palette::Centrifuge, [3500, 3005, 3501]),
-    (Palette::Pusher, [4009, 4100, 4009]),
+const READ: [(ClientProtocol, [u16; 3]); 4] = [
+    (ClientProtocol::Http, [4401, 4401, 4400]),
+    (ClientProtocol::Iana, [3000, 3000, 1008]),
+    (ClientProtocol::Centrifuge, [3500, 3005, 3501]),
+    (ClientProtocol::Pusher, [4009, 4100, 4009]),
 ];
 
 fn refused() -> [(String, &'static str); 3] {
@@ -24,8 +24,12 @@ fn refused() -> [(String, &'static str); 3] {
     ]
 }
 
-fn under(palette: Palette) -> Stack {
-    Stack::closing(CloseFrameLayer::new().hold(Duration::ZERO).palette(palette))
+fn under(palette: ClientProtocol) -> Stack {
+    Stack::closing(
+        CloseFrameLayer::new()
+            .reject_delay(Duration::ZERO)
+            .palette(palette),
+    )
 }
 
 #[tokio::test]
@@ -56,14 +60,17 @@ async fn and_so_does_a_client_over_http2() {
 #[tokio::test]
 async fn of_a_palette_and_a_function_the_last_one_counts() {
     let own = |_: &_| Close::new(CloseCode::POLICY, "no");
-    let close = CloseFrameLayer::new().hold(Duration::ZERO);
+    let close = CloseFrameLayer::new().reject_delay(Duration::ZERO);
     for (close, answer) in [
         (
-            close.clone().palette(Palette::Pusher).close_with(own),
+            close
+                .clone()
+                .palette(ClientProtocol::Pusher)
+                .close_with(own),
             Answer::closed(1008, "no"),
         ),
         (
-            close.close_with(own).palette(Palette::Pusher),
+            close.close_with(own).palette(ClientProtocol::Pusher),
             Answer::closed(4009, "token_invalid"),
         ),
     ] {

@@ -236,7 +236,7 @@ async fn a_client_that_sends_while_it_is_refused_still_reads_its_code() {
 #[tokio::test]
 async fn the_message_before_the_close_frame_says_more() {
     let close = CloseFrameLayer::new()
-        .hold(Duration::ZERO)
+        .reject_delay(Duration::ZERO)
         .first_message_json();
     for server in servers(Stack::closing(close)).await.unwrap() {
         let query = format!("?token={}", token(-1));
@@ -252,9 +252,9 @@ async fn the_message_before_the_close_frame_says_more() {
 #[tokio::test]
 async fn predicate_code_and_reason_are_the_applications_to_choose() {
     let close = CloseFrameLayer::new()
-        .hold(Duration::ZERO)
+        .reject_delay(Duration::ZERO)
         .when(|rejection, _head| rejection.kind() != RejectionKind::CredentialsMissing)
-        .close_with(|rejection| Close::new(CloseCode::POLICY, rejection.token().to_uppercase()));
+        .close_with(|rejection| Close::new(CloseCode::POLICY, rejection.reason().to_uppercase()));
     for server in servers(Stack::closing(close)).await.unwrap() {
         let answer = end_of(handshake(server.address, "?token=x", &[]).await).await;
         assert_eq!(answer, Answer::closed(1008, "TOKEN_INVALID"));
@@ -266,7 +266,7 @@ async fn predicate_code_and_reason_are_the_applications_to_choose() {
 #[tokio::test]
 async fn the_answer_is_held_and_then_comes() {
     let hold = Duration::from_secs(3);
-    let close = CloseFrameLayer::new().hold(hold);
+    let close = CloseFrameLayer::new().reject_delay(hold);
     let at = async |server: Server| {
         let began = Instant::now();
         let answer = end_of(handshake(server.address, "?token=x", &[APP]).await).await;
@@ -285,7 +285,7 @@ async fn the_answer_is_held_and_then_comes() {
 /// For clients that never answer the close frame.
 fn brief() -> CloseFrameLayer {
     CloseFrameLayer::new()
-        .hold(Duration::ZERO)
+        .reject_delay(Duration::ZERO)
         .deadline(Duration::from_millis(300))
 }
 

@@ -69,13 +69,15 @@ async fn a_stack_at_trace_level_tells_everything_but_the_credential() {
         end_of(handshake(address, query, &headers).await).await;
     }
 
-    // What is logged of a farewell comes after its client has read it.
+    // What is logged of a closing handshake comes after its client has read it.
     let three = async {
-        while log.text().matches("farewell ended").count() < 3 {
+        while log.text().matches("closing handshake ended").count() < 3 {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, three).await.expect("a farewell ends");
+    timeout(PATIENCE, three)
+        .await
+        .expect("a closing handshake ends");
 
     let unauthorized = StatusCode::UNAUTHORIZED;
     let expired_kind = Some(RejectionKind::TokenExpired);
@@ -102,7 +104,7 @@ async fn a_stack_at_trace_level_tells_everything_but_the_credential() {
         r#"handshake accepted strategy="jwt" outcome="accepted" latency_us="#,
         r#"handshake refused strategy="jwt" outcome="refused" kind="token_expired" status=401"#,
         r#"rejection converted to a close frame kind="token_expired" status=401 code=4401"#,
-        r#"farewell ended farewell="peer_closed""#,
+        r#"closing handshake ended closing_handshake="peer_closed""#,
         "the handler logs all it has",
         "path=\"/ws\"",
     ] {

@@ -17,8 +17,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceBuilder;
 use tower_ws_auth::jwt::{Jwt, JwtEncoder, Key, SigningKey};
-use tower_ws_auth::lease::Excess;
-use tower_ws_auth::ticket::{MemoryTickets, Order, Tickets, Use};
+use tower_ws_auth::lease::OverLimit;
+use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketRequest, Tickets};
 use tower_ws_auth::{
     AuthLayer, Authenticate, AuthenticateExt, Clock, CloseFrameLayer, LeaseLayer,
     MemoryRevocations, Revocations,
@@ -41,7 +41,7 @@ fn tickets() -> Tickets<String> {
 }
 
 async fn ticket(tickets: &Tickets<String>) -> String {
-    let order = Order::new("ada".to_owned(), Use::handshake()).revocable_by("user:ada");
+    let order = TicketRequest::new("ada".to_owned(), Purpose::handshake()).revocable_by("user:ada");
     tickets.issue(order).await.unwrap().ticket().to_owned()
 }
 
@@ -116,7 +116,7 @@ async fn echoes(socket: &mut Socket) {
 }
 
 fn one_socket(revocations: &Revocations) -> LeaseLayer {
-    LeaseLayer::new(revocations.clone()).at_most(1, "user:", Excess::RefuseNewest)
+    LeaseLayer::new(revocations.clone()).max_connections(1, "user:", OverLimit::RefuseNewest)
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The decision allocates nothing, whatever a stranger sends.
 
 use http::Request;
-use tower_ws_auth_core::origin::{Origins, Scheme, Verdict};
+use tower_ws_auth_core::origin::{OriginCheck, Origins, Scheme};
 
 #[test]
 fn the_decision_allocates_nothing() {
@@ -20,9 +20,13 @@ fn the_decision_allocates_nothing() {
             .header("host", "[::1]:8443")
             .header("origin", origin);
         let head = request.body(()).unwrap().into_parts().0;
-        let mut verdict = Verdict::Missing;
+        let mut verdict = OriginCheck::Missing;
         let made = allocation_counter::measure(|| verdict = origins.allows(&head));
-        assert_eq!(matches!(verdict, Verdict::Allowed(_)), allowed, "{origin}");
+        assert_eq!(
+            matches!(verdict, OriginCheck::Allowed(_)),
+            allowed,
+            "{origin}"
+        );
         assert_eq!(made.count_total, 0, "{origin}");
     }
 }

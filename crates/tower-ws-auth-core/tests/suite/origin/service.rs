@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Empty};
 use test_support::handshake;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_test::mock;
-use tower_ws_auth_core::credential::{Carriers, Dialect};
+use tower_ws_auth_core::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth_core::handshake::Handshake;
 use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
 use tower_ws_auth_core::{AllowedOrigin, AuthLayer, Grant, Rejection, RejectionKind, ResponseBody};
@@ -181,7 +181,7 @@ mod a_foreign_page {
         let carriers = Carriers::builder()
             .query("token")
             .bearer_header()
-            .subprotocol(Dialect::Phoenix)
+            .subprotocol(SubprotocolFormat::Phoenix)
             .cookie("jwt")
             .build()
             .unwrap();

@@ -182,7 +182,8 @@ async fn the_issuer_of_the_keys_and_that_of_the_rules_agree() {
 
     // Beside the application's own tokens: nobody speaks in the other's name.
     let own = Key::hs256([1; 32]).unwrap();
-    let jwt = Jwt::builder(jwks.clone().beside(own)).issuers([&issuer, "https://own.example"]);
+    let jwt =
+        Jwt::builder(jwks.clone().with_local_keys(own)).issuers([&issuer, "https://own.example"]);
     let jwt = jwt.build().unwrap();
     assert_eq!(
         verdict(&jwt, &Pair::P256.token_of("a", &issuer)).await,

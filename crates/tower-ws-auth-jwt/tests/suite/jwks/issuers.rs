@@ -57,7 +57,7 @@ async fn each_token_is_decided_by_the_keys_of_its_issuer() {
         ("token_invalid", String::new()),
     ] {
         let verdict = issuers.verify_token_or_wait(&token).await;
-        let verdict = verdict.map_or_else(|rejection| rejection.token(), |_| "accepted");
+        let verdict = verdict.map_or_else(|rejection| rejection.reason(), |_| "accepted");
         assert_eq!(verdict, expected, "{token}");
     }
 }

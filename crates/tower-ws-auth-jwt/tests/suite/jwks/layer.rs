@@ -26,7 +26,7 @@ where
     let service = AuthLayer::new(strategy).layer(inner);
     let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
     let rejection = response.extensions().get::<Rejection>();
-    let token = rejection.map_or("", Rejection::token);
+    let token = rejection.map_or("", Rejection::reason);
     (response.status().as_u16(), token)
 }
 

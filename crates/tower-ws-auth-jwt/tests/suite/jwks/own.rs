@@ -22,7 +22,7 @@ fn own(secret: u8, kid: Option<&str>) -> String {
 async fn a_secret_stands_beside_fetched_keys() {
     let server = Server::publishing(set([Pair::Rsa.jwk("rsa"), Pair::Ed.jwk("ed")])).await;
     let jwks = server.jwks().start().unwrap();
-    let jwt = jwt(jwks.clone().beside(Key::hs256([1; 32]).unwrap()));
+    let jwt = jwt(jwks.clone().with_local_keys(Key::hs256([1; 32]).unwrap()));
     for token in [
         Pair::Rsa.token("rsa"),
         Pair::Ed.token("ed"),
@@ -46,10 +46,10 @@ async fn ones_own_tokens_need_no_fetch() {
         .wait(Duration::from_millis(20))
         .start()
         .unwrap();
-    let jwt = jwt(jwks.beside(Key::hs256([1; 32]).unwrap()));
+    let jwt = jwt(jwks.with_local_keys(Key::hs256([1; 32]).unwrap()));
     assert!(jwt.verify_token(&own(1, None)).is_ok());
     let forged = jwt.verify_token(&own(2, Some("a"))).unwrap_err();
-    assert_eq!(forged.token(), "token_invalid");
+    assert_eq!(forged.reason(), "token_invalid");
     assert_eq!(verdict(&jwt, &Pair::Ed.token("a")).await, "unavailable");
 }
 
@@ -58,7 +58,7 @@ async fn a_kid_of_ones_own_is_nobody_elses() {
     let server = Server::publishing(set([Pair::Ed.jwk("mine"), Pair::P256.jwk("b")])).await;
     let jwks = server.jwks().start().unwrap();
     let own = Keys::new().with_kid("mine", Key::hs256([1; 32]).unwrap());
-    let jwt = jwt(jwks.beside(own));
+    let jwt = jwt(jwks.with_local_keys(own));
     assert_eq!(verdict(&jwt, &Pair::P256.token("b")).await, "accepted");
     assert_eq!(
         verdict(&jwt, &Pair::Ed.token("mine")).await,
@@ -121,10 +121,10 @@ async fn ones_own_tokens_need_no_issuer_and_fetched_keys_verify_theirs_alone() {
     let server = Server::publishing(set([Pair::Ed.jwk("ed")])).await;
     let issuer = "https://a.example";
     let jwks = server.jwks().issuer(issuer).start().unwrap();
-    let beside = jwt(jwks.clone().beside(Key::hs256([1; 32]).unwrap()));
+    let beside = jwt(jwks.clone().with_local_keys(Key::hs256([1; 32]).unwrap()));
     assert_eq!(verdict(&beside, &own(1, None)).await, "accepted");
     let named = Keys::new().with_kid("mine", Key::hs256([1; 32]).unwrap());
-    let named = jwt(jwks.clone().beside(named));
+    let named = jwt(jwks.clone().with_local_keys(named));
     assert_eq!(verdict(&named, &own(1, Some("mine"))).await, "accepted");
     for jwt in [beside, jwt(jwks)] {
         let theirs = Pair::Ed.token_of("ed", issuer);

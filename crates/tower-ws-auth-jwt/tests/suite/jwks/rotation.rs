@@ -17,7 +17,7 @@ async fn the_first_token_waits_for_the_first_fetch() {
     let jwt = jwt(jwks.clone());
     assert!(!jwks.is_available() && jwks.age().is_none());
     let rejection = jwt.verify_token(&Pair::P256.token("a")).unwrap_err();
-    assert_eq!(rejection.token(), "unavailable");
+    assert_eq!(rejection.reason(), "unavailable");
     assert_eq!(verdict(&jwt, &Pair::P256.token("a")).await, "accepted");
     assert!(jwks.is_available() && jwks.age().is_some());
     assert!(jwt.verify_token(&Pair::P256.token("a")).is_ok());

@@ -151,11 +151,11 @@ pub(crate) fn jwt(keys: impl Into<KeySource>) -> Jwt<Value> {
     Jwt::builder(keys).build().unwrap()
 }
 
-/// `accepted`, or the rejection's public token, after a wait if need be.
+/// `accepted`, or the rejection's public reason, after a wait if need be.
 pub(crate) async fn verdict(jwt: &Jwt<Value>, token: &str) -> &'static str {
     jwt.verify_token_or_wait(token)
         .await
-        .map_or_else(|rejection| rejection.token(), |_| "accepted")
+        .map_or_else(|rejection| rejection.reason(), |_| "accepted")
 }
 
 /// Waits until something holds.

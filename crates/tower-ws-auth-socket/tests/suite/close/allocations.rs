@@ -49,6 +49,6 @@ fn a_response_that_is_no_rejection_costs_nothing() {
 
 #[test]
 fn nor_does_a_classifier_where_the_server_offers_no_upgrade() {
-    let layer = CloseFrameLayer::new().rejections_of_others();
+    let layer = CloseFrameLayer::new().convert_error_responses();
     assert_eq!(cost(&layer, 429), 0);
 }

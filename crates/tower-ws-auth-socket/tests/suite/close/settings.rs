@@ -10,7 +10,7 @@ use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
 use tower_ws_auth_core::{Rejection, RejectionKind};
 use tower_ws_auth_socket::close::{
-    Close, CloseFrameLayer, is_from_a_browser, json_message, status_and_token,
+    Close, CloseFrameLayer, is_from_a_browser, json_message, status_and_reason,
 };
 
 fn head(origin: Option<&str>) -> Parts {
@@ -38,7 +38,7 @@ fn pages_are_told_and_neither_programs_nor_foreign_pages() {
 #[test]
 fn the_first_message_says_what_the_close_frame_says_and_when_to_come_back() {
     let message = |rejection: &Rejection| {
-        let close: Close = status_and_token(rejection);
+        let close: Close = status_and_reason(rejection);
         json_message(rejection, &close)
     };
     assert_eq!(
@@ -55,9 +55,9 @@ fn the_first_message_says_what_the_close_frame_says_and_when_to_come_back() {
 #[test]
 fn debug_output_shows_the_settings() {
     let layer = CloseFrameLayer::new()
-        .max_farewells(7)
+        .max_closing_handshakes(7)
         .byte_cap(4321)
-        .hold(Duration::from_millis(20));
+        .reject_delay(Duration::from_millis(20));
     let shown = format!("{layer:?}");
     for part in [
         "CloseFrameLayer { config: Config { hold: 20ms, limits: Limits {",
@@ -66,7 +66,10 @@ fn debug_output_shows_the_settings() {
     ] {
         assert!(shown.contains(part), "{shown}");
     }
-    assert_eq!(format!("{:?}", layer.farewells()), "Farewells");
+    assert_eq!(
+        format!("{:?}", layer.closing_handshakes()),
+        "ClosingHandshakes"
+    );
     let mut service = layer.layer(service_fn(async |_: Request<()>| {
         Ok::<_, Infallible>(Response::new(()))
     }));

@@ -1,4 +1,4 @@
-//! A server that goes down lets its farewells end, and waits no longer than it has to.
+//! A server that goes down lets its closing handshakes end, and waits no longer than it has to.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -130,26 +130,26 @@ async fn read_late(mut client: Client) -> Option<u16> {
 
 /// Its deadline is beyond all patience: what ends, ends without it.
 fn layer() -> CloseFrameLayer {
-    let layer = CloseFrameLayer::new().hold(Duration::ZERO);
+    let layer = CloseFrameLayer::new().reject_delay(Duration::ZERO);
     layer.deadline(2 * PATIENCE)
 }
 
 #[tokio::test]
-async fn axum_and_then_its_farewells_end() {
+async fn axum_and_then_its_closing_handshakes_end() {
     let close = layer();
-    let farewells = close.farewells();
+    let closing_handshakes = close.closing_handshakes();
     outlives(axum_server(close).await, async move || {
-        farewells.wait().await;
+        closing_handshakes.wait().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn hyper_and_then_its_farewells_end() {
+async fn hyper_and_then_its_closing_handshakes_end() {
     let close = layer();
-    let farewells = close.farewells();
+    let closing_handshakes = close.closing_handshakes();
     outlives(hyper_server(close).await, async move || {
-        farewells.wait().await;
+        closing_handshakes.wait().await;
     })
     .await;
 }
@@ -159,9 +159,9 @@ async fn a_task_tracker_knows_them_too() {
     for axum in [true, false] {
         let tracker = TaskTracker::new();
         let tasks = tracker.clone();
-        let close = layer().spawn_with(move |farewell| {
-            assert_eq!(format!("{farewell:?}"), "Farewell");
-            tasks.spawn(farewell);
+        let close = layer().spawn_with(move |closing_handshake| {
+            assert_eq!(format!("{closing_handshake:?}"), "ClosingHandshake");
+            tasks.spawn(closing_handshake);
         });
         let server = if axum {
             axum_server(close).await
@@ -196,33 +196,33 @@ async fn outlives(server: Server, wait: impl AsyncFnOnce()) {
 async fn a_client_that_never_answers_costs_no_more_than_the_deadline_or_the_grace() {
     for (deadline, ends) in [(2 * PATIENCE, false), (Duration::from_millis(400), true)] {
         let close = layer().deadline(deadline);
-        let farewells = close.farewells();
+        let closing_handshakes = close.closing_handshakes();
         let server = axum_server(close).await;
         let silent = server.open().await.unwrap();
         server.stop().await;
         let began = Instant::now();
         if ends {
             // One that has given up is in nobody's way.
-            let _ = timeout(Duration::from_millis(50), farewells.wait()).await;
-            farewells.wait().await;
+            let _ = timeout(Duration::from_millis(50), closing_handshakes.wait()).await;
+            closing_handshakes.wait().await;
             // And not for the default deadline, which is 5 s.
             let took = began.elapsed();
             assert!(took < Duration::from_millis(4900), "{took:?}");
         } else {
             let grace = Duration::from_millis(100);
-            assert!(timeout(grace, farewells.wait()).await.is_err());
+            assert!(timeout(grace, closing_handshakes.wait()).await.is_err());
         }
         drop(silent);
     }
 }
 
 #[tokio::test]
-async fn while_somebody_waits_no_farewell_begins() {
+async fn while_somebody_waits_no_closing_handshake_begins() {
     let close = layer();
-    let farewells = close.farewells();
+    let closing_handshakes = close.closing_handshakes();
     let server = axum_server(close).await;
     let client = server.open().await.unwrap();
-    let mut waiting = Box::pin(farewells.wait());
+    let mut waiting = Box::pin(closing_handshakes.wait());
     assert!(futures_util::poll!(&mut waiting).is_pending());
     let refused = server.open().await;
     assert!(matches!(refused, Err(Error::Http(response)) if response.status() == 401));
@@ -233,10 +233,10 @@ async fn while_somebody_waits_no_farewell_begins() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_to_wait_for_without_farewells() {
+async fn there_is_nothing_to_wait_for_without_closing_handshakes() {
     let close = layer();
-    close.farewells().wait().await;
-    let none = close.max_farewells(0);
-    none.farewells().wait().await;
+    close.closing_handshakes().wait().await;
+    let none = close.max_closing_handshakes(0);
+    none.closing_handshakes().wait().await;
     let _ = none.layer(());
 }

@@ -28,7 +28,7 @@ use tower_ws_auth_core::{
     AuthLayer, AuthenticateExt, BoxFuture, Clock, Grant, MemoryRevocations, Rejection, Revocation,
     RevocationError, RevocationKey, RevocationStore, Revocations,
 };
-use tower_ws_auth_socket::lease::{Ending, Excess, Lease, LeaseLayer};
+use tower_ws_auth_socket::lease::{DisconnectReason, Lease, LeaseLayer, OverLimit};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -254,7 +254,7 @@ async fn converse(mut socket: WebSocket, lease: Lease) {
             None => text,
             Some(query) => {
                 let renewed = lease.renew(Asked::parse(query).grant(), |_| true).await;
-                let answer = renewed.map_or_else(|refused| refused.token(), |_| "renewed");
+                let answer = renewed.map_or_else(|refused| refused.reason(), |_| "renewed");
                 answer.into()
             }
         };
@@ -304,8 +304,13 @@ mod a_handshake_under_way {
     #[tokio::test]
     async fn with_a_revoked_token_ends_nobodys_socket() {
         let (gate, store) = Gate::store();
-        let server = Server::on(store, |layer| layer.at_most(3, "user:", Excess::EndOldest)).await;
-        let revoked = server.revocations.revoke("user:ada", Ending::Revoked);
+        let server = Server::on(store, |layer| {
+            layer.max_connections(3, "user:", OverLimit::EndOldest)
+        })
+        .await;
+        let revoked = server
+            .revocations
+            .revoke("user:ada", DisconnectReason::Revoked);
         revoked.await.unwrap();
         let mut open = Vec::new();
         for _ in 0..2 {
@@ -332,10 +337,12 @@ mod a_handshake_under_way {
     async fn with_a_revoked_token_keeps_nobody_out() {
         let (gate, store) = Gate::store();
         let server = Server::on(store, |layer| {
-            layer.at_most(1, "user:", Excess::RefuseNewest)
+            layer.max_connections(1, "user:", OverLimit::RefuseNewest)
         })
         .await;
-        let revoked = server.revocations.revoke("user:ada", Ending::Revoked);
+        let revoked = server
+            .revocations
+            .revoke("user:ada", DisconnectReason::Revoked);
         revoked.await.unwrap();
         let flood = (0..10).map(|_| connect(server.address, "/?user=ada&token=old"));
         let flood = tokio::spawn(join_all(flood));
@@ -355,7 +362,7 @@ mod a_handshake_under_way {
 
     #[tokio::test]
     async fn takes_its_place_when_it_is_upgraded_and_not_before() {
-        let most = |layer: LeaseLayer| layer.at_most(1, "user:", Excess::RefuseNewest);
+        let most = |layer: LeaseLayer| layer.max_connections(1, "user:", OverLimit::RefuseNewest);
         let server = Server::start(most).await;
         let held = tokio::spawn(connect(server.address, "/held?user=ada&token=1"));
         server.holds(1).await;
@@ -370,7 +377,8 @@ mod a_handshake_under_way {
 
     #[tokio::test]
     async fn ends_the_oldest_when_it_is_upgraded_and_not_before() {
-        let server = Server::start(|layer| layer.at_most(1, "user:", Excess::EndOldest)).await;
+        let server =
+            Server::start(|layer| layer.max_connections(1, "user:", OverLimit::EndOldest)).await;
         let mut oldest = server.connect("/?user=ada&token=1").await.unwrap();
         let held = tokio::spawn(connect(server.address, "/held?user=ada&token=1"));
         server.holds(1).await;
@@ -387,7 +395,8 @@ mod a_plain_request {
 
     #[tokio::test]
     async fn ends_no_socket() {
-        let server = Server::start(|layer| layer.at_most(1, "user:", Excess::EndOldest)).await;
+        let server =
+            Server::start(|layer| layer.max_connections(1, "user:", OverLimit::EndOldest)).await;
         let mut socket = server.connect("/?user=ada&token=1").await.unwrap();
         for _ in 0..5 {
             assert_eq!(server.get("/plain?user=ada&token=1").await, 200);
@@ -403,7 +412,7 @@ mod a_plain_request {
 
     #[tokio::test]
     async fn is_not_refused_for_the_sockets_that_are_open() {
-        let most = |layer: LeaseLayer| layer.at_most(1, "user:", Excess::RefuseNewest);
+        let most = |layer: LeaseLayer| layer.max_connections(1, "user:", OverLimit::RefuseNewest);
         let server = Server::start(most).await;
         let mut socket = server.connect("/?user=ada&token=1").await.unwrap();
         assert_eq!(server.get("/plain?user=ada&token=1").await, 200);
@@ -416,7 +425,7 @@ mod a_renewal {
 
     #[tokio::test]
     async fn to_a_key_that_is_full_is_refused_and_changes_nothing() {
-        let most = |layer: LeaseLayer| layer.at_most(1, "room:", Excess::RefuseNewest);
+        let most = |layer: LeaseLayer| layer.max_connections(1, "room:", OverLimit::RefuseNewest);
         let server = Server::start(most).await;
         let mut first = server.connect("/?user=ada&token=1&room=1").await.unwrap();
         let mut second = server.connect("/?user=ada&token=2&room=2").await.unwrap();
@@ -445,7 +454,8 @@ mod a_renewal {
 
     #[tokio::test]
     async fn to_a_key_that_is_full_ends_its_oldest() {
-        let server = Server::start(|layer| layer.at_most(1, "room:", Excess::EndOldest)).await;
+        let server =
+            Server::start(|layer| layer.max_connections(1, "room:", OverLimit::EndOldest)).await;
         let mut first = server.connect("/?user=ada&token=1&room=1").await.unwrap();
         let mut second = server.connect("/?user=ada&token=2&room=2").await.unwrap();
         let renewed = ask(&mut second, "renew user=ada&token=3&room=1").await;
@@ -456,8 +466,8 @@ mod a_renewal {
 
     #[tokio::test]
     async fn of_the_same_key_keeps_its_place() {
-        for excess in [Excess::RefuseNewest, Excess::EndOldest] {
-            let server = Server::start(|layer| layer.at_most(2, "user:", excess)).await;
+        for over_limit in [OverLimit::RefuseNewest, OverLimit::EndOldest] {
+            let server = Server::start(|layer| layer.max_connections(2, "user:", over_limit)).await;
             let mut open = Vec::new();
             for _ in 0..2 {
                 open.push(server.connect("/?user=ada&token=1").await.unwrap());
@@ -474,7 +484,7 @@ mod a_renewal {
 
     #[tokio::test]
     async fn with_a_key_that_is_new_to_the_connection_is_counted_under_it() {
-        let most = |layer: LeaseLayer| layer.at_most(1, "room:", Excess::RefuseNewest);
+        let most = |layer: LeaseLayer| layer.max_connections(1, "room:", OverLimit::RefuseNewest);
         let server = Server::start(most).await;
         let mut first = server.connect("/?user=ada&token=1").await.unwrap();
         assert_eq!(
@@ -498,7 +508,7 @@ async fn a_cooperative_handler_is_counted_and_told() {
     let most = |layer: LeaseLayer| {
         layer
             .cooperative()
-            .at_most(1, "user:", Excess::RefuseNewest)
+            .max_connections(1, "user:", OverLimit::RefuseNewest)
     };
     let server = Server::start(most).await;
     let mut socket = server.connect("/?user=ada&token=1").await.unwrap();
@@ -516,11 +526,9 @@ mod what_comes_to_be {
     async fn refused_beside_another(method: http::Method, status: u16) -> bool {
         let store = MemoryRevocations::new(Duration::from_secs(3600), 10);
         let revocations = Revocations::new(store);
-        let layer = LeaseLayer::new(revocations.clone()).cooperative().at_most(
-            1,
-            "user:",
-            Excess::RefuseNewest,
-        );
+        let layer = LeaseLayer::new(revocations.clone())
+            .cooperative()
+            .max_connections(1, "user:", OverLimit::RefuseNewest);
         let mut service = layer.layer(tower::service_fn(
             async |request: http::Request<Option<u16>>| {
                 let mut response = http::Response::new(());

@@ -28,7 +28,7 @@ use tower_ws_auth_core::{
     AuthLayer, AuthenticateExt, Clock, Grant, MemoryRevocations, Rejection, RejectionKind,
     Revocations,
 };
-use tower_ws_auth_socket::lease::{Ending, Excess, Lease, LeaseLayer};
+use tower_ws_auth_socket::lease::{DisconnectReason, Lease, LeaseLayer, OverLimit};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -281,7 +281,9 @@ mod expiry {
         }
         let open = [1, 2].map(|_| server.connect("user=bob"));
         let open = futures_util::future::join_all(open).await;
-        let revoked = server.revocations.revoke("user:bob", Ending::Revoked);
+        let revoked = server
+            .revocations
+            .revoke("user:bob", DisconnectReason::Revoked);
         revoked.await.unwrap();
         for mut socket in open {
             assert_eq!(close_of(&mut socket).await, said(4403, "revoked"));
@@ -397,7 +399,7 @@ mod revocation {
         echoes(&mut bob, "hello").await;
         server
             .revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         for socket in &mut ada {
@@ -415,8 +417,8 @@ mod revocation {
     async fn can_say_what_the_application_wants_to_say() {
         let server = Server::start(|layer| layer).await;
         let mut socket = server.connect("user=ada").await;
-        let ending = Ending::application(4999, "banned").unwrap();
-        server.revocations.revoke("user:ada", ending).await.unwrap();
+        let reason = DisconnectReason::application(4999, "banned").unwrap();
+        server.revocations.revoke("user:ada", reason).await.unwrap();
         assert_eq!(close_of(&mut socket).await, said(4999, "banned"));
     }
 
@@ -442,7 +444,7 @@ mod revocation {
         let connecting = tokio::spawn(connect(address, "user=ada"));
         began.notified().await;
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         revoked.notify_one();
@@ -472,7 +474,7 @@ mod revocation {
         let mut stream = handshake::open(address, "/?user=ada", "").await;
         let began = Instant::now();
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         let mut rest = Vec::new();
@@ -516,7 +518,7 @@ mod a_renewal {
                             assert_eq!(lease.until(), Some(until));
                             "renewed"
                         }
-                        Err(rejection) => rejection.token(),
+                        Err(rejection) => rejection.reason(),
                     };
                     if socket.send(AxumMessage::text(answer)).await.is_err() {
                         break;
@@ -552,12 +554,12 @@ mod a_renewal {
         let mut socket = connect(address, "user=ada").await.unwrap();
         assert_eq!(ask(&mut socket, "ada 50000000").await, "renewed");
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         assert_eq!(ask(&mut socket, "ada 40000000").await, "renewed");
         revocations
-            .revoke("token:2", Ending::SessionEnded)
+            .revoke("token:2", DisconnectReason::SessionEnded)
             .await
             .unwrap();
         assert_eq!(close_of(&mut socket).await, said(4401, "session_ended"));
@@ -572,7 +574,7 @@ mod a_renewal {
         let address = server(layer, &revocations).await;
         let mut socket = connect(address, "user=ada&ms=600000").await.unwrap();
         revocations
-            .revoke("token:old", Ending::Revoked)
+            .revoke("token:old", DisconnectReason::Revoked)
             .await
             .unwrap();
         assert_eq!(ask(&mut socket, "ada 9000 old").await, "token_invalid");
@@ -582,12 +584,13 @@ mod a_renewal {
     }
 }
 
-mod at_most {
+mod max_connections {
     use super::*;
 
     #[tokio::test]
     async fn the_newest_is_refused_until_one_has_gone() {
-        let server = Server::start(|layer| layer.at_most(2, "user:", Excess::RefuseNewest)).await;
+        let server =
+            Server::start(|layer| layer.max_connections(2, "user:", OverLimit::RefuseNewest)).await;
         let mut open = vec![
             server.connect("user=ada").await,
             server.connect("user=ada").await,
@@ -610,7 +613,8 @@ mod at_most {
 
     #[tokio::test]
     async fn the_oldest_is_ended() {
-        let server = Server::start(|layer| layer.at_most(2, "user:", Excess::EndOldest)).await;
+        let server =
+            Server::start(|layer| layer.max_connections(2, "user:", OverLimit::EndOldest)).await;
         let mut open = Vec::new();
         for _ in 0..4 {
             let mut socket = server.connect("user=ada").await;
@@ -636,8 +640,8 @@ mod a_cooperative_handler {
         let handler = any(async |upgrade: WebSocketUpgrade, lease: Lease| {
             upgrade.on_upgrade(async move |mut socket: WebSocket| {
                 tokio::select! {
-                    ending = lease.ended() => {
-                        let text = format!("bye: {ending}");
+                    reason = lease.ended() => {
+                        let text = format!("bye: {reason}");
                         let _ = socket.send(AxumMessage::text(text)).await;
                     }
                     _ = socket.recv() => {}
@@ -653,7 +657,7 @@ mod a_cooperative_handler {
         };
         assert_eq!(text(&mut expired).await, "bye: token_expired");
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         assert_eq!(text(&mut revoked).await, "bye: revoked");
@@ -700,7 +704,7 @@ mod the_layer {
         }
         let leases = server.layer.leases();
         assert_eq!(leases.len(), 50);
-        assert_eq!(leases.end_all(&Ending::GoingAway).await, 50);
+        assert_eq!(leases.end_all(&DisconnectReason::GoingAway).await, 50);
         for socket in &mut open {
             assert_eq!(close_of(socket).await, said(1001, "going_away"));
         }
@@ -732,7 +736,7 @@ mod the_layer {
         };
         assert_eq!(status().await, 200);
         revocations
-            .revoke("user:ada", Ending::Revoked)
+            .revoke("user:ada", DisconnectReason::Revoked)
             .await
             .unwrap();
         assert_eq!(status().await, 401);

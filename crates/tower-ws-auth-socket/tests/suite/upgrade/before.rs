@@ -1,5 +1,5 @@
 use http::StatusCode;
-use tower_ws_auth_socket::private::{Outcome, Protocol, Tether};
+use tower_ws_auth_socket::private::{Outcome, Protocol, UpgradeGuard};
 
 use crate::upgrade::handlers;
 use crate::upgrade::lab::{Client, Lab, Setup, patient};
@@ -21,7 +21,7 @@ async fn a_cut_before_the_upgrade_is_the_first_thing_that_the_client_reads() {
 }
 
 #[tokio::test]
-async fn a_cut_before_an_answer_without_upgrade_ends_the_farewell() {
+async fn a_cut_before_an_answer_without_upgrade_ends_the_closing_handshake() {
     let setup = Setup {
         early: true,
         status: StatusCode::FORBIDDEN,
@@ -42,10 +42,10 @@ async fn a_reclaimed_connection_can_be_told_why() {
         ..Setup::default()
     };
     let mut lab = Lab::with(setup, handlers::echo).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut client, close_handle) = lab.open().await;
     client.reads_the_code().await;
-    assert!(cutter.is_over());
-    assert!(!lab.cut(&cutter, patient()));
+    assert!(close_handle.is_over());
+    assert!(!lab.cut(&close_handle, patient()));
     lab.is_empty().await;
     assert_eq!(lab.failed.now(), 1, "its handler never had it");
 }
@@ -57,10 +57,10 @@ async fn a_server_without_upgrades_fails_the_handlers_wait() {
         ..Setup::default()
     };
     let mut lab = Lab::with(setup, handlers::echo).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut client, close_handle) = lab.open().await;
     client.reads_the_end().await;
     lab.is_empty().await;
-    assert!(cutter.is_over());
+    assert!(close_handle.is_over());
     assert_eq!(lab.failed.now(), 1);
 }
 
@@ -79,7 +79,7 @@ async fn a_server_without_upgrades_ends_an_early_cut() {
 }
 
 #[test]
-fn a_server_that_offers_no_upgrade_gets_no_tether() {
+fn a_server_that_offers_no_upgrade_gets_no_guard() {
     let (mut head, ()) = http::Request::new(()).into_parts();
-    assert!(Tether::interpose(&mut head, Protocol::WebSocket).is_none());
+    assert!(UpgradeGuard::interpose(&mut head, Protocol::WebSocket).is_none());
 }

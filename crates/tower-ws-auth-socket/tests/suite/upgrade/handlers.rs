@@ -1,4 +1,4 @@
-//! Handlers as applications write them. None knows of a tether.
+//! Handlers as applications write them. None knows of a guard.
 
 use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;

@@ -52,9 +52,9 @@ async fn open(lab: &Lab) -> (Io, Io) {
 async fn one_stream_of_a_connection_ends_and_the_other_lives() {
     let mut lab = Lab::with(setup(), handlers::echo).await;
     let (mut first, mut second) = open(&lab).await;
-    let cutter = lab.cutter().await;
-    lab.cutter().await;
-    lab.cut(&cutter, patient());
+    let close_handle = lab.close_handle().await;
+    lab.close_handle().await;
+    lab.cut(&close_handle, patient());
     let frame = bounded("close", read_frame(&mut first)).await;
     assert_eq!(frame.payload, b"\x11\x31token_expired");
     first

@@ -1,4 +1,4 @@
-//! A server with a tether before its handlers, and a client that is strict about frames.
+//! A server with a guard before its handlers, and a client that is strict about frames.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tower_ws_auth_socket::frame::{Close, CloseCode};
 use tower_ws_auth_socket::private::{
-    Cutter, Farewell, Limits, Outcome, Protocol, Tether, accept_key,
+    CloseHandle, ClosingHandshake, Limits, Outcome, Protocol, UpgradeGuard, accept_key,
 };
 
 pub(crate) type Io = TokioIo<Upgraded>;
@@ -58,7 +58,7 @@ pub(crate) struct Setup {
     /// Whether the server lets a connection be upgraded.
     pub(crate) upgrades: bool,
     pub(crate) http2: bool,
-    /// Two layers, each with a tether; the cutter is the inner one's.
+    /// Two layers, each with a guard; the close handle is the inner one's.
     pub(crate) twice: bool,
     /// Cut as soon as the request is there.
     pub(crate) early: bool,
@@ -81,10 +81,10 @@ impl Default for Setup {
 
 pub(crate) struct Lab {
     pub(crate) address: SocketAddr,
-    pub(crate) cutters: mpsc::UnboundedReceiver<Cutter>,
+    pub(crate) close_handles: mpsc::UnboundedReceiver<CloseHandle>,
     pub(crate) outcomes: mpsc::UnboundedReceiver<Outcome>,
     tell: mpsc::UnboundedSender<Outcome>,
-    /// Values held by tethers.
+    /// Values held by guards.
     pub(crate) guards: Gauge,
     /// Handlers that run, or wait for their connection.
     pub(crate) handlers: Gauge,
@@ -108,11 +108,11 @@ impl Lab {
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (cut, cutters) = mpsc::unbounded_channel();
+        let (cut, close_handles) = mpsc::unbounded_channel();
         let (tell, outcomes) = mpsc::unbounded_channel();
         let lab = Self {
             address,
-            cutters,
+            close_handles,
             outcomes,
             tell: tell.clone(),
             guards: Gauge::default(),
@@ -130,7 +130,7 @@ impl Lab {
                 let (failed, panicked) = (failed.clone(), panicked.clone());
                 let (upgrades, http2) = (setup.upgrades, setup.http2);
                 let service = service_fn(move |request| {
-                    tethered(
+                    guarded(
                         request,
                         &setup,
                         &cut,
@@ -161,37 +161,39 @@ impl Lab {
     }
 
     /// A lab with one client, and what ends its connection.
-    pub(crate) async fn opened<F>(handler: fn(Io) -> F) -> (Self, Client, Cutter)
+    pub(crate) async fn opened<F>(handler: fn(Io) -> F) -> (Self, Client, CloseHandle)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let mut lab = Self::new(handler).await;
-        let (client, cutter) = lab.open().await;
-        (lab, client, cutter)
+        let (client, close_handle) = lab.open().await;
+        (lab, client, close_handle)
     }
 
     /// A client, its connection open, and what ends it.
-    pub(crate) async fn open(&mut self) -> (Client, Cutter) {
+    pub(crate) async fn open(&mut self) -> (Client, CloseHandle) {
         let client = Client::open(self.address).await;
-        (client, self.cutter().await)
+        (client, self.close_handle().await)
     }
 
-    pub(crate) async fn cutter(&mut self) -> Cutter {
-        bounded("cutter", self.cutters.recv()).await.unwrap()
+    pub(crate) async fn close_handle(&mut self) -> CloseHandle {
+        bounded("close_handle", self.close_handles.recv())
+            .await
+            .unwrap()
     }
 
-    pub(crate) fn cut(&self, cutter: &Cutter, limits: Limits) -> bool {
-        cutter.cut(&close(), limits, spawn(&self.tell))
+    pub(crate) fn cut(&self, close_handle: &CloseHandle, limits: Limits) -> bool {
+        close_handle.cut(&close(), limits, spawn(&self.tell))
     }
 
     /// The client reads its code, and nothing is left.
-    pub(crate) async fn cut_ends(&self, mut client: Client, cutter: &Cutter) {
-        self.cut(cutter, patient());
+    pub(crate) async fn cut_ends(&self, mut client: Client, close_handle: &CloseHandle) {
+        self.cut(close_handle, patient());
         client.reads_the_code().await;
         self.is_empty().await;
     }
 
-    pub(crate) fn spawner(&self) -> impl FnOnce(Farewell) + Send + 'static + use<> {
+    pub(crate) fn spawner(&self) -> impl FnOnce(ClosingHandshake) + Send + 'static + use<> {
         spawn(&self.tell)
     }
 
@@ -207,17 +209,17 @@ impl Lab {
     }
 }
 
-fn spawn(tell: &mpsc::UnboundedSender<Outcome>) -> impl FnOnce(Farewell) + use<> {
+fn spawn(tell: &mpsc::UnboundedSender<Outcome>) -> impl FnOnce(ClosingHandshake) + use<> {
     let tell = tell.clone();
-    move |farewell| {
-        tokio::spawn(async move { tell.send(farewell.await) });
+    move |closing_handshake| {
+        tokio::spawn(async move { tell.send(closing_handshake.await) });
     }
 }
 
-fn tethered(
+fn guarded(
     request: Request<Incoming>,
     setup: &Setup,
-    cut: &mpsc::UnboundedSender<Cutter>,
+    cut: &mpsc::UnboundedSender<CloseHandle>,
     tell: &mpsc::UnboundedSender<Outcome>,
     guards: &Gauge,
     service: impl FnOnce(Request<Incoming>) -> Head,
@@ -226,36 +228,40 @@ fn tethered(
     if head.method == Method::GET && setup.http2 {
         return std::future::ready(Ok(Head::default()));
     }
-    let outer = setup
-        .twice
-        .then(|| Tether::interpose(&mut head, setup.protocol).unwrap().0);
+    let outer = setup.twice.then(|| {
+        UpgradeGuard::interpose(&mut head, setup.protocol)
+            .unwrap()
+            .0
+    });
     if let Some(outer) = &outer {
         outer.hold(guards.hold());
     }
-    let (tether, cutter) = Tether::interpose(&mut head, setup.protocol).unwrap();
-    tether.hold(guards.hold());
+    let (guard, close_handle) = UpgradeGuard::interpose(&mut head, setup.protocol).unwrap();
+    guard.hold(guards.hold());
     if setup.early {
         let spawn = spawn(tell);
-        assert!(cutter.cut(&close(), patient(), |mut farewell| {
-            // Its task may run before the service has answered.
-            assert!((&mut farewell).now_or_never().is_none());
-            spawn(farewell);
-        }));
+        assert!(
+            close_handle.cut(&close(), patient(), |mut closing_handshake| {
+                // Its task may run before the service has answered.
+                assert!((&mut closing_handshake).now_or_never().is_none());
+                spawn(closing_handshake);
+            })
+        );
     }
-    let _ = cut.send(cutter);
+    let _ = cut.send(close_handle);
     let connect = head.method == Method::CONNECT;
     let mut response = service(Request::from_parts(head, body));
     *response.status_mut() = setup.status;
     if setup.status == StatusCode::SWITCHING_PROTOCOLS || (connect && setup.status.is_success()) {
-        tether.accept();
+        guard.accept();
         if let Some(outer) = outer {
             outer.accept();
         }
     } else {
-        let socket = tether.reclaim();
+        let socket = guard.reclaim();
         if setup.status == StatusCode::UNAUTHORIZED {
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            tokio::spawn(socket.farewell(close().to_bytes(), patient()));
+            tokio::spawn(socket.closing_handshake(close().to_bytes(), patient()));
         }
     }
     std::future::ready(Ok(response))

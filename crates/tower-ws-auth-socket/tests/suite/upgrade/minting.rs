@@ -17,12 +17,12 @@ use test_support::handshake::read_head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::coop;
 use tower_ws_auth_socket::frame::{Close, CloseCode};
-use tower_ws_auth_socket::private::{Cutter, Limits, Outcome, Protocol, Tether};
+use tower_ws_auth_socket::private::{CloseHandle, Limits, Outcome, Protocol, UpgradeGuard};
 
 const ADVICE: &str = "this hyper mints no upgrade as src/mint.rs expects. Read hyper's changelog \
     and diff for `upgrade`, `server::conn::http1` and `proto::h1::dispatch`, and adapt src/mint.rs \
     and `Line::minting` in src/line.rs; until then no lease can be enforced with this hyper, and \
-    `Tether::interpose` must go on to refuse";
+    `UpgradeGuard::interpose` must go on to refuse";
 
 const REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
@@ -30,7 +30,7 @@ const REQUEST: &[u8] =
 struct Pinned {
     client: DuplexStream,
     handler: OnUpgrade,
-    cutter: Cutter,
+    close_handle: CloseHandle,
 }
 
 /// One upgrade over a duplex, driven by hand.
@@ -41,19 +41,21 @@ async fn upgrade(early_bytes: &[u8]) -> Pinned {
     let (tell, told) = mpsc::channel();
     let service = service_fn(move |request: Request<Incoming>| {
         let (mut head, body) = request.into_parts();
-        let (tether, cutter) = Tether::interpose(&mut head, Protocol::WebSocket).expect(ADVICE);
+        let (guard, close_handle) =
+            UpgradeGuard::interpose(&mut head, Protocol::WebSocket).expect(ADVICE);
         let request = Request::from_parts(head, body);
         assert!(
             request.extensions().get::<OnUpgrade>().is_some(),
             "{ADVICE}"
         );
-        tell.send((hyper::upgrade::on(request), cutter)).unwrap();
+        tell.send((hyper::upgrade::on(request), close_handle))
+            .unwrap();
         async move {
             // The server's task may have spent its budget; the upgrade is not to wait for more.
             while coop::has_budget_remaining() {
                 coop::consume_budget().await;
             }
-            tether.accept();
+            guard.accept();
             let mut response = Response::new(String::new());
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
             Ok::<_, Infallible>(response)
@@ -64,13 +66,13 @@ async fn upgrade(early_bytes: &[u8]) -> Pinned {
         .with_upgrades()
         .await
         .unwrap();
-    let (handler, cutter) = told.recv().unwrap();
+    let (handler, close_handle) = told.recv().unwrap();
     let head = read_head(&mut client).await.unwrap();
     assert!(head.starts_with("HTTP/1.1 101"), "{ADVICE}");
     Pinned {
         client,
         handler,
-        cutter,
+        close_handle,
     }
 }
 
@@ -105,7 +107,7 @@ async fn the_handler_has_the_clients_connection_as_soon_as_the_server_hands_it_o
         "nor before the handler: {ADVICE}"
     );
     drop(io);
-    assert!(pinned.cutter.is_over(), "{ADVICE}");
+    assert!(pinned.close_handle.is_over(), "{ADVICE}");
     assert_eq!(pinned.client.read(&mut frame).await.unwrap(), 0);
 }
 
@@ -125,7 +127,7 @@ async fn bytes_that_came_with_the_request_reach_the_handler_once() {
 async fn a_handler_that_drops_its_wait_drops_the_connection() {
     let mut pinned = upgrade(b"").await;
     drop(pinned.handler);
-    assert!(pinned.cutter.is_over(), "{ADVICE}");
+    assert!(pinned.close_handle.is_over(), "{ADVICE}");
     assert_eq!(pinned.client.read(&mut [0]).await.unwrap(), 0);
 }
 
@@ -157,16 +159,20 @@ fn nothing_is_left_of_a_connection() {
                 let mut io = TokioIo::new((&mut pinned.handler).await.unwrap());
                 let close = Close::new(CloseCode::GOING_AWAY, "bye");
                 let (tell, told) = tokio::sync::oneshot::channel();
-                assert!(pinned.cutter.cut(&close, Limits::default(), |farewell| {
-                    let _ = tell.send(farewell);
-                }));
-                let farewell = told.await.unwrap();
+                assert!(
+                    pinned
+                        .close_handle
+                        .cut(&close, Limits::default(), |closing_handshake| {
+                            let _ = tell.send(closing_handshake);
+                        })
+                );
+                let closing_handshake = told.await.unwrap();
                 pinned
                     .client
                     .write_all(b"\x88\x80\x01\x02\x03\x04")
                     .await
                     .unwrap();
-                assert!(matches!(farewell.await, Outcome::PeerClosed));
+                assert!(matches!(closing_handshake.await, Outcome::PeerClosed));
                 while io.read(&mut [0; 64]).await.unwrap() > 0 {}
             })
         }),

@@ -12,11 +12,11 @@ async fn another_protocol_ends_without_a_frame() {
         ..Setup::default()
     };
     let mut lab = Lab::with(setup, handlers::bytes_to_the_end).await;
-    let (mut client, cutter) = lab.open().await;
+    let (mut client, close_handle) = lab.open().await;
     // Would be a close frame, and half of another one.
     client.stream.write_all(b"\x88\x00\x88").await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    lab.cut(&cutter, patient());
+    lab.cut(&close_handle, patient());
     let mut rest = Vec::new();
     bounded("end", client.stream.read_to_end(&mut rest))
         .await

@@ -22,14 +22,14 @@ async fn connections_cut_at_random_under_traffic_read_their_code_in_whole_frames
             1 => &mut duplex,
             _ => &mut in_pieces,
         };
-        let (client, cutter) = lab.open().await;
+        let (client, close_handle) = lab.open().await;
         let mut random = Random::new(index as u64);
         let wait = Duration::from_micros(random.below(60_000) as u64);
         tasks.spawn(one_client(client, random));
         let cut = lab.cutting();
         tasks.spawn(async move {
             tokio::time::sleep(wait).await;
-            assert!(cut(&cutter));
+            assert!(cut(&close_handle));
         });
     }
     bounded("all clients", async {
@@ -59,11 +59,11 @@ async fn connections_cut_while_they_are_handed_over_read_their_code() {
         clients.spawn(async move { Client::open(address).await.reads_the_code().await });
     }
     for index in 0..CLIENTS {
-        let cutter = lab.cutter().await;
+        let close_handle = lab.close_handle().await;
         for _ in 0..index % 50 {
             std::hint::spin_loop();
         }
-        assert!(lab.cut(&cutter, patient()));
+        assert!(lab.cut(&close_handle, patient()));
     }
     bounded("all clients", async {
         while let Some(ended) = clients.join_next().await {
@@ -126,8 +126,8 @@ impl Lab {
     /// For another task.
     fn cutting(
         &self,
-    ) -> impl FnOnce(&tower_ws_auth_socket::private::Cutter) -> bool + Send + 'static {
+    ) -> impl FnOnce(&tower_ws_auth_socket::private::CloseHandle) -> bool + Send + 'static {
         let spawn = self.spawner();
-        move |cutter| cutter.cut(&crate::upgrade::lab::close(), patient(), spawn)
+        move |close_handle| close_handle.cut(&crate::upgrade::lab::close(), patient(), spawn)
     }
 }

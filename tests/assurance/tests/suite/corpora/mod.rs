@@ -20,7 +20,7 @@ pub(crate) struct Bad {
     /// What is wrong with it.
     pub(crate) what: String,
     pub(crate) token: Vec<u8>,
-    /// The public token of the refusal, if a carrier brings the input as far as the verifier.
+    /// The public reason of the refusal, if a carrier brings the input as far as the verifier.
     pub(crate) refusal: &'static str,
 }
 

@@ -105,7 +105,7 @@ fn joes_tokens_are_good_until_2011_and_the_texts_are_no_claims() {
             let jwt = Jwt::<Value>::builder(example.key()).clock(Clock::fixed(now));
             let jwt = jwt.build().unwrap();
             let verified = jwt.verify_token(&example.token());
-            verified.map_or_else(|rejection| rejection.token(), |_| "accepted")
+            verified.map_or_else(|rejection| rejection.reason(), |_| "accepted")
         };
         let joe = example.payload == JOE;
         let expected = if joe { "accepted" } else { "token_invalid" };

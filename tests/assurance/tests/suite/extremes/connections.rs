@@ -1,4 +1,4 @@
-//! What happens after the decision: farewells, leases and channels. The clock of the runtime
+//! What happens after the decision: closing handshakes, leases and channels. The clock of the runtime
 //! jumps to the next timer, so that a wait of ages passes at once.
 
 use std::convert::Infallible;
@@ -15,8 +15,8 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_ws_auth::channel::{Answer, ChannelAuthLayer, Join};
-use tower_ws_auth::revocation::{Ending, OverLimit};
+use tower_ws_auth::channel::{ChannelAuthLayer, Join, JoinOutcome};
+use tower_ws_auth::revocation::{DisconnectReason, OverLimit};
 use tower_ws_auth::{
     AuthLayer, AuthenticateExt, CloseFrameLayer, Grant, LeaseLayer, MemoryRevocations, Rejection,
     RejectionKind, Revocations,
@@ -107,11 +107,11 @@ async fn code(mut client: DuplexStream) -> Option<u16> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_farewell_work() {
+async fn of_a_closing_handshake_work() {
     let layer = CloseFrameLayer::new;
     let mut layers = Vec::new();
     for time in TIMES {
-        layers.push(("hold", true, layer().hold(time)));
+        layers.push(("hold", true, layer().reject_delay(time)));
         layers.push((
             "deadline",
             time > Duration::from_nanos(1),
@@ -120,7 +120,11 @@ async fn of_a_farewell_work() {
     }
     for size in SIZES {
         layers.push(("byte_cap", true, layer().byte_cap(size as u64)));
-        layers.push(("max_farewells", size > 0, layer().max_farewells(size)));
+        layers.push((
+            "max_closing_handshakes",
+            size > 0,
+            layer().max_closing_handshakes(size),
+        ));
     }
     for (name, told, layer) in layers {
         let service = layer.layer(AuthLayer::new(ada).layer(service_fn(accept)));
@@ -156,8 +160,8 @@ async fn of_a_lease_work() {
         setters.push(("byte_cap", true, Box::new(move |layer| layer.byte_cap(cap))));
         let none = size > 0;
         for over in [OverLimit::RefuseNewest, OverLimit::EndOldest] {
-            let set = move |layer: LeaseLayer| layer.at_most(size, "user:", over);
-            setters.push(("at_most", none, Box::new(set)));
+            let set = move |layer: LeaseLayer| layer.max_connections(size, "user:", over);
+            setters.push(("max_connections", none, Box::new(set)));
         }
     }
     for (name, told, set) in setters {
@@ -170,7 +174,9 @@ async fn of_a_lease_work() {
         let mut accepted = connect(service);
         match shake_hands(&mut accepted, "ada").await {
             101 => {
-                let ended = revocations.revoke("user:ada", Ending::Revoked).await;
+                let ended = revocations
+                    .revoke("user:ada", DisconnectReason::Revoked)
+                    .await;
                 ended.unwrap();
                 let code = code(accepted).await;
                 assert!(code.is_some() || !told, "{name}: {code:?}");
@@ -190,7 +196,7 @@ async fn of_a_channel_work() {
             .layer(inner);
         for (channel, fits) in [("", false), ("a", size > 0), ("ab", size > 1)] {
             let answer = service.clone().oneshot(Join::new((), channel, ())).await;
-            let admitted = matches!(answer, Ok(Answer::Admitted(())));
+            let admitted = matches!(answer, Ok(JoinOutcome::Admitted(())));
             assert_eq!(admitted, fits, "{channel:?} of {size}");
         }
     }

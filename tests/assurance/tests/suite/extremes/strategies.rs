@@ -7,11 +7,11 @@ use std::time::Duration;
 use http::{Request, Version};
 use serde_json::json;
 use tower_ws_auth::jwt::{ConfigError, Document, Jwks, JwksBuilder, JwtBuilder};
-use tower_ws_auth::revocation::Ending;
+use tower_ws_auth::revocation::DisconnectReason;
 use tower_ws_auth::session::{MemorySessions, Secrets, SessionsBuilder};
 use tower_ws_auth::ticket::{
-    BoxFuture, MemoryTickets, OnceStore, Order, PutError, StoreError, TicketKey, TicketStore,
-    TicketsBuilder, Use,
+    BoxFuture, MemoryTickets, Purpose, PutError, ReplayStore, StoreError, TicketKey, TicketRequest,
+    TicketStore, TicketsBuilder,
 };
 use tower_ws_auth::{
     Authenticate, AuthenticateExt, Clock, Jwt, MemoryRevocations, Origins, Revocations, Sessions,
@@ -72,7 +72,7 @@ impl TicketStore for KeepsAll {
     }
 }
 
-impl OnceStore for KeepsAll {
+impl ReplayStore for KeepsAll {
     fn claim(&self, key: TicketKey, _: Duration) -> BoxFuture<Result<bool, StoreError>> {
         let first = self.0.lock().unwrap().insert(key, Vec::new()).is_none();
         Box::pin(async move { Ok(first) })
@@ -117,7 +117,7 @@ async fn of_single_use_are_refused_by_name_or_work() {
     let claims = json!({ "sub": "ada", "exp": NOW + 60, "iat": NOW, "jti": "1" }).to_string();
     let token = sign(Door::Hs, r#"{"alg":"HS256"}"#, &claims);
     for time in TIMES {
-        let stores: [Arc<dyn OnceStore>; 2] = [
+        let stores: [Arc<dyn ReplayStore>; 2] = [
             Arc::new(MemoryTickets::new()),
             Arc::new(KeepsAll::default()),
         ];
@@ -283,7 +283,7 @@ async fn of_a_ticket_are_refused_by_name_or_work() {
 /// Whether a ticket that is issued now opens a connection.
 async fn opens(what: &str, tickets: &Tickets<Claims>) -> bool {
     let ada = Claims { sub: "ada".into() };
-    let order = Order::new(ada, Use::handshake()).subject("ada");
+    let order = TicketRequest::new(ada, Purpose::handshake()).subject("ada");
     let Ok(issued) = tickets.issue(order).await else {
         return false;
     };
@@ -330,7 +330,9 @@ async fn of_revocations_work() {
                 let requests = || (with_token(&good()), with_token("a.b.c"));
                 let (good, bad) = requests();
                 assert!(decides("revocations", door.clone(), good, bad).await);
-                let revoked = revocations.revoke("user:ada", Ending::Revoked).await;
+                let revoked = revocations
+                    .revoke("user:ada", DisconnectReason::Revoked)
+                    .await;
                 assert_eq!(revoked.is_ok(), size > 0);
                 let (good, bad) = requests();
                 let accepted = decides("revocations", door, good, bad).await;

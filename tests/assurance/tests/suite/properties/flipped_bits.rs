@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
 use serde_json::json;
 use tower_ws_auth::Tickets;
-use tower_ws_auth::ticket::{MemoryTickets, Order, Use};
+use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketRequest};
 
 use super::{config, runner};
 use crate::corpora::is_same_escape;
@@ -96,7 +96,7 @@ fn of_a_ticket_which_stays_good() {
     let places = any::<prop::sample::Index>();
     let outcome = runner(2_000).run(&places, |anywhere| {
         runtime.block_on(async {
-            let order = Order::new("ada".to_owned(), Use::channel("lobby"));
+            let order = TicketRequest::new("ada".to_owned(), Purpose::channel("lobby"));
             let issued = tickets.issue(order).await.unwrap();
             let ticket = issued.ticket();
             // The last character has bits to spare.

@@ -6,7 +6,7 @@ use http::Version;
 use test_support::Random;
 use tower::ServiceExt;
 use tower_ws_auth::Tickets;
-use tower_ws_auth::ticket::{MemoryTickets, Order, Use};
+use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketRequest};
 
 use crate::corpora::carriers::{Wire, refused};
 use crate::forge::b64;
@@ -17,7 +17,7 @@ async fn ticket(tickets: &Tickets<Claims>) -> String {
     let claims = Claims {
         sub: "ada".to_owned(),
     };
-    let order = Order::new(claims, Use::handshake());
+    let order = TicketRequest::new(claims, Purpose::handshake());
     tickets.issue(order).await.unwrap().ticket().to_owned()
 }
 

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tower_ws_auth::credential::{Carriers, Dialect};
+use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth::jwt::{JwtEncoder, SigningKey};
 use tower_ws_auth::private::cookie;
 use tower_ws_auth::session::SessionId;
@@ -94,9 +94,9 @@ proptest! {
         kubernetes in any::<bool>(),
     ) {
         let (dialect, prefix) = if kubernetes {
-            (Dialect::Kubernetes, "base64url.bearer.authorization.k8s.io.")
+            (SubprotocolFormat::Kubernetes, "base64url.bearer.authorization.k8s.io.")
         } else {
-            (Dialect::Phoenix, "base64url.bearer.phx.")
+            (SubprotocolFormat::Phoenix, "base64url.bearer.phx.")
         };
         let mut offered = others.clone();
         offered.insert(at.index(others.len() + 1), format!("{prefix}{}", b64(&token)));

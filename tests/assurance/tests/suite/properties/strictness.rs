@@ -7,7 +7,7 @@ use http::Request;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tower_ws_auth::origin::Verdict;
+use tower_ws_auth::origin::OriginCheck;
 use tower_ws_auth::{Jwt, Origins};
 
 use super::runner;
@@ -186,7 +186,8 @@ fn of_the_list_of_origins() {
             .body(())
             .unwrap()
             .into_parts();
-        let allows = |chosen: &[usize]| matches!(list(chosen).allows(&head), Verdict::Allowed(_));
+        let allows =
+            |chosen: &[usize]| matches!(list(chosen).allows(&head), OriginCheck::Allowed(_));
         prop_assert!(
             allows(&lenient) || !allows(&strict),
             "{} {:?} {:?}",

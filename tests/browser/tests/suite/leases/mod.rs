@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::time::sleep;
-use tower_ws_auth::lease::Ending;
+use tower_ws_auth::lease::DisconnectReason;
 
 use self::server::Server;
 use crate::browser::{Browser, Kind, PATIENCE};
@@ -75,11 +75,11 @@ async fn cut_at_random(server: &Server, browser: &Browser, base: &str) -> usize 
 
     let revoking = revoked.iter().map(async |(key, ms)| {
         sleep(Duration::from_millis(*ms)).await;
-        let revoked = server.revocations.revoke(key, Ending::Revoked);
+        let revoked = server.revocations.revoke(key, DisconnectReason::Revoked);
         revoked.await.unwrap();
     });
     join_all(revoking).await;
-    let banned = Ending::application(4999, "banned").unwrap();
+    let banned = DisconnectReason::application(4999, "banned").unwrap();
     let revoked = server.revocations.revoke("user:all", banned);
     revoked.await.unwrap();
 

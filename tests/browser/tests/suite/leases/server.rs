@@ -49,7 +49,7 @@ impl Server {
             .layer(
                 CloseFrameLayer::new()
                     // Browsers open one WebSocket of a host after the other: a hold would add up.
-                    .hold(Duration::ZERO)
+                    .reject_delay(Duration::ZERO)
                     .deadline(PATIENCE),
             )
             .layer(AuthLayer::new(strategy.revocable(revocations.clone())))

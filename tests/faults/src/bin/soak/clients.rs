@@ -12,7 +12,7 @@ use test_support::handshake::read_head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tower_ws_auth::Ending;
+use tower_ws_auth::DisconnectReason;
 
 use crate::BoxError;
 
@@ -98,7 +98,7 @@ impl Clients {
         let opened = timeout(PATIENCE, open(self.server.address, target, line)).await??;
         let (mut stream, status) = opened;
         expect(&status, &Some(101))?;
-        // The echo says that it is no farewell.
+        // The echo says that it is no closing handshake.
         stream.write_all(b"\x82\x82\0\0\0\0hi").await?;
         let frame = timeout(PATIENCE, frame::read(&mut stream)).await??;
         expect(&frame, &Frame::whole(BINARY, b"hi"))?;
@@ -203,7 +203,7 @@ impl Clients {
         let key = format!("user:{user}");
         self.server
             .revocations
-            .revoke(&key, Ending::Revoked)
+            .revoke(&key, DisconnectReason::Revoked)
             .await?;
         ends_with(&mut stream, 4403).await?;
         self.refused_with(&target, "", 4401).await

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use crate::BoxError;
 
 pub(crate) const HEADING: &str =
-    "minute   RSS MiB (most)   descriptors   tasks   leases   farewells   (means)";
+    "minute   RSS MiB (most)   descriptors   tasks   leases   closing handshakes   (means)";
 
 /// One second's.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Sample {
     pub(crate) descriptors: usize,
     pub(crate) tasks: usize,
     leases: usize,
-    farewells: usize,
+    closing_handshakes: usize,
 }
 
 impl Sample {
@@ -28,7 +28,7 @@ impl Sample {
             descriptors: descriptors.map_or(0, Iterator::count),
             tasks: Handle::current().metrics().num_alive_tasks(),
             leases: server.leases.len(),
-            farewells: server.farewells.now(),
+            closing_handshakes: server.closing_handshakes.now(),
         }
     }
 }
@@ -56,7 +56,7 @@ impl Samples {
             of(|sample| sample.descriptors),
             of(|sample| sample.tasks),
             of(|sample| sample.leases),
-            of(|sample| sample.farewells),
+            of(|sample| sample.closing_handshakes),
         ))
     }
 
@@ -100,7 +100,7 @@ mod tests {
             descriptors: 1,
             tasks: 1,
             leases: 0,
-            farewells: 0,
+            closing_handshakes: 0,
         };
         Samples(mebibytes.map(sample).collect())
     }

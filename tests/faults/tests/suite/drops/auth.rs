@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use tower::{Layer, Service};
 use tower_ws_auth::revocation::Watch;
 use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
-use tower_ws_auth::ticket::{MemoryTickets, Order, TicketLayer, Tickets, Use};
+use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketLayer, TicketRequest, Tickets};
 use tower_ws_auth::{
-    AuthLayer, Authenticate, AuthenticateExt, Ending, Grant, MemoryRevocations, Origins, Rejection,
-    Revocations, Term,
+    AuthLayer, Authenticate, AuthenticateExt, DisconnectReason, Grant, MemoryRevocations, Origins,
+    Rejection, Revocations, Term,
 };
 
 use super::inner::{Inner, SERVICE_WAITS, handshake, never_called, refused_as};
@@ -33,7 +33,7 @@ async fn a_ticket_opens_one_connection_at_most_wherever_its_handshake_is_dropped
         let mut service = TicketLayer::new(tickets.strategy()).layer(inner.service());
         let (mut spent, mut spared) = (0, 0);
         let places = everywhere(async |polls| {
-            let order = Order::new("ada".to_owned(), Use::handshake());
+            let order = TicketRequest::new("ada".to_owned(), Purpose::handshake());
             let issued = tickets.issue(order).await.unwrap();
             let uri = format!("/ws?ticket={}", issued.ticket());
             let before = inner.calls();
@@ -79,7 +79,7 @@ async fn a_ticket_for_something_else_calls_nobody_and_is_not_spent() {
     let memory = MemoryTickets::new();
     for acts_after in 0..=WAITS {
         let tickets = tickets(&memory, acts_after);
-        let order = Order::new("ada".to_owned(), Use::channel("lobby"));
+        let order = TicketRequest::new("ada".to_owned(), Purpose::channel("lobby"));
         let issued = tickets.issue(order).await.unwrap();
         let uri = format!("/ws?ticket={}", issued.ticket());
         let places = never_called(tickets.strategy(), || handshake(&uri), "ticket_invalid").await;
@@ -219,7 +219,9 @@ async fn a_revocation_at_any_place_refuses_the_handshake_or_ends_its_connection(
             let strategy = ada().revocable(revocations.clone());
             let mut service = AuthLayer::new(strategy).layer(inner);
             let revoking = async {
-                let revoked = revocations.revoke("user:ada", Ending::Revoked).await;
+                let revoked = revocations
+                    .revoke("user:ada", DisconnectReason::Revoked)
+                    .await;
                 revoked.unwrap();
             };
             let handshake = service.call(handshake("/ws"));
@@ -231,7 +233,10 @@ async fn a_revocation_at_any_place_refuses_the_handshake_or_ends_its_connection(
                 refused += 1;
             } else {
                 let watch = kept.try_recv().unwrap();
-                assert_eq!(watch.connection().ending(), Some(Ending::Revoked));
+                assert_eq!(
+                    watch.connection().disconnect_reason(),
+                    Some(DisconnectReason::Revoked)
+                );
                 drop(watch);
                 assert!(revocations.is_empty());
                 ended += 1;

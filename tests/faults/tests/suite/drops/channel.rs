@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tower::{Layer, Service, service_fn};
-use tower_ws_auth::channel::{Answer, ChannelAuthLayer, Join, TicketPolicy};
-use tower_ws_auth::ticket::{MemoryTickets, Order, Tickets, Use};
+use tower_ws_auth::channel::{ChannelAuthLayer, Join, JoinOutcome, TicketPolicy};
+use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketRequest, Tickets};
 use tower_ws_auth::{MemoryRevocations, Revocations};
 
 use super::inner::SERVICE_WAITS;
@@ -34,7 +34,7 @@ async fn a_ticket_joins_once_at_most_wherever_its_join_is_dropped() {
         });
         let mut service = ChannelAuthLayer::new(policy).layer(inner);
         let places = everywhere(async |polls| {
-            let order = Order::new("ada".to_owned(), Use::channel("lobby"));
+            let order = TicketRequest::new("ada".to_owned(), Purpose::channel("lobby"));
             let order = order.revocable_by("user:ada");
             let ticket = tickets.issue(order).await.unwrap().ticket().to_owned();
             let join = || Join::new("ada", "lobby", ()).with_credential(Some(ticket.clone()));
@@ -44,10 +44,10 @@ async fn a_ticket_joins_once_at_most_wherever_its_join_is_dropped() {
             assert!(revocations.is_empty(), "after {polls} polls");
             let called = joined.load(Ordering::SeqCst) - before;
             if let Some(first) = &first {
-                assert!(matches!(first, Ok(Answer::Admitted(()))));
+                assert!(matches!(first, Ok(JoinOutcome::Admitted(()))));
             }
             let second = service.call(join()).await.unwrap();
-            let accepted = usize::from(matches!(second, Answer::Admitted(())));
+            let accepted = usize::from(matches!(second, JoinOutcome::Admitted(())));
             assert_eq!(joined.load(Ordering::SeqCst) - before, called + accepted);
             assert!(called + accepted <= 1, "used twice after {polls} polls");
             assert_eq!(memory.outstanding(), 0);

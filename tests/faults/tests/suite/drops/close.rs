@@ -1,4 +1,4 @@
-//! A refused handshake that is held, and the farewell after it.
+//! A refused handshake that is held, and the closing handshake after it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
-use tower_ws_auth::close::Farewell;
+use tower_ws_auth::close::ClosingHandshake;
 use tower_ws_auth::{AuthLayer, Authenticate, CloseFrameLayer, Grant, Rejection, RejectionKind};
 
 use super::steps::{everywhere, polled, waits};
@@ -27,8 +27,8 @@ fn never() -> impl Authenticate {
 
 /// All permits are there, at once.
 async fn all_permits_are_back(close: &CloseFrameLayer) {
-    let farewells = close.farewells();
-    let back = timeout(Duration::ZERO, farewells.wait()).await;
+    let closing_handshakes = close.closing_handshakes();
+    let back = timeout(Duration::ZERO, closing_handshakes.wait()).await;
     assert!(back.is_ok(), "a permit is missing");
 }
 
@@ -37,7 +37,9 @@ const CLOSE_4401: &[u8] = b"\x88\x0f\x11\x31token_invalid";
 #[tokio::test(start_paused = true)]
 async fn a_refused_handshake_that_is_dropped_gives_its_permit_and_its_connection_back() {
     for hold in [Duration::ZERO, Duration::from_millis(300)] {
-        let close = CloseFrameLayer::new().hold(hold).max_farewells(1);
+        let close = CloseFrameLayer::new()
+            .reject_delay(hold)
+            .max_closing_handshakes(1);
         let inner = Upgrading::default();
         let mut service = ServiceBuilder::new()
             .layer(close.clone())
@@ -58,9 +60,9 @@ async fn a_refused_handshake_that_is_dropped_gives_its_permit_and_its_connection
                 all_permits_are_back(&close).await;
             }
             visit.ends().await;
-            timeout(Duration::from_secs(10), close.farewells().wait())
+            timeout(Duration::from_secs(10), close.closing_handshakes().wait())
                 .await
-                .expect("the farewell has ended");
+                .expect("the closing handshake has ended");
             is_done
         })
         .await;
@@ -73,8 +75,8 @@ async fn a_refused_handshake_that_is_dropped_gives_its_permit_and_its_connection
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_refuses_late_never_gets_the_connection() {
     let close = CloseFrameLayer::new()
-        .max_farewells(1)
-        .rejections_of_others();
+        .max_closing_handshakes(1)
+        .convert_error_responses();
     let got = Arc::new(AtomicUsize::new(0));
     let (taken, waiting) = (Arc::clone(&got), Arc::new(()));
     let handlers = Arc::clone(&waiting);
@@ -123,14 +125,14 @@ async fn a_handler_that_refuses_late_never_gets_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_farewell_that_is_dropped_anywhere_drops_its_client_and_gives_its_permit_back() {
+async fn a_closing_handshake_that_is_dropped_anywhere_drops_its_client_and_gives_its_permit_back() {
     // So little that the words do not go out in one piece.
     for bytes in [3, 4096] {
-        let (spawner, mut farewells) = mpsc::unbounded_channel::<Farewell>();
+        let (spawner, mut closing_handshakes) = mpsc::unbounded_channel::<ClosingHandshake>();
         let close = CloseFrameLayer::new()
-            .hold(Duration::ZERO)
-            .max_farewells(1)
-            .spawn_with(move |farewell| spawner.send(farewell).ok().unwrap());
+            .reject_delay(Duration::ZERO)
+            .max_closing_handshakes(1)
+            .spawn_with(move |closing_handshake| spawner.send(closing_handshake).ok().unwrap());
         let mut service = ServiceBuilder::new()
             .layer(close.clone())
             .layer(AuthLayer::new(never()))
@@ -141,7 +143,7 @@ async fn a_farewell_that_is_dropped_anywhere_drops_its_client_and_gives_its_perm
             let Visit {
                 mut client, server, ..
             } = visit.await;
-            let farewell = farewells.recv().await.unwrap();
+            let closing_handshake = closing_handshakes.recv().await.unwrap();
             let client = tokio::spawn(async move {
                 assert!(is_switching(&mut client).await);
                 let mut frame = [0; CLOSE_4401.len()];
@@ -156,7 +158,7 @@ async fn a_farewell_that_is_dropped_anywhere_drops_its_client_and_gives_its_perm
                 }
                 client
             });
-            let done = polled(farewell, polls).await;
+            let done = polled(closing_handshake, polls).await;
             all_permits_are_back(&close).await;
             let mut client = client.await.unwrap();
             is_over(server, &mut client).await;

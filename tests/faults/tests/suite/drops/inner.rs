@@ -49,7 +49,7 @@ impl Inner {
 pub(crate) fn refused_as(response: &Response<ResponseBody<()>>) -> Option<&'static str> {
     let rejection = response.extensions().get::<Rejection>();
     assert_eq!(rejection.is_none(), response.status() == 200);
-    rejection.map(Rejection::token)
+    rejection.map(Rejection::reason)
 }
 
 /// An opening handshake.

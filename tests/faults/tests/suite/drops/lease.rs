@@ -1,4 +1,4 @@
-//! A handshake on its way through the lease layer, and the farewell of a lease that was ended.
+//! A handshake on its way through the lease layer, and the closing handshake of a lease that was ended.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tower::{Service, ServiceBuilder};
 use tower_ws_auth::lease::Leases;
 use tower_ws_auth::{
-    AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Ending, Grant, LeaseLayer,
+    AuthLayer, Authenticate, AuthenticateExt, BoxFuture, DisconnectReason, Grant, LeaseLayer,
     MemoryRevocations, Rejection, Revocations,
 };
 
@@ -110,7 +110,9 @@ async fn an_end_at_any_place_of_the_handshake_ends_the_connection_with_its_reaso
             server,
         } = Wire::open(4096).await;
         let revoking = async {
-            let revoked = revocations.revoke("user:ada", Ending::Revoked).await;
+            let revoked = revocations
+                .revoke("user:ada", DisconnectReason::Revoked)
+                .await;
             revoked.unwrap();
         };
         let (is_done, answer) = interrupted(service.call(request), polls, revoking).await;
@@ -140,11 +142,11 @@ async fn an_end_at_any_place_of_the_handshake_ends_the_connection_with_its_reaso
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_farewell_of_a_lease_drops_its_connection_wherever_it_is_dropped() {
+async fn the_closing_handshake_of_a_lease_drops_its_connection_wherever_it_is_dropped() {
     for bytes in [3, 4096] {
-        let (spawner, mut farewells) = mpsc::unbounded_channel::<BoxFuture<()>>();
+        let (spawner, mut closing_handshakes) = mpsc::unbounded_channel::<BoxFuture<()>>();
         let layer = LeaseLayer::expiry_only()
-            .spawn_with(move |farewell| spawner.send(farewell).ok().unwrap());
+            .spawn_with(move |closing_handshake| spawner.send(closing_handshake).ok().unwrap());
         let leases = layer.leases();
         let inner = Upgrading::default();
         let mut service = ServiceBuilder::new()
@@ -161,8 +163,8 @@ async fn the_farewell_of_a_lease_drops_its_connection_wherever_it_is_dropped() {
             // The head of a frame that never ends.
             to.write_all(b"\x82\xfe").await.unwrap();
             settle().await;
-            assert_eq!(leases.end_all(&Ending::GoingAway).await, 1);
-            let farewell = farewells.recv().await.unwrap();
+            assert_eq!(leases.end_all(&DisconnectReason::GoingAway).await, 1);
+            let closing_handshake = closing_handshakes.recv().await.unwrap();
             let client = tokio::spawn(async move {
                 let mut all = Vec::new();
                 let mut bytes = [0; 16];
@@ -175,7 +177,7 @@ async fn the_farewell_of_a_lease_drops_its_connection_wherever_it_is_dropped() {
                 }
                 from.unsplit(to)
             });
-            let done = polled(farewell, polls).await;
+            let done = polled(closing_handshake, polls).await;
             let mut client = client.await.unwrap();
             is_over(server, &mut client).await;
             nothing_is_left(&leases, &[], &inner).await;

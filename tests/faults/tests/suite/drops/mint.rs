@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 use tower::Service;
 use tower_ws_auth::Clock;
-use tower_ws_auth::ticket::{MemoryTickets, Order, Tickets};
+use tower_ws_auth::ticket::{MemoryTickets, TicketRequest, Tickets};
 
 use super::slow::{Slow, WAITS};
 use super::steps::{everywhere, polled};
@@ -54,8 +54,9 @@ async fn a_mint_that_is_dropped_leaves_at_most_one_ticket_that_nobody_knows_unti
             let memory = memory.build().unwrap();
             let store = Slow::new(memory.clone(), acts_after);
             let tickets = Tickets::<String>::builder(Arc::new(store)).build().unwrap();
-            let mut mint = tickets
-                .mint(|_, wish| Ok(Order::new("ada".to_owned(), wish.into_use()).subject("ada")));
+            let mut mint = tickets.mint(|_, mint_request| {
+                Ok(TicketRequest::new("ada".to_owned(), mint_request.into_use()).subject("ada"))
+            });
             let request = || Request::post("/").body(Dripping(WISH, false)).unwrap();
 
             let first = polled(mint.call(request()), polls).await;

@@ -10,11 +10,14 @@ use serde::{Deserialize, Serialize};
 use test_servers::Server;
 use tokio::time::{sleep, timeout};
 use tower::{Layer, Service};
-use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessionStore, RedisTicketStore};
+use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth::session::{Secrets, Sessions};
-use tower_ws_auth::ticket::{OnceStore, Order, TicketKey, TicketLayer, TicketStore, Tickets, Use};
+use tower_ws_auth::ticket::{
+    Purpose, ReplayStore, TicketKey, TicketLayer, TicketRequest, TicketStore, Tickets,
+};
 use tower_ws_auth::{
-    AuthLayer, Authenticate, AuthenticateExt, Ending, Grant, Origins, Rejection, Revocations,
+    AuthLayer, Authenticate, AuthenticateExt, DisconnectReason, Grant, Origins, Rejection,
+    Revocations,
 };
 
 use super::inner::{Inner, handshake, refused_as};
@@ -31,7 +34,7 @@ async fn connect(server: &Server) -> Redis {
     let redis = Redis::builder().max_in_flight(MOST).timeout(TTL * 2);
     let redis = redis.connect(&server.url()).await.unwrap();
     // Until the first attempt in the background is over, and every place is free.
-    let store = RedisTicketStore::new(redis.clone()).prefix("first:");
+    let store = RedisTickets::new(redis.clone()).prefix("first:");
     let all_free = async || {
         // Of claims as many may be under way as there are places.
         let claim = |n| store.claim(key(n), Duration::from_millis(1));
@@ -50,7 +53,7 @@ async fn connect(server: &Server) -> Redis {
 
 /// All places but those of the background are free, and each answer is its question's.
 async fn is_sound(redis: &Redis) {
-    let store = RedisTicketStore::new(redis.clone()).prefix("sound:");
+    let store = RedisTickets::new(redis.clone()).prefix("sound:");
     let ask = async |n: u8| {
         let key = TicketKey::digest("sound", &[&[n]]);
         store.issue(key, vec![n], None, TTL).await.unwrap();
@@ -67,13 +70,13 @@ fn key(n: usize) -> TicketKey {
 async fn a_ticket_on_redis_opens_one_connection_at_most_wherever_its_handshake_is_dropped() {
     let server = Server::start();
     let redis = connect(&server).await;
-    let store = Arc::new(RedisTicketStore::new(redis.clone()));
+    let store = Arc::new(RedisTickets::new(redis.clone()));
     let tickets = Tickets::<String>::builder(store).build().unwrap();
     let inner = Inner::default();
     let mut service = TicketLayer::new(tickets.strategy()).layer(inner.service());
     for round in 0..ROUNDS {
         everywhere(async |polls| {
-            let order = Order::new(format!("ada {round}"), Use::handshake());
+            let order = TicketRequest::new(format!("ada {round}"), Purpose::handshake());
             let issued = tickets.issue(order).await.unwrap();
             let uri = format!("/ws?ticket={}", issued.ticket());
             let before = inner.calls();
@@ -98,7 +101,7 @@ async fn a_ticket_on_redis_opens_one_connection_at_most_wherever_its_handshake_i
 async fn a_claim_on_redis_is_granted_once_at_most_wherever_it_is_dropped() {
     let server = Server::start();
     let redis = connect(&server).await;
-    let store = RedisTicketStore::new(redis.clone());
+    let store = RedisTickets::new(redis.clone());
     for round in 0..ROUNDS {
         everywhere(async |polls| {
             let key = key(round * 1000 + polls);
@@ -126,7 +129,7 @@ async fn a_ticket_whose_issue_on_redis_is_dropped_is_there_or_not_and_counts_onc
     let redis = connect(&server).await;
     for round in 0..ROUNDS {
         // Room for the one that may be lost, and for the one that is issued next.
-        let store = RedisTicketStore::new(redis.clone()).per_subject(2);
+        let store = RedisTickets::new(redis.clone()).per_subject(2);
         everywhere(async |polls| {
             server.ask::<()>("FLUSHALL").await;
             let (lost, next) = (key(2 * round), key(2 * round + 1));
@@ -168,7 +171,7 @@ async fn a_session_on_redis_survives_every_handshake_that_is_dropped_and_no_logo
     let server = Server::start();
     let redis = connect(&server).await;
     let secrets = Secrets::express(["a random secret of some length"]).unwrap();
-    let store = RedisSessionStore::new(redis.clone());
+    let store = RedisSessions::new(redis.clone());
     let sessions = Sessions::<Record>::builder(secrets, store).build().unwrap();
     let strategy = sessions.strategy(origins(), |record| record.user.clone());
     let inner = Inner::default();
@@ -232,12 +235,12 @@ async fn no_connection_on_redis_stays_registered_and_a_revocation_that_is_droppe
             let grant = Grant::new(()).issued_at(SystemTime::now());
             let ((), term) = grant.revocable_by("user:ada").into_parts();
             let watch = other.watch(&term).await.unwrap();
-            let revoke = || revocations.revoke("user:ada", Ending::Revoked);
+            let revoke = || revocations.revoke("user:ada", DisconnectReason::Revoked);
             let first = polled(revoke(), polls).await.map(Result::unwrap);
             revoke().await.unwrap();
             // On the other node too, which hears of it.
             let heard = async {
-                while watch.connection().ending().is_none() {
+                while watch.connection().disconnect_reason().is_none() {
                     sleep(Duration::from_millis(1)).await;
                 }
             };
@@ -257,7 +260,7 @@ async fn what_is_dropped_while_redis_is_silent_gives_its_place_back_and_is_not_a
     const TAKES: usize = MOST.div_ceil(3);
     let server = Server::start();
     let redis = connect(&server).await;
-    let store = RedisTicketStore::new(redis.clone());
+    let store = RedisTickets::new(redis.clone());
     for round in 0..ROUNDS {
         let keys: Vec<_> = (0..TAKES).map(|n| key(round * TAKES + n)).collect();
         for key in &keys {

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_ws_auth::jwt::{JwtEncoder, Key, SigningKey};
 use tower_ws_auth::session::{MemorySessions, Secrets};
-use tower_ws_auth::ticket::{MemoryTickets, Order, Use};
+use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketRequest};
 use tower_ws_auth::{
     AuthLayer, Authenticate, AuthenticateExt, Authenticated, CloseFrameLayer, Grant, Jwt,
     LeaseLayer, MemoryRevocations, MissingOrigin, OriginLayer, Origins, Rejection, RejectionKind,
@@ -80,11 +80,11 @@ where
         service,
     } = asked;
     let wire = Wire::asking(4096, &target, &fields).await;
-    let mut close = CloseFrameLayer::new().max_farewells(1);
+    let mut close = CloseFrameLayer::new().max_closing_handshakes(1);
     if service.refuses() {
-        close = close.rejections_of_others();
+        close = close.convert_error_responses();
     }
-    let farewells = close.farewells();
+    let closing_handshakes = close.closing_handshakes();
     let lease = LeaseLayer::new(revocations.clone());
     let leases = lease.leases();
     let stack = ServiceBuilder::new()
@@ -110,7 +110,7 @@ where
     visit.ends().await;
     let ended = timeout(Duration::from_secs(60), async {
         leases.all_ended().await;
-        farewells.wait().await;
+        closing_handshakes.wait().await;
     });
     ended.await.expect("a lease or a permit is left");
     // The task of the expiry looks at the clock once a second.
@@ -256,7 +256,7 @@ async fn a_ticket_which_is_good_at_most_once_all_the_same() {
     everywhere(async |polls| {
         let store = Slow::new(MemoryTickets::new(), 1);
         let tickets = Tickets::<String>::builder(Arc::new(store)).build().unwrap();
-        let order = Order::new("ada".to_owned(), Use::handshake());
+        let order = TicketRequest::new("ada".to_owned(), Purpose::handshake());
         let issued = tickets.issue(order).await.unwrap();
         let mut let_in = Vec::new();
         // The one that is dropped, and two that are not.

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tower_ws_auth::Clock;
-use tower_ws_auth::lease::Ending;
+use tower_ws_auth::lease::DisconnectReason;
 
 use super::frames::{FILL, Reader, masked_close, open};
 use super::server::{Server, until};
@@ -39,7 +39,9 @@ async fn writes(stream: &mut TcpStream, more: &[u8]) {
 }
 
 async fn revoke(server: &Server) {
-    let revoked = server.revocations.revoke("user:ada", Ending::Revoked);
+    let revoked = server
+        .revocations
+        .revoke("user:ada", DisconnectReason::Revoked);
     revoked.await.unwrap();
 }
 

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tower_ws_auth::lease::Ending;
+use tower_ws_auth::lease::DisconnectReason;
 
 use super::frames::{FILL, Reader, masked_close, open, size};
 use super::handlers::pause;
@@ -54,10 +54,13 @@ async fn a_thousand_connections_are_cut_at_random_and_nothing_of_them_remains() 
             let ms = Random::new(user as u64).below(3000) as u64;
             sleep(Duration::from_millis(ms)).await;
             let key = format!("user:{user}");
-            revocations.revoke(&key, Ending::Revoked).await.unwrap();
+            revocations
+                .revoke(&key, DisconnectReason::Revoked)
+                .await
+                .unwrap();
         }
     }));
-    let banned = Ending::application(4999, "banned").unwrap();
+    let banned = DisconnectReason::application(4999, "banned").unwrap();
     let all_at_once = async {
         sleep(Duration::from_millis(1500)).await;
         let revoked = server.revocations.revoke("group:red", banned);
@@ -70,7 +73,10 @@ async fn a_thousand_connections_are_cut_at_random_and_nothing_of_them_remains() 
     bytes += read_the_same(revoked, (4403, "revoked")).await;
     bytes += read_the_same(banned, (4999, "banned")).await;
     let leases = server.layer.leases();
-    assert_eq!(leases.end_all(&Ending::GoingAway).await, CLIENTS / 4);
+    assert_eq!(
+        leases.end_all(&DisconnectReason::GoingAway).await,
+        CLIENTS / 4
+    );
     bytes += read_the_same(ended, (1001, "going_away")).await;
     server.is_as_before().await;
     let told = server.handlers.closes().len();

@@ -17,9 +17,9 @@ use stacks_tests::{APP, EVIL, browser_at, serve};
 use tower::ServiceBuilder;
 use tower_sessions_0_14::MemoryStore;
 use tower_ws_auth::{
-    AllowedOrigin, AuthLayer, AuthenticateExt, Authenticated, CloseFrameLayer, Ending, Grant,
-    LeaseLayer, MemoryRevocations, MissingOrigin, OriginLayer, Origins, Rejection, RejectionKind,
-    RevocationKey, Revocations,
+    AllowedOrigin, AuthLayer, AuthenticateExt, Authenticated, CloseFrameLayer, DisconnectReason,
+    Grant, LeaseLayer, MemoryRevocations, MissingOrigin, OriginLayer, Origins, Rejection,
+    RejectionKind, RevocationKey, Revocations,
 };
 
 use super::{
@@ -163,7 +163,9 @@ async fn log_out(
     let Ok(login) = login(&session.session, &user).await else {
         return StatusCode::SERVICE_UNAVAILABLE;
     };
-    let revoked = revocations.revoke(&login.own, Ending::SessionEnded).await;
+    let revoked = revocations
+        .revoke(&login.own, DisconnectReason::SessionEnded)
+        .await;
     if revoked.is_err() || session.logout().await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }

@@ -20,7 +20,7 @@ use tower_http::cors::CorsLayer;
 use tower_http::map_response_body::MapResponseBodyLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
-use tower_ws_auth::{AuthLayer, CloseFrameLayer, LiftError, LiftLayer, RedactedQuery};
+use tower_ws_auth::{AuthLayer, CloseFrameLayer, RedactError, RedactLayer, RedactedQuery};
 use tracing::Level;
 
 use super::{jwt, request};
@@ -66,7 +66,7 @@ mod rate_limit {
     async fn outside_of_the_close_layer_its_429_is_1006_to_a_page() {
         let stack = ServiceBuilder::new()
             .layer(one_and_no_more!())
-            .layer(close().rejections_of_others())
+            .layer(close().convert_error_responses())
             .layer(auth());
         let answer = second(Router::new().route("/ws", any(echo).layer(stack))).await;
         assert!(matches!(answer, Answer::Http(429, _)), "{answer:?}");
@@ -85,7 +85,7 @@ mod rate_limit {
     #[tokio::test]
     async fn inside_of_it_with_the_classifier_it_is_4429() {
         let stack = ServiceBuilder::new()
-            .layer(close().rejections_of_others())
+            .layer(close().convert_error_responses())
             .layer(one_and_no_more!())
             .layer(auth());
         let answer = second(Router::new().route("/ws", any(echo).layer(stack))).await;
@@ -96,7 +96,7 @@ mod rate_limit {
     async fn by_address_without_connect_info_it_refuses_everybody() {
         let by_address = GovernorConfigBuilder::default().finish().unwrap();
         let stack = ServiceBuilder::new()
-            .layer(close().rejections_of_others())
+            .layer(close().convert_error_responses())
             .layer(GovernorLayer::new(by_address))
             .layer(MapResponseBodyLayer::new(Body::new))
             .layer(auth());
@@ -136,7 +136,7 @@ mod timeout {
 
     #[tokio::test]
     async fn outside_of_the_close_layer_and_shorter_than_its_hold_it_takes_the_answer_away() {
-        let held = CloseFrameLayer::new().hold(SHORT * 10);
+        let held = CloseFrameLayer::new().reject_delay(SHORT * 10);
         let stack = ServiceBuilder::new().layer(held).layer(auth());
         let app = Router::new()
             .route("/ws", any(echo).layer(stack))
@@ -146,7 +146,7 @@ mod timeout {
 
     #[tokio::test]
     async fn inside_of_it_the_hold_is_not_counted() {
-        let held = CloseFrameLayer::new().hold(SHORT + Duration::from_millis(500));
+        let held = CloseFrameLayer::new().reject_delay(SHORT + Duration::from_millis(500));
         let stack = ServiceBuilder::new()
             .layer(held)
             .layer(short())
@@ -175,7 +175,7 @@ mod timeout {
         let most = Duration::from_millis(100);
         for status in [StatusCode::REQUEST_TIMEOUT, StatusCode::SERVICE_UNAVAILABLE] {
             let stack = ServiceBuilder::new()
-                .layer(close().rejections_of_others())
+                .layer(close().convert_error_responses())
                 .layer(auth())
                 .layer(TimeoutLayer::with_status_code(status, most));
             let answer = good(Router::new().route("/ws", any(slow).layer(stack))).await;
@@ -230,7 +230,7 @@ mod panics {
     #[tokio::test]
     async fn a_caught_one_stays_a_500() {
         let stack = ServiceBuilder::new()
-            .layer(close().rejections_of_others())
+            .layer(close().convert_error_responses())
             .layer(auth())
             .layer(CatchPanicLayer::new());
         let answer = good(Router::new().route("/ws", any(panics).layer(stack))).await;
@@ -322,15 +322,15 @@ mod tracing_of_uris {
         }
     }
 
-    fn lift() -> LiftLayer {
-        LiftLayer::new(["token"], ["/ws"]).unwrap()
+    fn redact() -> RedactLayer {
+        RedactLayer::new(["token"], ["/ws"]).unwrap()
     }
 
     #[tokio::test]
-    async fn inside_of_the_lift_layer_there_is_no_token() {
+    async fn inside_of_the_redact_layer_there_is_no_token() {
         let uri = seen(|app, spy| {
             let look = tower::util::MapRequestLayer::new(move |request| spy.look(request));
-            app.layer(look).layer(lift())
+            app.layer(look).layer(redact())
         });
         assert_eq!(uri.await, "/ws");
     }
@@ -339,12 +339,12 @@ mod tracing_of_uris {
     async fn outside_of_it_the_token_is_in_every_log() {
         let uri = seen(|app, spy| {
             let look = tower::util::MapRequestLayer::new(move |request| spy.look(request));
-            app.layer(lift()).layer(look)
+            app.layer(redact()).layer(look)
         });
         assert!(uri.await.contains("token=ey"));
     }
 
-    fn traced() -> Result<Router, LiftError> {
+    fn traced() -> Result<Router, RedactError> {
         let stack = ServiceBuilder::new().layer(close()).layer(auth());
         let spans = RedactedQuery::new(["token"])?;
         let trace = TraceLayer::new_for_http().make_span_with(spans);
@@ -356,7 +356,7 @@ mod tracing_of_uris {
     }
 
     #[tokio::test]
-    async fn a_redacted_span_needs_no_lift_layer() {
+    async fn a_redacted_span_needs_no_redact_layer() {
         let log = Log::capture();
         let address = serve(traced().unwrap()).await.unwrap();
         let query = format!("?room=1&token={}", token(600));

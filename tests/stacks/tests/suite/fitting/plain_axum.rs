@@ -19,7 +19,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tower_ws_auth::jwt::Jwt;
 use tower_ws_auth::{
-    AuthLayer, CloseFrameLayer, LeaseLayer, LiftLayer, MissingOrigin, OriginLayer, Origins,
+    AuthLayer, CloseFrameLayer, LeaseLayer, MissingOrigin, OriginLayer, Origins, RedactLayer,
 };
 
 use super::{BoxError, index, jwt, origins, request};
@@ -31,7 +31,7 @@ fn app(jwt: Jwt<Claims>, origins: Origins) -> Result<Router, BoxError> {
         .burst_size(10)
         .finish();
     let sockets = ServiceBuilder::new()
-        .layer(CloseFrameLayer::new().rejections_of_others())
+        .layer(CloseFrameLayer::new().convert_error_responses())
         .layer(OriginLayer::new(origins, MissingOrigin::Allow))
         .layer(GovernorLayer::new(attempts.ok_or("a limit of zero")?))
         // A limiter makes its 429 from axum's body, and wants to find that inside.
@@ -51,7 +51,7 @@ fn app(jwt: Jwt<Claims>, origins: Origins) -> Result<Router, BoxError> {
         .layer(CorsLayer::new().allow_origin(HeaderValue::from_static("https://app.example")))
         .layer(CatchPanicLayer::new())
         .layer(TraceLayer::new_for_http())
-        .layer(LiftLayer::new(["token"], ["/ws"])?))
+        .layer(RedactLayer::new(["token"], ["/ws"])?))
 }
 
 /// With the addresses of the peers, by which the limiter counts.

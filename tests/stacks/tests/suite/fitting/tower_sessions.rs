@@ -14,9 +14,9 @@ use stacks_tests::{APP, EVIL, browser_at, serve};
 use tower::ServiceBuilder;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer, SessionStore};
 use tower_ws_auth::{
-    AllowedOrigin, AuthLayer, AuthenticateExt, Authenticated, CloseFrameLayer, Ending, Grant,
-    LeaseLayer, MemoryRevocations, MissingOrigin, OriginLayer, Origins, Rejection, RejectionKind,
-    RevocationKey, Revocations,
+    AllowedOrigin, AuthLayer, AuthenticateExt, Authenticated, CloseFrameLayer, DisconnectReason,
+    Grant, LeaseLayer, MemoryRevocations, MissingOrigin, OriginLayer, Origins, Rejection,
+    RejectionKind, RevocationKey, Revocations,
 };
 
 use super::{
@@ -112,7 +112,9 @@ async fn log_out(State(revocations): State<Revocations>, session: Session) -> St
         Ok(None) => return StatusCode::NO_CONTENT,
         Err(_) => return StatusCode::SERVICE_UNAVAILABLE,
     };
-    let revoked = revocations.revoke(&login.own(), Ending::SessionEnded).await;
+    let revoked = revocations
+        .revoke(&login.own(), DisconnectReason::SessionEnded)
+        .await;
     if revoked.is_err() || session.flush().await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }

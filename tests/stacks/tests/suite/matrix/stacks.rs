@@ -54,7 +54,7 @@ macro_rules! stack {
     (outside, $other:ident, $close:expr) => {
         tower::ServiceBuilder::new()
             .layer(other!($other))
-            .layer(stacks_tests::lift().unwrap())
+            .layer(stacks_tests::redact().unwrap())
             .layer($close)
             .layer(stacks_tests::origin())
             .layer(stacks_tests::auth())
@@ -62,7 +62,7 @@ macro_rules! stack {
     };
     (between, $other:ident, $close:expr) => {
         tower::ServiceBuilder::new()
-            .layer(stacks_tests::lift().unwrap())
+            .layer(stacks_tests::redact().unwrap())
             .layer($close)
             .layer(other!($other))
             .layer(stacks_tests::origin())
@@ -71,7 +71,7 @@ macro_rules! stack {
     };
     (inside, $other:ident, $close:expr) => {
         tower::ServiceBuilder::new()
-            .layer(stacks_tests::lift().unwrap())
+            .layer(stacks_tests::redact().unwrap())
             .layer($close)
             .layer(stacks_tests::origin())
             .layer(stacks_tests::auth())
@@ -107,7 +107,7 @@ macro_rules! cells {
             // connection: both have to work.
             for close in [
                 stacks_tests::close(),
-                stacks_tests::close().rejections_of_others(),
+                stacks_tests::close().convert_error_responses(),
             ] {
                 let address = $serve!($mounting, stack!($place, $other, close)).await.unwrap();
                 stacks_tests::accepts(address).await.unwrap();

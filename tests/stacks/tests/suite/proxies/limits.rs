@@ -27,7 +27,7 @@ where
     let mut attempts = GovernorConfigBuilder::default().key_extractor(key);
     let attempts = attempts.per_second(60).burst_size(1).finish();
     let stack = ServiceBuilder::new()
-        .layer(close().rejections_of_others())
+        .layer(close().convert_error_responses())
         .layer(GovernorLayer::new(attempts.unwrap()))
         .layer(MapResponseBodyLayer::new(Body::new))
         .layer(auth());

@@ -20,7 +20,7 @@ use self::proxy::Proxy;
 /// Our stack behind a proxy, with the default hold.
 async fn upstream() -> SocketAddr {
     let stack = ServiceBuilder::new()
-        .layer(close().hold(Duration::from_millis(300)))
+        .layer(close().reject_delay(Duration::from_millis(300)))
         .layer(origin())
         .layer(auth())
         .layer(lease());

@@ -8,22 +8,22 @@ use http::request::Parts;
 use super::pairs::{Key, Match, pairs, without_ours};
 use super::uri::{remove_query, swap_query};
 
-/// What a [`LiftLayer`](crate::LiftLayer) took out of a request's URI, in the extensions: nothing
+/// What a [`RedactLayer`](crate::RedactLayer) took out of a request's URI, in the extensions: nothing
 /// prints it, and only a [`Carriers`](super::Carriers) further in reads it.
 ///
 /// It dies with its request. A service that copies extensions to somewhere else can remove it.
 #[derive(Clone)]
-pub struct Lifted {
+pub struct RedactedPairs {
     /// As it arrived: nothing is copied.
     uri: Uri,
-    /// Where the pairs that were lifted stand in its query, in their order.
+    /// Where the pairs that were redacted stand in its query, in their order.
     at: Vec<Range<usize>>,
 }
 
 /// Where a pair stands in the query, and which key it is.
 pub(super) type Found<'k> = (Range<usize>, Match<'k>);
 
-impl Lifted {
+impl RedactedPairs {
     /// The query in which the pairs stood, all of it.
     pub(super) fn query(&self) -> &str {
         self.uri.query().unwrap_or_default()
@@ -32,12 +32,12 @@ impl Lifted {
     /// Takes the pairs of these keys out, and says where they stand in which URI. Those of
     /// others stay.
     pub(super) fn take<'k>(head: &mut Parts, keys: &'k [Key]) -> Option<(Uri, Vec<Found<'k>>)> {
-        let lifted: &mut Self = head.extensions.get_mut()?;
-        let uri = lifted.uri.clone();
+        let redacted: &mut Self = head.extensions.get_mut()?;
+        let uri = redacted.uri.clone();
         let query = uri.query().unwrap_or_default();
         let mut ours = Vec::new();
         let mut others = Vec::new();
-        for at in mem::take(&mut lifted.at) {
+        for at in mem::take(&mut redacted.at) {
             match query.get(at.clone()).and_then(|pair| Match::of(pair, keys)) {
                 Some(found) => ours.push((at, found)),
                 None => others.push(at),
@@ -46,14 +46,14 @@ impl Lifted {
         if others.is_empty() {
             head.extensions.remove::<Self>();
         } else {
-            lifted.at = others;
+            redacted.at = others;
         }
         Some((uri, ours))
     }
 }
 
-/// Moves the pairs of these keys from the URI into a [`Lifted`].
-pub(crate) fn lift(head: &mut Parts, keys: &[Key]) {
+/// Moves the pairs of these keys from the URI into a [`RedactedPairs`].
+pub(crate) fn redact(head: &mut Parts, keys: &[Key]) {
     let query = head.uri.query().unwrap_or_default();
     let ours = |at: &Range<usize>| {
         let pair = query.get(at.clone()).unwrap_or_default();
@@ -66,15 +66,15 @@ pub(crate) fn lift(head: &mut Parts, keys: &[Key]) {
     let others = without_ours(query, keys);
     match swap_query(head, &others) {
         Ok(uri) => {
-            head.extensions.insert(Lifted { uri, at });
+            head.extensions.insert(RedactedPairs { uri, at });
         }
         // Part of what was a URI always is one; a secret does not stay for the case.
         Err(_) => remove_query(head),
     }
 }
 
-impl fmt::Debug for Lifted {
+impl fmt::Debug for RedactedPairs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lifted(redacted)")
+        f.write_str("RedactedPairs(redacted)")
     }
 }

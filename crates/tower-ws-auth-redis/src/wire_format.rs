@@ -1,30 +1,30 @@
 use serde::{Deserialize, Serialize};
-use tower_ws_auth_core::revocation::{Ending, Revocation};
+use tower_ws_auth_core::revocation::{DisconnectReason, Revocation};
 
 /// A revocation as it is kept: the microseconds since the Unix epoch, and what the client is
-/// told: a public token, or a close code of the application's and its reason.
+/// told: a public reason, or a close code of the application's and its reason.
 pub(crate) fn write(revocation: &Revocation) -> String {
     let micros = revocation.micros();
-    match revocation.ending() {
-        Ending::Application(own) => format!("{micros} {} {}", own.code(), own.reason()),
-        other => format!("{micros} {}", other.token()),
+    match revocation.reason() {
+        DisconnectReason::Application(own) => format!("{micros} {} {}", own.code(), own.reason()),
+        other => format!("{micros} {}", other.reason()),
     }
 }
 
 pub(crate) fn read(text: &str) -> Option<Revocation> {
-    let (micros, ending) = text.split_once(' ')?;
-    let ending = match ending {
-        "revoked" => Ending::Revoked,
-        "session_ended" => Ending::SessionEnded,
-        "token_expired" => Ending::TokenExpired,
-        "too_many_connections" => Ending::TooManyConnections,
-        "going_away" => Ending::GoingAway,
+    let (micros, reason) = text.split_once(' ')?;
+    let reason = match reason {
+        "revoked" => DisconnectReason::Revoked,
+        "session_ended" => DisconnectReason::SessionEnded,
+        "token_expired" => DisconnectReason::TokenExpired,
+        "too_many_connections" => DisconnectReason::TooManyConnections,
+        "going_away" => DisconnectReason::GoingAway,
         own => {
             let (code, reason) = own.split_once(' ')?;
-            Ending::application(code.parse().ok()?, reason).ok()?
+            DisconnectReason::application(code.parse().ok()?, reason).ok()?
         }
     };
-    Some(Revocation::at_micros(micros.parse().ok()?, ending))
+    Some(Revocation::at_micros(micros.parse().ok()?, reason))
 }
 
 /// The same as it is published, with its key. JSON, so that no key and no reason can be taken for
@@ -50,23 +50,23 @@ pub(crate) fn hear(message: &[u8]) -> Option<(String, Revocation)> {
 mod tests {
     use super::*;
 
-    fn own(reason: &str) -> Ending {
-        Ending::application(4999, reason).unwrap()
+    fn own(reason: &str) -> DisconnectReason {
+        DisconnectReason::application(4999, reason).unwrap()
     }
 
     #[test]
     fn what_is_written_is_read_again() {
-        for ending in [
-            Ending::Revoked,
-            Ending::SessionEnded,
-            Ending::TokenExpired,
-            Ending::TooManyConnections,
-            Ending::GoingAway,
+        for reason in [
+            DisconnectReason::Revoked,
+            DisconnectReason::SessionEnded,
+            DisconnectReason::TokenExpired,
+            DisconnectReason::TooManyConnections,
+            DisconnectReason::GoingAway,
             own("banned"),
             own(""),
             own("banned until\nmonday "),
         ] {
-            let revocation = Revocation::at_micros(1_700_000_000_123_456, ending);
+            let revocation = Revocation::at_micros(1_700_000_000_123_456, reason);
             assert_eq!(read(&write(&revocation)), Some(revocation.clone()));
             let message = announce("user:ada lovelace", &revocation);
             let heard = Some(("user:ada lovelace".to_owned(), revocation));

@@ -20,18 +20,18 @@ use tower_service::Service;
 use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody};
 
 use crate::tickets::Issued;
-use crate::within::Within;
-use crate::{BoxFuture, IssueError, Order, Tickets, Use};
+use crate::timeout::Within;
+use crate::{BoxFuture, IssueError, Purpose, TicketRequest, Tickets};
 
 /// Answers `POST` with a ticket. Made by [`Tickets::mint`].
 ///
 /// Mount it behind another strategy, as in the [crate's documentation](crate): it does not ask by
-/// itself who calls. The body is empty, or the JSON of a [`Wish`].
+/// itself who calls. The body is empty, or the JSON of a [`MintRequest`].
 ///
 /// | answer | |
 /// |---|---|
 /// | 200 | `{"ticket":"…","expires_at":1712345678}`, in seconds since the Unix epoch |
-/// | 400 `request_malformed` | the body is no [`Wish`] |
+/// | 400 `request_malformed` | the body is no [`MintRequest`] |
 /// | 405 `method_not_allowed` | the method is not `POST` |
 /// | 408 `request_timeout` | the body does not come within [`body_timeout`](crate::TicketsBuilder::body_timeout) |
 /// | 413 `request_too_large` | the body is longer than 4 KiB |
@@ -43,28 +43,28 @@ use crate::{BoxFuture, IssueError, Order, Tickets, Use};
 /// What the caller was granted limits the ticket: its grant ends no later, is revoked by the same
 /// keys, and counts as issued when the decision about the caller began. A caller who holds the body
 /// back until the session is revoked gets a ticket that nobody accepts.
-pub struct Mint<P, F> {
+pub struct TicketEndpoint<P, F> {
     tickets: Tickets<P>,
     order: Arc<F>,
 }
 
-/// What a client asks of a [`Mint`]: `{"channel":"lobby"}` or nothing at all.
+/// What a client asks of a [`TicketEndpoint`]: `{"channel":"lobby"}` or nothing at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 // A misspelt field would mint a ticket for something else.
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Wish {
+pub struct MintRequest {
     /// The channel that the ticket is to join; without one it is to open a socket.
     #[serde(default)]
     pub channel: Option<String>,
 }
 
-impl Wish {
-    /// The use that is wished for: [`Use::channel`], or [`Use::handshake`].
-    pub fn into_use(self) -> Use {
+impl MintRequest {
+    /// The use that is wished for: [`Purpose::channel`], or [`Purpose::handshake`].
+    pub fn into_use(self) -> Purpose {
         self.channel
             .as_ref()
-            .map_or_else(Use::handshake, Use::channel)
+            .map_or_else(Purpose::handshake, Purpose::channel)
     }
 }
 
@@ -72,41 +72,41 @@ const MAX_BODY: usize = 4 * 1024;
 
 type Answer = Response<ResponseBody<Full<Bytes>>>;
 
-impl<P, F> Mint<P, F> {
+impl<P, F> TicketEndpoint<P, F> {
     pub(crate) fn new(tickets: Tickets<P>, order: F) -> Self {
         let order = Arc::new(order);
         Self { tickets, order }
     }
 }
 
-impl<P, F, B> Service<Request<B>> for Mint<P, F>
+impl<P, F, B> Service<Request<B>> for TicketEndpoint<P, F>
 where
     P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
-    F: Fn(&Parts, Wish) -> Result<Order<P>, Rejection> + Send + Sync + 'static,
+    F: Fn(&Parts, MintRequest) -> Result<TicketRequest<P>, Rejection> + Send + Sync + 'static,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Response = Answer;
     type Error = Infallible;
-    type Future = Minting;
+    type Future = MintFuture;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Minting {
+    fn call(&mut self, request: Request<B>) -> MintFuture {
         let mint = self.clone();
         // Before the body, which may come much later.
         let came_at = self.tickets.settings().clock.now();
-        Minting(Box::pin(async move {
+        MintFuture(Box::pin(async move {
             let (head, body) = request.into_parts();
             let limit = mint.tickets.settings().body_timeout;
-            let wish = match read(&head, body, limit).await {
-                Ok(wish) => wish,
+            let mint_request = match read(&head, body, limit).await {
+                Ok(mint_request) => mint_request,
                 Err(refusal) => return refusal,
             };
-            match mint.mint(&head, wish, came_at).await {
+            match mint.mint(&head, mint_request, came_at).await {
                 Ok(issued) => granted(&issued),
                 Err(rejection) => rejection.into_response(head),
             }
@@ -114,19 +114,19 @@ where
     }
 }
 
-impl<P, F> Mint<P, F>
+impl<P, F> TicketEndpoint<P, F>
 where
     P: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
-    F: Fn(&Parts, Wish) -> Result<Order<P>, Rejection>,
+    F: Fn(&Parts, MintRequest) -> Result<TicketRequest<P>, Rejection>,
 {
     async fn mint(
         &self,
         head: &Parts,
-        wish: Wish,
+        mint_request: MintRequest,
         came_at: SystemTime,
     ) -> Result<Issued, Rejection> {
         let settings = self.tickets.settings();
-        let order = (self.order)(head, wish)?;
+        let order = (self.order)(head, mint_request)?;
         let order = order.complete(&settings.bindings, head, came_at)?;
         self.tickets
             .issue(order)
@@ -154,7 +154,7 @@ where
     }
 }
 
-async fn read<B>(head: &Parts, body: B, limit: Duration) -> Result<Wish, Answer>
+async fn read<B>(head: &Parts, body: B, limit: Duration) -> Result<MintRequest, Answer>
 where
     B: Body + Send + 'static,
     B::Data: Send,
@@ -179,7 +179,7 @@ where
     };
     match body {
         Ok(body) => match &*body.to_bytes() {
-            [] => Ok(Wish::default()),
+            [] => Ok(MintRequest::default()),
             // serde takes an array for an object too.
             json if json.trim_ascii_start().starts_with(b"{") => {
                 serde_json::from_slice(json).map_err(|_| malformed())
@@ -229,10 +229,10 @@ fn respond(status: StatusCode, kind: &'static str, body: ResponseBody<Full<Bytes
     response
 }
 
-/// The response of a [`Mint`].
-pub struct Minting(BoxFuture<Answer>);
+/// The response of a [`TicketEndpoint`].
+pub struct MintFuture(BoxFuture<Answer>);
 
-impl Future for Minting {
+impl Future for MintFuture {
     type Output = Result<Answer, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -240,7 +240,7 @@ impl Future for Minting {
     }
 }
 
-impl<P, F> Clone for Mint<P, F> {
+impl<P, F> Clone for TicketEndpoint<P, F> {
     fn clone(&self) -> Self {
         Self {
             tickets: self.tickets.clone(),
@@ -249,7 +249,7 @@ impl<P, F> Clone for Mint<P, F> {
     }
 }
 
-impl<P, F> fmt::Debug for Mint<P, F> {
+impl<P, F> fmt::Debug for TicketEndpoint<P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mint")
             .field("tickets", &self.tickets)
@@ -257,7 +257,7 @@ impl<P, F> fmt::Debug for Mint<P, F> {
     }
 }
 
-impl fmt::Debug for Minting {
+impl fmt::Debug for MintFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Minting")
     }

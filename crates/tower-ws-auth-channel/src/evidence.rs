@@ -7,9 +7,9 @@ use http::Extensions;
 ///
 /// Only the layer puts one into a [`Join`](crate::Join), so what is found there was checked.
 #[derive(Clone, Default)]
-pub struct Pass(Extensions);
+pub struct Evidence(Extensions);
 
-impl Pass {
+impl Evidence {
     /// A pass that says nothing more.
     pub fn new() -> Self {
         Self::default()
@@ -39,9 +39,9 @@ impl Pass {
     }
 }
 
-impl fmt::Debug for Pass {
+impl fmt::Debug for Evidence {
     // What is inside is the application's own business.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pass")
+        f.write_str("Evidence")
     }
 }

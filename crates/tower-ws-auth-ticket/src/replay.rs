@@ -6,15 +6,20 @@ use std::time::Duration;
 
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
-use crate::within::Within;
-use crate::{OnceStore, StoreError, TicketKey};
+use crate::timeout::Within;
+use crate::{ReplayStore, StoreError, TicketKey};
 
 /// Asks a store whether this is the first claim of a key, and waits for its answer no longer than
 /// `limit`.
 ///
 /// For strategies that make a credential of others single-use, such as a JWT by its `jti`.
-pub fn claim(store: &dyn OnceStore, key: TicketKey, ttl: Duration, limit: Duration) -> Claiming {
-    Claiming(Within::new(limit, store.claim(key, ttl)))
+pub fn claim(
+    store: &dyn ReplayStore,
+    key: TicketKey,
+    ttl: Duration,
+    limit: Duration,
+) -> ClaimFuture {
+    ClaimFuture(Within::new(limit, store.claim(key, ttl)))
 }
 
 /// Asks a store whether a key is claimed, without claiming it, and waits for its answer no longer
@@ -26,7 +31,7 @@ pub fn claim(store: &dyn OnceStore, key: TicketKey, ttl: Duration, limit: Durati
 ///
 /// [`Unavailable`](RejectionKind::Unavailable) if the store fails or does not answer in time.
 pub async fn is_claimed(
-    store: &dyn OnceStore,
+    store: &dyn ReplayStore,
     key: TicketKey,
     limit: Duration,
 ) -> Result<bool, Rejection> {
@@ -50,9 +55,9 @@ fn judge<T>(answer: Option<Result<T, StoreError>>) -> Result<T, Rejection> {
 /// A store that fails or does not answer in time refuses with
 /// [`Unavailable`](RejectionKind::Unavailable); the claim may have been made, so nobody is advised
 /// to come back with the same credential.
-pub struct Claiming(Within<Result<bool, StoreError>>);
+pub struct ClaimFuture(Within<Result<bool, StoreError>>);
 
-impl Future for Claiming {
+impl Future for ClaimFuture {
     type Output = Result<bool, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -62,8 +67,8 @@ impl Future for Claiming {
     }
 }
 
-impl fmt::Debug for Claiming {
+impl fmt::Debug for ClaimFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Claiming")
+        f.write_str("ClaimFuture")
     }
 }

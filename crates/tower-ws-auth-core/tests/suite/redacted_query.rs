@@ -3,7 +3,7 @@
 use http::Request;
 use http::request::Builder;
 use test_support::Log;
-use tower_ws_auth_core::{LiftError, RedactedQuery};
+use tower_ws_auth_core::{RedactError, RedactedQuery};
 
 fn redacted() -> RedactedQuery {
     RedactedQuery::new(["token", "Authorization"]).unwrap()
@@ -76,9 +76,9 @@ fn everything_else_is_printed_as_it_was_sent() {
 #[test]
 fn a_key_that_no_carrier_would_take_is_an_error() {
     let none: [&str; 0] = [];
-    assert_eq!(RedactedQuery::new(none).unwrap_err(), LiftError::NoKey);
+    assert_eq!(RedactedQuery::new(none).unwrap_err(), RedactError::NoKey);
     let error = RedactedQuery::new(["token="]).unwrap_err();
-    assert_eq!(error, LiftError::QueryKey("token=".to_owned()));
+    assert_eq!(error, RedactError::QueryKey("token=".to_owned()));
 }
 
 #[test]

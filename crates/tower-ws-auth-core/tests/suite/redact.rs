@@ -8,9 +8,10 @@ use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::request::{Builder, Parts};
 use http::{Request, Response};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
-use tower_ws_auth_core::credential::{Carriers, Credential, Dialect, Lifted};
+use tower_ws_auth_core::credential::{Carriers, Credential, RedactedPairs, SubprotocolFormat};
 use tower_ws_auth_core::{
-    AuthLayer, Authenticate, AuthenticateExt, Authenticated, Grant, LiftError, LiftLayer, Rejection,
+    AuthLayer, Authenticate, AuthenticateExt, Authenticated, Grant, RedactError, RedactLayer,
+    Rejection,
 };
 
 /// Grants what it reads, and where it read it.
@@ -47,7 +48,7 @@ fn every_carrier() -> Any {
         .query("token")
         .query_bearer("Authorization")
         .bearer_header()
-        .subprotocol(Dialect::Phoenix)
+        .subprotocol(SubprotocolFormat::Phoenix)
         .dangerous_cookie_from_any_origin("jwt");
     Any(carriers.build().unwrap())
 }
@@ -72,8 +73,8 @@ impl Outcome {
     }
 }
 
-fn lifting() -> LiftLayer {
-    LiftLayer::new(["token", "Authorization"], ["/ws/jwt", "/live/*"]).unwrap()
+fn redacting() -> RedactLayer {
+    RedactLayer::new(["token", "Authorization"], ["/ws/jwt", "/live/*"]).unwrap()
 }
 
 fn ask<A: Authenticate<Identity = Read>>(strategy: A, request: Builder) -> Outcome {
@@ -86,7 +87,7 @@ fn ask_with<A: Authenticate<Identity = Read>>(strategy: A, request: Request<()>)
     let arrived = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&arrived);
     let service = ServiceBuilder::new()
-        .layer(lifting())
+        .layer(redacting())
         .map_request(move |request: Request<()>| {
             let (head, body) = request.into_parts();
             *seen.lock().unwrap() = Some(head.clone());
@@ -105,7 +106,7 @@ fn ask_with<A: Authenticate<Identity = Read>>(strategy: A, request: Request<()>)
         (Ok(read.clone().into_inner()), head)
     } else {
         let rejection: &Rejection = response.extensions().get().unwrap();
-        (Err(rejection.token()), rejection.take_head().unwrap())
+        (Err(rejection.reason()), rejection.take_head().unwrap())
     };
     Outcome {
         between,
@@ -115,14 +116,14 @@ fn ask_with<A: Authenticate<Identity = Read>>(strategy: A, request: Request<()>)
 }
 
 /// As an outcome without the strategy.
-fn lift(request: Builder) -> Parts {
-    let service = lifting().layer(service_fn(async |request: Request<()>| {
+fn redact(request: Builder) -> Parts {
+    let service = redacting().layer(service_fn(async |request: Request<()>| {
         Ok::<_, std::io::Error>(request.into_parts().0)
     }));
     tokio_test::block_on(service.oneshot(request.body(()).unwrap())).unwrap()
 }
 
-mod what_is_lifted {
+mod what_is_redacted {
     use super::*;
 
     #[test]
@@ -140,7 +141,10 @@ mod what_is_lifted {
             assert_eq!(outcome.between.uri, seen, "{sent}");
             assert_eq!(outcome.granted(), ("abc", "query"), "{sent}");
             assert_eq!(outcome.left.uri, seen, "{sent}");
-            assert!(outcome.left.extensions.get::<Lifted>().is_none(), "{sent}");
+            assert!(
+                outcome.left.extensions.get::<RedactedPairs>().is_none(),
+                "{sent}"
+            );
         }
     }
 
@@ -155,7 +159,7 @@ mod what_is_lifted {
             "?a=token",
         ] {
             let sent = format!("/ws/jwt{query}");
-            assert_eq!(lift(Request::get(&sent)).uri, *sent);
+            assert_eq!(redact(Request::get(&sent)).uri, *sent);
         }
     }
 
@@ -178,15 +182,18 @@ mod what_is_lifted {
             "/rooms/7",
         ] {
             let sent = format!("{path}?token=abc");
-            let head = lift(Request::get(&sent));
+            let head = redact(Request::get(&sent));
             assert_eq!(head.uri, *sent);
-            assert!(head.extensions.get::<Lifted>().is_none());
+            assert!(head.extensions.get::<RedactedPairs>().is_none());
             // It is read from the URI then, as ever.
             let outcome = ask(every_carrier(), Request::get(&sent));
             assert_eq!(outcome.granted(), ("abc", "query"), "{sent}");
         }
         // A prefix is a prefix of bytes: dots are not resolved.
-        assert_eq!(lift(Request::get("/live/../x?token=abc")).uri, "/live/../x");
+        assert_eq!(
+            redact(Request::get("/live/../x?token=abc")).uri,
+            "/live/../x"
+        );
     }
 
     #[test]
@@ -199,7 +206,7 @@ mod what_is_lifted {
             .header("sec-websocket-protocol", "chat")
             .header("sec-websocket-protocol", "x, Base64url.bearer.phx.canary")
             .header("x-other", "seen");
-        let head = lift(request);
+        let head = redact(request);
         assert!(!format!("{head:?}").contains("canary"), "{head:?}");
         assert!(format!("{head:?}").contains("seen"));
         assert!(format!("{head:?}").contains("\"chat\""));
@@ -217,13 +224,13 @@ mod what_is_lifted {
             every_carrier(),
             Request::get("/ws/jwt?token=canary&token=canary"),
         );
-        assert!(outcome.between.extensions.get::<Lifted>().is_some());
-        let lifted = outcome.between.extensions.get::<Lifted>();
+        assert!(outcome.between.extensions.get::<RedactedPairs>().is_some());
+        let redacted = outcome.between.extensions.get::<RedactedPairs>();
         for printed in [
             format!("{:?}", outcome.between),
-            format!("{lifted:?} {lifted:#?}"),
+            format!("{redacted:?} {redacted:#?}"),
             format!("{:?}", outcome.left),
-            format!("{:?}", lifting().layer(())),
+            format!("{:?}", redacting().layer(())),
         ] {
             assert!(!printed.contains("canary"), "{printed}");
         }
@@ -231,7 +238,7 @@ mod what_is_lifted {
 
     #[test]
     fn what_somebody_else_left_under_that_name_is_gone() {
-        let elsewhere = lift(Request::get("/ws/jwt?token=stolen"));
+        let elsewhere = redact(Request::get("/ws/jwt?token=stolen"));
         for uri in [
             "/ws/jwt",
             "/ws/jwt?token=mine",
@@ -253,7 +260,7 @@ mod what_is_lifted {
 mod what_the_strategy_makes_of_it {
     use super::*;
 
-    /// Every query, lifted and not, comes to the same.
+    /// Every query, redacted and not, comes to the same.
     #[test]
     fn the_carriers_are_as_strict_as_without_the_layer() {
         let long = format!("token={}", "a".repeat(9000));
@@ -281,15 +288,18 @@ mod what_the_strategy_makes_of_it {
             &long,
             &longer,
         ] {
-            let lifted = ask(every_carrier(), Request::get(format!("/ws/jwt?{query}")));
+            let redacted = ask(every_carrier(), Request::get(format!("/ws/jwt?{query}")));
             let standing = ask(every_carrier(), Request::get(format!("/other?{query}")));
-            assert_eq!(lifted.read, standing.read, "{query}");
+            assert_eq!(redacted.read, standing.read, "{query}");
             assert_eq!(
-                lifted.left.uri.query(),
+                redacted.left.uri.query(),
                 standing.left.uri.query(),
                 "{query}"
             );
-            assert!(lifted.left.extensions.get::<Lifted>().is_none(), "{query}");
+            assert!(
+                redacted.left.extensions.get::<RedactedPairs>().is_none(),
+                "{query}"
+            );
         }
     }
 
@@ -310,14 +320,14 @@ mod what_the_strategy_makes_of_it {
 
     /// A layer in between may have put it back, or have asked with another parser.
     #[test]
-    fn one_lifted_and_one_in_the_uri_are_two() {
-        let mut head = lift(Request::get("/ws/jwt?token=abc&x=1"));
+    fn one_redacted_and_one_in_the_uri_are_two() {
+        let mut head = redact(Request::get("/ws/jwt?token=abc&x=1"));
         head.uri = "/ws/jwt?x=1&token=abc".parse().unwrap();
         let carriers = Carriers::builder().query("token").build().unwrap();
         let refused = carriers.take(&mut head).unwrap_err();
-        assert_eq!(refused.token(), "credentials_malformed");
+        assert_eq!(refused.reason(), "credentials_malformed");
         assert_eq!(head.uri, "/ws/jwt?x=1");
-        assert!(head.extensions.get::<Lifted>().is_none());
+        assert!(head.extensions.get::<RedactedPairs>().is_none());
     }
 
     #[test]
@@ -332,7 +342,7 @@ mod what_the_strategy_makes_of_it {
             Request::get("/ws/jwt?token=abc&Authorization=abc"),
         );
         assert_eq!(outcome.read, Err("credentials_malformed"));
-        assert!(outcome.left.extensions.get::<Lifted>().is_none());
+        assert!(outcome.left.extensions.get::<RedactedPairs>().is_none());
     }
 
     #[test]
@@ -348,9 +358,9 @@ mod what_the_strategy_makes_of_it {
 
     #[test]
     fn a_layer_that_refuses_before_the_strategy_empties_it_too() {
-        let mut head = lift(Request::get("/ws/jwt?token=abc&x=1"));
+        let mut head = redact(Request::get("/ws/jwt?token=abc&x=1"));
         tower_ws_auth_core::credential::remove_all(&mut head);
-        assert!(head.extensions.get::<Lifted>().is_none());
+        assert!(head.extensions.get::<RedactedPairs>().is_none());
         assert_eq!(head.uri, "/ws/jwt");
     }
 }
@@ -373,7 +383,7 @@ mod axums_copy_of_the_uri {
 
         let original: http::Uri = "/api/ws/jwt?token=abc".parse().unwrap();
         let request = Request::get("/ws/jwt?token=abc").extension(OriginalUri(original));
-        assert_eq!(lift(request).uri, "/ws/jwt?token=abc");
+        assert_eq!(redact(request).uri, "/ws/jwt?token=abc");
     }
 }
 
@@ -383,14 +393,17 @@ mod configuration {
     #[test]
     fn what_could_never_be_sent_is_an_error() {
         let none: [&str; 0] = [];
-        assert_eq!(LiftLayer::new(none, ["/ws"]).unwrap_err(), LiftError::NoKey);
         assert_eq!(
-            LiftLayer::new(["token"], none).unwrap_err(),
-            LiftError::NoPath
+            RedactLayer::new(none, ["/ws"]).unwrap_err(),
+            RedactError::NoKey
+        );
+        assert_eq!(
+            RedactLayer::new(["token"], none).unwrap_err(),
+            RedactError::NoPath
         );
         for key in ["", "a b", "token=", "a&b", "tok\u{e9}n", "token[]"] {
-            let error = LiftLayer::new([key], ["/ws"]).unwrap_err();
-            assert_eq!(error, LiftError::QueryKey(key.to_owned()));
+            let error = RedactLayer::new([key], ["/ws"]).unwrap_err();
+            assert_eq!(error, RedactError::QueryKey(key.to_owned()));
         }
         for path in [
             "",
@@ -408,11 +421,11 @@ mod configuration {
             "http://h/ws",
             "/a\n",
         ] {
-            let error = LiftLayer::new(["token"], [path]).unwrap_err();
-            assert_eq!(error, LiftError::Path(path.to_owned()));
+            let error = RedactLayer::new(["token"], [path]).unwrap_err();
+            assert_eq!(error, RedactError::Path(path.to_owned()));
         }
         for path in ["/", "/*", "/ws", "/ws/", "/ws/*", "/caf%C3%A9", "/a:b@c/~x"] {
-            assert!(LiftLayer::new(["token"], [path]).is_ok(), "{path}");
+            assert!(RedactLayer::new(["token"], [path]).is_ok(), "{path}");
         }
     }
 }

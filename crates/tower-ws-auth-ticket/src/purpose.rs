@@ -17,7 +17,7 @@ use crate::secret::Secret;
 /// elsewhere is unknown there, as if it had never been minted, and stays good where it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Use {
+pub struct Purpose {
     place: Place,
     origin: Option<String>,
     address: Option<IpAddr>,
@@ -30,7 +30,7 @@ enum Place {
     Channel(String),
 }
 
-impl Use {
+impl Purpose {
     /// One handshake, on any path that these tickets guard.
     pub fn handshake() -> Self {
         Self::at(Place::Handshake)
@@ -85,7 +85,11 @@ pub(crate) type AddressOf = Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>;
 
 impl Bindings {
     /// Adds what the request for a ticket shows about the client who will use it.
-    pub(crate) fn complete(&self, mut purpose: Use, head: &Parts) -> Result<Use, Rejection> {
+    pub(crate) fn complete(
+        &self,
+        mut purpose: Purpose,
+        head: &Parts,
+    ) -> Result<Purpose, Rejection> {
         if matches!(purpose.place, Place::Channel(_)) {
             return Ok(purpose);
         }
@@ -102,7 +106,7 @@ impl Bindings {
     pub(crate) fn key_to_mint(
         &self,
         secret: &Secret,
-        purpose: &Use,
+        purpose: &Purpose,
     ) -> Result<TicketKey, IssueError> {
         let origin = purpose.origin.as_deref();
         let path = match &purpose.place {
@@ -192,15 +196,15 @@ struct Disagreement {
 
 const WHAT: [Disagreement; 3] = [
     Disagreement {
-        missing: "these tickets are bound to a path: mint for `Use::path`",
+        missing: "these tickets are bound to a path: mint for `Purpose::path`",
         ignored: "these tickets are not bound to paths: build them with `bind_path`",
     },
     Disagreement {
-        missing: "these tickets are bound to an origin: name it by `Use::origin`",
+        missing: "these tickets are bound to an origin: name it by `Purpose::origin`",
         ignored: "these tickets are not bound to origins: build them with `bind_origin`",
     },
     Disagreement {
-        missing: "these tickets are bound to an address: name it by `Use::address`",
+        missing: "these tickets are bound to an address: name it by `Purpose::address`",
         ignored: "these tickets are not bound to addresses: build them with `bind_address`",
     },
 ];

@@ -6,14 +6,14 @@ use tower_ws_auth_core::{Advice, Rejection, RejectionKind};
 ///
 /// A denial is no error: errors are the inner service's own, and the socket stays open.
 #[derive(Clone, Debug)]
-pub enum Answer<R> {
+pub enum JoinOutcome<R> {
     /// The inner service was called, and this is its response.
     Admitted(R),
     /// The inner service never saw the join.
     Denied(Denial),
 }
 
-impl<R> Answer<R> {
+impl<R> JoinOutcome<R> {
     /// Whether the join was admitted.
     pub fn is_admitted(&self) -> bool {
         matches!(self, Self::Admitted(_))
@@ -42,7 +42,7 @@ impl<R> Answer<R> {
 
 /// Why a join was denied, and to which channel.
 ///
-/// What the client may read is [`token`](Self::token), also by `Display`: from core's fixed set,
+/// What the client may read is [`token`](Self::reason), also by `Display`: from core's fixed set,
 /// so it can be put into JSON as it is. What the log may read is the
 /// [`rejection`](Self::rejection).
 #[derive(Clone)]
@@ -56,9 +56,9 @@ impl Denial {
         Self { channel, rejection }
     }
 
-    /// The public token, such as `forbidden`.
-    pub fn token(&self) -> &'static str {
-        self.rejection.token()
+    /// The public reason, such as `forbidden`.
+    pub fn reason(&self) -> &'static str {
+        self.rejection.reason()
     }
 
     /// The kind, to match on.
@@ -84,7 +84,7 @@ impl Denial {
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.token())
+        f.write_str(self.reason())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What operators read and count of farewells: each of them, by how it ended.
+//! What operators read and count of closing handshakes: each of them, by how it ended.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use http::request::Parts;
 use test_support::{frame, handshake};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tower_ws_auth::close::Farewells;
+use tower_ws_auth::close::ClosingHandshakes;
 use tower_ws_auth::{AuthLayer, CloseFrameLayer, Grant, LeaseLayer, Rejection, RejectionKind};
 
 use crate::told::Told;
@@ -19,18 +19,18 @@ use crate::told::Told;
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 
 /// `/ws` refuses everybody, and tells one at a time; `/alone` has nobody who decides.
-fn router() -> (Router, Farewells) {
+fn router() -> (Router, ClosingHandshakes) {
     let refuse = |_: &mut Parts| async {
         let expired = Rejection::new(RejectionKind::TokenExpired, "as ever");
         Err::<Grant<()>, _>(expired)
     };
     let close = CloseFrameLayer::new()
-        .hold(Duration::ZERO)
+        .reject_delay(Duration::ZERO)
         // Longer than who says too much is held.
         .deadline(Duration::from_secs(5))
         .byte_cap(100)
-        .max_farewells(1);
-    let farewells = close.farewells();
+        .max_closing_handshakes(1);
+    let closing_handshakes = close.closing_handshakes();
     let stack = tower::ServiceBuilder::new()
         .layer(close)
         .layer(AuthLayer::new(refuse));
@@ -39,7 +39,7 @@ fn router() -> (Router, Farewells) {
     let router = Router::new()
         .route("/ws", service.layer(stack))
         .route("/alone", alone);
-    (router, farewells)
+    (router, closing_handshakes)
 }
 
 /// A handshake that is refused, and the first line of its answer.
@@ -53,33 +53,33 @@ async fn every_outcome_is_an_event_and_is_counted_once() {
     let told = Told::capture();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (router, farewells) = router();
+    let (router, closing_handshakes) = router();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let farewell = async |outcome: &str| {
-        let name = format!("ws_auth_farewells_total outcome={outcome}");
+    let closing_handshake = async |outcome: &str| {
+        let name = format!("ws_auth_closing_handshakes_total outcome={outcome}");
         told.counted(&name, 1.0).await;
         // The permit comes back right after it was counted; without one nothing does.
         if outcome != "no_permit" {
-            farewells.wait().await;
+            closing_handshakes.wait().await;
         }
     };
 
     let (mut client, answer) = refused(address, "/ws").await;
     assert!(answer.contains("101"), "{answer}");
     client.write_all(&CLOSE).await.unwrap();
-    farewell("peer_closed").await;
+    closing_handshake("peer_closed").await;
 
     let (mut client, _) = refused(address, "/ws").await;
     // What is not read makes a reset of its end.
     frame::read(&mut client).await.unwrap();
     drop(client);
-    farewell("peer_gone").await;
+    closing_handshake("peer_gone").await;
 
     // A ping that is longer than may be read.
     let (mut client, _) = refused(address, "/ws").await;
     let long = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[0; 125]].concat();
     client.write_all(&long).await.unwrap();
-    farewell("byte_cap").await;
+    closing_handshake("byte_cap").await;
     drop(client);
 
     // One that is silent, and while it holds the only permit another.
@@ -87,12 +87,12 @@ async fn every_outcome_is_an_event_and_is_counted_once() {
     assert!(answer.contains("101"), "{answer}");
     let (_, answer) = refused(address, "/ws").await;
     assert!(answer.contains("401"), "{answer}");
-    farewell("no_permit").await;
-    farewell("deadline").await;
+    closing_handshake("no_permit").await;
+    closing_handshake("deadline").await;
     drop(silent);
 
     without_upgrades(&told).await;
-    farewell("upgrade_failed").await;
+    closing_handshake("upgrade_failed").await;
 
     for (outcome, level) in [
         ("peer_closed", "DEBUG"),
@@ -102,7 +102,7 @@ async fn every_outcome_is_an_event_and_is_counted_once() {
         ("no_permit", "INFO"),
         ("upgrade_failed", "WARN"),
     ] {
-        let event = told.event(&format!("farewell=\"{outcome}\""));
+        let event = told.event(&format!("closing_handshake=\"{outcome}\""));
         assert!(
             event.contains(level) && event.contains("tower_ws_auth: "),
             "{event}"
@@ -128,7 +128,7 @@ async fn every_outcome_is_an_event_and_is_counted_once() {
     .await;
 
     // All of them have ended by now, and none was counted a second time.
-    let farewells = [
+    let closing_handshakes = [
         "peer_closed",
         "peer_gone",
         "byte_cap",
@@ -136,10 +136,11 @@ async fn every_outcome_is_an_event_and_is_counted_once() {
         "no_permit",
         "upgrade_failed",
     ];
-    let farewells = farewells.map(|outcome| format!("ws_auth_farewells_total outcome={outcome}"));
+    let closing_handshakes = closing_handshakes
+        .map(|outcome| format!("ws_auth_closing_handshakes_total outcome={outcome}"));
     let refused = "ws_auth_decisions_total strategy=closure outcome=refused kind=token_expired";
     let decisions = (refused.to_owned(), 6.0);
-    for (name, expected) in farewells
+    for (name, expected) in closing_handshakes
         .map(|name| (name, 1.0))
         .into_iter()
         .chain([decisions])
@@ -166,8 +167,11 @@ async fn without_upgrades(told: &Told) {
     });
     let (client, answer) = refused(address, "/ws").await;
     assert!(answer.contains("101"), "{answer}");
-    told.counted("ws_auth_farewells_total outcome=upgrade_failed", 1.0)
-        .await;
+    told.counted(
+        "ws_auth_closing_handshakes_total outcome=upgrade_failed",
+        1.0,
+    )
+    .await;
     drop(client);
     serving.abort();
 }

@@ -1,6 +1,6 @@
 use crate::frame::{Close, CloseCode};
 use http::StatusCode;
-use tower_ws_auth_core::revocation::Ending;
+use tower_ws_auth_core::revocation::DisconnectReason;
 use tower_ws_auth_core::{Advice, Rejection, RejectionKind};
 
 /// Which close codes a client reads.
@@ -30,25 +30,25 @@ use tower_ws_auth_core::{Advice, Rejection, RejectionKind};
 /// | `going_away` | 1001 | 1001 | 3001 | 4200 | comes back |
 /// | the application's own | its own | its own | its own | its own | |
 ///
-/// The reason is the public token in all of them.
+/// The reason is the public reason in all of them.
 ///
 /// ```
-/// use tower_ws_auth_socket::close::{CloseFrameLayer, Palette};
-/// use tower_ws_auth_core::{Ending, Rejection, RejectionKind};
+/// use tower_ws_auth_socket::close::{CloseFrameLayer, ClientProtocol};
+/// use tower_ws_auth_core::{DisconnectReason, Rejection, RejectionKind};
 ///
-/// let layer = CloseFrameLayer::new().palette(Palette::Centrifuge);
+/// let layer = CloseFrameLayer::new().palette(ClientProtocol::Centrifuge);
 /// # let _ = layer;
 ///
 /// // Come back with a new token ...
 /// let expired = Rejection::new(RejectionKind::TokenExpired, "`exp` has passed");
-/// assert_eq!(Palette::Centrifuge.rejection(&expired).code().get(), 3005);
+/// assert_eq!(ClientProtocol::Centrifuge.rejection(&expired).code().get(), 3005);
 /// // ... and do not come back at all.
 /// let forbidden = Rejection::new(RejectionKind::Forbidden, "not an editor");
-/// assert_eq!(Palette::Centrifuge.rejection(&forbidden).code().get(), 3507);
+/// assert_eq!(ClientProtocol::Centrifuge.rejection(&forbidden).code().get(), 3507);
 ///
 /// // For `LeaseLayer::close_with`, so that open connections end in the same language.
-/// let close_with = |ending: &Ending| Palette::Centrifuge.ending(ending);
-/// assert_eq!(close_with(&Ending::Revoked).code().get(), 3503);
+/// let close_with = |reason: &DisconnectReason| ClientProtocol::Centrifuge.disconnect(reason);
+/// assert_eq!(close_with(&DisconnectReason::Revoked).code().get(), 3503);
 /// ```
 ///
 /// [`Http`]: Self::Http
@@ -57,7 +57,7 @@ use tower_ws_auth_core::{Advice, Rejection, RejectionKind};
 /// [`Pusher`]: Self::Pusher
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Palette {
+pub enum ClientProtocol {
     /// 4000 + the HTTP status. The default.
     #[default]
     Http,
@@ -72,7 +72,7 @@ pub enum Palette {
     ///
     /// They stop at 3500-3999 and 4500-4999, and come back with back-off from everything else
     /// ([`Disconnect`]). Where one of [Centrifugo's own codes] says it, that one is sent. Such a
-    /// client reads the code only beside a reason, so an application's own ending needs one.
+    /// client reads the code only beside a reason, so an application's own reason needs one.
     ///
     /// [`Disconnect`]: https://github.com/centrifugal/centrifuge/blob/master/disconnect.go
     /// [Centrifugo's own codes]: https://centrifugal.dev/docs/server/codes
@@ -86,24 +86,24 @@ pub enum Palette {
     Pusher,
 }
 
-impl Palette {
+impl ClientProtocol {
     /// The close frame for a rejection.
     pub fn rejection(self, rejection: &Rejection) -> Close {
         let code = match self.table() {
             None => CloseCode::from_status(rejection.status()),
             Some(table) => code(table(Meaning::of(rejection.kind()))),
         };
-        Close::new(code, rejection.token())
+        Close::new(code, rejection.reason())
     }
 
-    /// The close frame for the ending of an open connection.
-    pub fn ending(self, ending: &Ending) -> Close {
-        let code = match (ending, self.table()) {
-            // An application's code was judged when the ending was made.
-            (Ending::Application(_), _) | (_, None) => code(ending.code()),
-            (_, Some(table)) => code(table(Meaning::of_ending(ending))),
+    /// The close frame for the disconnect reason of an open connection.
+    pub fn disconnect(self, reason: &DisconnectReason) -> Close {
+        let code = match (reason, self.table()) {
+            // An application's code was judged when the disconnect reason was made.
+            (DisconnectReason::Application(_), _) | (_, None) => code(reason.code()),
+            (_, Some(table)) => code(table(Meaning::of_reason(reason))),
         };
-        Close::new(code, ending.token().to_owned())
+        Close::new(code, reason.reason().to_owned())
     }
 
     /// The close frame for a response with this status that was classified as this rejection.
@@ -117,7 +117,7 @@ impl Palette {
             None => CloseCode::from_status(status),
             Some(table) => code(table(Meaning::TimedOut)),
         };
-        Close::new(code, rejection.token())
+        Close::new(code, rejection.reason())
     }
 
     /// `None` where the status is the code.
@@ -177,12 +177,12 @@ impl Meaning {
         }
     }
 
-    fn of_ending(ending: &Ending) -> Self {
-        match ending {
-            Ending::TokenExpired => Self::RenewNow,
-            Ending::SessionEnded => Self::Unauthenticated,
-            Ending::TooManyConnections => Self::Replaced,
-            Ending::GoingAway => Self::GoingAway,
+    fn of_reason(reason: &DisconnectReason) -> Self {
+        match reason {
+            DisconnectReason::TokenExpired => Self::RenewNow,
+            DisconnectReason::SessionEnded => Self::Unauthenticated,
+            DisconnectReason::TooManyConnections => Self::Replaced,
+            DisconnectReason::GoingAway => Self::GoingAway,
             // What is not known here is no reason to come back.
             _ => Self::Revoked,
         }
@@ -242,11 +242,11 @@ mod tests {
     use super::*;
     use tower_ws_auth_core::handshake::HandshakeError;
 
-    const ALL: [Palette; 4] = [
-        Palette::Http,
-        Palette::Iana,
-        Palette::Centrifuge,
-        Palette::Pusher,
+    const ALL: [ClientProtocol; 4] = [
+        ClientProtocol::Http,
+        ClientProtocol::Iana,
+        ClientProtocol::Centrifuge,
+        ClientProtocol::Pusher,
     ];
 
     /// A rejection, and its code in each palette.
@@ -279,15 +279,18 @@ mod tests {
         ]
     }
 
-    /// An ending, and its code in each palette.
-    fn endings() -> Vec<(Ending, [u16; 4])> {
-        let own = Ending::application(4321, "moved").unwrap();
+    /// A disconnect reason, and its code in each palette.
+    fn reasons() -> Vec<(DisconnectReason, [u16; 4])> {
+        let own = DisconnectReason::application(4321, "moved").unwrap();
         vec![
-            (Ending::TokenExpired, [4401, 3000, 3005, 4200]),
-            (Ending::SessionEnded, [4401, 3000, 3500, 4009]),
-            (Ending::Revoked, [4403, 3003, 3503, 4009]),
-            (Ending::TooManyConnections, [4429, 1008, 3504, 4004]),
-            (Ending::GoingAway, [1001, 1001, 3001, 4200]),
+            (DisconnectReason::TokenExpired, [4401, 3000, 3005, 4200]),
+            (DisconnectReason::SessionEnded, [4401, 3000, 3500, 4009]),
+            (DisconnectReason::Revoked, [4403, 3003, 3503, 4009]),
+            (
+                DisconnectReason::TooManyConnections,
+                [4429, 1008, 3504, 4004],
+            ),
+            (DisconnectReason::GoingAway, [1001, 1001, 3001, 4200]),
             (own, [4321; 4]),
         ]
     }
@@ -299,7 +302,7 @@ mod tests {
             for (palette, code) in ALL.into_iter().zip(codes) {
                 let close = palette.rejection(&rejection);
                 assert_eq!(close.code().get(), code, "{palette:?} {kind:?}");
-                assert_eq!(close.reason(), kind.token());
+                assert_eq!(close.reason(), kind.reason());
                 // Only a timeout has a code of its own.
                 let status = kind.status();
                 assert_eq!(palette.classified(&rejection, status), close);
@@ -308,12 +311,12 @@ mod tests {
     }
 
     #[test]
-    fn every_ending_has_its_code_and_its_token() {
-        for (ending, codes) in endings() {
+    fn every_reason_has_its_code_and_its_token() {
+        for (reason, codes) in reasons() {
             for (palette, code) in ALL.into_iter().zip(codes) {
-                let close = palette.ending(&ending);
-                assert_eq!(close.code().get(), code, "{palette:?} {ending:?}");
-                assert_eq!(close.reason(), ending.token());
+                let close = palette.disconnect(&reason);
+                assert_eq!(close.code().get(), code, "{palette:?} {reason:?}");
+                assert_eq!(close.reason(), reason.reason());
             }
         }
     }
@@ -332,7 +335,7 @@ mod tests {
             }
         }
         let other = Rejection::new(RejectionKind::Forbidden, "");
-        let close = Palette::Iana.classified(&other, StatusCode::REQUEST_TIMEOUT);
+        let close = ClientProtocol::Iana.classified(&other, StatusCode::REQUEST_TIMEOUT);
         assert_eq!(close.code().get(), 3003);
     }
 
@@ -340,7 +343,7 @@ mod tests {
     fn every_browser_shows_every_code() {
         let rejections = rejections().into_iter().map(|(_, codes)| codes);
         for number in rejections
-            .chain(endings().into_iter().map(|(_, codes)| codes))
+            .chain(reasons().into_iter().map(|(_, codes)| codes))
             .flatten()
         {
             assert!(CloseCode::new(number).unwrap().is_portable(), "{number}");
@@ -384,14 +387,14 @@ mod tests {
                 "{kind:?}"
             );
         }
-        for (ending, [_, _, centrifuge, pusher]) in endings() {
-            let should = match ending {
-                Ending::TokenExpired | Ending::GoingAway => true,
-                Ending::Application(_) => continue,
+        for (reason, [_, _, centrifuge, pusher]) in reasons() {
+            let should = match reason {
+                DisconnectReason::TokenExpired | DisconnectReason::GoingAway => true,
+                DisconnectReason::Application(_) => continue,
                 _ => false,
             };
-            assert_eq!(centrifuge_client_comes_back(centrifuge), should, "{ending}");
-            assert_eq!(pusher_client_comes_back(pusher), should, "{ending}");
+            assert_eq!(centrifuge_client_comes_back(centrifuge), should, "{reason}");
+            assert_eq!(pusher_client_comes_back(pusher), should, "{reason}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A refused client is told farewell within bounds, whatever it does.
+//! A refused client is told closing handshake within bounds, whatever it does.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::APP;
 
 const CLOSE_4401: &[u8] = b"\x88\x0f\x11\x31token_invalid";
 
-/// What would end a farewell by mistake, and what is well before it.
+/// What would end a closing handshake by mistake, and what is well before it.
 const FAR: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
 /// Before the deadline that is usual, which is of five seconds.
@@ -45,13 +45,15 @@ async fn rest(stream: &mut TcpStream) -> Vec<u8> {
     all
 }
 
-/// Servers whose farewells are counted.
+/// Servers whose closing handshakes are counted.
 async fn tracked(close: CloseFrameLayer) -> (Vec<Server>, TaskTracker) {
     let tracker = TaskTracker::new();
     let spawner = tracker.clone();
-    let close = close.hold(Duration::ZERO).spawn_with(move |farewell| {
-        spawner.spawn(farewell);
-    });
+    let close = close
+        .reject_delay(Duration::ZERO)
+        .spawn_with(move |closing_handshake| {
+            spawner.spawn(closing_handshake);
+        });
     (
         servers(Stack::closing(close)).await.unwrap().into(),
         tracker,
@@ -180,7 +182,9 @@ async fn beyond_the_permits_the_answer_is_plain_http_at_once() {
     let hold = Duration::from_secs(5);
     // The two servers share the layer, and so its permits: each has one of its own.
     let at = async |server: usize| {
-        let close = CloseFrameLayer::new().hold(hold).max_farewells(2);
+        let close = CloseFrameLayer::new()
+            .reject_delay(hold)
+            .max_closing_handshakes(2);
         let servers = servers(Stack::closing(close)).await.unwrap();
         let address = servers[server].address;
         let waiting: Vec<_> = (0..2)
@@ -208,8 +212,10 @@ async fn beyond_the_permits_the_answer_is_plain_http_at_once() {
 }
 
 #[tokio::test]
-async fn a_farewell_keeps_its_permit_until_it_has_ended() {
-    let close = CloseFrameLayer::new().deadline(FAR).max_farewells(1);
+async fn a_closing_handshake_keeps_its_permit_until_it_has_ended() {
+    let close = CloseFrameLayer::new()
+        .deadline(FAR)
+        .max_closing_handshakes(1);
     let (servers, tracker) = tracked(close).await;
     for server in servers {
         let mut client = refused(server.address).await;
@@ -227,16 +233,18 @@ async fn a_farewell_keeps_its_permit_until_it_has_ended() {
 
 #[tokio::test]
 async fn a_client_that_leaves_during_the_hold_gives_its_permit_back() {
-    let close = CloseFrameLayer::new().hold(FAR).max_farewells(1);
+    let close = CloseFrameLayer::new()
+        .reject_delay(FAR)
+        .max_closing_handshakes(1);
     // It shares the permits.
-    let at_once = close.clone().hold(Duration::ZERO);
-    let farewells = close.farewells();
+    let at_once = close.clone().reject_delay(Duration::ZERO);
+    let closing_handshakes = close.closing_handshakes();
     let holding = servers(Stack::closing(close)).await.unwrap();
     let others = servers(Stack::closing(at_once)).await.unwrap();
     for (server, other) in holding.iter().zip(&others) {
         let leaving = handshake(server.address, "?token=x", &[APP]);
         assert!(timeout(Duration::from_millis(500), leaving).await.is_err());
-        let back = timeout(SOON, farewells.wait()).await;
+        let back = timeout(SOON, closing_handshakes.wait()).await;
         assert!(back.is_ok(), "{}: it is kept", server.name);
         let answer = end_of(handshake(other.address, "?token=x", &[APP]).await).await;
         assert_eq!(

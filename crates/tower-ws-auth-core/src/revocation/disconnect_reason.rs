@@ -6,7 +6,7 @@ use http::StatusCode;
 /// Why a connection that is open is ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Ending {
+pub enum DisconnectReason {
     /// The token that opened it has expired.
     TokenExpired,
     /// The session that opened it has ended: its time is over, or its user logged out.
@@ -17,30 +17,33 @@ pub enum Ending {
     TooManyConnections,
     /// The server goes down.
     GoingAway,
-    /// The application's own reason. Made by [`Ending::application`].
-    Application(ApplicationEnding),
+    /// The application's own reason. Made by [`DisconnectReason::application`].
+    Application(ApplicationReason),
 }
 
-impl Ending {
+impl DisconnectReason {
     /// An ending of the application's own: a close code from 3000 to 4999, and a reason of at
     /// most 123 bytes that the client may read.
     ///
     /// # Errors
     ///
     /// A code or a reason outside of these limits (RFC 6455 §5.5, §7.4.2).
-    pub fn application(code: u16, reason: impl Into<Arc<str>>) -> Result<Self, InvalidEnding> {
+    pub fn application(
+        code: u16,
+        reason: impl Into<Arc<str>>,
+    ) -> Result<Self, InvalidDisconnectReason> {
         let reason = reason.into();
         if !(3000..=4999).contains(&code) {
-            return Err(InvalidEnding::Code(code));
+            return Err(InvalidDisconnectReason::Code(code));
         }
         if reason.len() > MAX_REASON {
-            return Err(InvalidEnding::Reason(reason.len()));
+            return Err(InvalidDisconnectReason::Reason(reason.len()));
         }
-        Ok(Self::Application(ApplicationEnding { code, reason }))
+        Ok(Self::Application(ApplicationReason { code, reason }))
     }
 
     /// What the client may read, such as `revoked`.
-    pub fn token(&self) -> &str {
+    pub fn reason(&self) -> &str {
         match self {
             Self::TokenExpired => "token_expired",
             Self::SessionEnded => "session_ended",
@@ -74,9 +77,9 @@ impl Ending {
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.token())
+        f.write_str(self.reason())
     }
 }
 
@@ -85,12 +88,12 @@ const MAX_REASON: usize = 123;
 
 /// A close code and a reason of the application's own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ApplicationEnding {
+pub struct ApplicationReason {
     code: u16,
     reason: Arc<str>,
 }
 
-impl ApplicationEnding {
+impl ApplicationReason {
     /// The close code, 3000 to 4999.
     pub fn code(&self) -> u16 {
         self.code
@@ -105,7 +108,7 @@ impl ApplicationEnding {
 /// Why there is no such ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidEnding {
+pub enum InvalidDisconnectReason {
     /// The code is none of an application's.
     #[error("close code {0} is none of an application's: use 3000-4999")]
     Code(u16),
@@ -120,30 +123,30 @@ mod tests {
 
     #[test]
     fn the_code_is_4000_and_the_status_where_there_is_one() {
-        for ending in [
-            Ending::TokenExpired,
-            Ending::SessionEnded,
-            Ending::Revoked,
-            Ending::TooManyConnections,
+        for reason in [
+            DisconnectReason::TokenExpired,
+            DisconnectReason::SessionEnded,
+            DisconnectReason::Revoked,
+            DisconnectReason::TooManyConnections,
         ] {
-            assert_eq!(ending.code(), 4000 + ending.status().unwrap().as_u16());
+            assert_eq!(reason.code(), 4000 + reason.status().unwrap().as_u16());
         }
-        assert_eq!(Ending::GoingAway.code(), 1001);
+        assert_eq!(DisconnectReason::GoingAway.code(), 1001);
     }
 
     #[test]
-    fn an_applications_ending_keeps_to_the_limits_of_a_close_frame() {
-        let own = Ending::application(4999, "x".repeat(123)).unwrap();
-        assert_eq!(own.token().len(), 123);
+    fn an_applications_reason_keeps_to_the_limits_of_a_close_frame() {
+        let own = DisconnectReason::application(4999, "x".repeat(123)).unwrap();
+        assert_eq!(own.reason().len(), 123);
         assert_eq!(own.status(), None);
         assert_eq!(own.code(), 4999);
         for code in [0, 1000, 2999, 5000] {
             assert_eq!(
-                Ending::application(code, "moved"),
-                Err(InvalidEnding::Code(code))
+                DisconnectReason::application(code, "moved"),
+                Err(InvalidDisconnectReason::Code(code))
             );
         }
-        let long = Ending::application(4000, "x".repeat(124));
-        assert_eq!(long, Err(InvalidEnding::Reason(124)));
+        let long = DisconnectReason::application(4000, "x".repeat(124));
+        assert_eq!(long, Err(InvalidDisconnectReason::Reason(124)));
     }
 }

@@ -15,7 +15,9 @@ use tower::{Layer as _, Service as _, ServiceExt as _};
 use tower_ws_auth_core::{
     AuthLayer, Authenticate as _, Authenticated, Clock, Grant, Rejection, RejectionKind, Term,
 };
-use tower_ws_auth_ticket::{MemoryTickets, Order, TicketLayer, Tickets, TicketsBuilder, Wish};
+use tower_ws_auth_ticket::{
+    MemoryTickets, MintRequest, TicketLayer, TicketRequest, Tickets, TicketsBuilder,
+};
 
 type User = String;
 
@@ -26,13 +28,13 @@ fn builder() -> TicketsBuilder<User> {
     Tickets::builder(Arc::new(store)).clock(Clock::fixed(NOW))
 }
 
-fn order(head: &Parts, wish: Wish) -> Result<Order<User>, Rejection> {
+fn order(head: &Parts, mint_request: MintRequest) -> Result<TicketRequest<User>, Rejection> {
     let user = head.extensions.get::<Authenticated<User>>().unwrap();
-    if wish.channel.as_deref() == Some("private-bob") {
+    if mint_request.channel.as_deref() == Some("private-bob") {
         let kind = RejectionKind::Forbidden;
         return Err(Rejection::new(kind, "not their channel"));
     }
-    Ok(Order::new(User::clone(user), wish.into_use()).subject(user.as_str()))
+    Ok(TicketRequest::new(User::clone(user), mint_request.into_use()).subject(user.as_str()))
 }
 
 struct Answer {
@@ -174,7 +176,7 @@ async fn answers_every_other_method_with_405() {
 }
 
 #[tokio::test]
-async fn refuses_a_body_that_is_no_wish() {
+async fn refuses_a_body_that_is_no_mint_request() {
     let tickets = builder().build().unwrap();
     for bad in [
         "{",
@@ -272,7 +274,7 @@ mod a_body_that_is_held_back {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::SystemTime;
     use tower_ws_auth_core::{RevocationKey, Validity};
-    use tower_ws_auth_ticket::Use;
+    use tower_ws_auth_ticket::Purpose;
 
     /// A clock that the test sets.
     fn clock() -> (Arc<AtomicU64>, Clock) {
@@ -287,7 +289,12 @@ mod a_body_that_is_held_back {
     async fn age(grant: Option<Grant<User>>) -> Option<SystemTime> {
         let (time, clock) = clock();
         let tickets = builder().clock(clock.clone()).build().unwrap();
-        let mint = tickets.mint(|_, wish| Ok(Order::new("ada".to_owned(), wish.into_use())));
+        let mint = tickets.mint(|_, mint_request| {
+            Ok(TicketRequest::new(
+                "ada".to_owned(),
+                mint_request.into_use(),
+            ))
+        });
         let (mut body, held) = Channel::<Bytes, Infallible>::new(1);
         let request = Request::post("/ticket").body(held).unwrap();
         let asking = match grant {
@@ -366,7 +373,7 @@ mod a_body_that_is_held_back {
             .until(Clock::at(NOW + 5))
             .revocable_by("session:1");
         let device = Validity::since(Clock::at(NOW - 20)).revocable_by("device:7");
-        let order = Order::new("ada".to_owned(), Use::channel("a"))
+        let order = TicketRequest::new("ada".to_owned(), Purpose::channel("a"))
             .until(Clock::at(NOW + 9))
             .revocable_by("user:ada");
         let taken = async |order| {

@@ -4,24 +4,24 @@ use std::time::{Duration, SystemTime};
 use http::request::Parts;
 use tower_ws_auth_core::{Rejection, RevocationKey, Term, Validity};
 
-use crate::Use;
-use crate::binding::Bindings;
+use crate::Purpose;
+use crate::purpose::Bindings;
 
 /// What a ticket is to be: the payload, what for, and until when its grant holds.
 #[derive(Clone)]
 #[must_use]
-pub struct Order<P> {
+pub struct TicketRequest<P> {
     pub(crate) payload: P,
-    pub(crate) purpose: Use,
+    pub(crate) purpose: Purpose,
     pub(crate) subject: Option<String>,
     revocation_keys: Vec<RevocationKey>,
     until: Option<SystemTime>,
     inherited: Option<Validity>,
 }
 
-impl<P> Order<P> {
+impl<P> TicketRequest<P> {
     /// A ticket with this payload, for this use.
-    pub fn new(payload: P, purpose: Use) -> Self {
+    pub fn new(payload: P, purpose: Purpose) -> Self {
         Self {
             payload,
             purpose,
@@ -54,19 +54,19 @@ impl<P> Order<P> {
     /// Hands on how long the client's own grant is valid: the ticket's grant ends no later, counts
     /// as issued when that was decided, and is revoked by the same keys.
     ///
-    /// A [`Mint`](crate::Mint) does so by itself. An application that calls
+    /// A [`TicketEndpoint`](crate::Mint) does so by itself. An application that calls
     /// [`Tickets::issue`](crate::Tickets::issue) in a handler says it here. Without it the ticket
     /// counts as issued when it is.
     ///
     /// ```
     /// # use std::sync::Arc;
     /// # use tower_ws_auth_core::{Clock, Validity};
-    /// # use tower_ws_auth_ticket::{MemoryTickets, Order, Tickets, Use};
+    /// # use tower_ws_auth_ticket::{MemoryTickets, TicketRequest, Tickets, Purpose};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
     /// # let validity = Validity::since(Clock::at(1_700_000_000)).revocable_by("session:4f2a");
-    /// let order = Order::new("ada".to_owned(), Use::channel("lobby")).inherit(&validity);
+    /// let order = TicketRequest::new("ada".to_owned(), Purpose::channel("lobby")).inherit(&validity);
     /// let issued = tickets.issue(order).await?;
     ///
     /// let grant = tickets.take_for_channel(issued.ticket(), "lobby").await?;
@@ -111,7 +111,7 @@ impl<P> Order<P> {
     }
 }
 
-impl<P> fmt::Debug for Order<P> {
+impl<P> fmt::Debug for TicketRequest<P> {
     // The payload is the application's own business.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Order")
