@@ -8,11 +8,12 @@ pub(crate) mod future;
 mod grant;
 mod layer;
 mod optional;
+mod presented;
 mod service;
 mod validity;
 
-pub use self::any_of::{AnyOf, Either, EitherFuture};
-pub use self::authenticate::{Authenticate, AuthenticateExt};
+pub use self::any_of::{AnyOf, Chosen, Either, EitherFuture};
+pub use self::authenticate::{Authenticate, AuthenticateExt, Called};
 pub use self::authenticated::Authenticated;
 #[cfg(feature = "axum")]
 pub use self::authenticated::MissingAuthLayer;
@@ -21,5 +22,6 @@ pub use self::future::{Gate, ResponseFuture};
 pub use self::grant::{Grant, Term};
 pub use self::layer::AuthLayer;
 pub use self::optional::{Optional, OptionalFuture};
+pub use self::presented::Presented;
 pub use self::service::Auth;
 pub use self::validity::Validity;

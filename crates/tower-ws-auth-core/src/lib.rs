@@ -156,8 +156,9 @@ pub mod telemetry;
 #[cfg(feature = "axum")]
 pub use self::auth::MissingAuthLayer;
 pub use self::auth::{
-    AnyOf, Auth, AuthLayer, Authenticate, AuthenticateExt, Authenticated, Authorize, Either,
-    EitherFuture, Gate, Grant, Map, Optional, OptionalFuture, ResponseFuture, Term, Validity,
+    AnyOf, Auth, AuthLayer, Authenticate, AuthenticateExt, Authenticated, Authorize, Called,
+    Chosen, Either, EitherFuture, Gate, Grant, Map, Optional, OptionalFuture, Presented,
+    ResponseFuture, Term, Validity,
 };
 pub use self::clock::Clock;
 pub use self::origin::AllowedOrigin;

@@ -146,14 +146,6 @@ where
         self.carriers.take(head)
     }
 
-    fn is_ambient(&self, token: &Credential) -> bool {
-        token.is_ambient()
-    }
-
-    fn carrier(&self, token: &Credential) -> Option<&'static str> {
-        Some(token.carrier())
-    }
-
     fn verify(&self, token: Credential, _head: &Parts) -> VerifyFuture<C> {
         self.verify_token_or_wait(token.as_str())
     }

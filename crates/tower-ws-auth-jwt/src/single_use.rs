@@ -128,14 +128,6 @@ where
         self.jwt.take(head)
     }
 
-    fn is_ambient(&self, token: &Credential) -> bool {
-        token.is_ambient()
-    }
-
-    fn carrier(&self, token: &Credential) -> Option<&'static str> {
-        Some(token.carrier())
-    }
-
     fn peek(
         &self,
         token: &Credential,

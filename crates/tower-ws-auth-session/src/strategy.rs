@@ -7,7 +7,9 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower_ws_auth_core::origin::{OriginCheck, Origins};
 use tower_ws_auth_core::private::cookie::{self, Found};
-use tower_ws_auth_core::{AuthLayer, Authenticate, Grant, Rejection, RejectionKind, RevocationKey};
+use tower_ws_auth_core::{
+    AuthLayer, Authenticate, Grant, Presented, Rejection, RejectionKind, RevocationKey,
+};
 
 use crate::SessionId;
 use crate::rules::{Rules, invalid};
@@ -89,14 +91,6 @@ where
         Ok(found.map(SessionCookie))
     }
 
-    fn is_ambient(&self, _cookie: &SessionCookie) -> bool {
-        true
-    }
-
-    fn carrier(&self, _cookie: &SessionCookie) -> Option<&'static str> {
-        Some("cookie")
-    }
-
     fn verify(&self, cookie: SessionCookie, head: &Parts) -> VerifyFuture<I> {
         VerifyFuture(match self.open(&cookie.0, head) {
             Err(rejection) => State::Refused(Some(rejection)),
@@ -129,6 +123,16 @@ impl<R, I> fmt::Debug for Session<R, I> {
 
 /// A session cookie as it came: nothing about it is proved.
 pub struct SessionCookie(Found);
+
+impl Presented for SessionCookie {
+    fn is_ambient(&self) -> bool {
+        true
+    }
+
+    fn carrier(&self) -> Option<&'static str> {
+        Some("cookie")
+    }
+}
 
 impl fmt::Debug for SessionCookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -48,14 +48,6 @@ where
         self.tickets.settings().carriers.take(head)
     }
 
-    fn is_ambient(&self, credential: &Credential) -> bool {
-        credential.is_ambient()
-    }
-
-    fn carrier(&self, credential: &Credential) -> Option<&'static str> {
-        Some(credential.carrier())
-    }
-
     fn peek(
         &self,
         credential: &Credential,

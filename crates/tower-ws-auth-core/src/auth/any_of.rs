@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use pin_project_lite::pin_project;
 
-use crate::{Authenticate, BoxFuture, Grant, Rejection, RejectionKind};
+use crate::{Authenticate, BoxFuture, Grant, Presented, Rejection, RejectionKind};
 
 /// Two strategies, of which one decides. Made by
 /// [`AuthenticateExt::or`](crate::AuthenticateExt::or).
@@ -32,12 +32,52 @@ pub enum Either<A, B> {
     Second(B),
 }
 
+/// The credential of one of two strategies.
+#[derive(Clone, Debug)]
+pub struct Chosen<A, B> {
+    credential: Either<A, B>,
+    strategy: &'static str,
+}
+
+impl<A, B> Chosen<A, B> {
+    fn new(credential: Either<A, B>, strategy: &'static str) -> Self {
+        Self {
+            credential,
+            strategy,
+        }
+    }
+}
+
+impl<A: Presented, B: Presented> Presented for Chosen<A, B> {
+    fn is_ambient(&self) -> bool {
+        match &self.credential {
+            Either::First(credential) => credential.is_ambient(),
+            Either::Second(credential) => credential.is_ambient(),
+        }
+    }
+
+    fn carrier(&self) -> Option<&'static str> {
+        match &self.credential {
+            Either::First(credential) => credential.carrier(),
+            Either::Second(credential) => credential.carrier(),
+        }
+    }
+
+    fn decided_by(&self) -> Option<&'static str> {
+        let inner = match &self.credential {
+            Either::First(credential) => credential.decided_by(),
+            Either::Second(credential) => credential.decided_by(),
+        };
+        inner.or(Some(self.strategy))
+    }
+}
+
 impl<A, B> Authenticate for AnyOf<A, B>
 where
     A: Authenticate,
     B: Authenticate<Identity = A::Identity>,
 {
-    type Credential = Either<A::Credential, B::Credential>;
+    type Credential = Chosen<A::Credential, B::Credential>;
     type Verified = Either<A::Verified, B::Verified>;
     type Identity = A::Identity;
     type Future = EitherFuture<A::Future, B::Future>;
@@ -53,19 +93,23 @@ where
         let first = self
             .first
             .take(head)
-            .map(|found| found.map(Either::First))
+            .map(|found| {
+                found.map(|credential| Chosen::new(Either::First(credential), self.first.name()))
+            })
             .map_err(|rejection| rejection.decided_by(self.first.name()))
             .transpose();
         let second = self
             .second
             .take(head)
-            .map(|found| found.map(Either::Second))
+            .map(|found| {
+                found.map(|credential| Chosen::new(Either::Second(credential), self.second.name()))
+            })
             .map_err(|rejection| rejection.decided_by(self.second.name()))
             .transpose();
         match (first, second) {
             (None, None) => Ok(None),
             (Some(only), None) | (None, Some(only)) => only.map(Some),
-            (Some(first), Some(second)) => match (self.explicit(&first), self.explicit(&second)) {
+            (Some(first), Some(second)) => match (is_explicit(&first), is_explicit(&second)) {
                 (true, true) => Err(Rejection::new(
                     RejectionKind::CredentialsMalformed,
                     "two explicit credentials, for two strategies",
@@ -76,33 +120,12 @@ where
         }
     }
 
-    fn is_ambient(&self, credential: &Self::Credential) -> bool {
-        match credential {
-            Either::First(credential) => self.first.is_ambient(credential),
-            Either::Second(credential) => self.second.is_ambient(credential),
-        }
-    }
-
-    fn carrier(&self, credential: &Self::Credential) -> Option<&'static str> {
-        match credential {
-            Either::First(credential) => self.first.carrier(credential),
-            Either::Second(credential) => self.second.carrier(credential),
-        }
-    }
-
-    fn name_for(&self, credential: &Self::Credential) -> &'static str {
-        match credential {
-            Either::First(credential) => self.first.name_for(credential),
-            Either::Second(credential) => self.second.name_for(credential),
-        }
-    }
-
     fn peek(
         &self,
         credential: &Self::Credential,
         head: &Parts,
     ) -> Option<BoxFuture<Result<Grant<Self::Verified>, Rejection>>> {
-        Some(match credential {
+        Some(match &credential.credential {
             Either::First(credential) => {
                 let peeking = self.first.peek(credential, head)?;
                 Box::pin(async { Ok(peeking.await?.map(Either::First)) })
@@ -115,14 +138,14 @@ where
     }
 
     fn is_conditional(&self, credential: &Self::Credential) -> bool {
-        match credential {
+        match &credential.credential {
             Either::First(credential) => self.first.is_conditional(credential),
             Either::Second(credential) => self.second.is_conditional(credential),
         }
     }
 
     fn verify(&self, credential: Self::Credential, head: &Parts) -> Self::Future {
-        let of = match credential {
+        let of = match credential.credential {
             Either::First(credential) => Deciding::First {
                 future: self.first.verify(credential, head),
             },
@@ -141,17 +164,11 @@ where
     }
 }
 
-impl<A, B> AnyOf<A, B>
-where
-    A: Authenticate,
-    B: Authenticate<Identity = A::Identity>,
-{
-    /// Whether what was found was presented on purpose, good or malformed.
-    fn explicit(&self, found: &Result<Either<A::Credential, B::Credential>, Rejection>) -> bool {
-        match found {
-            Ok(credential) => !self.is_ambient(credential),
-            Err(rejection) => !rejection.is_about_ambient(),
-        }
+/// Whether what was found was presented on purpose, valid or malformed.
+fn is_explicit(found: &Result<impl Presented, Rejection>) -> bool {
+    match found {
+        Ok(credential) => !credential.is_ambient(),
+        Err(rejection) => !rejection.is_about_ambient(),
     }
 }
 

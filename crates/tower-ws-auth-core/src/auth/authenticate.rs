@@ -1,9 +1,10 @@
 use std::future::Future;
+use std::sync::Arc;
 
 use http::request::Parts;
 
 use crate::revocation::{BoxFuture, Revocable, Revocations};
-use crate::{AnyOf, Authorize, Grant, Map, Optional, Rejection};
+use crate::{AnyOf, Authorize, Grant, Map, Optional, Presented, Rejection};
 
 /// A strategy: who asks, and may they pass?
 ///
@@ -18,7 +19,7 @@ use crate::{AnyOf, Authorize, Grant, Map, Optional, Rejection};
 /// too; see the [crate's documentation](crate) for both ways.
 pub trait Authenticate {
     /// What the client presents. Its `Debug`, if it has one, must not print the secret.
-    type Credential: Send;
+    type Credential: Presented;
     /// What [`verify`](Self::verify) has proved about it.
     type Verified: 'static;
     /// Who the client is to the application.
@@ -48,24 +49,6 @@ pub trait Authenticate {
     /// [`CredentialsMalformed`](crate::RejectionKind::CredentialsMalformed) if there is one that
     /// cannot be read, or more than one. It is removed in this case too.
     fn take(&self, head: &mut Parts) -> Result<Option<Self::Credential>, Rejection>;
-
-    /// Whether the browser sent this credential by itself, whichever page asked, as it does with
-    /// a cookie. [`or`](AuthenticateExt::or) lets an explicit credential decide before it.
-    fn is_ambient(&self, _credential: &Self::Credential) -> bool {
-        false
-    }
-
-    /// Where the credential travelled, for tracing events: `query`, `header`, `subprotocol` or
-    /// `cookie`. [`Credential::carrier`](crate::credential::Credential::carrier) knows it.
-    fn carrier(&self, _credential: &Self::Credential) -> Option<&'static str> {
-        None
-    }
-
-    /// The name of the strategy to which the credential belongs, for tracing events: another
-    /// one than [`name`](Self::name) where several are combined.
-    fn name_for(&self, _credential: &Self::Credential) -> &'static str {
-        self.name()
-    }
 
     /// What [`verify`](Self::verify) would grant, without using the credential up. `None`, the
     /// default, where that cannot be known beforehand.
@@ -169,6 +152,55 @@ pub trait AuthenticateExt: Authenticate + Sized {
 
 impl<A: Authenticate> AuthenticateExt for A {}
 
+/// A closure that was called: whether a credential was presented, its future alone knows.
+#[derive(Debug)]
+pub struct Called<F>(F);
+
+impl<F: Send> Presented for Called<F> {
+    fn is_ambient(&self) -> bool {
+        true
+    }
+}
+
+/// A strategy that several layers share.
+impl<A: Authenticate> Authenticate for Arc<A> {
+    type Credential = A::Credential;
+    type Verified = A::Verified;
+    type Identity = A::Identity;
+    type Future = A::Future;
+
+    const SINGLE_USE: bool = A::SINGLE_USE;
+    const PASSES_ANONYMOUS: bool = A::PASSES_ANONYMOUS;
+
+    fn name(&self) -> &'static str {
+        A::name(self)
+    }
+
+    fn take(&self, head: &mut Parts) -> Result<Option<A::Credential>, Rejection> {
+        A::take(self, head)
+    }
+
+    fn peek(
+        &self,
+        credential: &A::Credential,
+        head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<A::Verified>, Rejection>>> {
+        A::peek(self, credential, head)
+    }
+
+    fn is_conditional(&self, credential: &A::Credential) -> bool {
+        A::is_conditional(self, credential)
+    }
+
+    fn verify(&self, credential: A::Credential, head: &Parts) -> A::Future {
+        A::verify(self, credential, head)
+    }
+
+    fn admit(&self, verified: A::Verified, head: &Parts) -> Result<A::Identity, Rejection> {
+        A::admit(self, verified, head)
+    }
+}
+
 /// A closure reads, removes and decides in one; its future is the credential.
 ///
 /// It cannot say beforehand whether there is one, and counts as ambient: among several, what
@@ -179,7 +211,7 @@ where
     Fut: Future<Output = Result<Grant<I>, Rejection>> + Send,
     I: Clone + Send + Sync + 'static,
 {
-    type Credential = Fut;
+    type Credential = Called<Fut>;
     type Verified = I;
     type Identity = I;
     type Future = Fut;
@@ -188,16 +220,12 @@ where
         "closure"
     }
 
-    fn take(&self, head: &mut Parts) -> Result<Option<Fut>, Rejection> {
-        Ok(Some(self(head)))
+    fn take(&self, head: &mut Parts) -> Result<Option<Called<Fut>>, Rejection> {
+        Ok(Some(Called(self(head))))
     }
 
-    fn is_ambient(&self, _decision: &Fut) -> bool {
-        true
-    }
-
-    fn verify(&self, decision: Fut, _head: &Parts) -> Fut {
-        decision
+    fn verify(&self, called: Called<Fut>, _head: &Parts) -> Fut {
+        called.0
     }
 
     fn admit(&self, identity: I, _head: &Parts) -> Result<I, Rejection> {

@@ -39,18 +39,6 @@ where
         self.inner.take(head)
     }
 
-    fn is_ambient(&self, credential: &A::Credential) -> bool {
-        self.inner.is_ambient(credential)
-    }
-
-    fn carrier(&self, credential: &A::Credential) -> Option<&'static str> {
-        self.inner.carrier(credential)
-    }
-
-    fn name_for(&self, credential: &A::Credential) -> &'static str {
-        self.inner.name_for(credential)
-    }
-
     fn peek(
         &self,
         credential: &A::Credential,
@@ -105,18 +93,6 @@ where
 
     fn take(&self, head: &mut Parts) -> Result<Option<A::Credential>, Rejection> {
         self.inner.take(head)
-    }
-
-    fn is_ambient(&self, credential: &A::Credential) -> bool {
-        self.inner.is_ambient(credential)
-    }
-
-    fn carrier(&self, credential: &A::Credential) -> Option<&'static str> {
-        self.inner.carrier(credential)
-    }
-
-    fn name_for(&self, credential: &A::Credential) -> &'static str {
-        self.inner.name_for(credential)
     }
 
     fn peek(

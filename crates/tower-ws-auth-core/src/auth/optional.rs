@@ -38,26 +38,6 @@ impl<A: Authenticate> Authenticate for Optional<A> {
         self.inner.take(head).map(Some)
     }
 
-    fn is_ambient(&self, credential: &Self::Credential) -> bool {
-        // Having nothing to present is not a choice either.
-        credential
-            .as_ref()
-            .is_none_or(|credential| self.inner.is_ambient(credential))
-    }
-
-    fn carrier(&self, credential: &Self::Credential) -> Option<&'static str> {
-        credential
-            .as_ref()
-            .and_then(|credential| self.inner.carrier(credential))
-    }
-
-    fn name_for(&self, credential: &Self::Credential) -> &'static str {
-        match credential {
-            Some(credential) => self.inner.name_for(credential),
-            None => self.inner.name(),
-        }
-    }
-
     fn peek(
         &self,
         credential: &Self::Credential,

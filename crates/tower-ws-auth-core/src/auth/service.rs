@@ -10,8 +10,8 @@ use crate::auth::future::Waiting;
 use crate::handshake::Handshake;
 use crate::trace::Decision;
 use crate::{
-    Authenticate, Authenticated, Clock, Rejection, RejectionKind, ResponseBody, ResponseFuture,
-    Term,
+    Authenticate, Authenticated, Clock, Presented, Rejection, RejectionKind, ResponseBody,
+    ResponseFuture, Term,
 };
 
 /// The service that [`AuthLayer`](crate::AuthLayer) puts around another.
@@ -76,8 +76,8 @@ where
             }
         };
         decision.about(
-            self.strategy.name_for(&credential),
-            self.strategy.carrier(&credential),
+            credential.decided_by().unwrap_or(self.strategy.name()),
+            credential.carrier(),
         );
         // Only what is used up by verifying it need be looked at before.
         let peeking = if A::SINGLE_USE && self.strategy.is_conditional(&credential) {

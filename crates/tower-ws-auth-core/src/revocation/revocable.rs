@@ -40,18 +40,6 @@ impl<A: Authenticate> Authenticate for Revocable<A> {
         self.inner.take(head)
     }
 
-    fn is_ambient(&self, credential: &A::Credential) -> bool {
-        self.inner.is_ambient(credential)
-    }
-
-    fn carrier(&self, credential: &A::Credential) -> Option<&'static str> {
-        self.inner.carrier(credential)
-    }
-
-    fn name_for(&self, credential: &A::Credential) -> &'static str {
-        self.inner.name_for(credential)
-    }
-
     fn peek(
         &self,
         credential: &A::Credential,

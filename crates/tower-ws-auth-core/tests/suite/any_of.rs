@@ -22,10 +22,6 @@ impl Authenticate for Named {
         self.1.take(head)
     }
 
-    fn is_ambient(&self, credential: &Credential) -> bool {
-        credential.is_ambient()
-    }
-
     fn verify(&self, credential: Credential, _head: &Parts) -> Self::Future {
         ready(match credential.as_str() {
             "good" => Ok(Grant::new(self.0)),

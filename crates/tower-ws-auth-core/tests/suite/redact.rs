@@ -29,10 +29,6 @@ impl Authenticate for Any {
         self.0.take(head)
     }
 
-    fn is_ambient(&self, credential: &Credential) -> bool {
-        credential.is_ambient()
-    }
-
     fn verify(&self, credential: Credential, _head: &Parts) -> Self::Future {
         let read = (credential.as_str().to_owned(), credential.carrier());
         ready(Ok(Grant::new(read)))

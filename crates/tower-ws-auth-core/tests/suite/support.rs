@@ -58,10 +58,6 @@ impl Authenticate for Token {
         self.0.take(head)
     }
 
-    fn carrier(&self, credential: &Credential) -> Option<&'static str> {
-        Some(credential.carrier())
-    }
-
     fn verify(&self, credential: Credential, _head: &Parts) -> Self::Future {
         ready(match credential.as_str() {
             "good" => Ok(Grant::new(User("ada")).until(Self::end())),

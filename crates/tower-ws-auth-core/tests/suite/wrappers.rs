@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, pending, ready};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use http::{Request, Response};
 use tower::{Layer, Service};
 use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{
-    Authenticate, AuthenticateExt, Grant, MemoryRevocations, RedactLayer, Rejection, Revocations,
+    Authenticate, AuthenticateExt, Grant, MemoryRevocations, Presented, RedactLayer, Rejection,
+    Revocations,
 };
 
 use crate::support::handshake;
@@ -27,8 +29,27 @@ impl Named {
     }
 }
 
+struct Mine(Credential);
+
+impl Presented for Mine {
+    fn is_ambient(&self) -> bool {
+        self.0.is_ambient()
+    }
+
+    fn carrier(&self) -> Option<&'static str> {
+        Some(self.0.carrier())
+    }
+
+    fn decided_by(&self) -> Option<&'static str> {
+        Some(match self.0.carrier() {
+            "cookie" => "named for a cookie",
+            _ => "named for a query",
+        })
+    }
+}
+
 impl Authenticate for Named {
-    type Credential = Credential;
+    type Credential = Mine;
     type Verified = &'static str;
     type Identity = &'static str;
     type Future = Ready<Result<Grant<&'static str>, Rejection>>;
@@ -37,27 +58,11 @@ impl Authenticate for Named {
         "named"
     }
 
-    fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
-        self.0.take(head)
+    fn take(&self, head: &mut Parts) -> Result<Option<Mine>, Rejection> {
+        Ok(self.0.take(head)?.map(Mine))
     }
 
-    fn is_ambient(&self, credential: &Credential) -> bool {
-        credential.is_ambient()
-    }
-
-    fn carrier(&self, credential: &Credential) -> Option<&'static str> {
-        Some(credential.carrier())
-    }
-
-    fn name_for(&self, credential: &Credential) -> &'static str {
-        if credential.is_ambient() {
-            "named for a cookie"
-        } else {
-            "named for a query"
-        }
-    }
-
-    fn verify(&self, _credential: Credential, _head: &Parts) -> Self::Future {
+    fn verify(&self, _credential: Mine, _head: &Parts) -> Self::Future {
         ready(Ok(Grant::new("ada")))
     }
 
@@ -84,9 +89,9 @@ fn is_passed_on<A: Authenticate>(strategy: &A) {
     ] {
         let mut head = request.body(()).unwrap().into_parts().0;
         let credential = strategy.take(&mut head).unwrap().unwrap();
-        assert_eq!(strategy.carrier(&credential), Some(carrier));
-        assert_eq!(strategy.is_ambient(&credential), ambient);
-        assert_eq!(strategy.name_for(&credential), name);
+        assert_eq!(credential.carrier(), Some(carrier));
+        assert_eq!(credential.is_ambient(), ambient);
+        assert_eq!(credential.decided_by(), Some(name));
     }
 }
 
@@ -98,6 +103,7 @@ fn every_combinator_asks_the_strategy_inside_about_its_credential() {
     is_passed_on(&Named::new().authorize(|_, _| true));
     is_passed_on(&Named::new().optional());
     is_passed_on(&Named::new().revocable(revocations));
+    is_passed_on(&Arc::new(Named::new()));
 }
 
 #[test]
@@ -106,9 +112,9 @@ fn without_a_credential_an_optional_strategy_counts_as_ambient_and_has_no_carrie
     let mut head = handshake("/ws").body(()).unwrap().into_parts().0;
     let nothing = strategy.take(&mut head).unwrap().unwrap();
     assert!(nothing.is_none());
-    assert!(strategy.is_ambient(&nothing));
-    assert_eq!(strategy.carrier(&nothing), None);
-    assert_eq!(strategy.name_for(&nothing), "named");
+    assert!(nothing.is_ambient());
+    assert_eq!(nothing.carrier(), None);
+    assert_eq!((nothing.decided_by(), strategy.name()), (None, "named"));
 }
 
 /// Never ready.

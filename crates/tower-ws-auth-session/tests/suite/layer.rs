@@ -6,7 +6,9 @@ use std::time::Duration;
 use http::request::Parts;
 use serde_json::Value;
 use tower_ws_auth_core::origin::Origins;
-use tower_ws_auth_core::{Authenticate, AuthenticateExt, Clock, Grant, Rejection, RejectionKind};
+use tower_ws_auth_core::{
+    Authenticate, AuthenticateExt, Clock, Grant, Presented, Rejection, RejectionKind,
+};
 use tower_ws_auth_session::{Secrets, Session, SessionStore, Sessions};
 
 use crate::common::{
@@ -588,6 +590,6 @@ mod what_is_measured {
             .into_parts()
             .0;
         let cookie = strategy.take(&mut head).unwrap().unwrap();
-        assert_eq!(strategy.carrier(&cookie), Some("cookie"));
+        assert_eq!(Presented::carrier(&cookie), Some("cookie"));
     }
 }
