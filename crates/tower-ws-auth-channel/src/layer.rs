@@ -40,7 +40,7 @@ impl<P, S> Layer<S> for ChannelAuthLayer<P> {
     type Service = ChannelAuth<P, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ChannelAuth::new(inner, Arc::clone(&self.policy), self.longest)
+        ChannelAuth::of(inner, Arc::clone(&self.policy), self.longest)
     }
 }
 

@@ -3,13 +3,14 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::credential::MAX_CREDENTIAL;
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
 use crate::policy::forbidden;
 use crate::trace::Trace;
-use crate::{Join, JoinOutcome, Policy, ResponseFuture};
+use crate::{ChannelAuthLayer, Join, JoinOutcome, Policy, ResponseFuture};
 
 /// The service that [`ChannelAuthLayer`](crate::ChannelAuthLayer) puts around another.
 pub struct ChannelAuth<P, S> {
@@ -19,7 +20,14 @@ pub struct ChannelAuth<P, S> {
 }
 
 impl<P, S> ChannelAuth<P, S> {
-    pub(crate) fn new(inner: S, policy: Arc<P>, longest: usize) -> Self {
+    /// What a [`ChannelAuthLayer`] with this policy puts around `inner`.
+    pub fn new(inner: S, policy: P) -> Self {
+        ChannelAuthLayer::new(policy).layer(inner)
+    }
+
+    tower_ws_auth_core::__inner_accessors!();
+
+    pub(crate) fn of(inner: S, policy: Arc<P>, longest: usize) -> Self {
         Self {
             inner,
             policy,
@@ -73,7 +81,7 @@ fn well_formed<I, M>(join: &Join<I, M>, longest: usize) -> Result<(), Rejection>
 
 impl<P, S: Clone> Clone for ChannelAuth<P, S> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), Arc::clone(&self.policy), self.longest)
+        Self::of(self.inner.clone(), Arc::clone(&self.policy), self.longest)
     }
 }
 

@@ -140,6 +140,7 @@
 //! - `metrics`: counters and a histogram of decisions; see [`telemetry`].
 //! - `tower-http`: [`RedactedQuery`] makes the spans of a `TraceLayer`.
 
+mod accessors;
 mod auth;
 mod clock;
 mod redact;

@@ -135,9 +135,9 @@ pub(crate) fn revoked(reason: &DisconnectReason) {
 pub(crate) fn revoked(_reason: &DisconnectReason) {}
 
 #[cfg(all(feature = "axum", feature = "tracing"))]
-pub(crate) fn unguarded(error: &(dyn std::error::Error + 'static)) {
+pub(crate) fn missing_auth_layer(error: &(dyn std::error::Error + 'static)) {
     tracing::error!(target: "tower_ws_auth", error, "misconfigured route");
 }
 
 #[cfg(all(feature = "axum", not(feature = "tracing")))]
-pub(crate) fn unguarded(_error: &(dyn std::error::Error + 'static)) {}
+pub(crate) fn missing_auth_layer(_error: &(dyn std::error::Error + 'static)) {}

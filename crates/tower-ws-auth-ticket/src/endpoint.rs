@@ -23,7 +23,7 @@ use crate::tickets::Issued;
 use crate::timeout::Within;
 use crate::{BoxFuture, IssueError, Purpose, TicketRequest, Tickets};
 
-/// Answers `POST` with a ticket. Made by [`Tickets::mint`].
+/// Answers `POST` with a ticket. Made by [`Tickets::endpoint`].
 ///
 /// Mount it behind another strategy, as in the [crate's documentation](crate): it does not ask by
 /// itself who calls. The body is empty, or the JSON of a [`MintRequest`].
@@ -61,7 +61,7 @@ pub struct MintRequest {
 
 impl MintRequest {
     /// The use that is wished for: [`Purpose::channel`], or [`Purpose::handshake`].
-    pub fn into_use(self) -> Purpose {
+    pub fn into_purpose(self) -> Purpose {
         self.channel
             .as_ref()
             .map_or_else(Purpose::handshake, Purpose::channel)
@@ -251,7 +251,7 @@ impl<P, F> Clone for TicketEndpoint<P, F> {
 
 impl<P, F> fmt::Debug for TicketEndpoint<P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mint")
+        f.debug_struct("TicketEndpoint")
             .field("tickets", &self.tickets)
             .finish_non_exhaustive()
     }
@@ -259,6 +259,6 @@ impl<P, F> fmt::Debug for TicketEndpoint<P, F> {
 
 impl fmt::Debug for MintFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Minting")
+        f.write_str("MintFuture")
     }
 }

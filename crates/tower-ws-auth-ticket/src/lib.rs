@@ -66,7 +66,7 @@
 //!
 //! # Minting
 //!
-//! [`Tickets::mint`] makes a service that answers `POST`, to be mounted behind whatever knows the
+//! [`Tickets::endpoint`] makes a service that answers `POST`, to be mounted behind whatever knows the
 //! client already. What the client was granted there limits the ticket: it ends no later, is
 //! revoked by the same keys, and is as old as the decision about the client. For a handler of your
 //! own there is [`TicketRequest::inherit`].
@@ -82,11 +82,11 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
-//! let mint = tickets.mint(|head, mint_request| {
+//! let endpoint = tickets.endpoint(|head, mint_request| {
 //!     let user: &Authenticated<String> = head.extensions.get().ok_or_else(|| {
-//!         Rejection::new(RejectionKind::CredentialsMissing, "the mint stands unguarded")
+//!         Rejection::new(RejectionKind::CredentialsMissing, "the ticket endpoint has no AuthLayer")
 //!     })?;
-//!     Ok(TicketRequest::new(user.to_string(), mint request.into_use()).subject(user.as_str()))
+//!     Ok(TicketRequest::new(user.to_string(), mint_request.into_purpose()).subject(user.as_str()))
 //! });
 //!
 //! // Any strategy that is not single-use: a session, a JWT, or this closure.

@@ -137,7 +137,7 @@ where
     /// `order` says what the client gets: it finds the client's
     /// [`Authenticated`](tower_ws_auth_core::Authenticated) identity in the head's extensions,
     /// decides whether the [`MintRequest`] is permitted, and refuses by a [`Rejection`].
-    pub fn mint<F>(&self, order: F) -> TicketEndpoint<P, F>
+    pub fn endpoint<F>(&self, order: F) -> TicketEndpoint<P, F>
     where
         F: Fn(&Parts, MintRequest) -> Result<TicketRequest<P>, Rejection>,
     {

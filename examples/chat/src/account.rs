@@ -190,7 +190,7 @@ pub(crate) fn order(
 ) -> Result<TicketRequest<Known>, Rejection> {
     let forbidden = |detail| Rejection::new(RejectionKind::Forbidden, detail);
     let channel = mint_request.channel.as_ref();
-    // An empty name is a variable that was not set, and no mint request for a whole socket.
+    // An empty name is a variable that was not set, and no wish for a whole socket.
     if channel.is_some_and(|channel| channel.is_empty() || channel.len() > MAX_NAME) {
         return Err(forbidden("no channel has such a name"));
     }
@@ -200,9 +200,11 @@ pub(crate) fn order(
         .clone()
         .into_inner();
     let key = revocation_key(&user.user);
-    Ok(TicketRequest::new(user.clone(), mint_request.into_use())
-        .subject(user.user)
-        .revocable_by(key))
+    Ok(
+        TicketRequest::new(user.clone(), mint_request.into_purpose())
+            .subject(user.user)
+            .revocable_by(key),
+    )
 }
 
 /// A store that does not answer, as a rule: 503.

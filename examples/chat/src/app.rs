@@ -104,7 +104,7 @@ pub(crate) fn router(
         .route("/revoke", post(account::revoke).layer(logged_in.clone()))
         .route(
             "/ticket",
-            any_service(tickets.mint(account::order)).layer(logged_in),
+            any_service(tickets.endpoint(account::order)).layer(logged_in),
         )
         .route("/login", post(account::login))
         .route("/logout", post(account::logout))

@@ -163,41 +163,41 @@ impl<F: Send> Presented for Called<F> {
 }
 
 /// A strategy that several layers share.
-impl<A: Authenticate> Authenticate for Arc<A> {
-    type Credential = A::Credential;
-    type Verified = A::Verified;
-    type Identity = A::Identity;
-    type Future = A::Future;
+impl<T: Authenticate> Authenticate for Arc<T> {
+    type Credential = T::Credential;
+    type Verified = T::Verified;
+    type Identity = T::Identity;
+    type Future = T::Future;
 
-    const SINGLE_USE: bool = A::SINGLE_USE;
-    const PASSES_ANONYMOUS: bool = A::PASSES_ANONYMOUS;
+    const SINGLE_USE: bool = T::SINGLE_USE;
+    const PASSES_ANONYMOUS: bool = T::PASSES_ANONYMOUS;
 
     fn name(&self) -> &'static str {
-        A::name(self)
+        T::name(self)
     }
 
-    fn take(&self, head: &mut Parts) -> Result<Option<A::Credential>, Rejection> {
-        A::take(self, head)
+    fn take(&self, head: &mut Parts) -> Result<Option<T::Credential>, Rejection> {
+        T::take(self, head)
     }
 
     fn peek(
         &self,
-        credential: &A::Credential,
+        credential: &T::Credential,
         head: &Parts,
-    ) -> Option<BoxFuture<Result<Grant<A::Verified>, Rejection>>> {
-        A::peek(self, credential, head)
+    ) -> Option<BoxFuture<Result<Grant<T::Verified>, Rejection>>> {
+        T::peek(self, credential, head)
     }
 
-    fn is_conditional(&self, credential: &A::Credential) -> bool {
-        A::is_conditional(self, credential)
+    fn is_conditional(&self, credential: &T::Credential) -> bool {
+        T::is_conditional(self, credential)
     }
 
-    fn verify(&self, credential: A::Credential, head: &Parts) -> A::Future {
-        A::verify(self, credential, head)
+    fn verify(&self, credential: T::Credential, head: &Parts) -> T::Future {
+        T::verify(self, credential, head)
     }
 
-    fn admit(&self, verified: A::Verified, head: &Parts) -> Result<A::Identity, Rejection> {
-        A::admit(self, verified, head)
+    fn admit(&self, verified: T::Verified, head: &Parts) -> Result<T::Identity, Rejection> {
+        T::admit(self, verified, head)
     }
 }
 

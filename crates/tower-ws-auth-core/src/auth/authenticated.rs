@@ -50,7 +50,7 @@ mod extractor {
 
     impl IntoResponse for MissingAuthLayer {
         fn into_response(self) -> Response {
-            crate::trace::unguarded(&self);
+            crate::trace::missing_auth_layer(&self);
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -58,7 +58,7 @@ impl<A, S> Layer<S> for AuthLayer<A> {
     type Service = Auth<A, S>;
 
     fn layer(&self, inner: S) -> Auth<A, S> {
-        Auth::new(
+        Auth::of(
             inner,
             Arc::clone(&self.strategy),
             self.any_request,

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::__inner_accessors;
 use crate::auth::future::Waiting;
 use crate::handshake::Handshake;
 use crate::trace::Decision;
 use crate::{
-    Authenticate, Authenticated, Clock, Presented, Rejection, RejectionKind, ResponseBody,
-    ResponseFuture, Term,
+    AuthLayer, Authenticate, Authenticated, Clock, Presented, Rejection, RejectionKind,
+    ResponseBody, ResponseFuture, Term,
 };
 
 /// The service that [`AuthLayer`](crate::AuthLayer) puts around another.
@@ -22,8 +24,17 @@ pub struct Auth<A, S> {
     clock: Clock,
 }
 
+impl<A: Authenticate, S> Auth<A, S> {
+    /// What an [`AuthLayer`] with this strategy puts around `inner`.
+    pub fn new(inner: S, strategy: A) -> Self {
+        AuthLayer::new(strategy).layer(inner)
+    }
+}
+
 impl<A, S> Auth<A, S> {
-    pub(crate) fn new(inner: S, strategy: Arc<A>, any_request: bool, clock: Clock) -> Self {
+    __inner_accessors!();
+
+    pub(crate) fn of(inner: S, strategy: Arc<A>, any_request: bool, clock: Clock) -> Self {
         Self {
             inner,
             strategy,
@@ -104,7 +115,7 @@ where
 
 impl<A, S: Clone> Clone for Auth<A, S> {
     fn clone(&self) -> Self {
-        Self::new(
+        Self::of(
             self.inner.clone(),
             Arc::clone(&self.strategy),
             self.any_request,

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::{AllowedOrigin, Gate, Rejection, RejectionKind, ResponseBody, credential};
+use crate::{
+    __inner_accessors, AllowedOrigin, Gate, Rejection, RejectionKind, ResponseBody, credential,
+};
 use http::request::Parts;
 use http::{Request, Response};
 use tower_layer::Layer;
@@ -9,7 +11,7 @@ use tower_service::Service;
 
 use crate::origin::{OriginCheck, Origins, trace};
 
-/// Refuses requests from pages that are not on the list; see the [crate's documentation](crate).
+/// Refuses requests from pages that are not on the list; see the [module's documentation](crate::origin).
 ///
 /// It stands outside of the layers that look at credentials and inside of those that log.
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ impl OriginLayer {
 
 /// What becomes of a request without `Origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MissingOrigin {
     /// It is refused, for services to which only pages connect.
     Refuse,
@@ -58,6 +61,15 @@ impl<S> Layer<S> for OriginLayer {
 pub struct Origin<S> {
     inner: S,
     layer: OriginLayer,
+}
+
+impl<S> Origin<S> {
+    /// What an [`OriginLayer`] with this list puts around `inner`.
+    pub fn new(inner: S, origins: Origins, missing: MissingOrigin) -> Self {
+        OriginLayer::new(origins, missing).layer(inner)
+    }
+
+    __inner_accessors!();
 }
 
 impl<S, B, ResBody> Service<Request<B>> for Origin<S>

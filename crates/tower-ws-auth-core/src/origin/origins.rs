@@ -91,6 +91,7 @@ impl Origins {
 
 /// The scheme of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Scheme {
     /// `https`.
     Https,

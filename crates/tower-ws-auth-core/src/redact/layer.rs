@@ -8,6 +8,7 @@ use http::{HeaderMap, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::__inner_accessors;
 use crate::credential::{self, Key, RedactedPairs, is_plain, may_hold_credential, path_as_sent};
 
 /// Keeps credentials out of the logs of the layers inside of it: the outermost layer.
@@ -87,7 +88,7 @@ struct Config {
 }
 
 impl RedactLayer {
-    /// Lifts the pairs of these query keys on these paths: exact ones, and prefixes that end in
+    /// Redacts the pairs of these query keys on these paths: exact ones, and prefixes that end in
     /// `/*`.
     ///
     /// # Errors
@@ -141,6 +142,27 @@ impl<S> Layer<S> for RedactLayer {
 pub struct Redact<S> {
     inner: S,
     config: Arc<Config>,
+}
+
+impl<S> Redact<S> {
+    /// What a [`RedactLayer`] with these keys and paths puts around `inner`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RedactLayer::new`].
+    pub fn new<K, P>(
+        inner: S,
+        keys: impl IntoIterator<Item = K>,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Self, RedactError>
+    where
+        K: Into<Cow<'static, str>>,
+        P: Into<String>,
+    {
+        Ok(RedactLayer::new(keys, paths)?.layer(inner))
+    }
+
+    __inner_accessors!();
 }
 
 impl<S, B> Service<Request<B>> for Redact<S>

@@ -6,6 +6,7 @@ use crate::{Rejection, RejectionKind};
 
 /// What becomes of one connection too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OverLimit {
     /// The new one is refused: 429 `rate_limited`. If it is noticed only when the connection is
     /// there, the connection is ended at once: 4429 `too_many_connections`.

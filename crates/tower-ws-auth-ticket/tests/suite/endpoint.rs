@@ -34,7 +34,7 @@ fn order(head: &Parts, mint_request: MintRequest) -> Result<TicketRequest<User>,
         let kind = RejectionKind::Forbidden;
         return Err(Rejection::new(kind, "not their channel"));
     }
-    Ok(TicketRequest::new(User::clone(user), mint_request.into_use()).subject(user.as_str()))
+    Ok(TicketRequest::new(User::clone(user), mint_request.into_purpose()).subject(user.as_str()))
 }
 
 struct Answer {
@@ -65,7 +65,7 @@ async fn send(tickets: &Tickets<User>, request: http::request::Builder, body: &s
     };
     let service = AuthLayer::new(known)
         .any_request()
-        .layer(tickets.mint(order));
+        .layer(tickets.endpoint(order));
     let request = request.body(Full::<Bytes>::from(body.to_owned())).unwrap();
     let (head, body) = service.oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -208,7 +208,7 @@ async fn refuses_a_body_that_is_no_mint_request() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_malformed_and_not_too_large() {
-    let mut mint = builder().build().unwrap().mint(order);
+    let mut mint = builder().build().unwrap().endpoint(order);
     let request = Request::post("/ticket").body(BrokenOff).unwrap();
     let answer = mint.call(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
@@ -289,10 +289,10 @@ mod a_body_that_is_held_back {
     async fn age(grant: Option<Grant<User>>) -> Option<SystemTime> {
         let (time, clock) = clock();
         let tickets = builder().clock(clock.clone()).build().unwrap();
-        let mint = tickets.mint(|_, mint_request| {
+        let endpoint = tickets.endpoint(|_, mint_request| {
             Ok(TicketRequest::new(
                 "ada".to_owned(),
-                mint_request.into_use(),
+                mint_request.into_purpose(),
             ))
         });
         let (mut body, held) = Channel::<Bytes, Infallible>::new(1);
@@ -301,9 +301,9 @@ mod a_body_that_is_held_back {
             Some(grant) => tokio::spawn(async move {
                 let known = move |_: &mut Parts| std::future::ready(Ok(grant.clone()));
                 let layer = AuthLayer::new(known).any_request().clock(clock);
-                read(layer.layer(mint).oneshot(request).await.unwrap()).await
+                read(layer.layer(endpoint).oneshot(request).await.unwrap()).await
             }),
-            None => tokio::spawn(async move { read(mint.oneshot(request).await.unwrap()).await }),
+            None => tokio::spawn(async move { read(endpoint.oneshot(request).await.unwrap()).await }),
         };
         // Whoever is asked has been asked by now.
         for _ in 0..10 {
@@ -346,7 +346,7 @@ mod a_body_that_is_held_back {
                 None => builder(),
                 Some(seconds) => builder().body_timeout(Duration::from_secs(seconds)),
             };
-            let mut mint = builder.build().unwrap().mint(order);
+            let mut mint = builder.build().unwrap().endpoint(order);
             let (mut body, held) = Channel::<Bytes, Infallible>::new(1);
             body.send_data(Bytes::from_static(b"{")).await.unwrap();
             let request = Request::post("/ticket").body(held).unwrap();

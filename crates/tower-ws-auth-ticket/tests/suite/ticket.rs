@@ -273,8 +273,8 @@ mod a_ticket {
             format!("{:?}", tickets.strategy()),
             format!("Ticket({shown})")
         );
-        let mut mint =
-            tickets.mint(|_, mint_request| Ok(TicketRequest::new(ada(), mint_request.into_use())));
+        let mut mint = tickets
+            .endpoint(|_, mint_request| Ok(TicketRequest::new(ada(), mint_request.into_purpose())));
         assert_eq!(
             format!("{mint:?}"),
             format!("TicketEndpoint {{ tickets: {shown}, .. }}")
@@ -282,7 +282,7 @@ mod a_ticket {
         let request = Request::post("/")
             .body(http_body_util::Full::<&[u8]>::default())
             .unwrap();
-        assert_eq!(format!("{:?}", mint.call(request)), "Minting");
+        assert_eq!(format!("{:?}", mint.call(request)), "MintFuture");
         let order = TicketRequest::new(ada(), Purpose::path("/ws")).subject("ada");
         let shown = format!("{order:?}");
         for part in [
@@ -314,7 +314,10 @@ mod a_ticket {
         let printed = format!(
             "{issued:?} {tickets:?} {:?} {:?} {:?} {:?} {:?}",
             tickets.strategy(),
-            tickets.mint(|_, mint_request| Ok(TicketRequest::new(ada(), mint_request.into_use()))),
+            tickets.endpoint(|_, mint_request| Ok(TicketRequest::new(
+                ada(),
+                mint_request.into_purpose()
+            ))),
             outcome.reached,
             replayed.rejection,
             TicketKey::digest("canary", &[canary.as_bytes()]),

@@ -61,7 +61,7 @@ async fn a_ws_client_and_a_ws_server_do_not_notice_that_somebody_is_between() {
     let mut client = Node::start(&["client", &url]);
     let heard = client.line().await;
     let want = json!({
-        "code": 4001, "reason": "as you mint request", "heard": [true, true, true, true, true],
+        "code": 4001, "reason": "as you wish", "heard": [true, true, true, true, true],
         "pongs": 1, "extensions": "permessage-deflate", "protocol": "chat.v2",
     });
     assert_eq!(heard, want);
@@ -75,7 +75,7 @@ async fn a_ws_client_and_a_ws_server_do_not_notice_that_somebody_is_between() {
     assert_eq!(headers["sec-websocket-protocol"], "chat.v1,chat.v2");
     assert_eq!(
         server.line().await,
-        json!({ "code": 4001, "reason": "as you mint request" })
+        json!({ "code": 4001, "reason": "as you wish" })
     );
     gateway.is_empty_within(SOON).await;
 }

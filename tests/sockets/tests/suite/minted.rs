@@ -80,7 +80,7 @@ fn order(head: &Parts, mint_request: MintRequest) -> Result<TicketRequest<String
         .ok_or_else(|| Rejection::new(RejectionKind::CredentialsMissing, "nobody"))?;
     Ok(TicketRequest::new(
         user.to_string(),
-        mint_request.into_use(),
+        mint_request.into_purpose(),
     ))
 }
 
@@ -127,7 +127,10 @@ impl Server {
             });
         let app = Router::new()
             .route("/token", post(token).layer(logged_in.clone()))
-            .route("/ticket", any_service(tickets.mint(order)).layer(logged_in))
+            .route(
+                "/ticket",
+                any_service(tickets.endpoint(order)).layer(logged_in),
+            )
             .route(
                 "/ws/token",
                 any(echo).layer(AuthLayer::new(by_jwt.revocable(revocations.clone()))),

@@ -60,7 +60,7 @@ fn debug_output_shows_the_settings() {
         .reject_delay(Duration::from_millis(20));
     let shown = format!("{layer:?}");
     for part in [
-        "CloseFrameLayer { config: Config { hold: 20ms, limits: Limits {",
+        "CloseFrameLayer { config: Config { reject_delay: 20ms, limits: Limits {",
         "bytes: 4321",
         "permits: 7",
     ] {

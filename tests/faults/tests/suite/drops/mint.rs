@@ -54,18 +54,21 @@ async fn a_mint_that_is_dropped_leaves_at_most_one_ticket_that_nobody_knows_unti
             let memory = memory.build().unwrap();
             let store = Slow::new(memory.clone(), acts_after);
             let tickets = Tickets::<String>::builder(Arc::new(store)).build().unwrap();
-            let mut mint = tickets.mint(|_, mint_request| {
-                Ok(TicketRequest::new("ada".to_owned(), mint_request.into_use()).subject("ada"))
+            let mut endpoint = tickets.endpoint(|_, mint_request| {
+                Ok(
+                    TicketRequest::new("ada".to_owned(), mint_request.into_purpose())
+                        .subject("ada"),
+                )
             });
             let request = || Request::post("/").body(Dripping(WISH, false)).unwrap();
 
-            let first = polled(mint.call(request()), polls).await;
+            let first = polled(endpoint.call(request()), polls).await;
             let lost = memory.outstanding();
             assert!(lost <= 1);
             if first.is_some() {
                 assert_eq!(lost, 1);
             }
-            let minted = mint.call(request()).await.unwrap();
+            let minted = endpoint.call(request()).await.unwrap();
             assert_eq!(minted.status(), 200);
             assert_eq!(memory.outstanding(), lost + 1);
             let minted = minted.into_body().collect().await.unwrap().to_bytes();
@@ -77,7 +80,7 @@ async fn a_mint_that_is_dropped_leaves_at_most_one_ticket_that_nobody_knows_unti
             // What nobody came for counts no more.
             seconds.fetch_add(2 * 30 + 1, Ordering::SeqCst);
             for _ in 0..2 {
-                assert_eq!(mint.call(request()).await.unwrap().status(), 200);
+                assert_eq!(endpoint.call(request()).await.unwrap().status(), 200);
             }
             first.is_some()
         })
