@@ -7,10 +7,12 @@
     reason = "only tests use it, and they fail by panicking"
 )]
 
+mod begun;
 mod delay;
 mod node;
 mod socket;
 
+pub use self::begun::Begun;
 pub use self::delay::LongWay;
 pub use self::node::Node;
 pub use self::socket::Socket;

@@ -4,13 +4,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use serde_json::json;
-use test_support::PATIENCE;
 use test_support::http1::{self, Answer};
+use test_support::{PATIENCE, signal};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error;
 
+use crate::begun::Begun;
 use crate::socket::Socket;
 
 const JWT_SECRET: &str = "a secret of all nodes, of 32 bytes";
@@ -20,8 +21,8 @@ const JWT_SECRET: &str = "a secret of all nodes, of 32 bytes";
 pub struct Node {
     /// Where it listens.
     pub address: SocketAddr,
-    /// It is killed with the last handle. Held, never read.
-    _process: Option<Arc<Child>>,
+    /// It is killed with the last handle.
+    process: Option<Arc<Child>>,
 }
 
 impl Node {
@@ -72,7 +73,7 @@ impl Node {
         let address = line.strip_prefix("listening on http://").unwrap();
         Self {
             address: address.parse().unwrap(),
-            _process: Some(Arc::new(process)),
+            process: Some(Arc::new(process)),
         }
     }
 
@@ -80,8 +81,23 @@ impl Node {
     pub fn at(address: SocketAddr) -> Self {
         Self {
             address,
-            _process: None,
+            process: None,
         }
+    }
+
+    /// SIGSTOP: connections stay open, new ones wait, and nobody answers.
+    pub fn pause(&self) {
+        signal(self.process_id(), "STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        signal(self.process_id(), "CONT");
+    }
+
+    fn process_id(&self) -> u32 {
+        let process = self.process.as_ref().expect("a process of its own");
+        process.id().expect("it has ended")
     }
 
     /// The origin of its own page.
@@ -102,6 +118,12 @@ impl Node {
         .await
     }
 
+    /// Sends the head of a `POST path`, with this cookie, and keeps the body back. On return the
+    /// node has decided about the cookie and waits for the body.
+    pub async fn begin_post(&self, path: &str, cookie: &str, body: &str) -> Begun {
+        Begun::new(self.address, path, cookie, body).await
+    }
+
     /// Logs in: the session's cookie.
     pub async fn login(&self, user: &str) -> String {
         let answer = self.post("/login", "", &user_as_json(user)).await;
@@ -119,6 +141,12 @@ impl Node {
     pub async fn revoke(&self, cookie: &str, user: &str) {
         let answer = self.post("/revoke", cookie, &user_as_json(user)).await;
         assert_eq!(answer.status, 204, "{answer:?}");
+    }
+
+    /// [`revoke`](Self::revoke), where the body is kept back.
+    pub async fn begin_revoke(&self, cookie: &str, user: &str) -> Begun {
+        self.begin_post("/revoke", cookie, &user_as_json(user))
+            .await
     }
 
     /// A JWT that lives for so many seconds.

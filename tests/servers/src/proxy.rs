@@ -21,6 +21,7 @@ struct Shared {
     silenced: Notify,
     cut: AtomicBool,
     severed: watch::Sender<bool>,
+    loses_answers: AtomicBool,
 }
 
 /// How many more bytes pass before the connection is cut; below zero, all.
@@ -38,6 +39,7 @@ impl Proxy {
             silenced: Notify::new(),
             cut: AtomicBool::new(false),
             severed: watch::Sender::new(false),
+            loses_answers: AtomicBool::new(false),
         });
         let proxy = Self { port: own, shared };
         let shared = Arc::clone(&proxy.shared);
@@ -96,8 +98,15 @@ impl Proxy {
         self.shared.severed.send_replace(true);
     }
 
+    /// Passes requests and no answers until it is mended. A connection that has lost one passes
+    /// none for ever.
+    pub fn lose_answers(&self) {
+        self.shared.loses_answers.store(true, Ordering::SeqCst);
+    }
+
     /// Lets connections through again.
     pub fn mend(&self) {
+        self.shared.loses_answers.store(false, Ordering::SeqCst);
         self.shared.severed.send_replace(false);
     }
 }
@@ -113,13 +122,20 @@ async fn pass(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
     let mut severed = shared.severed.subscribe();
     let severed = async { drop(severed.wait_for(|severed| *severed).await) };
     tokio::pin!(severed);
+    let mut has_lost = false;
     loop {
         let goes_on = select! {
             read = from_client.read(&mut up) => {
                 shared.forward(&up[..read.unwrap_or(0)], &shared.up, &mut to_server).await
             }
             read = from_server.read(&mut down) => {
-                shared.forward(&down[..read.unwrap_or(0)], &shared.down, &mut to_client).await
+                let answer = &down[..read.unwrap_or(0)];
+                has_lost |= shared.loses_answers.load(Ordering::SeqCst);
+                if has_lost {
+                    !answer.is_empty()
+                } else {
+                    shared.forward(answer, &shared.down, &mut to_client).await
+                }
             }
             () = &mut silenced => std::future::pending().await,
             () = &mut severed => false,

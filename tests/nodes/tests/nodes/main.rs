@@ -8,10 +8,12 @@
 )]
 
 mod clocks;
+mod cut_off;
 mod outages;
 mod race;
 mod revocation;
 mod sharing;
+mod stopped;
 mod storm;
 mod tls;
 
