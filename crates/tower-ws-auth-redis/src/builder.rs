@@ -103,7 +103,8 @@ impl RedisBuilder {
             .response_timeout(self.timeout)
             .build();
         let client = client.map_err(|_| RedisError::Url)?;
-        self.open(Opener::Cluster(client, nodes))
+        let config = self.connection_config();
+        self.open(Opener::Cluster(client, nodes, config))
     }
 
     /// Begins to connect to the master that these Sentinels know under this name, and does not

@@ -6,6 +6,8 @@ use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::RedisError;
+#[cfg(feature = "cluster")]
+use crate::redirect::Nodes;
 
 /// How long a line that has never answered is left to connect by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,7 +23,11 @@ pub(crate) struct Link {
 pub(crate) enum Opener {
     One(Client, ConnectionManagerConfig),
     #[cfg(feature = "cluster")]
-    Cluster(redis::cluster::ClusterClient, Vec<redis::ConnectionInfo>),
+    Cluster(
+        redis::cluster::ClusterClient,
+        Vec<redis::ConnectionInfo>,
+        redis::AsyncConnectionConfig,
+    ),
     #[cfg(feature = "sentinel")]
     Sentinel(
         redis::sentinel::SentinelClient,
@@ -42,7 +48,7 @@ pub(crate) struct Line {
 pub(crate) enum Wire {
     One(ConnectionManager),
     #[cfg(feature = "cluster")]
-    Cluster(redis::cluster_async::ClusterConnection),
+    Cluster(redis::cluster_async::ClusterConnection, Arc<Nodes>),
     #[cfg(feature = "sentinel")]
     Master(redis::aio::MultiplexedConnection),
 }
@@ -88,7 +94,7 @@ impl Link {
                 error.is_wrong_server() || silent && connected()
             }
             #[cfg(feature = "cluster")]
-            Wire::Cluster(_) => false,
+            Wire::Cluster(..) => false,
             #[cfg(feature = "sentinel")]
             Wire::Master(_) => error.is_wrong_server() || !error.is_answer(),
         };
@@ -127,17 +133,10 @@ impl Opener {
         match self {
             Self::One(client, _) => Ok(client.clone()),
             #[cfg(feature = "cluster")]
-            Self::Cluster(_, nodes) => {
+            Self::Cluster(_, nodes, _) => {
                 // The next time another one, if this is down.
                 nodes.rotate_left(1);
-                let node = nodes.last().cloned();
-                let empty = || {
-                    (
-                        redis::ErrorKind::InvalidClientConfig,
-                        "a cluster without nodes",
-                    )
-                };
-                Client::open(node.ok_or_else(|| redis::RedisError::from(empty()))?)
+                Client::open(one_of(nodes)?)
             }
             #[cfg(feature = "sentinel")]
             Self::Sentinel(client, _) => client.async_get_client().await,
@@ -159,7 +158,11 @@ impl Opener {
                 (Wire::One(manager), false)
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(client, _) => (Wire::Cluster(client.get_async_connection().await?), true),
+            Self::Cluster(client, nodes, config) => {
+                let nodes = Nodes::new(one_of(nodes)?, config.clone());
+                let cluster = client.get_async_connection().await?;
+                (Wire::Cluster(cluster, Arc::new(nodes)), true)
+            }
             #[cfg(feature = "sentinel")]
             Self::Sentinel(client, config) => {
                 let master = client.get_async_connection_with_config(config).await?;
@@ -172,6 +175,15 @@ impl Opener {
             established: AtomicBool::new(established),
         })
     }
+}
+
+#[cfg(feature = "cluster")]
+fn one_of(nodes: &[redis::ConnectionInfo]) -> RedisResult<redis::ConnectionInfo> {
+    let empty = || {
+        let kind = redis::ErrorKind::InvalidClientConfig;
+        redis::RedisError::from((kind, "a cluster without nodes"))
+    };
+    nodes.last().cloned().ok_or_else(empty)
 }
 
 /// Never repeats a command, tries to connect for as long as it takes, and waits between two
@@ -194,7 +206,7 @@ impl ConnectionLike for Wire {
         match self {
             Self::One(wire) => wire.req_packed_command(command),
             #[cfg(feature = "cluster")]
-            Self::Cluster(wire) => wire.req_packed_command(command),
+            Self::Cluster(wire, nodes) => Box::pin(nodes.command(wire, command)),
             #[cfg(feature = "sentinel")]
             Self::Master(wire) => wire.req_packed_command(command),
         }
@@ -209,7 +221,7 @@ impl ConnectionLike for Wire {
         match self {
             Self::One(wire) => wire.req_packed_commands(pipeline, offset, count),
             #[cfg(feature = "cluster")]
-            Self::Cluster(wire) => wire.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(wire, nodes) => Box::pin(nodes.commands(wire, pipeline, offset, count)),
             #[cfg(feature = "sentinel")]
             Self::Master(wire) => wire.req_packed_commands(pipeline, offset, count),
         }
@@ -219,7 +231,7 @@ impl ConnectionLike for Wire {
         match self {
             Self::One(wire) => wire.get_db(),
             #[cfg(feature = "cluster")]
-            Self::Cluster(wire) => wire.get_db(),
+            Self::Cluster(wire, _) => wire.get_db(),
             #[cfg(feature = "sentinel")]
             Self::Master(wire) => wire.get_db(),
         }

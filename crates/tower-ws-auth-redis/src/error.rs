@@ -53,6 +53,12 @@ impl RedisError {
         matches!(self, Self::Refused(code) if code == "READONLY" || code == "MASTERDOWN")
     }
 
+    /// Whether a slot of a cluster is elsewhere, or on its way.
+    pub(crate) fn is_about_a_slot(&self) -> bool {
+        let codes = ["MOVED", "ASK", "TRYAGAIN"];
+        matches!(self, Self::Refused(code) if codes.contains(&&**code))
+    }
+
     /// Whether this is an answer of Redis, so that the connection is sound.
     pub(crate) fn is_answer(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::TooOld | Self::Unexpected)

@@ -116,8 +116,9 @@
 //!   application has installed a `CryptoProvider` of rustls before, such a URL installs `ring` for
 //!   the whole process.
 //! - `cluster`: `RedisBuilder::cluster_lazy`. Every ticket, count and session lies on the node of
-//!   its key. A command that meets a slot which has moved is refused, because following it would
-//!   count as sending it again; the next one goes the right way.
+//!   its key. Slots may be moved under load: a node that answers MOVED or ASK has not carried the
+//!   command out, and it goes on to the node that is named. When a master dies, its keys are
+//!   refused as unavailable until a replica is promoted.
 //! - `sentinel`: `RedisBuilder::sentinel_lazy`. When the connection breaks, times out or leads
 //!   to a replica, Sentinel is asked anew. Until it has promoted a replica everything is refused.
 //!   There is no pause between two attempts, and one at a time.
@@ -127,6 +128,8 @@ mod connection;
 mod error;
 mod handle;
 mod listener;
+#[cfg(feature = "cluster")]
+mod redirect;
 mod revocations;
 mod script;
 mod sessions;

@@ -94,11 +94,14 @@ impl Shared {
         &self,
         keys: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<Option<Revocation>>, RedisError> {
+        let kept_at = |key| format!("{}:{key}", self.prefix);
+        let keys: Vec<_> = keys.into_iter().map(kept_at).collect();
         let mut question = cmd("MGET");
-        for key in keys {
-            question.arg(format!("{}:{key}", self.prefix));
-        }
-        let kept: Vec<Option<String>> = self.redis.ask(&question).await?;
+        question.arg(&keys);
+        let kept = match self.redis.ask(&question).await {
+            Err(error) if error.is_about_a_slot() && keys.len() > 1 => self.each(&keys).await?,
+            kept => kept?,
+        };
         let read = |text: Option<String>| match text {
             None => Ok(None),
             // Whatever it is, somebody wanted to revoke this key.
@@ -107,6 +110,18 @@ impl Shared {
                 .ok_or(RedisError::Unexpected),
         };
         kept.into_iter().map(read).collect()
+    }
+
+    /// One key after the other, because a slot that is being moved is in two places: what is asked
+    /// about one key goes where that is.
+    async fn each(&self, keys: &[String]) -> Result<Vec<Option<String>>, RedisError> {
+        let mut kept = Vec::with_capacity(keys.len());
+        for key in keys {
+            let mut question = cmd("MGET");
+            let (one,): (Option<String>,) = self.redis.ask(question.arg(key)).await?;
+            kept.push(one);
+        }
+        Ok(kept)
     }
 
     /// Writes a revocation and tells the nodes, unless a later one is kept already: that one is

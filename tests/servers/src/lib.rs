@@ -10,8 +10,10 @@
     reason = "only tests use it, and they fail by panicking"
 )]
 
+mod cluster;
 mod proxy;
 mod server;
 
+pub use self::cluster::Cluster;
 pub use self::proxy::Proxy;
 pub use self::server::Server;

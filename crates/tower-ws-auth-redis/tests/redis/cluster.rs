@@ -1,10 +1,21 @@
 #![cfg(feature = "cluster")]
 
-use test_servers::Server;
-use tower_ws_auth_redis::{Redis, RedisBuilder, RedisTickets};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use test_servers::{Cluster, Proxy, Server};
+use test_support::{bounded, free_port, of_tier};
+use tokio::time::sleep;
+use tower_ws_auth_core::{
+    DisconnectReason, Revocation, RevocationKey, RevocationStore as _, Revocations,
+};
+use tower_ws_auth_redis::{Redis, RedisBuilder, RedisRevocations, RedisSessions, RedisTickets};
+use tower_ws_auth_session::{Replaced, SessionStore as _};
 use tower_ws_auth_ticket::{ReplayStore as _, TicketStore as _};
 
-use crate::{TTL, in_time, key, patient, soon};
+use crate::{TTL, in_time, key, patient, sessions, soon, sooner_or_later};
 
 /// Waits until Redis says so: after a start it takes two seconds to make sure that it may write.
 async fn is_up(server: &Server) {
@@ -13,14 +24,15 @@ async fn is_up(server: &Server) {
         .await
         .contains("cluster_state:ok")
     {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// One node that has all slots: the protocol is that of a cluster, the routing trivial.
 #[tokio::test]
 async fn a_cluster_serves_tickets_and_comes_back() {
-    let mut server = Server::with(&["--cluster-enabled", "yes"]);
+    let bus = free_port().to_string();
+    let mut server = Server::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
     let () = server.ask("CLUSTER ADDSLOTSRANGE 0 16383").await;
     is_up(&server).await;
     let store = |builder: RedisBuilder| {
@@ -50,4 +62,299 @@ async fn a_cluster_serves_tickets_and_comes_back() {
     soon(async || hasty.claim(key(0), TTL).await).await;
     let taken = soon(async || hasty.take(key(1)).await).await;
     assert!(taken.is_none());
+}
+
+/// As without a cluster: whether a command that got no answer was carried out, nobody knows.
+#[tokio::test]
+async fn a_take_in_a_cluster_whose_answer_is_lost_is_an_error_and_is_not_sent_again() {
+    let bus = free_port().to_string();
+    let server = Server::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
+    let () = server.ask("CLUSTER ADDSLOTSRANGE 0 16383").await;
+    let proxy = Proxy::to(server.port()).await;
+    // Clients are told to come by the proxy.
+    let port = proxy.url().rsplit_once(':').unwrap().1.to_owned();
+    let announce = format!("CONFIG SET cluster-announce-port {port}");
+    let () = server.ask(&announce).await;
+    let () = server.ask("CONFIG SET cluster-announce-ip 127.0.0.1").await;
+    is_up(&server).await;
+    let redis = patient().cluster_lazy([proxy.url().as_str()]).unwrap();
+    let store = RedisTickets::new(redis);
+    sooner_or_later(async || store.claim(key(0), TTL).await).await;
+    store.issue(key(1), vec![1], None, TTL).await.unwrap();
+    proxy.cut_answer(0);
+    store.take(key(1)).await.unwrap_err();
+    assert!(proxy.has_cut());
+    let again = sooner_or_later(async || store.take(key(1)).await).await;
+    assert!(again.is_none());
+    let stats: String = server.ask("INFO commandstats").await;
+    let taken = stats.lines().find(|line| line.contains("_getdel:"));
+    // One that was lost, and the last one. Those in between found no connection.
+    assert!(taken.unwrap().contains(":calls=2,"), "{taken:?}");
+}
+
+/// What one node of an application has, with all keys of a kind in the slot of `{moved}`.
+struct Stores {
+    tickets: RedisTickets,
+    sessions: RedisSessions,
+    revocations: RedisRevocations,
+}
+
+impl Stores {
+    fn new(redis: &Redis) -> Self {
+        let tickets = RedisTickets::new(redis.clone()).prefix("{moved}:ticket:");
+        Self {
+            tickets: tickets.per_subject(u32::MAX),
+            sessions: RedisSessions::new(redis.clone()).prefix("{moved}:sess:"),
+            revocations: RedisRevocations::new(redis.clone(), TTL),
+        }
+    }
+}
+
+fn connect(builder: RedisBuilder, cluster: &Cluster) -> Redis {
+    let urls = cluster.urls();
+    builder
+        .cluster_lazy(urls.iter().map(String::as_str))
+        .unwrap()
+}
+
+/// Everything once, by two nodes. Each thing works, and nothing works twice.
+async fn everything_works([here, there]: [&Stores; 2], n: usize) {
+    let ticket = key(n);
+    let issued = here.tickets.issue(ticket, vec![1], Some("ada"), TTL).await;
+    issued.unwrap_or_else(|error| panic!("issue {n}: {error:?}"));
+    let looked = there.tickets.peek(ticket).unwrap().await;
+    assert!(looked.unwrap().is_some(), "peek {n}");
+    let racers = [here, there, here, there];
+    let taken = join_all(racers.map(|store| store.tickets.take(ticket))).await;
+    let taken = taken
+        .into_iter()
+        .map(|taken| usize::from(taken.unwrap().is_some()));
+    assert_eq!(taken.sum::<usize>(), 1, "take {n}");
+    let claimed = join_all(racers.map(|store| store.tickets.claim(ticket, TTL))).await;
+    let claimed = claimed
+        .into_iter()
+        .map(|claimed| usize::from(claimed.unwrap()));
+    assert_eq!(claimed.sum::<usize>(), 1, "claim {n}");
+
+    let id = sessions::id().await;
+    assert!(
+        here.sessions.create(&id, "{}", TTL).await.unwrap(),
+        "create {n}"
+    );
+    let loaded = there.sessions.load(&id).await.unwrap();
+    assert_eq!(loaded.unwrap().record, "{}", "load {n}");
+    let replaced = here.sessions.replace(&id, "{}", "[]", TTL).await;
+    assert_eq!(replaced.unwrap(), Replaced::Done, "replace {n}");
+    let taken = join_all(racers.map(|store| store.sessions.take(&id))).await;
+    let taken = taken
+        .into_iter()
+        .map(|taken| usize::from(taken.unwrap().is_some()));
+    assert_eq!(taken.sum::<usize>(), 1, "logout {n}");
+
+    // Two in the slot that is moved, and two elsewhere; of each kind one is revoked.
+    let names = ["{moved}", "{moved}never", "user:", "never:"].map(|name| format!("{name}{n}"));
+    let revocation = Revocation::at_micros(1 + n as u64, DisconnectReason::Revoked);
+    for name in [&names[0], &names[2]] {
+        let kept = here
+            .revocations
+            .record(name.as_str().into(), revocation.clone());
+        assert_eq!(kept.await.unwrap(), None, "revoke {n}");
+    }
+    let keys = names.map(RevocationKey::from).to_vec();
+    let found = there.revocations.find(keys).await;
+    let found = found.unwrap_or_else(|error| panic!("find {n}: {error:?}"));
+    let revoked = Some(revocation);
+    assert_eq!(found, [revoked.clone(), None, revoked, None], "find {n}");
+}
+
+/// Some things that are done all the time, until it is dropped.
+struct Load {
+    done: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    workers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(cluster: &Cluster) -> Self {
+        let nodes = [0, 1].map(|_| Arc::new(Stores::new(&connect(patient(), cluster))));
+        let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker = |_| {
+            let (nodes, next) = (nodes.clone(), Arc::clone(&next));
+            let (done, stop) = (Arc::clone(&done), Arc::clone(&stop));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    everything_works([&nodes[n % 2], &nodes[1 - n % 2]], n).await;
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let workers = (0..4).map(worker).collect();
+        Self {
+            done,
+            stop,
+            workers,
+        }
+    }
+
+    /// Waits until so much more has been done, and fails if a worker did.
+    async fn goes_on(&mut self, rounds: usize) {
+        let enough = self.done.load(Ordering::Relaxed) + rounds;
+        bounded("the load goes on", async {
+            while self.done.load(Ordering::Relaxed) < enough {
+                if let Some(failed) = self.workers.iter().position(|it| it.is_finished()) {
+                    self.workers.swap_remove(failed).await.unwrap();
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    async fn end(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        for worker in self.workers {
+            bounded("the load ends", worker).await.unwrap();
+        }
+        self.done.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_is_moved_under_load_refuses_nobody_and_nothing_is_used_twice() {
+    let masters = 3;
+    let cluster = Cluster::start(masters, 0).await;
+    let (slot, mut from) = cluster.slot("{moved}", masters).await;
+    let rounds = of_tier(10, 300);
+    let mut load = Load::start(&cluster);
+    load.goes_on(rounds).await;
+    for _ in 0..of_tier(2, 12) {
+        let to = (from + 1) % masters;
+        let (asked, moved) = (cluster.errors("ASK").await, cluster.errors("MOVED").await);
+        // New keys are at one node and old ones at the other, for a while.
+        cluster.begin_to_move(slot, from, to).await;
+        load.goes_on(rounds).await;
+        cluster.move_keys(slot, from, to).await;
+        load.goes_on(rounds).await;
+        assert!(cluster.errors("ASK").await > asked, "nobody was sent on");
+        cluster.end_move(slot, to).await;
+        load.goes_on(rounds).await;
+        assert!(
+            cluster.errors("MOVED").await > moved,
+            "nobody was sent away"
+        );
+        from = to;
+    }
+    let done = load.end().await;
+    println!("{done} rounds");
+}
+
+/// Whoever is told of a slot that has moved looks anew where it is: the next command goes there.
+#[tokio::test]
+async fn a_transaction_that_meets_a_slot_that_has_moved_finds_it_and_so_do_the_next() {
+    let masters = 3;
+    let cluster = Cluster::start(masters, 0).await;
+    let store = RedisTickets::new(connect(patient(), &cluster));
+    let issue = async |n| {
+        let issued = store.issue(key(n), vec![1], Some("ada"), TTL).await;
+        issued.unwrap();
+    };
+    issue(0).await;
+    // Only the count of that subject's tickets is there, which is a transaction.
+    let mut counts = Vec::new();
+    for node in &cluster.nodes {
+        let found: Vec<String> = node.ask("KEYS wsauth:ticket:subject:*").await;
+        counts.extend(found);
+    }
+    let (slot, from) = cluster.slot(&counts[0], masters).await;
+    let to = (from + 1) % masters;
+    cluster.begin_to_move(slot, from, to).await;
+    issue(1).await;
+    cluster.move_keys(slot, from, to).await;
+    issue(2).await;
+    cluster.end_move(slot, to).await;
+    issue(3).await;
+    bounded("the client has looked anew", async {
+        let mut n = 4;
+        loop {
+            let before = cluster.errors("MOVED").await;
+            issue(n).await;
+            if cluster.errors("MOVED").await == before {
+                return;
+            }
+            n += 1;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_nothing_is_used_twice()
+{
+    let masters = 3;
+    let mut cluster = Cluster::start(masters, 3).await;
+    let (_, dead) = cluster.slot("{moved}", masters).await;
+    let replica = masters + dead;
+    let nodes = [0, 1].map(|_| Stores::new(&connect(Redis::builder(), &cluster)));
+    let nodes = [&nodes[0], &nodes[1]];
+    sooner_or_later(async || nodes[0].tickets.claim(key(0), TTL).await).await;
+    let revocations = nodes.map(|node| Revocations::new(node.revocations.clone()));
+    // Some are taken before it dies, some while it is dead, and some by nobody.
+    let tickets = 1..=of_tier(30, 300);
+    for n in tickets.clone() {
+        let (node, ticket) = (&nodes[n % 2].tickets, key(n));
+        // One that had no answer in time may be there all the same.
+        let issue = async || match node.issue(ticket, vec![1], Some("ada"), TTL).await {
+            Err(_) => node.take(ticket).await.map(drop).map_err(drop).and(Err(())),
+            Ok(()) => Ok(()),
+        };
+        sooner_or_later(issue).await;
+    }
+    let mut uses = vec![0; *tickets.end() + 1];
+    for n in tickets.clone().step_by(3) {
+        let taken = sooner_or_later(async || nodes[0].tickets.take(key(n)).await).await;
+        uses[n] += usize::from(taken.is_some());
+    }
+    let claimed = sooner_or_later(async || nodes[1].tickets.claim(key(0), TTL).await).await;
+    assert!(!claimed);
+
+    cluster.kill(dead, replica).await;
+    for n in tickets.clone().skip(1).step_by(3).take(3) {
+        for node in nodes {
+            in_time(node.tickets.take(key(n))).await.unwrap_err();
+            in_time(node.tickets.claim(key(0), TTL)).await.unwrap_err();
+        }
+    }
+    let id = sessions::id().await;
+    in_time(nodes[0].sessions.load(&id)).await.unwrap_err();
+    cluster.fails_over(dead, replica).await;
+
+    // Without a restart, and without a word from anybody.
+    for node in nodes {
+        sooner_or_later(async || node.tickets.peek(key(1)).unwrap().await).await;
+    }
+    for n in tickets.clone() {
+        let racers = [nodes[0], nodes[1], nodes[0], nodes[1]];
+        let racers = racers.map(|node| async move {
+            sooner_or_later(async || node.tickets.take(key(n)).await).await
+        });
+        let taken = join_all(racers).await;
+        uses[n] += taken.into_iter().flatten().count();
+    }
+    assert!(uses.iter().all(|&uses| uses <= 1), "{uses:?}");
+    let used = uses.iter().sum::<usize>();
+    println!("{used} of {} tickets were good", uses.len() - 1);
+    let again = sooner_or_later(async || nodes[0].tickets.claim(key(0), TTL).await).await;
+    assert!(!again, "a claim is undone");
+    // What is revoked on one node is heard on the other.
+    for (n, node) in revocations.iter().enumerate() {
+        let name = format!("{{moved}}user:{n}");
+        sooner_or_later(async || node.revoke(&name, DisconnectReason::Revoked).await).await;
+        let keys = vec![RevocationKey::from(name)];
+        let other = &nodes[1 - n].revocations;
+        let found = sooner_or_later(async || other.find(keys.clone()).await).await;
+        assert!(found[0].is_some());
+    }
+    everything_works(nodes, 1_000_000).await;
 }

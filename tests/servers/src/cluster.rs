@@ -1,0 +1,195 @@
+use std::time::Duration;
+
+use test_support::{bounded, free_port};
+use tokio::time::sleep;
+
+use crate::Server;
+
+/// A Redis Cluster of our own on 127.0.0.1.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The masters, which share the slots, and behind them the replicas of the first ones.
+    pub nodes: Vec<Server>,
+}
+
+const SLOTS: usize = 16_384;
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Cluster {
+    /// So many masters, and replicas of so many of them. It is up on return.
+    ///
+    /// No node takes another one for dead before [`fails_over`](Self::fails_over): a machine that
+    /// stalls is not to lose its master.
+    pub async fn start(masters: usize, replicas: usize) -> Self {
+        // The port of the bus is 10,000 more unless it is said, and often in the ephemeral range.
+        let buses: Vec<_> = (0..masters + replicas).map(|_| free_port()).collect();
+        let nodes = buses.iter().map(|bus| {
+            Server::with(&[
+                "--cluster-enabled",
+                "yes",
+                "--cluster-port",
+                &bus.to_string(),
+                "--cluster-node-timeout",
+                "60000",
+                "--cluster-replica-validity-factor",
+                "0",
+            ])
+        });
+        let cluster = Self {
+            nodes: nodes.collect(),
+        };
+        for (n, master) in cluster.nodes[..masters].iter().enumerate() {
+            let (from, to) = (SLOTS * n / masters, SLOTS * (n + 1) / masters - 1);
+            let slots = format!("CLUSTER ADDSLOTSRANGE {from} {to}");
+            let () = master.ask(&slots).await;
+            let epoch = format!("CLUSTER SET-CONFIG-EPOCH {}", n + 1);
+            let () = master.ask(&epoch).await;
+        }
+        for (node, bus) in cluster.nodes.iter().zip(&buses).skip(1) {
+            let meet = format!("CLUSTER MEET 127.0.0.1 {} {bus}", node.port());
+            let () = cluster.nodes[0].ask(&meet).await;
+        }
+        bounded("the nodes meet", cluster.have_met()).await;
+        for (master, replica) in cluster.nodes.iter().zip(&cluster.nodes[masters..]) {
+            let id = cluster.id(master).await;
+            let () = replica.ask(&format!("CLUSTER REPLICATE {id}")).await;
+            bounded(
+                "the replica is in step",
+                says(replica, "INFO", "link_status:up"),
+            )
+            .await;
+        }
+        bounded("the cluster is up", cluster.is_up()).await;
+        cluster
+    }
+
+    /// `redis://127.0.0.1:…` of each node.
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(Server::url).collect()
+    }
+
+    /// The slot of a key, and the number of the master that has it at first.
+    pub async fn slot(&self, key: &str, masters: usize) -> (usize, usize) {
+        let slot = self.nodes[0].ask(&format!("CLUSTER KEYSLOT {key}")).await;
+        let of = |n: usize| (SLOTS * n / masters..SLOTS * (n + 1) / masters).contains(&slot);
+        (slot, (0..masters).find(|&n| of(n)).unwrap())
+    }
+
+    /// From now on `from` sends those who look for keys of the slot that it does not have to `to`.
+    pub async fn begin_to_move(&self, slot: usize, from: usize, to: usize) {
+        let (from, to) = (&self.nodes[from], &self.nodes[to]);
+        for (node, does, other) in [(to, "IMPORTING", from), (from, "MIGRATING", to)] {
+            let id = self.id(other).await;
+            let () = node
+                .ask(&format!("CLUSTER SETSLOT {slot} {does} {id}"))
+                .await;
+        }
+    }
+
+    /// Moves the keys that there are, one after the other. New ones are made at `to`.
+    pub async fn move_keys(&self, slot: usize, from: usize, to: usize) {
+        let to = self.nodes[to].port();
+        let question = format!("CLUSTER GETKEYSINSLOT {slot} 10");
+        loop {
+            let keys: Vec<String> = self.nodes[from].ask(&question).await;
+            if keys.is_empty() {
+                return;
+            }
+            for key in keys {
+                let migrate = format!("MIGRATE 127.0.0.1 {to} {key} 0 60000");
+                // `OK`, or `NOKEY` where somebody has taken it.
+                let _: String = self.nodes[from].ask(&migrate).await;
+            }
+        }
+    }
+
+    /// The slot is that of `to`, and every other node sends its clients there.
+    pub async fn end_move(&self, slot: usize, to: usize) {
+        let id = self.id(&self.nodes[to]).await;
+        let is_now = format!("CLUSTER SETSLOT {slot} NODE {id}");
+        // First those that know where the keys are.
+        let () = self.nodes[to].ask(&is_now).await;
+        for (n, node) in self.nodes.iter().enumerate() {
+            if n != to {
+                let () = node.ask(&is_now).await;
+            }
+        }
+    }
+
+    /// How often the nodes have answered with this error, such as `ASK`.
+    pub async fn errors(&self, code: &str) -> u64 {
+        let mut errors = 0;
+        let name = format!("errorstat_{code}:count=");
+        for node in &self.nodes {
+            let stats: String = node.ask("INFO errorstats").await;
+            let count = stats.lines().find_map(|line| line.strip_prefix(&name));
+            errors += count.map_or(0, |count| count.trim().parse().unwrap());
+        }
+        errors
+    }
+
+    /// Kills a master, SIGKILL, when its replica has all that it has.
+    pub async fn kill(&mut self, master: usize, replica: usize) {
+        bounded("it is replicated", async {
+            loop {
+                let [of_master, of_replica] = [
+                    self.offset(master, "master_repl_offset:").await,
+                    self.offset(replica, "slave_repl_offset:").await,
+                ];
+                if of_master == of_replica {
+                    return;
+                }
+                sleep(PAUSE).await;
+            }
+        })
+        .await;
+        self.nodes[master].kill();
+    }
+
+    /// The nodes that are left find out that a master is dead, and promote this replica.
+    pub async fn fails_over(&self, dead: usize, replica: usize) {
+        for (n, node) in self.nodes.iter().enumerate() {
+            if n != dead {
+                let () = node.ask("CONFIG SET cluster-node-timeout 500").await;
+            }
+        }
+        let promoted = says(&self.nodes[replica], "INFO", "role:master");
+        bounded("the replica is promoted", promoted).await;
+    }
+
+    async fn offset(&self, node: usize, name: &str) -> String {
+        let info: String = self.nodes[node].ask("INFO replication").await;
+        let offset = info.lines().find_map(|line| line.strip_prefix(name));
+        offset.unwrap_or_default().to_owned()
+    }
+
+    async fn id(&self, node: &Server) -> String {
+        node.ask("CLUSTER MYID").await
+    }
+
+    async fn have_met(&self) {
+        for node in &self.nodes {
+            loop {
+                let known: String = node.ask("CLUSTER NODES").await;
+                if known.lines().count() == self.nodes.len() && !known.contains("handshake") {
+                    break;
+                }
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// After a start it takes two seconds to make sure that it may write.
+    async fn is_up(&self) {
+        for node in &self.nodes {
+            says(node, "CLUSTER INFO", "cluster_state:ok").await;
+            says(node, "CLUSTER INFO", "cluster_slots_ok:16384").await;
+        }
+    }
+}
+
+async fn says(node: &Server, question: &str, answer: &str) {
+    while !node.ask::<String>(question).await.contains(answer) {
+        sleep(PAUSE).await;
+    }
+}
