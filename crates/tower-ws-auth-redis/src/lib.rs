@@ -108,6 +108,7 @@
 //! `store` (`redis`), `state` (`connected`, `lost`; for news of revocations `listening`, `deaf`)
 //! and `error`. It is what the commands have seen:
 //! while nobody asks, nothing is lost.
+//! Revocations that cannot be read are one more, with the state `unreadable` and their `count`.
 //!
 //! # Features
 //!

@@ -10,7 +10,7 @@ use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationKey, 
 
 use crate::listener::Listener;
 use crate::script::REVOKE;
-use crate::{Redis, RedisError, ttl, wire_format};
+use crate::{Redis, RedisError, trace, ttl, wire_format};
 
 /// Revocations in Redis: every node refuses what was revoked on one of them, and hears of it at
 /// once.
@@ -19,6 +19,9 @@ use crate::{Redis, RedisError, ttl, wire_format};
 /// it, and published to the nodes, which end the connections that they have under it. A node that
 /// was cut off asks about all keys of its open connections as soon as it is back, and once a minute
 /// besides, so that it misses nothing.
+///
+/// What is kept under a key and cannot be read revokes everything under that key, whenever it was
+/// issued, until the key is revoked again.
 ///
 /// A revocation that could not be written is an error; it is kept, up to 10,000 of them, and
 /// written when Redis is back, if this process lives so long. It never replaces a later one of the
@@ -89,7 +92,8 @@ impl RedisRevocations {
 }
 
 impl Shared {
-    /// The latest revocation of each key, in their order.
+    /// The latest revocation of each key, in their order. One that cannot be read counts for its
+    /// key: somebody wanted to revoke it.
     pub(crate) async fn find<'a>(
         &self,
         keys: impl IntoIterator<Item = &'a str>,
@@ -102,23 +106,28 @@ impl Shared {
             Err(error) if error.is_about_a_slot() && keys.len() > 1 => self.each(&keys).await?,
             kept => kept?,
         };
-        let read = |text: Option<String>| match text {
-            None => Ok(None),
-            // Whatever it is, somebody wanted to revoke this key.
-            Some(text) => wire_format::read(&text)
-                .map(Some)
-                .ok_or(RedisError::Unexpected),
+        let mut unreadable = 0;
+        let read = |kept: Option<Vec<u8>>| {
+            let kept = kept?;
+            Some(wire_format::read_bytes(&kept).unwrap_or_else(|| {
+                unreadable += 1;
+                wire_format::unreadable()
+            }))
         };
-        kept.into_iter().map(read).collect()
+        let found = kept.into_iter().map(read).collect();
+        if unreadable > 0 {
+            trace::unreadable(unreadable);
+        }
+        Ok(found)
     }
 
     /// One key after the other, because a slot that is being moved is in two places: what is asked
     /// about one key goes where that is.
-    async fn each(&self, keys: &[String]) -> Result<Vec<Option<String>>, RedisError> {
+    async fn each(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, RedisError> {
         let mut kept = Vec::with_capacity(keys.len());
         for key in keys {
             let mut question = cmd("MGET");
-            let (one,): (Option<String>,) = self.redis.ask(question.arg(key)).await?;
+            let (one,): (Option<Vec<u8>>,) = self.redis.ask(question.arg(key)).await?;
             kept.push(one);
         }
         Ok(kept)
@@ -140,16 +149,11 @@ impl Shared {
             wire_format::announce(key, revocation),
         ];
         let arguments = arguments.each_ref().map(Vec::as_slice);
-        let kept: Option<String> = (self.redis)
+        let kept: Option<Vec<u8>> = (self.redis)
             .run_script(&REVOKE, &kept_at, &arguments)
             .await?;
         self.settle(key, revocation);
-        match kept {
-            None => Ok(None),
-            Some(kept) => wire_format::read(&kept)
-                .map(Some)
-                .ok_or(RedisError::Unexpected),
-        }
+        Ok(kept.map(|kept| wire_format::read_bytes(&kept).unwrap_or_else(wire_format::unreadable)))
     }
 
     pub(crate) fn channel(&self) -> &str {

@@ -39,6 +39,20 @@ pub(crate) fn deaf(error: &RedisError) {
     );
 }
 
+#[cfg(feature = "tracing")]
+pub(crate) fn unreadable(count: usize) {
+    tracing::warn!(
+        target: "tower_ws_auth",
+        store = "redis",
+        state = "unreadable",
+        count,
+        "revocations in Redis cannot be read: their keys count as revoked"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn unreadable(_: usize) {}
+
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn connected() {}
 

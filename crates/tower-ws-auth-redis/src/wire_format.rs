@@ -27,6 +27,15 @@ pub(crate) fn read(text: &str) -> Option<Revocation> {
     Some(Revocation::at_micros(micros.parse().ok()?, reason))
 }
 
+pub(crate) fn read_bytes(kept: &[u8]) -> Option<Revocation> {
+    read(std::str::from_utf8(kept).ok()?)
+}
+
+/// What stands for a revocation that cannot be read. It is later than every credential.
+pub(crate) fn unreadable() -> Revocation {
+    Revocation::at_micros(u64::MAX, DisconnectReason::Revoked)
+}
+
 /// The same as it is published, with its key. JSON, so that no key and no reason can be taken for
 /// something else.
 #[derive(Serialize, Deserialize)]

@@ -139,7 +139,8 @@ impl Revocations {
     ///
     /// # Errors
     ///
-    /// The store failed.
+    /// The store failed, or keeps a revocation that no credential can be issued after, of
+    /// `u64::MAX` microseconds.
     pub async fn key(
         &self,
         key: impl Into<RevocationKey>,
@@ -151,6 +152,10 @@ impl Revocations {
             None => self.shared.store.find(keys.to_vec()).await?,
         };
         match found.first() {
+            // Whoever knew it would know every later one.
+            Some(Some(revocation)) if revocation.micros() == u64::MAX => {
+                return Err(RevocationError::new("the key is revoked for all time"));
+            }
             Some(Some(revocation)) => key.know(revocation.micros()),
             Some(None) => {}
             None => return Err(RevocationError::new("it did not answer for the key")),

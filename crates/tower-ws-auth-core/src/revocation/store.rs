@@ -66,6 +66,9 @@ impl Revocation {
     }
 
     /// As [`new`](Self::new), by the microseconds since the Unix epoch; as a store keeps it.
+    ///
+    /// `u64::MAX` stands for a revocation that a store finds and cannot read: it refuses every
+    /// credential, and none can be issued after it.
     pub fn at_micros(micros: u64, reason: DisconnectReason) -> Self {
         let at = from_micros(micros);
         Self { at, reason }

@@ -233,9 +233,30 @@ async fn another_program_revokes_by_the_documented_script() {
 async fn what_cannot_be_read_under_a_key_refuses() {
     let server = Server::start();
     let node = node(&server.url()).await;
-    let () = server.ask("SET wsauth:revoked:user:ada yes").await;
-    let refused = open(&node, "user:ada", SystemTime::now()).await;
-    assert_eq!(refused.unwrap_err(), RejectionKind::Unavailable);
+    let mut wire = wire(&server.url()).await;
+    for text in [
+        &b"99999999999999999999 revoked"[..],
+        b"",
+        b"\xff\xfe",
+        b"17 9 9",
+        b"yes",
+    ] {
+        let mut set = redis::cmd("SET");
+        let set = set.arg("wsauth:revoked:user:ada").arg(text);
+        let () = set.query_async(&mut wire).await.unwrap();
+        let refused = open(&node, "user:ada", SystemTime::now()).await;
+        assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
+        // Nobody gets a credential that would be accepted in spite of it, now or later.
+        node.key("user:ada").await.unwrap_err();
+    }
+    // It ends with the next revocation that can be read.
+    node.revoke("user:ada", DisconnectReason::Revoked)
+        .await
+        .unwrap();
+    let refused = open(&node, "user:ada", Clock::at(1000)).await;
+    assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
+    let key = node.key("user:ada").await.unwrap();
+    open(&node, key, Clock::at(1000)).await.unwrap();
     // Nor does nonsense on the channel stop anybody from hearing.
     let other = self::node(&server.url()).await;
     listens(&node, &other).await;
@@ -246,6 +267,53 @@ async fn what_cannot_be_read_under_a_key_refuses() {
         .unwrap();
     assert!(watch.connection().disconnect_reason().is_some());
     listens(&node, &other).await;
+}
+
+/// A node asks about hundreds of keys at once when it is back.
+#[tokio::test]
+async fn what_cannot_be_read_under_one_key_ends_that_and_disturbs_no_other() {
+    #[cfg(feature = "tracing")]
+    let log = test_support::Log::capture();
+    let server = Server::start();
+    let proxy = Proxy::to(server.port()).await;
+    let (cut_off, other) = (
+        hasty_node(&proxy.url()).await,
+        hasty_node(&server.url()).await,
+    );
+    listens(&cut_off, &other).await;
+    let ada = open_now(&cut_off, "user:ada").await;
+    let eve = open_now(&cut_off, "user:eve").await;
+    let mut bystanders = Vec::new();
+    for n in 0..300 {
+        bystanders.push(open_now(&cut_off, &format!("user:{n}")).await);
+    }
+    proxy.sever();
+    let () = server.ask("SET wsauth:revoked:user:ada yes").await;
+    other
+        .revoke("user:eve", DisconnectReason::Revoked)
+        .await
+        .unwrap();
+    proxy.mend();
+    assert_eq!(ends(&ada).await, DisconnectReason::Revoked);
+    assert_eq!(ends(&eve).await, DisconnectReason::Revoked);
+    // It goes on hearing, and nobody else has ended.
+    listens(&cut_off, &other).await;
+    let ended = bystanders
+        .iter()
+        .filter_map(|watch| watch.connection().disconnect_reason());
+    assert_eq!(ended.count(), 0);
+    // Nor is anybody refused who has another key beside one that is sound.
+    let grant = Grant::new(()).revocable_by("user:0").revocable_by("user:1");
+    sooner_or_later(async || cut_off.watch(grant.term()).await).await;
+    #[cfg(feature = "tracing")]
+    {
+        let log = log.text();
+        let line = log.lines().find(|line| line.contains("cannot be read"));
+        let line = line.expect("nothing is logged");
+        assert!(line.contains(" WARN tower_ws_auth"), "{line}");
+        assert!(line.contains("count=1"), "{line}");
+        assert!(!line.contains("user:"), "{line}");
+    }
 }
 
 #[tokio::test]
