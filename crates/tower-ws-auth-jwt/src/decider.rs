@@ -47,6 +47,11 @@ impl<C> Decider<C> {
     }
 
     #[cfg(feature = "single-use")]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    #[cfg(feature = "single-use")]
     pub(crate) fn for_single_use(&mut self) {
         self.rules.single_use = true;
         #[cfg(feature = "jwks")]
@@ -116,7 +121,7 @@ impl<C: DeserializeOwned> Decider<C> {
 /// By how much an issuer's clock may be ahead of ours, beside the leeway.
 const AHEAD: Duration = Duration::from_secs(1);
 
-fn moment(since_epoch: Duration) -> SystemTime {
+pub(crate) fn moment(since_epoch: Duration) -> SystemTime {
     let latest = Clock::at(u64::MAX);
     let moment = SystemTime::UNIX_EPOCH.checked_add(since_epoch);
     moment.map_or(latest, |moment| moment.min(latest))

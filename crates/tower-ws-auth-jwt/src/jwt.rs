@@ -70,6 +70,11 @@ impl<C> Jwt<C> {
     }
 
     #[cfg(feature = "single-use")]
+    pub(crate) fn clock(&self) -> &Clock {
+        self.decider.clock()
+    }
+
+    #[cfg(feature = "single-use")]
     pub(crate) fn for_single_use(&mut self) {
         Arc::make_mut(&mut self.decider).for_single_use();
     }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tower_ws_auth_core::credential::Credential;
-use tower_ws_auth_core::{Authenticate, Grant, Rejection};
+use tower_ws_auth_core::{Authenticate, Clock, Grant, Rejection, RejectionKind};
 use tower_ws_auth_ticket::{BoxFuture, ClaimFuture, ReplayStore, TicketKey, claim, is_claimed};
 
+use crate::decider::moment;
 use crate::deciding::DecideFuture;
 use crate::rules::Checked;
 use crate::{ConfigError, Jwt, invalid};
@@ -30,7 +31,8 @@ impl<C> Jwt<C> {
     /// Accepts each token once, known by its `iss` and `jti`, which it then needs
     /// (RFC 7519 §4.1.7). The store remembers it until it would have expired, and 60 seconds
     /// more: a node whose clock is behind accepts it for longer than the one that saw it first. See
-    /// [`allowed_skew`](SingleUse::allowed_skew).
+    /// [`allowed_skew`](SingleUse::allowed_skew). A token that has expired when the store answers is
+    /// refused, however long that took.
     ///
     /// Everything else is checked first: a bad handshake, a bad token, a condition of `authorize`
     /// and a limit on connections use nothing up. A used
@@ -136,8 +138,8 @@ where
         let deciding = self.jwt.deciding(token.as_str(), first_use);
         let (store, timeout) = (Arc::clone(&self.store), self.timeout);
         Some(Box::pin(async move {
-            let (grant, (key, _)) = deciding.await?;
-            if is_claimed(&*store, key, timeout).await? {
+            let (grant, first) = deciding.await?;
+            if is_claimed(&*store, first.key, timeout).await? {
                 return Err(invalid("the token has been used"));
             }
             Ok(grant)
@@ -150,6 +152,7 @@ where
             store: Arc::clone(&self.store),
             timeout: self.timeout,
             allowed_skew: self.allowed_skew,
+            clock: self.jwt.clock().clone(),
         })
     }
 
@@ -158,16 +161,25 @@ where
     }
 }
 
-/// What the store has to remember, and for how long by this node's clock.
-fn first_use(checked: &Checked<'_>, now: Duration) -> (TicketKey, Duration) {
+/// What the store has to remember, and for how long, by this node's clock.
+struct First {
+    key: TicketKey,
+    left: Duration,
+    /// Since the Unix epoch.
+    end: Duration,
+}
+
+fn first_use(checked: &Checked<'_>, now: Duration) -> First {
     let (iss, jti) = checked
         .id
         .as_ref()
         .map_or(("", ""), |(iss, jti)| (iss, jti));
     let key = TicketKey::digest("tower-ws-auth-jwt jti", &[iss.as_bytes(), jti.as_bytes()]);
-    // `max_lifetime` demands an end. A whole second more, for stores that count in those.
-    let left = checked.end.unwrap_or(Duration::MAX).saturating_sub(now);
-    (key, left.max(Duration::from_secs(1)))
+    // `max_lifetime` demands an end.
+    let end = checked.end.unwrap_or(Duration::MAX);
+    // A whole second more, for stores that count in those.
+    let left = end.saturating_sub(now).max(Duration::from_secs(1));
+    First { key, left, end }
 }
 
 /// The decision of [`SingleUse`] under way.
@@ -175,14 +187,17 @@ pub struct Claimed<C>(State<C>);
 
 enum State<C> {
     DecideFuture {
-        deciding: DecideFuture<C, (TicketKey, Duration)>,
+        deciding: DecideFuture<C, First>,
         store: Arc<dyn ReplayStore>,
         timeout: Duration,
         allowed_skew: Duration,
+        clock: Clock,
     },
     ClaimFuture {
         claiming: ClaimFuture,
         grant: Option<Grant<C>>,
+        end: Duration,
+        clock: Clock,
     },
 }
 
@@ -199,14 +214,18 @@ impl<C> Future for Claimed<C> {
             store,
             timeout,
             allowed_skew,
+            clock,
         } = state
         {
             match ready!(Pin::new(deciding).poll(cx)) {
-                Ok((grant, (key, left))) => {
-                    let ttl = left.saturating_add(*allowed_skew);
+                Ok((grant, first)) => {
+                    let ttl = first.left.saturating_add(*allowed_skew);
+                    let clock = clock.clone();
                     *state = State::ClaimFuture {
-                        claiming: claim(&**store, key, ttl, *timeout),
+                        claiming: claim(&**store, first.key, ttl, *timeout),
                         grant: Some(grant),
+                        end: first.end,
+                        clock,
                     };
                 }
                 Err(rejection) => return Poll::Ready(Err(rejection)),
@@ -215,7 +234,15 @@ impl<C> Future for Claimed<C> {
         let decided = match state {
             // It was left above.
             State::DecideFuture { .. } => None,
-            State::ClaimFuture { claiming, grant } => match ready!(Pin::new(claiming).poll(cx)) {
+            State::ClaimFuture {
+                claiming,
+                grant,
+                end,
+                clock,
+            } => match ready!(Pin::new(claiming).poll(cx)) {
+                // An earlier claim is there until the token's end, by the slowest clock that is
+                // allowed. Later its absence proves nothing, however long the answer took.
+                Ok(true) if clock.now() >= moment(*end) => Some(Err(late())),
                 Ok(true) => grant.take().map(|grant| Ok(grant.spent())),
                 Ok(false) => Some(Err(invalid("the token has been used"))),
                 Err(rejection) => Some(Err(rejection)),
@@ -224,6 +251,11 @@ impl<C> Future for Claimed<C> {
         // Nothing is left for whoever polls after the end.
         decided.map_or(Poll::Pending, Poll::Ready)
     }
+}
+
+fn late() -> Rejection {
+    let late = "the token has expired while its use was asked for";
+    Rejection::new(RejectionKind::TokenExpired, late).with_spent_credential()
 }
 
 impl<C> fmt::Debug for SingleUse<C> {

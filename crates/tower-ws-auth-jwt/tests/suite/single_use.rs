@@ -243,6 +243,55 @@ mod where_clocks_differ {
         is_never_accepted_twice(40, -40, 0, 80).await;
     }
 
+    /// A store that carries a claim out so much later, as behind a process that was stopped.
+    struct Late {
+        store: Arc<MemoryTickets>,
+        time: Time,
+        by: AtomicI64,
+    }
+
+    impl ReplayStore for Late {
+        fn claim(&self, key: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
+            let now = self.time.0.load(Ordering::Relaxed);
+            self.time.set(now + self.by.load(Ordering::Relaxed));
+            self.store.claim(key, ttl)
+        }
+    }
+
+    /// What a node whose clock is a minute behind says of a used token so many seconds after its
+    /// first use, if its claim comes so much later.
+    async fn second_use(seconds: i64, by: i64) -> Result<Value, &'static str> {
+        let time = Time::default();
+        let store = MemoryTickets::builder().clock(time.clock(0));
+        let late = Arc::new(Late {
+            store: Arc::new(store.max_ttl(10 * MINUTE).build().unwrap()),
+            time: time.clone(),
+            by: AtomicI64::new(0),
+        });
+        let node = |wrong| {
+            let jwt = jwt().max_lifetime(5 * MINUTE).clock(time.clock(wrong));
+            jwt.build().unwrap().single_use(late.clone()).unwrap()
+        };
+        let token = token(&json!({ "jti": "1", "exp": NOW + 100 }));
+        assert!(ask(&node(0), &token).await.is_ok());
+        time.set(seconds);
+        late.by.store(by, Ordering::Relaxed);
+        ask(&node(-60), &token).await
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_comes_late_does_not_accept_a_token_twice() {
+        // The first claim is forgotten after 160 s.
+        for (seconds, by) in [(0, 100), (100, 59), (159, 0)] {
+            let told = second_use(seconds, by).await;
+            assert_eq!(told, Err("token_invalid"), "{by} s after {seconds} s");
+        }
+        for (seconds, by) in [(0, 161), (100, 61), (159, 2), (159, 3600)] {
+            let told = second_use(seconds, by).await;
+            assert_eq!(told, Err("token_expired"), "{by} s after {seconds} s");
+        }
+    }
+
     #[tokio::test]
     async fn a_store_remembers_a_token_for_its_life_and_the_allowed_skew() {
         #[derive(Default)]
