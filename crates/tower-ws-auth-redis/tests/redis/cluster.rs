@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use test_servers::{Cluster, Proxy, Server};
 use test_support::{bounded, free_port, of_tier};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tower_ws_auth_core::{
     DisconnectReason, Revocation, RevocationKey, RevocationStore as _, Revocations,
@@ -167,11 +168,11 @@ async fn everything_works([here, there]: [&Stores; 2], n: usize) {
     assert_eq!(found, [revoked.clone(), None, revoked, None], "find {n}");
 }
 
-/// Some things that are done all the time, until it is dropped.
+/// Some things that are done all the time, until it is told to end.
 struct Load {
     done: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
-    workers: Vec<tokio::task::JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Load {
@@ -203,7 +204,7 @@ impl Load {
         let enough = self.done.load(Ordering::Relaxed) + rounds;
         bounded("the load goes on", async {
             while self.done.load(Ordering::Relaxed) < enough {
-                if let Some(failed) = self.workers.iter().position(|it| it.is_finished()) {
+                if let Some(failed) = self.workers.iter().position(JoinHandle::is_finished) {
                     self.workers.swap_remove(failed).await.unwrap();
                 }
                 sleep(Duration::from_millis(5)).await;
@@ -343,8 +344,11 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
         uses[n] += taken.into_iter().flatten().count();
     }
     assert!(uses.iter().all(|&uses| uses <= 1), "{uses:?}");
-    let used = uses.iter().sum::<usize>();
-    println!("{used} of {} tickets were good", uses.len() - 1);
+    println!(
+        "{} of {} tickets were good",
+        uses.iter().sum::<usize>(),
+        uses.len() - 1
+    );
     let again = sooner_or_later(async || nodes[0].tickets.claim(key(0), TTL).await).await;
     assert!(!again, "a claim is undone");
     // What is revoked on one node is heard on the other.

@@ -66,9 +66,9 @@ pub(crate) enum Claims {
     Life,
     /// For the allowed skew longer.
     LifeAndSkew,
-    /// And longer still by the time for which a handshake may wait between its look at the clock
-    /// and its claim.
-    LifeSkewAndWait,
+    /// And the clock is looked at once more when the claim is answered: a token that has expired
+    /// then is refused, however long it took.
+    LifeAndSkewUntilAnswered,
 }
 
 impl Protocol {
@@ -106,7 +106,7 @@ impl Protocol {
             allows_for_skew: true,
             credentials_know_revocations: true,
             sessions_know_their_login: true,
-            claims: Claims::LifeSkewAndWait,
+            claims: Claims::LifeAndSkewUntilAnswered,
             spends_last: true,
             reserves_places: true,
             limits_count_upgraded: true,

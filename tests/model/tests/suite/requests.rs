@@ -13,7 +13,7 @@ use crate::model::World;
 use crate::protocol::{Claims, Minted, Protocol};
 use crate::rules::Rule;
 use crate::seen::Seen;
-use crate::setup::{OverLimit, TIMEOUT};
+use crate::setup::OverLimit;
 use crate::state::{
     Answer, Connection, Credential, Key, Kind, Moment, Purpose, Request, State, Step, Tick, User,
     Watch, members, moment, place_of,
@@ -81,9 +81,9 @@ impl World {
                 let life = credential.expires.saturating_sub(state.clock(request.node));
                 request.claim = match self.protocol.claims {
                     Claims::Life => life,
-                    Claims::LifeAndSkew => life + self.setup.skew,
-                    // From the look at the clock to the claim: a question, and the claim itself.
-                    Claims::LifeSkewAndWait => life + self.setup.skew + 2 * TIMEOUT,
+                    Claims::LifeAndSkew | Claims::LifeAndSkewUntilAnswered => {
+                        life + self.setup.skew
+                    }
                 };
             }
             _ => {}
@@ -129,7 +129,12 @@ impl World {
     pub(crate) fn answer(&self, state: &mut State, number: usize) {
         let mut request = state.requests.remove(number);
         match request.answer {
-            Some(Answer::Found(true)) => request.spent |= request.step == Step::Spend,
+            Some(Answer::Found(true)) => {
+                request.spent |= request.step == Step::Spend;
+                if request.step == Step::Spend && self.has_expired(state, &request) {
+                    return;
+                }
+            }
             Some(Answer::Found(false)) => {
                 if request.step == Step::Spend {
                     self.seen.add(Seen::SecondUseRefused);
@@ -157,6 +162,14 @@ impl World {
             }
             None => self.accept(state, request),
         }
+    }
+
+    /// Whether a single-use token has expired while it was claimed, by the clock of its node.
+    fn has_expired(&self, state: &State, request: &Request) -> bool {
+        let credential = &state.credentials[request.credential];
+        self.protocol.claims == Claims::LifeAndSkewUntilAnswered
+            && credential.kind == Kind::SingleUse
+            && state.clock(request.node) >= credential.expires
     }
 
     /// Decides about the revocations that the store knows, and those that were heard meanwhile.

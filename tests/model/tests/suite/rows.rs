@@ -439,7 +439,7 @@ fn a_single_use_token_is_used_once_in_spite_of_skewed_clocks() {
 
 /// It looks at the clock, asks about revocations, and claims: so much later than it looked.
 #[test]
-fn a_claim_outlives_the_waiting_of_a_second_use_too() {
+fn a_second_use_that_waited_for_its_claim_is_refused_too() {
     Row {
         name: "single use, and a wait",
         world: SINGLE_USE,
