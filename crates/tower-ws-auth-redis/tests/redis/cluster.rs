@@ -227,10 +227,10 @@ async fn a_slot_that_is_moved_under_load_refuses_nobody_and_nothing_is_used_twic
     let masters = 3;
     let cluster = Cluster::start(masters, 0).await;
     let (slot, mut from) = cluster.slot("{moved}", masters).await;
-    let rounds = of_tier(10, 300);
+    let rounds = of_tier(10, 50);
     let mut load = Load::start(&cluster);
     load.goes_on(rounds).await;
-    for _ in 0..of_tier(2, 12) {
+    for _ in 0..of_tier(2, 6) {
         let to = (from + 1) % masters;
         let (asked, moved) = (cluster.errors("ASK").await, cluster.errors("MOVED").await);
         // New keys are at one node and old ones at the other, for a while.
