@@ -60,7 +60,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut decision = Decision::begin(self.strategy.name());
         let (mut head, body) = request.into_parts();
-        // Whoever put these here, it was not this layer.
+        // Removes values that this layer did not set.
         head.extensions.remove::<Authenticated<A::Identity>>();
         head.extensions.remove::<Term>();
 

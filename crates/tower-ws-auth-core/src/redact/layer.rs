@@ -179,7 +179,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> S::Future {
         let (mut head, body) = request.into_parts();
-        // Whoever put it here, it was not this layer.
+        // Removes a value that this layer did not set.
         head.extensions.remove::<RedactedPairs>();
         mark(&mut head.headers);
         if head.uri.query().is_some() {

@@ -43,7 +43,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        // Whoever put it here, it was not this layer.
+        // Removes a value that this layer did not set.
         head.extensions.remove::<Lease>();
         let Some(term) = head.extensions.get_mut::<Term>() else {
             trace::no_grant();
