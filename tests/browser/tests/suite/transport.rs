@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
+use axum::{Extension, Router};
 use http::Version;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -65,8 +65,9 @@ impl Transport {
 fn serve_tls(router: Router, listener: TcpListener, protocols: &[&str]) {
     let tls = tls(protocols);
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(router.clone());
+        while let Ok((stream, peer)) = listener.accept().await {
+            let router = router.clone().layer(Extension(Connection(peer)));
+            let service = TowerToHyperService::new(router);
             let accepting = tls.accept(stream);
             tokio::spawn(async move {
                 let Ok(stream) = accepting.await else { return };
@@ -97,6 +98,10 @@ fn tls(protocols: &[&str]) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
+/// The connection of a request over TLS, named by its client's end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Connection(SocketAddr);
+
 /// How the requests came to a server.
 #[derive(Clone, Default)]
 pub(crate) struct Requests(Arc<Mutex<Vec<Came>>>);
@@ -107,6 +112,7 @@ struct Came {
     version: Version,
     /// An extended CONNECT's.
     protocol: Option<String>,
+    connection: Option<Connection>,
 }
 
 impl Requests {
@@ -116,6 +122,7 @@ impl Requests {
             path: request.uri().path().to_owned(),
             version: request.version(),
             protocol: protocol.map(|protocol| protocol.as_str().to_owned()),
+            connection: request.extensions().get().copied(),
         });
     }
 
@@ -127,12 +134,24 @@ impl Requests {
             Transport::Http2 => (Version::HTTP_2, Some("websocket")),
         };
         let requests = self.0.lock().unwrap();
-        let pages = ["/", "/favicon.ico"];
-        let sockets = requests.iter().filter(|came| !pages.contains(&&*came.path));
+        let others = ["/", "/favicon.ico", "/length"];
+        let sockets = requests
+            .iter()
+            .filter(|came| !others.contains(&&*came.path));
         for came in sockets.clone() {
             assert_eq!(came.version, version, "{came:?}");
             assert_eq!(came.protocol.as_deref(), protocol, "{came:?}");
         }
         assert_eq!(sockets.count(), count);
+    }
+
+    /// All requests came over one connection of HTTP/2.
+    pub(crate) fn assert_one_connection(&self) {
+        let requests = self.0.lock().unwrap();
+        let first = requests.first().and_then(|came| came.connection).unwrap();
+        for came in &*requests {
+            assert_eq!(came.version, Version::HTTP_2, "{came:?}");
+            assert_eq!(came.connection, Some(first), "{came:?}");
+        }
     }
 }

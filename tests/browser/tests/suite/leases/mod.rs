@@ -1,5 +1,6 @@
 //! A page whose sockets are cut under traffic reads why.
 
+mod busy;
 mod server;
 
 use std::time::{Duration, Instant};
@@ -59,17 +60,7 @@ async fn cut_at_random(server: &Server, browser: &Browser, base: &str) -> usize 
         }
     }
     let sockets = urls.len();
-    // Firefox sends all that it has queued before its own close frame. It calls the close unclean
-    // where the server stops reading first, which `CloseFrameLayer` does after 64 KiB.
-    let largest_when_refused = match browser.kind {
-        Kind::Chromium => u32::MAX,
-        Kind::Firefox => 3000,
-    };
-    let arguments = vec![
-        urls.into(),
-        server::FILL.into(),
-        largest_when_refused.into(),
-    ];
+    let arguments = vec![urls.into(), server::FILL.into()];
     browser.client.execute(SCRIPT, arguments).await.unwrap();
     seen_until(browser, Seen::is_under_way).await;
 
@@ -175,18 +166,16 @@ impl Seen {
 
 /// Opens sockets that write messages of any size, but for the quiet ones.
 const SCRIPT: &str = r"
-const [urls, fill, largestWhenRefused] = arguments;
-const size = (url) => {
-  const any = Math.random() < 0.1 ? 65536 + Math.random() * 60000 : Math.random() * 3000;
-  return url.includes('refused') ? Math.min(any, largestWhenRefused) : any;
-};
+const [urls, fill] = arguments;
+const size = () =>
+  Math.random() < 0.1 ? 65536 + Math.random() * 60000 : Math.random() * 3000;
 window.seen = urls.map((url) => {
   const seen = { url, opened: false, bytes: 0, torn: false, close: null };
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';
   const talk = () => {
     if (socket.readyState !== WebSocket.OPEN) return;
-    if (socket.bufferedAmount === 0) socket.send(new Uint8Array(size(url)).fill(fill));
+    if (socket.bufferedAmount === 0) socket.send(new Uint8Array(size()).fill(fill));
     setTimeout(talk, Math.random() * 50);
   };
   socket.onopen = () => {

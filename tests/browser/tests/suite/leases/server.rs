@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::Path;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Html;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use futures_util::{SinkExt, StreamExt};
+use http::Uri;
 use http::request::Parts;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tower::ServiceBuilder;
-use tower_ws_auth::lease::LeaseLayer;
+use tower_ws_auth::lease::{DisconnectReason, LeaseLayer};
 use tower_ws_auth::{
     AuthLayer, AuthenticateExt, CloseFrameLayer, Grant, MemoryRevocations, Rejection,
     RejectionKind, Revocations,
@@ -39,10 +41,7 @@ impl Server {
     pub(crate) async fn start(transport: Transport) -> Self {
         let hour = Duration::from_secs(3600);
         let revocations = Revocations::new(MemoryRevocations::new(hour, 1000));
-        // More than can be under way on a connection: beyond the cap it is reset in the end, and
-        // Chromium calls that unclean, though it reads the code and the reason.
         let layer = LeaseLayer::new(revocations.clone())
-            .byte_cap(64 << 20)
             // As long as a slow machine may take to read what comes before the close frame.
             .deadline(PATIENCE);
         let stack = ServiceBuilder::new()
@@ -56,12 +55,14 @@ impl Server {
             .layer(layer.clone());
         let running = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&running);
+        let revoking = revocations.clone();
         let handler = any(
-            async move |Path(name): Path<String>, upgrade: WebSocketUpgrade| {
+            async move |Path(name): Path<String>, uri: Uri, upgrade: WebSocketUpgrade| {
                 upgrade.on_upgrade(async move |socket| {
                     count.fetch_add(1, Ordering::SeqCst);
                     match name.as_str() {
                         "echo" => echo(socket).await,
+                        "once" => once(socket, &uri, &revoking).await,
                         _ => duplex(socket).await,
                     }
                     count.fetch_sub(1, Ordering::SeqCst);
@@ -73,6 +74,7 @@ impl Server {
                 "/",
                 get(async || Html("<!doctype html><title>sockets</title>")),
             )
+            .route("/length", post(async |body: Bytes| body.len().to_string()))
             .route("/ws/{name}", handler.layer(stack));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self {
@@ -94,13 +96,8 @@ fn strategy(
     head: &mut Parts,
 ) -> impl Future<Output = Result<Grant<String>, Rejection>> + Send + use<> {
     let now = SystemTime::now();
-    let query = head.uri.query().unwrap_or_default();
-    let value = |name| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(of, _)| *of == name).map(|(_, value)| value)
-    };
-    let user = value("user").map(ToOwned::to_owned);
-    let ms = value("ms").map(|ms| Duration::from_millis(ms.parse().unwrap()));
+    let user = value(&head.uri, "user").map(ToOwned::to_owned);
+    let ms = value(&head.uri, "ms").map(|ms| Duration::from_millis(ms.parse().unwrap()));
     async move {
         let missing = || Rejection::new(RejectionKind::CredentialsMissing, "no user");
         let user = user.ok_or_else(missing)?;
@@ -111,6 +108,25 @@ fn strategy(
             None => grant,
         })
     }
+}
+
+fn value<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
+    let query = uri.query().unwrap_or_default();
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(of, _)| *of == name).map(|(_, value)| value)
+}
+
+/// Revokes its own user after the first message, and reads on until it is ended.
+async fn once(mut socket: WebSocket, uri: &Uri, revocations: &Revocations) {
+    let Some(Ok(_)) = socket.recv().await else {
+        return;
+    };
+    let key = format!("user:{}", value(uri, "user").unwrap());
+    revocations
+        .revoke(&key, DisconnectReason::Revoked)
+        .await
+        .unwrap();
+    while let Some(Ok(_)) = socket.recv().await {}
 }
 
 async fn echo(mut socket: WebSocket) {
