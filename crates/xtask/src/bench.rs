@@ -48,6 +48,19 @@ pub(crate) fn step(_: &Session) -> Result<(), Stop> {
     Ok(short()?)
 }
 
+/// The step of the suite: whether a parser's instructions grow faster than its input.
+pub(crate) fn growth(_: &Session) -> Result<(), Stop> {
+    let program = [
+        "run",
+        "--release",
+        "-p",
+        "bench-suite",
+        "--features",
+        "growth",
+    ];
+    Ok(run(cargo(&program).args(["--bin", "bench-growth"]))?)
+}
+
 /// Prints one table of all goals, beside everything that one would use instead.
 pub(crate) fn table(options: &Options, workspace: &Workspace) -> Result<(), String> {
     let needed = |binary: &str| matches!(binary, "redis-server" | "valgrind");

@@ -85,6 +85,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "loom", tier: Slow, place: BesideLongTests, run: loom, about: "stores, registry and leases under every interleaving of threads" },
     Step { name: "fuzz", tier: Slow, place: Alone, run: fuzz::short, about: "each fuzz target for 10 s" },
     Step { name: "bench", tier: Slow, place: Alone, run: bench::step, about: "the measured goals; instructions, allocations and bytes are demanded" },
+    Step { name: "growth", tier: Slow, place: Alone, run: bench::growth, about: "parsers of what strangers send: no more work than in proportion to its length" },
     Step { name: "sabotage", tier: Slow, place: Alone, run: sabotage::tenth, about: "a tenth of the sabotages, by --seed" },
     Step { name: "mutants", tier: Slow, place: Alone, run: mutants::changed, about: "the mutants of what has changed, by --since" },
     Step { name: "soak", tier: Slow, place: Alone, run: soak::step, about: "every layer under load, by --soak" },

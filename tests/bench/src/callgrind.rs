@@ -11,10 +11,15 @@ use crate::results::Results;
 const REGION: &str = "bench_suite::measure::measured_region";
 
 /// Runs the program with what makes it go through its regions, and adds the instructions of each case.
-pub(crate) fn count(program: &Path, args: &[&str], results: &mut Results) -> Result<(), String> {
+pub(crate) fn count(
+    program: &Path,
+    args: &[&str],
+    variables: &[(&str, &str)],
+    results: &mut Results,
+) -> Result<(), String> {
     let folder = std::env::temp_dir().join(format!("bench-suite-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let counted = count_in(&folder, program, args, results);
+    let counted = count_in(&folder, program, args, variables, results);
     // Nothing is lost with it.
     let _ = fs::remove_dir_all(&folder);
     counted
@@ -24,6 +29,7 @@ fn count_in(
     folder: &Path,
     program: &Path,
     args: &[&str],
+    variables: &[(&str, &str)],
     results: &mut Results,
 ) -> Result<(), String> {
     let done = Command::new("valgrind")
@@ -33,6 +39,7 @@ fn count_in(
         .arg(format!("--callgrind-out-file={}/out", folder.display()))
         .arg(program)
         .args(args)
+        .envs(variables.iter().copied())
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;
     if !done.status.success() {

@@ -16,6 +16,9 @@
 //! `bench-cost` measures what a handshake costs a server, and puts a fleet of servers on top of
 //! that, as a model.
 //!
+//! `bench-growth` counts the instructions of every parser that reads what a stranger sends, for
+//! inputs of 1 kB to 1 MB, and fails where they grow faster than the input.
+//!
 //! With `--check` the program fails where instructions, allocations or bytes miss a goal.
 #![allow(
     clippy::unwrap_used,
@@ -30,6 +33,7 @@ mod case;
 mod cost;
 mod fleet;
 mod goals;
+mod growth;
 mod measure;
 mod plot;
 mod program;
@@ -39,6 +43,7 @@ mod table;
 
 pub use self::case::{Case, Crypto, now};
 pub use self::cost::main as cost;
+pub use self::growth::{Shape, main as growth};
 pub use self::measure::Counted;
 pub use self::program::{allocations, main};
 pub use self::rows::jwt::{FourStrings, SECRET, SESSION_USER, handshake, token};

@@ -53,16 +53,21 @@ pub(crate) fn regions(cases: Vec<Case>) {
         let mut call = prepare();
         call();
         call();
-        measured_region(&mut *call);
-        // The dumps have no names: one line for each, in their order.
-        report("region", id, &[f64::from(REGION_CALLS)]);
+        region(id, REGION_CALLS, &mut *call);
     }
+}
+
+/// Collects and dumps so many calls of what has been called before.
+pub(crate) fn region(id: &str, calls: u32, call: &mut dyn FnMut()) {
+    measured_region(calls, call);
+    // The dumps have no names: one line for each, in their order.
+    report("region", id, &[f64::from(calls)]);
 }
 
 /// Callgrind knows it by its name.
 #[inline(never)]
-fn measured_region(call: &mut dyn FnMut()) {
-    for _ in 0..REGION_CALLS {
+fn measured_region(calls: u32, call: &mut dyn FnMut()) {
+    for _ in 0..calls {
         black_box(&mut *call)();
     }
 }

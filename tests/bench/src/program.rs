@@ -121,7 +121,7 @@ fn measured(arguments: &Arguments) -> Result<Results, String> {
     }
     results.read(&output(&counting, &args)?);
     for part in ["--rust", "--aws-lc"] {
-        callgrind::count(&program, &with(part), &mut results)?;
+        callgrind::count(&program, &with(part), &[], &mut results)?;
     }
     Ok(results)
 }

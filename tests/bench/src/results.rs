@@ -11,6 +11,14 @@ impl Results {
         self.0.insert((measure, id.to_owned()), values);
     }
 
+    /// The first value of each case.
+    pub(crate) fn all(&self, measure: Measure) -> HashMap<String, f64> {
+        let of_it = self.0.iter().filter(|((of, _), _)| *of == measure);
+        of_it
+            .filter_map(|((_, id), values)| Some((id.clone(), *values.first()?)))
+            .collect()
+    }
+
     /// Reads what [`measure`](crate::measure) has printed.
     pub(crate) fn read(&mut self, text: &str) {
         for line in text.lines() {

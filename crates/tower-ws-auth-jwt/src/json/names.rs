@@ -40,18 +40,20 @@ impl<'j> Names<'j> {
         }
     }
 
-    /// Remembers a name of the object that began at `start`, unless it is a second of its kind.
+    /// Remembers a name of the object that began at `start`. Of two of a kind the second is refused
+    /// here or at the object's [`end`](Self::end).
     pub(super) fn insert(&mut self, start: Start, name: Cow<'j, str>) -> Result<(), Unreadable> {
         let plain = self.plain.get(start.plain..self.plain_count);
-        let more = self.more.get(start.more..).unwrap_or_default();
-        if plain.unwrap_or_default().contains(&&*name) || more.contains(&name) {
+        if plain.unwrap_or_default().contains(&&*name) {
             return Err(Unreadable);
         }
         if self.plain_count + self.more.len() >= self.limit {
             return Err(Unreadable);
         }
+        // What is plain has been compared with all names before it; behind the others it is not.
+        let is_first = self.more.len() == start.more && self.plain_count < PLAIN;
         match name {
-            Cow::Borrowed(name) if self.plain_count < PLAIN => self.push(name, head(name)),
+            Cow::Borrowed(name) if is_first => self.push(name, head(name)),
             name => self.more.push(name),
         }
         Ok(())
@@ -83,9 +85,16 @@ impl<'j> Names<'j> {
         }
     }
 
-    pub(super) fn forget_from(&mut self, start: Start) {
+    /// Forgets the names of the object that began at `start`, unless two of them are the same.
+    pub(super) fn end(&mut self, start: Start) -> Result<(), Unreadable> {
         self.plain_count = start.plain;
+        let more = self.more.get_mut(start.more..).unwrap_or_default();
+        // Sorted, because comparing each of them with all others takes quadratic time.
+        more.sort_unstable();
+        let twice = |pair: &[Cow<'_, str>]| pair.first() == pair.last();
+        let is_unique = !more.windows(2).any(twice);
         self.more.truncate(start.more);
+        is_unique.then_some(()).ok_or(Unreadable)
     }
 }
 

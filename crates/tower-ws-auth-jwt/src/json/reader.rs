@@ -75,8 +75,7 @@ impl<'j> Reader<'j> {
             reader.take(b':')?;
             value(reader, names, &name)
         })?;
-        names.forget_from(start);
-        Ok(())
+        names.end(start)
     }
 
     /// An array. `value` reads a value of it.

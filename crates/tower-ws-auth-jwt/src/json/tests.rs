@@ -336,9 +336,11 @@ fn names_are_unique_however_they_are_written_and_however_many() {
         for twice in all {
             let escaped = format!("\\u006e{}", twice.strip_prefix('n').unwrap_or(twice));
             for twice in [twice, &escaped] {
-                let more = [all, std::slice::from_ref(twice)].concat();
-                agree(&write(&more));
-                agree(&format!(r#"{{"a":{},"b":{}}}"#, write(all), write(&more)));
+                let twice = std::slice::from_ref(twice);
+                for more in [[all, twice].concat(), [twice, all].concat()] {
+                    agree(&write(&more));
+                    agree(&format!(r#"{{"a":{},"b":{}}}"#, write(all), write(&more)));
+                }
             }
         }
     }
