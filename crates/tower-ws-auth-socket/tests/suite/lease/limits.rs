@@ -1,10 +1,4 @@
 //! A limit on connections counts those that were accepted and upgraded, and nothing else.
-#![cfg(not(loom))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,11 +1,5 @@
 //! Leases on real sockets: an axum server with handlers that know nothing of them, and clients
 //! that read everything.
-#![cfg(not(loom))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
