@@ -78,7 +78,7 @@ fn channel(pattern: &str, user: &str) -> impl Strategy<Value = String> + use<> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn one_pattern_matches_what_the_model_matches(

@@ -42,25 +42,11 @@ fn log(_: &Rejection, _: &Parts) {}
 #[cfg(test)]
 #[cfg(feature = "tracing")]
 mod the_event_of_a_refusal {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use crate::RejectionKind;
     use http::Request;
+    use test_support::Log;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn logged(origin: Option<&[u8]>) -> String {
         let mut request = Request::get("/ws?token=canary").header("cookie", "canary");
@@ -68,16 +54,9 @@ mod the_event_of_a_refusal {
             request = request.header("origin", origin);
         }
         let head = request.body(()).unwrap().into_parts().0;
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || writer.clone())
-            .with_ansi(false)
-            .finish();
         let rejection = Rejection::new(RejectionKind::OriginDenied, "not on the list");
-        tracing::subscriber::with_default(subscriber, || refused(&rejection, &head));
-        let bytes = log.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        let ((), log) = Log::during(|| refused(&rejection, &head));
+        log
     }
 
     #[test]

@@ -71,58 +71,24 @@ fn count(outcome: &'static str) {
 #[cfg(test)]
 #[cfg(feature = "metrics")]
 mod the_counter_of_closing_handshakes {
-    use std::sync::{Arc, Mutex};
-
-    use metrics::{
-        Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-    };
+    use test_support::Counts;
     use tower_ws_auth_core::RejectionKind;
 
     use super::*;
 
-    /// The series that were counted, one by one.
-    #[derive(Clone, Default)]
-    struct Counted(Arc<Mutex<Vec<String>>>);
-
-    struct One(String, Counted);
-
-    impl CounterFn for One {
-        fn increment(&self, by: u64) {
-            let line = format!("{} +{by}", self.0);
-            self.1.0.lock().unwrap().push(line);
-        }
-        fn absolute(&self, _: u64) {}
-    }
-
-    impl Recorder for Counted {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-            let labels = key
-                .labels()
-                .map(|it| format!(" {}={}", it.key(), it.value()));
-            let name = key.name().to_owned() + &labels.collect::<String>();
-            Counter::from_arc(Arc::new(One(name, self.clone())))
-        }
-        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-            Gauge::noop()
-        }
-        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-            Histogram::noop()
-        }
-    }
-
     #[test]
     fn counts_each_that_ends_and_each_that_could_not_begin() {
-        let counted = Counted::default();
-        metrics::with_local_recorder(&counted, || {
+        let counted = Counts::during(|| {
             ended(&Outcome::Deadline);
             ended(&Outcome::PeerClosed);
             no_permit(&Rejection::new(RejectionKind::TokenExpired, ""));
         });
-        let lines = counted.0.lock().unwrap().clone();
-        let line = |outcome| format!("ws_auth_closing_handshakes_total outcome={outcome} +1");
-        assert_eq!(lines, ["deadline", "peer_closed", "no_permit"].map(line));
+        let one = |outcome| {
+            (
+                format!("ws_auth_closing_handshakes_total outcome={outcome}"),
+                1.0,
+            )
+        };
+        assert_eq!(counted, ["deadline", "no_permit", "peer_closed"].map(one));
     }
 }

@@ -239,6 +239,8 @@ mod tests {
         }
 
         proptest! {
+            #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
             #[test]
             fn every_boundary_is_known_however_the_stream_is_cut(
                 frames in frames(),

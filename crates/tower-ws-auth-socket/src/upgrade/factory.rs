@@ -4,7 +4,7 @@
 //! that server is run over a request in memory; its service keeps the `OnUpgrade` and answers once
 //! the real upgrade is there, and hyper then puts *our* connection behind it.
 //!
-//! This relies on what hyper does, not on what it promises: `tests/minting.rs` pins it.
+//! This relies on what hyper does, not on what it promises: `tests/suite/minting.rs` pins it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
