@@ -8,7 +8,7 @@ use serde_json::Value;
 use tower_ws_auth_core::revocation::{DisconnectReason, Revocation};
 
 // The file itself: the stores would bring a client for Redis along.
-#[path = "../../../crates/tower-ws-auth-redis/src/news.rs"]
+#[path = "../../../crates/tower-ws-auth-redis/src/wire_format.rs"]
 mod news;
 
 fuzz_target!(|input: &[u8]| {

@@ -1,4 +1,5 @@
 //! The socket after the decision, over real connections.
+#![cfg(test)]
 #![cfg(not(loom))]
 
 mod close;

@@ -303,7 +303,9 @@ mod a_body_that_is_held_back {
                 let layer = AuthLayer::new(known).any_request().clock(clock);
                 read(layer.layer(endpoint).oneshot(request).await.unwrap()).await
             }),
-            None => tokio::spawn(async move { read(endpoint.oneshot(request).await.unwrap()).await }),
+            None => {
+                tokio::spawn(async move { read(endpoint.oneshot(request).await.unwrap()).await })
+            }
         };
         // Whoever is asked has been asked by now.
         for _ in 0..10 {

@@ -14,7 +14,7 @@ use crate::token::objects;
 #[path = "../../../../../examples/gateway/src/forwarded.rs"]
 mod forwarded;
 #[allow(dead_code, reason = "the stores use all of it")]
-#[path = "../../../../../crates/tower-ws-auth-redis/src/news.rs"]
+#[path = "../../../../../crates/tower-ws-auth-redis/src/wire_format.rs"]
 mod news;
 #[path = "../../../../../examples/gateway/src/path.rs"]
 mod path;

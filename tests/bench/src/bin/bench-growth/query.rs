@@ -55,7 +55,7 @@ pub(crate) fn shapes() -> Vec<Shape> {
             let uri = uri(size, query);
             move || drop(black_box(redacted.uri(&uri).to_string()))
         });
-        let redacted = Shape::new("redacting", query.0, move |size| {
+        let redacting = Shape::new("redacting", query.0, move |size| {
             let mut service = RedactLayer::new(["token"], ["/ws"])
                 .unwrap()
                 .layer(service_fn(taken_behind));
@@ -69,7 +69,7 @@ pub(crate) fn shapes() -> Vec<Shape> {
         shapes.extend([
             taken.no_longer_than(LONGEST_QUERY),
             redacted.no_longer_than(LONGEST_URI),
-            redacted.no_longer_than(LONGEST_QUERY),
+            redacting.no_longer_than(LONGEST_QUERY),
         ]);
         shapes.push(
             Shape::new("query too long", query.0, move |size| {
