@@ -7,7 +7,7 @@ use http::Request;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use tower::{Layer, Service};
-use tower_ws_auth::revocation::Watch;
+use tower_ws_auth::private::Watch;
 use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
 use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketLayer, TicketRequest, Tickets};
 use tower_ws_auth::{
