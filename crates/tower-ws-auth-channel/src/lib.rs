@@ -85,6 +85,8 @@
 //! - `tracing`: one event for each decision, target `tower_ws_auth`, with the fields `strategy`
 //!   (`channel`), `outcome`, `kind`, `status`, `detail`, `source`, `channel` and `latency_us`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod combine;
 mod evidence;

@@ -140,6 +140,8 @@
 //! - `metrics`: counters and a histogram of decisions; see [`telemetry`].
 //! - `tower-http`: [`RedactedQuery`] makes the spans of a `TraceLayer`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod accessors;
 mod auth;
 mod clock;

@@ -134,6 +134,8 @@
 //! With both backends, aws-lc-rs computes. With neither, only HMAC is there, and the constructors of other
 //! keys say so.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod algorithm;
 mod backend;
 mod builder;

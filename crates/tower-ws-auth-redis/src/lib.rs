@@ -124,6 +124,8 @@
 //!   to a replica, Sentinel is asked anew. Until it has promoted a replica everything is refused.
 //!   There is no pause between two attempts, and one at a time.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod connection;
 mod error;

@@ -144,6 +144,8 @@
 //! With axum-login, take `axum_login::AuthSession<Backend>` from the extensions instead: its
 //! `user` is the identity.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attributes;
 mod builder;
 mod error;

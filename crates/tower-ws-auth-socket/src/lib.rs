@@ -13,6 +13,8 @@
 //! - `http2`: connections by extended CONNECT (RFC 8441).
 //! - `tracing` and `metrics`: see [`telemetry`](tower_ws_auth_core::telemetry).
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod upgrade;
 
 pub mod close;

@@ -132,6 +132,8 @@
 //!
 //! [`telemetry`] lists the events of `tracing` and the metrics of `metrics`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use tower_ws_auth_core::*;
 
 #[cfg(feature = "channel")]

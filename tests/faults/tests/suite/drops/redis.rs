@@ -48,6 +48,10 @@ async fn connect(server: &Server) -> Redis {
     while !all_free().await {
         sleep(Duration::from_millis(5)).await;
     }
+    // Until these claims are gone: Redis counts what has expired until it looks at it again.
+    while server.ask::<usize>("DBSIZE").await > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
     redis
 }
 
