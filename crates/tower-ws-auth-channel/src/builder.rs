@@ -5,7 +5,7 @@ use crate::pattern::Pattern;
 use crate::patterns::{Effect, Placeholder, Rule};
 use crate::{Patterns, Policy};
 
-/// Sets up [`Patterns`]. Finish with [`build`](Self::build).
+/// Configures [`Patterns`]. Finish with [`build`](Self::build).
 #[must_use]
 pub struct PatternsBuilder<I, M> {
     placeholders: Vec<Placeholder<I>>,
@@ -20,7 +20,7 @@ impl<I, M> PatternsBuilder<I, M> {
         }
     }
 
-    /// Registers a placeholder, and where its value comes from. `user` is written `{user}`.
+    /// Registers a placeholder with the source of its value. `user` is written `{user}`.
     pub fn placeholder(
         mut self,
         name: impl Into<String>,
@@ -31,17 +31,17 @@ impl<I, M> PatternsBuilder<I, M> {
         self
     }
 
-    /// Everybody may join what matches.
+    /// Everybody may join a matching channel.
     pub fn allow(self, pattern: impl Into<String>) -> Self {
         self.with(pattern, Effect::Allow)
     }
 
-    /// Nobody may join what matches and no rule before this one has let in.
+    /// Nobody may join a matching channel, unless an earlier rule admitted the join.
     pub fn deny(self, pattern: impl Into<String>) -> Self {
         self.with(pattern, Effect::Deny)
     }
 
-    /// Another policy decides about what matches.
+    /// Another policy decides about a matching channel.
     pub fn rule<P>(self, pattern: impl Into<String>, policy: P) -> Self
     where
         P: Policy<I, M> + Send + Sync + 'static,
@@ -60,7 +60,7 @@ impl<I, M> PatternsBuilder<I, M> {
     /// # Errors
     ///
     /// No rule at all, a malformed pattern, a placeholder registered twice, a rule that is never
-    /// reached, and one that everybody passes who should have stopped at a placeholder.
+    /// reached, or an `allow` that admits everybody to the channels of an earlier placeholder rule.
     pub fn build(self) -> Result<Patterns<I, M>, PatternsError> {
         let Self {
             placeholders,
@@ -99,8 +99,8 @@ impl<I, M> PatternsBuilder<I, M> {
     }
 }
 
-/// `private-{user}` says whose the channel is. Whoever it is not goes on to the next rules, and
-/// must not find an open door there.
+/// `private-{user}` does not match for another user, whose join goes on to the next rules. Those
+/// must not admit everybody.
 fn check_doors<I, M>(rules: &[Rule<I, M>]) -> Result<(), PatternsError> {
     for (at, rule) in rules.iter().enumerate() {
         if !rule.pattern.has_placeholder() {
@@ -130,23 +130,23 @@ pub enum PatternsError {
     Malformed {
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// The fault of the pattern.
         why: &'static str,
     },
-    /// A placeholder with two values.
+    /// A placeholder that is registered twice.
     #[error("the placeholder {0:?} is registered twice")]
     Placeholder(String),
-    /// A rule behind one that matches all that it does.
-    #[error("the rule {pattern:?} is never reached: {by:?} stands before it and matches it all")]
+    /// A rule behind one that matches all of its channels.
+    #[error("the rule {pattern:?} is never reached: {by:?} before it matches all of its channels")]
     Unreachable {
         /// The pattern of the rule.
         pattern: String,
         /// The pattern of the rule before it.
         by: String,
     },
-    /// A rule that opens to everybody what another one keeps for some.
+    /// A rule that admits everybody to channels that another rule keeps for some users.
     #[error(
-        "{by:?} lets everybody into what {pattern:?} keeps for some: put a `deny` with a `*` \
+        "{by:?} admits everybody to channels that {pattern:?} keeps for some: put a `deny` with a `*` \
          between them"
     )]
     Opened {

@@ -8,10 +8,10 @@ use tower_ws_auth_core::{Rejection, RejectionKind};
 
 use crate::{Decision, Evidence, Join, Policy};
 
-/// Lets pass what both policies let pass. The second is asked only if the first does.
+/// Admits a join that both policies admit. The second is asked only if the first admits it.
 ///
-/// So the cheaper one stands first, and the one that spends a ticket last: a join that another
-/// policy refuses leaves its ticket good. The other order does not compile:
+/// Put the cheaper one first, and the one that spends a ticket last. A join that the first policy
+/// refuses then does not spend its ticket. The other order does not compile:
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -35,7 +35,7 @@ use crate::{Decision, Evidence, Join, Policy};
 /// let _ = policy.decide(&join);
 /// ```
 ///
-/// The pass is both passes together.
+/// The evidence is that of both.
 #[derive(Clone, Debug)]
 pub struct And<A, B> {
     first: A,
@@ -43,7 +43,7 @@ pub struct And<A, B> {
 }
 
 impl<A, B> And<A, B> {
-    /// Both of them.
+    /// Requires both policies.
     pub fn new(first: A, second: B) -> Self {
         Self { first, second }
     }
@@ -105,10 +105,10 @@ where
     }
 }
 
-/// Lets pass what one of two policies lets pass. The second is asked only if the first refuses.
+/// Admits a join that one of two policies admits. The second is asked only if the first refuses.
 ///
-/// Where both refuse, the second one's reason counts, unless the first was
-/// [`Unavailable`](RejectionKind::Unavailable) and so did not decide.
+/// If both refuse, the second one's rejection counts. If the first was
+/// [`Unavailable`](RejectionKind::Unavailable), and so did not decide, the first one's counts.
 #[derive(Clone, Debug)]
 pub struct Or<A, B> {
     first: A,
@@ -116,7 +116,7 @@ pub struct Or<A, B> {
 }
 
 impl<A, B> Or<A, B> {
-    /// Either of them.
+    /// Requires one of the policies.
     pub fn new(first: A, second: B) -> Self {
         Self { first, second }
     }

@@ -2,20 +2,20 @@ use std::fmt;
 
 use http::Extensions;
 
-/// What a policy learnt while it let a join pass, by type: the grant of a ticket, the claims of
-/// a token, or nothing.
+/// Values that a policy learnt while it admitted a join, by type: the grant of a ticket, the claims
+/// of a token, or nothing.
 ///
-/// Only the layer puts one into a [`Join`](crate::Join), so what is found there was checked.
+/// Only the layer puts it into a [`Join`](crate::Join), so its values were checked.
 #[derive(Clone, Default)]
 pub struct Evidence(Extensions);
 
 impl Evidence {
-    /// A pass that says nothing more.
+    /// No values.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a value for the inner service. One of the same type is replaced.
+    /// Adds a value for the inner service. It replaces one of the same type.
     #[must_use]
     pub fn with<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.0.insert(value);
@@ -27,12 +27,12 @@ impl Evidence {
         self.0.get()
     }
 
-    /// Takes the value of this type out.
+    /// Removes and returns the value of this type.
     pub fn take<T: Send + Sync + 'static>(&mut self) -> Option<T> {
         self.0.remove()
     }
 
-    /// Both; of two values of one type, the other's.
+    /// The values of both. Of two values of one type, the other's stays.
     pub(crate) fn join(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
@@ -40,7 +40,7 @@ impl Evidence {
 }
 
 impl fmt::Debug for Evidence {
-    // What is inside is the application's own business.
+    // The values may be the application's secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Evidence")
     }

@@ -35,7 +35,7 @@ pin_project! {
     }
 }
 
-/// What is needed once the policy has decided.
+/// The data that is needed once the policy has decided.
 struct Waiting<S, I, M> {
     join: Join<I, M>,
     service: S,
@@ -93,14 +93,14 @@ where
                     return inner.poll(cx).map_ok(JoinOutcome::Admitted);
                 }
                 Projected::Denied { denial } => {
-                    // Nothing is left for whoever polls after the end.
+                    // Polled after completion.
                     return denial.take().map_or(Poll::Pending, |denial| {
                         Poll::Ready(Ok(JoinOutcome::Denied(denial)))
                     });
                 }
                 Projected::DecideFuture { deciding, waiting } => {
                     let decision = ready!(deciding.poll(cx));
-                    // Polled after a panic in the inner service's `call`: never falls through.
+                    // `None` after a panic in the inner service's `call`. It never falls through.
                     let Some(Waiting {
                         join,
                         mut service,

@@ -2,13 +2,13 @@ use std::fmt;
 
 use crate::Evidence;
 
-/// Somebody wants to join a channel, on a socket that is open.
+/// A request to join a channel, on an open socket.
 ///
-/// The application makes one of each such message: `identity` is the one that the handshake
-/// authenticated (an `Authenticated<User>` will do, or what it contains), `message` whatever
-/// else the policies or the inner service need of the message. The credential that came with it
-/// belongs into [`with_credential`](Self::with_credential) and nowhere else: from there it
-/// neither prints nor reaches the inner service.
+/// The application makes one from each such message. `identity` is the one that the handshake
+/// authenticated: an `Authenticated<User>`, or the value in it. `message` is the rest of the
+/// message, for the policies or the inner service. Pass the credential to
+/// [`with_credential`](Self::with_credential) and nowhere else. There it is not printed and does
+/// not reach the inner service.
 pub struct Join<I, M> {
     identity: I,
     channel: String,
@@ -31,15 +31,14 @@ impl<I, M> Join<I, M> {
 
     /// Adds the credential that was presented with the join, if there was one.
     ///
-    /// An empty one is none: Pusher's clients send `"auth":""` with channels that ask for
-    /// nothing.
+    /// An empty credential counts as none: Pusher's clients send `"auth":""` for public channels.
     #[must_use]
     pub fn with_credential(mut self, credential: Option<String>) -> Self {
         self.credential = credential.filter(|text| !text.is_empty());
         self
     }
 
-    /// Who joins.
+    /// The identity that joins.
     pub fn identity(&self) -> &I {
         &self.identity
     }
@@ -49,17 +48,17 @@ impl<I, M> Join<I, M> {
         &self.channel
     }
 
-    /// What else the message says.
+    /// The rest of the message.
     pub fn message(&self) -> &M {
         &self.message
     }
 
-    /// The credential that was presented. For policies: behind the layer there is none.
+    /// The presented credential, for policies. The layer removes it.
     pub fn credential(&self) -> Option<&str> {
         self.credential.as_deref()
     }
 
-    /// What the policy learnt, such as the grant of a ticket. Empty before the layer.
+    /// The values that the policy learnt, such as the grant of a ticket. Empty before the layer.
     pub fn pass(&self) -> &Evidence {
         &self.pass
     }
@@ -78,7 +77,7 @@ impl<I, M> Join<I, M> {
         self.channel
     }
 
-    /// What the inner service receives: with a pass of the layer's making, and no credential.
+    /// The join for the inner service: with the layer's evidence, and without the credential.
     pub(crate) fn admitted(mut self, pass: Evidence) -> Self {
         self.credential = None;
         self.pass = pass;
@@ -87,7 +86,7 @@ impl<I, M> Join<I, M> {
 }
 
 impl<I, M> fmt::Debug for Join<I, M> {
-    // Identity and message stay out: applications keep secrets in both.
+    // Without identity and message: applications keep secrets in both.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Join")
             .field("channel", &self.channel)
@@ -99,13 +98,13 @@ impl<I, M> fmt::Debug for Join<I, M> {
 /// The parts of a [`Join`], without the credential.
 #[non_exhaustive]
 pub struct JoinParts<I, M> {
-    /// Who joins.
+    /// The identity that joins.
     pub identity: I,
     /// The channel's name.
     pub channel: String,
-    /// What else the message says.
+    /// The rest of the message.
     pub message: M,
-    /// What the policy learnt.
+    /// The values that the policy learnt.
     pub pass: Evidence,
 }
 

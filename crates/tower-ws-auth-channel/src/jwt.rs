@@ -13,18 +13,18 @@ use tower_ws_auth_jwt::{Jwt, VerifyFuture};
 use crate::policy::{invalid, missing};
 use crate::{Decision, Evidence, Join, Policy};
 
-/// Lets a join pass that presents a JSON Web Token whose claim `channel` names this very
-/// channel, as Centrifugo's subscription tokens do.
+/// Admits a join that presents a JSON Web Token for exactly this channel. The token names it in the
+/// claim `channel`, as Centrifugo's subscription tokens do.
 ///
-/// - Signature, expiry and everything else is by the rules of the [`Jwt`].
-/// - With [`user`](Self::user) the claim `sub` must be the user of the handshake. Without it,
-///   the token is good for whoever presents it.
+/// - The [`Jwt`] checks the signature, the expiry and everything else.
+/// - With [`user`](Self::user) the claim `sub` must be the user of the handshake. Without it, any
+///   user can present the token.
 /// - The grant, with the claims and its end, is in the [`Evidence`] as a `Grant<C>`.
 ///
 /// Give these tokens an audience or a `typ` of their own
-/// ([`JwtBuilder::audience`](tower_ws_auth_jwt::JwtBuilder::audience)): a strategy with the same
-/// key and looser claims would open sockets by them. The other way round a token without
-/// `channel` joins nothing.
+/// ([`JwtBuilder::audience`](tower_ws_auth_jwt::JwtBuilder::audience)). Otherwise a strategy with
+/// the same key and looser claims would open sockets by them. Conversely, a token without `channel`
+/// joins nothing.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -64,7 +64,7 @@ pub struct JwtPolicy<C, I> {
 type UserOf<I> = Box<dyn for<'i> Fn(&'i I) -> Cow<'i, str> + Send + Sync>;
 
 impl<C, I> JwtPolicy<C, I> {
-    /// Verifies with this.
+    /// Verifies tokens by these rules.
     pub fn new(jwt: Jwt<C>) -> Self {
         Self {
             jwt,
@@ -73,16 +73,16 @@ impl<C, I> JwtPolicy<C, I> {
         }
     }
 
-    /// Refuses a token that was issued before one of its keys was revoked, as a handshake does.
-    /// The keys are those of [`Jwt::revocable_by`], and those that the token inherits.
+    /// Refuses a token that was issued before one of its keys was revoked, as a handshake does. The
+    /// keys are those of [`Jwt::revocable_by`], and those that the token inherits.
     #[must_use]
     pub fn revocable(mut self, revocations: Revocations) -> Self {
         self.revocations = Some(revocations);
         self
     }
 
-    /// Demands that `sub` is the identity's user. A token without a `sub` is refused then, and
-    /// so is an empty user.
+    /// Requires that `sub` is the identity's user. A token without a `sub` is refused, and so is an
+    /// empty user.
     #[must_use]
     pub fn user(mut self, user: impl Fn(&I) -> Cow<'_, str> + Send + Sync + 'static) -> Self {
         self.user = Some(Box::new(user));
@@ -112,10 +112,10 @@ where
 }
 
 /// The decision of a [`JwtPolicy`]. It is ready at once, unless a key has to be fetched or the
-/// store of revocations lets it wait.
+/// store of revocations is slow.
 pub struct JwtFuture<C>(Result<Demand<C>, ()>);
 
-/// What the token must be, beside good.
+/// The requirements beside validity.
 struct Demand<C> {
     step: Step<C>,
     revocations: Option<Revocations>,
@@ -128,7 +128,7 @@ enum Step<C> {
     Asking(WatchFuture, Option<Grant<C>>),
 }
 
-// Nothing in it is pinned: the grant is only handed on.
+// Nothing in it is pinned: the grant is only passed on.
 impl<C> Unpin for JwtFuture<C> {}
 
 impl<C> Future for JwtFuture<C>
@@ -153,9 +153,9 @@ where
                     demand.step = Step::Asking(watching, Some(grant));
                 }
                 Step::Asking(watching, grant) => {
-                    // The join is checked once: the connection has a watch of its own.
+                    // The join is checked once: the connection has its own watch.
                     drop(ready!(Pin::new(watching).poll(cx))?);
-                    // Nothing is left for whoever polls after the end.
+                    // Polled after completion.
                     return grant.take().map_or(Poll::Pending, |grant| {
                         Poll::Ready(Ok(Evidence::new().with(grant)))
                     });
@@ -178,23 +178,23 @@ impl<C: SubscriptionClaims> Demand<C> {
     }
 }
 
-/// What a [`JwtPolicy`] asks of the claims. [`Subscription`] will do, unless the application
-/// wants to know more.
+/// The claims that a [`JwtPolicy`] needs. Use [`Subscription`], unless the application needs more
+/// claims.
 pub trait SubscriptionClaims {
-    /// The one channel that the token is for.
+    /// The one channel of the token.
     fn channel(&self) -> &str;
 
-    /// The user that it is for, if it says so.
+    /// The user of the token, if it names one.
     fn subject(&self) -> Option<&str>;
 }
 
-/// The claims of a token for a channel. Others are ignored.
+/// The claims of a token for a channel. Other claims are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Subscription {
-    /// The one channel that the token is for.
+    /// The one channel of the token.
     pub channel: String,
-    /// The user that it is for, if it says so.
+    /// The user of the token, if it names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
 }

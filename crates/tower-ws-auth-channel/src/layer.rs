@@ -5,18 +5,18 @@ use tower_layer::Layer;
 
 use crate::ChannelAuth;
 
-/// Lets a join through to the service only if its policy says so. See the
-/// [crate's documentation](crate).
+/// Passes a join to the service only if its policy admits it. See the [crate's
+/// documentation](crate).
 ///
-/// Exactly one per path: it takes the credential away, so a second one inside finds none.
-/// Combine policies instead.
+/// Use exactly one per path: it removes the credential, so a second one inside finds none. Combine
+/// policies instead.
 #[must_use]
 pub struct ChannelAuthLayer<P> {
     policy: Arc<P>,
     longest: usize,
 }
 
-/// The longest name of a channel that is looked at, in bytes, unless it is configured.
+/// The longest accepted name of a channel, in bytes, unless it is configured.
 const LONGEST: usize = 256;
 
 impl<P> ChannelAuthLayer<P> {
@@ -28,8 +28,8 @@ impl<P> ChannelAuthLayer<P> {
         }
     }
 
-    /// The longest name of a channel, in bytes. A longer one is `forbidden` before any policy
-    /// is asked.
+    /// Sets the longest name of a channel, in bytes. A join with a longer one is `forbidden` before
+    /// any policy is asked.
     pub fn longest_channel(mut self, bytes: usize) -> Self {
         self.longest = bytes;
         self

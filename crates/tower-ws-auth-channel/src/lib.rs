@@ -1,28 +1,28 @@
-//! Authorizes the join of a channel on a WebSocket that is open: a tower layer around whatever
-//! handles such a message.
+//! Authorizes joins of channels on an open WebSocket: a tower layer around the service that handles
+//! such messages.
 //!
-//! The handshake has said who it is. Which channel they want is said later, by a message, and
-//! the handshake cannot decide about that. This crate can: the application makes a [`Join`] of
-//! the message, a [`Policy`] decides, and the inner service sees only what was admitted. It knows
+//! The handshake authenticates the client. The client names its channel later, in a message, so the
+//! handshake cannot decide about it. This crate can: the application makes a [`Join`] from the
+//! message, a [`Policy`] decides, and the inner service sees only admitted joins. The crate knows
 //! no message format and no WebSocket library, and it never sees the socket.
 //!
-//! - A denial is an [`JoinOutcome`] and neither an error nor a close. [`Denial::token`] is what the
-//!   client may read.
-//! - What no rule lets in is denied.
-//! - Before a policy is asked, the channel's name must have 1 to 256 bytes
-//!   ([`longest_channel`](ChannelAuthLayer::longest_channel)) and no control character, and the
-//!   credential at most 8 KiB.
-//! - The credential that came with the join is gone when the inner service sees it. What the
-//!   policy learnt by it is there: [`Join::pass`].
+//! - A denial is a [`JoinOutcome`], not an error, and closes nothing. [`Denial::reason`] is the
+//!   text that the client may read.
+//! - A join that no rule admits is denied.
+//! - The layer first checks the channel's name and the credential. The name must have 1 to 256
+//!   bytes ([`longest_channel`](ChannelAuthLayer::longest_channel)) and no control character. The
+//!   credential may have at most 8 KiB.
+//! - The inner service never sees the credential of the join. It finds the policy's evidence in
+//!   [`Join::pass`].
 //!
-//! | policy | lets pass |
+//! | policy | admits |
 //! |---|---|
-//! | a closure, [`policy_fn`] | what the application says |
-//! | [`Patterns`] | channels by name: `lobby`, `room-*`, `private-{user}`, each with a policy of its own if need be |
+//! | a closure, [`policy_fn`] | joins that the application's code accepts |
+//! | [`Patterns`] | channels by name: `lobby`, `room-*`, `private-{user}`, each with its own policy if needed |
 //! | `TicketPolicy` (feature `ticket`) | a single-use ticket minted for the channel |
 //! | `PusherPolicy` (feature `pusher`) | a signature for socket and channel, as Pusher has it |
 //! | `JwtPolicy` (feature `jwt`) | a token whose claim `channel` names the channel |
-//! | [`And`], [`Or`] | what two policies say together |
+//! | [`And`], [`Or`] | joins that both policies admit, or one of them |
 //!
 //! ```
 //! use tower::{Layer, Service, ServiceExt};
@@ -31,7 +31,7 @@
 //! #[derive(Clone)]
 //! struct User { name: String }
 //!
-//! // Whatever your messages look like.
+//! The form of your messages.
 //! struct Subscribe { id: u64 }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -66,18 +66,18 @@
 //!
 //! # Single use
 //!
-//! A ticket is taken after everything cheaper: the layer's own checks, the pattern, the policies
-//! before it. What only the application knows it must check itself before it calls the service:
-//! that the client is not in the channel already, and not in too many.
+//! A ticket is taken after all cheaper checks: the layer's own checks, the pattern, and the
+//! policies before it. The application must check its own facts before it calls the service: that
+//! the client is not already in the channel, and not in too many channels.
 //!
 //! # Caveats
 //!
-//! - A join is authorized when it is made. When the handshake's grant ends, the lease layer ends
-//!   the connection and its joins with it; a grant in the [`Evidence`] that ends sooner is the
-//!   application's to watch.
-//! - A policy sees the identity as the handshake had it. What may change while the socket is open,
-//!   such as a role, belongs into a policy that asks for it.
-//! - One layer per path: the outer of two takes the credential away. Combine policies instead.
+//! - A join is authorized once. When the handshake's grant ends, the lease layer ends the
+//!   connection with its joins. If a grant in the [`Evidence`] ends earlier, the application must
+//!   end the join.
+//! - A policy sees the identity of the handshake. If a fact such as a role may change while the
+//!   socket is open, use a policy that looks it up.
+//! - Use one layer per path: the outer of two removes the credential. Combine policies instead.
 //!
 //! # Features
 //!

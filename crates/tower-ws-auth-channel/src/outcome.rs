@@ -2,14 +2,14 @@ use std::fmt;
 
 use tower_ws_auth_core::{Advice, Rejection, RejectionKind};
 
-/// What the layer answers a join with: the inner service's response, or a denial.
+/// The layer's answer to a join: the inner service's response, or a denial.
 ///
-/// A denial is no error: errors are the inner service's own, and the socket stays open.
+/// A denial is no error. Errors are the inner service's own, and the socket stays open.
 #[derive(Clone, Debug)]
 pub enum JoinOutcome<R> {
-    /// The inner service was called, and this is its response.
+    /// The response of the inner service.
     Admitted(R),
-    /// The inner service never saw the join.
+    /// The join was denied. The inner service never saw it.
     Denied(Denial),
 }
 
@@ -42,8 +42,8 @@ impl<R> JoinOutcome<R> {
 
 /// Why a join was denied, and to which channel.
 ///
-/// What the client may read is [`token`](Self::reason), also by `Display`: from core's fixed set,
-/// so it can be put into JSON as it is. What the log may read is the
+/// The client may read [`reason`](Self::reason), which `Display` prints too. It is from core's
+/// fixed set, so it can be put into JSON unescaped. Only the log may read the
 /// [`rejection`](Self::rejection).
 #[derive(Clone)]
 pub struct Denial {
@@ -66,7 +66,7 @@ impl Denial {
         self.rejection.kind()
     }
 
-    /// What the client should do now.
+    /// Advice for the client.
     pub fn advice(&self) -> Advice {
         self.rejection.advice()
     }

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-/// A pattern, taken apart. See [`Patterns`](crate::Patterns) for its rules.
+/// A parsed pattern. See [`Patterns`](crate::Patterns) for its rules.
 pub(crate) struct Pattern {
     parts: Vec<Part>,
     /// Ends with `*`.
@@ -10,12 +10,12 @@ pub(crate) struct Pattern {
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    /// By its index among the registered ones.
+    /// The index among the registered placeholders.
     Placeholder(usize),
 }
 
 impl Pattern {
-    /// `index_of` knows the registered placeholders.
+    /// `index_of` finds a registered placeholder.
     pub(crate) fn parse(
         text: &str,
         index_of: impl Fn(&str) -> Option<usize>,
@@ -25,14 +25,15 @@ impl Pattern {
             None => (text, false),
         };
         if text.is_empty() {
-            return Err("it is empty, and no channel's name is");
+            return Err("it is empty");
         }
         let mut parts = Vec::new();
         while !rest.is_empty() {
             if let Some(after) = rest.strip_prefix('{') {
                 let (name, after) = after.split_once('}').ok_or("a `{` is not closed")?;
                 let index = index_of(name).ok_or("it has a placeholder that is not registered")?;
-                // Where does the value end? `{a}*` would let ada into what is adam's.
+                // The end of the value would be ambiguous: `{a}*` would admit `ada` to channels of
+                // `adam`.
                 if matches!(parts.last(), Some(Part::Placeholder(_))) {
                     return Err("two placeholders follow each other");
                 }
@@ -45,7 +46,7 @@ impl Pattern {
                     return Err("a `*` is only possible at the end");
                 }
                 if literal.contains('}') {
-                    return Err("a `}` closes nothing");
+                    return Err("a `}` has no `{`");
                 }
                 parts.push(Part::Literal(literal.to_owned()));
                 rest = after;
@@ -67,7 +68,7 @@ impl Pattern {
             .is_some_and(|rest| rest.is_empty() != self.open)
     }
 
-    /// What the parts leave over of the channel's name.
+    /// The rest of the channel's name after the parts.
     fn rest<'c, 'v>(
         &self,
         channel: &'c str,
@@ -79,7 +80,7 @@ impl Pattern {
                 Part::Literal(literal) => rest.strip_prefix(literal.as_str())?,
                 Part::Placeholder(index) => {
                     let value = fill(*index).filter(|value| !value.is_empty())?;
-                    // A value with the separator in it would reach into another one's names.
+                    // A value with the separator in it would match another value's names.
                     if let Some(Part::Literal(next)) = self.parts.get(at + 1) {
                         let separator = next.chars().next()?;
                         if value.contains(separator) {
@@ -98,13 +99,13 @@ impl Pattern {
         self.parts.iter().any(is_one)
     }
 
-    /// Whether everything that `other` can match, whatever its placeholders stand for, matches
-    /// this too. Only certain ones are found: it does not compare placeholders.
+    /// Whether everything that `other` can match also matches this, for any values of its
+    /// placeholders. `false` is uncertain: it does not compare placeholders.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         if self.open && !self.has_placeholder() {
             let prefix = self.prefix();
             let begins = other.prefix();
-            // At least one more character is needed, and whatever follows a literal brings one.
+            // `*` needs at least one more character. A placeholder or a `*` of `other` brings one.
             let longer = begins.len() > prefix.len() || other.parts.len() > 1 || other.open;
             let longer = longer || (prefix.is_empty() && !other.parts.is_empty());
             return longer && begins.starts_with(prefix);
@@ -112,7 +113,7 @@ impl Pattern {
         self.open == other.open && self.parts == other.parts
     }
 
-    /// The literal that it begins with.
+    /// The literal at its beginning.
     fn prefix(&self) -> &str {
         match self.parts.first() {
             Some(Part::Literal(literal)) => literal,
@@ -200,7 +201,7 @@ mod tests {
         assert!(matches("user-{user}-*", "ada", "user-ada-b-c"));
         assert!(!matches("user-{user}-*", "ada", "user-ada-"));
         assert!(!matches("user-{user}-*", "ad", "user-ada-b"));
-        // `ada-b` and `ada` would share names: the longer one has none here.
+        // `ada-b` and `ada` would share names, so `ada-b` has none here.
         assert!(!matches("user-{user}-*", "ada-b", "user-ada-b-c"));
         assert!(matches("{tenant}.{user}", "a.b", "acme.a.b"));
         assert!(!matches("{user}.{tenant}", "a.b", "a.b.acme"));

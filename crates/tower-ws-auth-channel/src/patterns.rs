@@ -8,21 +8,20 @@ use crate::pattern::Pattern;
 use crate::policy::forbidden;
 use crate::{Decision, Evidence, Join, PatternsBuilder, Policy};
 
-/// Rules about channels by name, in order: the first whose pattern matches decides. Where none
-/// does, the join is `forbidden`.
+/// Rules about channels by name, in order. The first rule whose pattern matches decides. If none
+/// matches, the join is `forbidden`.
 ///
 /// | pattern | matches |
 /// |---|---|
 /// | `lobby` | that channel |
-/// | `room-*` | every channel that begins so and goes on; `*` stands at the end only |
+/// | `room-*` | every channel with this prefix and at least one more character; `*` only at the end |
 /// | `private-{user}` | the one channel whose name ends in the identity's value for `user` |
 /// | `{tenant}.{user}.*` | placeholders with separators between them |
 ///
 /// Names are compared byte for byte. A placeholder's value comes from the identity of the
-/// handshake; it is data, whatever characters it has, and an empty one never matches. Inside a
-/// pattern it ends where the separator after it begins: a value that has the separator's first
-/// character in it never matches there, because `ada` and `ada-b` would share the names of
-/// `user-{user}-*`.
+/// handshake. It is data, whatever its characters, and an empty value never matches. Inside a
+/// pattern the value ends at the next separator. A value with the separator's first character never
+/// matches there: otherwise `ada` and `ada-b` would share the names of `user-{user}-*`.
 ///
 /// ```
 /// use tower_ws_auth_channel::{Join, Patterns};
@@ -37,7 +36,7 @@ use crate::{Decision, Evidence, Join, PatternsBuilder, Policy};
 ///     .rule("staff-*", |join: &Join<User, ()>| join.identity().staff)
 ///     .build()?;
 ///
-/// // A rule that nobody reaches, or that undoes another one, is found here.
+/// `build` refuses a rule that is never reached, or that undoes another one.
 /// let open = Patterns::<User, ()>::builder()
 ///     .placeholder("user", |user: &User| user.name.as_str().into())
 ///     .allow("private-{user}")
@@ -60,7 +59,7 @@ pub(crate) struct Placeholder<I> {
 pub(crate) type ValueOf<I> = Box<dyn for<'i> Fn(&'i I) -> Cow<'i, str> + Send + Sync>;
 
 pub(crate) struct Rule<I, M> {
-    /// As it was written.
+    /// The pattern as it was written.
     pub(crate) text: String,
     pub(crate) pattern: Pattern,
     pub(crate) effect: Effect<I, M>,
@@ -105,7 +104,7 @@ impl<I, M> Policy<I, M> for Patterns<I, M> {
     }
 }
 
-/// A policy of any type, behind one pointer: rules are a list.
+/// A policy of any type behind one pointer, because rules are a list.
 pub(crate) trait Nested<I, M> {
     fn decide(&self, join: &Join<I, M>) -> BoxDecision;
 }
@@ -135,7 +134,7 @@ impl Future for PatternsFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decision> {
         match &mut self.get_mut().0 {
-            // Nothing is left for whoever polls after the end.
+            // Polled after completion.
             DecideFuture::Done(decision) => decision.take().map_or(Poll::Pending, Poll::Ready),
             DecideFuture::Nested(decision) => decision.as_mut().poll(cx),
         }

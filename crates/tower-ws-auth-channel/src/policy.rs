@@ -5,34 +5,34 @@ use tower_ws_auth_core::{Rejection, RejectionKind};
 
 use crate::{Evidence, Join};
 
-/// What a policy says about a join.
+/// The decision of a policy about a join.
 pub type Decision = Result<Evidence, Rejection>;
 
-/// Decides who may join what.
+/// Decides about joins.
 ///
-/// A closure is one: `|join: &Join<User, Message>| join.identity().is_staff`. It returns a
-/// `bool`, a `Result<(), Rejection>` or a [`Decision`]. For a closure that waits there is
+/// A closure is a policy: `|join: &Join<User, Message>| join.identity().is_staff`. It returns a
+/// `bool`, a `Result<(), Rejection>` or a [`Decision`]. For an asynchronous closure use
 /// [`policy_fn`].
 pub trait Policy<I, M> {
-    /// The decision to come. Nothing is spent before it is polled, so a combinator may drop it:
-    /// the ticket is still good then.
+    /// The pending decision. Nothing is spent before it is polled, so a combinator may drop it
+    /// without losing the ticket.
     type Future: Future<Output = Decision>;
 
-    /// Whether a credential is used up by a decision that lets the join pass. In an
-    /// [`And`](crate::And) such a policy stands last.
+    /// Whether admitting a join uses its credential up. In an [`And`](crate::And) such a policy
+    /// stands last.
     const SINGLE_USE: bool = false;
 
-    /// Decides about a join. The future owns what it needs of it.
+    /// Decides about a join. The future owns all that it needs of it.
     fn decide(&self, join: &Join<I, M>) -> Self::Future;
 }
 
-/// What a closure that is a [`Policy`] may return. `false` is `forbidden`.
+/// The result of a closure that is a [`Policy`]. `false` is `forbidden`.
 pub trait IntoDecision {
     /// The decision.
     ///
     /// # Errors
     ///
-    /// The rejection, where the closure refused.
+    /// The rejection, if the closure refused.
     fn into_decision(self) -> Decision;
 }
 
@@ -70,9 +70,9 @@ where
     }
 }
 
-/// A policy of a closure that waits, such as one that asks a database.
+/// A policy of an asynchronous closure, such as one that asks a database.
 ///
-/// Its future owns what it needs, so it is `|join| { …; async move { … } }`: an `async |join|`
+/// Its future owns all that it needs, so write `|join| { …; async move { … } }`. An `async |join|`
 /// would borrow the join.
 ///
 /// ```
@@ -98,7 +98,7 @@ where
     PolicyFn(decide)
 }
 
-/// A closure that waits, as a policy. Made by [`policy_fn`].
+/// An asynchronous closure as a policy. Made by [`policy_fn`].
 #[derive(Clone)]
 pub struct PolicyFn<F>(F);
 

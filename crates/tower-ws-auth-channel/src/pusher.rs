@@ -16,22 +16,22 @@ use self::rules::check;
 use crate::Join;
 use crate::policy::invalid;
 
-/// Signs the joins of channels and verifies them, as Pusher's servers and clients do:
+/// Signs and verifies joins of channels as Pusher's servers and clients do:
 /// `key:hex(hmac_sha256(secret, "socket_id:channel[:channel_data]"))`.
 ///
-/// - [`sign`](Self::sign) is for the HTTP endpoint that the client asks, and which knows by the
-///   client's session who that is and whether they may join.
+/// - [`sign`](Self::sign) is for the HTTP endpoint that the client asks. The endpoint knows the
+///   user by the client's session, and decides about the join.
 /// - [`policy`](Self::policy) is for the join on the socket.
 ///
-/// What is signed is checked in both directions: a socket id is digits, a dot, digits; a
-/// channel's name has at most 164 of Pusher's characters; a `presence-` channel has its data.
-/// None of them can hold a colon that would shift the borders between the three.
+/// Both check the signed parts. A socket id is digits, a dot, digits. A channel's name has at most
+/// 164 of Pusher's characters. A `presence-` channel needs its data. Neither socket id nor name can
+/// contain a colon, so the borders between the parts are unambiguous.
 ///
-/// A signature is good for as long as the socket whose id it names: that id must be the server's
-/// own, given to one connection and never again.
+/// A signature is valid for as long as the socket with that id. The id must come from the server,
+/// which gives it to one connection and never again.
 ///
-/// The secrets themselves are not kept. What is kept is the state of HMAC after them, which
-/// `hmac` 0.12 and `sha2` 0.10 do not erase when it is dropped.
+/// The secrets themselves are not kept. The state of HMAC after each secret is kept, and `hmac`
+/// 0.12 and `sha2` 0.10 do not erase it on drop.
 ///
 /// ```
 /// use tower_ws_auth_channel::{Join, Pusher, PusherSigned};
@@ -65,7 +65,7 @@ use crate::policy::invalid;
 #[derive(Clone)]
 pub struct Pusher {
     key: String,
-    /// Each has seen its key and no message. The first signs.
+    /// Each has processed its key but no message. The first signs.
     secrets: Vec<Hmac<Sha256>>,
 }
 
@@ -74,8 +74,7 @@ impl Pusher {
     ///
     /// # Errors
     ///
-    /// A key or a secret that is empty, and a key with a colon or a character that does not
-    /// print.
+    /// An empty key or secret, or a key with a colon or an unprintable character.
     pub fn new(key: impl Into<String>, secret: impl AsRef<[u8]>) -> Result<Self, PusherError> {
         let key = key.into();
         let is_good = |b: u8| b.is_ascii_graphic() && b != b':';
@@ -86,7 +85,7 @@ impl Pusher {
         Ok(Self { key, secrets })
     }
 
-    /// Adds a secret that no longer signs, or does not yet, and still verifies.
+    /// Adds a secret that verifies but does not sign, for rotation.
     ///
     /// # Errors
     ///
@@ -96,12 +95,12 @@ impl Pusher {
         Ok(self)
     }
 
-    /// Signs a join, for a client that may make it.
+    /// Signs a join. Call it only for a client that may make it.
     ///
     /// # Errors
     ///
-    /// A socket id or a channel's name that is malformed, and a `presence-` channel without its
-    /// data. All three come from the client: answer with 400.
+    /// A malformed socket id or channel name, or a `presence-` channel without its data. All three
+    /// come from the client: answer with 400.
     pub fn sign(
         &self,
         socket_id: &str,
@@ -118,12 +117,12 @@ impl Pusher {
         })
     }
 
-    /// Verifies what a client presents as `auth`.
+    /// Verifies the `auth` that a client presents.
     ///
     /// # Errors
     ///
-    /// [`TokenInvalid`](tower_ws_auth_core::RejectionKind::TokenInvalid) for everything that was
-    /// not signed with one of the secrets.
+    /// [`TokenInvalid`](tower_ws_auth_core::RejectionKind::TokenInvalid) if none of the secrets
+    /// signed it.
     pub fn verify(
         &self,
         auth: &str,
@@ -151,10 +150,10 @@ impl Pusher {
         }
     }
 
-    /// The policy that verifies joins. `signed` finds what was signed, apart from the channel.
+    /// The policy that verifies joins. `signed` finds the signed parts other than the channel.
     ///
-    /// The socket id must come from the connection, which the identity may hold; one that the
-    /// message brings along proves nothing.
+    /// The socket id must come from the connection, for instance from the identity. An id in the
+    /// message proves nothing.
     pub fn policy<I, M, F>(self, signed: F) -> PusherPolicy<F>
     where
         F: for<'j> Fn(&'j Join<I, M>) -> PusherSigned<'j>,
@@ -163,7 +162,7 @@ impl Pusher {
     }
 }
 
-/// What the HTTP endpoint answers: as JSON `{"auth":"key:…","channel_data":"…"}`.
+/// The answer of the HTTP endpoint, as JSON: `{"auth":"key:…","channel_data":"…"}`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct PusherAuth {
     auth: String,
@@ -177,7 +176,7 @@ impl PusherAuth {
         &self.auth
     }
 
-    /// The data that was signed with it.
+    /// The signed data.
     pub fn channel_data(&self) -> Option<&str> {
         self.channel_data.as_deref()
     }
@@ -217,7 +216,7 @@ impl fmt::Debug for Pusher {
 }
 
 impl fmt::Debug for PusherAuth {
-    // The data names a member, the signature lets them in.
+    // The data names a member, and the signature admits it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PusherAuth(redacted)")
     }

@@ -12,7 +12,7 @@ use crate::policy::forbidden;
 use crate::trace::Trace;
 use crate::{ChannelAuthLayer, Join, JoinOutcome, Policy, ResponseFuture};
 
-/// The service that [`ChannelAuthLayer`](crate::ChannelAuthLayer) puts around another.
+/// The service that [`ChannelAuthLayer`](crate::ChannelAuthLayer) puts around another one.
 pub struct ChannelAuth<P, S> {
     inner: S,
     policy: Arc<P>,
@@ -20,7 +20,7 @@ pub struct ChannelAuth<P, S> {
 }
 
 impl<P, S> ChannelAuth<P, S> {
-    /// What a [`ChannelAuthLayer`] with this policy puts around `inner`.
+    /// Wraps `inner` as a [`ChannelAuthLayer`] with this policy does.
     pub fn new(inner: S, policy: P) -> Self {
         ChannelAuthLayer::new(policy).layer(inner)
     }
@@ -56,14 +56,14 @@ where
         }
         let deciding = self.policy.decide(&join);
 
-        // The service that was polled ready is the one to call; the clone is not ready yet.
+        // Calls the service that was polled ready; the clone is not ready yet.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
         ResponseFuture::decide(deciding, join, ready, trace)
     }
 }
 
-/// What costs nothing to check comes before what may cost a ticket.
+/// Free checks come before those that may spend a ticket.
 fn well_formed<I, M>(join: &Join<I, M>, longest: usize) -> Result<(), Rejection> {
     let channel = join.channel();
     if channel.is_empty() || channel.len() > longest {

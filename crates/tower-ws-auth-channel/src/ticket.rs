@@ -11,21 +11,21 @@ use tower_ws_auth_ticket::Tickets;
 use crate::policy::missing;
 use crate::{Decision, Evidence, Join, Policy};
 
-/// Lets a join pass that presents a ticket minted for this very channel, and takes the ticket.
+/// Admits a join that presents a ticket minted for exactly this channel, and takes the ticket.
 ///
-/// - For another channel the ticket is unknown, and stays good for its own. It opens no socket
-///   and is no credential for a mint.
-/// - It is taken last: after the layer's own checks, after the pattern whose rule this is, and
-///   in an [`And`](crate::And) after whatever stands before it.
-/// - Whoever presents it passes: a ticket is a bearer's. What it was minted with is in the
-///   [`Evidence`] as a `Grant<P>`, with its end, for an inner service that wants to compare.
-/// - A join whose future is dropped may have taken it or not, as with any answer that is lost. No
-///   refusal after that advises anybody to come back with the same ticket.
+/// - For another channel the ticket is unknown, and stays valid for its own. It opens no socket and
+///   is no credential for the ticket endpoint.
+/// - It is taken last: after the layer's own checks, after the pattern of its rule, and in an
+///   [`And`](crate::And) after the policy before it.
+/// - Any user can present it: a ticket is a bearer credential. Its grant is in the [`Evidence`] as
+///   a `Grant<P>`, with its end. An inner service can compare it with the identity.
+/// - A join whose future is dropped may or may not have taken the ticket, as with any lost answer.
+///   A refusal after that never advises the client to come back with the same ticket.
 ///
-/// Someone who is in the channel already needs no second ticket, and only the application knows
-/// who is: it answers such a join by itself before it calls the service. Or it says so in the
-/// policy, where the message can tell: `And::new(|join: &Join<_, Message>| !join.message().is_in,
-/// TicketPolicy::new(tickets))` denies the join and leaves the ticket alone.
+/// A client that is already in the channel needs no second ticket, and only the application knows
+/// that. It answers such a join itself, before it calls the service. If the message has that fact,
+/// a policy can check it: `And::new(|join: &Join<_, Message>| !join.message().is_in,
+/// TicketPolicy::new(tickets))` denies the join and does not spend the ticket.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -64,7 +64,7 @@ pub struct TicketPolicy<P> {
 }
 
 impl<P> TicketPolicy<P> {
-    /// Takes these tickets.
+    /// Takes tickets of this kind.
     pub fn new(tickets: Tickets<P>) -> Self {
         Self {
             tickets,
@@ -73,7 +73,7 @@ impl<P> TicketPolicy<P> {
     }
 
     /// Refuses a ticket that was issued before one of its keys was revoked, as a handshake does.
-    /// It is taken all the same.
+    /// The ticket is still taken.
     #[must_use]
     pub fn revocable(self, revocations: Revocations) -> Self {
         Self {
@@ -96,7 +96,7 @@ where
         let revocations = self.revocations.clone();
         let channel = join.channel().to_owned();
         let ticket = join.credential().map(str::to_owned);
-        // The store boxes its answer as well. It is asked when this is polled, and not before.
+        // The store boxes its answer as well. It is asked only when this is polled.
         TicketFuture(Box::pin(async move {
             let ticket = ticket.ok_or_else(missing)?;
             let grant = tickets.take_for_channel(&ticket, &channel).await?;
@@ -109,7 +109,7 @@ where
     }
 }
 
-/// The decision of a [`TicketPolicy`]: the ticket is being taken.
+/// The pending decision of a [`TicketPolicy`].
 pub struct TicketFuture(Pin<Box<dyn Future<Output = Decision> + Send>>);
 
 impl Future for TicketFuture {

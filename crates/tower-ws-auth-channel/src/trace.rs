@@ -36,7 +36,7 @@ mod imp {
             let status = rejection.status().as_u16();
             let detail = rejection.detail();
             let source = std::error::Error::source(rejection);
-            // An outage is the operator's business, a refusal the client's.
+            // An outage concerns the operator, a refusal the client.
             if status >= 500 {
                 tracing::warn!(
                     target: "tower_ws_auth",
@@ -71,7 +71,7 @@ mod imp {
         }
     }
 
-    /// What a client wrote: escaped, and cut.
+    /// The client's text: escaped, and cut.
     fn legible(channel: &str) -> EscapeAscii<'_> {
         const LONGEST: usize = 256;
         let bytes = channel.as_bytes();

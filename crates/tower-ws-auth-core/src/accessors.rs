@@ -1,21 +1,21 @@
-//! What every service of a layer has.
+//! The accessors that every service of a layer has.
 
-/// The accessors of a service that stands around another, `inner`.
+/// The accessors of a service that wraps another one, `inner`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __inner_accessors {
     () => {
-        /// The service inside.
+        /// Returns the inner service.
         pub fn get_ref(&self) -> &S {
             &self.inner
         }
 
-        /// The service inside, to be changed.
+        /// Returns the inner service, to be changed.
         pub fn get_mut(&mut self) -> &mut S {
             &mut self.inner
         }
 
-        /// Takes the service inside out.
+        /// Unwraps the inner service.
         pub fn into_inner(self) -> S {
             self.inner
         }

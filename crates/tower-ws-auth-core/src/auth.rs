@@ -1,4 +1,4 @@
-//! The seam, and the one layer around it: who asks, may they pass, why not.
+//! The seam, and the one layer around it: authenticates a request or says why it is refused.
 
 mod any_of;
 mod authenticate;

@@ -2,8 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The time of day, as every rule about expiry reads it: the system's, or one that a test
-/// injects.
+/// The time of day for every rule about expiry: the system's, or one that a test injects.
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
 
@@ -13,8 +12,8 @@ impl Clock {
         Self(None)
     }
 
-    /// The system's clock as it is now, and from then on only forward: it does not follow when
-    /// the system's is set. For what is kept in memory, and would live longer by a step back.
+    /// Starts at the system's time and only goes forward: it ignores later changes of the system's
+    /// time. Use it for data in memory, which a step back would keep too long.
     pub fn steady() -> Self {
         let (began, at) = (Instant::now(), SystemTime::now());
         Self::from_fn(move || at + began.elapsed())
@@ -26,7 +25,7 @@ impl Clock {
         Self::from_fn(move || now)
     }
 
-    /// A clock that reads whatever `now` returns.
+    /// A clock that returns the result of `now`.
     pub fn from_fn(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(now)))
     }
@@ -43,8 +42,8 @@ impl Clock {
             .map_or(0, |since| since.as_secs())
     }
 
-    /// The moment `seconds` after the Unix epoch, at most the end of the year 9999, which every
-    /// platform's [`SystemTime`] can hold.
+    /// The moment `seconds` after the Unix epoch, at most the end of the year 9999. Every
+    /// platform's [`SystemTime`] can hold that.
     pub fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(LATEST))
     }

@@ -1,13 +1,14 @@
-//! Where a credential travels: read there, and removed there.
+//! Carriers: read a credential from a request and remove it there.
 //!
-//! [`Carriers`] names the places in which a strategy looks. Reading is strict and happens once;
-//! after it the secret is in a [`Credential`] and nowhere else in the head: not in the URI (nor
-//! in axum's `OriginalUri`), not in a header, not in the list of subprotocols.
+//! [`Carriers`] names the carriers that a strategy reads. Reading is strict and happens once.
+//! Afterwards the secret is in a [`Credential`] and nowhere else in the head: not in the URI (nor
+//! in axum's `OriginalUri`), not in a header, and not in the list of subprotocols.
 //!
-//! - One explicit credential, in one place. Two of them, even equal ones, are malformed.
-//! - A cookie is ambient: the browser sends it, whoever wrote the page. An explicit credential
-//!   decides before it, and where the cookie decides, an allowed `Origin` is demanded: an
-//!   `OriginLayer` must stand further out.
+//! - A request has one explicit credential, in one carrier. Two of them, even equal ones, are
+//!   malformed.
+//! - A cookie is ambient: the browser sends it for any page. An explicit credential decides before
+//!   it. If a cookie decides, an allowed `Origin` is required: an `OriginLayer` must stand further
+//!   out.
 //! - A credential is at most [`MAX_CREDENTIAL`] bytes of the b64token alphabet (RFC 6750 §2.1).
 //!
 //! ```
@@ -55,7 +56,7 @@ pub(crate) use self::uri::path_as_sent;
 use crate::handshake::subprotocols;
 use crate::{AllowedOrigin, Rejection, RejectionKind};
 
-/// The places in which a strategy looks for its credential.
+/// The carriers in which a strategy looks for its credential.
 #[derive(Clone, Debug)]
 pub struct Carriers {
     query: Vec<Key>,
@@ -71,7 +72,7 @@ struct Cookie {
 }
 
 impl Carriers {
-    /// Starts with no place at all.
+    /// Starts without a carrier.
     pub fn builder() -> CarriersBuilder {
         CarriersBuilder(Self {
             query: Vec::new(),
@@ -81,17 +82,17 @@ impl Carriers {
         })
     }
 
-    /// Reads the one credential and removes it from the head, together with everything that
-    /// looks like another one.
+    /// Reads the one credential and removes it from the head, together with everything that looks
+    /// like another one.
     ///
     /// # Errors
     ///
     /// [`CredentialsMalformed`](RejectionKind::CredentialsMalformed) for a credential that is
     /// empty, too long, badly encoded or not the only one;
-    /// [`OriginDenied`](RejectionKind::OriginDenied) where a cookie decides and no allowed
-    /// `Origin` came with it.
+    /// [`OriginDenied`](RejectionKind::OriginDenied) if a cookie decides and no allowed `Origin`
+    /// came with it.
     pub fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
-        // A place that is not there costs a look, and no more.
+        // An absent carrier must cost only a lookup.
         let has = |name| head.headers.contains_key(name);
         let query = !self.query.is_empty() && query::may_hold(head, &self.query);
         let header = self.bearer_header && has(AUTHORIZATION);
@@ -109,7 +110,7 @@ impl Carriers {
             _ => {}
         }
 
-        // Every place is emptied before any of them is judged: a refused head travels on.
+        // Every carrier is emptied before any of them is judged, because a refused head travels on.
         let query = query.then(|| query::take(head, &self.query));
         let header = header.then(|| header::take(head));
         let subprotocol = subprotocol.then(|| subprotocol::take(head, &self.subprotocols));
@@ -143,11 +144,11 @@ impl Carriers {
     }
 }
 
-/// Empties every place in which a credential can travel: the whole query, `Authorization`, the
-/// cookies, and the subprotocols that carry one.
+/// Empties every carrier: the whole query, `Authorization`, the cookies, and the subprotocols that
+/// carry a credential.
 ///
-/// For a layer that refuses before a strategy has read its credential: what is left of the
-/// request travels on in the rejection.
+/// For a layer that refuses before a strategy has read its credential. The rest of the request
+/// travels on in the rejection.
 pub fn remove_all(head: &mut Parts) {
     query::remove(head);
     head.headers.remove(AUTHORIZATION);
@@ -166,21 +167,20 @@ fn malformed(detail: &'static str) -> Rejection {
     Rejection::new(RejectionKind::CredentialsMalformed, detail)
 }
 
-/// Names the places. Finish with [`build`](Self::build).
+/// Names the carriers. Finish with [`build`](Self::build).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct CarriersBuilder(Carriers);
 
 impl CarriersBuilder {
-    /// `?key=<credential>`, the one place where a browser can put it and a proxy's log will show
-    /// it: keep the credential short-lived.
+    /// `?key=<credential>`, for browsers. Proxies log it, so keep the credential short-lived.
     pub fn query(mut self, key: impl Into<Cow<'static, str>>) -> Self {
         self.0.query.push(Key::plain(key.into()));
         self
     }
 
-    /// Like [`query`](Self::query), and the value may begin with `Bearer ` (the space written
-    /// `%20` or `+`), as in `?Authorization=Bearer%20<credential>`.
+    /// Like [`query`](Self::query), but the value may begin with `Bearer `, as in
+    /// `?Authorization=Bearer%20<credential>`. The space is written `%20` or `+`.
     pub fn query_bearer(mut self, key: impl Into<Cow<'static, str>>) -> Self {
         self.0.query.push(Key {
             name: key.into(),
@@ -190,7 +190,7 @@ impl CarriersBuilder {
     }
 
     /// `Authorization: Bearer <credential>` (RFC 6750 §2.1), for clients that can set headers.
-    /// Other schemes stay where they are.
+    /// Other schemes are left alone.
     pub fn bearer_header(mut self) -> Self {
         self.0.bearer_header = true;
         self
@@ -208,10 +208,10 @@ impl CarriersBuilder {
         self.set_cookie(name.into(), true)
     }
 
-    /// The cookie of this name, without asking for the page's origin.
+    /// The cookie of this name, without an origin check.
     ///
     /// Any page that a user visits can then open an authenticated WebSocket in that user's name
-    /// (cross-site WebSocket hijacking), unless something else keeps it from doing so.
+    /// (cross-site WebSocket hijacking), unless something else prevents it.
     pub fn dangerous_cookie_from_any_origin(self, name: impl Into<Cow<'static, str>>) -> Self {
         self.set_cookie(name.into(), false)
     }
@@ -225,7 +225,7 @@ impl CarriersBuilder {
     ///
     /// # Errors
     ///
-    /// No place at all, or a name that no client could send.
+    /// No carrier at all, or a name that no client could send.
     pub fn build(self) -> Result<Carriers, CarriersError> {
         let carriers = self.0;
         let nowhere = carriers.query.is_empty()
@@ -253,8 +253,8 @@ impl CarriersBuilder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CarriersError {
-    /// No place was named.
-    #[error("no carrier: name at least one place, for example `.bearer_header()`")]
+    /// No carrier was named.
+    #[error("no carrier: name at least one, for example `.bearer_header()`")]
     Nowhere,
     /// A query key that is empty or would have to be escaped.
     #[error("the query key {0:?} is not made of letters, digits, `-`, `_` and `.`: choose another")]

@@ -1,7 +1,7 @@
-//! The opening handshake: is this request head one, by the letter?
+//! The opening handshake: checks a request head by the letter of the RFC.
 //!
-//! Stricter than the servers underneath, on purpose: whatever they would upgrade, this has
-//! looked at first. It reads the head only.
+//! The check is stricter than the servers underneath, on purpose: it sees everything that they
+//! would upgrade. It reads the head only.
 
 mod error;
 mod fields;
@@ -17,7 +17,7 @@ pub use self::error::HandshakeError;
 use self::fields::{is_key, is_token, line_lists, sole};
 pub(crate) use self::fields::{list, lists};
 
-/// A valid opening handshake, and how it is to be answered.
+/// A valid opening handshake, and the way to answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Handshake {
@@ -35,7 +35,7 @@ impl Handshake {
     ///
     /// # Errors
     ///
-    /// The first clause that does not hold, in the order of RFC 6455 §4.2.1 or RFC 8441 §5.
+    /// The first violated clause, in the order of RFC 6455 §4.2.1 or RFC 8441 §5.
     pub fn check(head: &Parts) -> Result<Self, HandshakeError> {
         match head.version {
             Version::HTTP_11 => plain_http1(head).map_or_else(|| http1(head), Ok),
@@ -45,11 +45,11 @@ impl Handshake {
     }
 }
 
-/// Writes the two fields that make an upgrade in their plainest form.
+/// Rewrites `Connection` and `Upgrade` in their plainest form.
 ///
-/// A handshake may list more in them, over several lines, and some handlers look at the first
-/// line or for an exact value only. What has been checked must not be refused behind it, where a
-/// single-use credential is spent already.
+/// A handshake may list more values in them, over several lines. Some handlers look only at the
+/// first line or for an exact value. They must not refuse a checked handshake after its single-use
+/// credential is spent.
 pub(crate) fn simplify(headers: &mut HeaderMap) {
     let (mut connections, mut upgrades) = (0, 0);
     for (name, line) in headers.iter_mut() {
@@ -63,7 +63,7 @@ pub(crate) fn simplify(headers: &mut HeaderMap) {
             *line = HeaderValue::from_static(plain);
         }
     }
-    // Not for one line: `insert` grows a full map for a field that is there.
+    // Only for several lines: `insert` grows a full map even for a present field.
     if connections != 1 {
         headers.insert(CONNECTION, const { HeaderValue::from_static("upgrade") });
     }
@@ -72,17 +72,17 @@ pub(crate) fn simplify(headers: &mut HeaderMap) {
     }
 }
 
-/// The subprotocols that a client offers, in its order: the well-formed tokens (RFC 6455
-/// §11.3.4) that do not carry a credential.
+/// The subprotocols that a client offers, in its order: the well-formed tokens (RFC 6455 §11.3.4)
+/// that do not carry a credential.
 pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     list(headers, &SEC_WEBSOCKET_PROTOCOL)
         .filter(|entry| is_token(entry) && !crate::credential::is_credential_subprotocol(entry))
 }
 
-/// What browsers send, at one look over their few fields. `None` decides nothing: then the
-/// clauses are asked one by one, and what passes here passes there.
+/// The fast path for the few fields of a browser, in one pass. It accepts only heads that the
+/// single clauses accept too. `None` decides nothing: the clauses are then checked one by one.
 fn plain_http1(head: &Parts) -> Option<Handshake> {
-    // Of a head with more it is cheaper to ask for what counts.
+    // For a larger head, lookups by name are cheaper.
     const FEW: usize = 32;
     if head.method != Method::GET || head.headers.len() > FEW {
         return None;
@@ -200,7 +200,7 @@ mod tests {
         Handshake::check(&builder.body(()).unwrap().into_parts().0)
     }
 
-    /// The valid head with one field replaced, or removed where `value` is `None`.
+    /// The valid head with one field replaced, or removed if `value` is `None`.
     fn with(name: &'static str, value: Option<&str>) -> Result<Handshake, HandshakeError> {
         let mut head = valid().body(()).unwrap().into_parts().0;
         head.headers.remove(name);
@@ -357,7 +357,7 @@ mod tests {
         }
     }
 
-    /// Every combination of fields that are good, bad, missing and there twice.
+    /// Every combination of valid, invalid, missing and repeated fields.
     fn heads() -> impl Iterator<Item = Parts> {
         const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
         const FIELDS: [(&str, &[&[&str]]); 6] = [
@@ -406,8 +406,8 @@ mod tests {
             head.method = Method::POST;
             assert_eq!(plain_http1(&head), None);
         }
-        // One key, one version, one host; two ways to say `Upgrade` and `Connection` each. Only
-        // that there is no body can also be said by a field.
+        // One key, one version, one host, and two forms of `Upgrade` and of `Connection` each. A
+        // field can also state that there is no body.
         assert_eq!(passed, [4, 8]);
     }
 

@@ -1,21 +1,21 @@
-//! The skeleton of [tower-ws-auth](https://docs.rs/tower-ws-auth): one tower layer that decides
-//! about a WebSocket handshake before the upgrade, for any strategy.
+//! The core of [tower-ws-auth](https://docs.rs/tower-ws-auth): one tower layer that decides about a
+//! WebSocket handshake before the upgrade, for any strategy.
 //!
-//! - [`Authenticate`] is the seam: who asks, may they pass, why not.
-//! - [`AuthLayer`] puts a strategy around a service. What passes carries
-//!   [`Authenticated`] in its request's extensions; what does not is answered with the status
-//!   and the public reason of a [`Rejection`], which stays in the response's extensions.
+//! - [`Authenticate`] is the seam: it authenticates a request or says why it is refused.
+//! - [`AuthLayer`] puts a strategy around a service. An accepted request carries [`Authenticated`]
+//!   in its extensions. A refused one is answered with the status and the public reason of a
+//!   [`Rejection`], which stays in the response's extensions.
 //! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
 //! - [`carrier`] reads a credential and removes it; [`cookie`] does so with one cookie.
 //! - [`Validity`] is what a handler hands on to whatever it mints for its client.
-//! - [`revocation`] refuses a credential before its time is over, and tells open connections.
-//! - [`RedactLayer`] keeps credentials out of the logs of other layers; [`RedactedQuery`] does what
-//!   can be done where it has no place.
-//! - [`telemetry`] lists what operators can read and count.
-//!
+//! - [`Validity`] limits each credential that a handler mints for its client.
+//! - [`revocation`] refuses a credential before it expires, and tells open connections.
+//! - [`RedactLayer`] keeps credentials out of the logs of other layers. Use [`RedactedQuery`] for a
+//!   log that stands outside of it.
+//! - [`telemetry`] lists the events and metrics.
 //! Strategies live in crates of their own; most applications use `tower-ws-auth`, which
-//! re-exports them.
-//!
+//! Strategies live in crates of their own. Most applications use `tower-ws-auth`, which re-exports
+//! them.
 //! # A strategy of your own
 //!
 //! ```
@@ -73,7 +73,7 @@
 //! ```
 //!
 //! Or shorter, where one closure reads, removes and decides:
-//!
+//! Or shorter, with one closure that reads, removes and decides:
 //! ```
 //! use http::request::Parts;
 //! use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
@@ -93,7 +93,7 @@
 //!
 //! # More than one way in
 //!
-//! [`or`](AuthenticateExt::or) and [`optional`](AuthenticateExt::optional) combine strategies:
+//! # Several strategies
 //!
 //! ```
 //! # use http::{Request, Response, StatusCode, request::Parts};
@@ -126,7 +126,7 @@
 //! assert_eq!(status("/?key=k-123").await, StatusCode::OK);
 //! assert_eq!(status("/?invite=i-456").await, StatusCode::OK);
 //! assert_eq!(status("/?key=guessed").await, StatusCode::UNAUTHORIZED);
-//! // One credential decides; two of them are a mistake, whatever they are worth.
+//! // One credential decides. Two of them are malformed, even if both are valid.
 //! assert_eq!(status("/?key=k-123&invite=i-456").await, StatusCode::BAD_REQUEST);
 //! # Ok(())
 //! # }
@@ -172,7 +172,7 @@ pub use self::revocation::{
     RevocationStore, Revocations,
 };
 
-/// What the crates beside this one share; no part of what is promised to anybody else.
+/// Shared with the other crates of this workspace. It is not part of the public interface.
 #[doc(hidden)]
 pub mod private {
     pub use crate::credential::cookie_header as cookie;

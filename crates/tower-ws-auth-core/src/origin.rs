@@ -1,22 +1,22 @@
-//! Which pages may connect: [`OriginLayer`] compares a request's `Origin` with an allow-list.
+//! The pages that may connect: [`OriginLayer`] compares a request's `Origin` with an allow-list.
 //!
-//! A browser opens a WebSocket for any page to any server, and sends the cookies along. CORS
-//! does not apply to it. What tells a foreign page from your own is the `Origin` field, which
-//! the browser writes and the page cannot touch (RFC 6455 §10.2).
+//! A browser opens a WebSocket for any page to any server, and sends the cookies along. CORS does
+//! not apply to it. Only the `Origin` field distinguishes a foreign page from your own: the browser
+//! writes it, and the page cannot change it (RFC 6455 §10.2).
 //!
 //! - An origin is compared whole and byte for byte: scheme, host and port. Another port is
 //!   another origin.
-//! - Two `Origin` fields, `null` and everything that is not written as browsers write it are
-//!   refused with 403 `origin_denied`. A refused page learns nothing about its visitor, if this
-//!   layer stands outside of the one that looks at credentials.
-//! - A request without `Origin` does not come from a WebSocket of a browser; [`MissingOrigin`]
-//!   says what becomes of it. A strategy that reads a cookie demands an allowed one in any case.
-//! - What passes carries [`AllowedOrigin`](crate::AllowedOrigin) in its extensions,
-//!   if it had an `Origin`. What is refused leaves its query, `Authorization`, cookies and
-//!   credential-bearing subprotocols behind.
+//! - Two `Origin` fields, `null`, and everything that is not written as browsers write it are
+//!   refused with 403 `origin_denied`. If this layer stands outside of the one that reads
+//!   credentials, a refused page learns nothing about its visitor.
+//! - A request without `Origin` does not come from a browser's WebSocket. [`MissingOrigin`] decides
+//!   about it. A strategy that reads a cookie requires an allowed origin in any case.
+//! - An accepted request with an `Origin` carries [`AllowedOrigin`](crate::AllowedOrigin) in its
+//!   extensions. A refused one loses its query, `Authorization`, cookies and credential-bearing
+//!   subprotocols.
 //!
-//! `Origin` proves something about browsers only: any other client writes there what it likes.
-//! It does not replace authentication.
+//! `Origin` proves something about browsers only: any other client can send any value. It does not
+//! replace authentication.
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};

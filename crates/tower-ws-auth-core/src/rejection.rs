@@ -1,4 +1,4 @@
-//! Why a request is refused: the rejection, its kind, and the HTTP response that it becomes.
+//! Rejections: the reason of a refusal, its kind, and the HTTP response that it becomes.
 
 use std::error::Error;
 use std::fmt;
@@ -19,10 +19,9 @@ pub use self::kind::{Advice, RejectionKind};
 
 /// Why a request was refused.
 ///
-/// What the client may read is [`token`](Self::reason) and [`status`](Self::status), both from a
-/// fixed set. What only the log may read is [`detail`](Self::detail) and
-/// [`source`](Error::source). Whoever builds the response, the rejection is found in its
-/// extensions:
+/// The client may read [`reason`](Self::reason) and [`status`](Self::status), both from a fixed
+/// set. Only the log may read [`detail`](Self::detail) and [`source`](Error::source). The rejection
+/// is in the response's extensions, even if the application builds the response:
 ///
 /// ```
 /// # use tower_ws_auth_core::{Rejection, RejectionKind};
@@ -47,15 +46,15 @@ pub struct Rejection {
     head: Option<Arc<Mutex<Option<Refused>>>>,
 }
 
-/// The head of the refused request, and the handshake that it is known to be.
+/// The head of the refused request, with its handshake if that is known.
 struct Refused {
     head: Parts,
     handshake: Option<Handshake>,
 }
 
 impl Rejection {
-    /// A rejection of this kind; `detail` tells the operator what was wrong and never reaches
-    /// the client.
+    /// A rejection of this kind. `detail` tells the operator the cause and never reaches the
+    /// client.
     pub fn new(kind: RejectionKind, detail: &'static str) -> Self {
         Self {
             kind,
@@ -77,7 +76,7 @@ impl Rejection {
         self
     }
 
-    /// Tells the client when to come back at the earliest (`Retry-After`, whole seconds rounded
+    /// Sets the earliest moment to come back, for the client (`Retry-After`, whole seconds rounded
     /// up).
     #[must_use]
     pub fn with_retry_after(mut self, pause: Duration) -> Self {
@@ -85,7 +84,7 @@ impl Rejection {
         self
     }
 
-    /// Says that what was refused is a credential that the browser sent by itself, such as a
+    /// Marks the refused credential as ambient: the browser sent it by itself, as it does with a
     /// cookie. Another strategy's explicit credential then decides before it.
     #[must_use]
     pub fn about_ambient(mut self) -> Self {
@@ -93,7 +92,7 @@ impl Rejection {
         self
     }
 
-    /// Says that the credential is used up, or may be: the client needs another one in any case.
+    /// States that the credential is used up, or may be. The client needs another one in any case.
     #[must_use]
     pub fn with_spent_credential(mut self) -> Self {
         self.spent = true;
@@ -104,26 +103,26 @@ impl Rejection {
         self.ambient
     }
 
-    /// Says which strategy decided, unless that is known.
+    /// Sets the deciding strategy, unless it is known.
     pub(crate) fn decided_by(mut self, strategy: &'static str) -> Self {
         self.strategy.get_or_insert(strategy);
         self
     }
 
-    /// Says where the refused credential travelled, unless that is known.
+    /// Sets the carrier of the refused credential, unless it is known.
     pub(crate) fn found_in(mut self, carrier: &'static str) -> Self {
         self.carrier.get_or_insert(carrier);
         self
     }
 
-    /// The name of the strategy that decided, once an [`AuthLayer`](crate::AuthLayer) has
-    /// answered; `any_of` if none of several did.
+    /// The name of the strategy that decided, once an [`AuthLayer`](crate::AuthLayer) has answered.
+    /// It is `any_of` if none of several strategies decided.
     pub fn strategy(&self) -> Option<&'static str> {
         self.strategy
     }
 
-    /// Where the refused credential travelled, as far as that is known: `query`, `header`,
-    /// `subprotocol` or `cookie`.
+    /// The carrier of the refused credential, if it is known: `query`, `header`, `subprotocol` or
+    /// `cookie`.
     pub fn carrier(&self) -> Option<&'static str> {
         self.carrier
     }
@@ -133,18 +132,18 @@ impl Rejection {
         self.kind
     }
 
-    /// The HTTP status that says it.
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.kind.status()
     }
 
-    /// The public reason that says it, such as `token_expired`.
+    /// The public reason, such as `token_expired`.
     pub fn reason(&self) -> &'static str {
         self.kind.reason()
     }
 
-    /// What a client should do now: as the kind says, but never to come back with a credential
-    /// that [is used up](Self::with_spent_credential).
+    /// Advice for the client: that of the kind, but never to come back with a credential that [is
+    /// used up](Self::with_spent_credential).
     pub fn advice(&self) -> Advice {
         match self.kind.advice() {
             Advice::Wait | Advice::BackOff if self.spent => Advice::RefreshLater,
@@ -152,12 +151,12 @@ impl Rejection {
         }
     }
 
-    /// What was wrong, for the log only.
+    /// The cause, for the log only.
     pub fn detail(&self) -> &'static str {
         self.detail
     }
 
-    /// When the client may come back, in whole seconds, if that is known.
+    /// The seconds until the client may come back, if they are known.
     pub fn retry_after(&self) -> Option<u64> {
         self.retry_after.map(|pause| {
             pause
@@ -166,19 +165,18 @@ impl Rejection {
         })
     }
 
-    /// Takes the head of the refused request, once: its credentials are removed, its extensions
+    /// Takes the head of the refused request, once. Its credentials are removed. Its extensions
     /// hold the only handle on the client's connection.
     ///
-    /// This is what a layer needs that answers the handshake after all, in order to close it
-    /// with a reason. `None` if another one took it already, or the rejection never passed a
-    /// layer.
+    /// For a layer that answers the handshake after all, in order to close it with a reason. `None`
+    /// if the head was taken before, or if the rejection never passed a layer.
     pub fn take_head(&self) -> Option<Parts> {
         self.take_refused().map(|refused| refused.head)
     }
 
-    /// Takes the head like [`take_head`](Self::take_head), and shows it to `answer` with the
-    /// handshake that it is: checked here, unless the layer that refused has done so. `None` also
-    /// where it is none; the head is lost then.
+    /// Takes the head like [`take_head`](Self::take_head), and passes it to `answer` with its
+    /// handshake. The handshake is checked here, unless the refusing layer has done so. Also
+    /// returns `None` for an invalid handshake; the head is lost then.
     #[inline]
     pub fn take_handshake<T>(&self, answer: impl FnOnce(&mut Parts, &Handshake) -> T) -> Option<T> {
         let Refused { head, handshake } = &mut self.take_refused()?;
@@ -212,7 +210,7 @@ impl fmt::Display for Rejection {
 }
 
 impl fmt::Debug for Rejection {
-    // The head stays out: what is left of the request is nobody's business in a log.
+    // The head stays out, because a log must not show the rest of the request.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejection")
             .field("kind", &self.kind)

@@ -1,18 +1,17 @@
-//! Revocation: ends the connections that are open, and refuses the credentials behind them.
+//! Revocation: ends open connections, and refuses the credentials behind them.
 //!
 //! A [`Grant`](crate::Grant) names the keys under which it can be revoked, such as `user:ada` or
 //! `session:4f2a…`. [`Revocations::revoke`] takes one of them:
 //!
-//! - A credential that was issued before is refused at every handshake from now on, by a strategy
-//!   that is [`revocable`](crate::AuthenticateExt::revocable), as `token_invalid`,
-//!   `ticket_invalid` or `session_invalid`. A credential of which nobody knows when it was issued
-//!   counts as older. What was issued later passes; [`RevocationKey`] says what later means where
-//!   clocks differ.
+//! - A [`revocable`](crate::AuthenticateExt::revocable) strategy refuses credentials issued before
+//!   the revocation, at every later handshake: as `token_invalid`, `ticket_invalid` or
+//!   `session_invalid`. A credential with an unknown time of issue counts as older. A credential
+//!   issued later passes. [`RevocationKey`] defines "later" for clocks that differ.
 //! - A connection that is open under the key hears of it through its [`Watch`]. A lease layer ends
 //!   it with a close frame.
 //!
-//! A handshake registers its connection first and asks the store then, so that a revocation meets
-//! either the one or the other. A store that fails is refused as `unavailable`.
+//! A handshake first registers its connection and then asks the store, so a revocation always meets
+//! one of the two. If the store fails, the request is refused as `unavailable`.
 //!
 //! ```
 //! use std::time::Duration;

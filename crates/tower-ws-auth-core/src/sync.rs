@@ -1,4 +1,4 @@
-//! The one place that knows whether revocation runs under loom's model checker.
+//! Chooses the primitives: loom's model checker for revocation, or std.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};

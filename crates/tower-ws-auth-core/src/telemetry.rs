@@ -1,11 +1,11 @@
-//! What leaves the layers for operators: the truth about every decision, and never a secret.
+//! Events and metrics for operators: the true outcome of every decision, and never a secret.
 //!
-//! With close frames the wire shows 101 for a refused client. What was decided is told here.
+//! With close frames the wire shows 101 for a refused client. The decision is visible here.
 //!
 //! # Events
 //!
-//! With the feature `tracing`, target [`TARGET`]. Names and values of these fields are stable:
-//! what can be counted by them today can be counted tomorrow.
+//! With the feature `tracing`, target [`TARGET`]. Names and values of these fields are stable
+//! across releases.
 //!
 //! | event | level | fields |
 //! |---|---|---|
@@ -20,48 +20,48 @@
 //! | `join refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `detail` `source` `channel` `latency_us` |
 //! | `fetched keys …`, `a fetched key is left out` | DEBUG, INFO, WARN | `url` `keys` `index` `error` |
 //! | `keys could not be fetched: …` | WARN | `url` `error` `age_seconds` |
-//! | of a store: it answers, or does not | INFO, WARN | `store` `state` `error` |
+//! | of a store: it answers, or is unavailable | INFO, WARN | `store` `state` `error` |
 //! | `misconfigured route`, `no AuthLayer stands outside …` | ERROR | `error` |
 //!
-//! What does not apply is absent, such as the `carrier` of a handshake without a credential.
+//! Fields that do not apply are absent, such as the `carrier` of a handshake without a credential.
 //!
-//! | field | what it says |
+//! | field | meaning |
 //! |---|---|
-//! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; with several the one whose credential it was, and `any_of` if it was nobody's or everybody's. `origin` is the allow-list, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
-//! | `carrier` | where the credential travelled: `query` (redacted or not), `header`, `subprotocol`, `cookie` |
+//! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; among several, the one whose credential decided, or `any_of` if none or all did. `origin` is the allow-list, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
+//! | `carrier` | the carrier of the credential: `query` (redacted or not), `header`, `subprotocol`, `cookie` |
 //! | `outcome` | `accepted` or `refused` |
 //! | `kind` | the public reason of the [`RejectionKind`](crate::RejectionKind), such as `token_expired` |
 //! | `status` | the HTTP status of the refusal, also where a close frame takes its place |
 //! | `code` | the close code that the client reads |
-//! | `detail` | what was wrong, from a fixed set |
+//! | `detail` | the cause, from a fixed set |
 //! | `source` | the error behind it, such as a store's |
-//! | `latency_us` | microseconds from the layer's call to the decision; what the service then takes is not in it |
-//! | `origin` | what a refused page sent as `Origin`: escaped, at most 256 bytes of it |
-//! | `channel` | what a client wants to join: likewise |
+//! | `latency_us` | microseconds from the layer's call to the decision, without the service's own time |
+//! | `origin` | the `Origin` of a refused page: escaped, at most 256 bytes of it |
+//! | `channel` | the channel that a client wants to join: likewise |
 //! | `closing_handshake` | how a closing handshake ended, see below |
 //! | `reason` | why a lease ended: `token_expired`, `session_ended`, `revoked`, `too_many_connections`, `going_away`, or the application's own reason |
 //! | `open_ms` | milliseconds from the acceptance to the disconnect reason |
-//! | `url` | where keys come from, without its query |
-//! | `age_seconds` | how old the keys are that stay in force |
-//! | `store`, `state` | `redis`; `connected`, `lost`, `listening` or `deaf` to what other nodes revoke |
+//! | `url` | the address of the keys, without its query |
+//! | `age_seconds` | the age of the keys that stay in force |
+//! | `store`, `state` | `redis`; `connected`, `lost`, `listening` or `deaf` to revocations on other nodes |
 //!
-//! | `closing_handshake` | what became of a refused client, or of one whose lease ended |
+//! | `closing_handshake` | the outcome for a refused client, or for one whose lease ended |
 //! |---|---|
 //! | `peer_closed` | it answered the close frame: it has read code and reason |
-//! | `peer_gone` | it went without an answer, as most programs do and no browser |
+//! | `peer_gone` | it left without an answer, as most programs do, but no browser |
 //! | `deadline` | it did neither in time |
-//! | `byte_cap` | it sent more than it may |
+//! | `byte_cap` | it sent more bytes than allowed |
 //! | `broken` | the connection failed |
-//! | `no_permit` | as many closing handshakes were under way as may be: it got the HTTP answer |
-//! | `upgrade_failed` | it got the 101 and no reason: the server is built without upgrades, or the client went in between |
-//! | `not_upgraded` | the connection was not to be had: the service did not upgrade after all |
+//! | `no_permit` | the maximum number of closing handshakes was under way: it got the HTTP answer |
+//! | `upgrade_failed` | it got the 101 and no reason: the server is built without upgrades, or the client left in between |
+//! | `not_upgraded` | the connection was unavailable: the service did not upgrade after all |
 //!
-//! A client that goes while it is held before its answer gets no closing handshake, and one whose task the
-//! program drops has no end: neither is in these.
+//! Two refused clients are not in this table: one that goes during the delay before its answer, and
+//! one whose task the program drops.
 //!
 //! # Metrics
 //!
-//! With the feature `metrics`, for whatever recorder the program installs (the crate `metrics`
+//! With the feature `metrics`, for any recorder that the program installs (the crate `metrics`
 //! 0.24). Durations are in seconds.
 //!
 //! | name | type | labels |
@@ -71,15 +71,15 @@
 //! | `ws_auth_closing_handshakes_total` | counter | `outcome`: the field `closing_handshake` |
 //! | `ws_auth_leases` | gauge | |
 //! | `ws_auth_leases_ended_total` | counter | `reason`, and `application` for all of the application's own |
-//! | `ws_auth_revocations_total` | counter | `reason`, as above: what this node was told to revoke |
+//! | `ws_auth_revocations_total` | counter | `reason`, as above: what this node received |
 //!
-//! - Decisions are counted where they are made, one for each event: by every `AuthLayer`, that of
-//!   an ordinary route as well, and the refusals of `OriginLayer` and `LeaseLayer`. What the latter
-//!   refuses the strategy has accepted before. The histogram has the strategies alone.
-//! - The gauge has every connection that a `LeaseLayer` let pass and that is not over. A lease
-//!   whose client goes by itself has no ending.
-//! - A label has as many values as the program has strategies, and otherwise few: none comes from
-//!   a request. [`describe`] tells a recorder what they mean.
+//! - Each decision is counted once, with its event: by every `AuthLayer`, also on ordinary routes,
+//!   and by the refusals of `OriginLayer` and `LeaseLayer`. A request that `LeaseLayer` refuses was
+//!   accepted by the strategy before. The histogram has the strategies alone.
+//! - The gauge has every connection that a `LeaseLayer` let pass and that is still open. A lease
+//!   whose client leaves by itself counts as no ended lease.
+//! - The values of a label are few: the program's strategies, or a fixed set. None comes from a
+//!   request. [`describe`] tells a recorder the meaning of each metric.
 //!
 //! The names are constants here, for layers that count too.
 
@@ -94,14 +94,15 @@ pub const DECISIONS: &str = "ws_auth_decisions_total";
 pub const DECISION_SECONDS: &str = "ws_auth_decision_seconds";
 /// Counter of closing handshakes, by `outcome`.
 pub const CLOSING_HANDSHAKES: &str = "ws_auth_closing_handshakes_total";
-/// Gauge of the leases that are open.
+/// Gauge of the open leases.
 pub const LEASES: &str = "ws_auth_leases";
-/// Counter of leases that ended before their client went, by `reason`.
+/// Counter of leases that ended before their client left, by `reason`.
 pub const LEASES_ENDED: &str = "ws_auth_leases_ended_total";
-/// Counter of revocations that this node was told, by `reason`.
+/// Counter of revocations that this node received, by `reason`.
 pub const REVOCATIONS: &str = "ws_auth_revocations_total";
 
-/// The label for a disconnect reason: its token, and `application` for all of the application's own.
+/// The label for a disconnect reason: its public reason, and `application` for all of the
+/// application's own.
 pub fn reason_label(reason: &DisconnectReason) -> &'static str {
     match reason {
         DisconnectReason::TokenExpired => "token_expired",
@@ -113,8 +114,8 @@ pub fn reason_label(reason: &DisconnectReason) -> &'static str {
     }
 }
 
-/// Tells the installed recorder what the metrics mean, and that the gauge begins at zero. Call it
-/// once, after installing one.
+/// Describes the metrics to the installed recorder, and starts the gauge at zero. Call it once,
+/// after installing a recorder.
 #[cfg(feature = "metrics")]
 pub fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
@@ -135,7 +136,7 @@ pub fn describe() {
         Unit::Count,
         "Connections that are open under a lease"
     );
-    // Adds nothing, and shows it: no series at all would read as no scrape.
+    // Adds zero to create the series: without it a scrape looks failed.
     gauge!(LEASES).increment(0.0);
     describe_counter!(
         LEASES_ENDED,

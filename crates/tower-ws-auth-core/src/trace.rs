@@ -2,7 +2,7 @@
 
 use crate::{DisconnectReason, Rejection};
 
-/// One decision: whose it is, and how long it takes.
+/// One decision, with its strategy and its start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decision {
     strategy: &'static str,
@@ -32,7 +32,7 @@ impl Decision {
         self.count("accepted", "none");
     }
 
-    /// Returns the rejection, which knows now who decided.
+    /// Returns the rejection with the deciding strategy.
     pub(crate) fn refused(mut self, rejection: Rejection) -> Rejection {
         let rejection = match self.carrier {
             Some(carrier) => rejection.found_in(carrier),
@@ -63,7 +63,7 @@ impl Decision {
         let kind = rejection.reason();
         let status = rejection.status().as_u16();
         let source = std::error::Error::source(rejection);
-        // An outage is the operator's business, a refusal the client's.
+        // An outage concerns the operator, a refusal the client.
         if status >= 500 {
             tracing::warn!(
                 target: "tower_ws_auth",

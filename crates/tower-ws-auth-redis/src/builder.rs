@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use crate::connection::{Link, Opener, manager_config};
 use crate::{Redis, RedisError};
 
-/// How long the first attempts to connect are driven while nobody asks for anything.
+/// The time for which the first attempts to connect are driven without a command.
 const WARM_UP: Duration = Duration::from_secs(60);
 
 /// Configures [`Redis`]. Finish with [`connect`](Self::connect), or one of its siblings.
@@ -28,23 +28,24 @@ impl RedisBuilder {
         }
     }
 
-    /// How long an operation may take, the wait for a connection included; a second by default.
+    /// Sets the time limit of an operation, including the wait for a connection; 1 second by
+    /// default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long one attempt to connect may take; a second by default.
+    /// Sets the time limit of one attempt to connect; 1 second by default.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How many commands may wait for their answers; 1,024 by default. Beyond it an operation
+    /// Sets the maximum number of commands in flight; 1,024 by default. Beyond it an operation
     /// fails at once with [`RedisError::Busy`].
     ///
-    /// At most a third of them look up tickets, and at most a third load sessions: anybody can
-    /// present those, and guesses must not take the places of revocations, claims and logins.
+    /// At most a third of them look up tickets, and at most a third load sessions. Anyone can
+    /// present those, and guesses must leave room for revocations, claims and logins.
     pub fn max_in_flight(mut self, commands: usize) -> Self {
         self.max_in_flight = commands;
         self
@@ -52,16 +53,16 @@ impl RedisBuilder {
 
     /// Connects.
     ///
-    /// The connection speaks RESP3: one that breaks while nobody uses it is noticed and replaced
-    /// at once. For a proxy that does not know it, end the URL in `?protocol=resp2`; then the
-    /// first command after such a break fails.
+    /// The connection speaks RESP3, so that a break is noticed at once, even while the connection
+    /// is idle. For a proxy without RESP3, end the URL in `?protocol=resp2`. The first command
+    /// after a break then fails.
     ///
     /// # Errors
     ///
-    /// Redis does not answer or refuses the credentials, or the URL is none.
+    /// Redis does not answer or refuses the credentials, or the URL is invalid.
     pub async fn connect(self, url: &str) -> Result<Redis, RedisError> {
         let client = client(url)?;
-        // Apart from the shared connection, which goes on trying and does not say why it fails.
+        // A separate connection: the shared one keeps trying and does not report why it fails.
         let config = self.connection_config();
         drop(
             client
@@ -73,22 +74,23 @@ impl RedisBuilder {
         Ok(redis)
     }
 
-    /// Begins to connect, and does not wait for it.
+    /// Starts to connect, and does not wait for the connection.
     ///
     /// # Errors
     ///
-    /// The URL is none, or there is no Tokio runtime.
+    /// The URL is invalid, or there is no Tokio runtime.
     pub fn connect_lazy(self, url: &str) -> Result<Redis, RedisError> {
         let config = manager_config(self.connect_timeout);
         self.open(Opener::One(client(url)?, config))
     }
 
-    /// Begins to connect to a Redis Cluster, some of whose nodes have these URLs, and does not
-    /// wait for it. See [the crate's documentation](crate#features) for what that changes.
+    /// Starts to connect to a Redis Cluster, and does not wait for the connection. These are the
+    /// URLs of some of its nodes. [The crate's documentation](crate#features) describes the
+    /// differences.
     ///
     /// # Errors
     ///
-    /// A URL is none, or there is no Tokio runtime.
+    /// A URL is invalid, or there is no Tokio runtime.
     #[cfg(feature = "cluster")]
     pub fn cluster_lazy<'a>(
         self,
@@ -97,7 +99,7 @@ impl RedisBuilder {
         let nodes = urls.into_iter().map(parse);
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
         let client = redis::cluster::ClusterClient::builder(nodes.clone())
-            // By default it sends a command again whose connection broke.
+            // By default the client repeats a command after a broken connection.
             .retries(0)
             .connection_timeout(self.connect_timeout)
             .response_timeout(self.timeout)
@@ -107,13 +109,13 @@ impl RedisBuilder {
         self.open(Opener::Cluster(client, nodes, config))
     }
 
-    /// Begins to connect to the master that these Sentinels know under this name, and does not
-    /// wait for it. User, password, database and TLS of the master are those of `server`, whose
-    /// host is not looked at: `redis://user:password@master/0`.
+    /// Starts to connect to the master with this name at these Sentinels, and does not wait for the
+    /// connection. User, password, database and TLS of the master are those of `server`, whose host
+    /// is ignored: `redis://user:password@master/0`.
     ///
     /// # Errors
     ///
-    /// A URL is none, or there is no Tokio runtime.
+    /// A URL is invalid, or there is no Tokio runtime.
     #[cfg(feature = "sentinel")]
     pub fn sentinel_lazy<'a>(
         self,
@@ -169,9 +171,10 @@ fn parse(url: &str) -> Result<ConnectionInfo, RedisError> {
     if matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. }) {
         crate::tls::choose_provider();
     }
-    // The client's name would be one more command to permit, and Redis 7.0 does not know it.
+    // Setting the client's name would need one more permission, and Redis 7.0 does not know the
+    // command.
     let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
-    // In RESP2 the client does not look at a connection that nobody uses.
+    // In RESP2 the client does not notice the break of an idle connection.
     if !url.contains("protocol=") {
         settings = settings.set_protocol(ProtocolVersion::RESP3);
     }

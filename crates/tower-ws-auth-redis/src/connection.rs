@@ -9,17 +9,17 @@ use crate::RedisError;
 #[cfg(feature = "cluster")]
 use crate::redirect::Nodes;
 
-/// How long a line that has never answered is left to connect by itself.
+/// The time that a line without any answer gets to connect by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The way to Redis: one line that everybody shares, and how to open the next.
+/// The way to Redis: one shared line, and how to open the next one.
 pub(crate) struct Link {
     line: Mutex<Option<Arc<Line>>>,
-    /// Asynchronous, so that of all who find no line one opens the next and the others wait.
+    /// Asynchronous, so that one caller opens the next line and the others wait.
     opener: tokio::sync::Mutex<Opener>,
 }
 
-/// What opens a line.
+/// Opens a line.
 pub(crate) enum Opener {
     One(Client, ConnectionManagerConfig),
     #[cfg(feature = "cluster")]
@@ -35,15 +35,15 @@ pub(crate) enum Opener {
     ),
 }
 
-/// One connection, or what takes the place of one.
+/// A connection, or a client that replaces one.
 pub(crate) struct Line {
     wire: Wire,
     opened: Instant,
-    /// Whether something was answered on it. Before, it may still be connecting.
+    /// Whether a command was answered on it. Before, it may still be connecting.
     established: AtomicBool,
 }
 
-/// Something that commands can be sent on.
+/// A client that sends commands.
 #[derive(Clone)]
 pub(crate) enum Wire {
     One(ConnectionManager),
@@ -54,7 +54,7 @@ pub(crate) enum Wire {
 }
 
 impl Link {
-    /// Opens a connection of its own, on which nothing is asked and everything published is heard.
+    /// Opens a separate connection for subscriptions only.
     pub(crate) async fn subscriber(&self) -> RedisResult<redis::aio::PubSub> {
         let client = self.opener.lock().await.client().await?;
         client.get_async_pubsub().await
@@ -67,7 +67,7 @@ impl Link {
         }
     }
 
-    /// The line that there is, or a new one.
+    /// The current line, or a new one.
     pub(crate) async fn line(&self) -> RedisResult<Arc<Line>> {
         if let Some(line) = &*self.lock() {
             return Ok(Arc::clone(line));
@@ -81,10 +81,10 @@ impl Link {
         Ok(line)
     }
 
-    /// Lets go of a line on which this error came up, where only another line can do better.
+    /// Drops a line after this error, if only another line can do better.
     ///
-    /// A connection whose other end died without a word looks open for minutes. And one to a
-    /// server that became a replica, whose name leads to the new master, stays open.
+    /// A connection whose peer died silently looks open for minutes. A connection to a server that
+    /// became a replica stays open, although its name leads to the new master.
     pub(crate) fn judge(&self, used: &Arc<Line>, error: &RedisError) {
         let hopeless = match used.wire {
             Wire::One(_) => {
@@ -116,7 +116,7 @@ impl Line {
     }
 
     pub(crate) fn answered(&self) {
-        // Read first: a store by every command would move the cache line between all cores.
+        // Read first: a write by every command would move the cache line between all cores.
         if !self.established.load(Ordering::Relaxed) {
             self.established.store(true, Ordering::Relaxed);
         }
@@ -124,7 +124,7 @@ impl Line {
 }
 
 impl Opener {
-    /// A client of one server that hears everything: in a cluster each node does.
+    /// A client of one server for subscriptions. In a cluster every node receives all messages.
     #[cfg_attr(
         not(feature = "sentinel"),
         expect(clippy::unused_async, reason = "only Sentinel has to be asked")
@@ -134,7 +134,7 @@ impl Opener {
             Self::One(client, _) => Ok(client.clone()),
             #[cfg(feature = "cluster")]
             Self::Cluster(_, nodes, _) => {
-                // The next time another one, if this is down.
+                // The next attempt takes another node, in case this one is down.
                 nodes.rotate_left(1);
                 Client::open(one_of(nodes)?)
             }
@@ -186,18 +186,18 @@ fn one_of(nodes: &[redis::ConnectionInfo]) -> RedisResult<redis::ConnectionInfo>
     nodes.last().cloned().ok_or_else(empty)
 }
 
-/// Never repeats a command, tries to connect for as long as it takes, and waits between two
-/// attempts, at most half a second.
+/// Never repeats a command. It tries to connect without end, and waits at most half a second
+/// between two attempts.
 pub(crate) fn manager_config(connect_timeout: Duration) -> ConnectionManagerConfig {
     ConnectionManagerConfig::new()
         .set_connection_timeout(Some(connect_timeout))
-        // The limit that everything has, also the wait for a connection, stands in `Redis::run`.
+        // `Redis::run` has the time limit for everything, including the wait for a connection.
         .set_response_timeout(None)
-        // These retries are of connecting alone. If they ended with an error that is not an I/O
-        // error, such as LOADING, then the manager would keep that error for ever.
+        // These retries only concern connecting. After an error that is no I/O error, such as
+        // LOADING, the manager would otherwise keep that error for ever.
         .set_number_of_retries(usize::MAX)
         .set_min_delay(Duration::from_millis(50))
-        // The jitter doubles it at most.
+        // The jitter can double it.
         .set_max_delay(Duration::from_millis(250))
 }
 

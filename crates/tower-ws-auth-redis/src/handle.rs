@@ -13,13 +13,13 @@ use crate::{RedisBuilder, RedisError};
 
 /// One connection to Redis, for all stores of a process. A clone shares it.
 ///
-/// Commands of all callers travel on it at once, so that there is no pool to size. It comes back
-/// by itself whenever Redis does. No command is ever sent a second time: whether one that got
-/// no answer was carried out, nobody knows.
+/// Commands of all callers travel on it at once, so there is no pool to size. It reconnects by
+/// itself when Redis is back. No command is ever sent twice: a command without an answer may have
+/// been carried out.
 #[derive(Clone)]
 pub struct Redis(Arc<Inner>);
 
-/// What is looked up.
+/// The kind of a credential's lookup.
 #[derive(Clone, Copy)]
 pub(crate) enum Lookup {
     Ticket,
@@ -30,7 +30,7 @@ struct Inner {
     link: Link,
     timeout: Duration,
     in_flight: InFlight,
-    /// Of these, the lookups of credentials that have proved nothing yet.
+    /// Of these, the lookups of credentials that are not yet verified.
     ticket_lookups: InFlight,
     session_lookups: InFlight,
     state: State,
@@ -42,18 +42,18 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// Redis does not answer or refuses the credentials, or the URL is none. An application that
-    /// shall start without Redis takes [`connect_lazy`](Self::connect_lazy).
+    /// Redis does not answer or refuses the credentials, or the URL is invalid. To start an
+    /// application without Redis, use [`connect_lazy`](Self::connect_lazy).
     pub async fn connect(url: &str) -> Result<Self, RedisError> {
         Self::builder().connect(url).await
     }
 
-    /// Begins to connect with the defaults of the [builder](Self::builder), and does not wait for
-    /// it. Until Redis is there, everything that needs it fails.
+    /// Starts to connect with the defaults of the [builder](Self::builder), and does not wait for
+    /// the connection. Until Redis answers, every operation fails.
     ///
     /// # Errors
     ///
-    /// The URL is none, or there is no Tokio runtime.
+    /// The URL is invalid, or there is no Tokio runtime.
     pub fn connect_lazy(url: &str) -> Result<Self, RedisError> {
         Self::builder().connect_lazy(url)
     }
@@ -81,11 +81,11 @@ impl Redis {
         }))
     }
 
-    /// Asks Redis for a sign of life, for instance for a readiness probe.
+    /// Pings Redis, for instance for a readiness probe.
     ///
     /// # Errors
     ///
-    /// There was none within the timeout.
+    /// Redis did not answer within the timeout.
     pub async fn ping(&self) -> Result<(), RedisError> {
         self.ask(&redis::cmd("PING")).await
     }
@@ -98,8 +98,8 @@ impl Redis {
 
     /// Takes a place for the lookup of a credential, until it is dropped.
     ///
-    /// Anybody can present one. Each kind has a third of the places, so that guesses leave room
-    /// for the commands of clients who have proved something.
+    /// Anyone can present a credential. Each kind has a third of the places, so that guesses leave
+    /// room for the commands of verified clients.
     pub(crate) fn place_for(&self, what: Lookup) -> Result<Place<'_>, RedisError> {
         let lookups = match what {
             Lookup::Ticket => &self.0.ticket_lookups,
@@ -108,7 +108,7 @@ impl Redis {
         lookups.enter().ok_or(RedisError::Busy(lookups.most()))
     }
 
-    /// Sends some commands at once, once.
+    /// Sends several commands at once, once.
     pub(crate) async fn ask_all<T>(&self, commands: &Pipeline) -> Result<T, RedisError>
     where
         T: FromRedisValue,
@@ -117,7 +117,7 @@ impl Redis {
             .await
     }
 
-    /// Bounds an operation of more than one step, as each step is bounded.
+    /// Bounds an operation of several steps by the limit of a single step.
     pub(crate) async fn within<T, E>(
         &self,
         operation: impl Future<Output = Result<T, E>>,
@@ -129,7 +129,7 @@ impl Redis {
         }
     }
 
-    /// Waits until Redis answers, so that somebody drives the connection while nobody asks.
+    /// Waits until Redis answers, to drive the connection while it is idle.
     pub(crate) async fn wait(&self) {
         const PAUSE: Duration = Duration::from_millis(250);
         while self.ping().await.is_err_and(|error| !error.is_answer()) {
@@ -137,7 +137,7 @@ impl Redis {
         }
     }
 
-    /// Opens a connection that hears what is published on a channel.
+    /// Opens a connection that subscribes to a channel.
     pub(crate) async fn subscribe(
         &self,
         channel: &str,
@@ -147,11 +147,11 @@ impl Redis {
             sink.subscribe(channel).await?;
             Ok::<_, RedisError>((sink, stream))
         };
-        // As long as it may take to connect, and to be answered.
+        // The time to connect plus the time for an answer.
         self.within(opening, |late| late).await
     }
 
-    /// Where what goes on in the background runs.
+    /// The runtime of background work.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.0.runtime
     }
@@ -161,7 +161,7 @@ impl Redis {
         F: Future<Output = RedisResult<T>>,
     {
         let inner = &*self.0;
-        // Who would have to queue is refused: the queue would only grow while Redis is slow.
+        // Refused instead of queued: a queue would only grow while Redis is slow.
         let Some(_place) = inner.in_flight.enter() else {
             return Err(RedisError::Busy(inner.in_flight.most()));
         };
@@ -198,7 +198,7 @@ impl Redis {
 }
 
 impl fmt::Debug for Redis {
-    // Not the URL: it holds the password.
+    // Without the URL, which holds the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redis")
             .field("timeout", &self.0.timeout)

@@ -1,6 +1,6 @@
-//! Tickets, sessions and revocations on Redis or Valkey: with them many nodes behave as one.
+//! Tickets, sessions and revocations on Redis or Valkey: many nodes then behave as one.
 //!
-//! Instead of the stores in memory:
+//! Replace the stores in memory:
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -30,16 +30,16 @@
 //! # }
 //! ```
 //!
-//! - One connection carries everything that a process asks. A ticket is taken by one `GETDEL`.
-//! - What reads before it writes is a script, which Redis runs in one atomic step: a revocation
-//!   keeps the later of two, and a session's record is replaced only if it is still the one that
-//!   was read.
-//! - No ticket and no claim is asked for twice. One that got no answer is an error, for which the layers answer
-//!   503 `unavailable`: a ticket may be gone with it, and is never good for two.
-//! - Every operation ends within the [`timeout`](RedisBuilder::timeout), a second, whatever Redis
-//!   does, and no more than so many [wait](RedisBuilder::max_in_flight). It works again when Redis
-//!   does, without a restart. [`Redis::connect_lazy`] starts while Redis is down.
-//! - A command that ran into the timeout may still be carried out, if Redis was only slow.
+//! - One connection carries all commands of a process. A ticket is taken by one `GETDEL`.
+//! - Every read before a write is a script, which Redis runs in one atomic step. A revocation keeps
+//!   the later of two. A session's record is replaced only if it is still the one that was read.
+//! - No lookup of a ticket or claim is repeated. A missing answer is an error, for which the layers
+//!   answer 503 `unavailable`. A ticket may be lost with it, but is never valid for two clients.
+//! - Every operation ends within the [`timeout`](RedisBuilder::timeout), 1 second by default,
+//!   whatever Redis does. The number of [waiting](RedisBuilder::max_in_flight) commands is limited.
+//!   Operations succeed again when Redis is back, without a restart. [`Redis::connect_lazy`] starts
+//!   while Redis is down.
+//! - A command that timed out may still be carried out, if Redis was only slow.
 //! - No error and no log shows a key, a session's id, a value or a password.
 //!
 //! Redis 6.2 or later, or Valkey.
@@ -48,7 +48,7 @@
 //!
 //! Measured with Redis 7.0 on 64 bits, all overhead included:
 //!
-//! | what | bytes |
+//! | entry | bytes |
 //! |---|---|
 //! | a ticket with an entry of 16 bytes | 196 |
 //! | a ticket with an entry of 100 bytes | 272 |
@@ -58,38 +58,37 @@
 //! | a session of 200 bytes of JSON | 312 |
 //! | a revoked key, `user:` and a short name, until its retention ends | 184 |
 //!
-//! A ticket is gone when it is taken, or after its 30 seconds; its place in the count of its subject
-//! stays that long in any case. At 1,000 tickets a second for as many subjects, none of them used,
-//! that makes 15 MB.
+//! A ticket is removed when it is taken, or after its 30 seconds. Its place in the count of its
+//! subject stays that long in any case. At 1,000 unused tickets a second for as many subjects, that
+//! makes 15 MB.
 //!
 //! The bound on all of them is Redis's `maxmemory`, and `maxmemory-policy` **must be
-//! `noeviction`**: a policy that evicts gives up a claim, with which a token can be used again, or
-//! a session whose user did nothing wrong. At the bound the mint answers 429 and a login fails;
-//! tickets and sessions that exist go on working. Set an alarm well below it.
+//! `noeviction`**. Another policy may evict a claim, so that its token can be used again, or a live
+//! session. At the bound the ticket endpoint answers 429 and a login fails. Existing tickets and
+//! sessions go on working. Set an alarm well below it.
 //!
 //! # What a failover can replay
 //!
-//! Redis replicates after it has answered. When a master dies, what it had answered and not yet
-//! passed on, usually some milliseconds, is undone on the replica that takes its place. So it is
-//! with what a restart does not find on disk: up to a second with `appendfsync everysec`.
+//! Redis replicates after it has answered. When a master dies, its last answered writes, usually of
+//! some milliseconds, are lost on the replica that takes its place. A restart also loses the writes
+//! that are not yet on disk: up to a second with `appendfsync everysec`.
 //!
-//! - A ticket that was taken in that moment can be taken once more, until its ttl ends: 30
-//!   seconds after it was issued, at most.
-//! - A claim that is undone lets its token be used once more, until the token expires.
-//! - A session that was destroyed lives again until its time is over or its user logs out again.
-//!   One that was created is gone.
+//! - A ticket taken in that moment can be taken once more, until its ttl ends: at most 30 seconds
+//!   after it was issued.
+//! - A token whose claim is lost can be used once more, until it expires.
+//! - A destroyed session lives again until it expires or its user logs out again. A new session is
+//!   lost.
+//! - A lost revocation ends no further connections, and its credentials pass again. Its caller was
+//!   told that it succeeded.
 //!
-//! - A revocation that is undone ends no connection that it has not ended yet, and its credentials
-//!   pass again. Whoever revoked it was told that it succeeded.
-//!
-//! A Redis without disk and replica forgets everything when it restarts: tickets and sessions are
-//! refused, and every token whose claim it forgot can be used once more. `appendfsync always`
-//! closes the window for restarts, and `min-replicas-to-write` bounds how long a master that was
-//! cut off goes on; nothing in Redis closes it for a failover.
+//! A Redis without disk and replica forgets everything when it restarts. Tickets and sessions are
+//! refused, and every token with a forgotten claim can be used once more. `appendfsync always`
+//! closes the window for restarts. `min-replicas-to-write` bounds how long a cut-off master goes
+//! on. Nothing in Redis closes the window for a failover.
 //!
 //! # Access
 //!
-//! All that the stores send, with the default prefixes:
+//! All commands of the stores, with the default prefixes:
 //!
 //! ```text
 //! ACL SETUSER wsauth on >secret ~wsauth:ticket:* ~wsauth:revoked:* ~sess:* &wsauth:revoked \
@@ -98,31 +97,30 @@
 //!     +mget +publish +subscribe +evalsha +eval
 //! ```
 //!
-//! A cluster wants `+cluster|slots` besides, and a master behind Sentinel `+role`. Whoever can
-//! write there can log in as anybody: give the user a password, and Redis a network of its own or
-//! TLS.
+//! A cluster also needs `+cluster|slots`, and a master behind Sentinel `+role`. Anyone who can
+//! write there can log in as any user. Give the user a password, and Redis its own network or TLS.
 //!
 //! # Log
 //!
 //! With the feature `tracing` each change is one event, target `tower_ws_auth`, with the fields
-//! `store` (`redis`), `state` (`connected`, `lost`; for news of revocations `listening`, `deaf`)
-//! and `error`. It is what the commands have seen:
-//! while nobody asks, nothing is lost.
-//! Revocations that cannot be read are one more, with the state `unreadable` and their `count`.
+//! `store` (`redis`), `state` and `error`. The state is `connected` or `lost`, and `listening` or
+//! `deaf` for news of revocations. It reflects the results of commands: without commands, no loss
+//! is noticed. Unreadable revocations are a further event, with the state `unreadable` and their
+//! `count`.
 //!
 //! # Features
 //!
 //! - `tracing`: the events above.
-//! - `tls-rustls`: URLs with `rediss://`, checked against the platform's certificates. Unless the
-//!   application has installed a `CryptoProvider` of rustls before, such a URL installs `ring` for
-//!   the whole process.
-//! - `cluster`: `RedisBuilder::cluster_lazy`. Every ticket, count and session lies on the node of
-//!   its key. Slots may be moved under load: a node that answers MOVED or ASK has not carried the
-//!   command out, and it goes on to the node that is named. When a master dies, its keys are
-//!   refused as unavailable until a replica is promoted.
-//! - `sentinel`: `RedisBuilder::sentinel_lazy`. When the connection breaks, times out or leads
-//!   to a replica, Sentinel is asked anew. Until it has promoted a replica everything is refused.
-//!   There is no pause between two attempts, and one at a time.
+//! - `tls-rustls`: URLs with `rediss://`, checked against the platform's certificates. Such a URL
+//!   installs `ring` for the whole process, unless the application has already installed a
+//!   `CryptoProvider` of rustls.
+//! - `cluster`: `RedisBuilder::cluster_lazy`. Every ticket, count and session is on the node of its
+//!   key. Slots may be moved under load. A node that answers MOVED or ASK has not carried the
+//!   command out, so the command goes on to the named node. When a master dies, requests for its
+//!   keys are refused as unavailable until a replica is promoted.
+//! - `sentinel`: `RedisBuilder::sentinel_lazy`. Sentinel is asked again when the connection breaks,
+//!   times out or leads to a replica. Until it has promoted a replica, every request is refused.
+//!   Only one attempt to connect runs at a time, without a pause between attempts.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

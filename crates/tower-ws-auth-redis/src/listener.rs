@@ -9,31 +9,31 @@ use tower_ws_auth_core::revocation::{DisconnectReason, LocalConnections};
 use crate::revocations::Shared;
 use crate::{RedisError, trace, wire_format};
 
-/// Hears what other nodes revoke, for as long as somebody here wants to know.
+/// Receives the revocations of other nodes, for as long as this node needs them.
 pub(crate) struct Listener {
     shared: Arc<Shared>,
     here: LocalConnections,
-    /// For how long connections may stay open without news, if that is bounded.
+    /// How long connections may stay open without news, if that is bounded.
     silence: Option<Duration>,
 }
 
-/// What is known about the news.
+/// The state of the subscription.
 struct Hearing {
-    /// Whether they are heard, for the log.
+    /// Whether it receives news, for the log.
     is_on: bool,
-    /// The last moment in which none was missed.
+    /// The last moment up to which no news was missed.
     heard: Instant,
-    /// When all keys were asked about.
+    /// When all keys were last looked up.
     asked: Instant,
 }
 
-/// Between two attempts to connect.
+/// The pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Between two looks at whether the connection lives, and at what is left to write.
+/// The interval of checks for a live connection and for unwritten revocations.
 const LOOK: Duration = Duration::from_secs(1);
-/// Between two questions about every open connection. What is published may be lost.
+/// The interval of lookups for every open connection. Published news may be lost.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
-/// How many keys one question names.
+/// The number of keys in one lookup.
 const KEYS: usize = 256;
 
 impl Listener {
@@ -65,7 +65,7 @@ impl Listener {
             {
                 trace::deaf(&error);
             }
-            // Where nothing can be subscribed to, something can perhaps be asked.
+            // If subscribing fails, a lookup may still succeed.
             if hearing.asked.elapsed() > ASK_AGAIN {
                 let _ = self.ask_about_everything(&mut hearing).await;
             }
@@ -83,7 +83,7 @@ impl Listener {
         mut stream: PubSubStream,
         hearing: &mut Hearing,
     ) -> Result<(), RedisError> {
-        // What is published from now on waits in the stream; what was before, is asked for.
+        // The stream buffers news from now on. Older revocations are looked up.
         self.ask_about_everything(hearing).await?;
         hearing.is_on = true;
         trace::listening();
@@ -102,11 +102,11 @@ impl Listener {
                     if self.here.is_gone() {
                         return Ok(());
                     }
-                    // One whose other end died without a word looks open for minutes.
+                    // A connection whose peer died silently looks open for minutes.
                     let alive = async { Ok(sink.ping::<()>().await?) };
                     self.shared.redis.within(alive, |late| late).await?;
                     hearing.heard = Instant::now();
-                    // If it fails it is tried again; what was heard does not suffer for it.
+                    // A failure is retried, and does not affect the news already received.
                     let _ = self.shared.catch_up().await;
                     if hearing.asked.elapsed() > ASK_AGAIN {
                         self.ask_about_everything(hearing).await?;

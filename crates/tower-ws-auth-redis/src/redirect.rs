@@ -1,8 +1,8 @@
 //! Follows the redirections of a cluster.
 //!
-//! The client follows them only where it also sends a command again whose connection broke, and by
-//! that a ticket could be taken twice. A node that redirects has not carried the command out: sent
-//! to the node that it names, it is not sent a second time.
+//! The client follows them only together with repeating commands after a broken connection, which
+//! could take a ticket twice. A redirecting node has not carried the command out, so sending it to
+//! the named node does not repeat it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,23 +15,22 @@ use redis::{
 };
 use tokio::sync::OnceCell;
 
-/// A slot that moves is left for one other node. More redirections are a cluster that has not
-/// settled.
+/// A moving slot causes one redirection. More of them mean a cluster that has not settled.
 const MOST: usize = 4;
 
-/// A connection of its own to each node that one was redirected to: that may be a new one, which
-/// the client does not know before it has a slot.
+/// A separate connection to each redirected node. It may be a new node, which the client does not
+/// know before it has a slot.
 pub(crate) struct Nodes {
-    /// User, password, protocol and TLS are those of every node.
+    /// User, password, protocol and TLS are the same for every node.
     like: ConnectionInfo,
     config: AsyncConnectionConfig,
     open: Mutex<HashMap<String, Arc<OnceCell<MultiplexedConnection>>>>,
 }
 
-/// Where a node says that a slot is.
+/// The address of a slot, as a node gives it.
 struct Redirection {
     address: String,
-    /// The slot is being moved there: that node wants `ASKING` before each command.
+    /// The slot is being moved there: the node requires `ASKING` before each command.
     asks: bool,
 }
 
@@ -73,8 +72,7 @@ impl Nodes {
         answer
     }
 
-    /// A transaction, of which nothing is carried out where a part is redirected, or commands that
-    /// only read.
+    /// Sends a transaction, of which a redirection carries out nothing, or commands that only read.
     pub(crate) async fn commands(
         &self,
         wire: &mut ClusterConnection,
@@ -103,7 +101,7 @@ impl Nodes {
         answer
     }
 
-    /// The connection to a node; none if its address cannot be read.
+    /// The connection to a node; `None` if its address cannot be parsed.
     async fn connect(&self, address: &str) -> RedisResult<Option<MultiplexedConnection>> {
         let Some(at) = self.at(address) else {
             return Ok(None);
@@ -182,7 +180,7 @@ fn is_for_many_keys(command: &Cmd) -> bool {
     words.len() > 2 && matches!(words.next(), Some(Arg::Simple(b"MGET")))
 }
 
-/// The client does not learn from a transaction that a slot has moved: a single command tells it.
+/// The client does not learn of a moved slot from a transaction. A single command tells it.
 async fn look_anew(wire: &mut ClusterConnection, commands: &Pipeline) {
     let first = commands.cmd_iter().next();
     if let Some(Arg::Simple(key)) = first.and_then(|first| first.args_iter().nth(1)) {
@@ -192,8 +190,8 @@ async fn look_anew(wire: &mut ClusterConnection, commands: &Pipeline) {
     }
 }
 
-/// `ASKING` counts for the next command, and in front of `MULTI` for the whole transaction. The
-/// answers are those of the commands, or the one of the transaction.
+/// `ASKING` applies to the next command, and before `MULTI` to the whole transaction. The answers
+/// are those of the commands, or the single one of the transaction.
 fn asking(commands: &Pipeline) -> Pipeline {
     let mut asking = pipe();
     if commands.is_transaction() {

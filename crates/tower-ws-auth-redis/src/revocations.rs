@@ -12,23 +12,23 @@ use crate::listener::Listener;
 use crate::script::REVOKE;
 use crate::{Redis, RedisError, trace, ttl, wire_format};
 
-/// Revocations in Redis: every node refuses what was revoked on one of them, and hears of it at
-/// once.
+/// Revocations in Redis: every node refuses the credentials revoked on any node, and hears of
+/// revocations at once.
 ///
-/// What is revoked is kept under its key until the retention ends, where every handshake asks for
-/// it, and published to the nodes, which end the connections that they have under it. A node that
-/// was cut off asks about all keys of its open connections as soon as it is back, and once a minute
-/// besides, so that it misses nothing.
+/// A revocation is kept under its key until the retention ends, and every handshake looks it up. It
+/// is also published to the nodes, which end their connections under the key. A node that was cut
+/// off looks up all keys of its open connections when it is back, and once a minute besides, so
+/// that it misses nothing.
 ///
-/// What is kept under a key and cannot be read revokes everything under that key, whenever it was
-/// issued, until the key is revoked again.
+/// An unreadable value under a key revokes everything under that key, whatever its time of issue,
+/// until the key is revoked again.
 ///
-/// A revocation that could not be written is an error; it is kept, up to 10,000 of them, and
-/// written when Redis is back, if this process lives so long. It never replaces a later one of the
-/// same key, whichever node wrote that.
+/// A failed write of a revocation is an error. Up to 10,000 such revocations are kept and written
+/// when Redis is back, if this process lives so long. They never replace a later one of the same
+/// key, whichever node wrote it.
 ///
-/// Another program revokes by the script that this store uses, [`RedisRevocations::SCRIPT`]. Here
-/// it revokes `user:ada` for a day, from the given microseconds since the Unix epoch:
+/// Another program revokes by the script of this store, [`RedisRevocations::SCRIPT`]. This example
+/// revokes `user:ada` for a day, from the given microseconds since the Unix epoch:
 ///
 /// ```text
 /// redis-cli EVAL "$(cat revoke.lua)" 1 wsauth:revoked:user:ada \
@@ -52,19 +52,19 @@ pub(crate) struct Shared {
 const MAX_UNWRITTEN: usize = 10_000;
 
 impl RedisRevocations {
-    /// The Lua script by which a revocation is written: for other programs that revoke.
+    /// The Lua script that writes a revocation, for other programs that revoke.
     pub const SCRIPT: &str = REVOKE.body();
 
-    /// Under the prefix `wsauth:revoked`, each for `retention`.
+    /// Uses the prefix `wsauth:revoked`, and keeps each revocation for `retention`.
     ///
-    /// Make the retention as long as the longest life of a credential: after it, one that was
+    /// Make the retention as long as the longest life of a credential. After it, a credential
     /// issued before the revocation passes again.
     pub fn new(redis: Redis, retention: Duration) -> Self {
         Self::with_prefix(redis, retention, "wsauth:revoked")
     }
 
-    /// As [`new`](Self::new), with another prefix. It is also the channel on which the nodes hear
-    /// of each other. Applications that share a Redis need different ones.
+    /// As [`new`](Self::new), with another prefix. It is also the name of the channel on which
+    /// nodes publish. Applications that share a Redis need different prefixes.
     pub fn with_prefix(redis: Redis, retention: Duration, prefix: impl Into<String>) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -77,13 +77,13 @@ impl RedisRevocations {
         }
     }
 
-    /// Bounds how long this node keeps connections open while it hears nothing of what is revoked
-    /// elsewhere, because Redis is down or the way to it is cut. After that time, and at most three
-    /// seconds more, all that can be revoked ends with [`DisconnectReason::GoingAway`]. Who comes back is
-    /// refused as unavailable until Redis answers.
+    /// Bounds how long this node keeps connections open without news of revocations, because Redis
+    /// is unavailable. After that time, and at most three seconds more, all revocable connections
+    /// end with [`DisconnectReason::GoingAway`]. Clients that come back are refused as unavailable
+    /// until Redis answers.
     ///
-    /// Without it they stay open until Redis can be asked again. Choose: with it an outage of Redis
-    /// ends every connection; without it a revocation waits for the end of the outage.
+    /// Without this setting they stay open until Redis answers again. With it an outage of Redis
+    /// ends every connection. Without it a revocation waits for the end of the outage.
     #[must_use]
     pub fn end_connections_after_silence(mut self, limit: Duration) -> Self {
         self.silence = Some(limit);
@@ -92,8 +92,8 @@ impl RedisRevocations {
 }
 
 impl Shared {
-    /// The latest revocation of each key, in their order. One that cannot be read counts for its
-    /// key: somebody wanted to revoke it.
+    /// The latest revocation of each key, in their order. An unreadable one counts for its key,
+    /// because it was meant to revoke it.
     pub(crate) async fn find<'a>(
         &self,
         keys: impl IntoIterator<Item = &'a str>,
@@ -121,8 +121,8 @@ impl Shared {
         Ok(found)
     }
 
-    /// One key after the other, because a slot that is being moved is in two places: what is asked
-    /// about one key goes where that is.
+    /// Looks up one key after the other: a moving slot is in two places, and only a command with a
+    /// single key follows the redirection.
     async fn each(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, RedisError> {
         let mut kept = Vec::with_capacity(keys.len());
         for key in keys {
@@ -133,8 +133,8 @@ impl Shared {
         Ok(kept)
     }
 
-    /// Writes a revocation and tells the nodes, unless a later one is kept already: that one is
-    /// the answer.
+    /// Writes a revocation and tells the nodes. If a later one is already kept, that one is
+    /// returned.
     async fn write(
         &self,
         key: &str,
@@ -160,8 +160,8 @@ impl Shared {
         &self.prefix
     }
 
-    /// Writes what could not be written before, up to the first that fails again. What was
-    /// revoked later meanwhile stays.
+    /// Writes the revocations that failed before, up to the first that fails again. Later ones in
+    /// Redis stay.
     pub(crate) async fn catch_up(&self) -> Result<(), RedisError> {
         let next = || self.unwritten().first().cloned();
         while let Some((key, revocation)) = next() {
@@ -170,7 +170,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Redis keeps this revocation or a later one: what was to be written before it is done.
+    /// Redis keeps this revocation or a later one, so older unwritten ones are done.
     fn settle(&self, key: &str, revocation: &Revocation) {
         let is_left = |(of, unwritten): &(Arc<str>, Revocation)| {
             **of != *key || unwritten.micros() > revocation.micros()

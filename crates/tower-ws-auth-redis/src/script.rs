@@ -28,8 +28,8 @@ impl Script {
 }
 
 impl Redis {
-    /// Runs a script, by its digest as a rule. A Redis that does not know the digest has not run
-    /// anything, and gets the whole script.
+    /// Runs a script, normally by its digest. A Redis without the digest runs nothing, and then
+    /// gets the whole script.
     pub(crate) async fn run_script<T: FromRedisValue>(
         &self,
         script: &Script,

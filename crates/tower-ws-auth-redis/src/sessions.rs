@@ -20,7 +20,7 @@ pub struct RedisSessions {
 }
 
 impl RedisSessions {
-    /// Under the prefix `sess:`, which is that of connect-redis.
+    /// Uses the prefix `sess:` of connect-redis.
     pub fn new(redis: Redis) -> Self {
         Self {
             redis,
@@ -28,7 +28,7 @@ impl RedisSessions {
         }
     }
 
-    /// What all keys of this store begin with: the `prefix` of connect-redis.
+    /// Sets the prefix of all keys of this store: the `prefix` of connect-redis.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into().into();
@@ -45,7 +45,7 @@ impl RedisSessions {
         format!("{}{}", self.prefix, id.as_str())
     }
 
-    /// Sends a command whose answer says whether it found what it wanted.
+    /// Sends a command whose answer says whether it found its record.
     fn ask(&self, command: Cmd) -> StoreFuture<'_, bool> {
         Box::pin(async move { self.redis.ask(&command).await.map_err(failure) })
     }
@@ -75,13 +75,13 @@ impl SessionStore for RedisSessions {
             let _place = self.redis.place_for(Lookup::Session).map_err(failure)?;
             let (record, left): (Option<Vec<u8>>, i64) =
                 self.redis.ask_all(&load).await.map_err(failure)?;
-            // What is no text is no record, whoever has put it there.
+            // Bytes that are not UTF-8 are no record.
             let record = record.and_then(|record| String::from_utf8(record).ok());
             Ok(record.and_then(|record| {
                 let ttl = match left {
                     // It never expires.
                     -1 => None,
-                    // It has, between the two commands.
+                    // It expired between the two commands.
                     ..0 => return None,
                     left => Some(Duration::from_millis(left.unsigned_abs())),
                 };
@@ -121,7 +121,7 @@ impl SessionStore for RedisSessions {
         let take = self.on("GETDEL", id);
         Box::pin(async move {
             let record: Option<Vec<u8>> = self.redis.ask(&take).await.map_err(failure)?;
-            // What is no text is no record, whoever has put it there.
+            // Bytes that are not UTF-8 are no record.
             Ok(record.and_then(|record| String::from_utf8(record).ok()))
         })
     }

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::{RedisError, trace};
 
-/// Counts the commands under way. Nobody ever waits for a place, so that it need not be a semaphore.
+/// Counts the commands in flight. No caller waits for a place, so it need not be a semaphore.
 pub(crate) struct InFlight {
     now: AtomicUsize,
     most: usize,
@@ -22,7 +22,7 @@ impl InFlight {
 
     pub(crate) fn enter(&self) -> Option<Place<'_>> {
         let before = self.now.fetch_add(1, Ordering::Relaxed);
-        // Dropped, it gives the place back that was one too many.
+        // Dropping it returns a place beyond the maximum.
         let place = Place(&self.now);
         (before < self.most).then_some(place)
     }
@@ -34,8 +34,8 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Whether Redis answers, as far as the commands have seen: odd if it does. It only counts up, so
-/// that a command which began before the last change cannot undo that change.
+/// Whether Redis answers, by the results of commands: odd if it does. It only counts up, so that a
+/// command which began before the last change cannot undo that change.
 #[derive(Default)]
 pub(crate) struct State(AtomicU64);
 

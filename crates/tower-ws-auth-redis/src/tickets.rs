@@ -11,12 +11,12 @@ use tower_ws_auth_ticket::{BoxFuture, PutError, ReplayStore, StoreError, TicketK
 use crate::handle::Lookup;
 use crate::{Redis, RedisError, ttl};
 
-/// Tickets, and claims of what can be used once, in Redis: every node knows all of them.
+/// Tickets, and claims of single-use credentials, in Redis: every node knows all of them.
 ///
-/// A ticket is issued by one `SET … PX … NX` and taken by one `GETDEL`, which Redis carries out
-/// one after the other, so that of all who ask on all nodes one gets it. Neither is repeated. An
-/// answer that is lost is an error, and the ticket may be gone with it. Where something beside the
-/// ticket may refuse its handshake, a `GET` comes before that.
+/// A ticket is issued by one `SET … PX … NX` and taken by one `GETDEL`. Redis runs commands one
+/// after the other, so only one request on all nodes gets the ticket. Neither command is repeated.
+/// A lost answer is an error, and the ticket may be lost with it. If something beside the ticket
+/// may refuse its handshake, a `GET` comes first.
 ///
 /// The bound on all tickets is Redis's own `maxmemory`: see the
 /// [crate's documentation](crate#sizing).
@@ -31,7 +31,7 @@ pub struct RedisTickets {
 }
 
 impl RedisTickets {
-    /// Under the prefix `wsauth:ticket:`, and with at most 64 tickets for each subject.
+    /// Uses the prefix `wsauth:ticket:`, with at most 64 tickets for each subject.
     pub fn new(redis: Redis) -> Self {
         Self {
             redis,
@@ -41,19 +41,19 @@ impl RedisTickets {
         }
     }
 
-    /// What all keys of this store begin with. Applications that share a Redis need different
-    /// ones, and the nodes of one application the same.
+    /// Sets the prefix of all keys of this store. Applications that share a Redis need different
+    /// prefixes. The nodes of one application need the same.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into().into();
         self
     }
 
-    /// How many tickets may be outstanding for one subject; 64 by default. What was taken counts
-    /// until it would have expired.
+    /// Sets the maximum number of outstanding tickets for one subject; 64 by default. A taken
+    /// ticket counts until it would have expired.
     ///
-    /// The nodes' clocks say what has expired: where they differ by a second, a ticket counts a
-    /// second more or less.
+    /// Expiry is by the nodes' clocks: if they differ by a second, a ticket counts a second more or
+    /// less.
     #[must_use]
     pub fn per_subject(mut self, tickets: u32) -> Self {
         self.per_subject = tickets;
@@ -72,16 +72,16 @@ impl RedisTickets {
         }
         let put = set_once(&self.key("", key), &entry, ttl);
         let first: bool = self.redis.ask(&put).await.map_err(refusal)?;
-        // 128 bits of a digest of 256 random ones: not chance, but a key that is used twice.
+        // Not chance: 128 bits of a digest of 256 random bits. The key is being used twice.
         let taken = || StoreError::new("there is a ticket under this key already");
         first.then_some(()).ok_or_else(|| taken().into())
     }
 
-    /// Counts a ticket of a subject in, if there is room for it.
+    /// Counts a subject's ticket, if there is room for it.
     ///
-    /// The count is a set of the tickets by the time of their end. It is another key than the
-    /// ticket's, maybe on another node of a cluster, so that no transaction holds both: what is
-    /// counted and not put then expires uncounted.
+    /// The count is a set of the tickets by their expiry. Its key may be on another node of a
+    /// cluster than the ticket's key, so no transaction holds both. A ticket that is counted but
+    /// never stored expires from the count.
     async fn count(&self, subject: TicketKey, key: TicketKey, ttl: u64) -> Result<(), PutError> {
         let set = self.key("subject:", subject);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -112,15 +112,15 @@ impl RedisTickets {
         }
         let mut undo = cmd("ZREM");
         undo.arg(&set).arg(key.as_bytes());
-        // If it fails, then what was refused counts like a ticket, for as long as one.
+        // If this fails, the refused ticket counts until it would have expired.
         let _: Result<u64, _> = self.redis.ask(&undo).await;
         Err(PutError::SubjectFull)
     }
 
-    /// Digests of different kinds have different lengths in front: they cannot meet.
+    /// Digests of different kinds have prefixes of different lengths, so they cannot collide.
     ///
-    /// As text, because Redis repeats keys in some of its errors, and the client takes bytes that
-    /// are no text there for a broken connection.
+    /// As text, because Redis repeats keys in some of its errors. The client takes bytes that are
+    /// not UTF-8 there for a broken connection.
     fn key(&self, kind: &str, key: TicketKey) -> String {
         const ENCODED: usize = 22;
         let mut text = String::with_capacity(self.prefix.len() + kind.len() + ENCODED);
@@ -140,7 +140,7 @@ impl TicketStore for RedisTickets {
         ttl: Duration,
     ) -> BoxFuture<Result<(), PutError>> {
         let store = self.clone();
-        // A subject is a name of somebody, and of any length.
+        // A subject is a user's name, of any length.
         let subject = subject.map(|name| TicketKey::digest("redis-subject", &[name.as_bytes()]));
         let ttl = ttl::millis(ttl);
         Box::pin(async move {

@@ -14,7 +14,7 @@ pub(crate) fn lost(error: &RedisError) {
         store = "redis",
         state = "lost",
         error = error as &(dyn std::error::Error + 'static),
-        "Redis does not answer: what needs it is refused until it does"
+        "Redis does not answer: requests that need it are refused until it does"
     );
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn listening() {
         target: "tower_ws_auth",
         store = "redis",
         state = "listening",
-        "hears what other nodes revoke"
+        "hears the revocations of other nodes"
     );
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn deaf(error: &RedisError) {
         store = "redis",
         state = "deaf",
         error = error as &(dyn std::error::Error + 'static),
-        "does not hear what other nodes revoke: asks for it when Redis is back"
+        "does not hear the revocations of other nodes: looks them up when Redis is back"
     );
 }
 

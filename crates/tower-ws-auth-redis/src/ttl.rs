@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// What Redis takes for a time is an `i64` of milliseconds, to which it adds the present.
+/// Redis takes a time as an `i64` of milliseconds, to which it adds the present.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Milliseconds, at least one: Redis refuses a time of zero.

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 use tower_ws_auth_core::revocation::{DisconnectReason, Revocation};
 
-/// A revocation as it is kept: the microseconds since the Unix epoch, and what the client is
-/// told: a public reason, or a close code of the application's and its reason.
+/// A revocation as Redis keeps it: the microseconds since the Unix epoch, and a public reason or
+/// the application's close code with its reason.
 pub(crate) fn write(revocation: &Revocation) -> String {
     let micros = revocation.micros();
     match revocation.reason() {
@@ -31,13 +31,13 @@ pub(crate) fn read_bytes(kept: &[u8]) -> Option<Revocation> {
     read(std::str::from_utf8(kept).ok()?)
 }
 
-/// What stands for a revocation that cannot be read. It is later than every credential.
+/// Stands for an unreadable revocation. It is later than every credential.
 pub(crate) fn unreadable() -> Revocation {
     Revocation::at_micros(u64::MAX, DisconnectReason::Revoked)
 }
 
-/// The same as it is published, with its key. JSON, so that no key and no reason can be taken for
-/// something else.
+/// The same as it is published, with its key. JSON, so that no key or reason can be read as another
+/// field.
 #[derive(Serialize, Deserialize)]
 struct News<T> {
     key: T,
@@ -46,12 +46,12 @@ struct News<T> {
 
 pub(crate) fn announce(key: &str, revocation: &Revocation) -> Vec<u8> {
     let revocation = &*write(revocation);
-    // Two texts can always be written.
+    // Two texts can always be serialized.
     serde_json::to_vec(&News { key, revocation }).unwrap_or_default()
 }
 
 pub(crate) fn hear(message: &[u8]) -> Option<(String, Revocation)> {
-    // As a text first: serde_json does not look at the bytes of a text that nobody asks for.
+    // As text first: serde_json does not check the UTF-8 of ignored texts.
     let news: News<String> = serde_json::from_str(str::from_utf8(message).ok()?).ok()?;
     Some((news.key, read(&news.revocation)?))
 }

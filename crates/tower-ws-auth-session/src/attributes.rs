@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 
 use crate::{ConfigError, percent};
 
-/// Which requests of other sites carry the cookie (RFC 6265bis §5.2).
+/// The cross-site requests that carry the cookie (RFC 6265bis §5.2).
 ///
 /// It is a second line of defence: a page on another subdomain is the same site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SameSite {
-    /// None of them, not even a link that is followed.
+    /// No cross-site request, not even a followed link.
     Strict,
-    /// Links that are followed, no WebSockets.
+    /// Followed links, but no WebSockets.
     Lax,
-    /// All of them, WebSockets too: the allow-list of origins is then the only defence.
+    /// All requests, WebSockets too. The allow-list of origins is then the only defence.
     None,
 }
 
@@ -29,7 +29,7 @@ impl SameSite {
     }
 }
 
-/// The name of the cookie, and what stands behind its value in `Set-Cookie`.
+/// The cookie's name and its attributes in `Set-Cookie`.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes {
     pub(crate) name: String,
@@ -56,7 +56,7 @@ impl Default for Attributes {
 }
 
 impl Attributes {
-    /// Refuses what a browser would not accept, or would understand otherwise.
+    /// Refuses attributes that a browser would reject or understand otherwise.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if self.name.is_empty() || !self.name.bytes().all(token) {
@@ -86,7 +86,7 @@ impl Attributes {
         Ok(())
     }
 
-    /// Browsers know the prefixes in any case (RFC 6265bis §5.7).
+    /// Browsers accept the prefixes in any case (RFC 6265bis §5.7).
     fn has_prefix(&self, prefix: &str) -> bool {
         self.name
             .get(..prefix.len())
@@ -98,7 +98,7 @@ impl Attributes {
         self.write(value, self.max_age.map(|age| age.as_secs()))
     }
 
-    /// `Set-Cookie` that makes the browser forget it.
+    /// `Set-Cookie` that removes the cookie from the browser.
     pub(crate) fn removal(&self) -> HeaderValue {
         self.write("", Some(0))
     }
@@ -126,13 +126,13 @@ impl Attributes {
         }
         line.push_str("; SameSite=");
         line.push_str(self.same_site.name());
-        // All of it is visible ASCII: `check` has seen the parts, the value is encoded.
+        // All of it is visible ASCII: `check` has checked the parts, and the value is encoded.
         let mut line = HeaderValue::try_from(line).unwrap_or_else(|_| HeaderValue::from_static(""));
         line.set_sensitive(true);
         line
     }
 
-    /// What express-session keeps of it in the record, and would set again.
+    /// The attributes that express-session keeps in the record and would set again.
     pub(crate) fn record(&self) -> Map<String, Value> {
         let mut cookie = Map::new();
         cookie.insert("originalMaxAge".into(), Value::Null);

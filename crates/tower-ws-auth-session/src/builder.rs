@@ -35,34 +35,34 @@ impl<R> SessionsBuilder<R> {
         Self { shared, user: None }
     }
 
-    /// The cookie's name; `connect.sid` by default, as Express's.
+    /// Sets the cookie's name; `connect.sid` by default, as in Express.
     ///
-    /// A name that begins with `__Host-` is the best one: no other host can set such a cookie.
+    /// A name that begins with `__Host-` is best: no other host can set such a cookie.
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.shared.attributes.name = name.into();
         self
     }
 
-    /// The path below which browsers send the cookie; `/` by default.
+    /// Sets the path of the cookie; `/` by default. Browsers send the cookie only below it.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.shared.attributes.path = path.into();
         self
     }
 
-    /// Has browsers send the cookie to this domain and all its subdomains, instead of to the
-    /// one host that set it.
+    /// Sets the cookie's domain: browsers then send it to this domain and all its subdomains. By
+    /// default they send it only to the host that set it.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.shared.attributes.domain = Some(domain.into());
         self
     }
 
-    /// Which requests of other sites carry the cookie; [`SameSite::Lax`] by default.
+    /// Sets the cross-site requests that carry the cookie; [`SameSite::Lax`] by default.
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.shared.attributes.same_site = same_site;
         self
     }
 
-    /// How long a session lives, from its creation or its last touch on: the browser keeps the
+    /// Sets the life of a session, from its creation or its last touch. The browser keeps the
     /// cookie that long, and the record says when it ends.
     ///
     /// Without it the browser keeps the cookie until it is closed, and the session lives for
@@ -72,21 +72,21 @@ impl<R> SessionsBuilder<R> {
         self
     }
 
-    /// How long the store keeps a session whose record says nothing; 24 hours by default, as in
-    /// connect-redis.
+    /// Sets the time for which the store keeps a session whose record has no end; 24 hours by
+    /// default, as in connect-redis.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.shared.ttl = ttl;
         self
     }
 
-    /// Sets the cookie without `Secure`, for development on plain HTTP. Whoever listens on the
-    /// way can be that user.
+    /// Sets the cookie without `Secure`, for development on plain HTTP. Anyone on the network path
+    /// can take over the session.
     pub fn dangerous_without_secure(mut self) -> Self {
         self.shared.attributes.secure = false;
         self
     }
 
-    /// Sets the cookie without `HttpOnly`. Any script that gets into a page can take it along.
+    /// Sets the cookie without `HttpOnly`. Any script in a page can then steal it.
     pub fn dangerous_readable_by_scripts(mut self) -> Self {
         self.shared.attributes.http_only = false;
         self
@@ -94,59 +94,58 @@ impl<R> SessionsBuilder<R> {
 
     /// Refuses two cookies of the name, instead of reading the first as Express does.
     ///
-    /// A page on a subdomain, or on plain HTTP, can set a second cookie that browsers send first
-    /// and so make the user act in the attacker's session (cookie tossing). It is no default
-    /// because that same page could then lock the user out, and because of applications that
-    /// set the cookie on two paths. The name `__Host-…` leaves neither attack.
+    /// A page on a subdomain, or on plain HTTP, can set a second cookie that browsers send first.
+    /// The user then acts in the attacker's session (cookie tossing). It is not the default,
+    /// because such a page could then lock the user out, and because some applications set the
+    /// cookie on two paths. The name `__Host-…` prevents both attacks.
     pub fn refuse_duplicates(mut self) -> Self {
         self.shared.refuse_duplicates = true;
         self
     }
 
-    /// Leaves expiry to the store, and does not look at `cookie.expires` in the record.
+    /// Leaves expiry to the store, and ignores `cookie.expires` in the record.
     ///
-    /// connect-redis prolongs a session that is only looked at in Redis alone: what the record
-    /// says is then too early. For Express applications with a `maxAge` that share their
-    /// sessions with this one.
+    /// For Express applications with a `maxAge` that share their sessions with this one. If a
+    /// session is only read, connect-redis prolongs it in Redis alone. The record's end is then too
+    /// early.
     pub fn expiry_by_store(mut self) -> Self {
         self.shared.expiry_by_store = true;
         self
     }
 
-    /// How long the store may take for each answer; 2 seconds by default. Beyond it a request is
-    /// refused with 503.
+    /// Sets the time limit for each answer of the store; 2 seconds by default. After it a request
+    /// is refused with 503.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.shared.timeout = timeout;
         self
     }
 
-    /// The largest record, in bytes of JSON; 64 KiB by default. A larger one is not written, and
-    /// not looked at if somebody else has.
+    /// Sets the largest record, in bytes of JSON; 64 KiB by default. A larger one is not written,
+    /// and not read if another program wrote it.
     pub fn max_record(mut self, bytes: usize) -> Self {
         self.shared.max_record = bytes;
         self
     }
 
-    /// Ends what a session has opened when it ends, on every node, and refuses the sessions of a
-    /// user whose [key](Self::revocable_by) is revoked.
+    /// When a session ends, ends its open connections on every node. A revocation of a user's
+    /// [key](Self::revocable_by) then refuses that user's sessions.
     ///
-    /// [`destroy`](Sessions::destroy) is then a whole logout, and a strategy needs no
+    /// [`destroy`](Sessions::destroy) is then a complete logout. A strategy needs no
     /// [`revocable`](tower_ws_auth_core::AuthenticateExt::revocable) around it.
     pub fn revocations(mut self, revocations: Revocations) -> Self {
         self.shared.revocations = Some(revocations);
         self
     }
 
-    /// Says under which key everything of a record's user can be revoked, such as `user:42`;
-    /// `None` for a record that is not logged in.
+    /// Sets the key, such as `user:42`, that revokes everything of a record's user. Return `None`
+    /// for a record that is not logged in.
     ///
-    /// A revocation of that key, or [`end_all_of`](Sessions::end_all_of), then refuses the
-    /// sessions that were logged in before, and nothing that is logged in after it. The record
-    /// says when a login was: in its field `wsauth`, which is written when a session is created
-    /// and when its user changes.
+    /// A revocation of that key, or [`end_all_of`](Sessions::end_all_of), then refuses the sessions
+    /// that were logged in before, and no later ones. The record notes the time of login in its
+    /// field `wsauth`, which is written when a session is created and when its user changes.
     ///
-    /// A session that does not say when its login was counts as older than every revocation. That
-    /// is so for the sessions of an Express application: see [`login_field`](Self::login_field).
+    /// A session without a time of login counts as older than every revocation. Sessions of an
+    /// Express application have none, unless you name a [`login_field`](Self::login_field).
     pub fn revocable_by<K>(mut self, key: impl Fn(&R) -> Option<K> + Send + Sync + 'static) -> Self
     where
         K: Into<RevocationKey>,
@@ -155,30 +154,31 @@ impl<R> SessionsBuilder<R> {
         self
     }
 
-    /// The field in which another application notes when a login was, such as `loggedInAt` for an
-    /// Express application that does `req.session.loggedInAt = Date.now()`. It is a field of the
-    /// record itself, and holds milliseconds since the Unix epoch or a `Date`.
+    /// Names the field in which another application notes the time of login. An Express application
+    /// may use `loggedInAt`, with `req.session.loggedInAt = Date.now()`. It is a field of the
+    /// record itself, with milliseconds since the Unix epoch or a `Date`.
     ///
-    /// It is read and never written here. Of two times the later one counts. One that lies in the
-    /// future by more than the allowed skew of clocks is none.
+    /// This crate reads the field and never writes it. Of two times the later one counts. A time
+    /// that lies in the future by more than the allowed skew of clocks is ignored.
     pub fn login_field(mut self, name: impl Into<String>) -> Self {
         self.shared.login_field = Some(name.into());
         self
     }
 
-    /// The clock that says what has expired, and when a login was; the system's by default.
+    /// Sets the clock for expiry and for the time of login; the system's by default.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.shared.clock = clock;
         self
     }
 
-    /// Checks that browsers will accept the cookie, and that revocations are kept long enough.
+    /// Checks that browsers will accept the cookie, and that the store remembers revocations long
+    /// enough.
     ///
     /// # Errors
     ///
-    /// - A name, path or domain that cannot stand in `Set-Cookie`, a `__Host-` or `__Secure-` name
-    ///   or `SameSite=None` without what belongs to it, or a time or size of zero.
-    /// - Revocations that are forgotten while a session lives that was not touched.
+    /// - A name, path or domain that is invalid in `Set-Cookie`, a `__Host-` or `__Secure-` name or
+    ///   `SameSite=None` without the attributes that it requires, or a time or size of zero.
+    /// - Revocations that are forgotten while an untouched session still lives.
     /// - A [`login_field`](Self::login_field) without a name, or one that has another meaning.
     pub fn build(self) -> Result<Sessions<R>, ConfigError> {
         let shared = self.shared;

@@ -10,13 +10,13 @@ use tower_ws_auth_core::RevocationKey;
 
 use crate::SessionError;
 
-/// The longest id that is read, in bytes.
+/// The longest accepted id, in bytes.
 const LONGEST: usize = 256;
 
-/// A session's id, whose signature has been checked or which was just made.
+/// A session's id, with a checked signature or freshly made.
 ///
-/// With a secret that has leaked it is all that is needed to be that user, so no `Debug` prints
-/// it. A store needs it in plain: [`as_str`](Self::as_str).
+/// Together with a leaked secret, an id is enough to take over the session. So no `Debug` prints
+/// it. A store reads it with [`as_str`](Self::as_str).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionId(Arc<str>);
 
@@ -28,8 +28,8 @@ impl SessionId {
         Ok(Self(BASE64_URL_SAFE_NO_PAD.encode(bytes).into()))
     }
 
-    /// An id that came under a good signature. The same secret may sign other cookies, whose
-    /// values somebody else chooses, so that a store is not asked for just anything.
+    /// An id with a valid signature. The same secret may sign other cookies with values that a
+    /// client chooses, so an id is checked before a store is asked.
     pub(crate) fn signed(text: &str) -> Option<Self> {
         let fits = !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control);
         fits.then(|| Self(text.into()))
@@ -44,11 +44,11 @@ impl SessionId {
         Arc::clone(&self.0)
     }
 
-    /// The key under which everything that this session was granted can be revoked:
-    /// `session:` and the SHA-256 of the id in hexadecimal.
+    /// The key that revokes everything granted to this session: `session:` and the SHA-256 of the
+    /// id in hexadecimal.
     ///
-    /// It is [final](RevocationKey::into_final): no session gets this id again. It goes to logs and
-    /// to the other nodes, where the id itself must not be seen.
+    /// It is [final](RevocationKey::into_final): no session gets this id again. Logs and other
+    /// nodes see the key, and they must not see the id.
     pub fn revocation_key(&self) -> RevocationKey {
         const PREFIX: &str = "session:";
         let digest = Sha256::digest(self.0.as_bytes());

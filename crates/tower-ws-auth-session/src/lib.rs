@@ -1,29 +1,29 @@
 //! A tower layer that admits a WebSocket by its signed session cookie, before the upgrade.
 //!
-//! [`Sessions`] is the application's handle: it makes a session at login and ends it at logout.
-//! [`SessionLayer`] guards the WebSocket route: what passes carries
+//! [`Sessions`] is the application's handle: it creates a session at login and ends it at logout.
+//! [`SessionLayer`] guards the WebSocket route. An accepted request carries
 //! [`Authenticated`](tower_ws_auth_core::Authenticated) with the application's own identity.
 //!
 //! - The cookie is Express's, byte for byte, or that of the crate `cookie` (axum-extra's
 //!   `SignedCookieJar`): an existing application keeps its cookies. See [`Secrets`].
-//! - One decision after the other: the page's `Origin`, the signature, and only then the store,
-//!   the record's own end, and whether the record is logged in. The first that says no decides.
-//! - Forged, unknown, expired and not logged in look the same: 401 `session_invalid`. A store
-//!   that fails or is late is 503 `unavailable`, never a pass.
-//! - Being let in makes, sets and prolongs nothing, unless [`rolling`](Session::rolling) is asked
-//!   for.
-//! - The cookie leaves the request as it is read; the others stay. An explicit credential of
-//!   another strategy decides before it (see
+//! - The checks run in this order: the page's `Origin`, the signature, the store, the record's own
+//!   end, and whether the record is logged in. The first failure decides.
+//! - A forged, unknown, expired or not logged-in session gets the same answer: 401
+//!   `session_invalid`. A store that fails or is late is 503 `unavailable`, never a pass.
+//! - Admitting a request creates, sets and prolongs nothing, unless [`rolling`](Session::rolling)
+//!   is configured.
+//! - The cookie is removed from the request as it is read; other cookies stay. An explicit
+//!   credential of another strategy decides before it (see
 //!   [`or`](tower_ws_auth_core::AuthenticateExt::or)).
-//! - The grant ends when the session does, and can be revoked under
-//!   [`session:<sha256 of the id>`](SessionId::revocation_key).
-//! - With [`revocations`](SessionsBuilder::revocations) a logout is one call:
-//!   [`Sessions::destroy`] also ends what the session has open, on every node. A revocation of the
-//!   [user's key](SessionsBuilder::revocable_by) refuses the sessions that were logged in before.
+//! - The grant ends when the session does. It can be revoked under [`session:<sha256 of the
+//!   id>`](SessionId::revocation_key).
+//! - With [`revocations`](SessionsBuilder::revocations) a logout is one call: [`Sessions::destroy`]
+//!   also ends the session's open connections, on every node. A revocation of the [user's
+//!   key](SessionsBuilder::revocable_by) refuses the sessions that were logged in before.
 //!
-//! A browser sends the cookie whichever page asks. That is why the strategy has its own list of
-//! origins. It does not replace an `OriginLayer` further out, which also refuses a foreign page
-//! that comes without a cookie, before it can tell the one from the other.
+//! A browser sends the cookie for any page, so the strategy has its own list of origins. It does
+//! not replace an `OriginLayer` further out. That layer also refuses a foreign page without a
+//! cookie, so the page cannot tell the two cases apart.
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};
@@ -47,7 +47,7 @@
 //! let sessions: Sessions<Record> =
 //!     Sessions::builder(secrets, MemorySessions::new(100_000)).build()?;
 //!
-//! // POST /login, once the password is right:
+//! POST /login, once the password is checked:
 //! let record = Record { user: Some("ada".to_owned()) };
 //! let (id, set_cookie) = sessions.create(&record).await?;
 //!
@@ -74,7 +74,7 @@
 //! assert_eq!(refused.status(), StatusCode::FORBIDDEN);
 //! assert_eq!(refused.extensions().get::<Rejection>().unwrap().reason(), "origin_denied");
 //!
-//! // POST /logout, where it goes into the response:
+//! POST /logout, with the cookie for the response:
 //! let set_cookie = sessions.destroy(&id).await?;
 //!
 //! let refused = service.ready().await?.call(handshake("https://example.com")).await?;
@@ -87,28 +87,28 @@
 //! # One login with an Express application
 //!
 //! Give both the same secret, cookie name and store. connect-redis keeps a record under
-//! `sess:<id>`, as JSON with the fields of `req.session`; a [`SessionStore`] over the same keys
-//! reads it. What differs:
+//! `sess:<id>`, as JSON with the fields of `req.session`. A [`SessionStore`] over the same keys
+//! reads it. The differences are:
 //!
-//! - Fields that `R` does not have survive a [`save`](Sessions::save) here, as does `cookie`, and
-//!   so does what Express wrote since the session was loaded. Express itself writes the record
-//!   whole: what changes while one of its requests runs is undone by it.
-//! - A login here leaves a field `wsauth` in the record, which Express keeps. A login there can be
-//!   dated by a field of yours: see [`login_field`](SessionsBuilder::login_field).
-//! - express-session makes a session for a stranger, and one without a store record. Here such a
+//! - A [`save`](Sessions::save) here keeps `cookie`, fields that `R` does not have, and fields that
+//!   Express wrote since the session was loaded. Express itself writes the record whole, and so
+//!   undoes changes that happen during one of its requests.
+//! - A login here writes a field `wsauth`, which Express keeps. A login there is dated by a field
+//!   of yours: see [`login_field`](SessionsBuilder::login_field).
+//! - express-session makes a session for a stranger, and for a cookie without a record. Here such a
 //!   visitor is refused.
-//! - The record's `cookie.expires` is checked, unless it is `null` or `false`, as of a session
-//!   that ends with the browser. connect-redis does not move it when it prolongs a
-//!   session that is only looked at; if yours has a `maxAge`, see
-//!   [`expiry_by_store`](SessionsBuilder::expiry_by_store).
-//! - A value is at most 1 KiB of ASCII, as all are that Express sets, and an id at most 256
+//! - The record's `cookie.expires` is checked, unless it is `null` or `false`, as in a session that
+//!   ends with the browser. If a session is only read, connect-redis prolongs it without moving
+//!   this date. If yours has a `maxAge`, see [`expiry_by_store`](SessionsBuilder::expiry_by_store).
+//! - A value is at most 1 KiB of ASCII, as in all cookies that Express sets. An id is at most 256
 //!   bytes without control characters.
 //!
 //! # Sessions of tower-sessions or axum-login
 //!
-//! They read their own cookie, in a layer further out, and leave a `Session` in the request's
-//! extensions. A closure is the strategy then, with [`Origins`](tower_ws_auth_core::origin::Origins)
-//! asked by hand because the cookie is not taken by this crate:
+//! They read their own cookie in a layer further out, and put a `Session` into the request's
+//! extensions. Use a closure as the strategy. It must check
+//! [`Origins`](tower_ws_auth_core::origin::Origins) itself, because this crate does not take the
+//! cookie:
 //!
 //! ```
 //! use http::request::Parts;

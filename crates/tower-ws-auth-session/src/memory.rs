@@ -8,9 +8,9 @@ use tower_ws_auth_core::Clock;
 
 use crate::{Replaced, SessionId, SessionStore, StoreError, StoreFuture, StoredSession};
 
-/// Sessions in this process's memory, at most so many at a time.
+/// Sessions in this process's memory, with a maximum number.
 ///
-/// They are gone when the process is, and another process does not know them. A clone is another
+/// They are lost when the process ends, and other processes do not know them. A clone is another
 /// handle on the same sessions.
 #[derive(Clone)]
 pub struct MemorySessions {
@@ -19,13 +19,13 @@ pub struct MemorySessions {
     clock: Clock,
 }
 
-/// How many of the expired are swept out by one call, so that none of them takes long.
+/// The number of expired sessions that one call removes, so that no call takes long.
 const SWEEP: usize = 16;
 
 #[derive(Default)]
 struct State {
     sessions: HashMap<SessionId, Session>,
-    /// The same sessions, the next to expire first.
+    /// The same sessions in the order of their expiry.
     ends: BTreeSet<(SystemTime, Arc<str>)>,
 }
 
@@ -35,12 +35,12 @@ struct Session {
 }
 
 impl MemorySessions {
-    /// At most `cap` sessions; beyond it a new one is refused with [`StoreError::Full`].
+    /// Holds at most `cap` sessions. Beyond it a new one is refused with [`StoreError::Full`].
     pub fn new(cap: usize) -> Self {
         Self::with_clock(cap, Clock::steady())
     }
 
-    /// Like [`new`](Self::new), with a clock that a test holds.
+    /// Like [`new`](Self::new), with another clock, such as a test's.
     pub fn with_clock(cap: usize, clock: Clock) -> Self {
         Self {
             state: Arc::default(),
@@ -49,17 +49,17 @@ impl MemorySessions {
         }
     }
 
-    /// How many sessions it holds, among them some that have expired and not been swept out.
+    /// The number of sessions, including expired ones that are not yet removed.
     pub fn len(&self) -> usize {
         self.lock().sessions.len()
     }
 
-    /// Whether it holds none.
+    /// Whether there are no sessions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Nothing under the lock panics halfway, so a poisoned one still holds a sound state.
+    /// Nothing under the lock panics halfway, so a poisoned lock still holds a valid state.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,7 +184,7 @@ mod the_memory_store {
 
     const TTL: Duration = Duration::from_secs(10);
 
-    /// A store, and the hand of its clock.
+    /// A store, and the seconds of its clock.
     fn store(cap: usize) -> (MemorySessions, Arc<AtomicU64>) {
         let seconds = Arc::new(AtomicU64::new(1000));
         let hand = Arc::clone(&seconds);
@@ -277,7 +277,7 @@ mod the_memory_store {
         let full = store.create(&id("c"), "{}", TTL).await.unwrap_err();
         assert!(matches!(full, StoreError::Full));
         assert_eq!(replaced(&store, "a", "{}", "{}").await, Replaced::Done);
-        // One expires, and makes room.
+        // One expires and makes room.
         seconds.store(1010, Ordering::Relaxed);
         assert!(store.create(&id("c"), "{}", TTL).await.unwrap());
         assert!(store.load(&id("b")).await.unwrap().is_some());

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-/// The longest cookie value that is read: three bytes for each of a session's longest id, and
-/// the signature.
+/// The longest accepted cookie value: three bytes for each byte of the longest id, and the
+/// signature.
 pub(crate) const LONGEST: usize = 1024;
 
-/// The value as Express's cookie parser hands it on: decoded if all of it can be, otherwise as
-/// it was written. Nothing is allocated.
+/// The value as Express's cookie parser returns it: decoded if all of it can be, otherwise as it
+/// was written. Nothing is allocated.
 ///
 /// `None` for a value that is too long, or has raw bytes outside of ASCII.
 pub(crate) fn decode<'a>(raw: &'a [u8], place: &'a mut [u8; LONGEST]) -> Option<&'a str> {
@@ -47,7 +47,7 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// What `encodeURIComponent` leaves alone stays; every other byte becomes `%XX`.
+/// Encodes every byte as `%XX`, except those that `encodeURIComponent` leaves alone.
 pub(crate) fn encode(text: &str, into: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {

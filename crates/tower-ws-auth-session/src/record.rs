@@ -10,12 +10,12 @@ use tower_ws_auth_core::RevocationKey;
 
 use crate::SessionError;
 
-/// What express-session keeps for itself in a record.
+/// The field that express-session keeps for itself in a record.
 const COOKIE: &str = "cookie";
 const EXPIRES: &str = "expires";
 const MAX_AGE: &str = "originalMaxAge";
 
-/// What this crate keeps for itself: when the login was, and the user's key as it was then.
+/// The field that this crate keeps for itself: the time of login, and the user's key at that time.
 const OWN: &str = "wsauth";
 const LOGIN: &str = "login";
 const KEY: &str = "key";
@@ -23,7 +23,7 @@ const KEY: &str = "key";
 /// A record in the layout of express-session: the application's fields, and beside them
 /// `"cookie": {"originalMaxAge": …, "expires": …, …}` and `"wsauth": {"login": …, "key": …}`.
 ///
-/// Fields that we do not know belong to somebody else and stay as they are.
+/// Unknown fields belong to other programs and stay as they are.
 #[derive(Clone)]
 pub(crate) struct Record {
     /// Everything but `cookie` and `wsauth`.
@@ -33,18 +33,17 @@ pub(crate) struct Record {
     expires: Option<SystemTime>,
 }
 
-/// When somebody logged in, and the key under which all that is theirs can be revoked, with what
-/// was known of it then.
+/// The time of a login, and the user's revocation key with the revocation that was known then.
 pub(crate) struct Login {
     pub(crate) at: SystemTime,
     pub(crate) key: Option<RevocationKey>,
 }
 
-/// The application's fields that are to be written or, as `None`, to be removed.
+/// The application's fields to be written or, as `None`, to be removed.
 pub(crate) struct Changes(Vec<(String, Option<Value>)>);
 
 impl Changes {
-    /// From the one state of the application's fields to the other.
+    /// The changes between two states of the application's fields.
     pub(crate) fn between(before: &Map<String, Value>, after: Map<String, Value>) -> Self {
         let removed = before.keys().filter(|name| !after.contains_key(*name));
         let removed = removed.map(|name| (name.clone(), None)).collect::<Vec<_>>();
@@ -56,7 +55,7 @@ impl Changes {
 }
 
 impl Record {
-    /// A new one. `cookie` says what Express would say about its attributes.
+    /// A new record. `cookie` has the attributes as Express would write them.
     pub(crate) fn new(cookie: Map<String, Value>) -> Self {
         Self {
             fields: Value::Object(Map::new()),
@@ -66,7 +65,7 @@ impl Record {
         }
     }
 
-    /// `None` for what is no record, or one whose end cannot be read.
+    /// `None` for an invalid record, or one with an unreadable end.
     pub(crate) fn parse(json: &str) -> Option<Self> {
         let Value::Object(mut fields) = serde_json::from_str(json).ok()? else {
             return None;
@@ -77,8 +76,8 @@ impl Record {
             Some(_) => return None,
         };
         let expires = match cookie.as_ref().and_then(|cookie| cookie.get(EXPIRES)) {
-            // express-session writes `false` for `req.session.cookie.expires = false`, its way to
-            // say that the session ends with the browser.
+            // express-session writes `false` for `req.session.cookie.expires = false`: the session
+            // ends with the browser.
             None | Some(Value::Null | Value::Bool(false)) => None,
             Some(Value::String(text)) => Some(read_date(text)?),
             Some(_) => return None,
@@ -96,13 +95,13 @@ impl Record {
         self.expires
     }
 
-    /// How long the session lives from each touch on, if the record says so.
+    /// The session's life from each touch on, if the record has it.
     pub(crate) fn max_age(&self) -> Option<Duration> {
         let millis = self.cookie.as_ref()?.get(MAX_AGE)?.as_u64()?;
         Some(Duration::from_millis(millis))
     }
 
-    /// Gives it an end, `max_age` from now.
+    /// Sets its end, `max_age` from now.
     pub(crate) fn expire_at(&mut self, end: SystemTime, max_age: Duration) {
         let cookie = self.cookie.get_or_insert_default();
         let millis = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
@@ -111,8 +110,7 @@ impl Record {
         self.expires = Some(end);
     }
 
-    /// The login that this crate noted; `None` if it noted none, or somebody else put something
-    /// in its place.
+    /// The login that this crate noted; `None` if there is none, or if another program replaced it.
     pub(crate) fn login(&self) -> Option<Login> {
         let own = self.own.as_ref()?;
         let at = read_date(own.get(LOGIN)?.as_str()?)?;
@@ -121,7 +119,7 @@ impl Record {
         Some(Login { at, key })
     }
 
-    /// Notes a login, or that there is none.
+    /// Notes a login, or the absence of one.
     pub(crate) fn set_login(&mut self, login: Option<&Login>) {
         self.own = login.map(|Login { at, key }| {
             let mut own = Map::new();
@@ -133,8 +131,8 @@ impl Record {
         });
     }
 
-    /// The moment in a field, as JavaScript writes one: a date as text, or the milliseconds since
-    /// the Unix epoch.
+    /// The moment in a field, as JavaScript writes it: a date as text, or milliseconds since the
+    /// Unix epoch.
     pub(crate) fn moment(&self, field: &str) -> Option<SystemTime> {
         match self.fields.get(field)? {
             Value::String(text) => read_date(text),
@@ -150,7 +148,7 @@ impl Record {
         R::deserialize(&self.fields).ok()
     }
 
-    /// Writes these fields, and leaves the others as they are.
+    /// Writes these fields and leaves the others as they are.
     pub(crate) fn apply(&mut self, Changes(changes): &Changes) {
         let Value::Object(fields) = &mut self.fields else {
             return;
@@ -175,12 +173,12 @@ impl Record {
     }
 }
 
-/// Whether this name has another meaning than that of a field of the application's.
+/// Whether this name is reserved and not a field of the application.
 pub(crate) fn is_reserved(name: &str) -> bool {
     [COOKIE, OWN].contains(&name)
 }
 
-/// The fields that a value writes.
+/// The fields that a value serializes.
 pub(crate) fn fields_of<R: Serialize>(value: &R) -> Result<Map<String, Value>, SessionError> {
     let written = serde_json::to_value(value);
     match written.map_err(|error| SessionError::Encode(error.into()))? {
@@ -190,8 +188,8 @@ pub(crate) fn fields_of<R: Serialize>(value: &R) -> Result<Map<String, Value>, S
 }
 
 fn read_date(text: &str) -> Option<SystemTime> {
-    // JavaScript writes a year beyond 9999 with a sign and six digits: the last of the others is
-    // as good.
+    // JavaScript writes a year beyond 9999 with a sign and six digits. Such a date becomes the end
+    // of the year 9999.
     let late = text
         .strip_prefix('+')
         .and_then(|late| late.split_at_checked(6));
@@ -201,7 +199,7 @@ fn read_date(text: &str) -> Option<SystemTime> {
     date.ok().map(Into::into)
 }
 
-/// As JavaScript writes a date in JSON: UTC, with milliseconds.
+/// A date as JavaScript writes it in JSON: UTC, with milliseconds.
 fn write_date(moment: SystemTime) -> String {
     let moment = OffsetDateTime::from(moment);
     let (year, month, day) = moment.to_calendar_date();

@@ -9,20 +9,20 @@ use crate::record::Record;
 use crate::shared::{ATTEMPTS, Live, Shared};
 use crate::{SessionError, SessionId};
 
-/// What becomes of an id that came under a good signature from a page on the list.
+/// Decides about a validly signed id from an allowed page.
 pub(crate) struct Rules<R, I> {
     pub(crate) shared: Arc<Shared>,
-    /// The key of the record's user.
+    /// Returns the key of the record's user.
     user: Option<Arc<UserKey<R>>>,
     logged_in: Arc<LoggedIn<R, I>>,
     pub(crate) revocation_key: Option<Arc<IdentityKey<I>>>,
     pub(crate) rolling: bool,
 }
 
-/// What says under which key everything of a record's user can be revoked.
+/// Returns the key that revokes everything of a record's user.
 pub(crate) type UserKey<R> = dyn Fn(&R) -> Option<RevocationKey> + Send + Sync;
 
-/// What says whether a record is logged in, and as whom.
+/// Returns the identity of a record that is logged in.
 type LoggedIn<R, I> = dyn Fn(&R) -> Option<I> + Send + Sync;
 
 type IdentityKey<I> = dyn Fn(&I) -> RevocationKey + Send + Sync;
@@ -50,7 +50,7 @@ impl<R: DeserializeOwned, I> Rules<R, I> {
             if !self.rolling {
                 return Ok(ending(grant, live.end));
             }
-            // Who is let in is whom the record names that is written.
+            // The written record must be the one that decided the identity.
             let prolonged = self.shared.prolong(&id, &live).await;
             if let Some(end) = prolonged.map_err(SessionError::into_rejection)? {
                 return Ok(ending(grant, Some(end)));
@@ -62,7 +62,7 @@ impl<R: DeserializeOwned, I> Rules<R, I> {
         Ok(ending(grant, live.end))
     }
 
-    /// What the session is granted as it is now, but for its end.
+    /// The session's grant as it is now, without its end.
     async fn granted(&self, id: &SessionId) -> Result<(Grant<I>, Live), Rejection> {
         let found = self.shared.find(id).await;
         let live = found
@@ -105,8 +105,7 @@ fn ending<I>(grant: Grant<I>, end: Option<SystemTime>) -> Grant<I> {
     }
 }
 
-/// One kind for everything that a cookie or its session can have wrong; the detail is for the
-/// log alone.
+/// The one kind for every fault of a cookie or its session. The detail is for the log alone.
 pub(crate) fn invalid(detail: &'static str) -> Rejection {
     Rejection::new(RejectionKind::SessionInvalid, detail)
 }

@@ -7,23 +7,24 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// HMAC-SHA256 in padded base64; Express leaves the one `=` away.
+/// HMAC-SHA256 in padded base64. Express drops the one `=`.
 const SIGNATURE: usize = 44;
-/// Of which part of a `cookie::Key` the signing key is made.
+/// The bytes of a `cookie::Key` that form the signing key.
 const JAR_KEY: usize = 32;
 
 /// The secrets that sign session cookies, and the format of the signature.
 ///
-/// The first one signs, all of them verify: put a new one in front, and take the old one away
-/// when the last of its cookies has expired.
+/// The first one signs, and all of them verify. To rotate, put a new one in front. Remove the old
+/// one when the last of its cookies has expired.
 ///
-/// The secrets themselves are not kept. What is kept is the state of HMAC-SHA256 after its key,
-/// with which anyone can sign. It stays in memory until its place is used again: `hmac` 0.12 and
-/// `sha2` 0.10 do not erase it when it is dropped, nor the copies that each signature works on.
+/// The secrets themselves are not kept. The state of HMAC-SHA256 after its key is kept, and anyone
+/// can sign with it. It stays in memory until that memory is reused: `hmac` 0.12 and `sha2` 0.10 do
+/// not erase it on drop, nor the copies of each signature.
 #[derive(Clone)]
 pub struct Secrets {
     format: Format,
-    /// HMAC that has seen its key and no message: the key is hashed in once, not per cookie.
+    /// HMAC that has processed its key but no message, so that the key is not hashed for each
+    /// cookie.
     keys: Vec<Hmac<Sha256>>,
 }
 
@@ -50,8 +51,8 @@ impl Secrets {
         })
     }
 
-    /// Like [`express`](Self::express), with secrets that may be short, such as
-    /// `keyboard cat`: whoever has one cookie can try out all of them at home.
+    /// Like [`express`](Self::express), but with secrets that may be short, such as `keyboard cat`.
+    /// Anyone with one cookie can guess them offline.
     ///
     /// # Errors
     ///
@@ -65,8 +66,8 @@ impl Secrets {
     /// The format of the crate `cookie` 0.18, and so of axum-extra's `SignedCookieJar`:
     /// `<signature><id>`.
     ///
-    /// Each key is what was given to `cookie::Key::from`: at least 64 bytes. The first 32 of
-    /// them sign, the others are for encryption and not looked at.
+    /// Each key is the argument of `cookie::Key::from`: at least 64 bytes. The first 32 of them
+    /// sign. The others are for encryption and are ignored.
     ///
     /// # Errors
     ///
@@ -80,8 +81,8 @@ impl Secrets {
         })
     }
 
-    /// Like [`signed_jar`](Self::signed_jar), with what was given to
-    /// `cookie::Key::derive_from`: at least 32 bytes, from which the key is derived.
+    /// Like [`signed_jar`](Self::signed_jar), with the argument of `cookie::Key::derive_from`: at
+    /// least 32 bytes, from which the key is derived.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl Secrets {
 
     /// The signed value for this id.
     pub(crate) fn sign(&self, id: &str) -> String {
-        // There is a first one: `collect` has made sure.
+        // `collect` has ensured that there is a first one.
         let signature = self.keys.first().map(|key| signature(key, id));
         let signature = signature.as_ref().map(text).unwrap_or_default();
         match self.format {
@@ -125,7 +126,7 @@ impl Secrets {
         }
     }
 
-    /// The id in a decoded value, if any of the secrets signed it. Nothing is allocated.
+    /// The id in a decoded value, if one of the secrets signed it. Nothing is allocated.
     pub(crate) fn verify<'a>(&self, value: &'a str) -> Option<&'a str> {
         let (id, presented) = match self.format {
             Format::Express => value.strip_prefix("s:")?.rsplit_once('.')?,
@@ -138,7 +139,7 @@ impl Secrets {
             Format::Express => SIGNATURE - 1,
             Format::SignedJar => SIGNATURE,
         };
-        // The text is compared, not what it decodes to: one signature is written in one way.
+        // Compares the text, not its decoded bytes, so that a signature has one valid form.
         self.keys
             .iter()
             .any(|key| bool::from(signature(key, id)[..length].ct_eq(presented.as_bytes())))
@@ -149,7 +150,7 @@ impl Secrets {
 fn signature(key: &Hmac<Sha256>, id: &str) -> [u8; SIGNATURE] {
     let mac = key.clone().chain_update(id).finalize().into_bytes();
     let mut text = [0; SIGNATURE];
-    // 32 bytes are 44 characters, so it fits; if it did not, the zeros match no text.
+    // 32 bytes are 44 characters, so it fits. If it did not, the zeros would match no text.
     let _ = BASE64_STANDARD.encode_slice(mac, &mut text);
     text
 }
@@ -187,27 +188,27 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Why secrets cannot be used. It never shows one.
+/// Why secrets are invalid. It never shows one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
     /// There is no secret at all.
-    #[error("there is no secret to sign session cookies with: give at least one")]
+    #[error("no secret to sign session cookies: give at least one")]
     None,
-    /// A secret without a single byte.
-    #[error("a session secret is empty: is the variable set that it comes from?")]
+    /// A secret without a byte.
+    #[error("a session secret is empty: check the variable that it comes from")]
     Empty,
-    /// A secret that is easy to guess, or is not what this format takes.
+    /// A secret that is easy to guess, or too short for this format.
     #[error(
-        "a session secret has {length} bytes and at least {least} are wanted: take random ones of \
+        "a session secret has {length} bytes and needs at least {least}: take random ones of \
          that length, or see `Secrets::{instead}`"
     )]
     Short {
         /// The secret's length in bytes.
         length: usize,
-        /// The least length in bytes.
+        /// The required length in bytes.
         least: usize,
-        /// The constructor that takes it.
+        /// The constructor that accepts it.
         instead: &'static str,
     },
 }

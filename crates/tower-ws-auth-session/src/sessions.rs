@@ -16,26 +16,25 @@ use crate::rules::{Rules, UserKey};
 use crate::shared::{ATTEMPTS, Live, Shared};
 use crate::{Secrets, Session, SessionError, SessionId, SessionStore, SessionsBuilder, StoreError};
 
-/// The application's handle on its sessions: to make them at login, to read and change them in
-/// ordinary handlers, to end them at logout.
+/// The application's handle on its sessions: creates them at login, reads and changes them in
+/// ordinary handlers, and ends them at logout.
 ///
 /// `R` is the application's part of the record, such as a struct with a field `user`. Fields that
-/// it does not have belong to somebody else, for instance to an Express application, and survive.
-/// `R` is the same for reading and writing: a field with an `alias` would be written twice.
+/// it does not have belong to other programs, such as an Express application, and survive. `R` must
+/// read and write the same names: a field with an `alias` would be written twice.
 ///
-/// Nothing that is written here undoes what somebody else wrote since it was read: only the fields
-/// that were changed are written, into the record as it is then. Where two change the same field,
-/// the later one stays.
+/// A write here never undoes another program's write. Only the changed fields are written, into the
+/// record as it is at that time. If two writers change the same field, the later one wins.
 ///
-/// Every method asks the store at most twice, and more often only if somebody else writes to the
+/// Every method asks the store at most twice, and more often only if another writer changes the
 /// same session meanwhile. It waits for each answer no longer than the
-/// [`timeout`](SessionsBuilder::timeout). It wants a Tokio runtime with its timer on. A clone is
-/// another handle on the same sessions.
+/// [`timeout`](SessionsBuilder::timeout). It needs a Tokio runtime with the timer enabled. A clone
+/// is another handle on the same sessions.
 ///
 /// See the [crate's documentation](crate) for an example.
 pub struct Sessions<R> {
     shared: Arc<Shared>,
-    /// The key of the record's user.
+    /// Returns the key of the record's user.
     user: Option<Arc<UserKey<R>>>,
 }
 
@@ -50,42 +49,42 @@ impl<R> Sessions<R> {
         Self { shared, user }
     }
 
-    /// The id in a request's cookie, if one of the secrets signed it. The store is not asked:
-    /// whether there is such a session, or ever was, this does not say.
+    /// The id in a request's cookie, if one of the secrets signed it. The store is not asked, so
+    /// the session may not exist.
     pub fn signed_id(&self, headers: &HeaderMap) -> Option<SessionId> {
         let cookie = cookie::find(headers, &self.shared.attributes.name)?;
         self.shared.open(&cookie).ok()
     }
 
-    /// Ends a session, at logout, and returns the `Set-Cookie` that removes the cookie. It is
-    /// no error if it has ended already.
+    /// Ends a session, at logout, and returns the `Set-Cookie` that removes the cookie. A session
+    /// that has already ended is no error.
     ///
-    /// With [`revocations`](SessionsBuilder::revocations) this is the whole logout: the session's
-    /// open connections end on every node with [`DisconnectReason::SessionEnded`], and whatever else was
-    /// granted by its [key](SessionId::revocation_key) is refused from then on. Without, they go on
-    /// until that key is revoked.
+    /// With [`revocations`](SessionsBuilder::revocations) this is the complete logout. The
+    /// session's open connections end on every node with [`DisconnectReason::SessionEnded`].
+    /// Everything else granted under its [key](SessionId::revocation_key) is refused from then on.
+    /// Without revocations, both go on until that key is revoked.
     ///
-    /// It goes on if this future is dropped, as it is with the request of a client that goes away.
+    /// The work continues if this future is dropped, as with the request of a client that leaves.
     ///
     /// # Errors
     ///
-    /// A store failed: the session or what it opened may live on. The connections of this node
-    /// have ended; say it again until it succeeds.
+    /// A store failed: the session or its connections may live on. The connections of this node
+    /// have ended. Repeat the call until it succeeds.
     pub async fn destroy(&self, id: &SessionId) -> Result<HeaderValue, SessionError> {
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         let work = tokio::spawn(async move { shared.destroy(&id).await });
-        // It is lost only with the runtime, or if a store panics.
+        // The task is lost only with the runtime, or if a store panics.
         work.await.map_err(StoreError::failed)??;
         Ok(self.removal_cookie())
     }
 
     /// Ends everything under a user's key, such as `user:42`: a logout everywhere. Sessions that
-    /// were logged in before are refused from now on, and open connections end with
-    /// [`DisconnectReason::SessionEnded`], on every node. A new login is welcome at once.
+    /// were logged in before are refused from now on. Open connections end with
+    /// [`DisconnectReason::SessionEnded`], on every node. A new login is accepted at once.
     ///
-    /// It is [`Revocations::revoke`](tower_ws_auth_core::Revocations::revoke) of the key that
-    /// [`revocable_by`](SessionsBuilder::revocable_by) names. Tokens and tickets under the same key
-    /// end too; if they shall go on, give the sessions a key of their own.
+    /// It calls [`Revocations::revoke`](tower_ws_auth_core::Revocations::revoke) for the key of
+    /// [`revocable_by`](SessionsBuilder::revocable_by). Tokens and tickets under the same key end
+    /// too. To keep them, give the sessions a key of their own.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -120,8 +119,8 @@ impl<R> Sessions<R> {
     ///
     /// # Errors
     ///
-    /// There are no [`revocations`](SessionsBuilder::revocations), or their store failed. In that
-    /// case the connections of this node have ended; say it again until it succeeds.
+    /// There are no [`revocations`](SessionsBuilder::revocations), or their store failed. If it
+    /// failed, the connections of this node have ended. Repeat the call until it succeeds.
     pub async fn end_all_of(&self, key: &str) -> Result<(), SessionError> {
         let revocations = self.shared.revocations.clone();
         let revocations = revocations.ok_or(SessionError::NoRevocations)?;
@@ -135,9 +134,9 @@ impl<R> Sessions<R> {
         revoked.map_err(SessionError::Revocations)
     }
 
-    /// From now on these secrets sign and verify, here and in every strategy and clone. Put a new
-    /// one in front of the old ones first, and leave the old ones out when the last of their
-    /// cookies has expired.
+    /// Replaces the secrets that sign and verify, here and in every strategy and clone. First put a
+    /// new one in front of the old ones. Remove the old ones when the last of their cookies has
+    /// expired.
     ///
     /// ```
     /// # use tower_ws_auth_session::{MemorySessions, Secrets, Sessions};
@@ -162,18 +161,17 @@ impl<R> Sessions<R> {
         self.shared.replace_secrets(secrets);
     }
 
-    /// The `Set-Cookie` that makes a browser forget its session cookie.
+    /// The `Set-Cookie` that removes the session cookie from a browser.
     pub fn removal_cookie(&self) -> HeaderValue {
         self.shared.attributes.removal()
     }
 }
 
 impl<R: DeserializeOwned + 'static> Sessions<R> {
-    /// The strategy for WebSocket routes: it lets in who has a session that is logged in.
+    /// The strategy for WebSocket routes: admits clients with a session that is logged in.
     ///
-    /// What that means is said by `logged_in`, which returns the identity. A browser sends the
-    /// cookie whichever page asks, so that only pages on `origins` are let in; a request without
-    /// `Origin` is not.
+    /// `logged_in` decides that, and returns the identity. A browser sends the cookie for any page,
+    /// so only pages on `origins` are admitted. A request without `Origin` is refused.
     pub fn strategy<I>(
         &self,
         origins: Origins,
@@ -185,10 +183,10 @@ impl<R: DeserializeOwned + 'static> Sessions<R> {
         )
     }
 
-    /// Like [`strategy`](Self::strategy), for every page in the world.
+    /// Like [`strategy`](Self::strategy), but for pages of any origin.
     ///
     /// Any page that a user visits can then open an authenticated WebSocket in that user's name
-    /// (cross-site WebSocket hijacking), unless something else keeps it from doing so.
+    /// (cross-site WebSocket hijacking), unless something else prevents it.
     pub fn dangerous_strategy_for_any_origin<I>(
         &self,
         logged_in: impl Fn(&R) -> Option<I> + Send + Sync + 'static,
@@ -199,15 +197,15 @@ impl<R: DeserializeOwned + 'static> Sessions<R> {
 }
 
 impl<R: Serialize + DeserializeOwned> Sessions<R> {
-    /// Makes a session, at login. Its id is new, whatever cookie the request came with, so that
-    /// nobody can have known it before (session fixation). The record notes when it was.
+    /// Creates a session, at login. Its id is always new, so nobody can have known it before
+    /// (session fixation). The record notes the time of login.
     ///
-    /// Returns the id and the `Set-Cookie` for the response. To keep what a session held before
-    /// login, see [`regenerate`](Self::regenerate).
+    /// Returns the id and the `Set-Cookie` for the response. To keep the data from before the
+    /// login, use [`regenerate`](Self::regenerate).
     ///
     /// # Errors
     ///
-    /// A store failed or is full, or the record cannot be written.
+    /// A store failed or is full, or the record cannot be serialized.
     pub async fn create(&self, record: &R) -> Result<(SessionId, HeaderValue), SessionError> {
         let mut made = Record::new(self.shared.attributes.record());
         let nothing = Map::new();
@@ -220,8 +218,8 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
 
     /// The session that a request's cookie names, for ordinary handlers.
     ///
-    /// `None` without a cookie, and alike for one that is forged, unknown, expired, revoked or does
-    /// not fit `R`. Nothing is made, touched or set. Nothing is said about the page that asks: a
+    /// Returns `None` without a cookie, and for a session that is forged, unknown, expired, revoked
+    /// or does not fit `R`. It creates, touches and sets nothing. It does not check the page: a
     /// handler that changes something needs a defence against cross-site requests.
     ///
     /// # Errors
@@ -242,14 +240,14 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         }))
     }
 
-    /// Writes the fields that were changed since the session was loaded. The session lives no
-    /// longer for it.
+    /// Writes the fields that changed since the session was loaded. It does not prolong the
+    /// session.
     ///
     /// # Errors
     ///
-    /// - [`Gone`](SessionError::Gone) if the session ended meanwhile: it is not brought back.
-    /// - [`Contended`](SessionError::Contended) if others wrote to it again and again.
-    /// - Otherwise, a store failed or the record cannot be written.
+    /// - [`Gone`](SessionError::Gone) if the session ended meanwhile. It is not brought back.
+    /// - [`Contended`](SessionError::Contended) if other writers changed it on every attempt.
+    /// - Otherwise, a store failed or the record cannot be serialized.
     pub async fn save(&self, loaded: &mut Loaded<R>) -> Result<(), SessionError> {
         let after = fields_of(&loaded.value)?;
         let changes = Changes::between(&loaded.before, after.clone());
@@ -272,25 +270,26 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         Err(SessionError::Contended)
     }
 
-    /// Moves a session to a new id: at login, or wherever its user may do more than before. The
-    /// old id is worth nothing afterwards. What others have written meanwhile comes along.
+    /// Moves a session to a new id: at login, or when its user gains permissions. The old id is
+    /// invalid afterwards. Fields that others have written meanwhile are kept.
     ///
-    /// It is a login if the user is another one than before, by
-    /// [`revocable_by`](SessionsBuilder::revocable_by); where that is not said, it always is one.
+    /// It counts as a login if the user changed, by
+    /// [`revocable_by`](SessionsBuilder::revocable_by). Without that setting it always counts as
+    /// one.
     ///
     /// Returns the id and the `Set-Cookie` for the response.
     ///
     /// # Errors
     ///
-    /// [`Gone`](SessionError::Gone) if the session ended meanwhile: it is not brought back.
-    /// Otherwise, a store failed or the record cannot be written, and the session may have
-    /// ended with it.
+    /// [`Gone`](SessionError::Gone) if the session ended meanwhile. It is not brought back.
+    /// Otherwise, a store failed or the record cannot be serialized, and the session may have ended
+    /// too.
     pub async fn regenerate(
         &self,
         loaded: Loaded<R>,
     ) -> Result<(SessionId, HeaderValue), SessionError> {
         let changes = Changes::between(&loaded.before, fields_of(&loaded.value)?);
-        // In this order there are never two ids for one session.
+        // In this order one session never has two ids.
         let record = self.shared.take(&loaded.id).await?;
         let mut record = record.ok_or(SessionError::Gone)?;
         if self.is_revoked(&loaded.id, &record).await? {
@@ -304,13 +303,12 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         Ok((id, cookie))
     }
 
-    /// Lets a session live as long as a new one from now on, and returns the `Set-Cookie` that
-    /// tells the browser. What others have saved meanwhile stays; changes that were not saved are
-    /// not.
+    /// Prolongs a session to the full life of a new one, and returns the `Set-Cookie` for the
+    /// browser. Changes that others have saved meanwhile stay. Unsaved changes are not written.
     ///
     /// # Errors
     ///
-    /// [`Gone`](SessionError::Gone) if the session ended or was revoked meanwhile: it is not
+    /// [`Gone`](SessionError::Gone) if the session ended or was revoked meanwhile. It is not
     /// brought back. Otherwise, a store failed.
     pub async fn touch(&self, loaded: &mut Loaded<R>) -> Result<HeaderValue, SessionError> {
         let id = &loaded.id;
@@ -331,7 +329,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         Ok(self.shared.set_cookie(id))
     }
 
-    /// A session that lives, fits and is not revoked.
+    /// A session that is alive, fits `R` and is not revoked.
     async fn find(&self, id: &SessionId) -> Result<Option<(Live, R)>, SessionError> {
         let Ok(live) = self.shared.find(id).await? else {
             return Ok(None);
@@ -351,7 +349,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         self.shared.is_revoked(id, record, user).await
     }
 
-    /// Notes when the record's user logged in, unless that is noted already.
+    /// Notes the login of the record's user, unless it is noted already.
     async fn note_login(&self, record: &mut Record, value: &R, at: At) -> Result<(), SessionError> {
         let user = self.user_of(value);
         match (&self.user, user) {
@@ -376,7 +374,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     }
 }
 
-/// When a record is written.
+/// The occasion of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     Login,
@@ -399,13 +397,13 @@ impl<R> fmt::Debug for Sessions<R> {
     }
 }
 
-/// A session that was [loaded](Sessions::load). It derefs to the application's record; changes
-/// are written by [`Sessions::save`].
+/// A session that was [loaded](Sessions::load). It derefs to the application's record.
+/// [`Sessions::save`] writes its changes.
 #[derive(Clone)]
 pub struct Loaded<R> {
     id: SessionId,
     value: R,
-    /// What the value wrote when it was loaded or saved.
+    /// The serialized fields when it was loaded or saved.
     before: Map<String, Value>,
     live: Live,
 }
@@ -416,7 +414,7 @@ impl<R> Loaded<R> {
         &self.id
     }
 
-    /// When the session ends if nobody prolongs it, as far as record and store say.
+    /// When the session ends if it is not prolonged, if record or store know it.
     pub fn ends_at(&self) -> Option<SystemTime> {
         self.live.end
     }

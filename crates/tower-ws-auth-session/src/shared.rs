@@ -13,7 +13,7 @@ use crate::{
     Replaced, Secrets, SessionError, SessionId, SessionStore, StoreError, StoreFuture, percent,
 };
 
-/// What [`Sessions`](crate::Sessions) and its strategies have in common.
+/// The state that [`Sessions`](crate::Sessions) and its strategies share.
 pub(crate) struct Shared {
     pub(crate) secrets: RwLock<Secrets>,
     pub(crate) store: Arc<dyn SessionStore>,
@@ -25,28 +25,28 @@ pub(crate) struct Shared {
     pub(crate) refuse_duplicates: bool,
     pub(crate) expiry_by_store: bool,
     pub(crate) revocations: Option<Revocations>,
-    /// A field of the record that holds the time of login, written by somebody else.
+    /// A field of the record in which another program notes the time of login.
     pub(crate) login_field: Option<String>,
 }
 
-/// How often a write is tried again because somebody else wrote meanwhile.
+/// The number of attempts to write if others write at the same time.
 pub(crate) const ATTEMPTS: usize = 5;
 
-/// By how much a time of login may lie in the future where no revocations say it.
+/// The greatest time by which a login may lie in the future, if no revocations define it.
 const ALLOWED_SKEW: Duration = Duration::from_secs(60);
 
-/// A session that lives.
+/// A session that is alive.
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) record: Record,
     /// The record as the store has it.
     pub(crate) text: String,
-    /// When it ends, if nobody prolongs it.
+    /// When it ends, if it is not prolonged.
     pub(crate) end: Option<SystemTime>,
 }
 
 impl Shared {
-    /// The id in a cookie, or for the log why there is none. Nothing but a good id is allocated.
+    /// The id in a cookie, or the detail for the log. Only a valid id is allocated.
     pub(crate) fn open<V: Borrow<HeaderValue>>(
         &self,
         cookie: &Found<V>,
@@ -64,7 +64,7 @@ impl Shared {
         SessionId::signed(id).ok_or("the signed id is empty, too long or not printable")
     }
 
-    /// The session under this id, or for the log why there is none.
+    /// The session under this id, or the detail for the log.
     pub(crate) async fn find(
         &self,
         id: &SessionId,
@@ -88,12 +88,12 @@ impl Shared {
         Ok(Ok(Live { record, text, end }))
     }
 
-    /// The end that the record says, unless the store alone says it.
+    /// The end in the record, unless expiry is left to the store.
     fn end_of(&self, record: &Record) -> Option<SystemTime> {
         record.expires().filter(|_| !self.expiry_by_store)
     }
 
-    /// Takes a session out of the store; `None` if there is none that lives.
+    /// Takes a session out of the store; `None` if none is alive.
     pub(crate) async fn take(&self, id: &SessionId) -> Result<Option<Record>, SessionError> {
         let taken = self.ask(|store| store.take(id)).await?;
         let record = taken.as_deref().and_then(Record::parse);
@@ -101,7 +101,7 @@ impl Shared {
         Ok(record.filter(|record| self.end_of(record).is_none_or(|end| end > now)))
     }
 
-    /// Keeps a new record, under a fresh id.
+    /// Stores a new record under a fresh id.
     pub(crate) async fn create(&self, mut record: Record) -> Result<SessionId, SessionError> {
         let ttl = match self.attributes.max_age {
             Some(max_age) => {
@@ -119,8 +119,8 @@ impl Shared {
         }
     }
 
-    /// Writes a record in the place of the one that was read. `None` if somebody else wrote
-    /// meanwhile, and otherwise what the store has now.
+    /// Replaces the record that was read. Returns the new one, or `None` if another writer changed
+    /// it meanwhile.
     pub(crate) async fn replace(
         &self,
         id: &SessionId,
@@ -135,8 +135,8 @@ impl Shared {
         Ok(replaced.then_some(json))
     }
 
-    /// Lets the session live as long as a new one, and says until when. `None` if somebody else
-    /// wrote the record meanwhile.
+    /// Prolongs the session to the full life of a new one, and returns its end. `None` if another
+    /// writer changed the record meanwhile.
     pub(crate) async fn prolong(
         &self,
         id: &SessionId,
@@ -156,7 +156,7 @@ impl Shared {
         Ok(replace.await?.then_some(end))
     }
 
-    /// Keeps a session in the store that others change again and again, whatever its record says.
+    /// Prolongs a session in the store whose record others change on every attempt.
     pub(crate) async fn keep(&self, id: &SessionId, live: &Live) -> Result<(), SessionError> {
         let lifetime = live.record.max_age().or(self.attributes.max_age);
         self.touch(id, lifetime.unwrap_or(self.ttl)).await
@@ -170,14 +170,14 @@ impl Shared {
         }
     }
 
-    /// When the login of this user was, and the user's key with what was known of it then.
+    /// The login of this user, and the user's key with the revocation known then.
     pub(crate) fn login(
         &self,
         record: &Record,
         user: Option<RevocationKey>,
     ) -> (Option<SystemTime>, Option<RevocationKey>) {
         let name = user.as_ref().map(RevocationKey::name);
-        // One without a key was noted where nobody said whose sessions these are.
+        // A login without a key was noted before `revocable_by` was configured.
         let is_theirs = |login: &Login| match (&login.key, name) {
             (Some(of), Some(name)) => of.name() == name,
             (None, _) | (_, None) => true,
@@ -185,7 +185,7 @@ impl Shared {
         let own = record.login().filter(is_theirs);
         let field = self.login_field.as_deref();
         let others = field.and_then(|field| record.moment(field));
-        // What lies in the future is no time of a login, and would outlive every revocation.
+        // A login in the future is invalid: it would outlive every revocation.
         let skew = self.revocations.as_ref().map(Revocations::allowed_skew);
         let latest = self.after(skew.unwrap_or(ALLOWED_SKEW));
         let moments = own.as_ref().map(|login| login.at).into_iter().chain(others);
@@ -212,7 +212,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether a session was revoked: by its own key, or by that of its user.
+    /// Whether a session was revoked, by its own key or by that of its user.
     pub(crate) async fn is_revoked(
         &self,
         id: &SessionId,
@@ -234,8 +234,8 @@ impl Shared {
         revoked.map_err(SessionError::Revocations)
     }
 
-    /// Ends a session and, where there are revocations, what it opened: also if the store does
-    /// not say whether the session is gone, for it may be.
+    /// Ends a session and, with revocations, its connections. They end even if the store fails,
+    /// because the session may be gone.
     pub(crate) async fn destroy(&self, id: &SessionId) -> Result<(), SessionError> {
         let taking = self.ask(|store| store.take(id));
         let Some(revocations) = &self.revocations else {
@@ -262,7 +262,7 @@ impl Shared {
         self.secrets.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the record was replaced, and not changed by somebody else.
+    /// Whether the record was replaced, and not changed by another writer.
     async fn there<'a>(
         &'a self,
         call: impl FnOnce(&'a dyn SessionStore) -> StoreFuture<'a, Replaced>,
@@ -287,7 +287,7 @@ impl Shared {
         answer.map_err(|_| SessionError::Timeout(self.timeout))
     }
 
-    /// As connect-redis reckons it: up to the record's end, or else the default.
+    /// As connect-redis computes it: up to the record's end, or else the default.
     fn ttl_of(&self, record: &Record) -> Duration {
         self.end_of(record)
             .and_then(|end| end.duration_since(self.clock.now()).ok())

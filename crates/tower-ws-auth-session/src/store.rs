@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use crate::SessionId;
 
-/// What a store answers, some time.
+/// The pending answer of a store.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Where sessions live: a record, which is a JSON object as text, under each id, for a time.
+/// Stores sessions: under each id a record, which is a JSON object as text, for a time.
 ///
-/// Connect's stores keep the same records, so that one login serves a Node application too.
-/// [`MemorySessions`](crate::MemorySessions) is one for a single process.
+/// Connect's stores keep the same records, so one login can serve a Node application too.
+/// [`MemorySessions`](crate::MemorySessions) is a store for a single process.
 ///
 /// A store that counts whole seconds rounds a `ttl` up.
 ///
-/// A store does not wait for ever, nor need it: whoever asks sets a limit. It must not print an
-/// id or a record, also not in its errors.
+/// A store needs no time limit of its own: its caller sets one. It must not print an id or a
+/// record, also not in its errors.
 pub trait SessionStore: Send + Sync {
-    /// Keeps a new record for `ttl`. `false` if the id is taken, whose record then stays.
+    /// Keeps a new record for `ttl`. Returns `false` if the id is taken; its record then stays.
     fn create<'a>(
         &'a self,
         id: &'a SessionId,
@@ -25,12 +25,12 @@ pub trait SessionStore: Send + Sync {
         ttl: Duration,
     ) -> StoreFuture<'a, bool>;
 
-    /// The record, unless it is unknown or its time has passed.
+    /// Returns the record, unless it is unknown or has expired.
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<StoredSession>>;
 
-    /// Replaces a record that still reads `expected`, byte for byte, and keeps it for `ttl` from
-    /// now, in one atomic step: what somebody else wrote meanwhile must not be undone. Nor must a
-    /// session be brought back that was destroyed meanwhile.
+    /// Replaces a record that still equals `expected`, byte for byte, and keeps it for `ttl` from
+    /// now. This is one atomic step: it must neither undo another write nor bring back a session
+    /// that was destroyed meanwhile.
     fn replace<'a>(
         &'a self,
         id: &'a SessionId,
@@ -39,30 +39,30 @@ pub trait SessionStore: Send + Sync {
         ttl: Duration,
     ) -> StoreFuture<'a, Replaced>;
 
-    /// Keeps the record as it is for `ttl` from now. `false` if there is none.
+    /// Keeps the record as it is for `ttl` from now. Returns `false` if there is none.
     fn touch<'a>(&'a self, id: &'a SessionId, ttl: Duration) -> StoreFuture<'a, bool>;
 
-    /// Forgets the record and returns it, in one atomic step. `None` if there is none.
+    /// Removes the record and returns it, in one atomic step. `None` if there is none.
     fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>>;
 }
 
-/// What came of [`SessionStore::replace`].
+/// The outcome of [`SessionStore::replace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Replaced {
     /// The record was replaced.
     Done,
-    /// Somebody else wrote another record meanwhile, which stays as it is.
+    /// Another writer changed the record meanwhile; it stays as it is.
     Changed,
     /// There is no record.
     Gone,
 }
 
-/// What a [`SessionStore`] keeps under an id.
+/// The record that a [`SessionStore`] keeps under an id.
 #[derive(Clone)]
 pub struct StoredSession {
     /// The record: a JSON object, as text.
     pub record: String,
-    /// For how long the store will still keep it, if it knows.
+    /// The time for which the store will still keep it, if it is known.
     pub ttl: Option<Duration>,
 }
 
@@ -75,20 +75,20 @@ impl std::fmt::Debug for StoredSession {
     }
 }
 
-/// Why a store did not do what it was asked.
+/// Why a store failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// It holds as many sessions as it may; none that lives is given up for a new one.
+    /// It holds the maximum number of sessions, and no live one is dropped for a new one.
     #[error("the session store is full")]
     Full,
-    /// It cannot be reached, or failed. The error must not print an id or a record.
+    /// It is unavailable, or failed. The error must not print an id or a record.
     #[error("the session store failed")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl StoreError {
-    /// It cannot be reached, or failed, for this reason.
+    /// It is unavailable, or failed, for this reason.
     pub fn failed(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed(source.into())
     }

@@ -17,11 +17,11 @@ use crate::rules::{Rules, invalid};
 /// The layer around a WebSocket route: `SessionLayer::new(sessions.strategy(…))`.
 pub type SessionLayer<R, I> = AuthLayer<Session<R, I>>;
 
-/// The strategy: the session that the cookie names decides. Made by
+/// The strategy that decides by the session in the cookie. Made by
 /// [`Sessions::strategy`](crate::Sessions::strategy); see the [crate's documentation](crate).
 #[must_use]
 pub struct Session<R, I> {
-    /// `None` only under a frightening name.
+    /// `None` only by the `dangerous_` constructor.
     origins: Option<Arc<Origins>>,
     rules: Rules<R, I>,
 }
@@ -32,18 +32,17 @@ impl<R, I> Session<R, I> {
         Self { origins, rules }
     }
 
-    /// Lets a session live as long as a new one from each accepted handshake on, as
-    /// [`Sessions::touch`](crate::Sessions::touch) does. What others write meanwhile stays. The
-    /// browser is not told: a cookie with a
-    /// `Max-Age` keeps its own.
+    /// Prolongs a session to the full life of a new one at each accepted handshake, as
+    /// [`Sessions::touch`](crate::Sessions::touch) does. Changes that others write meanwhile stay.
+    /// The browser is not told: a cookie with a `Max-Age` keeps its own.
     pub fn rolling(mut self) -> Self {
         self.rules.rolling = true;
         self
     }
 
-    /// Makes the grant revocable under this key too, such as `tenant:7`, beside the key of the
-    /// [session](SessionId::revocation_key) and that of its
-    /// [user](crate::SessionsBuilder::revocable_by).
+    /// Adds a key that can revoke the grant, such as `tenant:7`. The keys of the
+    /// [session](SessionId::revocation_key) and of its [user](crate::SessionsBuilder::revocable_by)
+    /// stay.
     pub fn revocable_by<K>(mut self, key: impl Fn(&I) -> K + Send + Sync + 'static) -> Self
     where
         K: Into<RevocationKey>,
@@ -52,8 +51,8 @@ impl<R, I> Session<R, I> {
         self
     }
 
-    /// The page first, then the signature: a foreign page learns nothing about its visitor, and
-    /// the store is not asked for what nobody signed.
+    /// Checks the origin first, then the signature. A foreign page learns nothing about its
+    /// visitor, and the store is asked only about signed ids.
     fn open(&self, cookie: &Found, head: &Parts) -> Result<SessionId, Rejection> {
         if let Some(origins) = &self.origins {
             let denied = match origins.allows(head) {
@@ -85,7 +84,7 @@ where
         "session"
     }
 
-    /// Never fails: what is wrong with a cookie is said when it decides.
+    /// Never fails. A fault of the cookie is reported when it decides.
     fn take(&self, head: &mut Parts) -> Result<Option<SessionCookie>, Rejection> {
         let found = cookie::take(&mut head.headers, &self.rules.shared.attributes.name);
         Ok(found.map(SessionCookie))
@@ -121,7 +120,7 @@ impl<R, I> fmt::Debug for Session<R, I> {
     }
 }
 
-/// A session cookie as it came: nothing about it is proved.
+/// A session cookie as it came, still unverified.
 pub struct SessionCookie(Found);
 
 impl Presented for SessionCookie {
@@ -140,13 +139,13 @@ impl fmt::Debug for SessionCookie {
     }
 }
 
-/// The decision of [`Session`] under way.
+/// The pending decision of [`Session`].
 #[must_use]
 pub struct VerifyFuture<I>(State<I>);
 
 enum State<I> {
     Refused(Option<Rejection>),
-    /// Boxed, as is what the store answers.
+    /// Boxed, like the store's answer.
     Asking(Pin<Box<dyn Future<Output = Result<Grant<I>, Rejection>> + Send>>),
 }
 
@@ -155,7 +154,7 @@ impl<I> Future for VerifyFuture<I> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().0 {
-            // `None` after it was ready, when no executor polls it.
+            // `None` after completion.
             State::Refused(rejection) => rejection
                 .take()
                 .map_or(Poll::Pending, |rejection| Poll::Ready(Err(rejection))),

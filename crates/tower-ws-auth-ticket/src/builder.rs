@@ -13,7 +13,7 @@ use crate::purpose::Bindings;
 use crate::tickets::Settings;
 use crate::{TicketStore, Tickets};
 
-/// Sets up [`Tickets`]. Finish with [`build`](Self::build).
+/// Configures [`Tickets`]. Finish with [`build`](Self::build).
 #[must_use]
 pub struct TicketsBuilder<P> {
     store: Arc<dyn TicketStore>,
@@ -47,58 +47,59 @@ impl<P> TicketsBuilder<P> {
         }
     }
 
-    /// By when a ticket must be used; 30 seconds unless set, 5 minutes at most.
+    /// Sets the time in which a ticket must be used; 30 seconds by default, 5 minutes at most.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self.long_ttl_allowed = false;
         self
     }
 
-    /// A [`ttl`](Self::ttl) of more than 5 minutes.
+    /// Sets a [`ttl`](Self::ttl) of more than 5 minutes.
     ///
-    /// A ticket travels in URLs, which proxies and browsers write down. The longer it stays good,
-    /// the more people find it in time.
+    /// A ticket travels in URLs, which proxies and browsers log. The longer it is valid, the more
+    /// likely an attacker finds it in time.
     pub fn dangerous_long_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self.long_ttl_allowed = true;
         self
     }
 
-    /// For how long, from the minting on, a grant by ticket holds. Without it, and without
-    /// [`TicketRequest::until`](crate::TicketRequest::until), as long as its connection.
+    /// Sets the life of a ticket's grant, from the minting on. Without it, and without
+    /// [`TicketRequest::until`](crate::TicketRequest::until), the grant is valid for as long as its
+    /// connection.
     ///
-    /// The ticket's own life is [`ttl`](Self::ttl): until when it must be used, not until when
-    /// the connection that it opened may last.
+    /// The [`ttl`](Self::ttl) is another limit: it bounds when a ticket is used, and not how long
+    /// its connection lasts.
     pub fn live_for(mut self, life: Duration) -> Self {
         self.live_for = Some(life);
         self
     }
 
-    /// Keeps these tickets apart from all others in the same store. Two [`Tickets`] with
-    /// different payloads, on one store, need different audiences.
+    /// Separates these tickets from all others in the same store. Two [`Tickets`] with different
+    /// payloads on one store need different audiences.
     pub fn audience(mut self, audience: impl Into<Cow<'static, str>>) -> Self {
         self.bindings.audience = audience.into();
         self
     }
 
-    /// Binds each ticket to one path: that of the request's URI as the layer sees it, so without
-    /// the prefix that a router further out has stripped.
+    /// Binds each ticket to one path: that of the request's URI as the layer sees it. A router
+    /// further out may have stripped a prefix.
     pub fn bind_path(mut self) -> Self {
         self.bindings.path = true;
         self
     }
 
-    /// Binds each ticket to one `Origin`, compared byte for byte. A handshake without one is
-    /// refused.
+    /// Binds each ticket to one `Origin`, compared byte for byte. A handshake without an `Origin`
+    /// is refused.
     pub fn bind_origin(mut self) -> Self {
         self.bindings.origin = true;
         self
     }
 
-    /// Binds each ticket to one client address, found by `address_of`, for instance in the
-    /// extensions. Behind a proxy that must be the address which the proxy vouches for.
+    /// Binds each ticket to one client address. `address_of` finds it, for instance in the
+    /// extensions. Behind a proxy it must be the address that the proxy attests.
     ///
-    /// Clients change addresses, between IPv4 and IPv6 above all: they must then mint again.
+    /// Clients change addresses, especially between IPv4 and IPv6. They must then mint again.
     pub fn bind_address(
         mut self,
         address_of: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
@@ -107,27 +108,28 @@ impl<P> TicketsBuilder<P> {
         self
     }
 
-    /// Where tickets travel; `?ticket=…` unless set.
+    /// Sets the carriers of tickets; `?ticket=…` by default.
     pub fn carriers(mut self, carriers: Carriers) -> Self {
         self.carriers = Some(carriers);
         self
     }
 
-    /// How long to wait for the store; 2 seconds unless set. A store that makes one wait needs a
-    /// tokio runtime with its timer.
+    /// Sets the time limit for an answer of the store; 2 seconds by default. A store that makes
+    /// callers wait needs a tokio runtime with its timer.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long a [`TicketEndpoint`](crate::Mint) waits for the body of a request; 10 seconds unless set.
-    /// Then it answers 408. A client that makes it wait needs a tokio runtime with its timer.
+    /// Sets the time limit for the body of a mint request to a
+    /// [`TicketEndpoint`](crate::TicketEndpoint); 10 seconds by default. After it the endpoint
+    /// answers 408. A client that makes it wait needs a tokio runtime with its timer.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout = timeout;
         self
     }
 
-    /// The clock of `expires_at` and of [`live_for`](Self::live_for); the system's unless set.
+    /// Sets the clock of `expires_at` and of [`live_for`](Self::live_for); the system's by default.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -137,7 +139,7 @@ impl<P> TicketsBuilder<P> {
     ///
     /// # Errors
     ///
-    /// A duration of zero, a ttl above 5 minutes that was not called dangerous, or one that the
+    /// A duration of zero, a ttl above 5 minutes without `dangerous_long_ttl`, or a ttl that the
     /// store does not accept.
     pub fn build(self) -> Result<Tickets<P>, TicketsError> {
         let durations = [self.ttl, self.timeout, self.body_timeout];
@@ -191,14 +193,14 @@ pub enum TicketsError {
     #[error("`ttl`, `live_for`, `timeout` or `body_timeout` is zero")]
     Zero,
     /// A ttl that is too long for a secret in a URL.
-    #[error("the ttl is above 5 minutes: shorten it, or say `dangerous_long_ttl`")]
+    #[error("the ttl is above 5 minutes: shorten it, or use `dangerous_long_ttl`")]
     LongTtl,
     /// A ttl that the store does not accept.
     #[error(
         "the ttl is above the store's limit of {0:?}: shorten it, or raise the store's `max_ttl`"
     )]
     StoreTtl(Duration),
-    /// The carriers could not be built.
+    /// The carriers are invalid.
     #[error(transparent)]
     Carriers(#[from] CarriersError),
 }

@@ -1,4 +1,4 @@
-//! The service that mints tickets.
+//! The ticket endpoint: a service that mints tickets.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -25,42 +25,42 @@ use crate::{BoxFuture, IssueError, Purpose, TicketRequest, Tickets};
 
 /// Answers `POST` with a ticket. Made by [`Tickets::endpoint`].
 ///
-/// Mount it behind another strategy, as in the [crate's documentation](crate): it does not ask by
-/// itself who calls. The body is empty, or the JSON of a [`MintRequest`].
+/// Mount it behind another strategy, as in the [crate's documentation](crate): it does not
+/// authenticate its caller. The body is empty, or the JSON of a [`MintRequest`].
 ///
 /// | answer | |
 /// |---|---|
 /// | 200 | `{"ticket":"…","expires_at":1712345678}`, in seconds since the Unix epoch |
-/// | 400 `request_malformed` | the body is no [`MintRequest`] |
+/// | 400 `request_malformed` | the body is an invalid [`MintRequest`] |
 /// | 405 `method_not_allowed` | the method is not `POST` |
 /// | 408 `request_timeout` | the body does not come within [`body_timeout`](crate::TicketsBuilder::body_timeout) |
 /// | 413 `request_too_large` | the body is longer than 4 KiB |
 /// | 429 `rate_limited` | too many tickets are outstanding; with `Retry-After` |
 /// | 503 `unavailable` | the store fails |
 ///
-/// and whatever the application's function refuses with. Each has `Cache-Control: no-store`.
+/// The application's function may refuse with other answers. Each answer has `Cache-Control: no-store`.
 ///
-/// What the caller was granted limits the ticket: its grant ends no later, is revoked by the same
-/// keys, and counts as issued when the decision about the caller began. A caller who holds the body
-/// back until the session is revoked gets a ticket that nobody accepts.
+/// The caller's grant limits the ticket's. The ticket's grant ends no later, is revoked by the same
+/// keys, and counts as issued when the decision about the caller began. A caller who delays the
+/// body until the session is revoked gets a ticket that is refused.
 pub struct TicketEndpoint<P, F> {
     tickets: Tickets<P>,
     order: Arc<F>,
 }
 
-/// What a client asks of a [`TicketEndpoint`]: `{"channel":"lobby"}` or nothing at all.
+/// The mint request of a client to a [`TicketEndpoint`]: `{"channel":"lobby"}`, or an empty body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-// A misspelt field would mint a ticket for something else.
+// A misspelt field would mint a ticket for another purpose.
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MintRequest {
-    /// The channel that the ticket is to join; without one it is to open a socket.
+    /// The channel that the ticket joins. Without one it opens a socket.
     #[serde(default)]
     pub channel: Option<String>,
 }
 
 impl MintRequest {
-    /// The use that is wished for: [`Purpose::channel`], or [`Purpose::handshake`].
+    /// The requested purpose: [`Purpose::channel`], or [`Purpose::handshake`].
     pub fn into_purpose(self) -> Purpose {
         self.channel
             .as_ref()
@@ -97,7 +97,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> MintFuture {
         let mint = self.clone();
-        // Before the body, which may come much later.
+        // Read before the body, which may come much later.
         let came_at = self.tickets.settings().clock.now();
         MintFuture(Box::pin(async move {
             let (head, body) = request.into_parts();
@@ -140,7 +140,7 @@ where
                 IssueError::Over => {
                     Rejection::new(RejectionKind::Forbidden, "the caller's own grant is over")
                 }
-                // Of the application's making or the machine's, and not the client's.
+                // The fault of the application or the machine, not of the client.
                 IssueError::Binding(_)
                 | IssueError::Payload(_)
                 | IssueError::TooLarge
@@ -170,7 +170,7 @@ where
     let body = Box::pin(Limited::new(body, MAX_BODY).collect());
     let Some(body) = Within::new(limit, body).await else {
         let mut refusal = refuse(StatusCode::REQUEST_TIMEOUT, "request_timeout");
-        // RFC 9110 §15.5.9; HTTP/2 has no such field.
+        // RFC 9110 §15.5.9. HTTP/2 has no such field.
         if head.version <= Version::HTTP_11 {
             let close = HeaderValue::from_static("close");
             refusal.headers_mut().insert(CONNECTION, close);
@@ -180,7 +180,7 @@ where
     match body {
         Ok(body) => match &*body.to_bytes() {
             [] => Ok(MintRequest::default()),
-            // serde takes an array for an object too.
+            // serde accepts an array for an object too.
             json if json.trim_ascii_start().starts_with(b"{") => {
                 serde_json::from_slice(json).map_err(|_| malformed())
             }
@@ -210,7 +210,7 @@ fn granted(issued: &Issued) -> Answer {
             "application/json",
             ResponseBody::inner(json.into()),
         ),
-        // A text and a number can always be written.
+        // A text and a number can always be serialized.
         Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }

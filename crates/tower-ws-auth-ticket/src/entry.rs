@@ -6,10 +6,10 @@ use tower_ws_auth_core::{Grant, Rejection, RejectionKind, RevocationKey, Validit
 
 use crate::error::IssueError;
 
-/// The longest entry that is given to a store, in bytes.
+/// The longest entry in a store, in bytes.
 pub const MAX_ENTRY: usize = 4 * 1024;
 
-/// What is stored: the payload and how long it holds, as JSON with short names.
+/// The stored entry: the payload and its validity, as JSON with short names.
 #[derive(Serialize, Deserialize)]
 #[serde(bound(deserialize = "P: Deserialize<'de>"))]
 struct Written<P> {
@@ -18,10 +18,10 @@ struct Written<P> {
     /// Milliseconds since the Unix epoch.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
-    /// When it was issued, in microseconds since the Unix epoch. Without it nobody knows.
+    /// The time of issue, in microseconds since the Unix epoch. Without it the age is unknown.
     #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
     issued_at: Option<u64>,
-    /// Each as [`RevocationKey::encode`] writes it.
+    /// Each in the form of [`RevocationKey::encode`].
     #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
     revocation_keys: Vec<String>,
 }
@@ -41,7 +41,7 @@ pub(crate) fn write<P: Serialize>(payload: &P, validity: &Validity) -> Result<Ve
     Ok(entry)
 }
 
-/// Turns an entry that was taken into the grant, if that is not over by now.
+/// Turns a taken entry into the grant, unless the grant has ended.
 pub(crate) fn read<P: DeserializeOwned>(
     entry: &[u8],
     now: SystemTime,
@@ -83,7 +83,7 @@ fn to_micros(moment: SystemTime) -> u64 {
 }
 
 fn from_millis(millis: u64) -> SystemTime {
-    // A moment that this platform cannot hold is as good as over.
+    // A moment that this platform cannot represent counts as past.
     SystemTime::UNIX_EPOCH
         .checked_add(Duration::from_millis(millis))
         .unwrap_or(SystemTime::UNIX_EPOCH)

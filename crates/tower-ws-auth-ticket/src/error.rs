@@ -6,23 +6,23 @@ use crate::{PutError, StoreError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssueError {
-    /// As many tickets are outstanding as the store holds. Nobody lost one for it.
-    #[error("as many tickets are outstanding as the store holds")]
+    /// The store holds its maximum of outstanding tickets. No ticket was dropped for a new one.
+    #[error("the store holds its maximum of outstanding tickets")]
     Full,
-    /// As many tickets are outstanding as one subject may have. Nobody lost one for it.
-    #[error("as many tickets are outstanding as one subject may have")]
+    /// The subject has its maximum of outstanding tickets. No ticket was dropped for a new one.
+    #[error("the subject has its maximum of outstanding tickets")]
     SubjectFull,
-    /// The [`Purpose`](crate::Purpose) names something that these tickets are not bound to, or does not
-    /// name something that they are.
+    /// The [`Purpose`](crate::Purpose) does not fit the binding of these tickets: it names too much
+    /// or too little.
     #[error("{0}")]
     Binding(&'static str),
-    /// What the ticket would grant is over already.
-    #[error("what the ticket would grant is over already")]
+    /// The grant of the ticket would have ended already.
+    #[error("the grant of the ticket would have ended already")]
     Over,
-    /// The payload could not be written as JSON.
-    #[error("the payload could not be written as JSON")]
+    /// The payload cannot be serialized as JSON.
+    #[error("the payload cannot be serialized as JSON")]
     Payload(#[source] Box<dyn Error + Send + Sync>),
-    /// Payload and revocation keys are longer than [`MAX_ENTRY`](crate::MAX_ENTRY) together.
+    /// Payload and revocation keys together are longer than [`MAX_ENTRY`](crate::MAX_ENTRY).
     #[error("payload and revocation keys are longer than 4 KiB")]
     TooLarge,
     /// The operating system gave no random numbers.

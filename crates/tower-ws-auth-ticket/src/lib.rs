@@ -1,25 +1,26 @@
 //! Admits a WebSocket by a ticket: a secret that opens one connection, once, within seconds.
 //!
-//! A browser cannot set headers on a WebSocket, and what stands in a URL is written down by
-//! proxies. So a client that has a real credential trades it for a ticket over HTTP, and puts the
-//! ticket into the URL: whoever reads it there later holds a used one.
+//! A browser cannot set headers on a WebSocket, and proxies log URLs. So a client with a real
+//! credential trades it for a ticket over HTTP, and puts the ticket into the URL. A ticket that is
+//! read from a log later is already used.
 //!
 //! - A ticket is 256 bits from the operating system. The store keeps a SHA-256 digest of it.
-//! - It is good for 30 seconds ([`ttl`](TicketsBuilder::ttl)) and for one [`Purpose`]. The use, and
-//!   the path, origin and client address that tickets are configured to be bound to, are part of
-//!   the digest: elsewhere a ticket is unknown and stays good where it belongs.
-//! - The handshake is checked first, then binding and length, then whatever else may refuse it:
-//!   `authorize`, and a limit on connections. Only then the ticket is taken from the
-//!   [`TicketStore`], in one atomic step. A handshake that is refused for another reason spends
-//!   nothing.
-//! - Used, unknown, expired and minted for another use: one refusal, `ticket_invalid`.
-//! - The ticket's own life says by when a connection must start. Until when the connection may
-//!   live is another deadline: [`live_for`](TicketsBuilder::live_for) and [`TicketRequest::until`].
-//! - What is outstanding is bounded, in total and for each subject. Past a bound the mint answers
-//!   429, and nobody loses a ticket.
+//! - It is valid for 30 seconds ([`ttl`](TicketsBuilder::ttl)) and for one [`Purpose`]. The purpose
+//!   is part of the digest, as are the path, origin and client address if tickets are bound to
+//!   them. Elsewhere a ticket is unknown, and it stays valid for its own purpose.
+//! - The checks run in this order: the handshake, then binding and length, then everything else
+//!   that may refuse the request, such as `authorize` and a connection limit. Only then is the
+//!   ticket taken from the [`TicketStore`], in one atomic step. A handshake that is refused for
+//!   another reason spends no ticket.
+//! - A used, unknown or expired ticket, or one for another purpose, gets the same refusal:
+//!   `ticket_invalid`.
+//! - The ttl bounds when a connection must start. Another deadline bounds the connection's life:
+//!   [`live_for`](TicketsBuilder::live_for) and [`TicketRequest::until`].
+//! - Outstanding tickets are bounded, in total and for each subject. Past a bound the ticket
+//!   endpoint answers 429, and no ticket is dropped.
 //!
-//! A store that fails or does not answer in time refuses with 503: nobody passes unseen, and
-//! nobody asks again, because the first attempt may have taken the ticket.
+//! A store that fails or does not answer in time refuses with 503. The lookup is not repeated,
+//! because the first attempt may have taken the ticket.
 //!
 //! # Admitting
 //!
@@ -66,10 +67,10 @@
 //!
 //! # Minting
 //!
-//! [`Tickets::endpoint`] makes a service that answers `POST`, to be mounted behind whatever knows the
-//! client already. What the client was granted there limits the ticket: it ends no later, is
-//! revoked by the same keys, and is as old as the decision about the client. For a handler of your
-//! own there is [`TicketRequest::inherit`].
+//! [`Tickets::endpoint`] makes a service that answers `POST`. Mount it behind a strategy that
+//! authenticates the client. The client's grant there limits the ticket's: it ends no later, is
+//! revoked by the same keys, and is as old as the decision about the client. In a handler of your
+//! own call [`TicketRequest::inherit`].
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -101,7 +102,7 @@
 //!     }
 //! })
 //! .any_request()
-//! .layer(mint);
+//! .layer(endpoint);
 //! # let post = |key: &str| Request::post("/ticket").header("x-api-key", key).body(Empty::<bytes::Bytes>::new()).unwrap();
 //!
 //! let minted = service.clone().oneshot(post("k-123")).await?;
@@ -116,8 +117,8 @@
 //! # }
 //! ```
 //!
-//! A ticket is no credential for a mint, or its holder could mint for other uses. The compiler
-//! says so:
+//! A ticket is no credential for the ticket endpoint, or its holder could mint for other purposes.
+//! The compiler refuses it:
 //!
 //! ```compile_fail,E0080
 //! # use std::sync::Arc;
@@ -128,7 +129,7 @@
 //!
 //! # Channels
 //!
-//! A ticket for [`Purpose::channel`] opens no socket. It is taken by a join on one that is open:
+//! A ticket for [`Purpose::channel`] opens no socket. A join on an open socket takes it:
 //!
 //! ```
 //! # use std::sync::Arc;

@@ -11,10 +11,10 @@ use crate::TicketKey;
 use crate::error::IssueError;
 use crate::secret::Secret;
 
-/// What one ticket is for.
+/// The purpose of a ticket.
 ///
-/// It becomes part of the key under which the ticket is stored. So a ticket that is presented
-/// elsewhere is unknown there, as if it had never been minted, and stays good where it belongs.
+/// It becomes part of the ticket's key in the store. A ticket presented elsewhere is therefore
+/// unknown there, and it stays valid for its own purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Purpose {
@@ -42,22 +42,22 @@ impl Purpose {
         Self::at(Place::Path(path.into()))
     }
 
-    /// One join of this channel, on a socket that is open already. It never opens one.
+    /// One join of this channel, on an open socket. It never opens a socket.
     pub fn channel(channel: impl Into<String>) -> Self {
         Self::at(Place::Channel(channel.into()))
     }
 
     /// The only `Origin` that may use it, for tickets that are bound to origins
-    /// ([`bind_origin`](crate::TicketsBuilder::bind_origin)). The mint takes it from its own
-    /// request.
+    /// ([`bind_origin`](crate::TicketsBuilder::bind_origin)). The ticket endpoint takes it from its
+    /// own request.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
 
     /// The only client address that may use it, for tickets that are bound to addresses
-    /// ([`bind_address`](crate::TicketsBuilder::bind_address)). The mint takes it from its own
-    /// request.
+    /// ([`bind_address`](crate::TicketsBuilder::bind_address)). The ticket endpoint takes it from
+    /// its own request.
     pub fn address(mut self, address: IpAddr) -> Self {
         self.address = Some(address);
         self
@@ -72,7 +72,7 @@ impl Purpose {
     }
 }
 
-/// To what all tickets of one kind are bound.
+/// The binding of all tickets of one kind.
 #[derive(Clone, Default)]
 pub(crate) struct Bindings {
     pub(crate) audience: Cow<'static, str>,
@@ -84,7 +84,7 @@ pub(crate) struct Bindings {
 pub(crate) type AddressOf = Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>;
 
 impl Bindings {
-    /// Adds what the request for a ticket shows about the client who will use it.
+    /// Adds the origin and the address of the mint request's client.
     pub(crate) fn complete(
         &self,
         mut purpose: Purpose,
@@ -160,7 +160,7 @@ impl Bindings {
         address: Option<IpAddr>,
     ) -> TicketKey {
         let address = address.map(|address| address.to_canonical().to_string());
-        // What tickets are not bound to is empty; nothing that they are bound to can be.
+        // An unbound part is empty. A bound part never is.
         let parts: [&[u8]; 5] = [
             self.audience.as_bytes(),
             secret.as_bytes(),
@@ -188,7 +188,7 @@ impl Bindings {
     }
 }
 
-/// What to say where a use and the tickets do not agree.
+/// The messages for a purpose that does not fit the tickets' binding.
 struct Disagreement {
     missing: &'static str,
     ignored: &'static str,

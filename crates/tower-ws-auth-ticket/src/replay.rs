@@ -9,10 +9,9 @@ use tower_ws_auth_core::{Rejection, RejectionKind};
 use crate::timeout::Within;
 use crate::{ReplayStore, StoreError, TicketKey};
 
-/// Asks a store whether this is the first claim of a key, and waits for its answer no longer than
-/// `limit`.
+/// Asks a store whether this is the first claim of a key, and waits at most `limit` for its answer.
 ///
-/// For strategies that make a credential of others single-use, such as a JWT by its `jti`.
+/// For strategies that make another issuer's credential single-use, such as a JWT by its `jti`.
 pub fn claim(
     store: &dyn ReplayStore,
     key: TicketKey,
@@ -22,8 +21,8 @@ pub fn claim(
     ClaimFuture(Within::new(limit, store.claim(key, ttl)))
 }
 
-/// Asks a store whether a key is claimed, without claiming it, and waits for its answer no longer
-/// than `limit`. False if the store cannot say.
+/// Asks a store whether a key is claimed, without claiming it, and waits at most `limit` for its
+/// answer. Returns `false` if the store cannot look it up.
 ///
 /// For such a strategy's [`peek`](tower_ws_auth_core::Authenticate::peek).
 ///
@@ -50,11 +49,11 @@ fn judge<T>(answer: Option<Result<T, StoreError>>) -> Result<T, Rejection> {
     }
 }
 
-/// The answer to [`claim`]: true for the first one.
+/// The answer to [`claim`]: `true` for the first claim.
 ///
 /// A store that fails or does not answer in time refuses with
-/// [`Unavailable`](RejectionKind::Unavailable); the claim may have been made, so nobody is advised
-/// to come back with the same credential.
+/// [`Unavailable`](RejectionKind::Unavailable). The claim may have been made, so the client is
+/// never advised to come back with the same credential.
 pub struct ClaimFuture(Within<Result<bool, StoreError>>);
 
 impl Future for ClaimFuture {

@@ -4,21 +4,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroize as _;
 
-/// The 256 bits that a ticket is.
+/// The 256 bits of a ticket.
 pub(crate) struct Secret([u8; 32]);
 
 /// 32 bytes in base64url without padding.
 const LENGTH: usize = 43;
 
 impl Secret {
-    /// A new one, by the operating system.
+    /// Generates a new one from the operating system's randomness.
     pub(crate) fn generate() -> Result<Self, getrandom::Error> {
         let mut secret = Self([0; 32]);
         getrandom::fill(&mut secret.0)?;
         Ok(secret)
     }
 
-    /// The one that this text stands for, if it is 32 bytes in canonical base64url.
+    /// Parses a ticket: 32 bytes in canonical base64url.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut secret = Self([0; 32]);
         let canonical =
@@ -69,7 +69,7 @@ mod tests {
             &good[1..],
             &format!("{good}A"),
             &format!("{good}="),
-            // Bits behind the last byte: another text for the same 32 bytes.
+            // Bits after the last byte: another text for the same 32 bytes.
             &format!("{}B", &good[1..]),
             &format!("{}+", &good[1..]),
             &format!("{}/A", &good[2..]),

@@ -5,19 +5,19 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 pub use tower_ws_auth_core::BoxFuture;
 
-/// Where tickets wait to be used.
+/// Stores outstanding tickets.
 ///
-/// A store never learns a ticket, only a digest of it, and what it was minted for is part of that
-/// digest. So a store has no rules to check: either the key is there or it is not.
+/// A store never sees a ticket, only a digest of it. The digest covers the purpose, so a store has
+/// no rules to check: a key is present or absent.
 ///
 /// [`MemoryTickets`](crate::MemoryTickets) keeps them in this process. Implement it for a store
 /// that several nodes share.
 pub trait TicketStore: Send + Sync {
     /// Keeps an entry for `ttl`.
     ///
-    /// The store bounds what is outstanding, in total and, where a subject is named, for that
-    /// subject, and it refuses past a bound: it never makes room by dropping an entry. What was
-    /// taken or has expired may go on counting, but not for longer than a ttl more.
+    /// The store bounds the outstanding entries, in total and, if a subject is named, for that
+    /// subject. Past a bound it refuses: it never drops an entry to make room. A taken or expired
+    /// entry may go on counting, but for at most one more ttl.
     ///
     /// The future may already have acted when it is returned.
     fn issue(
@@ -28,18 +28,18 @@ pub trait TicketStore: Send + Sync {
         ttl: Duration,
     ) -> BoxFuture<Result<(), PutError>>;
 
-    /// Takes an entry out, in one atomic step: of all who ask for a key, one gets its entry.
-    /// `None` for an unknown, a taken and an expired key alike.
+    /// Takes an entry out, in one atomic step: of all callers with this key, one gets the entry.
+    /// Returns `None` for an unknown, taken or expired key.
     ///
-    /// An attempt whose outcome is unknown is an error, and must not be repeated: the entry may
-    /// be gone, and then the repetition would call it used.
+    /// An attempt with an unknown outcome is an error, and must not be repeated. The entry may be
+    /// gone, and a repetition would then report it as used.
     fn take(&self, key: TicketKey) -> BoxFuture<Result<Option<Vec<u8>>, StoreError>>;
 
-    /// What [`take`](Self::take) would give, without taking it. `None`, the default, if the store
-    /// cannot say.
+    /// Returns the result of [`take`](Self::take) without taking the entry. `None`, the default, if
+    /// the store cannot look it up.
     ///
-    /// With it a ticket stays good if its handshake is refused for another reason, such as
-    /// `authorize` or a limit on connections. Without it such a handshake spends its ticket.
+    /// With it a ticket stays valid if its handshake is refused for another reason, such as
+    /// `authorize` or a connection limit. Without it such a handshake spends its ticket.
     fn peek(&self, _key: TicketKey) -> Option<BoxFuture<Result<Option<Vec<u8>>, StoreError>>> {
         None
     }
@@ -50,18 +50,19 @@ pub trait TicketStore: Send + Sync {
     }
 }
 
-/// Where it is remembered that something was used, such as the `jti` of a token that others
-/// issue: what was not put there before can be claimed once.
+/// A replay store: remembers used credentials, such as the `jti` of another issuer's token. A new
+/// key can be claimed once.
 pub trait ReplayStore: Send + Sync {
-    /// True for the first who claims a key, false for everybody else until `ttl` has passed, in
-    /// one atomic step.
+    /// Returns `true` for the first claim of a key, and `false` for all others until `ttl` has
+    /// passed, in one atomic step.
     ///
     /// A store that is full refuses with an error: it must not forget a claim.
     fn claim(&self, key: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>>;
 
-    /// Whether a key is claimed, without claiming it. `None`, the default, if the store cannot say.
+    /// Whether a key is claimed, without claiming it. `None`, the default, if the store cannot look
+    /// it up.
     ///
-    /// With it a token of single use stays good if its handshake is refused for another reason.
+    /// With it a single-use token stays valid if its handshake is refused for another reason.
     fn is_claimed(&self, _key: TicketKey) -> Option<BoxFuture<Result<bool, StoreError>>> {
         None
     }
@@ -72,13 +73,13 @@ pub trait ReplayStore: Send + Sync {
     }
 }
 
-/// What a store knows a ticket by: 128 bits of a SHA-256 digest over a purpose and its parts.
+/// The key of a ticket in a store: 128 bits of a SHA-256 digest over a purpose and its parts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TicketKey([u8; 16]);
 
 impl TicketKey {
-    /// Digests the parts. Keys of different purposes, or with the parts cut differently, have
-    /// nothing to do with each other.
+    /// Digests the parts. Different purposes, or parts that are divided differently, yield
+    /// unrelated keys.
     pub fn digest(purpose: &str, parts: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
         for part in std::iter::once(&purpose.as_bytes()).chain(parts) {
@@ -97,7 +98,7 @@ impl TicketKey {
 }
 
 impl fmt::Debug for TicketKey {
-    // Nobody can use it, and yet it would tie a log to a store.
+    // It is no secret, but it would link a log to a store.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TicketKey(redacted)")
     }
@@ -107,11 +108,11 @@ impl fmt::Debug for TicketKey {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PutError {
-    /// As many entries are outstanding as the store holds.
-    #[error("as many tickets are outstanding as the store holds")]
+    /// The store holds its maximum of outstanding entries.
+    #[error("the store holds its maximum of outstanding tickets")]
     Full,
-    /// As many entries are outstanding as one subject may have.
-    #[error("as many tickets are outstanding as one subject may have")]
+    /// The subject has its maximum of outstanding entries.
+    #[error("the subject has its maximum of outstanding tickets")]
     SubjectFull,
     /// The store failed.
     #[error(transparent)]

@@ -18,7 +18,7 @@ use crate::{BoxFuture, StoreError, TicketKey, Tickets};
 /// The layer that admits by ticket: `TicketLayer::new(tickets.strategy())`.
 pub type TicketLayer<P> = AuthLayer<Ticket<P>>;
 
-/// Admits whoever presents a ticket, once. Made by [`Tickets::strategy`].
+/// Admits a client that presents a ticket, once. Made by [`Tickets::strategy`].
 pub struct Ticket<P> {
     tickets: Tickets<P>,
 }
@@ -66,7 +66,7 @@ where
     }
 }
 
-/// The decision about a ticket: it is being taken from the store, or looked at there.
+/// The pending decision about a ticket, which is being taken from the store or peeked at.
 pub struct TakeFuture<P> {
     asked: Result<Asked, Option<Rejection>>,
     payload: PhantomData<fn() -> P>,
@@ -75,14 +75,14 @@ pub struct TakeFuture<P> {
 struct Asked {
     answer: Within<Answer>,
     clock: Clock,
-    /// Whether the ticket is gone then, or may be.
+    /// Whether this takes the ticket.
     takes: bool,
 }
 
 type Answer = Result<Option<Vec<u8>>, StoreError>;
 
 impl<P> TakeFuture<P> {
-    /// Takes it, if what comes before has not refused it already.
+    /// Takes the ticket, unless a check before has refused it.
     pub(crate) fn new(settings: &Settings, key: Result<TicketKey, Rejection>) -> Self {
         let asked = key.map_err(Some).map(|key| {
             let answer = settings.store.take(key);
@@ -94,7 +94,7 @@ impl<P> TakeFuture<P> {
         }
     }
 
-    /// Looks at it, if the store can.
+    /// Peeks at the ticket, if the store supports it.
     pub(crate) fn peek(settings: &Settings, key: TicketKey) -> Option<Self> {
         let answer = settings.store.peek(key)?;
         Some(Self {
@@ -120,7 +120,7 @@ impl<P: DeserializeOwned> Future for TakeFuture<P> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let asked = match &mut self.get_mut().asked {
             Ok(asked) => asked,
-            // Nothing is left for whoever polls after the end.
+            // Polled after completion.
             Err(refused) => {
                 return refused
                     .take()
@@ -131,7 +131,7 @@ impl<P: DeserializeOwned> Future for TakeFuture<P> {
         let unavailable = |detail| {
             let rejection = Rejection::new(RejectionKind::Unavailable, detail);
             if takes {
-                // The ticket may be gone or not. Nobody asks again.
+                // The ticket may be gone. The lookup is not repeated.
                 rejection.with_spent_credential()
             } else {
                 rejection
@@ -143,7 +143,7 @@ impl<P: DeserializeOwned> Future for TakeFuture<P> {
                 read.map(|grant| if takes { grant.spent() } else { grant })
             }
             Some(Ok(None)) => Err(entry::invalid(
-                "unknown, used, expired, or minted for another use",
+                "unknown, used, expired, or minted for another purpose",
             )),
             Some(Err(error)) => Err(unavailable("the ticket store failed").with_source(error)),
             None => Err(unavailable("the ticket store did not answer in time")),

@@ -1,4 +1,4 @@
-//! The one place that knows whether the memory store runs under loom's model checker.
+//! Chooses the primitives of the memory store: loom's model checker, or std.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
@@ -7,14 +7,14 @@ pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
 #[cfg(not(loom))]
 pub(crate) use std::hash::RandomState;
-/// A model must do the same each time that it is run.
+/// A model must behave the same in each run.
 #[cfg(loom)]
 pub(crate) type RandomState = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 use std::sync::PoisonError;
 
-/// Locks, also where another thread has panicked: every critical section of this crate leaves
-/// what it guards in order.
+/// Locks, even after a panic in another thread: every critical section of this crate leaves its
+/// data valid.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

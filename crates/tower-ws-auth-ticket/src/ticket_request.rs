@@ -7,7 +7,7 @@ use tower_ws_auth_core::{Rejection, RevocationKey, Term, Validity};
 use crate::Purpose;
 use crate::purpose::Bindings;
 
-/// What a ticket is to be: the payload, what for, and until when its grant holds.
+/// A ticket to be issued: its payload, its purpose, and the end of its grant.
 #[derive(Clone)]
 #[must_use]
 pub struct TicketRequest<P> {
@@ -20,7 +20,7 @@ pub struct TicketRequest<P> {
 }
 
 impl<P> TicketRequest<P> {
-    /// A ticket with this payload, for this use.
+    /// A ticket with this payload, for this purpose.
     pub fn new(payload: P, purpose: Purpose) -> Self {
         Self {
             payload,
@@ -32,31 +32,31 @@ impl<P> TicketRequest<P> {
         }
     }
 
-    /// Whose ticket it is: the store bounds how many a subject has outstanding.
+    /// Sets the ticket's subject. The store bounds the outstanding tickets of each subject.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    /// The moment from which the grant no longer holds. The earliest one counts, if it is said
-    /// more than once; [`live_for`](crate::TicketsBuilder::live_for) says it too.
+    /// Sets the moment from which the grant is no longer valid. Of several moments, including that
+    /// of [`live_for`](crate::TicketsBuilder::live_for), the earliest counts.
     pub fn until(mut self, end: SystemTime) -> Self {
         self.until = self.until.into_iter().chain([end]).min();
         self
     }
 
-    /// Adds a key under which the grant can be revoked, such as `user:42`.
+    /// Adds a key that can revoke the grant, such as `user:42`.
     pub fn revocable_by(mut self, key: impl Into<RevocationKey>) -> Self {
         self.revocation_keys.push(key.into());
         self
     }
 
-    /// Hands on how long the client's own grant is valid: the ticket's grant ends no later, counts
-    /// as issued when that was decided, and is revoked by the same keys.
+    /// Inherits the validity of the client's own grant. The ticket's grant ends no later, counts as
+    /// issued when the decision about the client began, and is revoked by the same keys.
     ///
-    /// A [`TicketEndpoint`](crate::Mint) does so by itself. An application that calls
-    /// [`Tickets::issue`](crate::Tickets::issue) in a handler says it here. Without it the ticket
-    /// counts as issued when it is.
+    /// A [`TicketEndpoint`](crate::TicketEndpoint) does so by itself. An application that calls
+    /// [`Tickets::issue`](crate::Tickets::issue) in a handler must call this. Without it the ticket
+    /// counts as issued at the moment of minting.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -83,7 +83,7 @@ impl<P> TicketRequest<P> {
         self
     }
 
-    /// Hands on what the request for the ticket is bound to. It came at this moment.
+    /// Adds the binding and the validity of the mint request, which came at this moment.
     pub(crate) fn complete(
         mut self,
         bindings: &Bindings,
@@ -98,7 +98,7 @@ impl<P> TicketRequest<P> {
         })
     }
 
-    /// How long the grant is valid of a ticket that is issued now.
+    /// The validity of the grant of a ticket that is issued now.
     pub(crate) fn validity(&self, now: SystemTime, live_for: Option<Duration>) -> Validity {
         let ends = live_for.and_then(|life| now.checked_add(life));
         let ends = ends.into_iter().chain(self.until);
@@ -112,7 +112,7 @@ impl<P> TicketRequest<P> {
 }
 
 impl<P> fmt::Debug for TicketRequest<P> {
-    // The payload is the application's own business.
+    // The payload may hold the application's secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TicketRequest")
             .field("purpose", &self.purpose)

@@ -19,10 +19,10 @@ use crate::ticket_request::TicketRequest;
 use crate::timeout::Within;
 use crate::{TicketKey, TicketStore, TicketsBuilder};
 
-/// Issues tickets of one kind, and takes them again. Clones share everything.
+/// Issues and takes tickets of one kind. Clones share everything.
 ///
-/// `P` is the payload: who the ticket is for and what it permits. It is the identity that a
-/// handler receives. See the [crate's documentation](crate).
+/// `P` is the payload: the user and the permissions of the ticket. A handler receives it as the
+/// identity. See the [crate's documentation](crate).
 pub struct Tickets<P> {
     settings: Arc<Settings>,
     payload: PhantomData<fn() -> P>,
@@ -40,7 +40,7 @@ pub(crate) struct Settings {
 }
 
 impl<P> Tickets<P> {
-    /// Starts with a ttl of 30 seconds, bound to nothing but the kind of use.
+    /// Starts with a ttl of 30 seconds, without any binding but the kind of purpose.
     pub fn builder(store: Arc<dyn TicketStore>) -> TicketsBuilder<P> {
         TicketsBuilder::new(store)
     }
@@ -65,8 +65,8 @@ where
     ///
     /// # Errors
     ///
-    /// At the bounds of the store, where it fails, and for an order that these tickets cannot
-    /// fulfil. Nobody learns a ticket then.
+    /// The store is at a bound or fails, or the request does not fit these tickets. No ticket
+    /// becomes known then.
     pub async fn issue(&self, order: TicketRequest<P>) -> Result<Issued, IssueError> {
         let settings = self.settings();
         let now = settings.clock.now();
@@ -92,13 +92,13 @@ where
         })
     }
 
-    /// Takes a ticket for the join of a channel, on a socket that is open already.
+    /// Takes a ticket for the join of a channel, on an open socket.
     ///
     /// # Errors
     ///
-    /// [`TicketInvalid`](tower_ws_auth_core::RejectionKind::TicketInvalid) unless it was minted
-    /// for this channel and is neither used nor expired,
-    /// [`Unavailable`](tower_ws_auth_core::RejectionKind::Unavailable) where the store fails.
+    /// [`TicketInvalid`](tower_ws_auth_core::RejectionKind::TicketInvalid) unless it was minted for
+    /// this channel and is neither used nor expired;
+    /// [`Unavailable`](tower_ws_auth_core::RejectionKind::Unavailable) if the store fails.
     pub async fn take_for_channel(
         &self,
         ticket: &str,
@@ -115,8 +115,8 @@ where
         TakeFuture::new(self.settings(), self.key_to_open(ticket, head))
     }
 
-    /// Looks at a ticket, and leaves it. `None` if the store cannot, or if it is refused without
-    /// the store.
+    /// Peeks at a ticket. `None` if the store does not support it, or if the ticket is refused
+    /// without the store.
     pub(crate) fn peek_to_open(&self, ticket: &str, head: &Parts) -> Option<TakeFuture<P>> {
         let key = self.key_to_open(ticket, head).ok()?;
         TakeFuture::peek(self.settings(), key)
@@ -127,16 +127,16 @@ where
         self.settings().bindings.key_to_open(&secret, head)
     }
 
-    /// The strategy that admits by these tickets.
+    /// The strategy that admits clients by these tickets.
     pub fn strategy(&self) -> Ticket<P> {
         Ticket::new(self.clone())
     }
 
-    /// The service that mints these tickets, to be mounted behind another strategy.
+    /// The ticket endpoint of these tickets, to be mounted behind another strategy.
     ///
-    /// `order` says what the client gets: it finds the client's
-    /// [`Authenticated`](tower_ws_auth_core::Authenticated) identity in the head's extensions,
-    /// decides whether the [`MintRequest`] is permitted, and refuses by a [`Rejection`].
+    /// `order` decides about the client's [`MintRequest`]. It finds the
+    /// [`Authenticated`](tower_ws_auth_core::Authenticated) identity in the head's extensions, and
+    /// returns the ticket to issue or a [`Rejection`].
     pub fn endpoint<F>(&self, order: F) -> TicketEndpoint<P, F>
     where
         F: Fn(&Parts, MintRequest) -> Result<TicketRequest<P>, Rejection>,
@@ -168,7 +168,7 @@ impl<P> fmt::Debug for Tickets<P> {
     }
 }
 
-/// A ticket that was issued. Its `Debug` does not print it.
+/// An issued ticket. Its `Debug` does not print it.
 #[derive(Clone)]
 pub struct Issued {
     ticket: String,
@@ -181,7 +181,7 @@ impl Issued {
         &self.ticket
     }
 
-    /// From when on it can no longer be used, at most the end of the year 9999.
+    /// The moment from which it can no longer be used, at most the end of the year 9999.
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
     }

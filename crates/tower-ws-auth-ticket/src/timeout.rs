@@ -11,8 +11,8 @@ use crate::BoxFuture;
 pub(crate) struct Within<T> {
     limit: Duration,
     answer: BoxFuture<T>,
-    /// Only set once the store lets us wait: the memory store needs no timer, and no runtime
-    /// that has one.
+    /// Only set when the store makes us wait: the memory store needs no timer, and no runtime with
+    /// one.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 

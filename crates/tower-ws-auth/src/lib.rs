@@ -22,8 +22,8 @@
 //!
 //! # Several strategies
 //!
-//! One strategy decides on a route. [`or`](AuthenticateExt::or) combines several into one. The one
-//! explicit credential decides, else the cookie. A bad deciding credential is rejected.
+//! One strategy decides on a route. [`or`](AuthenticateExt::or) combines several into one. A single
+//! explicit credential decides, otherwise the cookie. A bad deciding credential is rejected.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -49,13 +49,13 @@
 //! ```
 //!
 //! `sessions.create` returns the `Set-Cookie` of a login, and `sessions.destroy` that of a logout.
-//! `tickets.mint` is the ticket endpoint, a service to mount at `POST /ticket`.
+//! `tickets.endpoint` makes the ticket endpoint, a service to mount at `POST /ticket`.
 //!
-//! # Connections that end
+//! # The end of a connection
 //!
-//! A handshake is decided once, but its connection lives on. `LeaseLayer` ends it with a close frame
-//! between two whole frames. The handler reads the same close frame and the end of its stream. Name
-//! the keys under which a credential can be revoked, and revoke them from anywhere:
+//! A handshake is decided once, but its connection lives on. `LeaseLayer` ends it with a close
+//! frame between two whole frames. The handler reads the same close frame and the end of its
+//! stream. Name the keys that can revoke a credential, and revoke them from anywhere:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -86,9 +86,10 @@
 //! # }
 //! ```
 //!
-//! Sessions take the revocations too, by `Sessions::builder(…).revocations(…).revocable_by(…)`. Then
-//! a logout is one call, and a banned user's cookie is refused until the next login. `SECURITY.md`
-//! says how soon a revocation is in force on every node, and what clocks may do.
+//! Sessions take the revocations too, by `Sessions::builder(…).revocations(…).revocable_by(…)`.
+//! Then a logout is one call, and a banned user's cookie is refused until the next login.
+//! `SECURITY.md` states the delay until every node enforces a revocation, and the effect of
+//! differing clocks.
 //!
 //! # Many nodes
 //!
@@ -112,7 +113,7 @@
 //!
 //! Third-party dependencies on Linux; `cargo xtask test` counts them.
 //!
-//! | feature | what | crates |
+//! | feature | adds | crates |
 //! |---|---|---|
 //! | `none` | no feature: `AuthLayer`, `OriginLayer` and `RedactLayer`, for a strategy of your own | 16 |
 //! | `default` | all layers, stores in memory, axum's extractors, tracing, aws-lc-rs for RSA, EC and `EdDSA` | 71 |
@@ -120,14 +121,14 @@
 //! | `metrics` | counters, a gauge and a histogram for a recorder of the `metrics` crate | +3 |
 //! | `tower-http` | [`RedactedQuery`], a `MakeSpan` for `TraceLayer` | +2 |
 //! | `rotation` | keys that change while the program runs | +2 |
-//! | `jwks` | keys from a JWKS or by OIDC discovery, with an HTTP client of yours | +2 |
+//! | `jwks` | keys from a JWKS or by OIDC discovery, with your HTTP client | +2 |
 //! | `jwks-reqwest` | the same with reqwest and rustls as the client | +48 |
 //! | `single-use` | a JWT that opens one connection, by its `jti` | +0 |
 //! | `pusher` | joins by Pusher's signatures | +0 |
 //! | `redis` | the stores on Redis | +44 |
 //! | `redis-tls` | Redis by `rediss://` | +53 |
 //! | `redis-cluster` | a Redis Cluster | +51 |
-//! | `redis-sentinel` | the master that Sentinel names | +50 |
+//! | `redis-sentinel` | Redis behind Sentinel | +50 |
 //! | `rust-crypto` | RSA, EC and `EdDSA` in pure Rust: slower than the default `aws-lc-rs`, but needs no C compiler | +37 |
 //!
 //! [`telemetry`] lists the events of `tracing` and the metrics of `metrics`.

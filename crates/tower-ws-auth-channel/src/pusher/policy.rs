@@ -5,7 +5,7 @@ use super::Pusher;
 use crate::policy::missing;
 use crate::{Decision, Evidence, Join, Policy};
 
-/// What a signature is about, beside the channel.
+/// The signed parts beside the channel.
 #[derive(Clone, Copy, Debug)]
 pub struct PusherSigned<'j> {
     /// The id that the server gave this connection.
@@ -14,7 +14,7 @@ pub struct PusherSigned<'j> {
     pub channel_data: Option<&'j str>,
 }
 
-/// Lets a join pass that was signed for this socket and channel. Made by [`Pusher::policy`].
+/// Admits a join that was signed for this socket and channel. Made by [`Pusher::policy`].
 #[derive(Clone)]
 pub struct PusherPolicy<F> {
     pusher: Pusher,

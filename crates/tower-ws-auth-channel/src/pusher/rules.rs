@@ -1,20 +1,22 @@
-/// Why something cannot be signed.
+/// Why a [`Pusher`](super::Pusher) or a signature could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PusherError {
-    /// A key that cannot stand before a colon.
-    #[error("the key is empty, or has a colon or a character that does not print")]
+    /// An invalid key.
+    #[error("the key is empty, or has a colon or an unprintable character")]
     Key,
-    /// A secret that everybody knows.
-    #[error("the secret is empty: is the variable set that it comes from?")]
+    /// An empty secret.
+    #[error("the secret is empty: check the variable that it comes from")]
     Secret,
-    /// A socket id of another form.
+    /// An invalid socket id.
     #[error("the socket id is not of the form `1234.5678`")]
     SocketId,
-    /// A channel's name outside Pusher's rules.
-    #[error("the channel's name is empty, longer than 164, or has a character beside `_-=@,.;`")]
+    /// A channel name that Pusher does not allow.
+    #[error(
+        "the channel's name is empty, longer than 164, or has a character beside letters, digits and `_-=@,.;`"
+    )]
     Channel,
-    /// A presence channel without its member.
+    /// A presence channel without the data of its member.
     #[error("a presence channel needs `channel_data`")]
     ChannelData,
 }
@@ -22,10 +24,10 @@ pub enum PusherError {
 /// The longest name of a channel, in bytes, by Pusher's documentation.
 const LONGEST_CHANNEL: usize = 164;
 
-/// The longest socket id that is looked at, in bytes. Pusher's have about 20.
+/// The longest accepted socket id, in bytes. Pusher's have about 20.
 const LONGEST_SOCKET_ID: usize = 64;
 
-/// What both directions refuse, so that the borders between the three parts are where they seem.
+/// Refuses, when signing and verifying, all that would move the borders between the three parts.
 pub(super) fn check(
     socket_id: &str,
     channel: &str,

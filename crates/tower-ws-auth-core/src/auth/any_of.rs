@@ -8,7 +8,7 @@ use pin_project_lite::pin_project;
 
 use crate::{Authenticate, BoxFuture, Grant, Presented, Rejection, RejectionKind};
 
-/// Two strategies, of which one decides. Made by
+/// Two strategies, one of which decides about a request. Made by
 /// [`AuthenticateExt::or`](crate::AuthenticateExt::or).
 #[derive(Clone)]
 pub struct AnyOf<A, B> {
@@ -22,13 +22,13 @@ impl<A, B> AnyOf<A, B> {
     }
 }
 
-/// What belongs to the one strategy or to the other.
+/// A value of the first or of the second strategy.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Either<A, B> {
-    /// To the strategy before `or`.
+    /// Of the strategy before `or`.
     First(A),
-    /// To the strategy after it.
+    /// Of the strategy after it.
     Second(B),
 }
 
@@ -89,7 +89,7 @@ where
     }
 
     fn take(&self, head: &mut Parts) -> Result<Option<Self::Credential>, Rejection> {
-        // Both are asked, whatever the first finds: no credential stays in the head.
+        // Both are asked, whatever the first finds, so that no credential stays in the head.
         let first = self
             .first
             .take(head)
@@ -164,7 +164,7 @@ where
     }
 }
 
-/// Whether what was found was presented on purpose, valid or malformed.
+/// Whether an explicit credential was presented, valid or malformed.
 fn is_explicit(found: &Result<impl Presented, Rejection>) -> bool {
     match found {
         Ok(credential) => !credential.is_ambient(),

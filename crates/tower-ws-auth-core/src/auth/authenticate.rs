@@ -6,32 +6,33 @@ use http::request::Parts;
 use crate::revocation::{BoxFuture, Revocable, Revocations};
 use crate::{AnyOf, Authorize, Grant, Map, Optional, Presented, Rejection};
 
-/// A strategy: who asks, and may they pass?
+/// A strategy: authenticates a request.
 ///
 /// It works in three steps, because combinators need them apart:
 ///
-/// 1. [`take`](Self::take) reads the credential out of the head and removes it there,
-/// 2. [`verify`](Self::verify) decides whether it is good,
-/// 3. [`admit`](Self::admit) sees what was verified and the head together, and turns the
-///    one into the identity or refuses.
+/// 1. [`take`](Self::take) reads the credential out of the head and removes it.
+/// 2. [`verify`](Self::verify) decides whether the credential is valid.
+/// 3. [`admit`](Self::admit) sees the verified value and the head together. It returns the identity
+///    or refuses.
 ///
-/// Every `Fn(&mut Parts) -> impl Future<Output = Result<Grant<I>, Rejection>>` is a strategy
-/// too; see the [crate's documentation](crate) for both ways.
+/// Every `Fn(&mut Parts) -> impl Future<Output = Result<Grant<I>, Rejection>>` is a strategy too.
+/// The [crate's documentation](crate) shows both ways.
 pub trait Authenticate {
-    /// What the client presents. Its `Debug`, if it has one, must not print the secret.
+    /// The credential that a client presents. Its `Debug`, if it has one, must not print the
+    /// secret.
     type Credential: Presented;
-    /// What [`verify`](Self::verify) has proved about it.
+    /// The value that [`verify`](Self::verify) has proved.
     type Verified: 'static;
-    /// Who the client is to the application.
+    /// The client as the application knows it.
     type Identity: Clone + Send + Sync + 'static;
     /// The decision under way.
     type Future: Future<Output = Result<Grant<Self::Verified>, Rejection>>;
 
-    /// Whether a credential is used up by verifying it. A layer with such a strategy always
-    /// checks the handshake first.
+    /// Whether `verify` uses the credential up. A layer with such a strategy always checks the
+    /// handshake first.
     const SINGLE_USE: bool = false;
 
-    /// Whether a request without a credential passes, as it does with
+    /// Whether a request without a credential passes, as with
     /// [`optional`](AuthenticateExt::optional). Such a strategy cannot be one of several.
     const PASSES_ANONYMOUS: bool = false;
 
@@ -40,23 +41,24 @@ pub trait Authenticate {
         std::any::type_name::<Self>()
     }
 
-    /// Reads the credential and removes it from the head. Synchronous, cheap, decides nothing.
+    /// Reads the credential and removes it from the head. It is synchronous and cheap, and decides
+    /// nothing.
     ///
-    /// The caller gets `None` where the request carries no credential for this strategy.
+    /// Returns `None` if the request carries no credential for this strategy.
     ///
     /// # Errors
     ///
-    /// [`CredentialsMalformed`](crate::RejectionKind::CredentialsMalformed) if there is one that
-    /// cannot be read, or more than one. It is removed in this case too.
+    /// [`CredentialsMalformed`](crate::RejectionKind::CredentialsMalformed) if the credential
+    /// cannot be read, or if there are several. They are removed in this case too.
     fn take(&self, head: &mut Parts) -> Result<Option<Self::Credential>, Rejection>;
 
-    /// What [`verify`](Self::verify) would grant, without using the credential up. `None`, the
-    /// default, where that cannot be known beforehand.
+    /// Returns the grant of [`verify`](Self::verify) without using the credential up. `None`, the
+    /// default, means that it cannot be known beforehand.
     ///
-    /// A layer asks a [`SINGLE_USE`](Self::SINGLE_USE) strategy for it, if the credential
-    /// [is conditional](Self::is_conditional). What else can refuse the request is asked then, and
-    /// only what nothing refuses is verified. So a request that is refused for another reason
-    /// leaves its credential good.
+    /// A layer calls it for a [`SINGLE_USE`](Self::SINGLE_USE) strategy if the credential [is
+    /// conditional](Self::is_conditional). It then checks everything else that can refuse the
+    /// request, and verifies the credential last. So a request that is refused for another reason
+    /// does not use its credential up.
     fn peek(
         &self,
         _credential: &Self::Credential,
@@ -65,17 +67,19 @@ pub trait Authenticate {
         None
     }
 
-    /// Whether something beside the credential may refuse the request once it is verified, such as
-    /// [`admit`](Self::admit) with a condition, or a limit on connections.
+    /// Whether something else may refuse the request after the credential is verified. Examples are
+    /// a condition in [`admit`](Self::admit) and a connection limit.
     fn is_conditional(&self, _credential: &Self::Credential) -> bool {
         false
     }
 
-    /// Decides about the credential. The future owns what it needs of the head.
+    /// Decides about the credential. The future owns all that it needs of the head.
     fn verify(&self, credential: Self::Credential, head: &Parts) -> Self::Future;
 
-    /// Turns what was verified into the identity, if this request is permitted to it. It may be
-    /// asked twice: for what was only [looked at](Self::peek), and for what was verified.
+    /// Turns the verified value into the identity, if the identity may make this request.
+    ///
+    /// It may be called twice: once with the value that [`peek`](Self::peek) returned, and once
+    /// with the verified one.
     ///
     /// # Errors
     ///
@@ -83,7 +87,7 @@ pub trait Authenticate {
     fn admit(&self, verified: Self::Verified, head: &Parts) -> Result<Self::Identity, Rejection>;
 }
 
-/// Combinators over every [`Authenticate`].
+/// Combinators for every [`Authenticate`].
 pub trait AuthenticateExt: Authenticate + Sized {
     /// Changes the identity, for instance from a token's claims to the application's user.
     fn map<F, J>(self, f: F) -> Map<Self, F>
@@ -94,9 +98,11 @@ pub trait AuthenticateExt: Authenticate + Sized {
         Map::new(self, f)
     }
 
-    /// Refuses with 403 `forbidden` unless `permitted` says yes to the identity and the head. A
-    /// ticket or another credential of single use is not spent then; `permitted` is asked twice
-    /// about one that is accepted.
+    /// Refuses with 403 `forbidden` unless `permitted` returns `true` for the identity and the
+    /// head.
+    ///
+    /// A refused request does not spend a single-use credential, such as a ticket. For an accepted
+    /// one `permitted` is therefore called twice.
     fn authorize<F>(self, permitted: F) -> Authorize<Self, F>
     where
         F: Fn(&Self::Identity, &Parts) -> bool,
@@ -104,14 +110,15 @@ pub trait AuthenticateExt: Authenticate + Sized {
         Authorize::new(self, permitted)
     }
 
-    /// Accepts what this or another strategy accepts: any of them, by more calls of `or`.
+    /// Accepts a request that this or the other strategy accepts. Further calls of `or` add more.
     ///
-    /// One credential decides. If exactly one explicit credential is presented, that is the one;
-    /// two are malformed; without one an ambient credential decides, that of the strategy named
-    /// first before the others. What decides and is bad is refused: no other strategy is asked.
+    /// One credential decides. A single explicit credential decides before any ambient one. Two
+    /// explicit credentials are malformed. Without an explicit one the ambient credential decides
+    /// whose strategy was named first. If the deciding credential is refused, no other strategy is
+    /// asked.
     ///
-    /// Give each a carrier of its own, such as its own query key: of two that look in the same
-    /// place the first one takes what it finds there.
+    /// Give each strategy a carrier of its own, such as its own query key. If two read the same
+    /// carrier, the first one takes the credential.
     ///
     /// `optional` comes last: `a.or(b).optional()`. The other way does not compile:
     ///
@@ -138,13 +145,13 @@ pub trait AuthenticateExt: Authenticate + Sized {
     /// Refuses a credential that was issued before one of its grant's keys was
     /// [revoked](crate::revocation).
     ///
-    /// The grant needs keys: ask its strategy for them. One without is never refused.
+    /// The grant needs keys, which its strategy adds. A grant without keys is never refused.
     fn revocable(self, revocations: Revocations) -> Revocable<Self> {
         Revocable::new(self, revocations)
     }
 
-    /// Lets a request without a credential pass as anonymous, as the identity `None`. A bad
-    /// credential is refused all the same.
+    /// Lets a request without a credential pass as anonymous, with the identity `None`. A bad
+    /// credential is still refused.
     fn optional(self) -> Optional<Self> {
         Optional::new(self)
     }
@@ -152,7 +159,7 @@ pub trait AuthenticateExt: Authenticate + Sized {
 
 impl<A: Authenticate> AuthenticateExt for A {}
 
-/// A closure that was called: whether a credential was presented, its future alone knows.
+/// A called closure. Only its future knows whether a credential was presented.
 #[derive(Debug)]
 pub struct Called<F>(F);
 
@@ -201,10 +208,10 @@ impl<T: Authenticate> Authenticate for Arc<T> {
     }
 }
 
-/// A closure reads, removes and decides in one; its future is the credential.
+/// A closure reads, removes and decides in one step. Its future is the credential.
 ///
-/// It cannot say beforehand whether there is one, and counts as ambient: among several, what
-/// another strategy finds explicit decides before it. Name it last.
+/// It cannot say beforehand whether there is a credential, and so it counts as ambient. Among
+/// several strategies an explicit credential decides before it. Name it last.
 impl<F, Fut, I> Authenticate for F
 where
     F: Fn(&mut Parts) -> Fut,

@@ -1,10 +1,9 @@
 use std::ops::Deref;
 
-/// The proof that a request passed an [`AuthLayer`](crate::AuthLayer), with the identity that it
-/// was granted.
+/// The proof that a request passed an [`AuthLayer`](crate::AuthLayer), with the granted identity.
 ///
-/// Only the layer makes one, and it takes away what stood under this type before. Find it in the
-/// request's extensions, or, with the feature `axum`, as an argument of the handler.
+/// Only the layer makes one. It removes an older value of this type from the request. Find it in
+/// the request's extensions, or, with the feature `axum`, as an argument of the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Authenticated<I>(I);
 

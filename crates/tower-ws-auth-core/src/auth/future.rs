@@ -18,7 +18,7 @@ use crate::trace::Decision;
 use crate::{Authenticate, Authenticated, Grant, Rejection, ResponseBody};
 
 pin_project! {
-    /// The response of a layer that lets a request pass or refuses it at once.
+    /// The response of a layer that passes a request on or refuses it at once.
     ///
     /// For authors of layers; [`ResponseFuture`] ends in one too.
     pub struct Gate<F> {
@@ -36,7 +36,7 @@ pin_project! {
 }
 
 impl<F> Gate<F> {
-    /// The inner service has the request; `call` gets its head and calls it.
+    /// Passes the request to the inner service: `call` gets its head and calls the service.
     pub fn pass(head: Parts, call: impl FnOnce(Parts) -> F) -> Self {
         let closes = closes(&head);
         Self::passed(call(head), closes)
@@ -48,12 +48,12 @@ impl<F> Gate<F> {
         }
     }
 
-    /// The inner service never sees the request.
+    /// Refuses the request. The inner service never sees it.
     pub fn refuse(rejection: Rejection, head: Parts) -> Self {
         Self::refuse_checked(rejection, head, None)
     }
 
-    /// The same, of a head that may be known to be a handshake.
+    /// The same, for a head that may already be checked as a handshake.
     fn refuse_checked(rejection: Rejection, head: Parts, handshake: Option<Handshake>) -> Self {
         let response = Some(rejection.respond(head, handshake));
         Self {
@@ -79,14 +79,14 @@ where
             }
             GateProjected::Refused { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response.map(ResponseBody::text))),
-                // Polled after it was ready, which no executor does.
+                // Polled after completion.
                 None => Poll::Pending,
             },
         }
     }
 }
 
-/// Says `close` beside what is said already, such as the `upgrade` of a 426.
+/// Adds `close` to `Connection`, beside other values such as the `upgrade` of a 426.
 fn close(headers: &mut HeaderMap) {
     if !lists(headers, &CONNECTION, "close") {
         headers.append(CONNECTION, const { HeaderValue::from_static("close") });
@@ -118,27 +118,27 @@ pin_project! {
         A: Authenticate,
         S: Service<Request<B>>,
     {
-        // Boxed, and `None` while it is being decided: most strategies have nothing to look at.
+        // Boxed because most strategies have nothing to peek at. `None` while it is being decided.
         Peeking { peek: Option<Box<Peek<A, S, B>>> },
         VerifyFuture { #[pin] verifying: A::Future, waiting: Waiting<A, S, B> },
         Decided { #[pin] gate: Gate<S::Future> },
     }
 }
 
-/// What is needed once the strategy has decided. It is used where it lies: a head is moved only
-/// to where it goes.
+/// The data that is needed once the strategy has decided. It stays in place, because moving a head
+/// is expensive.
 pub(crate) struct Waiting<A, S, B> {
     pub(crate) strategy: Arc<A>,
-    /// `None` once it was decided.
+    /// `None` after the decision.
     pub(crate) decision: Option<Decision>,
     pub(crate) decided_at: SystemTime,
     pub(crate) request: Option<(Parts, B)>,
     pub(crate) service: S,
-    /// `None` where any request passes.
+    /// `None` if the layer accepts any request.
     pub(crate) handshake: Option<Handshake>,
 }
 
-/// A credential that is looked at before it is used up.
+/// A credential that is peeked at before it is used up.
 struct Peek<A: Authenticate, S, B> {
     step: Step<A::Verified>,
     credential: A::Credential,
@@ -147,7 +147,7 @@ struct Peek<A: Authenticate, S, B> {
 
 enum Step<V> {
     Asking(BoxFuture<Result<Grant<V>, Rejection>>),
-    /// There is no room for its connection. Whether it could pass later decides what it is told.
+    /// The connection limit is reached. The client's advice depends on whether it could pass later.
     NoRoom {
         checking: WatchFuture,
         no_room: Rejection,
@@ -155,7 +155,7 @@ enum Step<V> {
 }
 
 impl<A: Authenticate, S, B> Peek<A, S, B> {
-    /// Ready when nothing but the credential can refuse the request any more.
+    /// Ready when only the credential can still refuse the request.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
         loop {
             match &mut self.step {
@@ -206,7 +206,7 @@ where
         }
     }
 
-    /// Looks at the credential, in case something else refuses the request.
+    /// Peeks at the credential, in case something else refuses the request.
     pub(crate) fn peek(
         peeking: BoxFuture<Result<Grant<A::Verified>, Rejection>>,
         credential: A::Credential,
@@ -241,7 +241,7 @@ where
                 verifying: self.strategy.verify(credential, head),
                 waiting: self,
             },
-            // It is there until the request was decided.
+            // `waiting` is present until the request is decided.
             None => State::Peeking { peek: None },
         }
     }
@@ -252,7 +252,7 @@ where
         Some(rejection.respond(head, self.handshake.take()))
     }
 
-    /// Calls the service, or says how the request is refused. `None` if that was done before.
+    /// Calls the service, or returns the refusal. `None` if that has happened before.
     fn decide(
         &mut self,
         verified: Result<Grant<A::Verified>, Rejection>,
@@ -276,7 +276,7 @@ where
     }
 }
 
-/// Leaves what was granted in the head.
+/// Puts the grant into the head.
 fn admit<A: Authenticate>(
     strategy: &A,
     verified: Result<Grant<A::Verified>, Rejection>,
@@ -311,7 +311,7 @@ where
             let next = match state.as_mut().project() {
                 Projected::Decided { gate } => return gate.poll(cx),
                 Projected::Peeking { peek: slot } => {
-                    // `None` after a panic below: never falls through.
+                    // `None` after a panic below. It never falls through.
                     let Some(mut peek) = slot.take() else {
                         return Poll::Pending;
                     };
@@ -337,7 +337,7 @@ where
                     }
                 }
                 Projected::VerifyFuture { verifying, waiting } => {
-                    // Polled after a panic in `decide`: never falls through.
+                    // Polled after a panic in `decide`. It never falls through.
                     if waiting.decision.is_none() {
                         return Poll::Pending;
                     }

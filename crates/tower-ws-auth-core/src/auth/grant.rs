@@ -3,10 +3,9 @@ use std::time::SystemTime;
 use crate::revocation::{DisconnectReason, RevocationKey, Revocations, Watch};
 use crate::{RejectionKind, Validity};
 
-/// What a strategy grants: an identity, until when it holds, and under which keys it can be
-/// revoked.
+/// The grant of a strategy: an identity, its end, and the keys that can revoke it.
 ///
-/// A grant without an end holds as long as its connection.
+/// A grant without an end is valid for as long as its connection.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Grant<I> {
@@ -25,53 +24,53 @@ impl<I> Grant<I> {
         }
     }
 
-    /// The moment from which the grant no longer holds.
+    /// Sets the moment from which the grant is no longer valid.
     pub fn until(mut self, end: SystemTime) -> Self {
         self.term.until = Some(end);
         self
     }
 
-    /// Adds a key under which the grant can be revoked, such as `user:42`. It is no
-    /// secret: it may be logged. See [`RevocationKey`] for keys that are never used again.
+    /// Adds a key that can revoke the grant, such as `user:42`. It is no secret: it may be logged.
+    /// See [`RevocationKey`] for keys that are never used again.
     pub fn revocable_by(mut self, key: impl Into<RevocationKey>) -> Self {
         self.term.revocation_keys.push(key.into());
         self
     }
 
-    /// When the credential was issued. A revocation refuses what was issued before it, and what
-    /// does not say when.
+    /// Sets the credential's time of issue. A revocation refuses a credential that was issued
+    /// before it, or at an unknown time.
     pub fn issued_at(mut self, moment: SystemTime) -> Self {
         self.term.issued_at = Some(moment);
         self
     }
 
-    /// As what the credential is refused once it is revoked;
+    /// Sets the kind of the rejection once the credential is revoked;
     /// [`TokenInvalid`](RejectionKind::TokenInvalid) by default.
     pub fn refused_as(mut self, kind: RejectionKind) -> Self {
         self.term.refused_as = kind;
         self
     }
 
-    /// Hands on what the grant is made for: it ends no later, is no younger, and is revoked by the
-    /// same keys too.
+    /// Inherits the validity of the client's own grant: it ends no later, is no younger, and the
+    /// same keys revoke it too.
     pub fn inherit(mut self, validity: &Validity) -> Self {
         let term = &mut self.term;
         let keys = std::mem::take(&mut term.revocation_keys);
-        // It says nothing about its age, or it does: in both cases that of its client counts.
+        // Without a time of issue it takes its client's; `inherit` keeps the earlier one.
         let issued_at = term.issued_at.or(validity.issued_at());
         let minted = Validity::new(term.until, issued_at, keys).inherit(validity);
         (term.until, term.issued_at, term.revocation_keys) = minted.into_parts();
         self
     }
 
-    /// Says that the credential is used up by now. A layer that refuses the request all the same
-    /// advises nobody to come back with it.
+    /// States that the credential is now used up. If the layer still refuses the request, it never
+    /// advises to come back with this credential.
     pub fn spent(mut self) -> Self {
         self.term.is_spent = true;
         self
     }
 
-    /// Whose registry says whether there is room for one connection more.
+    /// Sets the registry that knows whether one more connection has room.
     pub(crate) fn limited_by(mut self, revocations: Revocations) -> Self {
         self.limited_by = Some(revocations);
         self
@@ -81,8 +80,8 @@ impl<I> Grant<I> {
         self.limited_by.take()
     }
 
-    /// Keeps the registration, and in the keys what its handshake knew of them: whatever is minted
-    /// for this grant is as young as the decision about it.
+    /// Keeps the registration. The keys learn the revocations that its handshake knew, so that a
+    /// credential minted for this grant is as young as its decision.
     pub(crate) fn watched_by(mut self, watch: Watch) -> Self {
         watch.connection().inform(&mut self.term.revocation_keys);
         self.term.watch = Some(watch);
@@ -103,7 +102,7 @@ impl<I> Grant<I> {
         &self.identity
     }
 
-    /// For how long, and under which revocation keys, the grant holds.
+    /// The grant's end and revocation keys.
     pub fn term(&self) -> &Term {
         &self.term
     }
@@ -114,16 +113,16 @@ impl<I> Grant<I> {
     }
 }
 
-/// How long a grant holds, apart from whom it is for.
+/// The end and the revocation keys of a grant, without its identity.
 ///
-/// [`AuthLayer`](crate::AuthLayer) leaves it in the request's extensions beside
-/// [`Authenticated`](crate::Authenticated), for whatever ends a connection in time.
+/// [`AuthLayer`](crate::AuthLayer) puts it into the request's extensions beside
+/// [`Authenticated`](crate::Authenticated). A layer inside can then end the connection in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     until: Option<SystemTime>,
     revocation_keys: Vec<RevocationKey>,
     issued_at: Option<SystemTime>,
-    /// When the decision about it began.
+    /// When the decision about the grant began.
     decided_at: Option<SystemTime>,
     refused_as: RejectionKind,
     is_spent: bool,
@@ -145,26 +144,26 @@ impl Default for Term {
 }
 
 impl Term {
-    /// The moment from which the grant no longer holds; `None` if it has no end of its own.
+    /// The moment from which the grant is no longer valid; `None` if it has no end of its own.
     pub fn until(&self) -> Option<SystemTime> {
         self.until
     }
 
-    /// The keys under which the grant can be revoked.
+    /// The keys that can revoke the grant.
     pub fn revocation_keys(&self) -> &[RevocationKey] {
         &self.revocation_keys
     }
 
-    /// When the credential was issued, if that is known.
+    /// The credential's time of issue, if it is known.
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.issued_at
     }
 
-    /// What is handed on to whatever is minted for this grant.
+    /// The validity that a credential minted for this grant inherits.
     ///
-    /// It is as old as the credential, and no younger than the moment at which the
-    /// [`AuthLayer`](crate::AuthLayer) began to decide. Where a grant with revocation keys does not
-    /// say when its credential was issued, the age of what is minted is unknown too.
+    /// It counts as issued when the credential was, and no later than the moment at which the
+    /// [`AuthLayer`](crate::AuthLayer) began to decide. If a grant with revocation keys has no time
+    /// of issue, the minted credential's is unknown too.
     pub fn validity(&self) -> Validity {
         let issued_at = match (self.issued_at, self.decided_at) {
             (Some(issued), Some(decided)) => Some(issued.min(decided)),
@@ -179,17 +178,17 @@ impl Term {
         self.decided_at = Some(moment);
     }
 
-    /// Whether the credential is used up: it will not pass again.
+    /// Whether the credential is used up. It will not pass again.
     pub fn is_spent(&self) -> bool {
         self.is_spent
     }
 
-    /// As what the credential is refused once it is revoked.
+    /// The kind of the rejection once the credential is revoked.
     pub fn refused_as(&self) -> RejectionKind {
         self.refused_as
     }
 
-    /// What the client is told when [`until`](Self::until) has come.
+    /// The disconnect reason of a connection that is ended at [`until`](Self::until).
     pub fn disconnect_reason(&self) -> DisconnectReason {
         match self.refused_as {
             RejectionKind::SessionInvalid => DisconnectReason::SessionEnded,
@@ -197,14 +196,14 @@ impl Term {
         }
     }
 
-    /// Whether a registration with these revocations is left here.
+    /// Whether it holds a registration with these revocations.
     pub(crate) fn is_watched_by(&self, revocations: &Revocations) -> bool {
         let watch = self.watch.as_ref();
         watch.is_some_and(|watch| watch.is_of(revocations))
     }
 
-    /// Takes over the registration that a [`revocable`](crate::AuthenticateExt::revocable)
-    /// strategy left: whoever holds it hears when the grant is revoked.
+    /// Takes the registration that a [`revocable`](crate::AuthenticateExt::revocable) strategy
+    /// left. Its holder hears when the grant is revoked.
     pub fn take_watch(&mut self) -> Option<Watch> {
         self.watch.take()
     }

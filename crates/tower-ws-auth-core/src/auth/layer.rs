@@ -6,9 +6,9 @@ use tower_layer::Layer;
 use crate::rejection::response::make_ready;
 use crate::{Auth, Authenticate, Clock};
 
-/// Lets a request through to the service only if its strategy grants it.
+/// Passes a request to the service only if its strategy grants it.
 ///
-/// Exactly one per path: it takes the credential away, so a second one inside would refuse
+/// Use exactly one per path: it removes the credential, so a second one inside would refuse
 /// everything. It authenticates every request that passes it, so scope it by route.
 pub struct AuthLayer<A> {
     strategy: Arc<A>,
@@ -17,8 +17,8 @@ pub struct AuthLayer<A> {
 }
 
 impl<A: Authenticate> AuthLayer<A> {
-    /// Guards WebSocket routes: what is not a valid opening handshake is refused before the
-    /// strategy decides.
+    /// Guards WebSocket routes. An invalid opening handshake is refused before the strategy
+    /// decides.
     pub fn new(strategy: A) -> Self {
         make_ready();
         Self {
@@ -28,10 +28,10 @@ impl<A: Authenticate> AuthLayer<A> {
         }
     }
 
-    /// Guards ordinary routes too, such as one that mints tickets: the handshake is not checked.
+    /// Guards ordinary routes too, such as a ticket endpoint. The handshake is not checked.
     ///
-    /// A single-use strategy cannot be used so, at compile time: a request that is no handshake
-    /// would burn its credential.
+    /// A single-use strategy does not compile here: a request that is no handshake would use its
+    /// credential up.
     #[must_use]
     pub fn any_request(self) -> Self {
         const {
@@ -46,8 +46,8 @@ impl<A: Authenticate> AuthLayer<A> {
         }
     }
 
-    /// The clock that says when a decision began, for what is [minted](crate::Validity) by it; the
-    /// system's unless set.
+    /// Sets the clock that dates a decision, for the [validity](crate::Validity) of credentials
+    /// minted by it. The default is the system's clock.
     #[must_use]
     pub fn clock(self, clock: Clock) -> Self {
         Self { clock, ..self }

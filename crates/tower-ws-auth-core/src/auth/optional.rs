@@ -66,7 +66,7 @@ impl<A: Authenticate> Authenticate for Optional<A> {
 }
 
 pin_project! {
-    /// The decision about a credential that need not be there.
+    /// The decision about an optional credential.
     pub struct OptionalFuture<F> {
         #[pin]
         inner: Option<F>,

@@ -2,10 +2,10 @@ use http::HeaderValue;
 
 use crate::credential::Credential;
 
-/// What a client presents to a strategy: the type of its
+/// A value that a client presents to a strategy: the type of its
 /// [`Credential`](crate::Authenticate::Credential).
 ///
-/// A credential of your own needs one line, if it is explicit and its place need not be logged:
+/// A credential of your own needs one line, if it is explicit and its carrier need not be logged:
 ///
 /// ```
 /// use tower_ws_auth_core::Presented;
@@ -17,19 +17,18 @@ use crate::credential::Credential;
 /// assert!(!Invitation("i-456".to_owned()).is_ambient());
 /// ```
 pub trait Presented: Send {
-    /// Whether the browser sent it by itself, whichever page asked, as it does with a cookie.
-    /// [`or`](crate::AuthenticateExt::or) lets an explicit credential decide before it.
+    /// Whether the browser sends it by itself for any page, as it does with a cookie. An explicit
+    /// credential decides before an ambient one in [`or`](crate::AuthenticateExt::or).
     fn is_ambient(&self) -> bool {
         false
     }
 
-    /// Where it travelled, for tracing events: `query`, `header`, `subprotocol` or `cookie`.
+    /// The carrier, for tracing events: `query`, `header`, `subprotocol` or `cookie`.
     fn carrier(&self) -> Option<&'static str> {
         None
     }
 
-    /// The name of the strategy that decides about it, where several are combined, for tracing
-    /// events.
+    /// The name of the deciding strategy among several combined ones, for tracing events.
     fn decided_by(&self) -> Option<&'static str> {
         None
     }
@@ -51,7 +50,7 @@ impl Presented for String {}
 
 impl Presented for HeaderValue {}
 
-/// Of an optional strategy: presenting nothing is not a choice either.
+/// Of an optional strategy. A missing credential is no explicit choice either.
 impl<C: Presented> Presented for Option<C> {
     fn is_ambient(&self) -> bool {
         self.as_ref().is_none_or(C::is_ambient)

@@ -16,7 +16,7 @@ use crate::{
     ResponseBody, ResponseFuture, Term,
 };
 
-/// The service that [`AuthLayer`](crate::AuthLayer) puts around another.
+/// The service that [`AuthLayer`](crate::AuthLayer) puts around another one.
 pub struct Auth<A, S> {
     inner: S,
     strategy: Arc<A>,
@@ -25,7 +25,7 @@ pub struct Auth<A, S> {
 }
 
 impl<A: Authenticate, S> Auth<A, S> {
-    /// What an [`AuthLayer`] with this strategy puts around `inner`.
+    /// Wraps `inner` as an [`AuthLayer`] with this strategy does.
     pub fn new(inner: S, strategy: A) -> Self {
         AuthLayer::new(strategy).layer(inner)
     }
@@ -64,7 +64,7 @@ where
         head.extensions.remove::<Authenticated<A::Identity>>();
         head.extensions.remove::<Term>();
 
-        // Taken out before the handshake is judged: a refused head carries no credential.
+        // Taken before the handshake is checked, so that a refused head carries no credential.
         let taken = self.strategy.take(&mut head);
         let checked = (!self.any_request).then(|| Handshake::check(&head));
         let handshake = match checked.transpose() {
@@ -90,13 +90,13 @@ where
             credential.decided_by().unwrap_or(self.strategy.name()),
             credential.carrier(),
         );
-        // Only what is used up by verifying it need be looked at before.
+        // Only a single-use credential needs to be peeked at.
         let peeking = if A::SINGLE_USE && self.strategy.is_conditional(&credential) {
             self.strategy.peek(&credential, &head)
         } else {
             None
         };
-        // The service that was polled ready is the one to call; the clone is not ready yet.
+        // Calls the service that was polled ready; the clone is not ready yet.
         let clone = self.inner.clone();
         let waiting = Waiting {
             strategy: Arc::clone(&self.strategy),

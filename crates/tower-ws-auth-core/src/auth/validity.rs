@@ -2,21 +2,21 @@ use std::time::SystemTime;
 
 use crate::revocation::RevocationKey;
 
-/// How long something holds, how old it is, and under which keys it can be revoked.
+/// The end, the age and the revocation keys of a grant or of a credential.
 ///
-/// Whatever is minted for a client inherits this from the grant that the client already has: a
-/// ticket, a token, an entry somewhere. Then it ends no later, is revoked by the same keys, and
-/// counts as issued when the decision about that grant began, however late it is minted. A client
-/// that holds its request back, until its session has been revoked, gains nothing by it.
+/// A credential that is minted for a client inherits the validity of the client's own grant. It
+/// ends no later, and the same keys revoke it. It counts as issued when the decision about that
+/// grant began, however late it is minted. A client therefore gains nothing by delaying its request
+/// until its session is revoked.
 ///
-/// An [`AuthLayer`](crate::AuthLayer) leaves it in the request, as part of the
-/// [`Term`](crate::Term); with the feature `axum` it is an argument of the handler. The ticket
+/// An [`AuthLayer`](crate::AuthLayer) puts it into the request, as part of the
+/// [`Term`](crate::Term). With the feature `axum` it is an argument of the handler. The ticket
 /// endpoint of `tower-ws-auth-ticket` inherits it by itself.
 ///
 /// | minted | inherits by |
 /// |---|---|
 /// | another grant | [`Grant::inherit`](crate::Grant::inherit) |
-/// | a ticket | `Order::inherit` in `tower-ws-auth-ticket` |
+/// | a ticket | `TicketRequest::inherit` in `tower-ws-auth-ticket` |
 /// | a JSON Web Token | `JwtEncoder::encode_inheriting` in `tower-ws-auth-jwt` |
 ///
 /// ```
@@ -43,8 +43,8 @@ pub struct Validity {
 impl Validity {
     /// Issued at this moment, without an end and without keys.
     ///
-    /// For an application that has decided about a client by itself: the moment is when it began
-    /// to, not when it mints.
+    /// For an application that has decided about a client by itself. Pass the moment at which that
+    /// decision began, not the moment of minting.
     pub fn since(issued_at: SystemTime) -> Self {
         Self {
             issued_at: Some(issued_at),
@@ -52,7 +52,8 @@ impl Validity {
         }
     }
 
-    /// Issued nobody knows when: every revocation of one of its keys refuses what inherits this.
+    /// Issued at an unknown time: every revocation of one of its keys refuses a credential that
+    /// inherits it.
     pub fn of_unknown_age() -> Self {
         Self {
             until: None,
@@ -61,21 +62,20 @@ impl Validity {
         }
     }
 
-    /// Ends at this moment, or earlier where it did.
+    /// Sets the end, unless there is an earlier one.
     pub fn until(mut self, end: SystemTime) -> Self {
         self.until = earlier(self.until, Some(end));
         self
     }
 
-    /// Adds a key under which it can be revoked.
+    /// Adds a key that can revoke it.
     pub fn revocable_by(mut self, key: impl Into<RevocationKey>) -> Self {
         self.add(key.into(), stricter);
         self
     }
 
-    /// What is minted with these of its own, for a client whose grant has that validity: it ends no
-    /// later, is no younger, and is revoked by the keys of both. What the grant knows of a key
-    /// counts.
+    /// Limits this validity by that of the client's grant. The result ends no later, is no younger,
+    /// and is revoked by the keys of both. Of a key in both, the grant's known revocation counts.
     pub fn inherit(self, granted: &Self) -> Self {
         self.limit(
             granted,
@@ -85,22 +85,22 @@ impl Validity {
         )
     }
 
-    /// What holds only as long as both do: the earlier end, the greater age, the keys of both.
+    /// The strictest of both: the earlier end, the greater age, and the keys of both.
     pub fn and(self, other: &Self) -> Self {
         self.limit(other, stricter)
     }
 
-    /// The moment from which it no longer holds; `None` if it has no end of its own.
+    /// The moment from which it is no longer valid; `None` if it has no end of its own.
     pub fn end(&self) -> Option<SystemTime> {
         self.until
     }
 
-    /// When it was issued; `None` if nobody knows, so that it may be older than any revocation.
+    /// The time of issue; `None` if it is unknown, so that it may be older than any revocation.
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.issued_at
     }
 
-    /// The keys under which it can be revoked.
+    /// The keys that can revoke it.
     pub fn revocation_keys(&self) -> &[RevocationKey] {
         &self.revocation_keys
     }
@@ -141,10 +141,10 @@ impl Validity {
 
 type Parts = (Option<SystemTime>, Option<SystemTime>, Vec<RevocationKey>);
 
-/// Which of two keys with one name stays.
+/// Chooses between two keys with the same name.
 type OfOneName = fn(RevocationKey, RevocationKey) -> RevocationKey;
 
-/// A final one, or the one that knows less.
+/// Chooses the final key, or else the one with the older known revocation.
 fn stricter(one: RevocationKey, other: RevocationKey) -> RevocationKey {
     let laxity = |key: &RevocationKey| (!key.is_final(), key.known_revocation());
     if laxity(&other) < laxity(&one) {

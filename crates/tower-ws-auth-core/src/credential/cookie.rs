@@ -4,8 +4,8 @@ use super::cookie_header as cookie;
 use super::{Credential, malformed};
 use crate::Rejection;
 
-/// The cookie of this name. Two of that name are malformed: one of them was tossed in by somebody
-/// else, and which one is anybody's guess.
+/// The cookie of this name. Two of that name are malformed: an attacker may have set one of them,
+/// and nobody can tell which.
 pub(super) fn take(head: &mut Parts, name: &str) -> Result<Option<Credential>, Rejection> {
     let Some(found) = cookie::take(&mut head.headers, name) else {
         return Ok(None);

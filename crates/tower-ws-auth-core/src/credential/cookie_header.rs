@@ -1,4 +1,4 @@
-//! The request's `Cookie` field: one cookie is read, and taken out of it.
+//! The request's `Cookie` field: reads one cookie and removes it.
 //!
 //! Read as Express reads it: pairs end at `;`, SP and HTAB around names and values do not count,
 //! one pair of quotes is stripped, and the first of two equal names wins. Nothing is decoded, and
@@ -24,7 +24,7 @@ use std::ops::Range;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-/// A cookie's value, in the line that it came in: nothing is copied.
+/// A cookie's value, inside the line that it came in. Nothing is copied.
 pub struct Found<V = HeaderValue> {
     line: V,
     at: Range<usize>,
@@ -32,20 +32,20 @@ pub struct Found<V = HeaderValue> {
 }
 
 impl<V: Borrow<HeaderValue>> Found<V> {
-    /// The value, without blanks and quotes around it.
+    /// The value, without the blanks and quotes around it.
     pub fn value(&self) -> &[u8] {
         let line = self.line.borrow().as_bytes();
         line.get(self.at.clone()).unwrap_or_default()
     }
 
-    /// Whether there is more than one of this name.
+    /// Whether there are several cookies of this name.
     pub fn is_repeated(&self) -> bool {
         self.repeated
     }
 }
 
 impl Found {
-    /// The line, and where in it the value stands.
+    /// The line, and the value's position in it.
     pub(crate) fn into_parts(self) -> (HeaderValue, Range<usize>) {
         (self.line, self.at)
     }
@@ -76,7 +76,7 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<Found<&'a HeaderVa
     found
 }
 
-/// Takes every cookie of this name out; the others stay as they were written.
+/// Removes every cookie of this name. The others stay as they were written.
 pub fn take(headers: &mut HeaderMap, name: &str) -> Option<Found> {
     let Found { line, at, repeated } = find(headers, name)?;
     let in_first_line = headers
@@ -138,8 +138,7 @@ fn value_of(line: &[u8], pair: Range<usize>, name: &str) -> Option<Range<usize>>
     })
 }
 
-/// SP and HTAB only: Unicode's idea of white space would let `\u{2000}__Host-x` pass for
-/// `__Host-x`.
+/// Trims SP and HTAB only. With Unicode's white space `\u{2000}__Host-x` would pass for `__Host-x`.
 fn trim(line: &[u8], at: Range<usize>) -> Range<usize> {
     let blank = |b: &&u8| matches!(b, b' ' | b'\t');
     let start = at.start + line[at.clone()].iter().take_while(blank).count();

@@ -4,8 +4,8 @@ use http::request::Parts;
 use super::{Credential, MAX_CREDENTIAL, malformed};
 use crate::Rejection;
 
-/// `Authorization: Bearer <credential>`; the scheme in any case, one or more spaces after it
-/// (RFC 9110 §11.4).
+/// `Authorization: Bearer <credential>`, with the scheme in any case and one or more spaces after
+/// it (RFC 9110 §11.4).
 pub(super) fn take(head: &mut Parts) -> Result<Option<Credential>, Rejection> {
     let mut values = head.headers.get_all(AUTHORIZATION).iter();
     let Some(first) = values.next() else {
@@ -33,12 +33,12 @@ pub(super) fn take(head: &mut Parts) -> Result<Option<Credential>, Rejection> {
     }
 }
 
-/// Where the credential begins, if the scheme is Bearer.
+/// The position of the credential, if the scheme is Bearer.
 fn after_scheme(value: &[u8]) -> Option<usize> {
     const SCHEME: &[u8] = b"bearer";
     let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
     let spaces = rest.iter().take_while(|&&b| b == b' ').count();
-    // A tab is no separator, and yet nothing else can have been meant.
+    // A tab is an invalid separator, but it still marks a bearer credential.
     let ends = rest.is_empty() || spaces > 0 || rest[0] == b'\t';
     (scheme.eq_ignore_ascii_case(SCHEME) && ends).then_some(SCHEME.len() + spaces)
 }

@@ -17,7 +17,7 @@ impl Key {
     }
 }
 
-/// Whether a key or a cookie can have this name without being escaped.
+/// Whether a query key or a cookie can have this name without being escaped.
 pub(crate) fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -25,7 +25,7 @@ pub(crate) fn is_plain(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// How a pair of the query has to do with us.
+/// The relation of a query's pair to our keys.
 #[derive(Clone, Copy)]
 pub(crate) enum Match<'a> {
     Key(&'a Key),
@@ -48,8 +48,8 @@ impl<'a> Match<'a> {
     }
 }
 
-/// Whether a query has nothing of ours for certain: nothing in it is encoded or divided in an
-/// uncommon way, and no pair begins as one of the keys.
+/// Whether a query certainly has none of our pairs: nothing in it is encoded or divided in an
+/// uncommon way, and no pair begins with one of the keys.
 #[expect(
     clippy::needless_bitwise_bool,
     reason = "without branches the compiler looks at sixteen bytes at a time"
@@ -64,7 +64,7 @@ pub(super) fn is_clear(query: &str, keys: &[Key]) -> bool {
         })
 }
 
-/// The key of a pair, decoded only where it is encoded.
+/// The key of a pair, decoded only if it is encoded.
 fn name_of(pair: &str) -> Cow<'_, str> {
     let raw = pair.split('=').next().unwrap_or_default();
     if raw.contains(['%', '+']) {
@@ -77,7 +77,7 @@ fn name_of(pair: &str) -> Cow<'_, str> {
     }
 }
 
-/// Where the `&`-separated pairs stand.
+/// The positions of the `&`-separated pairs.
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     query.split('&').map(move |pair| {
@@ -87,7 +87,7 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// What is left of a query: the other pairs, as they were written and where they stood.
+/// The query without our pairs. The other pairs keep their text and their order.
 pub(crate) fn without_ours(query: &str, keys: &[Key]) -> String {
     let mut kept = String::new();
     let others = query

@@ -7,10 +7,10 @@ use super::malformed;
 use crate::Rejection;
 use crate::credential::cookie_header::Found;
 
-/// The longest credential that is read, in bytes.
+/// The longest accepted credential, in bytes.
 pub const MAX_CREDENTIAL: usize = 8 * 1024;
 
-/// What a client presented: text that no `Debug` prints.
+/// A presented credential: text that no `Debug` prints.
 ///
 /// It keeps the URI or the header that it came in, so that nothing is copied.
 #[derive(Clone)]
@@ -42,12 +42,12 @@ impl Credential {
         all.get(at.clone()).unwrap_or_default()
     }
 
-    /// Where it travelled: `query`, `header`, `subprotocol` or `cookie`.
+    /// The carrier: `query`, `header`, `subprotocol` or `cookie`.
     pub fn carrier(&self) -> &'static str {
         self.carrier
     }
 
-    /// Whether the browser sent it by itself, whichever page asked.
+    /// Whether the browser sent it by itself, for any page.
     pub fn is_ambient(&self) -> bool {
         self.carrier == COOKIE
     }

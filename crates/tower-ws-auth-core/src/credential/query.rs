@@ -9,11 +9,11 @@ use super::uri::{remove_query, swap_query};
 use super::{Credential, MAX_CREDENTIAL, malformed};
 use crate::Rejection;
 
-/// A longer query is not searched at all: no honest client of ours sends one.
+/// A longer query is not searched: no honest client of ours sends one.
 const MAX_QUERY: usize = 2 * MAX_CREDENTIAL;
 
-/// `?key=<credential>`; the other pairs stay as they were written. What a
-/// [`RedactLayer`](crate::RedactLayer) redacted counts as if it still stood there.
+/// `?key=<credential>`. The other pairs stay as they were written. Pairs that a
+/// [`RedactLayer`](crate::RedactLayer) redacted count as if they were still in the URI.
 pub(super) fn take(head: &mut Parts, keys: &[Key]) -> Result<Option<Credential>, Rejection> {
     let redacted = redacted(head, keys);
     let standing = standing(head, keys);
@@ -31,8 +31,8 @@ pub(super) fn take(head: &mut Parts, keys: &[Key]) -> Result<Option<Credential>,
     }
 }
 
-/// Whether there is something to search; `false` is certain. This is all that a request without
-/// a credential of ours costs.
+/// Whether the query has to be searched; `false` is certain. A request without our credential costs
+/// only this.
 pub(super) fn may_hold(head: &Parts, keys: &[Key]) -> bool {
     let query = head.uri.query().unwrap_or_default();
     query.len() > MAX_QUERY
@@ -40,13 +40,13 @@ pub(super) fn may_hold(head: &Parts, keys: &[Key]) -> bool {
         || head.extensions.get::<RedactedPairs>().is_some()
 }
 
-/// Removes the whole query, and what was redacted out of it.
+/// Removes the whole query and its redacted pairs.
 pub(super) fn remove(head: &mut Parts) {
     head.extensions.remove::<RedactedPairs>();
     remove_query(head);
 }
 
-/// The pairs of ours in one place.
+/// Our pairs in one place.
 enum Found<'k> {
     Nothing,
     One(Uri, Range<usize>, Match<'k>),

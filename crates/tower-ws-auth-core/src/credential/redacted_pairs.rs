@@ -8,29 +8,28 @@ use http::request::Parts;
 use super::pairs::{Key, Match, pairs, without_ours};
 use super::uri::{remove_query, swap_query};
 
-/// What a [`RedactLayer`](crate::RedactLayer) took out of a request's URI, in the extensions: nothing
-/// prints it, and only a [`Carriers`](super::Carriers) further in reads it.
+/// The pairs that a [`RedactLayer`](crate::RedactLayer) took out of a request's URI, in the
+/// extensions. Nothing prints them, and only a [`Carriers`](super::Carriers) further in reads them.
 ///
-/// It dies with its request. A service that copies extensions to somewhere else can remove it.
+/// It is dropped with its request. A service that copies extensions elsewhere can remove it.
 #[derive(Clone)]
 pub struct RedactedPairs {
-    /// As it arrived: nothing is copied.
+    /// The URI as it arrived, so that nothing is copied.
     uri: Uri,
-    /// Where the pairs that were redacted stand in its query, in their order.
+    /// The positions of the redacted pairs in its query, in order.
     at: Vec<Range<usize>>,
 }
 
-/// Where a pair stands in the query, and which key it is.
+/// The position of a pair in the query, and its key.
 pub(super) type Found<'k> = (Range<usize>, Match<'k>);
 
 impl RedactedPairs {
-    /// The query in which the pairs stood, all of it.
+    /// The whole query of the redacted pairs.
     pub(super) fn query(&self) -> &str {
         self.uri.query().unwrap_or_default()
     }
 
-    /// Takes the pairs of these keys out, and says where they stand in which URI. Those of
-    /// others stay.
+    /// Takes the pairs of these keys, with their URI and positions. Pairs of other keys stay.
     pub(super) fn take<'k>(head: &mut Parts, keys: &'k [Key]) -> Option<(Uri, Vec<Found<'k>>)> {
         let redacted: &mut Self = head.extensions.get_mut()?;
         let uri = redacted.uri.clone();
@@ -68,7 +67,7 @@ pub(crate) fn redact(head: &mut Parts, keys: &[Key]) {
         Ok(uri) => {
             head.extensions.insert(RedactedPairs { uri, at });
         }
-        // Part of what was a URI always is one; a secret does not stay for the case.
+        // Cannot fail, since part of a URI is a URI. Removing the whole query is the safe answer.
         Err(_) => remove_query(head),
     }
 }

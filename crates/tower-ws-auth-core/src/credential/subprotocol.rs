@@ -8,7 +8,7 @@ use http::request::Parts;
 use super::{Credential, MAX_CREDENTIAL, malformed};
 use crate::Rejection;
 
-/// How a credential is written as an entry of `Sec-WebSocket-Protocol`.
+/// The format of a credential as an entry of `Sec-WebSocket-Protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubprotocolFormat {
@@ -37,18 +37,18 @@ impl SubprotocolFormat {
     }
 }
 
-/// How every dialect begins.
+/// The common prefix of all formats.
 const BEARER: &str = "base64url.bearer.";
 
-/// Whether an entry carries a credential in any dialect, ours or not: it must not be selected.
+/// Whether an entry carries a credential in any format, ours or not. It must not be selected.
 pub(crate) fn is_credential(entry: &str) -> bool {
     entry
         .get(..BEARER.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(BEARER))
 }
 
-/// One entry of the list; the others stay, and there must be one, or the server would have
-/// nothing to select.
+/// Takes one entry of the list. Another entry must remain, or the server would have nothing to
+/// select.
 pub(super) fn take(
     head: &mut Parts,
     dialects: &[SubprotocolFormat],
@@ -61,7 +61,7 @@ pub(super) fn take(
     let mut found = Vec::new();
     let mut kept = Vec::new();
     for line in head.headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
-        // A line with foreign bytes is dropped with whatever it carries.
+        // A line with invalid bytes is dropped with all that it carries.
         let Ok(line) = line.to_str() else {
             disguised |= may_hold_credential(line);
             continue;
@@ -69,7 +69,7 @@ pub(super) fn take(
         for entry in line.split(',').map(|entry| entry.trim_matches([' ', '\t'])) {
             match strip_prefix(entry, dialects) {
                 Some(encoded) => found.push(encoded),
-                // In another dialect, or in other letters: somebody might read it all the same.
+                // Another format, or other letter case: another parser might still read it.
                 None if is_credential(entry) => disguised = true,
                 None if entry.is_empty() => {}
                 None => kept.push(entry),
@@ -77,7 +77,7 @@ pub(super) fn take(
         }
     }
     if found.is_empty() && !disguised {
-        // The words stand in the middle of some other name.
+        // The prefix stands in the middle of another name.
         return Ok(None);
     }
     let credential = match found.as_slice() {

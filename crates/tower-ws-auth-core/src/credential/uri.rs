@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use super::malformed;
 use crate::Rejection;
 
-/// Gives the head another query and returns the URI as it was.
+/// Replaces the head's query and returns the old URI.
 pub(crate) fn swap_query(head: &mut Parts, query: &str) -> Result<Uri, Rejection> {
     let path = head.uri.path();
     let path_and_query = if query.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) fn remove_query(head: &mut Parts) {
     }
 }
 
-/// The path that the client sent: axum shows the routes of a nested router a shorter one.
+/// The path that the client sent. A nested axum router shows its routes a shorter one.
 pub(crate) fn path_as_sent(head: &Parts) -> &str {
     #[cfg(feature = "axum")]
     if let Some(original) = head.extensions.get::<axum::extract::OriginalUri>() {
@@ -44,12 +44,12 @@ pub(crate) fn path_as_sent(head: &Parts) -> &str {
     head.uri.path()
 }
 
-/// axum keeps a copy of the URI as it arrived; it loses the credential too.
+/// axum keeps a copy of the URI as it arrived. The credential must leave it too.
 #[cfg(feature = "axum")]
 fn forget_original(head: &mut Parts, uri: &Uri) {
     use axum::extract::OriginalUri;
     if let Some(OriginalUri(original)) = head.extensions.get_mut::<OriginalUri>() {
-        // A nested router shows its routes a shorter path; only the query is replaced.
+        // A nested router shows its routes a shorter path, so only the query is replaced.
         let mut parts = mem::take(original).into_parts();
         let path = parts
             .path_and_query

@@ -2,7 +2,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-/// The clause of the handshake that does not hold.
+/// The violated clause of the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -10,7 +10,7 @@ pub enum HandshakeError {
     Method,
     /// Neither HTTP/1.1 nor HTTP/2, or HTTP/2 without the feature `http2`.
     HttpVersion,
-    /// `Host` is missing or stands twice.
+    /// `Host` is missing or repeated.
     Host,
     /// `Upgrade` does not name `websocket`.
     Upgrade,
@@ -27,7 +27,7 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The HTTP status that says it.
+    /// The HTTP status of the refusal.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

@@ -1,15 +1,15 @@
-//! The grammar of the fields that make a handshake.
+//! The grammar of the handshake's fields.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The value of a field that stands exactly once.
+/// The value of a field that occurs exactly once.
 pub(super) fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }
 
-/// The elements of a comma-separated field over all its lines (RFC 9110 §5.6.1). A line that is
-/// not visible ASCII has none.
+/// The elements of a comma-separated field over all its lines (RFC 9110 §5.6.1). A line that is not
+/// visible ASCII has none.
 pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
@@ -20,7 +20,7 @@ pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterat
         .filter(|element| !element.is_empty())
 }
 
-/// Whether [`list`] has this element, of small letters here and in any case there.
+/// Whether [`list`] has this element, in any case. `token` must be in lower case.
 pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let mut lines = headers.get_all(name).iter();
     lines.any(|line| line_lists(line, token))
@@ -32,7 +32,7 @@ pub(super) fn line_lists(line: &HeaderValue, token: &str) -> bool {
         element.len() == token.len() && element.iter().zip(token.as_bytes()).all(same)
     };
     let bytes = line.as_bytes();
-    // Alone, as most clients send it, or somewhere in a line that `list` reads.
+    // The only value, as most clients send it, or one in a line that `list` reads.
     is_ours(bytes) || {
         let mut elements = bytes.split(|&b| b == b',').map(<[u8]>::trim_ascii);
         elements.any(is_ours) && line.to_str().is_ok()
@@ -47,8 +47,8 @@ pub(super) fn is_token(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// 16 bytes in canonical base64 (RFC 4648 §4): 21 characters of six bits, one of which four bits
-/// are zero, and the padding.
+/// 16 bytes in canonical base64 (RFC 4648 §4): 21 characters of six bits, one with four zero bits,
+/// and the padding.
 #[expect(
     clippy::needless_bitwise_bool,
     reason = "without branches the compiler looks at all of them at once"

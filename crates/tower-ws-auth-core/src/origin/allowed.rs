@@ -3,15 +3,15 @@ use http::request::Parts;
 
 use crate::{Rejection, RejectionKind};
 
-/// The mark that an allow-list has seen this request's `Origin` and let it pass.
+/// The mark that an allow-list has accepted this request's `Origin`.
 ///
-/// The origin layer leaves it in the request's extensions; a strategy that reads a cookie
-/// demands it, because a browser sends a cookie whichever page asks.
+/// The origin layer puts it into the request's extensions. A strategy that reads a cookie requires
+/// it, because a browser sends a cookie for any page.
 #[derive(Clone, Debug)]
 pub struct AllowedOrigin(HeaderValue);
 
 impl AllowedOrigin {
-    /// Vouches for this `Origin`. Only for a layer that has compared it with an allow-list.
+    /// Marks this `Origin` as allowed. Only for a layer that has compared it with an allow-list.
     pub fn vouch_for(origin: HeaderValue) -> Self {
         Self(origin)
     }
@@ -21,11 +21,11 @@ impl AllowedOrigin {
         &self.0
     }
 
-    /// Refuses a request whose `Origin` nobody has allowed.
+    /// Refuses a request without an allowed `Origin`.
     ///
     /// # Errors
     ///
-    /// [`OriginDenied`](RejectionKind::OriginDenied), for the log with the remedy.
+    /// [`OriginDenied`](RejectionKind::OriginDenied), whose detail names the remedy.
     pub fn demand(head: &Parts) -> Result<(), Rejection> {
         if head.extensions.get::<Self>().is_some() {
             return Ok(());

@@ -13,7 +13,7 @@ use crate::origin::{OriginCheck, Origins, trace};
 
 /// Refuses requests from pages that are not on the list; see the [module's documentation](crate::origin).
 ///
-/// It stands outside of the layers that look at credentials and inside of those that log.
+/// It stands outside of the layers that read credentials and inside of those that log.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct OriginLayer {
@@ -22,7 +22,7 @@ pub struct OriginLayer {
 }
 
 impl OriginLayer {
-    /// Lets the pages on the list pass, and decides about clients that are none.
+    /// Lets the pages on the list pass. `missing` decides about a request without `Origin`.
     pub fn new(origins: Origins, missing: MissingOrigin) -> Self {
         Self {
             origins: Arc::new(origins),
@@ -31,7 +31,7 @@ impl OriginLayer {
     }
 }
 
-/// What becomes of a request without `Origin`.
+/// The decision about a request without `Origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MissingOrigin {
@@ -39,9 +39,9 @@ pub enum MissingOrigin {
     Refuse,
     /// It passes, for services with other clients: apps, command lines, servers.
     ///
-    /// Every browser sends `Origin` with a WebSocket's handshake, so this is not a page's. On an
-    /// ordinary route it may be one: browsers leave it out of GET and HEAD requests. A strategy
-    /// that reads a cookie demands an allowed `Origin` in either case.
+    /// Every browser sends `Origin` with a WebSocket handshake, so no page sent this one. On an
+    /// ordinary route a page may have: browsers omit it from GET and HEAD requests. A strategy that
+    /// reads a cookie requires an allowed `Origin` in either case.
     Allow,
 }
 
@@ -56,7 +56,7 @@ impl<S> Layer<S> for OriginLayer {
     }
 }
 
-/// The service that [`OriginLayer`] puts around another.
+/// The service that [`OriginLayer`] puts around another one.
 #[derive(Clone, Debug)]
 pub struct Origin<S> {
     inner: S,
@@ -64,7 +64,7 @@ pub struct Origin<S> {
 }
 
 impl<S> Origin<S> {
-    /// What an [`OriginLayer`] with this list puts around `inner`.
+    /// Wraps `inner` as an [`OriginLayer`] with this list does.
     pub fn new(inner: S, origins: Origins, missing: MissingOrigin) -> Self {
         OriginLayer::new(origins, missing).layer(inner)
     }
@@ -94,7 +94,7 @@ where
             }),
             Err(rejection) => {
                 trace::refused(&rejection, &head);
-                // This layer stands outside of the one that knows where the credential is.
+                // This layer stands outside of the one that knows the carrier.
                 credential::remove_all(&mut head);
                 Gate::refuse(rejection, head)
             }

@@ -20,8 +20,8 @@ impl Origins {
     ///   `capacitor://localhost`. Upper case is lowered, and the default port of `http` and
     ///   `https` dropped, as browsers do.
     /// - `https://*.example.com[:port]`: every subdomain, at any depth, and not `example.com`
-    ///   itself. Whoever can publish on one of them can connect: no wildcard over a domain on
-    ///   which strangers get names.
+    ///   itself. Anyone who can publish on a subdomain can connect. Use no wildcard over a domain
+    ///   that gives names to strangers.
     ///
     /// # Errors
     ///
@@ -45,15 +45,16 @@ impl Origins {
         Ok(origins)
     }
 
-    /// The origin that the request itself is addressed to: this scheme, and the host and port of
-    /// `Host` or of the request's URI (`:authority` on HTTP/2). Where both are there, both count.
+    /// The origin of the server that the request addresses: this scheme, with the host and port of
+    /// `Host` or of the request's URI (`:authority` on HTTP/2). If both are present, both must
+    /// match.
     ///
-    /// The scheme is that of the page, which behind a proxy that ends TLS is `https`, whatever
-    /// the proxy speaks to this server. The proxy has to pass `Host` on.
+    /// The scheme is that of the page. Behind a proxy that ends TLS it is `https`, whatever the
+    /// proxy speaks to this server. The proxy has to pass `Host` on.
     ///
-    /// Prefer the list where you can: the host is what the client says. A foreign page whose own
-    /// name is made to resolve to your address (DNS rebinding) is "the same" as its `Host`,
-    /// unless something in front refuses names that are not yours, as TLS does.
+    /// Prefer the list, because the client chooses the host. A foreign page whose own name resolves
+    /// to your address (DNS rebinding) has the same `Host`. Only something in front that refuses
+    /// foreign names, as TLS does, prevents this.
     pub fn same_as_host(scheme: Scheme) -> Self {
         Self {
             exact: Vec::new(),
@@ -62,7 +63,7 @@ impl Origins {
         }
     }
 
-    /// Allows, besides, what [`same_as_host`](Self::same_as_host) does.
+    /// Also allows the origins that [`same_as_host`](Self::same_as_host) does.
     #[must_use]
     pub fn and_same_as_host(mut self, scheme: Scheme) -> Self {
         self.same_as_host.push(scheme);
@@ -135,8 +136,8 @@ impl Scheme {
         is_host(host) && port.is_none_or(|port| is_port(port) && port != self.default_port())
     }
 
-    /// Whether a request's host is that of the page. Here case and a default port do not
-    /// distinguish (RFC 9110 §4.2.3): it is the client's writing, not a browser's origin.
+    /// Whether a request's host is that of the page. The client writes the host, so case and a
+    /// default port make no difference (RFC 9110 §4.2.3).
     fn names(self, host: &[u8], page: &str) -> bool {
         host.strip_suffix(self.default_port().as_bytes())
             .and_then(|host| host.strip_suffix(b":"))
@@ -145,11 +146,11 @@ impl Scheme {
     }
 }
 
-/// What [`Origins::allows`] says about a request.
+/// The result of [`Origins::allows`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum OriginCheck<'a> {
-    /// Exactly one `Origin`, and this one is allowed.
+    /// Exactly one `Origin`, and it is allowed.
     Allowed(&'a HeaderValue),
     /// No `Origin`.
     Missing,

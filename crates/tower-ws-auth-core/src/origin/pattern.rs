@@ -2,7 +2,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::origin::Scheme;
 
-/// One line of the list, in the writing of browsers (RFC 6454 §6.2).
+/// One entry of the list, in the serialization of browsers (RFC 6454 §6.2).
 pub(crate) enum Entry {
     Exact(String),
     Subdomains(Subdomains),
@@ -105,11 +105,12 @@ fn is_labels(host: &str) -> bool {
 
 fn ipv6(host: &str) -> Option<Ipv6Addr> {
     let address: Ipv6Addr = host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
-    // Browsers write these in hex and std in decimal: better none than one that never matches.
+    // Browsers write these in hex and std in decimal. An error is better than an entry that never
+    // matches.
     address.to_ipv4_mapped().is_none().then_some(address)
 }
 
-/// RFC 3986 §3.1, and not `ws`: an origin is that of the page, not of the socket.
+/// RFC 3986 §3.1, without `ws`: an origin is that of the page, not of the socket.
 fn is_scheme(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name
@@ -125,8 +126,8 @@ pub enum OriginsError {
     /// A list without entries allows nobody.
     #[error("no origin is allowed: name at least one, such as `https://app.example.com`")]
     Empty,
-    /// `null` is no origin of anybody.
-    #[error("`null` is what every sandboxed page sends: serve your page from a real origin")]
+    /// `null` is the origin of every sandboxed page.
+    #[error("every sandboxed page sends `null`: serve your page from a real origin")]
     Null,
     /// Not `scheme://…`, or the scheme of a socket.
     #[error(
@@ -146,9 +147,9 @@ pub enum OriginsError {
         "the host of {0:?} is not written as browsers do: use letters, digits, `-` and `_`, without a final dot, and `xn--` for other scripts"
     )]
     Host(String),
-    /// A wildcard elsewhere than in front of a domain.
+    /// A wildcard that is not in front of a domain.
     #[error(
-        "the wildcard of {0:?} stands for too much or in the wrong place: write `https://*.example.com`"
+        "the wildcard of {0:?} is too broad or in the wrong place: write `https://*.example.com`"
     )]
     Wildcard(String),
 }

@@ -28,7 +28,7 @@ fn log(rejection: &Rejection, head: &Parts) {
     );
 }
 
-/// What a stranger wrote: escaped, and not longer than a host name could be.
+/// The client's text: escaped, and not longer than a host name can be.
 #[cfg(feature = "tracing")]
 fn origin(head: &Parts) -> Option<std::slice::EscapeAscii<'_>> {
     const LONGEST: usize = 256;

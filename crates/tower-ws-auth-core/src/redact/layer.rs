@@ -11,28 +11,27 @@ use tower_service::Service;
 use crate::__inner_accessors;
 use crate::credential::{self, Key, RedactedPairs, is_plain, may_hold_credential, path_as_sent};
 
-/// Keeps credentials out of the logs of the layers inside of it: the outermost layer.
+/// Keeps credentials out of the logs of the layers inside of it. Use it as the outermost layer.
 ///
-/// A browser can put a token hardly anywhere but into the URI, and everybody logs URIs. On the
-/// paths that are named here the pairs of the named query keys leave the URI (and axum's
-/// `OriginalUri`) before another layer sees them. They travel on in an extension that nothing
-/// prints, and the [carriers](crate::credential) of the strategy inside find them as if they still
-/// stood in the URI, and are as strict about them. Without a strategy inside they end with the
-/// request.
+/// A browser can put a token almost nowhere but into the URI, and many layers log URIs. On the
+/// named paths the pairs of the named query keys leave the URI (and axum's `OriginalUri`) before
+/// another layer sees them. They travel on in an extension that nothing prints. The
+/// [carriers](crate::credential) of the strategy inside find them as if they were still in the URI,
+/// and are as strict about them. Without a strategy inside they are dropped with the request.
 ///
-/// - A path is compared with the path that the client sent, byte for byte: `/ws` is neither
-///   `/ws/` nor `//ws` nor `/%77s`. `/live/*` is everything that begins with `/live/`. What is not
-///   exactly a named path keeps its query: where a layer or a proxy further in rewrites paths, name
-///   each form that leads to the service.
+/// - A path is compared with the path that the client sent, byte for byte: `/ws` matches neither
+///   `/ws/` nor `//ws` nor `/%77s`. `/live/*` matches every path that begins with `/live/`. Any
+///   other path keeps its query. If a layer or a proxy further in rewrites paths, name each form
+///   that leads to the service.
 /// - A key is found wherever a carrier would find it, or would refuse it as disguised: `t%6Fken=`,
 ///   `token[]=`, `a=1;token=`. The other pairs stay as they were written, in their order.
 /// - `Authorization`, `Proxy-Authorization`, `Cookie` and a `Sec-WebSocket-Protocol` that carries
 ///   a credential stay where they are, on every path, marked
 ///   [sensitive](http::HeaderValue::is_sensitive): their `Debug` prints nothing.
-/// - One of it is enough: of two the inner one takes away what the outer one redacted.
+/// - One per path is enough: an inner one discards the pairs that an outer one redacted.
 ///
-/// What stands further out still logs the URI as it came: a proxy, the browser's own history. A
-/// server that logs at TRACE (hyper, h2) reads the request before any layer does.
+/// Anything further out still logs the URI as it came, such as a proxy or the browser's own
+/// history. A server that logs at TRACE (hyper, h2) reads the request before any layer does.
 ///
 /// ```
 /// use http::Request;
@@ -61,7 +60,7 @@ use crate::credential::{self, Key, RedactedPairs, is_plain, may_hold_credential,
 /// let mut service = tower::ServiceBuilder::new()
 ///     .layer(RedactLayer::new(["token"], ["/ws", "/live/*"])?)
 ///     .map_request(|request: Request<()>| {
-///         // As every layer in between, such as a TraceLayer:
+/// A layer in between, such as a TraceLayer, sees this:
 ///         assert_eq!(request.uri(), "/ws?room=1");
 ///         request
 ///     })
@@ -88,13 +87,12 @@ struct Config {
 }
 
 impl RedactLayer {
-    /// Redacts the pairs of these query keys on these paths: exact ones, and prefixes that end in
-    /// `/*`.
+    /// Redacts the pairs of these query keys on these paths. A path is exact, or a prefix that ends
+    /// in `/*`.
     ///
     /// # Errors
     ///
-    /// No key, no path, a key that a carrier would not take either, or a path that no client
-    /// could send.
+    /// No key, no path, a key that no carrier accepts, or a path that no client could send.
     pub fn new<K, P>(
         keys: impl IntoIterator<Item = K>,
         paths: impl IntoIterator<Item = P>,
@@ -116,7 +114,7 @@ impl RedactLayer {
     }
 }
 
-/// The keys, checked.
+/// Checks the keys.
 pub(crate) fn plain_keys<K: Into<Cow<'static, str>>>(
     keys: impl IntoIterator<Item = K>,
 ) -> Result<Vec<Key>, RedactError> {
@@ -137,7 +135,7 @@ impl<S> Layer<S> for RedactLayer {
     }
 }
 
-/// The service that [`RedactLayer`] puts around another.
+/// The service that [`RedactLayer`] puts around another one.
 #[derive(Clone)]
 pub struct Redact<S> {
     inner: S,
@@ -145,7 +143,7 @@ pub struct Redact<S> {
 }
 
 impl<S> Redact<S> {
-    /// What a [`RedactLayer`] with these keys and paths puts around `inner`.
+    /// Wraps `inner` as a [`RedactLayer`] with these keys and paths does.
     ///
     /// # Errors
     ///
@@ -215,7 +213,7 @@ impl<S: fmt::Debug> fmt::Debug for Redact<S> {
 #[derive(Debug)]
 enum Path {
     Exact(String),
-    /// With the slash at its end.
+    /// With the final slash.
     Below(String),
 }
 
@@ -246,7 +244,7 @@ impl Path {
     }
 }
 
-/// Why there is no such [`RedactLayer`] or [`RedactedQuery`](crate::RedactedQuery).
+/// Why [`RedactLayer::new`] or [`RedactedQuery::new`](crate::RedactedQuery::new) failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedactError {
@@ -259,7 +257,7 @@ pub enum RedactError {
     /// A query key that is empty or would have to be escaped.
     #[error("the query key {0:?} is not made of letters, digits, `-`, `_` and `.`: choose another")]
     QueryKey(String),
-    /// What no client could send as a path.
+    /// A path that no client could send.
     #[error(
         "{0:?} is no path as clients send it: it begins with `/`, is percent-encoded, and only ends in `/*`; a route's `{{parameter}}` is not understood"
     )]

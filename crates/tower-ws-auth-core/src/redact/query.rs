@@ -8,8 +8,8 @@ use crate::RedactError;
 use crate::credential::{Key, Match};
 use crate::redact::layer::plain_keys;
 
-/// Prints URIs without the credentials in their queries, for a log that
-/// [`RedactLayer`](crate::RedactLayer) cannot stand outside of.
+/// Prints URIs without the credentials in their queries. For a log that cannot stand inside of a
+/// [`RedactLayer`](crate::RedactLayer).
 ///
 /// ```
 /// use tower_ws_auth_core::RedactedQuery;
@@ -18,7 +18,7 @@ use crate::redact::layer::plain_keys;
 /// let uri = "/ws?room=1&token=secret&tokens=2".parse()?;
 /// assert_eq!(redacted.uri(&uri).to_string(), "/ws?room=1&token=redacted&tokens=2");
 ///
-/// // What another parser might read as the key goes as a whole.
+/// A pair that another parser might read as the key is removed as a whole.
 /// let uri = "/ws?a=1;token=secret&token[]=secret".parse()?;
 /// assert_eq!(redacted.uri(&uri).to_string(), "/ws?redacted&redacted");
 ///
@@ -35,7 +35,7 @@ impl RedactedQuery {
     ///
     /// # Errors
     ///
-    /// No key, or one that a carrier would not take either.
+    /// No key, or a key that no carrier accepts.
     pub fn new<K: Into<Cow<'static, str>>>(
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Self, RedactError> {
@@ -43,7 +43,7 @@ impl RedactedQuery {
         Ok(Self { keys })
     }
 
-    /// The URI's path and query, to be printed: not its scheme and not its authority.
+    /// The URI's path and query, to be printed, without scheme and authority.
     pub fn uri<'a>(&'a self, uri: &'a Uri) -> impl fmt::Display + 'a {
         let keys = &*self.keys;
         Redacted { uri, keys }
@@ -81,11 +81,11 @@ mod span {
     use super::RedactedQuery;
 
     impl RedactedQuery {
-        /// The span of a request, at level INFO: its method, its version, and its URI as
-        /// [`uri`](Self::uri) prints it. None of its headers.
+        /// The span of a request, at level INFO, with its method, its version, and its URI as
+        /// [`uri`](Self::uri) prints it. It has no headers.
         ///
         /// With the feature `tower-http` this type is a `MakeSpan` of tower-http 0.7. For another
-        /// version a closure is one: `move |request: &Request<_>| redacted.span(request)`.
+        /// version use a closure: `move |request: &Request<_>| redacted.span(request)`.
         pub fn span<B>(&self, request: &Request<B>) -> Span {
             tracing::info_span!(
                 "request",

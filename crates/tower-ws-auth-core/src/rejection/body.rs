@@ -32,7 +32,7 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    /// A body of this text; empty for `""`.
+    /// A body with this text; empty for `""`.
     pub fn text(text: &'static str) -> Self {
         Self {
             kind: Kind::Text { text },
@@ -40,7 +40,7 @@ impl<B> ResponseBody<B> {
     }
 }
 
-/// Empty, whatever the inner service's body is. Layers that answer by themselves demand it, such
+/// Empty, whatever the inner service's body is. Layers that answer by themselves require it, such
 /// as tower-http's `TimeoutLayer` and `CorsLayer`.
 impl<B> Default for ResponseBody<B> {
     fn default() -> Self {

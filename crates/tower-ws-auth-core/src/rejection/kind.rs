@@ -2,7 +2,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::handshake::HandshakeError;
 
-/// The kinds of rejection, each with its HTTP status and its public reason.
+/// The kinds of rejection, each with an HTTP status and a public reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RejectionKind {
@@ -10,25 +10,25 @@ pub enum RejectionKind {
     CredentialsMissing,
     /// The request is not a valid WebSocket handshake.
     HandshakeInvalid(HandshakeError),
-    /// A credential that cannot be read, or more than one.
+    /// A credential that cannot be read, or several credentials.
     CredentialsMalformed,
     /// A token with a bad signature, issuer, audience, algorithm or claim.
     TokenInvalid,
-    /// A token whose time has passed.
+    /// A token that has expired.
     TokenExpired,
-    /// A token whose time has not come.
+    /// A token that is not yet valid.
     TokenNotYetValid,
     /// A single-use token that is unknown, used or expired.
     TicketInvalid,
     /// A session that is unknown, expired or not logged in.
     SessionInvalid,
-    /// A request from a foreign origin, or without one where a cookie decides.
+    /// A request from a foreign origin, or without an origin if a cookie decides.
     OriginDenied,
-    /// Known, and not permitted: scope, role or predicate.
+    /// An authenticated client without permission, by scope, role or predicate.
     Forbidden,
     /// Too many attempts.
     RateLimited,
-    /// A store or a key set that the decision needs cannot be reached.
+    /// A store or a key set that the decision needs is unavailable.
     Unavailable,
 }
 
@@ -68,7 +68,7 @@ impl RejectionKind {
         }
     }
 
-    /// What a client should do now.
+    /// Advice for the client.
     pub fn advice(self) -> Advice {
         match self {
             Self::CredentialsMissing | Self::SessionInvalid => Advice::LogIn,
@@ -85,7 +85,7 @@ impl RejectionKind {
 
     /// The challenge of a 401 (RFC 9110 §11.6.1, RFC 6750 §3).
     pub(crate) fn challenge(self) -> Option<HeaderValue> {
-        /// Looked at while it is compiled, not for each refusal.
+        /// Built at compile time, not for each refusal.
         macro_rules! challenge {
             ($value:literal) => {
                 Some(const { HeaderValue::from_static($value) })
@@ -116,7 +116,7 @@ impl RejectionKind {
     }
 }
 
-/// What a refused client should do.
+/// The action that a refused client should take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {

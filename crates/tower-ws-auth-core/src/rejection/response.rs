@@ -11,15 +11,15 @@ use crate::handshake::Handshake;
 use crate::{Rejection, RejectionKind, ResponseBody};
 
 impl Rejection {
-    /// The plain HTTP refusal of the request with this head: status, public reason as text, the
-    /// headers that belong to it, and the rejection with the head in the extensions.
+    /// The plain HTTP refusal of the request with this head. It has the status, the public reason
+    /// as text, the matching headers, and the rejection with the head in its extensions.
     ///
     /// For authors of layers that refuse; [`AuthLayer`](crate::AuthLayer) does it by itself.
     pub fn into_response<B>(self, head: Parts) -> Response<ResponseBody<B>> {
         self.respond(head, None).map(ResponseBody::text)
     }
 
-    /// The same of a head that may be known to be a handshake, with the body's text.
+    /// The same, with the body's text, for a head that may already be checked as a handshake.
     pub(crate) fn respond(
         self,
         head: Parts,
@@ -36,7 +36,7 @@ impl Rejection {
 
     fn headers(&self, head: &Parts, is_handshake: bool) -> HeaderMap {
         let kind = self.kind();
-        // A handshake of HTTP/1 is an upgrade, as all know who have checked it.
+        // A valid HTTP/1 handshake always asks for an upgrade.
         let closes = head.version < Version::HTTP_2 && (is_handshake || closes(head));
         let ready = READY.iter().find(|ready| ready.kind == kind);
         let mut headers = match ready {
@@ -54,7 +54,7 @@ impl Rejection {
     }
 }
 
-/// The fields of the refusals that are always the same: a copy costs less than half of the making.
+/// The fields of refusals that never vary: a copy costs less than half as much as a new map.
 struct Ready {
     kind: RejectionKind,
     closing: HeaderMap,
@@ -62,7 +62,7 @@ struct Ready {
 }
 
 static READY: LazyLock<Vec<Ready>> = LazyLock::new(|| {
-    // The likely ones first.
+    // The frequent ones first.
     let kinds = [
         RejectionKind::TokenExpired,
         RejectionKind::TokenInvalid,
@@ -84,7 +84,7 @@ static READY: LazyLock<Vec<Ready>> = LazyLock::new(|| {
     ready.collect()
 });
 
-/// For layers, so that it is done when a server starts, and not when it first refuses.
+/// For layers, so that this happens when a server starts and not at the first refusal.
 pub(crate) fn make_ready() {
     LazyLock::force(&READY);
 }
@@ -108,7 +108,7 @@ fn fields(kind: RejectionKind, closes: bool) -> HeaderMap {
     headers
 }
 
-/// What belongs to the refusal of a handshake that is none.
+/// Adds the fields for the refusal of an invalid handshake.
 fn add_handshake_fields(headers: &mut HeaderMap, status: StatusCode, version: Version) {
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(
@@ -138,8 +138,8 @@ fn add_handshake_fields(headers: &mut HeaderMap, status: StatusCode, version: Ve
     }
 }
 
-/// Whether a connection is done for unless this request is answered by 101: what a client sent
-/// behind a refused upgrade is not another request (RFC 9110 §7.8).
+/// Whether the connection must close unless the answer is 101. Bytes behind a refused upgrade are
+/// not another request (RFC 9110 §7.8).
 pub(crate) fn closes(head: &Parts) -> bool {
     head.version < Version::HTTP_2 && head.headers.contains_key(UPGRADE)
 }

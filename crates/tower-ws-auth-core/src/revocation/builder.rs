@@ -13,7 +13,7 @@ pub struct RevocationsBuilder {
     allowed_skew: Duration,
 }
 
-/// What clocks may differ by unless it is set.
+/// The default of the allowed skew.
 const ALLOWED_SKEW: Duration = Duration::from_secs(60);
 
 impl RevocationsBuilder {
@@ -25,22 +25,22 @@ impl RevocationsBuilder {
         }
     }
 
-    /// The clock that dates revocations; the system's by default.
+    /// Sets the clock that dates revocations; the system's by default.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// By how much the clocks of those who issue credentials and of those who revoke them may
-    /// differ; 60 seconds by default.
+    /// Sets the greatest difference between the clocks that issue credentials and those that revoke
+    /// them; 60 seconds by default.
     ///
-    /// A credential that was issued up to this long after a revocation is refused as well, because
-    /// its issuer's clock may be ahead. This does not concern credentials that [know the
-    /// revocation](super::RevocationKey::issued_after): they are accepted at once. Nor does it
-    /// concern [final](super::RevocationKey::into_final) keys, for which no clock matters.
+    /// A credential issued up to this long after a revocation is refused too, because its issuer's
+    /// clock may be ahead. Credentials that [know the
+    /// revocation](super::RevocationKey::issued_after) are still accepted at once. No clock matters
+    /// for [final](super::RevocationKey::into_final) keys.
     ///
-    /// With less than the clocks really differ, a credential that was issued shortly before a
-    /// revocation may outlive it. Zero is right where one process does both.
+    /// If the clocks differ by more than this, a credential issued shortly before a revocation may
+    /// outlive it. Zero is right if one process does both.
     pub fn allowed_skew(mut self, skew: Duration) -> Self {
         self.allowed_skew = skew;
         self

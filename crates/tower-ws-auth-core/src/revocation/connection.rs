@@ -6,12 +6,12 @@ use super::{DisconnectReason, Revocation, RevocationKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
-/// One connection, from its handshake on: under which keys it can be revoked, and whether it was.
+/// One connection, from its handshake on: its revocation keys, and its disconnect reason.
 pub struct Connection {
     id: u64,
     keys: Box<[RevocationKey]>,
     since: SystemTime,
-    /// Where it stands in the registry, under each of its keys, or a little behind.
+    /// Its position in the registry under each of its keys. The true one may be a little later.
     order: AtomicU64,
     state: Mutex<State>,
 }
@@ -24,12 +24,12 @@ struct State {
 type OnEnd = Box<dyn FnOnce(&DisconnectReason) + Send>;
 
 enum Phase {
-    /// The store is being asked; what is revoked meanwhile waits for its answer.
+    /// The store is being asked. Revocations that arrive meanwhile wait for its answer.
     Checking {
         heard: Vec<(Arc<str>, Revocation)>,
     },
-    /// Good, beside the revocations of its keys that its credential outlives, in microseconds since
-    /// the Unix epoch.
+    /// Valid, with the known revocations of its keys that its credential outlives, in microseconds
+    /// since the Unix epoch.
     Open {
         known: Vec<(Arc<str>, u64)>,
     },
@@ -51,22 +51,22 @@ impl Connection {
         }
     }
 
-    /// Which one it is on this node: the later, the greater.
+    /// The connection's number on this node. A later one has a greater number.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The keys under which it can be revoked.
+    /// The keys that can revoke it.
     pub fn keys(&self) -> &[RevocationKey] {
         &self.keys
     }
 
-    /// When its handshake was decided.
+    /// The moment at which its handshake was decided.
     pub fn since(&self) -> SystemTime {
         self.since
     }
 
-    /// Why it was ended; `None` while it is good.
+    /// Why it was ended; `None` while it is open.
     pub fn disconnect_reason(&self) -> Option<DisconnectReason> {
         match &self.lock().phase {
             Phase::Ended(reason) => Some(reason.clone()),
@@ -82,12 +82,12 @@ impl Connection {
         self.order.load(Ordering::Acquire)
     }
 
-    /// It stands there now, or a little behind, under all of its keys.
+    /// Notes its new position under all of its keys. The true one may be a little later.
     pub(super) fn move_to(&self, order: u64) {
         self.order.store(order, Ordering::Release);
     }
 
-    /// Ends it. True if it was not ended before.
+    /// Ends it. Returns `true` if it was not ended before.
     pub fn end(&self, reason: &DisconnectReason) -> bool {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Ended(_)) {
@@ -95,7 +95,7 @@ impl Connection {
         }
         state.phase = Phase::Ended(reason.clone());
         let on_end = state.on_end.take();
-        // Whatever it does, it may come back here.
+        // Unlocked first, because the callback may call this connection again.
         drop(state);
         if let Some(on_end) = on_end {
             on_end(reason);
@@ -103,8 +103,8 @@ impl Connection {
         true
     }
 
-    /// Calls `told` when it is ended, or at once if it was. A second call takes the place of the
-    /// first.
+    /// Calls `told` when the connection is ended, or at once if it already was. A second call
+    /// replaces the first callback.
     pub fn on_end(&self, told: impl FnOnce(&DisconnectReason) + Send + 'static) {
         let mut state = self.lock();
         match &state.phase {
@@ -117,9 +117,10 @@ impl Connection {
         }
     }
 
-    /// A key was revoked. It ends, unless its handshake knew of this revocation or a later one.
+    /// Hears that a key was revoked. It ends, unless its handshake knew this revocation or a later
+    /// one.
     ///
-    /// No clocks are compared here: the moments of one key are those that its store has ordered.
+    /// No clocks are compared here: the store has ordered the moments of one key.
     pub(super) fn hear(&self, key: &str, revocation: &Revocation) {
         match &mut self.lock().phase {
             Phase::Checking { heard } => {
@@ -137,7 +138,7 @@ impl Connection {
         self.end(revocation.reason());
     }
 
-    /// The store has answered, in the order of the keys.
+    /// Decides by the store's answer, in the order of the keys.
     pub(super) fn decide(
         &self,
         found: Vec<Option<Revocation>>,
@@ -160,7 +161,7 @@ impl Connection {
             }
             known.push((Arc::clone(key.shared_name()), revocation.micros()));
         }
-        // What was revoked after the store looked.
+        // Revocations that arrived after the store was asked.
         for (key, revocation) in heard {
             let knew = known
                 .iter()
@@ -173,7 +174,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Notes in these keys which revocations its handshake knew.
+    /// Notes in these keys the revocations that its handshake knew.
     pub(crate) fn inform(&self, keys: &mut [RevocationKey]) {
         if let Phase::Open { known } = &self.lock().phase {
             for (of, revoked_at) in known {

@@ -3,27 +3,27 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-/// Why a connection that is open is ended.
+/// Why an open connection is ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
     /// The token that opened it has expired.
     TokenExpired,
-    /// The session that opened it has ended: its time is over, or its user logged out.
+    /// The session that opened it has ended: it expired, or its user logged out.
     SessionEnded,
-    /// What opened it was revoked.
+    /// The credential that opened it was revoked.
     Revoked,
-    /// Its user has opened more connections than one may have.
+    /// Its user has more open connections than allowed.
     TooManyConnections,
-    /// The server goes down.
+    /// The server shuts down.
     GoingAway,
     /// The application's own reason. Made by [`DisconnectReason::application`].
     Application(ApplicationReason),
 }
 
 impl DisconnectReason {
-    /// An ending of the application's own: a close code from 3000 to 4999, and a reason of at
-    /// most 123 bytes that the client may read.
+    /// The application's own reason: a close code from 3000 to 4999, and a text of at most 123
+    /// bytes for the client.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl DisconnectReason {
         Ok(Self::Application(ApplicationReason { code, reason }))
     }
 
-    /// What the client may read, such as `revoked`.
+    /// The public reason, such as `revoked`.
     pub fn reason(&self) -> &str {
         match self {
             Self::TokenExpired => "token_expired",
@@ -54,7 +54,7 @@ impl DisconnectReason {
         }
     }
 
-    /// The HTTP status with the same meaning; `None` where none has it.
+    /// The HTTP status with the same meaning; `None` if there is none.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::TokenExpired | Self::SessionEnded => Some(StatusCode::UNAUTHORIZED),
@@ -64,8 +64,8 @@ impl DisconnectReason {
         }
     }
 
-    /// The close code, unless one is chosen: 4000 + the status, 1001 for
-    /// [`GoingAway`](Self::GoingAway), and the application's own.
+    /// The default close code: 4000 + the status, 1001 for [`GoingAway`](Self::GoingAway), and the
+    /// application's own.
     pub fn code(&self) -> u16 {
         match self {
             Self::TokenExpired | Self::SessionEnded => 4401,
@@ -83,7 +83,7 @@ impl fmt::Display for DisconnectReason {
     }
 }
 
-/// What a close frame has room for beside its code.
+/// The room in a close frame beside its code, in bytes.
 const MAX_REASON: usize = 123;
 
 /// A close code and a reason of the application's own.
@@ -105,12 +105,12 @@ impl ApplicationReason {
     }
 }
 
-/// Why there is no such ending.
+/// Why [`DisconnectReason::application`] failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidDisconnectReason {
-    /// The code is none of an application's.
-    #[error("close code {0} is none of an application's: use 3000-4999")]
+    /// The code is outside of an application's range.
+    #[error("close code {0} is outside of an application's range: use 3000-4999")]
     Code(u16),
     /// The reason is too long for a close frame.
     #[error("a reason of {0} bytes does not fit into a close frame: use at most 123")]

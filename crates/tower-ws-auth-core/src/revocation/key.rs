@@ -7,18 +7,18 @@ use std::time::{Duration, SystemTime};
 use super::Revocation;
 use super::store::{from_micros, micros};
 
-/// A name under which a grant can be revoked, and which credentials a revocation of it refuses.
+/// A name that can revoke a grant, with the rule by which a revocation refuses credentials.
 ///
 /// - A *since* key, such as `user:ada`, outlives its revocations: the user may log in again. A
-///   revocation refuses the credentials that were issued before it. Every text converts into one.
-/// - A *final* key, such as that of one session, names a credential that is never issued again.
-///   Once it is revoked, it is refused whatever any clock says.
+///   revocation refuses the credentials issued before it. Every text converts into a since key.
+/// - A *final* key, such as that of one session, names a credential that is never issued again. A
+///   revoked final key refuses always, whatever any clock says.
 ///
-/// Clocks differ, so the time of issue alone is compared with a margin (see
+/// Clocks differ, so a time of issue alone is compared with a margin (see
 /// [`RevocationsBuilder::allowed_skew`](super::RevocationsBuilder::allowed_skew)). A since key can
-/// carry a better proof: which revocation of it was [known](Self::issued_after) when the credential
-/// was issued. [`Revocations::key`](super::Revocations::key) asks for it. Then a credential that is
-/// issued right after a revocation is accepted at once, and no clock matters.
+/// carry a better proof: the revocation that was [known](Self::issued_after) when the credential
+/// was issued. [`Revocations::key`](super::Revocations::key) asks the store for it. A credential
+/// issued right after a revocation is then accepted at once, and no clock matters.
 ///
 /// A key is no secret: it may be logged.
 ///
@@ -41,7 +41,7 @@ pub struct RevocationKey {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Rule {
-    /// Refuses what was issued before; not what knows a revocation of this moment, in
+    /// Refuses credentials issued before, except those that know a revocation of this moment, in
     /// microseconds since the Unix epoch.
     Since(Option<u64>),
     /// Refuses always.
@@ -56,10 +56,10 @@ impl RevocationKey {
         Self { rule, ..self }
     }
 
-    /// States that the credential was issued after the revocation of this moment. That one and
-    /// older ones do not refuse it.
+    /// States that the credential was issued after the revocation of this moment. That revocation
+    /// and older ones do not refuse it.
     ///
-    /// It changes nothing about a final key.
+    /// It has no effect on a final key.
     #[must_use]
     pub fn issued_after(mut self, revoked_at: SystemTime) -> Self {
         self.know(micros(revoked_at));
@@ -76,13 +76,13 @@ impl RevocationKey {
         &self.name
     }
 
-    /// Whether a revocation of this key is never outlived.
+    /// Whether no credential outlives a revocation of this key.
     pub fn is_final(&self) -> bool {
         matches!(self.rule, Rule::Final)
     }
 
-    /// The moment of the latest revocation that was known when the credential was issued, if one
-    /// was.
+    /// The moment of the latest revocation that was known when the credential was issued; `None` if
+    /// none was.
     pub fn known_revocation(&self) -> Option<SystemTime> {
         match self.rule {
             Rule::Since(Some(known)) => Some(from_micros(known)),
@@ -90,8 +90,8 @@ impl RevocationKey {
         }
     }
 
-    /// The key as one text, for whatever keeps or carries a credential: a session's record, a
-    /// claim of a token. [`decode`](Self::decode) is the way back.
+    /// The key as one text, to be stored with a credential: in a session's record or in a token's
+    /// claim. [`decode`](Self::decode) reads it.
     ///
     /// ```
     /// use tower_ws_auth_core::{Clock, RevocationKey};
@@ -124,9 +124,9 @@ impl RevocationKey {
         Some(Self { name, rule })
     }
 
-    /// Whether this revocation refuses a credential of this time of issue.
+    /// Whether this revocation refuses a credential with this time of issue.
     ///
-    /// A credential of which nobody knows when it was issued may be older.
+    /// A credential with an unknown time of issue may be older.
     pub(super) fn is_refused_by(
         &self,
         revocation: &Revocation,
@@ -140,7 +140,7 @@ impl RevocationKey {
         }
     }
 
-    /// Adds what is known of the key, in microseconds since the Unix epoch.
+    /// Adds a known revocation, in microseconds since the Unix epoch.
     pub(super) fn know(&mut self, revoked_at: u64) {
         if let Rule::Since(known) = &mut self.rule {
             *known = (*known).max(Some(revoked_at));
@@ -199,7 +199,7 @@ impl fmt::Display for RevocationKey {
     }
 }
 
-/// As the name, and the rule where it is not the usual one.
+/// As the name, with the rule if it is not the default.
 impl fmt::Debug for RevocationKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.rule {
@@ -227,7 +227,7 @@ mod tests {
         for issued_at in [None, Some(Clock::at(0)), Some(Clock::at(u64::MAX))] {
             assert!(key.is_refused_by(&revoked(1000), issued_at, Duration::ZERO));
         }
-        // Nothing is known about a key that is never issued again.
+        // A final key knows no revocation, because it is never issued again.
         let key = key.issued_after(Clock::at(2000));
         assert_eq!(key.known_revocation(), None);
         assert!(key.is_refused_by(&revoked(1000), Some(Clock::at(3000)), Duration::ZERO));

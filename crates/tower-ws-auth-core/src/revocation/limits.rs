@@ -4,21 +4,21 @@ use super::registry::Registry;
 use super::{Connection, DisconnectReason, RevocationKey, Revocations, Watch};
 use crate::{Rejection, RejectionKind};
 
-/// What becomes of one connection too many.
+/// The connection to end when there are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverLimit {
-    /// The new one is refused: 429 `rate_limited`. If it is noticed only when the connection is
-    /// there, the connection is ended at once: 4429 `too_many_connections`.
+    /// The new one is refused: 429 `rate_limited`. If the limit is found only after the upgrade,
+    /// the connection is ended at once: 4429 `too_many_connections`.
     RefuseNewest,
     /// The oldest one is ended: 4429 `too_many_connections`.
     EndOldest,
 }
 
-/// How many connections may be open under a key on one node, by what the key begins with.
+/// The number of connections that may be open under a key on one node, by the key's prefix.
 ///
-/// Only connections that were accepted and upgraded count, and those that were told to go do not.
-/// For authors of layers: `LeaseLayer` enforces its `max_connections` by this.
+/// Only accepted and upgraded connections count, until they are ended. For authors of layers:
+/// `LeaseLayer` enforces its `max_connections` by this.
 ///
 /// ```
 /// use tower_ws_auth_core::revocation::{ConnectionLimits, OverLimit, Watch};
@@ -46,13 +46,13 @@ struct Limit {
 }
 
 impl ConnectionLimits {
-    /// Limits nothing.
+    /// Starts without limits.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// No more than `most` connections under each key that begins with `prefix`, such as `user:`.
-    /// Where several limits concern a key, each of them holds.
+    /// Allows at most `most` connections under each key that begins with `prefix`, such as `user:`.
+    /// If several limits match a key, each of them applies.
     #[must_use]
     pub fn max_connections(
         mut self,
@@ -65,7 +65,7 @@ impl ConnectionLimits {
         self
     }
 
-    /// The lowest limit of this kind that concerns the key.
+    /// The lowest limit of this kind that matches the key.
     pub(super) fn most(&self, key: &str, over: OverLimit) -> Option<usize> {
         let concerned = self.0.iter().filter(|limit| limit.over == over);
         concerned
@@ -74,7 +74,7 @@ impl ConnectionLimits {
             .min()
     }
 
-    /// Whether they refuse one connection more under these keys.
+    /// Whether they refuse one more connection under these keys.
     fn refuse(&self, registry: &Registry, keys: &[RevocationKey]) -> bool {
         keys.iter().any(|key| {
             let most = self.most(key, OverLimit::RefuseNewest);
@@ -83,8 +83,8 @@ impl ConnectionLimits {
     }
 }
 
-/// The limits of the layers that are in use. Its lock is std's: nothing waits while it is held, so
-/// the model checker need not see it.
+/// The limits of the layers in use. The lock is std's: nothing waits while it is held, so the model
+/// checker need not see it.
 #[derive(Default)]
 pub(super) struct Enforced(Mutex<Vec<Weak<ConnectionLimits>>>);
 
@@ -107,23 +107,23 @@ impl Enforced {
 }
 
 impl Revocations {
-    /// States that a layer enforces these limits, for as long as somebody else holds them too.
+    /// States that a layer enforces these limits, for as long as someone else holds them too.
     ///
-    /// Where every such layer refuses a connection, a [revocable] strategy refuses it before it
-    /// spends a credential of single use.
+    /// If every such layer refuses a connection, a [revocable] strategy refuses it before it spends
+    /// a single-use credential.
     ///
     /// [revocable]: crate::AuthenticateExt::revocable
     pub fn enforce(&self, limits: &Arc<ConnectionLimits>) {
         self.registry().enforced.add(limits);
     }
 
-    /// Whether one connection more may be open under these keys. Limits that
-    /// [end the oldest](OverLimit::EndOldest) always have room.
+    /// Whether one more connection may be open under these keys. Limits that [end the
+    /// oldest](OverLimit::EndOldest) always have room.
     pub fn have_room(&self, limits: &ConnectionLimits, keys: &[RevocationKey]) -> bool {
         !limits.refuse(self.registry(), keys)
     }
 
-    /// Whether some layer in use limits connections.
+    /// Whether a layer in use limits connections.
     pub(crate) fn are_limited(&self) -> bool {
         let enforced = self.registry().enforced.all();
         !enforced.is_empty() && enforced.iter().all(|limits| !limits.0.is_empty())
@@ -141,16 +141,15 @@ impl Revocations {
 }
 
 impl Watch {
-    /// Counts its connection as open, from now on and until no clone of this is left. For a
-    /// connection that was renewed, it takes over the count of the watch that it stands
-    /// `instead_of`.
+    /// Counts its connection as open, from now until the last clone of this is dropped. A renewed
+    /// connection takes over the count of `instead_of`.
     ///
     /// Call it when the service has accepted the handshake: with 101, or with 2xx for a `CONNECT`.
     ///
     /// # Errors
     ///
-    /// [`RateLimited`](RejectionKind::RateLimited) if there is no room under one of its keys. It
-    /// does not count then, and `instead_of` still does.
+    /// [`RateLimited`](RejectionKind::RateLimited) if there is no room under one of its keys. Then
+    /// it does not count, and `instead_of` still does.
     pub fn open(
         &self,
         limits: &ConnectionLimits,
@@ -162,7 +161,7 @@ impl Watch {
     }
 }
 
-/// The connections that have to go for a new one.
+/// The connections to end in favour of a new one.
 #[derive(Debug)]
 #[must_use = "they stay open until they are ended"]
 pub struct Evicted(Vec<Arc<Connection>>);

@@ -7,7 +7,7 @@ use super::store::BoxFuture;
 use super::{Revocation, RevocationError, RevocationKey, RevocationStore};
 use crate::sync::{Mutex, MutexGuard};
 
-/// Remembers in this process what was revoked: for one node. It forgets when the process ends.
+/// Remembers revocations in this process, for one node. It forgets them when the process ends.
 pub struct MemoryRevocations {
     revoked: Mutex<HashMap<Arc<str>, Kept>>,
     retention: Duration,
@@ -16,15 +16,15 @@ pub struct MemoryRevocations {
 
 struct Kept {
     revocation: Revocation,
-    /// `None` if that is further away than this platform can count.
+    /// `None` if the platform cannot represent that moment.
     until: Option<Instant>,
 }
 
 impl MemoryRevocations {
-    /// Remembers each revocation for `retention`, and up to `max_keys` of them, about 150 bytes
-    /// each.
+    /// Remembers each revocation for `retention`, and at most `max_keys` of them, of about 150
+    /// bytes each.
     ///
-    /// Make the retention as long as the longest life of a credential: after it, one that was
+    /// Make the retention as long as the longest life of a credential. After it, a credential
     /// issued before the revocation passes again.
     pub fn new(retention: Duration, max_keys: usize) -> Self {
         Self {

@@ -19,15 +19,15 @@ pub(super) struct Registry {
 
 #[cfg(not(loom))]
 const SHARDS: usize = 64;
-/// In a model every lock counts.
+/// A small number under loom, because every lock costs states.
 #[cfg(loom)]
 const SHARDS: usize = 1;
 
 type Shard = HashMap<Arc<str>, Holders>;
 
-/// The connections under one key, in the order in which they came, or in which they were opened.
+/// The connections under one key, in the order of their registration or opening.
 enum Holders {
-    // Most keys have one, and a map for it would be most of its memory.
+    // Most keys have one, and a map would take most of its memory.
     One(u64, Held),
     Many(BTreeMap<u64, Held>),
 }
@@ -35,7 +35,7 @@ enum Holders {
 #[derive(Clone)]
 struct Held {
     connection: Arc<Connection>,
-    /// It was accepted and upgraded: it counts where connections are limited.
+    /// Accepted and upgraded: connection limits count it.
     is_open: bool,
 }
 
@@ -48,7 +48,7 @@ impl Registry {
         }
     }
 
-    /// Registers a connection under its keys; it hears of revocations from now on.
+    /// Registers a connection under its keys. From now on it hears of revocations.
     pub(super) fn register(
         &self,
         keys: Box<[RevocationKey]>,
@@ -67,11 +67,11 @@ impl Registry {
         connection
     }
 
-    /// Counts a connection from now on, as the newest one under each of its keys. It takes over
-    /// the count of the one that it stands `instead_of`, under the keys that both have.
+    /// Counts a connection from now on, as the newest one under each of its keys. Under the keys
+    /// that both have, it takes over the count of `instead_of`.
     ///
-    /// Returns those that have to go for it; `None` if there is no room under one of its keys. It
-    /// is not counted then, and nothing has changed.
+    /// Returns the connections to end in its favour, or `None` if there is no room under one of its
+    /// keys. Then it is not counted, and nothing has changed.
     pub(super) fn open(
         &self,
         connection: &Arc<Connection>,
@@ -85,7 +85,7 @@ impl Registry {
         for key in fresh() {
             self.count_in(key, connection, order, None);
         }
-        // First counted, then judged: of two that come at once the later one finds the other.
+        // Counted before judged, so that the later of two concurrent ones finds the other.
         let refused = |key: &RevocationKey| {
             let most = limits.most(key, OverLimit::RefuseNewest);
             most.is_some_and(|most| self.open_before(key, connection, most) >= most)
@@ -102,7 +102,7 @@ impl Registry {
             if old.is_some() {
                 self.count_in(key, connection, order, old);
             } else if let Some(most) = limits.most(key, OverLimit::EndOldest) {
-                evicted.extend(self.excess(key, most));
+                evicted.extend(self.over_limit(key, most));
             }
         }
         connection.move_to(order);
@@ -146,7 +146,7 @@ impl Registry {
         }
     }
 
-    /// How many, up to `most`, are open under a key and were opened before this one.
+    /// The number of connections that were opened under a key before this one, at most `most`.
     fn open_before(&self, key: &str, connection: &Connection, most: usize) -> usize {
         self.shard(key).get(key).map_or(0, |holders| {
             if holders.len() <= most {
@@ -158,14 +158,14 @@ impl Registry {
         })
     }
 
-    /// The oldest of those that are open under a key, beyond the newest `most`.
-    fn excess(&self, key: &str, most: usize) -> Vec<Arc<Connection>> {
+    /// The oldest open connections under a key, beyond the newest `most`.
+    fn over_limit(&self, key: &str, most: usize) -> Vec<Arc<Connection>> {
         self.shard(key).get(key).map_or_else(Vec::new, |holders| {
             if holders.len() <= most {
                 return Vec::new();
             }
-            // Looked at once: somebody else may end the oldest meanwhile, and then another one
-            // would be the oldest.
+            // Collected at once: if another thread ended the oldest meanwhile, another one would
+            // become the oldest.
             let mut open: Vec<_> = holders.open().cloned().collect();
             open.truncate(open.len().saturating_sub(most));
             open
@@ -180,7 +180,7 @@ impl Registry {
             {
                 held.remove();
             }
-            // A map that once held a crowd gives its memory back.
+            // A map shrinks after many connections have left.
             if shard.capacity() > 64 && shard.len() < shard.capacity() / 8 {
                 shard.shrink_to_fit();
             }
@@ -202,7 +202,7 @@ impl Registry {
         self.shard(key).get(key).map_or(0, Holders::len)
     }
 
-    /// Every key under which something is registered.
+    /// Every key with a registration.
     pub(super) fn keys(&self) -> Vec<Arc<str>> {
         let keys = |shard: &Mutex<Shard>| lock(shard).keys().cloned().collect::<Vec<_>>();
         self.shards.iter().flat_map(keys).collect()
@@ -212,8 +212,8 @@ impl Registry {
         self.shards.iter().all(|shard| lock(shard).is_empty())
     }
 
-    /// Tells the connections under a key of a revocation. The runtime goes on meanwhile: after
-    /// every few of them it has its turn.
+    /// Tells the connections under a key of a revocation. It yields to the runtime after every few
+    /// of them.
     pub(super) async fn tell(&self, key: &str, revocation: &Revocation) {
         for (told, connection) in self.holders(key).into_iter().enumerate() {
             if told % BATCH == BATCH - 1 {
@@ -240,8 +240,8 @@ impl Registry {
     }
 }
 
-/// Any spread will do, and this one is cheap: whoever crowds a shard by choosing his keys makes its
-/// lock slower. In its map they are spread by a hash that nobody can foresee.
+/// The hash is cheap and need not be secure. A client that crowds one shard with chosen keys only
+/// slows that shard's lock. The shard's map uses a randomly keyed hash.
 fn shard_of(key: &str) -> usize {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(MIX);
@@ -253,7 +253,7 @@ fn shard_of(key: &str) -> usize {
     usize::try_from(hash >> 58).unwrap_or_default() % SHARDS
 }
 
-/// How many connections are ended before the runtime has its turn.
+/// The number of connections to end before the runtime has its turn.
 const BATCH: usize = 32;
 
 /// Nothing under these locks panics.
@@ -289,7 +289,7 @@ impl Holders {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// Those that count, in the order in which they were opened. Who was told to go is not one.
+    /// The counted connections, in the order of their opening. Ended ones do not count.
     fn open(&self) -> impl Iterator<Item = &Arc<Connection>> {
         let open = self.iter().filter(|held| held.is_open);
         open.map(|held| &held.connection)
@@ -306,7 +306,7 @@ impl Holders {
         }
     }
 
-    /// Whether nobody is left.
+    /// Returns `true` if no connection is left.
     fn remove(&mut self, connection: &Connection) -> bool {
         match self {
             Self::One(_, one) => one.is(connection),
@@ -318,8 +318,9 @@ impl Holders {
         }
     }
 
-    /// Behind all who are there. An id is given before its place, so that a later one may be there
-    /// first; whoever was let in because nobody stood before him must not find somebody there.
+    /// Adds it behind all others. A later id may be added first, because an id is given before the
+    /// position. A connection that was admitted as the first must not find another one before it
+    /// later.
     fn add(&mut self, connection: &Arc<Connection>) {
         match self {
             Self::One(_, one) if one.is(connection) => {}
@@ -329,7 +330,7 @@ impl Holders {
                 *self = Self::Many(many);
             }
             Self::Many(many) => {
-                // Named twice, a key holds it once.
+                // A key that is named twice holds it once.
                 if place(many, connection).is_none() {
                     put_behind(many, connection.order(), Held::new(connection));
                 }
@@ -337,7 +338,7 @@ impl Holders {
         }
     }
 
-    /// Moves it behind all who are there: from now on it counts.
+    /// Moves it behind all others: from now on it counts.
     fn open_as(&mut self, connection: &Connection, order: u64) {
         match self {
             Self::One(at, one) if one.is(connection) => {
@@ -375,7 +376,7 @@ fn put_behind(many: &mut BTreeMap<u64, Held>, order: u64, held: Held) {
     many.insert(behind, held);
 }
 
-/// At its order, or a little behind.
+/// At its order, or a little later.
 fn place(many: &BTreeMap<u64, Held>, connection: &Connection) -> Option<u64> {
     let mut from = many.range(connection.order()..);
     let (at, _) = from.find(|(_, there)| there.is(connection))?;
@@ -443,7 +444,7 @@ mod tests {
             |keys: &[RevocationKey]| registry.register(keys.into(), SystemTime::UNIX_EPOCH);
         let crowds = [&keys[..700], &keys[700..900], &keys[900..]].map(register);
         let capacity = || lock(&registry.shards[0]).capacity();
-        // Three of ten are left, which is no reason to move, and then one of ten.
+        // Three of ten remain, too many to move, and then one of ten.
         for (crowd, moves) in crowds.iter().zip([false, true, true]) {
             registry.remove(crowd);
             assert_eq!(capacity() < 900, moves, "{}", capacity());
@@ -466,7 +467,7 @@ mod tests {
         assert!(open(&second, None));
         assert!(!registry.has_room("user:ada", 1));
         assert!(!open(&first, None));
-        // Refused, it stands in nobody's way.
+        // A refused one takes no room.
         let renewed = register(&["user:ada", "token:2"]);
         assert!(open(&renewed, Some(&second)));
         registry.remove(&second);
@@ -508,10 +509,10 @@ mod tests {
             ]
         }
 
-        /// What a connection is to whoever counts by hand.
+        /// A connection as the model counts it.
         struct Known {
             connection: Arc<Connection>,
-            /// When it was opened under each of its keys.
+            /// The step at which it was opened under each of its keys.
             open: HashMap<String, usize>,
         }
 

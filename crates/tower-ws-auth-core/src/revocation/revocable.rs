@@ -107,7 +107,7 @@ where
     }
 }
 
-/// The answer of [`Revocations::check`] under way.
+/// The pending answer of [`Revocations::check`].
 pub struct Checking<V>(Option<(Option<WatchFuture>, Grant<V>)>);
 
 impl<V> Checking<V> {
@@ -118,7 +118,7 @@ impl<V> Checking<V> {
     }
 }
 
-// Nothing in it is pinned: the grant is only handed on.
+// Nothing in it is pinned: the grant is only passed on.
 impl<V> Unpin for Checking<V> {}
 
 impl<V> Future for Checking<V> {
@@ -130,7 +130,7 @@ impl<V> Future for Checking<V> {
             Some((Some(watching), _)) => Some(ready!(Pin::new(watching).poll(cx))),
             Some((None, _)) | None => None,
         };
-        // Nothing is left for whoever polls after the end.
+        // Polled after completion.
         let Some((_, grant)) = this.take() else {
             return Poll::Pending;
         };

@@ -14,7 +14,7 @@ use super::{DisconnectReason, Revocation, RevocationError, RevocationKey, Revoca
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::{Clock, Grant, Rejection, RejectionKind, Term};
 
-/// Revokes: ends the connections that are open, and refuses the credentials that opened them.
+/// Revokes: ends open connections, and refuses the credentials that opened them.
 ///
 /// Clones share everything. See the [module's documentation](crate::revocation).
 #[derive(Clone)]
@@ -27,20 +27,18 @@ struct Shared {
     store: Box<dyn RevocationStore>,
     clock: Clock,
     allowed_skew: Duration,
-    /// The latest moment that was given to a revocation, so that each has its own.
+    /// The latest moment given to a revocation, so that each has its own.
     last: AtomicU64,
 }
 
 impl Revocations {
-    /// Remembers what was revoked in `store`, with the defaults of the
-    /// [builder](Self::builder).
+    /// Remembers revocations in `store`, with the defaults of the [builder](Self::builder).
     pub fn new(store: impl RevocationStore + 'static) -> Self {
         Self::builder(store).build()
     }
 
-    /// As [`new`](Self::new), with a clock of one's own. It must agree with the clocks of those
-    /// who issue credentials, but for the
-    /// [allowed skew](RevocationsBuilder::allowed_skew).
+    /// As [`new`](Self::new), with another clock. It must agree with the clocks that issue
+    /// credentials, up to the [allowed skew](RevocationsBuilder::allowed_skew).
     pub fn with_clock(store: impl RevocationStore + 'static, clock: Clock) -> Self {
         Self::builder(store).clock(clock).build()
     }
@@ -75,47 +73,47 @@ impl Revocations {
         &self.shared.registry
     }
 
-    /// Revokes a key on every node: connections that are open under it end, and a credential that
-    /// was issued before now is refused.
+    /// Revokes a key on every node. Connections that are open under it end, and a credential issued
+    /// before now is refused.
     ///
     /// - A credential under a [final](RevocationKey::into_final) key is refused from now on,
-    ///   whatever it says about its time.
+    ///   whatever its time of issue.
     /// - A credential that was issued with [knowledge](Self::key) of this revocation passes.
     /// - Any other passes if it was issued later by more than the
     ///   [allowed skew](RevocationsBuilder::allowed_skew).
     ///
     /// It never undoes a later revocation of the same key, whatever the clocks of the nodes say.
     ///
-    /// Drive it to its end: dropped half way, some of this node's connections may go on. A handler
-    /// whose client can go away spawns it.
+    /// Drive the future to its end: if it is dropped half way, some of this node's connections may
+    /// stay open. A handler whose client can leave should spawn it.
     ///
     /// # Errors
     ///
-    /// The store failed. The connections of this node have ended all the same; say it again until
-    /// it succeeds.
+    /// The store failed. The connections of this node have still ended. Repeat the call until it
+    /// succeeds.
     pub async fn revoke(&self, key: &str, reason: DisconnectReason) -> Result<(), RevocationError> {
         crate::trace::revoked(&reason);
         let shared = &self.shared;
-        // First remembered, then ended: whoever comes back at once is refused already.
+        // First remembered, then ended, so that a client that comes back at once is refused.
         match shared.record(key, &reason).await {
             Ok(revocation) => {
                 shared.registry.tell(key, &revocation).await;
                 Ok(())
             }
             Err(error) => {
-                // Nobody knows what the store keeps now: none of them may go on.
+                // The store's state is unknown, so no connection may go on.
                 shared.registry.end(key, &reason).await;
                 Err(error)
             }
         }
     }
 
-    /// The key as a credential carries it that is issued now: with the latest revocation of it
-    /// that the store knows. By that the credential is accepted at once, however short ago that
-    /// was, and whatever the clocks say.
+    /// The key for a credential that is issued now, with the latest revocation that the store
+    /// knows. The credential is then accepted at once, however recent that revocation is and
+    /// whatever the clocks say.
     ///
-    /// Ask before you decide whether to issue the credential: what is revoked in between then
-    /// refuses it.
+    /// Call it before you decide whether to issue the credential. A revocation in between then
+    /// refuses the credential.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -139,8 +137,8 @@ impl Revocations {
     ///
     /// # Errors
     ///
-    /// The store failed, or keeps a revocation that no credential can be issued after, of
-    /// `u64::MAX` microseconds.
+    /// The store failed, or it keeps a revocation of `u64::MAX` microseconds, which no credential
+    /// can follow.
     pub async fn key(
         &self,
         key: impl Into<RevocationKey>,
@@ -152,7 +150,7 @@ impl Revocations {
             None => self.shared.store.find(keys.to_vec()).await?,
         };
         match found.first() {
-            // Whoever knew it would know every later one.
+            // A credential that knew it would know every later one.
             Some(Some(revocation)) if revocation.micros() == u64::MAX => {
                 return Err(RevocationError::new("the key is revoked for all time"));
             }
@@ -163,19 +161,19 @@ impl Revocations {
         Ok(key)
     }
 
-    /// Ends the connections that are open under a key on this node, and says how many. Their
-    /// credentials stay good.
+    /// Ends the open connections under a key on this node, and returns their number. Their
+    /// credentials stay valid.
     pub async fn end(&self, key: &str, reason: &DisconnectReason) -> usize {
         self.shared.registry.end(key, reason).await
     }
 
-    /// The connections under a key on this node, the oldest first. Handshakes that are being
-    /// decided are among them.
+    /// The connections under a key on this node, the oldest first. Undecided handshakes are among
+    /// them.
     pub fn connections(&self, key: &str) -> Vec<Arc<Connection>> {
         self.shared.registry.holders(key)
     }
 
-    /// How many [`connections`](Self::connections) there are under a key on this node.
+    /// The number of [`connections`](Self::connections) under a key on this node.
     pub fn count(&self, key: &str) -> usize {
         self.shared.registry.count(key)
     }
@@ -185,12 +183,12 @@ impl Revocations {
         self.shared.registry.is_empty()
     }
 
-    /// Whether a credential with this term is revoked: for requests without a connection that
-    /// could be ended later.
+    /// Whether a credential with this term is revoked. For requests without a connection that could
+    /// be ended later.
     ///
     /// # Errors
     ///
-    /// The store failed: nobody knows.
+    /// The store failed, and the answer is unknown.
     pub async fn is_revoked(&self, term: &Term) -> Result<bool, RevocationError> {
         let keys = term.revocation_keys();
         let found = match self.shared.store.find_now(keys) {
@@ -207,27 +205,27 @@ impl Revocations {
         Ok(keys.iter().zip(found).any(refuses))
     }
 
-    /// By how much clocks may differ: see [`RevocationsBuilder::allowed_skew`].
+    /// The greatest difference between clocks: see [`RevocationsBuilder::allowed_skew`].
     pub fn allowed_skew(&self) -> Duration {
         self.shared.allowed_skew
     }
 
-    /// For how long the store remembers a revocation, if it says so.
+    /// The time for which the store remembers a revocation, if it is known.
     pub fn retention(&self) -> Option<Duration> {
         self.shared.store.retention()
     }
 
-    /// Checks whether a grant was revoked, and leaves the registration of its connection in it, as
-    /// [`revocable`](crate::AuthenticateExt::revocable) does for a strategy. A grant that these
-    /// have checked before passes as it is.
+    /// Checks whether a grant was revoked, and leaves the registration of its connection in it.
+    /// [`revocable`](crate::AuthenticateExt::revocable) does so for a strategy. A grant that these
+    /// revocations have checked before passes unchanged.
     ///
     /// For authors of strategies that check by themselves.
     pub fn check<V>(&self, grant: Grant<V>) -> Checking<V> {
         Checking::new(self, grant)
     }
 
-    /// Registers a connection under its grant's keys, and only then asks the store about them, so
-    /// that no revocation slips in between.
+    /// Registers a connection under its grant's keys, and only then asks the store about them. So
+    /// no revocation is missed in between.
     ///
     /// For authors of layers: [`revocable`](crate::AuthenticateExt::revocable) does so for a
     /// strategy.
@@ -258,7 +256,7 @@ impl Revocations {
 }
 
 impl Shared {
-    /// Writes a revocation of now, and returns what is kept then.
+    /// Writes a revocation of now, and returns the one that is kept.
     async fn record(
         &self,
         key: &str,
@@ -270,12 +268,12 @@ impl Shared {
         let Some(kept) = kept else {
             return Ok(first);
         };
-        // It may be of a node whose clock is ahead of this one's.
+        // The kept one may be of a node whose clock is ahead of this one's.
         let moment = self.next_moment().max(kept.micros().saturating_add(1));
         let second = Revocation::at_micros(moment, reason.clone());
         match self.store.record(key, second.clone()).await? {
             None => Ok(second),
-            // Written since this began: it does what this one shall do.
+            // Written since this call began: it has the effect that this call must have.
             Some(other) if other.micros() > kept.micros() => Ok(other),
             Some(_) => Err(RevocationError::new(
                 "it keeps a moment for the key that no later one can follow",
@@ -301,22 +299,24 @@ impl fmt::Debug for Revocations {
     }
 }
 
-/// The connections of this node, as a store sees them: it ends them for what others revoke.
+/// The connections of this node, as a store sees them. The store ends them for revocations of other
+/// nodes.
 #[derive(Clone, Debug)]
 pub struct LocalConnections {
     registry: Weak<Registry>,
 }
 
 impl LocalConnections {
-    /// A key was revoked somewhere. What knew of it in its handshake goes on. Safe to repeat.
+    /// A key was revoked on some node. Connections whose handshakes knew the revocation go on.
+    /// Calls may be repeated.
     pub async fn revoked(&self, key: &str, revocation: &Revocation) {
         if let Some(registry) = self.registry.upgrade() {
             registry.tell(key, revocation).await;
         }
     }
 
-    /// Ends every connection of this node that can be revoked, and says how many: for a store that
-    /// has heard nothing for longer than it may.
+    /// Ends every connection of this node that can be revoked, and returns their number. For a
+    /// store that has missed news for too long.
     pub async fn end_all(&self, reason: &DisconnectReason) -> usize {
         let mut ended = 0;
         if let Some(registry) = self.registry.upgrade() {
@@ -327,14 +327,14 @@ impl LocalConnections {
         ended
     }
 
-    /// Every key that matters here at present: what to ask about after news may have been missed.
+    /// Every key that is registered now: ask about these after news may have been missed.
     pub fn keys(&self) -> Vec<Arc<str>> {
         self.registry
             .upgrade()
             .map_or_else(Vec::new, |registry| registry.keys())
     }
 
-    /// Whether nobody needs news any more.
+    /// Whether no news is needed any more.
     pub fn is_gone(&self) -> bool {
         self.registry.strong_count() == 0
     }
@@ -360,7 +360,7 @@ impl Watch {
         &self.0.registry
     }
 
-    /// Whether it is registered with these.
+    /// Whether it is registered with these revocations.
     pub fn is_of(&self, revocations: &Revocations) -> bool {
         Arc::ptr_eq(&self.0.registry, &revocations.shared.registry)
     }
@@ -380,7 +380,7 @@ impl Drop for Registration {
     }
 }
 
-/// The answer of [`Revocations::watch`] under way.
+/// The pending answer of [`Revocations::watch`].
 pub struct WatchFuture {
     asked: Asked,
     watch: Option<Watch>,
@@ -389,7 +389,7 @@ pub struct WatchFuture {
     refused_as: RejectionKind,
 }
 
-/// What the store says of every key.
+/// The store's answer for every key.
 enum Asked {
     Known(Vec<Option<Revocation>>),
     Waiting(BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>),
@@ -404,7 +404,7 @@ impl Future for WatchFuture {
             Asked::Waiting(asked) => ready!(asked.as_mut().poll(cx)),
         };
         let Some(watch) = self.watch.take() else {
-            // Polled after it was ready, which no executor does.
+            // Polled after completion.
             return Poll::Pending;
         };
         let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);

@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use super::{DisconnectReason, LocalConnections, RevocationKey};
 
-/// What a store answers with. It owns what it needs of the store.
+/// The answer of a store. The future owns all that it needs of the store.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Where it is remembered what was revoked.
+/// Remembers revocations.
 ///
 /// [`MemoryRevocations`](crate::MemoryRevocations) does so in this process. Implement it for a
-/// store that several nodes share. Every answer must come within a bounded time: handshakes wait
-/// for it.
+/// store that several nodes share. Answer within a bounded time, because handshakes wait for the
+/// answer.
 pub trait RevocationStore: Send + Sync {
     /// The latest revocation of each of the keys, in their order.
     fn find(
@@ -22,37 +22,38 @@ pub trait RevocationStore: Send + Sync {
         keys: Vec<RevocationKey>,
     ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>;
 
-    /// What [`find`](Self::find) would say, where nothing has to be waited for; `None`, the
-    /// default, where something has to. Handshakes ask this first.
+    /// The result of [`find`](Self::find), if nothing has to be waited for; `None`, the default,
+    /// otherwise. Handshakes call this first.
     fn find_now(&self, _keys: &[RevocationKey]) -> Option<Vec<Option<Revocation>>> {
         None
     }
 
-    /// Remembers a revocation, for longer than any credential lives, and tells the other nodes:
-    /// unless one of the same moment or a later one is kept under the key. That one then stays as
-    /// it is, and is the answer; `None` says that the revocation was written.
+    /// Remembers a revocation for longer than any credential lives, and tells the other nodes.
+    /// `None` states that it was written. If one of the same or a later moment is kept under the
+    /// key, that one stays and is returned.
     ///
-    /// Both happen in one atomic step, so that no order of commands moves a revocation backwards.
+    /// Comparing and writing are one atomic step, so that no order of commands moves a revocation
+    /// backwards.
     ///
-    /// A store that is full refuses with an error: it must not forget a revocation. One that
-    /// fails may go on trying after it has said so.
+    /// A full store returns an error: it must not forget a revocation. After an error a store may
+    /// still go on trying.
     fn record(
         &self,
         key: Arc<str>,
         revocation: Revocation,
     ) -> BoxFuture<Result<Option<Revocation>, RevocationError>>;
 
-    /// For how long it remembers a revocation, if it knows. Sessions that live longer are then an
-    /// error of the configuration.
+    /// The time for which it remembers a revocation, if it is known. A session that lives longer is
+    /// then a configuration error.
     fn retention(&self) -> Option<Duration> {
         None
     }
 
-    /// Gets, once, what ends the connections that are open here, for what other nodes revoke.
+    /// Receives, once, the connections of this node, to end them for revocations of other nodes.
     fn attach(&self, _here: LocalConnections) {}
 }
 
-/// When something was revoked, and why.
+/// The moment and the reason of a revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     at: SystemTime,
@@ -60,14 +61,14 @@ pub struct Revocation {
 }
 
 impl Revocation {
-    /// Of the moment `at`, of which whole microseconds are kept.
+    /// A revocation at the moment `at`, of which whole microseconds are kept.
     pub fn new(at: SystemTime, reason: DisconnectReason) -> Self {
         Self::at_micros(micros(at), reason)
     }
 
-    /// As [`new`](Self::new), by the microseconds since the Unix epoch; as a store keeps it.
+    /// As [`new`](Self::new), by the microseconds since the Unix epoch, as a store keeps it.
     ///
-    /// `u64::MAX` stands for a revocation that a store finds and cannot read: it refuses every
+    /// `u64::MAX` stands for a revocation that a store finds but cannot read. It refuses every
     /// credential, and none can be issued after it.
     pub fn at_micros(micros: u64, reason: DisconnectReason) -> Self {
         let at = from_micros(micros);
@@ -84,7 +85,7 @@ impl Revocation {
         micros(self.at)
     }
 
-    /// What the connections that it ends are told.
+    /// The reason for the connections that it ends.
     pub fn reason(&self) -> &DisconnectReason {
         &self.reason
     }
@@ -99,7 +100,7 @@ impl Revocation {
     }
 }
 
-/// A moment that this platform cannot hold is after every credential.
+/// A moment that this platform cannot represent is after every credential.
 pub(super) fn from_micros(micros: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH
         .checked_add(Duration::from_micros(micros))
