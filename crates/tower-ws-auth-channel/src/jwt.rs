@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tower_ws_auth_core::revocation::WatchFuture;
+use tower_ws_auth_core::private::WatchFuture;
 use tower_ws_auth_core::{Grant, Rejection, Revocations};
 use tower_ws_auth_jwt::{Jwt, VerifyFuture};
 

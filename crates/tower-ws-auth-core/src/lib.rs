@@ -6,16 +6,17 @@
 //!   in its extensions. A refused one is answered with the status and the public reason of a
 //!   [`Rejection`], which stays in the response's extensions.
 //! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
-//! - [`carrier`] reads a credential and removes it; [`cookie`] does so with one cookie.
-//! - [`Validity`] is what a handler hands on to whatever it mints for its client.
+//! - [`credential`] reads a credential and removes it, wherever it travels.
+//! - [`origin`] admits the listed web pages.
 //! - [`Validity`] limits each credential that a handler mints for its client.
 //! - [`revocation`] refuses a credential before it expires, and tells open connections.
 //! - [`RedactLayer`] keeps credentials out of the logs of other layers. Use [`RedactedQuery`] for a
 //!   log that stands outside of it.
 //! - [`telemetry`] lists the events and metrics.
-//! Strategies live in crates of their own; most applications use `tower-ws-auth`, which
+//!
 //! Strategies live in crates of their own. Most applications use `tower-ws-auth`, which re-exports
 //! them.
+//!
 //! # A strategy of your own
 //!
 //! ```
@@ -160,8 +161,8 @@ pub mod telemetry;
 pub use self::auth::MissingAuthLayer;
 pub use self::auth::{
     AnyOf, Auth, AuthLayer, Authenticate, AuthenticateExt, Authenticated, Authorize, Called,
-    Chosen, Either, EitherFuture, Gate, Grant, Map, Optional, OptionalFuture, Presented,
-    ResponseFuture, Term, Validity,
+    Chosen, Either, EitherFuture, Grant, Map, Optional, OptionalFuture, Presented, ResponseFuture,
+    Term, Validity,
 };
 pub use self::clock::Clock;
 pub use self::origin::AllowedOrigin;
@@ -175,5 +176,9 @@ pub use self::revocation::{
 /// Shared with the other crates of this workspace. It is not part of the public interface.
 #[doc(hidden)]
 pub mod private {
+    pub use crate::auth::Gate;
     pub use crate::credential::cookie_header as cookie;
+    pub use crate::revocation::connection::Connection;
+    pub use crate::revocation::limits::{ConnectionLimits, Evicted};
+    pub use crate::revocation::revocations::{Watch, WatchFuture};
 }

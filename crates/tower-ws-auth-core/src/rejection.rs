@@ -170,6 +170,7 @@ impl Rejection {
     ///
     /// For a layer that answers the handshake after all, in order to close it with a reason. `None`
     /// if the head was taken before, or if the rejection never passed a layer.
+    #[doc(hidden)]
     pub fn take_head(&self) -> Option<Parts> {
         self.take_refused().map(|refused| refused.head)
     }

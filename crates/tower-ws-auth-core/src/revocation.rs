@@ -40,22 +40,24 @@
 //! ```
 
 mod builder;
-mod connection;
+pub(crate) mod connection;
 mod disconnect_reason;
 mod key;
-mod limits;
+pub(crate) mod limits;
 mod memory;
 mod registry;
 mod revocable;
-mod revocations;
+pub(crate) mod revocations;
 mod store;
 
 pub use self::builder::RevocationsBuilder;
-pub use self::connection::Connection;
+pub(crate) use self::connection::Connection;
 pub use self::disconnect_reason::{ApplicationReason, DisconnectReason, InvalidDisconnectReason};
 pub use self::key::RevocationKey;
-pub use self::limits::{ConnectionLimits, Evicted, OverLimit};
+pub(crate) use self::limits::ConnectionLimits;
+pub use self::limits::OverLimit;
 pub use self::memory::MemoryRevocations;
 pub use self::revocable::{Checking, Revocable, RevocableFuture};
-pub use self::revocations::{LocalConnections, Revocations, Watch, WatchFuture};
+pub use self::revocations::{LocalConnections, Revocations};
+pub(crate) use self::revocations::{Watch, WatchFuture};
 pub use self::store::{BoxFuture, Revocation, RevocationError, RevocationStore};

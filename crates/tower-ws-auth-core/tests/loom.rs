@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use loom::thread;
-use tower_ws_auth_core::revocation::Watch;
+use tower_ws_auth_core::private::Watch;
 use tower_ws_auth_core::{
     Clock, DisconnectReason, Grant, MemoryRevocations, Rejection, Revocations, Term,
 };

@@ -60,11 +60,14 @@ impl<C> Jwt<C> {
     ///
     /// [`ForgetfulStore`](ConfigError::ForgetfulStore) without a `max_lifetime`, or with a store
     /// that does not remember that long.
-    pub fn single_use(mut self, store: Arc<dyn ReplayStore>) -> Result<SingleUse<C>, ConfigError> {
+    pub fn single_use(
+        mut self,
+        store: impl ReplayStore + 'static,
+    ) -> Result<SingleUse<C>, ConfigError> {
         self.for_single_use();
         let single_use = SingleUse {
             jwt: self,
-            store,
+            store: Arc::new(store),
             timeout: Duration::from_secs(2),
             allowed_skew: ALLOWED_SKEW,
         };

@@ -91,7 +91,7 @@ impl RedisBuilder {
     /// # Errors
     ///
     /// A URL is invalid, or there is no Tokio runtime.
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "redis-cluster")]
     pub fn cluster_lazy<'a>(
         self,
         urls: impl IntoIterator<Item = &'a str>,
@@ -116,7 +116,7 @@ impl RedisBuilder {
     /// # Errors
     ///
     /// A URL is invalid, or there is no Tokio runtime.
-    #[cfg(feature = "sentinel")]
+    #[cfg(feature = "redis-sentinel")]
     pub fn sentinel_lazy<'a>(
         self,
         sentinels: impl IntoIterator<Item = &'a str>,
@@ -167,7 +167,7 @@ fn client(url: &str) -> Result<Client, RedisError> {
 
 fn parse(url: &str) -> Result<ConnectionInfo, RedisError> {
     let info = url.into_connection_info().map_err(|_| RedisError::Url)?;
-    #[cfg(feature = "tls-rustls")]
+    #[cfg(feature = "redis-tls")]
     if matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. }) {
         crate::tls::choose_provider();
     }

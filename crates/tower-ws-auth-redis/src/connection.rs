@@ -6,7 +6,7 @@ use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::RedisError;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "redis-cluster")]
 use crate::redirect::Nodes;
 
 /// The time that a line without any answer gets to connect by itself.
@@ -22,13 +22,13 @@ pub(crate) struct Link {
 /// Opens a line.
 pub(crate) enum Opener {
     One(Client, ConnectionManagerConfig),
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "redis-cluster")]
     Cluster(
         redis::cluster::ClusterClient,
         Vec<redis::ConnectionInfo>,
         redis::AsyncConnectionConfig,
     ),
-    #[cfg(feature = "sentinel")]
+    #[cfg(feature = "redis-sentinel")]
     Sentinel(
         redis::sentinel::SentinelClient,
         redis::AsyncConnectionConfig,
@@ -47,9 +47,9 @@ pub(crate) struct Line {
 #[derive(Clone)]
 pub(crate) enum Wire {
     One(ConnectionManager),
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "redis-cluster")]
     Cluster(redis::cluster_async::ClusterConnection, Arc<Nodes>),
-    #[cfg(feature = "sentinel")]
+    #[cfg(feature = "redis-sentinel")]
     Master(redis::aio::MultiplexedConnection),
 }
 
@@ -93,9 +93,9 @@ impl Link {
                 let connected = || used.established.load(Ordering::Relaxed) || had_time();
                 error.is_wrong_server() || silent && connected()
             }
-            #[cfg(feature = "cluster")]
+            #[cfg(feature = "redis-cluster")]
             Wire::Cluster(..) => false,
-            #[cfg(feature = "sentinel")]
+            #[cfg(feature = "redis-sentinel")]
             Wire::Master(_) => error.is_wrong_server() || !error.is_answer(),
         };
         let mut line = self.lock();
@@ -126,25 +126,25 @@ impl Line {
 impl Opener {
     /// A client of one server for subscriptions. In a cluster every node receives all messages.
     #[cfg_attr(
-        not(feature = "sentinel"),
+        not(feature = "redis-sentinel"),
         expect(clippy::unused_async, reason = "only Sentinel has to be asked")
     )]
     async fn client(&mut self) -> RedisResult<Client> {
         match self {
             Self::One(client, _) => Ok(client.clone()),
-            #[cfg(feature = "cluster")]
+            #[cfg(feature = "redis-cluster")]
             Self::Cluster(_, nodes, _) => {
                 // The next attempt takes another node, in case this one is down.
                 nodes.rotate_left(1);
                 Client::open(one_of(nodes)?)
             }
-            #[cfg(feature = "sentinel")]
+            #[cfg(feature = "redis-sentinel")]
             Self::Sentinel(client, _) => client.async_get_client().await,
         }
     }
 
     #[cfg_attr(
-        not(any(feature = "cluster", feature = "sentinel")),
+        not(any(feature = "redis-cluster", feature = "redis-sentinel")),
         expect(
             clippy::unused_async,
             reason = "a single server is connected to lazily"
@@ -157,13 +157,13 @@ impl Opener {
                 let manager = ConnectionManager::new_lazy_with_config(client, config)?;
                 (Wire::One(manager), false)
             }
-            #[cfg(feature = "cluster")]
+            #[cfg(feature = "redis-cluster")]
             Self::Cluster(client, nodes, config) => {
                 let nodes = Nodes::new(one_of(nodes)?, config.clone());
                 let cluster = client.get_async_connection().await?;
                 (Wire::Cluster(cluster, Arc::new(nodes)), true)
             }
-            #[cfg(feature = "sentinel")]
+            #[cfg(feature = "redis-sentinel")]
             Self::Sentinel(client, config) => {
                 let master = client.get_async_connection_with_config(config).await?;
                 (Wire::Master(master), true)
@@ -177,7 +177,7 @@ impl Opener {
     }
 }
 
-#[cfg(feature = "cluster")]
+#[cfg(feature = "redis-cluster")]
 fn one_of(nodes: &[redis::ConnectionInfo]) -> RedisResult<redis::ConnectionInfo> {
     let empty = || {
         let kind = redis::ErrorKind::InvalidClientConfig;
@@ -205,9 +205,9 @@ impl ConnectionLike for Wire {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::One(wire) => wire.req_packed_command(command),
-            #[cfg(feature = "cluster")]
+            #[cfg(feature = "redis-cluster")]
             Self::Cluster(wire, nodes) => Box::pin(nodes.command(wire, command)),
-            #[cfg(feature = "sentinel")]
+            #[cfg(feature = "redis-sentinel")]
             Self::Master(wire) => wire.req_packed_command(command),
         }
     }
@@ -220,9 +220,9 @@ impl ConnectionLike for Wire {
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
             Self::One(wire) => wire.req_packed_commands(pipeline, offset, count),
-            #[cfg(feature = "cluster")]
+            #[cfg(feature = "redis-cluster")]
             Self::Cluster(wire, nodes) => Box::pin(nodes.commands(wire, pipeline, offset, count)),
-            #[cfg(feature = "sentinel")]
+            #[cfg(feature = "redis-sentinel")]
             Self::Master(wire) => wire.req_packed_commands(pipeline, offset, count),
         }
     }
@@ -230,9 +230,9 @@ impl ConnectionLike for Wire {
     fn get_db(&self) -> i64 {
         match self {
             Self::One(wire) => wire.get_db(),
-            #[cfg(feature = "cluster")]
+            #[cfg(feature = "redis-cluster")]
             Self::Cluster(wire, _) => wire.get_db(),
-            #[cfg(feature = "sentinel")]
+            #[cfg(feature = "redis-sentinel")]
             Self::Master(wire) => wire.get_db(),
         }
     }

@@ -13,7 +13,7 @@ pub enum RedisError {
     /// An invalid URL, or one that needs a feature that is not enabled.
     #[error(
         "not a Redis URL that this build understands; they look like \
-         `redis://user:password@host:6379/0`, and `rediss://` wants the feature `tls-rustls`"
+         `redis://user:password@host:6379/0`, and `rediss://` wants the feature `redis-tls`"
     )]
     Url,
     /// There is no Tokio runtime to connect in.

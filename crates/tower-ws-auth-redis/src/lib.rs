@@ -111,14 +111,14 @@
 //! # Features
 //!
 //! - `tracing`: the events above.
-//! - `tls-rustls`: URLs with `rediss://`, checked against the platform's certificates. Such a URL
+//! - `redis-tls`: URLs with `rediss://`, checked against the platform's certificates. Such a URL
 //!   installs `ring` for the whole process, unless the application has already installed a
 //!   `CryptoProvider` of rustls.
-//! - `cluster`: `RedisBuilder::cluster_lazy`. Every ticket, count and session is on the node of its
+//! - `redis-cluster`: `RedisBuilder::cluster_lazy`. Every ticket, count and session is on the node of its
 //!   key. Slots may be moved under load. A node that answers MOVED or ASK has not carried the
 //!   command out, so the command goes on to the named node. When a master dies, requests for its
 //!   keys are refused as unavailable until a replica is promoted.
-//! - `sentinel`: `RedisBuilder::sentinel_lazy`. Sentinel is asked again when the connection breaks,
+//! - `redis-sentinel`: `RedisBuilder::sentinel_lazy`. Sentinel is asked again when the connection breaks,
 //!   times out or leads to a replica. Until it has promoted a replica, every request is refused.
 //!   Only one attempt to connect runs at a time, without a pause between attempts.
 
@@ -129,14 +129,14 @@ mod connection;
 mod error;
 mod handle;
 mod listener;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "redis-cluster")]
 mod redirect;
 mod revocations;
 mod script;
 mod sessions;
 mod state;
 mod tickets;
-#[cfg(feature = "tls-rustls")]
+#[cfg(feature = "redis-tls")]
 mod tls;
 mod trace;
 mod ttl;

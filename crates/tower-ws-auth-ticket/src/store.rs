@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -50,6 +51,30 @@ pub trait TicketStore: Send + Sync {
     }
 }
 
+impl<S: TicketStore + ?Sized> TicketStore for Arc<S> {
+    fn issue(
+        &self,
+        key: TicketKey,
+        entry: Vec<u8>,
+        subject: Option<&str>,
+        ttl: Duration,
+    ) -> BoxFuture<Result<(), PutError>> {
+        (**self).issue(key, entry, subject, ttl)
+    }
+
+    fn take(&self, key: TicketKey) -> BoxFuture<Result<Option<Vec<u8>>, StoreError>> {
+        (**self).take(key)
+    }
+
+    fn peek(&self, key: TicketKey) -> Option<BoxFuture<Result<Option<Vec<u8>>, StoreError>>> {
+        (**self).peek(key)
+    }
+
+    fn max_ttl(&self) -> Option<Duration> {
+        (**self).max_ttl()
+    }
+}
+
 /// A replay store: remembers used credentials, such as the `jti` of another issuer's token. A new
 /// key can be claimed once.
 pub trait ReplayStore: Send + Sync {
@@ -70,6 +95,20 @@ pub trait ReplayStore: Send + Sync {
     /// The longest ttl that the store accepts, if it has a limit.
     fn max_ttl(&self) -> Option<Duration> {
         None
+    }
+}
+
+impl<S: ReplayStore + ?Sized> ReplayStore for Arc<S> {
+    fn claim(&self, key: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
+        (**self).claim(key, ttl)
+    }
+
+    fn is_claimed(&self, key: TicketKey) -> Option<BoxFuture<Result<bool, StoreError>>> {
+        (**self).is_claimed(key)
+    }
+
+    fn max_ttl(&self) -> Option<Duration> {
+        (**self).max_ttl()
     }
 }
 

@@ -41,8 +41,10 @@ pub(crate) struct Settings {
 
 impl<P> Tickets<P> {
     /// Starts with a ttl of 30 seconds, without any binding but the kind of purpose.
-    pub fn builder(store: Arc<dyn TicketStore>) -> TicketsBuilder<P> {
-        TicketsBuilder::new(store)
+    ///
+    /// An `Arc` of a store is a store too.
+    pub fn builder(store: impl TicketStore + 'static) -> TicketsBuilder<P> {
+        TicketsBuilder::new(Arc::new(store))
     }
 
     pub(crate) fn new(settings: Settings) -> Self {

@@ -26,7 +26,6 @@
 //! explicit credential decides, otherwise the cookie. A bad deciding credential is rejected.
 //!
 //! ```no_run
-//! use std::sync::Arc;
 //! use tower_ws_auth::jwt::{Jwt, Key};
 //! use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
 //! use tower_ws_auth::ticket::{MemoryTickets, Tickets};
@@ -37,7 +36,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let jwt = Jwt::<User>::builder(Key::hs256(std::env::var("JWT_SECRET")?)?).build()?;
-//! let tickets: Tickets<User> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
+//! let tickets: Tickets<User> = Tickets::builder(MemoryTickets::new()).build()?;
 //! let secrets = Secrets::express([std::env::var("SESSION_SECRET")?])?;
 //! let sessions: Sessions<User> = Sessions::builder(secrets, MemorySessions::new(100_000)).build()?;
 //! let origins = Origins::new(["https://app.example.com"])?;
@@ -97,8 +96,8 @@
 //!
 //! ```diff
 //! +let redis = Redis::connect("redis://127.0.0.1:6379").await?;
-//! -Tickets::builder(Arc::new(MemoryTickets::new()))
-//! +Tickets::builder(Arc::new(RedisTickets::new(redis.clone())))
+//! -Tickets::builder(MemoryTickets::new())
+//! +Tickets::builder(RedisTickets::new(redis.clone()))
 //! -Sessions::builder(secrets, MemorySessions::new(100_000))
 //! +Sessions::builder(secrets, RedisSessions::new(redis.clone()))
 //! -Revocations::new(MemoryRevocations::new(longest_token, 100_000))
@@ -135,13 +134,23 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub use tower_ws_auth_core::*;
+#[cfg(feature = "axum")]
+pub use tower_ws_auth_core::MissingAuthLayer;
+pub use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
+#[doc(hidden)]
+pub use tower_ws_auth_core::private;
+pub use tower_ws_auth_core::{
+    Advice, AllowedOrigin, AuthLayer, Authenticate, AuthenticateExt, Authenticated, BoxFuture,
+    Clock, DisconnectReason, Grant, MemoryRevocations, Presented, RedactError, RedactLayer,
+    RedactedQuery, Rejection, RejectionKind, ResponseBody, Revocation, RevocationError,
+    RevocationKey, RevocationStore, Revocations, Term, Validity,
+};
+pub use tower_ws_auth_core::{credential, handshake, origin, revocation, telemetry};
 
 #[cfg(feature = "channel")]
 pub use tower_ws_auth_channel as channel;
 #[cfg(feature = "channel")]
 pub use tower_ws_auth_channel::ChannelAuthLayer;
-pub use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
 #[cfg(feature = "jwt")]
 pub use tower_ws_auth_jwt as jwt;
 #[cfg(feature = "jwt")]

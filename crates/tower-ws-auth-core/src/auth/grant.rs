@@ -204,6 +204,7 @@ impl Term {
 
     /// Takes the registration that a [`revocable`](crate::AuthenticateExt::revocable) strategy
     /// left. Its holder hears when the grant is revoked.
+    #[doc(hidden)]
     pub fn take_watch(&mut self) -> Option<Watch> {
         self.watch.take()
     }

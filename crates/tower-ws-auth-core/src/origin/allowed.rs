@@ -12,6 +12,7 @@ pub struct AllowedOrigin(HeaderValue);
 
 impl AllowedOrigin {
     /// Marks this `Origin` as allowed. Only for a layer that has compared it with an allow-list.
+    #[doc(hidden)]
     pub fn vouch_for(origin: HeaderValue) -> Self {
         Self(origin)
     }

@@ -1,14 +1,13 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::{
-    __inner_accessors, AllowedOrigin, Gate, Rejection, RejectionKind, ResponseBody, credential,
-};
+use crate::{__inner_accessors, AllowedOrigin, Rejection, RejectionKind, ResponseBody, credential};
 use http::request::Parts;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::auth::Gate;
 use crate::origin::{OriginCheck, Origins, trace};
 
 /// Refuses requests from pages that are not on the list; see the [module's documentation](crate::origin).

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use http::{Request, Response, request::Parts};
 use tower::{Layer, Service, ServiceExt};
-use tower_ws_auth_core::revocation::{LocalConnections, Watch};
+use tower_ws_auth_core::private::Watch;
+use tower_ws_auth_core::revocation::LocalConnections;
 use tower_ws_auth_core::{
     AuthLayer, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant, MemoryRevocations,
     Rejection, RejectionKind, Revocation, RevocationError, RevocationKey, RevocationStore,

@@ -12,7 +12,8 @@ use http_body_util::{BodyExt, Empty};
 use test_support::Printed;
 use tower::{Layer, Service};
 use tower_ws_auth_core::credential::{Carriers, SubprotocolFormat};
-use tower_ws_auth_core::{AuthLayer, Authenticate, AuthenticateExt, Gate, Grant, Rejection};
+use tower_ws_auth_core::private::Gate;
+use tower_ws_auth_core::{AuthLayer, Authenticate, AuthenticateExt, Grant, Rejection};
 
 use crate::support::{Inner, Token, handshake, rejection, send};
 

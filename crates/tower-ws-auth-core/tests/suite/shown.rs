@@ -8,10 +8,11 @@ use http::header::COOKIE;
 use http::request::Parts;
 use tower::{Layer, Service, ServiceExt};
 use tower_ws_auth_core::credential::{Carriers, RedactedPairs};
+use tower_ws_auth_core::private::Gate;
 use tower_ws_auth_core::private::cookie;
 use tower_ws_auth_core::{
-    AuthLayer, Authenticate, AuthenticateExt, Clock, DisconnectReason, Gate, Grant,
-    MemoryRevocations, RedactLayer, Rejection, RejectionKind, Revocations,
+    AuthLayer, Authenticate, AuthenticateExt, Clock, DisconnectReason, Grant, MemoryRevocations,
+    RedactLayer, Rejection, RejectionKind, Revocations,
 };
 
 use crate::support::{Inner, Token, User, handshake};

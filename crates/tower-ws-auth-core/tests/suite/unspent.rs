@@ -11,7 +11,8 @@ use std::time::Duration;
 use http::request::Parts;
 use tower::{Layer, Service};
 use tower_ws_auth_core::credential::{Carriers, Credential};
-use tower_ws_auth_core::revocation::{ConnectionLimits, OverLimit};
+use tower_ws_auth_core::private::ConnectionLimits;
+use tower_ws_auth_core::revocation::OverLimit;
 use tower_ws_auth_core::{
     Advice, AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant,
     MemoryRevocations, Rejection, RejectionKind, Revocations,
@@ -229,7 +230,7 @@ mod a_limit {
     }
 
     /// A connection that is open under the voucher's key.
-    async fn open(revocations: &Revocations) -> tower_ws_auth_core::revocation::Watch {
+    async fn open(revocations: &Revocations) -> tower_ws_auth_core::private::Watch {
         let grant = Grant::new(())
             .revocable_by("user:ada")
             .issued_at(Clock::at(1));

@@ -1,4 +1,4 @@
-#![cfg(feature = "cluster")]
+#![cfg(feature = "redis-cluster")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

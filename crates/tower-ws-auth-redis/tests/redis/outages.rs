@@ -211,7 +211,7 @@ fn of_the_runtime_are_an_error() {
     assert_eq!(error, RedisError::NoRuntime);
 }
 
-#[cfg(feature = "tls-rustls")]
+#[cfg(feature = "redis-tls")]
 #[tokio::test]
 async fn of_tls_are_an_error() {
     // It speaks no TLS, which must be an error, and no panic for want of cryptography.

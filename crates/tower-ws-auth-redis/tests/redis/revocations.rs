@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use test_servers::{Proxy, Server};
-use tower_ws_auth_core::revocation::Watch;
+use tower_ws_auth_core::private::Watch;
 use tower_ws_auth_core::{
     Clock, DisconnectReason, Grant, RejectionKind, RevocationKey, Revocations,
 };

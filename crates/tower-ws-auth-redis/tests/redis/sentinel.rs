@@ -1,4 +1,4 @@
-#![cfg(feature = "sentinel")]
+#![cfg(feature = "redis-sentinel")]
 
 use std::time::{Duration, Instant};
 

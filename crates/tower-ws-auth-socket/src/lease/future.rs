@@ -8,8 +8,9 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
-use tower_ws_auth_core::revocation::{Watch, WatchFuture};
-use tower_ws_auth_core::{Gate, Rejection, ResponseBody};
+use tower_ws_auth_core::private::Gate;
+use tower_ws_auth_core::private::{Watch, WatchFuture};
+use tower_ws_auth_core::{Rejection, ResponseBody};
 
 use crate::lease::service::Waiting;
 use crate::lease::shared::Shared;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::frame::Close;
 use crate::upgrade::Limits;
 use tower_layer::Layer;
-use tower_ws_auth_core::revocation::{ConnectionLimits, DisconnectReason, OverLimit, Revocations};
+use tower_ws_auth_core::private::ConnectionLimits;
+use tower_ws_auth_core::revocation::{DisconnectReason, OverLimit, Revocations};
 use tower_ws_auth_core::{BoxFuture, Clock, MemoryRevocations};
 
 use crate::lease::Leased;

@@ -8,7 +8,8 @@ use http::{Method, Request, Response};
 use tokio::runtime::Handle;
 use tower_service::Service;
 use tower_ws_auth_core::handshake::Handshake;
-use tower_ws_auth_core::{Gate, Rejection, RejectionKind, ResponseBody, Term};
+use tower_ws_auth_core::private::Gate;
+use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Term};
 
 use crate::lease::future::{Opening, ResponseFuture};
 use crate::lease::handle::Lease;

@@ -7,7 +7,8 @@ use crate::frame::Close;
 use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tower_ws_auth_core::revocation::{ConnectionLimits, DisconnectReason, Watch, WatchFuture};
+use tower_ws_auth_core::private::{ConnectionLimits, Watch, WatchFuture};
+use tower_ws_auth_core::revocation::DisconnectReason;
 use tower_ws_auth_core::{Rejection, RejectionKind, Term};
 
 use crate::lease::close_codes::status_and_reason;

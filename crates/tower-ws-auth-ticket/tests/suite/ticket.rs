@@ -155,7 +155,7 @@ mod a_ticket {
     #[tokio::test]
     async fn of_another_length_or_alphabet_never_reaches_the_store() {
         let store = Arc::new(Recording::default());
-        let tickets = Tickets::builder(Arc::clone(&store) as _).build().unwrap();
+        let tickets = Tickets::builder(Arc::clone(&store)).build().unwrap();
         let long = "A".repeat(8000);
         for bad in [
             "A",
@@ -422,7 +422,7 @@ mod a_binding {
     async fn to_an_audience_keeps_two_kinds_apart_in_one_store() {
         let store = Arc::new(MemoryTickets::new());
         let kind = |audience: &'static str| {
-            let builder = Tickets::builder(Arc::clone(&store) as _);
+            let builder = Tickets::builder(Arc::clone(&store));
             builder.audience(audience).build().unwrap()
         };
         let (chat, admin) = (kind("chat"), kind("admin"));
@@ -546,7 +546,7 @@ mod the_store {
     #[tokio::test]
     async fn that_fails_is_unavailable_and_never_a_pass() {
         let store = Arc::new(Recording::default());
-        let tickets = Tickets::builder(Arc::clone(&store) as _).build().unwrap();
+        let tickets = Tickets::builder(Arc::clone(&store)).build().unwrap();
         let outcome = call(&tickets, with(&"A".repeat(43))).await;
         assert_eq!(outcome.refused(), RejectionKind::Unavailable);
         assert_eq!(outcome.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -579,7 +579,7 @@ mod the_store {
     #[tokio::test]
     async fn learns_no_eight_bytes_of_the_ticket() {
         let store = Arc::new(Keeping::default());
-        let tickets = Tickets::builder(Arc::clone(&store) as _).build().unwrap();
+        let tickets = Tickets::builder(Arc::clone(&store)).build().unwrap();
         let order = TicketRequest::new(ada(), Purpose::handshake());
         let issued = tickets.issue(order).await.unwrap();
         let text = issued.ticket().as_bytes();
@@ -596,7 +596,7 @@ mod the_store {
     async fn is_given_no_more_than_4_kib() {
         assert_eq!(MAX_ENTRY, 4 * 1024);
         let store = Arc::new(Keeping::default());
-        let builder = Tickets::builder(Arc::clone(&store) as _);
+        let builder = Tickets::builder(Arc::clone(&store));
         let tickets = builder.clock(Clock::fixed(1_000_000)).build().unwrap();
         let order = |length| {
             let name = "x".repeat(length);
@@ -622,7 +622,7 @@ mod the_store {
     #[tokio::test]
     async fn whose_entry_does_not_fit_the_payload_refuses() {
         let store = Arc::new(MemoryTickets::new());
-        let numbers: Tickets<u32> = Tickets::builder(Arc::clone(&store) as _).build().unwrap();
+        let numbers: Tickets<u32> = Tickets::builder(Arc::clone(&store)).build().unwrap();
         let users = Tickets::builder(store).build().unwrap();
         let issued = numbers
             .issue(TicketRequest::new(7, Purpose::handshake()))
