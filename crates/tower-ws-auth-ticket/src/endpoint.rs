@@ -251,7 +251,7 @@ impl<P, F> Clone for TicketEndpoint<P, F> {
 
 impl<P, F> fmt::Debug for TicketEndpoint<P, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mint")
+        f.debug_struct("TicketEndpoint")
             .field("tickets", &self.tickets)
             .finish_non_exhaustive()
     }

@@ -114,7 +114,7 @@ impl<P> TicketRequest<P> {
 impl<P> fmt::Debug for TicketRequest<P> {
     // The payload is the application's own business.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Order")
+        f.debug_struct("TicketRequest")
             .field("purpose", &self.purpose)
             .field("subject", &self.subject)
             .field("until", &self.until)
