@@ -3,31 +3,30 @@ use std::borrow::Cow;
 use super::Unreadable;
 
 /// The names of the objects that are being read, those of the innermost last.
+///
+/// As many as nearly every token has are kept without an allocation.
 pub(super) struct Names<'j> {
-    plain: [&'j str; PLAIN],
-    /// How each of them begins: of two short names enough to tell them apart.
-    heads: [u64; PLAIN],
-    plain_count: usize,
-    /// What is written with escapes, or found no place.
+    few: [&'j str; FEW],
+    few_count: usize,
+    /// Those written with escapes, and those that found no place.
     more: Vec<Cow<'j, str>>,
     limit: usize,
 }
 
-const PLAIN: usize = 16;
+const FEW: usize = 16;
 
 /// Where the names of an object begin.
 #[derive(Clone, Copy)]
 pub(super) struct Start {
-    plain: usize,
+    few: usize,
     more: usize,
 }
 
 impl<'j> Names<'j> {
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            plain: [""; PLAIN],
-            heads: [0; PLAIN],
-            plain_count: 0,
+            few: [""; FEW],
+            few_count: 0,
             more: Vec::new(),
             limit,
         }
@@ -35,70 +34,31 @@ impl<'j> Names<'j> {
 
     pub(super) fn begin(&self) -> Start {
         Start {
-            plain: self.plain_count,
+            few: self.few_count,
             more: self.more.len(),
         }
     }
 
-    /// Remembers a name of the object that began at `start`, unless it is a second of its kind.
+    /// Remembers a name of the object that began at `start`, unless it is there already.
     pub(super) fn insert(&mut self, start: Start, name: Cow<'j, str>) -> Result<(), Unreadable> {
-        let plain = self.plain.get(start.plain..self.plain_count);
+        let few = self.few.get(start.few..self.few_count).unwrap_or_default();
         let more = self.more.get(start.more..).unwrap_or_default();
-        if plain.unwrap_or_default().contains(&&*name) || more.contains(&name) {
+        let remembered = self.few_count + self.more.len();
+        if few.contains(&&*name) || more.contains(&name) || remembered >= self.limit {
             return Err(Unreadable);
         }
-        if self.plain_count + self.more.len() >= self.limit {
-            return Err(Unreadable);
-        }
-        match name {
-            Cow::Borrowed(name) if self.plain_count < PLAIN => self.push(name, head(name)),
-            name => self.more.push(name),
+        match (name, self.few.get_mut(self.few_count)) {
+            (Cow::Borrowed(name), Some(place)) => {
+                *place = name;
+                self.few_count += 1;
+            }
+            (name, _) => self.more.push(name),
         }
         Ok(())
-    }
-
-    /// The same for a name of less than eight bytes, whose head this is.
-    pub(super) fn insert_short(
-        &mut self,
-        start: Start,
-        name: &'j str,
-        head: u64,
-    ) -> Result<(), Unreadable> {
-        if !self.more.is_empty() || self.plain_count >= PLAIN.min(self.limit) {
-            return self.insert(start, Cow::Borrowed(name));
-        }
-        let heads = self.heads.get(start.plain..self.plain_count);
-        if heads.unwrap_or_default().contains(&head) {
-            return Err(Unreadable);
-        }
-        self.push(name, head);
-        Ok(())
-    }
-
-    fn push(&mut self, name: &'j str, head: u64) {
-        let count = self.plain_count;
-        if let (Some(plain), Some(of_it)) = (self.plain.get_mut(count), self.heads.get_mut(count)) {
-            (*plain, *of_it) = (name, head);
-            self.plain_count += 1;
-        }
     }
 
     pub(super) fn forget_from(&mut self, start: Start) {
-        self.plain_count = start.plain;
+        self.few_count = start.few;
         self.more.truncate(start.more);
     }
-}
-
-/// The first eight bytes of a plain name as a number, or all that it has. Zero is no byte of one,
-/// so that no other short name has the same.
-fn head(name: &str) -> u64 {
-    let bytes = name.as_bytes();
-    let all = || {
-        bytes
-            .iter()
-            .rfold(0, |head, byte| head << 8 | u64::from(*byte))
-    };
-    bytes
-        .first_chunk()
-        .map_or_else(all, |eight| u64::from_le_bytes(*eight))
 }
