@@ -4,7 +4,8 @@
 //! one pair of quotes is stripped, and the first of two equal names wins. Nothing is decoded, and
 //! never a name: `%73id` is not `sid`.
 //!
-//! By hand, because the crate `cookie` gives a list of cookies, and not the field without one.
+//! By hand, because the crate `cookie` trims Unicode space, so that a disguised `__Host-` name
+//! passes, and cannot leave one cookie out of the field.
 //!
 //! ```
 //! use http::HeaderMap;
