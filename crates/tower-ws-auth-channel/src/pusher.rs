@@ -4,7 +4,7 @@ mod rules;
 
 use std::fmt;
 
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 use tower_ws_auth_core::Rejection;

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use serde::de::MapAccess;
 use tower_ws_auth_core::Rejection;
 
 use crate::json::{self, Members, Unreadable, Value};
@@ -93,7 +94,11 @@ struct Fields<'h> {
 }
 
 impl<'h> Members<'h> for Fields<'h> {
-    fn member(&mut self, name: &str, value: Value<'_, 'h>) -> Result<(), Unreadable> {
+    fn member<A: MapAccess<'h>>(
+        &mut self,
+        name: &str,
+        value: Value<'_, 'h, A>,
+    ) -> Result<(), Unreadable> {
         match name {
             "alg" => self.alg = Some(value.text()?),
             "kid" => self.kid = Some(value.text()?),

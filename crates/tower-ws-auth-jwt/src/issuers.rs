@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, MapAccess};
 use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{Authenticate, Grant, Rejection};
 
@@ -168,7 +168,11 @@ impl<C> fmt::Debug for Issuers<C> {
 struct Iss<'p>(Option<Cow<'p, str>>);
 
 impl<'p> Members<'p> for Iss<'p> {
-    fn member(&mut self, name: &str, value: Value<'_, 'p>) -> Result<(), Unreadable> {
+    fn member<A: MapAccess<'p>>(
+        &mut self,
+        name: &str,
+        value: Value<'_, 'p, A>,
+    ) -> Result<(), Unreadable> {
         if name == "iss" {
             self.0 = Some(value.text()?);
         } else {

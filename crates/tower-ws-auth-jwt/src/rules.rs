@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use serde::de::MapAccess;
 use tower_ws_auth_core::{Rejection, RejectionKind, RevocationKey};
 
 use crate::invalid;
@@ -182,7 +183,11 @@ impl<'p, 'r> Claims<'p, 'r> {
 
 impl<'p> Members<'p> for Claims<'p, '_> {
     #[inline]
-    fn member(&mut self, name: &str, value: Value<'_, 'p>) -> Result<(), Unreadable> {
+    fn member<A: MapAccess<'p>>(
+        &mut self,
+        name: &str,
+        value: Value<'_, 'p, A>,
+    ) -> Result<(), Unreadable> {
         let mut present = true;
         match name {
             "exp" => {

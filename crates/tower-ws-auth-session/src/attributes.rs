@@ -1,3 +1,8 @@
+//! `Set-Cookie` in the bytes of Express.
+//!
+//! By hand, because the crate `cookie` writes another order and other escapes, checks no prefix of
+//! the name, and allocates six times instead of twice.
+
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -2,9 +2,9 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, Mac as _};
+use ctutils::CtEq as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// HMAC-SHA256 in padded base64. Express drops the one `=`.
@@ -142,7 +142,11 @@ impl Secrets {
         // Compares the text, not its decoded bytes, so that a signature has one valid form.
         self.keys
             .iter()
-            .any(|key| bool::from(signature(key, id)[..length].ct_eq(presented.as_bytes())))
+            .any(|key| {
+                signature(key, id)[..length]
+                    .ct_eq(presented.as_bytes())
+                    .to_bool()
+            })
             .then_some(id)
     }
 }

@@ -115,8 +115,8 @@
 //! | feature | adds | crates |
 //! |---|---|---|
 //! | `none` | no feature: `AuthLayer`, `OriginLayer` and `RedactLayer`, for a strategy of your own | 16 |
-//! | `default` | all layers, stores in memory, axum's extractors, tracing, aws-lc-rs for RSA, EC and `EdDSA` | 71 |
-//! | `http2` | WebSockets over HTTP/2 | +7 |
+//! | `default` | all layers, stores in memory, axum's extractors, tracing, aws-lc-rs for RSA, EC and `EdDSA` | 75 |
+//! | `http2` | WebSockets over HTTP/2 | +8 |
 //! | `metrics` | counters, a gauge and a histogram for a recorder of the `metrics` crate | +3 |
 //! | `tower-http` | [`RedactedQuery`], a `MakeSpan` for `TraceLayer` | +2 |
 //! | `rotation` | keys that change while the program runs | +2 |
@@ -125,10 +125,10 @@
 //! | `single-use` | a JWT that opens one connection, by its `jti` | +0 |
 //! | `pusher` | joins by Pusher's signatures | +0 |
 //! | `redis` | the stores on Redis | +44 |
-//! | `redis-tls` | Redis by `rediss://` | +53 |
-//! | `redis-cluster` | a Redis Cluster | +51 |
-//! | `redis-sentinel` | Redis behind Sentinel | +50 |
-//! | `rust-crypto` | RSA, EC and `EdDSA` in pure Rust: slower than the default `aws-lc-rs`, but needs no C compiler | +37 |
+//! | `redis-tls` | Redis by `rediss://` | +54 |
+//! | `redis-cluster` | a Redis Cluster | +49 |
+//! | `redis-sentinel` | Redis behind Sentinel | +48 |
+//! | `rust-crypto` | RSA, EC and `EdDSA` in pure Rust: slower than the default `aws-lc-rs`, but needs no C compiler | +27 |
 //!
 //! [`telemetry`] lists the events of `tracing` and the metrics of `metrics`.
 

@@ -4,6 +4,9 @@
 //! one pair of quotes is stripped, and the first of two equal names wins. Nothing is decoded, and
 //! never a name: `%73id` is not `sid`.
 //!
+//! By hand, because the crate `cookie` trims Unicode space, so that a disguised `__Host-` name
+//! passes, and cannot leave one cookie out of the field.
+//!
 //! ```
 //! use http::HeaderMap;
 //! use tower_ws_auth_core::private::cookie;
@@ -224,5 +227,15 @@ mod cookie_rfc6265_4_2 {
             assert_eq!(take_from(lines), (Some(first.into()), Some("x=1".into())));
         }
         assert!(!find(&headers(&["sid=a"]), "sid").unwrap().is_repeated());
+    }
+
+    #[test]
+    fn the_crate_cookie_finds_the_same_first_one() {
+        proptest::proptest!(|(line in "(sid|SID|a|=|;|; | |\t|\"|x|%73|,|sid=|; sid=){0,12}")| {
+            let mut all = cookie::Cookie::split_parse(line.as_str()).flatten();
+            let theirs = all.find(|cookie| cookie.name() == "sid");
+            let expected = theirs.map(|cookie| cookie.value_trimmed().to_owned());
+            assert_eq!(take_from(&[line.as_str()]).0, expected, "{line:?}");
+        });
     }
 }

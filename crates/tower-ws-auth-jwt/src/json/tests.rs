@@ -1,7 +1,8 @@
-//! Everything beside `serde_json`, which is asked for the same and reads in its own way.
+//! Everything beside plain `serde_json`, which is asked for the same.
 
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -73,7 +74,11 @@ struct Found {
 }
 
 impl<'j> Members<'j> for Found {
-    fn member(&mut self, name: &str, value: Value<'_, 'j>) -> Result<(), Unreadable> {
+    fn member<A: MapAccess<'j>>(
+        &mut self,
+        name: &str,
+        value: Value<'_, 'j, A>,
+    ) -> Result<(), Unreadable> {
         match name {
             "t" => self.text = Some(value.text()?.into_owned()),
             "d" => self.date = Some(value.date()?),
@@ -230,36 +235,61 @@ fn what_serde_refuses_is_refused_and_the_rest_is_read_alike() {
 }
 
 #[test]
-fn every_character_counts_at_every_place_of_eight() {
+fn every_character_counts_at_every_place() {
     for c in (0..=0x200).chain([0x2028, 0xfeff, 0x1_f600]) {
         let c = char::from_u32(c).unwrap();
-        for before in 0..17 {
-            for after in [0, 1, 7, 20] {
-                let (before, after) = ("x".repeat(before), "y".repeat(after));
-                agree(&format!(r#"{{"t":"{before}{c}{after}"}}"#));
-                agree(&format!(r#"{{"{before}{c}{after}":1,"a":[2]}}"#));
+        let quoted = [
+            format!(r#"{{"t":"{c}"}}"#),
+            format!(r#"{{"t":"a{c}b"}}"#),
+            format!(r#"{{"a{c}":1,"a":[2]}}"#),
+            format!(r#"{{"t":"\{c}"}}"#),
+            format!(r#"{{"a":"\{c}"}}"#),
+            format!(r#"{{"a":"\u00{c}0"}}"#),
+        ];
+        // Before, between and behind all that an object consists of.
+        let json = r#"{"t":"","d":10,"a":[0,null,true]}"#;
+        let anywhere = (0..=json.len()).map(|at| {
+            let (before, after) = json.split_at(at);
+            format!("{before}{c}{after}")
+        });
+        for json in quoted.into_iter().chain(anywhere) {
+            agree(&json);
+        }
+    }
+}
+
+#[test]
+fn real_documents_whole_and_cut_short_are_read_as_serde_reads_them() {
+    let mut read = 0;
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
+    let mut folders = vec![std::path::PathBuf::from(data)];
+    while let Some(folder) = folders.pop() {
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "json") {
+                let json = std::fs::read_to_string(&path).unwrap();
+                read += usize::from(agree(&json));
+                for part in 1..50 {
+                    let cut = json.get(..json.len() * part / 50);
+                    agree(cut.unwrap_or_default());
+                }
             }
         }
-        for odd in [
-            format!("{c}{{\"t\":\"\"}}"),
-            format!("{{{c}\"t\":\"\"}}"),
-            format!("{{\"t\"{c}:\"\"}}"),
-            format!("{{\"t\":{c}\"\"}}"),
-            format!("{{\"t\":\"\"{c}}}"),
-            format!("{{\"t\":\"\"}}{c}"),
-            format!("{{\"t\":\"\\{c}\"}}"),
-            format!("{{\"a\":\"\\{c}\"}}"),
-            format!("{{\"a\":\"\\u00{c}0\"}}"),
-            format!("{{\"d\":{c}}}"),
-            format!("{{\"d\":1{c}}}"),
-            format!("{{\"d\":1{c}1}}"),
-            format!("{{\"d\":0{c}}}"),
-            format!("{{\"a\":[1{c}1]}}"),
-            format!("{{\"a\":nul{c}}}"),
-            format!("{{\"a\":true{c}}}"),
-        ] {
-            agree(&odd);
-        }
+    }
+    assert!(read > 3, "{read}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_in_any_member_is_read_as_serde_reads_it(name in ".*", text in ".*", junk in ".*") {
+        let written = serde_json::json!({ "t": &text, &name: { &text: &name, &name: [&text] } });
+        agree(&written.to_string());
+        let [name, text] = [name, text].map(|it| serde_json::Value::from(it).to_string());
+        agree(&format!(r#"{{"t":{text},{name}:{text},"d":{junk}}}"#));
+        agree(&format!(r#"{{"t":"{junk}",{name}:[{text},{text}]}}"#));
+        agree(&junk);
     }
 }
 

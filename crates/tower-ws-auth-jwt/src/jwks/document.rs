@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use http::Uri;
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::address::may_be_public;
@@ -83,7 +84,11 @@ struct Set<'j> {
 }
 
 impl<'j> Members<'j> for Set<'j> {
-    fn member(&mut self, name: &str, value: Value<'_, 'j>) -> Result<(), Unreadable> {
+    fn member<A: MapAccess<'j>>(
+        &mut self,
+        name: &str,
+        value: Value<'_, 'j, A>,
+    ) -> Result<(), Unreadable> {
         if name != "keys" {
             return value.skip().map(drop);
         }
@@ -163,7 +168,11 @@ struct Configuration<'j> {
 }
 
 impl<'j> Members<'j> for Configuration<'j> {
-    fn member(&mut self, name: &str, value: Value<'_, 'j>) -> Result<(), Unreadable> {
+    fn member<A: MapAccess<'j>>(
+        &mut self,
+        name: &str,
+        value: Value<'_, 'j, A>,
+    ) -> Result<(), Unreadable> {
         match name {
             "issuer" => self.issuer = Some(value.text()?),
             "jwks_uri" => self.jwks_uri = Some(value.text()?),

@@ -1,4 +1,11 @@
-//! The few structures of ASN.1 in which keys are written, and nothing more of ASN.1.
+//! Keys in ASN.1, as `spki` and `der` read it.
+//!
+//! Of private keys only the kind is read here, and of RSA keys the modulus. The cryptography reads
+//! the rest. So the crates `pkcs1` and `pkcs8` would read it twice.
+
+use der::asn1::{ObjectIdentifier, OctetStringRef, SequenceRef, UintRef};
+use der::{Decode as _, Reader as _, SliceReader};
+use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use crate::algorithm::{Curve, Family};
 use crate::key::public::Public;
@@ -14,14 +21,9 @@ pub(crate) fn public(der: &[u8]) -> Result<Public, KeyError> {
 }
 
 pub(crate) fn spki(der: &[u8]) -> Option<Public> {
-    let mut info = Der(der).only(SEQUENCE)?;
-    let kind = Kind::read(info.take(SEQUENCE)?)?;
-    // The first byte counts the unused bits.
-    let [0, key @ ..] = info.take(BIT_STRING)? else {
-        return None;
-    };
-    info.end()?;
-    match kind {
+    let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
+    let key = info.subject_public_key.as_bytes()?;
+    match Kind::of(&info.algorithm)? {
         Kind::Rsa => rsa_public_key(key),
         Kind::Ec(curve) => Some(Public::Ec {
             curve,
@@ -32,10 +34,10 @@ pub(crate) fn spki(der: &[u8]) -> Option<Public> {
 }
 
 pub(crate) fn rsa_public_key(der: &[u8]) -> Option<Public> {
-    let mut key = Der(der).only(SEQUENCE)?;
-    let n = positive(key.take(INTEGER)?)?.to_vec();
-    let e = positive(key.take(INTEGER)?)?.to_vec();
-    key.end()?;
+    let mut key = inside(der)?;
+    let n = UintRef::decode(&mut key).ok()?.as_bytes().to_vec();
+    let e = UintRef::decode(&mut key).ok()?.as_bytes().to_vec();
+    key.finish().ok()?;
     Some(Public::Rsa { n, e })
 }
 
@@ -69,28 +71,34 @@ pub(crate) fn private(der: &[u8]) -> Result<Private<'_>, KeyError> {
 }
 
 pub(crate) fn pkcs8(der: &[u8]) -> Option<Private<'_>> {
-    let mut info = Der(der).only(SEQUENCE)?;
-    let [0 | 1] = info.take(INTEGER)? else {
+    let mut info = inside(der)?;
+    let (0 | 1) = u8::decode(&mut info).ok()? else {
         return None;
     };
-    let kind = Kind::read(info.take(SEQUENCE)?)?;
-    let key = info.take(OCTET_STRING)?;
+    let kind = Kind::of(&AlgorithmIdentifierRef::decode(&mut info).ok()?)?;
+    let key: &OctetStringRef = info.decode().ok()?;
     match kind {
-        Kind::Rsa => rsa_private_key(key),
+        Kind::Rsa => rsa_private_key(key.as_bytes()),
         Kind::Ec(_) | Kind::Ed25519 => Some(Private { kind, der }),
     }
 }
 
 pub(crate) fn rsa_private_key(der: &[u8]) -> Option<Private<'_>> {
-    let mut key = Der(der).only(SEQUENCE)?;
-    let [0] = key.take(INTEGER)? else {
+    let mut key = inside(der)?;
+    let 0 = u8::decode(&mut key).ok()? else {
         return None;
     };
-    positive(key.take(INTEGER)?)?;
+    UintRef::decode(&mut key).ok()?;
     Some(Private {
         kind: Kind::Rsa,
         der,
     })
+}
+
+/// The inside of the one sequence that all of this is.
+fn inside(der: &[u8]) -> Option<SliceReader<'_>> {
+    let sequence = <&SequenceRef>::from_der(der).ok()?;
+    SliceReader::new(sequence.as_bytes()).ok()
 }
 
 /// What an `AlgorithmIdentifier` says.
@@ -102,113 +110,24 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn read(identifier: &[u8]) -> Option<Self> {
-        let mut identifier = Der(identifier);
-        let kind = match identifier.take(OBJECT_IDENTIFIER)? {
-            RSA_ENCRYPTION => {
-                identifier.take(NULL)?;
-                Self::Rsa
-            }
-            EC_PUBLIC_KEY => match identifier.take(OBJECT_IDENTIFIER)? {
-                PRIME256V1 => Self::Ec(Curve::P256),
-                SECP384R1 => Self::Ec(Curve::P384),
-                _ => return None,
+    fn of(identifier: &AlgorithmIdentifierRef<'_>) -> Option<Self> {
+        match identifier.oid {
+            RSA_ENCRYPTION if identifier.parameters?.is_null() => Some(Self::Rsa),
+            EC_PUBLIC_KEY => match identifier.parameters_oid().ok()? {
+                PRIME256V1 => Some(Self::Ec(Curve::P256)),
+                SECP384R1 => Some(Self::Ec(Curve::P384)),
+                _ => None,
             },
-            ED25519 => Self::Ed25519,
-            _ => return None,
-        };
-        identifier.end()?;
-        Some(kind)
-    }
-}
-
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
-const NULL: u8 = 0x05;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
-
-/// 1.2.840.113549.1.1.1
-const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-/// 1.2.840.10045.2.1
-const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-/// 1.2.840.10045.3.1.7, which is P-256
-const PRIME256V1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-/// 1.3.132.0.34, which is P-384
-const SECP384R1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
-/// 1.3.101.112
-const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-
-/// A run of elements (X.690 §8.1, lengths by §10.1).
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// The content of the next element, which must have this tag.
-    fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let (length, rest) = match self.0 {
-            [found, length @ 0..=0x7f, rest @ ..] if *found == tag => (usize::from(*length), rest),
-            [found, 0x81, length @ 0x80..=0xff, rest @ ..] if *found == tag => {
-                (usize::from(*length), rest)
-            }
-            [found, 0x82, high @ 1..=0xff, low, rest @ ..] if *found == tag => {
-                (usize::from(u16::from_be_bytes([*high, *low])), rest)
-            }
-            // No key is longer than 64 KiB.
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some(content)
-    }
-
-    /// The inside of the one element that all of this is.
-    fn only(mut self, tag: u8) -> Option<Self> {
-        let content = self.take(tag)?;
-        self.end()?;
-        Some(Self(content))
-    }
-
-    fn end(&self) -> Option<()> {
-        self.0.is_empty().then_some(())
-    }
-}
-
-/// The digits of a positive integer, without the zero that keeps the sign (X.690 §8.3).
-fn positive(integer: &[u8]) -> Option<&[u8]> {
-    match integer {
-        [0, digits @ ..] if digits.first().is_some_and(|first| *first >= 0x80) => Some(digits),
-        [1..=0x7f, ..] => Some(integer),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_element_is_taken_only_under_its_tag_however_its_length_is_written() {
-        for length in [3, 0x80, 0x1234] {
-            let content = vec![7; length];
-            let [.., high, low] = length.to_be_bytes();
-            let head = match length {
-                0..=0x7f => vec![low],
-                0x80..=0xff => vec![0x81, low],
-                _ => vec![0x82, high, low],
-            };
-            let element = [&[0x30][..], &head, &content].concat();
-            assert_eq!(Der(&element).take(0x30), Some(&*content));
-            assert_eq!(Der(&element).take(0x31), None);
-        }
-    }
-
-    #[test]
-    fn a_zero_in_front_stands_only_where_it_keeps_the_sign() {
-        assert_eq!(positive(&[0, 0x80]), Some(&[0x80][..]));
-        assert_eq!(positive(&[0x7f]), Some(&[0x7f][..]));
-        for bad in [&[0, 0x7f][..], &[0], &[0x80], &[]] {
-            assert_eq!(positive(bad), None, "{bad:?}");
+            ED25519 if identifier.parameters.is_none() => Some(Self::Ed25519),
+            _ => None,
         }
     }
 }
+
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// P-256
+const PRIME256V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+/// P-384
+const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use serde::de::MapAccess;
 use zeroize::Zeroizing;
 
 use crate::algorithm::{Curve, Family};
@@ -68,7 +69,11 @@ struct Fields<'j> {
 }
 
 impl<'j> Members<'j> for Fields<'j> {
-    fn member(&mut self, name: &str, value: Value<'_, 'j>) -> Result<(), Unreadable> {
+    fn member<A: MapAccess<'j>>(
+        &mut self,
+        name: &str,
+        value: Value<'_, 'j, A>,
+    ) -> Result<(), Unreadable> {
         match name {
             "kty" => self.kty = Some(value.text()?),
             "use" => self.purpose = Some(value.text()?),

@@ -1,3 +1,7 @@
+//! One block of PEM (RFC 7468).
+//!
+//! By hand, because more than one block is refused, and each mistake gets advice of its own.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -96,3 +100,53 @@ impl<'a> Pem<'a> {
 const BEGIN: &str = "-----BEGIN ";
 
 const UNFINISHED: KeyError = KeyError::Pem("the block has no end: was it copied completely?");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it was read.
+    fn agree(text: &str) -> bool {
+        let theirs = pem::parse_many(text).unwrap_or_default();
+        let Ok(ours) = Pem::read(text.as_bytes()) else {
+            return false;
+        };
+        // One dash too many before BEGIN is commentary to us, and to the crate no block.
+        assert!(theirs.len() <= 1, "several blocks: {text}");
+        let Some(theirs) = theirs.first() else {
+            return false;
+        };
+        assert_eq!((ours.label, &**ours.der), (theirs.tag(), theirs.contents()));
+        true
+    }
+
+    #[test]
+    fn a_block_that_is_read_is_the_one_that_the_crate_pem_reads() {
+        let (mut read, mut refused) = (0, 0);
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|it| it != "pem") {
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(agree(&text) && agree(&format!("Key:\n{}", text.replace('\n', "\r\n"))));
+            for at in 0..text.len() {
+                for changed in [
+                    text[..at].to_owned(),
+                    text[at..].to_owned(),
+                    format!("{}{}", &text[..at], &text[at + 1..]),
+                    format!("{}!{}", &text[..at], &text[at..]),
+                    format!("{}{text}", &text[..at]),
+                ] {
+                    *(if agree(&changed) {
+                        &mut read
+                    } else {
+                        &mut refused
+                    }) += 1;
+                }
+            }
+        }
+        assert!(read > 100 && refused > 1_000, "{read} {refused}");
+    }
+}

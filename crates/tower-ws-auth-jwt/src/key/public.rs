@@ -1,3 +1,7 @@
+//! One form for a public key, from PEM, DER and JWK.
+//!
+//! By hand, because jsonwebtoken's `DecodingKey` does not tell the modulus or the curve.
+
 use crate::algorithm::{Curve, Family};
 use crate::key::rsa;
 use crate::{Algorithm, KeyError};

@@ -1,3 +1,7 @@
+//! What an RSA key must be before it is used.
+//!
+//! By hand, because neither jsonwebtoken nor the cryptography under it refuses short or ROCA keys.
+
 use crate::KeyError;
 use crate::backend::MAX_RSA_BITS;
 

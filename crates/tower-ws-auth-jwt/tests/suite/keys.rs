@@ -186,7 +186,7 @@ mod key_pairs {
 
     #[test]
     fn a_public_key_is_never_an_hmac_secret() {
-        use hmac::Mac as _;
+        use hmac::{KeyInit as _, Mac as _};
         // What a library that believes `alg` would verify with the bytes that it has.
         for secret in [RSA.as_bytes().to_vec(), der(RSA), der(RSA_PKCS1)] {
             let message = format!(

@@ -35,7 +35,7 @@ fn signed(id: &str) -> String {
 /// Made without this crate.
 fn signed_by(secret: &str, id: &str) -> String {
     use base64::Engine as _;
-    use hmac::Mac as _;
+    use hmac::{KeyInit as _, Mac as _};
     let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(id.as_bytes());
     let signature = base64::prelude::BASE64_STANDARD_NO_PAD.encode(mac.finalize().into_bytes());

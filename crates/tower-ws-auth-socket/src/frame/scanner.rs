@@ -1,3 +1,7 @@
+//! Finds the close frame in a stream that passes.
+//!
+//! By hand, because tungstenite and fastwebsockets want to own the stream and copy its payload.
+
 /// Follows one direction of a connection from frame to frame (RFC 6455 §5.2). It reads headers only
 /// and passes the payload by arithmetic.
 #[derive(Clone, Copy, Debug, Default)]
@@ -290,5 +294,48 @@ mod tests {
                 prop_assert_eq!(whole.missing(), parts.missing());
             }
         }
+    }
+
+    #[test]
+    fn the_close_frame_ends_where_tungstenite_ends_it() {
+        use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+        use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
+
+        let opcodes = [
+            OpCode::Data(Data::Continue),
+            OpCode::Data(Data::Text),
+            OpCode::Data(Data::Binary),
+            OpCode::Control(Control::Ping),
+            OpCode::Control(Control::Pong),
+            OpCode::Control(Control::Close),
+        ];
+        let lengths = proptest::sample::select(&[0, 1, 125, 126, 127, 65_535, 65_536][..]);
+        let frame = (
+            proptest::sample::select(opcodes.to_vec()),
+            lengths,
+            proptest::bool::ANY,
+        );
+        let frames =
+            proptest::collection::vec((frame, proptest::arbitrary::any::<Option<[u8; 4]>>()), 0..8);
+        let config = proptest::test_runner::Config::with_cases(64);
+        proptest::proptest!(config, |(frames in frames, cut in 1..100_usize)| {
+            let (mut stream, mut end) = (Vec::new(), None);
+            for ((opcode, length, last), mask) in frames {
+                let length = if let OpCode::Control(_) = opcode { length.min(125) } else { length };
+                let header = FrameHeader { is_final: last, opcode, mask, ..FrameHeader::default() };
+                let frame = Frame::from_payload(header, vec![0x88; length].into());
+                frame.format(&mut stream).unwrap();
+                if opcode == OpCode::Control(Control::Close) {
+                    end = end.or(Some(stream.len()));
+                }
+            }
+            let mut scanner = Scanner::default();
+            let mut passed = 0;
+            for part in stream.chunks(cut) {
+                passed += part.len();
+                let closed = scanner.passes_close(part);
+                assert_eq!(closed, end.is_some_and(|end| passed >= end));
+            }
+        });
     }
 }

@@ -1,3 +1,7 @@
+//! The answer to a client's key.
+//!
+//! By hand, because it is one digest. tungstenite has it beside a whole protocol.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
@@ -23,5 +27,15 @@ mod accept_rfc6455_1_3 {
     fn the_example_of_the_rfc() {
         let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(accept_key(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn tungstenite_has_the_same_for_any_key() {
+        use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+        proptest::proptest!(|(key in "[!-~]{0,40}")| {
+            let ours = accept_key(&HeaderValue::from_str(&key).unwrap());
+            assert_eq!(ours, derive_accept_key(key.as_bytes()));
+        });
     }
 }

@@ -11,14 +11,12 @@
 
 #[path = "../../src/memory/builder.rs"]
 mod builder;
+#[path = "../../src/memory/generations.rs"]
+mod generations;
 #[path = "../../src/memory/inner.rs"]
 mod inner;
-#[path = "../../src/memory/shard.rs"]
-mod shard;
 #[path = "../../src/memory/subjects.rs"]
 mod subjects;
-#[path = "../../src/memory/table.rs"]
-mod table;
 #[path = "../../src/memory/tickets.rs"]
 mod tickets;
 

@@ -3,11 +3,10 @@ use std::time::Duration;
 
 use tower_ws_auth_core::Clock;
 
+use super::generations::Shards;
 use super::inner::{Inner, millis};
-use super::shard::Shard;
 use super::subjects::Subjects;
 use super::tickets::MemoryTickets;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 
 /// Sets the bounds of a [`MemoryTickets`]. Finish with [`build`](Self::build).
@@ -20,9 +19,9 @@ pub struct MemoryTicketsBuilder {
     clock: Clock,
 }
 
-/// A shard of about this many entries moves to larger tables within some twenty microseconds. With
-/// half as many, a store of ten million has so many shards that to look one up shows.
-const ENTRIES_PER_SHARD: usize = 2048;
+/// A map of 512 buckets holds up to 448 entries, and this many with room for an uneven spread. It
+/// moves to a larger one within some ten microseconds.
+const ENTRIES_PER_SHARD: usize = 400;
 const MAX_SHARDS: usize = 1 << 16;
 const LONGEST_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -38,9 +37,8 @@ impl Default for MemoryTicketsBuilder {
 }
 
 impl MemoryTicketsBuilder {
-    /// How many tickets may be outstanding; a million unless set. About 60 bytes each where an
-    /// entry is at most 16 bytes long, and 85 and its length where it is longer; 36 more for each
-    /// subject.
+    /// How many tickets may be outstanding; a million unless set. Each takes 65 to 110 bytes and
+    /// the length of its entry; 22 to 40 more for each subject.
     pub fn capacity(mut self, tickets: usize) -> Self {
         self.capacity = tickets;
         self
@@ -82,10 +80,8 @@ impl MemoryTicketsBuilder {
 
     pub(super) fn open(self) -> MemoryTickets {
         // A small store has several as well, so that its callers do not queue.
-        let shards = (self.capacity / ENTRIES_PER_SHARD)
-            .max(self.capacity.min(16))
-            .next_power_of_two()
-            .min(MAX_SHARDS);
+        let shards = self.capacity.div_ceil(ENTRIES_PER_SHARD);
+        let shards = shards.clamp(self.capacity.min(16), MAX_SHARDS);
         MemoryTickets {
             inner: Arc::new(Inner {
                 clock: self.clock,
@@ -94,7 +90,7 @@ impl MemoryTicketsBuilder {
                 outstanding: AtomicUsize::new(0),
                 period: AtomicU64::new(0),
                 cursor: AtomicUsize::new(0),
-                shards: (0..shards).map(|_| Mutex::new(Shard::new())).collect(),
+                tickets: Shards::new(shards),
                 subjects: Subjects::new(shards, self.per_subject),
             }),
         }
@@ -118,19 +114,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_has_a_shard_for_about_two_thousand_tickets() {
+    fn a_store_has_a_shard_for_four_hundred_tickets() {
         for (capacity, shards) in [
             (1, 1),
-            (5, 8),
+            (5, 5),
             (16, 16),
-            (32_767, 16),
-            (100_000, 64),
-            (1_000_000, 512),
+            (6_400, 16),
+            (6_401, 17),
+            (1_000_000, 2_500),
             (1 << 30, 1 << 16),
         ] {
             let builder = MemoryTicketsBuilder::default().capacity(capacity);
             let store = builder.build().unwrap();
-            assert_eq!(store.inner.shards.len(), shards, "{capacity}");
+            assert_eq!(store.inner.tickets.len(), shards, "{capacity}");
         }
     }
 }

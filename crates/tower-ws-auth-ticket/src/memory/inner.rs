@@ -2,33 +2,46 @@ use std::time::{Duration, SystemTime};
 
 use tower_ws_auth_core::Clock;
 
-use super::shard::{Dropped, Shard};
+use super::generations::{Generations, Shards};
 use super::subjects::Subjects;
-use super::table::{Meta, Room};
 use crate::store::{PutError, StoreError, TicketKey};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Mutex, lock};
 
-/// The shards, and how entries get into them and out.
+/// The shards, and how tickets get into them and out.
 pub(super) struct Inner {
     pub(super) clock: Clock,
     /// In milliseconds; as long as a period.
     pub(super) max_ttl: u64,
     pub(super) capacity: usize,
-    /// Entries in all shards, and places that were reserved for one.
+    /// Tickets in all shards, and places reserved for one.
     pub(super) outstanding: AtomicUsize,
-    /// The latest period that anybody has seen: it goes on where the clock is set back.
+    /// The latest period that any thread has seen. It stays when the clock is set back.
     pub(super) period: AtomicU64,
     /// The shard that is looked after next.
     pub(super) cursor: AtomicUsize,
-    pub(super) shards: Box<[Mutex<Shard>]>,
+    pub(super) tickets: Shards<u128, Ticket>,
     pub(super) subjects: Subjects,
+}
+
+pub(super) struct Ticket {
+    pub(super) entry: Box<[u8]>,
+    /// In milliseconds since the Unix epoch.
+    pub(super) expires: u64,
+    /// 0 for nobody.
+    pub(super) subject: u64,
 }
 
 /// How many shards are looked after before the store is called full.
 const SHARDS_BEFORE_FULL: usize = 64;
 
+impl Ticket {
+    pub(super) fn is_alive(&self, now: u64) -> bool {
+        now < self.expires
+    }
+}
+
 impl Inner {
+    /// The milliseconds since the Unix epoch, and the period.
     pub(super) fn now(&self) -> (u64, u64) {
         let since = self.clock.now().duration_since(SystemTime::UNIX_EPOCH);
         let now = millis(since.unwrap_or_default());
@@ -40,33 +53,21 @@ impl Inner {
         (now, period.max(seen))
     }
 
-    /// When an entry expires, in milliseconds after the beginning of its period.
-    pub(super) fn expiry(&self, now: u64, period: u64, ttl: Duration) -> Result<u32, StoreError> {
+    pub(super) fn expiry(&self, now: u64, ttl: Duration) -> Result<u64, StoreError> {
         let ttl = millis(ttl);
         if ttl > self.max_ttl {
             return Err(StoreError::new("the ttl is above the store's limit"));
         }
-        let expires = now.saturating_add(ttl);
-        let since = expires.saturating_sub(self.beginning(period));
-        // The builder sees to it that two periods fit.
-        Ok(u32::try_from(since).unwrap_or(u32::MAX))
+        Ok(now.saturating_add(ttl))
     }
 
-    pub(super) fn is_alive(&self, meta: Meta, put_in: u64, now: u64) -> bool {
-        now < self.beginning(put_in).saturating_add(meta.expires.into())
-    }
-
-    fn beginning(&self, period: u64) -> u64 {
-        period.saturating_mul(self.max_ttl)
-    }
-
-    /// Reserves a place, and looks after a shard that perhaps nobody uses: after more of them
-    /// where there is no place.
+    /// Reserves a place, and looks after a shard that may be unused: after more shards if there is
+    /// no place.
     pub(super) fn reserve(&self, period: u64) -> Result<(), PutError> {
         self.look_after_next(period);
         let mut tried = 1;
         while !self.try_reserve() {
-            if tried >= self.shards.len().min(SHARDS_BEFORE_FULL) {
+            if tried >= self.tickets.len().min(SHARDS_BEFORE_FULL) {
                 return Err(PutError::Full);
             }
             self.look_after_next(period);
@@ -89,68 +90,40 @@ impl Inner {
     }
 
     fn look_after_next(&self, period: u64) {
-        let at = self.cursor.fetch_add(1, Ordering::Relaxed) & (self.shards.len() - 1);
-        self.subjects.advance(at, period);
-        if let Some(shard) = self.shards.get(at) {
-            let over = lock(shard).advance(period);
-            self.bury(over);
-        }
+        let shard = self.cursor.fetch_add(1, Ordering::Relaxed);
+        self.subjects.advance(shard, period);
+        let ((), over) = self.tickets.with(shard, period, |_| ());
+        self.release(over);
     }
 
     /// Works on the shard of this key, in this period.
     pub(super) fn with_shard<T>(
         &self,
-        key: &TicketKey,
+        key: u128,
         period: u64,
-        work: impl FnOnce(&mut Shard) -> T,
+        work: impl FnOnce(&mut Generations<u128, Ticket>) -> T,
     ) -> T {
-        let mut shard = lock(self.shard(key));
-        let over = shard.advance(period);
-        let done = work(&mut shard);
-        drop(shard);
-        self.bury(over);
+        let (done, over) = self.tickets.with(key as u32 as usize, period, work);
+        self.release(over);
         done
     }
 
-    /// The same, once the shard has room for one more entry. The room is made, and what it
-    /// replaces is freed, without the lock: the allocator may take longer than anybody here.
+    /// The same, once this period has room for one more ticket.
     pub(super) fn with_room<T>(
         &self,
-        key: &TicketKey,
+        key: u128,
         period: u64,
-        large: bool,
-        work: impl FnOnce(&mut Shard) -> T,
+        work: impl FnOnce(&mut Generations<u128, Ticket>) -> T,
     ) -> T {
-        let mut room = Room::default();
-        loop {
-            let mut shard = lock(self.shard(key));
-            let over = shard.advance(period);
-            let made = shard.make_room(period, large, &mut room);
-            let Err(wanted) = made else {
-                let done = work(&mut shard);
-                drop(shard);
-                self.bury(over);
-                return done;
-            };
-            drop(shard);
-            self.bury(over);
-            room = Room::new(&wanted);
-        }
+        let (done, over) = self.tickets.with_room(key as u32 as usize, period, work);
+        self.release(over);
+        done
     }
+}
 
-    fn shard(&self, key: &TicketKey) -> &Mutex<Shard> {
-        // A power of two of them; the table inside takes other bytes.
-        let [.., a, b] = *key.as_bytes();
-        let at = usize::from(u16::from_be_bytes([a, b])) & (self.shards.len() - 1);
-        &self.shards[at]
-    }
-
-    /// Frees what is over, and its places. Never called under a lock.
-    fn bury(&self, over: Option<Dropped>) {
-        if let Some(over) = over {
-            self.release(over.len());
-        }
-    }
+/// The map inside takes the upper bits, a shard the lower ones.
+pub(super) fn number(key: TicketKey) -> u128 {
+    u128::from_be_bytes(*key.as_bytes())
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

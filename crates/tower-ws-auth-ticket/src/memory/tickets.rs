@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::builder::MemoryTicketsBuilder;
-use super::inner::Inner;
-use super::table::{Entry, Meta};
+use super::inner::{Inner, Ticket, number};
 use crate::store::{BoxFuture, PutError, ReplayStore, StoreError, TicketKey, TicketStore};
 use crate::sync::atomic::Ordering;
 
@@ -15,8 +14,8 @@ use crate::sync::atomic::Ordering;
 /// [`per_subject`](MemoryTicketsBuilder::per_subject) for each subject. A ticket that was taken
 /// makes room at once, one that expired within two `max_ttl` after it was issued.
 ///
-/// No lock is held while memory is allocated or freed, nor for longer than it takes to move about
-/// two thousand entries to a larger table.
+/// A lock is held for as long as it takes to move five hundred entries to a larger map. Maps are
+/// allocated, and expired tickets freed, without it.
 #[derive(Clone)]
 pub struct MemoryTickets {
     pub(super) inner: Arc<Inner>,
@@ -48,7 +47,7 @@ impl MemoryTickets {
     ) -> Result<(), PutError> {
         let store = &*self.inner;
         let (now, period) = store.now();
-        let expires = store.expiry(now, period, ttl)?;
+        let expires = store.expiry(now, ttl)?;
         store.reserve(period)?;
         let subject = match subject.map(|subject| store.subjects.enter(subject, period)) {
             None => 0,
@@ -58,16 +57,20 @@ impl MemoryTickets {
                 return Err(PutError::SubjectFull);
             }
         };
-        let meta = Meta { expires, subject };
-        let entry = Entry::new(entry);
-        let put = store.with_room(&key, period, entry.is_large(), |shard| {
-            let vacant = shard.get(&key).is_none();
+        let ticket = Ticket {
+            entry: entry.into_boxed_slice(),
+            expires,
+            subject,
+        };
+        let key = number(key);
+        let issued = store.with_room(key, period, |shard| {
+            let vacant = shard.get(&key).next().is_none();
             if vacant {
-                shard.insert(key, entry, meta, period);
+                shard.generation(period).insert(key, ticket);
             }
             vacant
         });
-        if put {
+        if issued {
             return Ok(());
         }
         store.subjects.leave(subject, period);
@@ -79,37 +82,32 @@ impl MemoryTickets {
     pub fn take_now(&self, key: TicketKey) -> Option<Vec<u8>> {
         let store = &*self.inner;
         let (now, period) = store.now();
-        let (entry, meta, put_in) = store.with_shard(&key, period, |shard| shard.remove(&key))?;
-        store.subjects.leave(meta.subject, put_in);
+        let key = number(key);
+        let (ticket, issued_in) = store.with_shard(key, period, |shard| shard.remove(&key))?;
+        store.subjects.leave(ticket.subject, issued_in);
         store.release(1);
-        store.is_alive(meta, put_in, now).then(|| entry.into_vec())
+        ticket.is_alive(now).then(|| ticket.entry.into_vec())
     }
 
     /// [`TicketStore::peek`], at once.
     pub fn peek_now(&self, key: TicketKey) -> Option<Vec<u8>> {
         let store = &*self.inner;
-        let mut entry = Vec::new();
-        loop {
-            let (now, period) = store.now();
-            let looked = store.with_shard(&key, period, |shard| {
-                let (meta, put_in) = shard.get(&key)?;
-                let is_alive = store.is_alive(meta, put_in, now);
-                is_alive.then(|| shard.copy(&key, &mut entry))
-            });
-            match looked? {
-                Ok(()) => return Some(entry),
-                // Made without the lock.
-                Err(wanted) => entry.reserve_exact(wanted),
-            }
-        }
+        let (now, period) = store.now();
+        let key = number(key);
+        store.with_shard(key, period, |shard| {
+            let ticket = shard.get(&key).find(|ticket| ticket.is_alive(now))?;
+            Some(ticket.entry.to_vec())
+        })
     }
 
     /// [`ReplayStore::is_claimed`], at once.
     pub fn is_claimed_now(&self, key: TicketKey) -> bool {
         let store = &*self.inner;
         let (now, period) = store.now();
-        let found = store.with_shard(&key, period, |shard| shard.get(&key));
-        found.is_some_and(|(meta, put_in)| store.is_alive(meta, put_in, now))
+        let key = number(key);
+        store.with_shard(key, period, |shard| {
+            shard.get(&key).any(|ticket| ticket.is_alive(now))
+        })
     }
 
     /// [`ReplayStore::claim`], at once.
@@ -120,23 +118,24 @@ impl MemoryTickets {
     pub fn claim_now(&self, key: TicketKey, ttl: Duration) -> Result<bool, StoreError> {
         let store = &*self.inner;
         let (now, period) = store.now();
-        let expires = store.expiry(now, period, ttl)?;
+        let expires = store.expiry(now, ttl)?;
         store.reserve(period).map_err(StoreError::new)?;
-        let meta = Meta {
-            expires,
-            subject: 0,
-        };
-        let (claimed, replaced) = store.with_room(&key, period, false, |shard| {
-            let claimed_before = shard.get(&key);
-            if claimed_before.is_some_and(|(meta, put_in)| store.is_alive(meta, put_in, now)) {
+        let key = number(key);
+        let (claimed, replaced) = store.with_room(key, period, |shard| {
+            if shard.get(&key).any(|ticket| ticket.is_alive(now)) {
                 return (false, None);
             }
             let replaced = shard.remove(&key);
-            shard.insert(key, Entry::new(Vec::new()), meta, period);
+            let claim = Ticket {
+                entry: Box::default(),
+                expires,
+                subject: 0,
+            };
+            shard.generation(period).insert(key, claim);
             (true, replaced)
         });
-        if let Some((_, meta, put_in)) = &replaced {
-            store.subjects.leave(meta.subject, *put_in);
+        if let Some((ticket, issued_in)) = &replaced {
+            store.subjects.leave(ticket.subject, *issued_in);
         }
         store.release(usize::from(!claimed) + usize::from(replaced.is_some()));
         Ok(claimed)

@@ -90,7 +90,7 @@ fn padded(length: usize) -> String {
 fn verifies(name: &'static str, provider: &'static CryptoProvider) -> impl FnMut() {
     let name = &name[..5];
     let (token, algorithm, key) = if name == "HS256" {
-        let key = jsonwebtoken::DecodingKey::from_secret(SECRET.as_bytes());
+        let key = jsonwebtoken::DecodingKey::from_secret(SECRET.as_bytes()).unwrap();
         (token(true), jsonwebtoken::Algorithm::HS256, key)
     } else {
         let (token, theirs, public) = asymmetric_keys(name);

@@ -10,7 +10,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::routing::any;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -202,7 +202,7 @@ fn validation(algorithm: jsonwebtoken::Algorithm) -> Validation {
 }
 
 fn decides(token: String, good: bool) -> impl FnMut() {
-    let key = DecodingKey::from_secret(SECRET.as_bytes());
+    let key = DecodingKey::from_secret(SECRET.as_bytes()).unwrap();
     let validation = validation(jsonwebtoken::Algorithm::HS256);
     move || {
         let decoded = jsonwebtoken::decode::<FourStrings>(&token, &key, &validation);
@@ -299,7 +299,7 @@ async fn bare_handler(State(_): State<SharedKeys>) -> StatusCode {
 
 pub(super) fn keys() -> Keys {
     Keys {
-        key: DecodingKey::from_secret(SECRET.as_bytes()),
+        key: DecodingKey::from_secret(SECRET.as_bytes()).unwrap(),
         validation: validation(jsonwebtoken::Algorithm::HS256),
     }
 }
