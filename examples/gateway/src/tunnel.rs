@@ -107,7 +107,7 @@ enum State {
     #[default]
     Open,
     /// The reader has ended; the writer is to be told.
-    DisconnectReason,
+    SourceEnded,
     Over,
 }
 
@@ -135,7 +135,7 @@ impl Pump {
             }
             match self.state {
                 State::Over => return moved,
-                State::DisconnectReason => {
+                State::SourceEnded => {
                     if !self.void && Pin::new(&mut *writer).poll_shutdown(cx).is_pending() {
                         return moved;
                     }
@@ -152,7 +152,7 @@ impl Pump {
                             moved = true;
                             self.pass(cx, writer, buffer.filled());
                         }
-                        Poll::Ready(_) => self.state = State::DisconnectReason,
+                        Poll::Ready(_) => self.state = State::SourceEnded,
                     }
                 }
             }

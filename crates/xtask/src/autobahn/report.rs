@@ -1,17 +1,17 @@
-//! What the Autobahn test suite reports, and what is wrong with it.
+//! The reports of the Autobahn test suite, and their faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
 
-/// The names of the two in the reports.
+/// The names of the two servers in the reports.
 pub(super) const AGENTS: [&str; 2] = ["bare", "layers"];
 
-/// What came of each case.
+/// The outcome of each case.
 pub(super) type Report = BTreeMap<Number, Outcome>;
 
-/// `7.1.3`, in the order in which people count.
+/// `7.1.3`, in numerical order.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Number(Vec<u32>);
 
@@ -20,7 +20,7 @@ pub(super) struct Outcome {
     behavior: String,
     /// Of the closing handshake.
     close: String,
-    /// What the server sent.
+    /// The close code of the server.
     code: Option<u64>,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn judge(bare: &Report, layers: &Report) -> Result<(), Vec<String>> {
 
 impl Outcome {
     const OK: &str = "OK";
-    /// Good, but later than it could be; whether it is depends on timing alone.
+    /// Correct, but later than possible. It depends on timing alone.
     const NON_STRICT: &str = "NON-STRICT";
     const INFORMATIONAL: &str = "INFORMATIONAL";
 
