@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_hangs_is_stopped_with_all_that_it_started() {
+    fn a_hung_command_is_stopped_with_all_its_children() {
         let pids = std::env::temp_dir().join(format!("xtask-hang-{}", std::process::id()));
         let script = format!(
             "sh -c 'sleep 100 & echo $! > {}; wait' & wait",

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_names_what_was_not_run_and_why() {
+    fn the_table_names_the_skipped_steps_with_reasons() {
         let outcome = |name: &str, result| Outcome {
             step: STEPS.iter().find(|step| step.name == name).unwrap(),
             seconds: 1.25,

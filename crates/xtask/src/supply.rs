@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_source_includes_is_found() {
+    fn the_included_files_of_a_source_are_found() {
         let source =
             r#"#[doc = include_str!("../README.md")] const A: &[u8] = include_bytes!("a.bin");"#;
         let files: Vec<_> = included(source).collect();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_tests_need_is_left_out() {
+    fn test_dependencies_are_left_out() {
         let manifest = "[package]\nname = \"a\"\n[[test]]\nname = \"t\"\n[dev-dependencies.b]\n\
                         version = \"1\"\n[target.'cfg(unix)'.dev-dependencies.d]\nversion = \"1\"\n\
                         [dependencies.c]\nversion = \"2\"\n";

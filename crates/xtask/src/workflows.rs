@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn cargo_xtask_is_called_with_what_it_knows() {
+    fn cargo_xtask_is_called_with_known_arguments() {
         for good in [
             "run: cargo xtask test",
             "cargo xtask lint && echo done",

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_written_is_read() {
+    async fn frames_are_read_as_written() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let payload = vec![7; length];
             let frame = unmasked(true, BINARY, &payload);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_no_server_may_send_is_an_error() {
+    async fn a_frame_that_no_server_may_send_is_an_error() {
         for bytes in [
             // With a reserved bit, of an unknown kind, masked; a ping in pieces, and a long one.
             &b"\xc2\0"[..],

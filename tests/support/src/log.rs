@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_logged_afterwards_is_not_in_it() {
+    fn later_events_are_not_in_it() {
         let ((), during) = Log::during(say);
         say();
         assert_eq!(during.lines().count(), 1, "{during}");

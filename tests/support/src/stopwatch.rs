@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_while_the_machine_does() {
+    fn it_runs_while_the_machine_does() {
         let watch = Stopwatch::start();
         let wall = Instant::now();
         while watch.elapsed() < Duration::from_millis(100) {

@@ -226,7 +226,7 @@ mod a_revocation {
     }
 
     #[tokio::test]
-    async fn of_the_session_refuses_what_was_minted_for_it() {
+    async fn of_the_session_refuses_the_tokens_minted_for_it() {
         let revocations = revocations();
         let layer = layer(&revocations);
         let session = Validity::since(Clock::at(NOW - 10))

@@ -56,7 +56,7 @@ async fn joins_its_channel_once_and_leaves_its_grant() {
 }
 
 #[tokio::test]
-async fn is_unknown_to_another_channel_and_stays_good_for_its_own() {
+async fn is_unknown_to_another_channel_and_stays_valid_for_its_own() {
     let tickets = tickets();
     let layer = layer(&tickets);
     let ticket = ticket_for(&tickets, "lobby").await;
@@ -70,7 +70,7 @@ async fn is_unknown_to_another_channel_and_stays_good_for_its_own() {
 }
 
 #[tokio::test]
-async fn is_demanded() {
+async fn is_required() {
     let layer = layer(&tickets());
     assert_eq!(effect(&layer, join("lobby")).await, "credentials_missing");
     for bad in ["x", "canary canary", &"A".repeat(43), &"A".repeat(8000)] {
@@ -200,7 +200,7 @@ mod is_taken_last {
     }
 
     #[tokio::test]
-    async fn and_not_by_somebody_who_needs_none() {
+    async fn and_not_for_a_client_that_needs_none() {
         let tickets = tickets();
         let layer = ChannelAuthLayer::new(Or::new(
             |join: &TestJoin| *join.identity() == "ada",

@@ -30,7 +30,7 @@ mod closes {
     }
 
     #[tokio::test]
-    async fn after_what_should_have_been_an_upgrade() {
+    async fn after_an_invalid_upgrade() {
         let layer = AuthLayer::new(Token::new());
         let response = send(&layer, &Inner::new(), Request::get("/ws")).await;
         assert_eq!(connection(&response), ["close"]);
@@ -62,7 +62,7 @@ mod closes {
     }
 
     #[tokio::test]
-    async fn whatever_the_upgrade_was_to() {
+    async fn after_an_upgrade_to_any_protocol() {
         let inner = Inner::answering(StatusCode::OK, None);
         let request = Request::post("/?token=good").header(UPGRADE, "h2c");
         let response = answer_of(&inner, request).await;

@@ -99,7 +99,7 @@ mod a_refused_request_never_reaches_the_service {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_refuses_it() {
+    async fn at_any_step_of_the_decision() {
         let layer = AuthLayer::new(Token::new().authorize(|_, head| head.uri.path() == "/ws"));
         let inner = Inner::new();
         for (request, kind) in [

@@ -22,7 +22,7 @@ fn handshake(uri: &str) -> Builder {
 }
 
 #[test]
-fn what_a_carrier_would_take_is_not_printed() {
+fn every_pair_that_a_carrier_would_take_is_hidden() {
     for (uri, expected) in [
         ("/ws?token=canary", "/ws?token=redacted"),
         (

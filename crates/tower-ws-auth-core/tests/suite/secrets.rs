@@ -37,7 +37,7 @@ fn requests() -> [Request<()>; 7] {
 }
 
 #[test]
-fn not_by_what_is_read_from_a_request() {
+fn not_by_values_read_from_a_request() {
     let strategy = Token::new().or(Token::new()).optional();
     for request in requests() {
         let mut printed = Printed::default();
@@ -59,7 +59,7 @@ fn not_by_what_is_read_from_a_request() {
 }
 
 #[test]
-fn not_by_what_stands_around_a_service() {
+fn not_by_a_layer_or_its_service() {
     for request in requests() {
         let mut printed = Printed::default();
         let strategy = Token::new().map(|user| user).authorize(|_, _| true);

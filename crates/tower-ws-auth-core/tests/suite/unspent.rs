@@ -144,7 +144,7 @@ mod a_condition {
     use super::*;
 
     #[tokio::test]
-    async fn that_does_not_hold_leaves_the_credential_good() {
+    async fn that_fails_leaves_the_credential_valid() {
         let voucher = Voucher::new();
         let refusing = voucher.clone().authorize(|_, _| false);
         assert_eq!(token_of(refusing, "good").await, "forbidden");
@@ -196,7 +196,7 @@ mod a_condition {
     }
 
     #[test]
-    fn that_panics_lets_nobody_pass_and_spends_nothing() {
+    fn that_panics_admits_no_request_and_spends_nothing() {
         let (inner, voucher) = (Inner::new(), Voucher::new());
         let strategy = voucher.clone().authorize(|_, _| panic!("a bug"));
         let mut service = AuthLayer::new(strategy).layer(inner.clone());
@@ -239,7 +239,7 @@ mod a_limit {
     }
 
     #[tokio::test]
-    async fn that_every_layer_has_reached_leaves_the_credential_good() {
+    async fn that_every_layer_has_reached_leaves_the_credential_valid() {
         let (revocations, voucher) = (revocations(), Voucher::new());
         let strategy = || voucher.clone().revocable(revocations.clone());
         let layers = [max_connections(1), max_connections(1)];
@@ -259,7 +259,7 @@ mod a_limit {
     }
 
     #[tokio::test]
-    async fn that_some_layer_has_not_reached_refuses_nobody_here() {
+    async fn that_some_layer_has_not_reached_refuses_no_request_early() {
         for other in [max_connections(2), Arc::default()] {
             let (revocations, voucher) = (revocations(), Voucher::new());
             let first = max_connections(1);
@@ -349,7 +349,7 @@ mod the_advice {
     }
 
     #[tokio::test]
-    async fn says_so_of_a_condition_where_the_store_cannot_be_asked_before() {
+    async fn reports_a_spent_credential_if_the_store_cannot_peek() {
         struct Wait(Voucher);
         impl Authenticate for Wait {
             type Credential = Credential;

@@ -85,7 +85,7 @@ async fn of_the_request_the_ticket_stays_or_the_answer_is_lost() {
 }
 
 #[tokio::test]
-async fn of_the_answer_the_ticket_is_gone_and_nobody_hears_used() {
+async fn of_the_answer_the_ticket_is_lost_and_not_reported_as_used() {
     let server = Server::start();
     let setup = Setup::to(&server).await;
     for after in 0.. {

@@ -119,7 +119,7 @@ async fn slow() {
 }
 
 #[tokio::test]
-async fn of_a_connection_whose_other_end_died_without_a_word() {
+async fn of_a_connection_whose_peer_died_silently() {
     let server = Server::start();
     let proxy = Proxy::to(server.port()).await;
     let store = store(&proxy.url()).await;
@@ -186,7 +186,7 @@ async fn do_not_let_commands_pile_up() {
 }
 
 #[tokio::test]
-async fn by_credentials_and_urls_are_told_apart() {
+async fn by_credentials_and_urls_have_different_errors() {
     let server = Server::with(&["--requirepass", "sesame"]);
     let url = |user: &str| format!("redis://{user}127.0.0.1:{}", server.port());
     let connect = async |user| patient().connect(&url(user)).await;

@@ -162,7 +162,7 @@ fn loses_admin(mut record: Value) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn a_handshake_that_prolongs_undoes_nothing_and_goes_by_what_is_true_then() {
+async fn a_prolonging_handshake_undoes_nothing_and_decides_by_the_latest_record() {
     let case = Case::new().await;
     case.hand.advance(600);
     case.store.then(loses_admin);
@@ -207,7 +207,7 @@ async fn a_touch_undoes_nothing() {
 }
 
 #[tokio::test]
-async fn a_change_is_written_into_what_others_wrote_meanwhile() {
+async fn a_change_is_merged_with_concurrent_writes() {
     let case = Case::new().await;
     // Right after it is loaded, and once more right after it is read again.
     case.store.then(loses_admin);
@@ -247,7 +247,7 @@ async fn a_change_is_written_into_what_others_wrote_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_regeneration_takes_along_what_others_wrote_meanwhile() {
+async fn a_regeneration_keeps_concurrent_writes() {
     let case = Case::new().await;
     case.store.then(loses_admin);
     let mut loaded = case.sessions.load(&case.headers()).await.unwrap().unwrap();
@@ -271,7 +271,7 @@ fn always_changes(store: &Busy) {
 }
 
 #[tokio::test]
-async fn whoever_never_finds_it_unchanged_gives_up_and_has_undone_nothing() {
+async fn a_writer_under_constant_contention_gives_up_and_undoes_nothing() {
     let case = Case::new().await;
     let mut loaded = case.sessions.load(&case.headers()).await.unwrap().unwrap();
     let others = Box::new(loses_admin);

@@ -165,7 +165,7 @@ mod a_ban_of_a_user {
     }
 
     #[tokio::test]
-    async fn holds_whatever_the_clocks_of_the_nodes_say() {
+    async fn holds_for_any_clocks_of_the_nodes() {
         for (login_at, ban_at) in [(60, 0), (0, 60), (-60, 0), (0, -60), (30, -30), (-30, 30)] {
             let world = World::new();
             let (issuer, revoker) = (world.node(login_at), world.node(ban_at));
@@ -223,7 +223,7 @@ mod a_ban_of_a_user {
     }
 
     #[tokio::test]
-    async fn does_not_concern_whom_somebody_else_becomes_in_the_same_session() {
+    async fn does_not_concern_another_user_who_logs_in_to_the_same_session() {
         let world = World::new();
         let node = world.node(0);
         let anonymous = Record::default();
@@ -300,7 +300,7 @@ mod a_login_that_express_dates {
     }
 
     #[tokio::test]
-    async fn does_not_inherit_what_another_user_of_the_session_knew() {
+    async fn does_not_inherit_the_known_revocations_of_another_user() {
         // Bob's login knew every revocation there ever was of his key.
         let own = r#"{"key":"since 9999999999999999:user:bob","login":"2026-11-20T20:01:59.000Z"}"#;
         let record = format!(r#"{{"user":"ada","wsauth":{own}}}"#);
@@ -334,7 +334,7 @@ mod a_logout {
 
     /// The record is found before the logout, and the revocation asked about after it.
     #[tokio::test]
-    async fn refuses_a_handshake_that_found_the_session_before_whatever_the_clocks_say() {
+    async fn refuses_a_handshake_that_found_the_session_before_by_any_clock() {
         for (ahead, behind) in [(60, 0), (3600, -3600)] {
             let world = World::new();
             let (other, here) = (world.node(ahead), world.node(behind));
@@ -351,7 +351,7 @@ mod a_logout {
     }
 
     #[tokio::test]
-    async fn everywhere_ends_the_sessions_of_that_user_and_of_nobody_else() {
+    async fn everywhere_ends_only_the_sessions_of_that_user() {
         let world = World::new();
         let (one, other) = (world.node(0), world.node(-60));
         let (_, first) = one.login().await;
@@ -390,7 +390,7 @@ mod a_logout {
     }
 
     #[tokio::test]
-    async fn goes_on_when_the_one_who_asked_goes_away() {
+    async fn continues_when_its_caller_leaves() {
         let world = World::new();
         let node = world.node(0);
         let (id, cookie) = node.login().await;

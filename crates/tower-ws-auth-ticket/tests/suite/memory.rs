@@ -51,7 +51,7 @@ mod taking {
     use super::*;
 
     #[test]
-    fn gives_an_entry_to_the_first_and_to_nobody_else() {
+    fn gives_an_entry_to_the_first_caller_only() {
         let store = MemoryTickets::new();
         put(&store, 1, None).unwrap();
         assert_eq!(store.take_now(key(1)), Some(1_usize.to_be_bytes().to_vec()));
@@ -137,7 +137,7 @@ mod expiry {
     }
 
     #[test]
-    fn makes_room_although_nobody_takes() {
+    fn makes_room_without_any_take() {
         let time = Time::new();
         let store = time.store().capacity(1000).build().unwrap();
         for n in 0..1000 {

@@ -104,7 +104,7 @@ impl Counted {
 }
 
 #[tokio::test]
-async fn by_a_condition_that_does_not_hold() {
+async fn by_a_failing_condition() {
     let store = Counted::default();
     let tickets = tickets(store.clone());
     let ticket = ticket(&tickets).await;
@@ -191,7 +191,7 @@ mod the_memory {
     }
 
     #[test]
-    fn shows_nothing_that_has_expired_and_what_is_left_of_the_period_before() {
+    fn shows_live_entries_of_the_previous_period_and_no_expired_ones() {
         use std::sync::atomic::AtomicU64;
         let time = Arc::new(AtomicU64::new(1_000));
         let hands = Arc::clone(&time);
@@ -213,7 +213,7 @@ mod the_memory {
     }
 
     #[tokio::test]
-    async fn says_what_is_claimed_and_claims_nothing() {
+    async fn reports_claims_without_claiming() {
         let store = MemoryTickets::new();
         let claimed = async || store.is_claimed(key("a")).unwrap().await.unwrap();
         assert!(!claimed().await);

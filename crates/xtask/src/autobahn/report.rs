@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_out_the_same_is_no_difference_and_timing_is_none_either() {
+    fn equal_outcomes_and_timing_are_no_difference() {
         let bare = [
             ("1.1.1", "OK"),
             ("3.2", "NON-STRICT"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_fails_or_differs_or_was_not_run_is_told() {
+    fn a_case_that_fails_or_differs_or_was_not_run_is_reported() {
         let wrong = judged(&[("1.1", "OK"), ("10.1", "OK")], &[("1.1", "FAILED")]).unwrap_err();
         assert_eq!(
             wrong,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn cases_are_counted_by_what_came_of_them() {
+    fn cases_are_counted_by_their_outcome() {
         let text = index(&[("2.1", "OK"), ("10.1", "OK"), ("9.1", "NON-STRICT")], &[]);
         let [bare, _] = reports(&text).unwrap();
         assert_eq!(Summary(&bare).to_string(), "3 cases: NON-STRICT 1, OK 2");

@@ -99,7 +99,7 @@ mod tests {
                         --- a/crates/x/src/a.rs\n+++ b/crates/x/src/a.rs\n";
 
     #[test]
-    fn the_header_names_the_promise_and_what_is_broken() {
+    fn the_header_names_the_promise_and_the_breakage() {
         let patch = parse("tests/sabotage/x-a.patch".into(), TEXT).unwrap();
         assert_eq!(patch.promise, "A holds.");
         assert_eq!(patch.breaks, "The check is gone.");

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_is_run_whatever_its_module() {
+    fn a_test_is_run_in_any_module() {
         let named = Named {
             file: String::new(),
             tests: vec!["one".to_owned(), "two".to_owned()],

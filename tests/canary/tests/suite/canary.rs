@@ -212,7 +212,7 @@ async fn with_redacted_spans_nothing_is_found() {
 }
 
 #[tokio::test]
-async fn without_the_redact_layer_the_trace_layer_tells_it() {
+async fn without_the_redact_layer_the_trace_layer_logs_it() {
     let told = told_by("unredacted").await;
     told.said_much();
     told.decided();
@@ -231,7 +231,7 @@ async fn without_the_redact_layer_the_trace_layer_tells_it() {
 }
 
 #[tokio::test]
-async fn what_no_strategy_reads_ends_with_the_request() {
+async fn an_unread_credential_ends_with_the_request() {
     let told = told_by("unguarded").await;
     told.said_much();
     told.kept_silent();

@@ -113,7 +113,7 @@ async fn closed(stream: &mut TcpStream) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_hour_forward_ends_what_is_over_by_then_and_nothing_else() {
+async fn an_hour_forward_ends_only_the_expired_connections() {
     let wrong = Wrong::default();
     let server = server(&wrong).await;
     let [short, long] = [600, 7200].map(|seconds| server.token("ada", seconds).unwrap());
@@ -176,7 +176,7 @@ async fn an_hour_back_prolongs_no_ticket_and_no_session_that_a_store_keeps_in_me
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_has_expired_by_both_clocks_is_never_accepted_and_a_lease_follows_the_time_of_day() {
+async fn a_credential_expired_by_both_clocks_is_never_accepted_and_a_lease_follows_the_time_of_day() {
     let wrong = Wrong::default();
     let server = server(&wrong).await;
     let expired = {
@@ -218,7 +218,7 @@ async fn what_has_expired_by_both_clocks_is_never_accepted_and_a_lease_follows_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_holds_whichever_way_the_clock_goes() {
+async fn a_revocation_holds_if_the_clock_jumps_either_way() {
     let wrong = Wrong::default();
     let server = server(&wrong).await;
     let before = server.token("ada", 7200).unwrap();

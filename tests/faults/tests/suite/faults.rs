@@ -364,7 +364,7 @@ async fn clients_that_flood() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_vanish_without_a_word() {
+async fn clients_that_vanish_silently() {
     everywhere(Fault::Vanish).await;
 }
 

@@ -68,7 +68,7 @@ async fn no_socket_survives_a_logout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ban_refuses_what_was_issued_before_and_nothing_that_is_issued_since() {
+async fn a_ban_refuses_earlier_credentials_and_no_later_ones() {
     let server = Server::start();
     for (one, other, wrong) in [(0, 0, 60), (150, 5, -60)] {
         let (a, b) = tokio::join!(node(&server, one, 0), node(&server, other, wrong));

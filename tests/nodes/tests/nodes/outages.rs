@@ -183,7 +183,7 @@ async fn a_redis_that_is_slow() {
 }
 
 #[tokio::test]
-async fn a_redis_that_nobody_hears_any_more() {
+async fn a_redis_that_is_cut_off() {
     let server = Server::start();
     let proxy = Proxy::to(server.port()).await;
     let a = Node::start(PROGRAM, &server.url(), &[]).await;

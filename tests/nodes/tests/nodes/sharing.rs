@@ -75,7 +75,7 @@ async fn a_ticket_for_a_channel_joins_once_on_the_other_node() {
 }
 
 #[tokio::test]
-async fn who_may_join_what_is_the_same_on_both_nodes() {
+async fn the_rules_of_channels_are_the_same_on_both_nodes() {
     let (_server, a, b) = two(&[]).await;
     let cookie = a.login("ada").await;
     for node in [&a, &b] {
@@ -123,7 +123,7 @@ async fn a_socket_ends_when_its_token_does_on_the_node_that_did_not_mint_it() {
 }
 
 #[tokio::test]
-async fn what_is_said_on_one_node_is_heard_once_on_both() {
+async fn a_message_on_one_node_arrives_once_on_both() {
     let (mut server, a, b) = two(&[]).await;
     let (ada, eve) = (a.login("ada").await, b.login("eve").await);
     let mut here = a.open_page("/session", &ada).await;

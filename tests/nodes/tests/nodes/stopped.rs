@@ -148,6 +148,6 @@ async fn a_node_that_was_stopped_accepts_and_keeps_nothing_that_was_revoked_mean
 }
 
 #[tokio::test]
-async fn a_node_that_was_stopped_and_whose_news_is_lost_keeps_nothing_either() {
+async fn a_stopped_node_that_missed_its_news_keeps_no_revoked_connection() {
     nothing_that_was_revoked_meanwhile_goes_on(true).await;
 }

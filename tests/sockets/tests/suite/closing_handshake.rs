@@ -232,7 +232,7 @@ async fn a_closing_handshake_keeps_its_permit_until_it_has_ended() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_during_the_hold_gives_its_permit_back() {
+async fn a_client_that_leaves_during_the_reject_delay_gives_its_permit_back() {
     let close = CloseFrameLayer::new()
         .reject_delay(FAR)
         .max_closing_handshakes(1);

@@ -7,12 +7,12 @@
 )]
 
 mod accepted;
+mod client_protocols;
 mod closing_handshake;
 mod handshake;
 mod http2;
 mod minted;
 mod others;
-mod palettes;
 mod refused;
 mod telemetry;
 mod unspent;

@@ -249,7 +249,7 @@ impl Minted {
 }
 
 #[tokio::test]
-async fn is_good_where_nothing_happened_meanwhile() {
+async fn is_valid_if_nothing_happened_meanwhile() {
     let server = Server::start().await;
     let client = server.log_in().await;
     for minted in Minted::ALL {

@@ -264,7 +264,7 @@ async fn predicate_code_and_reason_are_the_applications_to_choose() {
 }
 
 #[tokio::test]
-async fn the_answer_is_held_and_then_comes() {
+async fn the_answer_comes_after_the_reject_delay() {
     let hold = Duration::from_secs(3);
     let close = CloseFrameLayer::new().reject_delay(hold);
     let at = async |server: Server| {

@@ -17,7 +17,7 @@ use tower_ws_auth::{Rejection, RejectionKind};
 use crate::APP;
 
 #[tokio::test]
-async fn a_stack_at_trace_level_tells_everything_but_the_credential() {
+async fn a_stack_at_trace_level_logs_everything_but_the_credential() {
     let log = Log::capture();
 
     let seen = Arc::new(Mutex::new(Vec::new()));

@@ -199,7 +199,7 @@ async fn a_ticket_by_a_condition() {
 /// Two routes with one set of revocations, of which one has no limit: only behind the strategy is
 /// it known that this one has. Then nobody is told to come back with the same ticket.
 #[tokio::test]
-async fn and_whoever_has_lost_a_ticket_is_not_told_to_come_back_with_it() {
+async fn and_a_client_with_a_spent_ticket_is_not_advised_to_retry_it() {
     let (revocations, tickets) = (revocations(), tickets());
     let strategy = || tickets.strategy().revocable(revocations.clone());
     let limited = serve(strategy(), &one_socket(&revocations)).await;

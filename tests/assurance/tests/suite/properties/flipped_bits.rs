@@ -85,7 +85,7 @@ proptest! {
 }
 
 #[test]
-fn of_a_ticket_which_stays_good() {
+fn of_a_ticket_which_stays_valid() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

@@ -75,7 +75,7 @@ async fn a_ticket_opens_one_connection_at_most_wherever_its_handshake_is_dropped
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ticket_for_something_else_calls_nobody_and_is_not_spent() {
+async fn a_ticket_for_another_purpose_reaches_no_service_and_is_not_spent() {
     let memory = MemoryTickets::new();
     for acts_after in 0..=WAITS {
         let tickets = tickets(&memory, acts_after);
@@ -146,7 +146,7 @@ async fn a_session_survives_every_handshake_that_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_is_not_logged_in_calls_nobody() {
+async fn a_session_that_is_not_logged_in_reaches_no_service() {
     for acts_after in 0..=WAITS {
         let (sessions, cookie) = session(None, acts_after).await;
         let strategy = sessions.strategy(origins(), |record| record.user.clone());

@@ -255,7 +255,7 @@ async fn no_connection_on_redis_stays_registered_and_a_revocation_that_is_droppe
 }
 
 #[tokio::test]
-async fn what_is_dropped_while_redis_is_silent_gives_its_place_back_and_is_not_asked_again() {
+async fn an_operation_dropped_while_redis_is_silent_gives_its_place_back_and_is_not_repeated() {
     /// Guesses may not fill all places: that many are for taking tickets.
     const TAKES: usize = MOST.div_ceil(3);
     let server = Server::start();

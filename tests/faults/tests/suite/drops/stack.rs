@@ -175,7 +175,7 @@ async fn a_session_that_is_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_of_nobody_that_is_refused_and_held_and_told() {
+async fn a_session_without_a_login_that_is_refused_after_a_delay() {
     let (places, let_in) = dropped_everywhere(|| with_a_session(None)).await;
     assert_eq!((places, let_in), (WAITS + HOLD, false));
 }
@@ -251,7 +251,7 @@ async fn a_token_that_may_be_revoked() {
 /// What was dropped has spent its ticket or has not. It is good at most once more, and only if
 /// nobody was let in by it.
 #[tokio::test(start_paused = true)]
-async fn a_ticket_which_is_good_at_most_once_all_the_same() {
+async fn a_ticket_which_is_still_valid_at_most_once() {
     let (mut unspent, mut spent) = (0, 0);
     everywhere(async |polls| {
         let store = Slow::new(MemoryTickets::new(), 1);

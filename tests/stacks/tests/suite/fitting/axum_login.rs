@@ -231,7 +231,7 @@ async fn a_login_opens_the_socket_and_the_logout_ends_it() {
 }
 
 #[tokio::test]
-async fn nobody_reads_why_and_a_foreign_page_does_not() {
+async fn an_anonymous_client_reads_why_and_a_foreign_page_does_not() {
     let address = serve(app(users(), MemoryStore::default(), origins()))
         .await
         .unwrap();
@@ -248,7 +248,7 @@ mod an_outage {
 
     /// axum-login asks first, and answers by itself.
     #[tokio::test]
-    async fn of_the_store_is_its_500_whatever_is_inside() {
+    async fn of_the_store_is_its_500_with_any_inner_layer() {
         let address = serve(app(users(), Gone, origins())).await.unwrap();
         let known = [("origin", APP), ("cookie", COOKIE)];
         let answer = end_of(browser_at(address, "/ws", &known).await).await;

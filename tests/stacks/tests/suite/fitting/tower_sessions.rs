@@ -151,7 +151,7 @@ async fn ada(address: SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn a_logout_ends_the_open_socket_too_and_none_of_another_login() {
+async fn a_logout_ends_only_the_open_sockets_of_that_login() {
     let address = serve(app(MemoryStore::default(), origins())).await.unwrap();
     let (session, other) = (ada(address).await, ada(address).await);
     let elsewhere = [("origin", APP), ("cookie", other.as_str())];
@@ -165,7 +165,7 @@ async fn a_logout_ends_the_open_socket_too_and_none_of_another_login() {
 }
 
 #[tokio::test]
-async fn nobody_reads_why_and_a_foreign_page_does_not() {
+async fn an_anonymous_client_reads_why_and_a_foreign_page_does_not() {
     let address = serve(app(MemoryStore::default(), origins())).await.unwrap();
     only_our_page_reads_why(address, &ada(address).await).await;
 }

@@ -28,7 +28,7 @@ async fn haproxy_with(app: SocketAddr, change: impl FnOnce(String) -> String) ->
 }
 
 #[tokio::test]
-async fn accepted_and_refused_clients_read_what_they_would_without_it() {
+async fn accepted_and_refused_clients_read_the_same_as_without_it() {
     passes_everything_on(&haproxy(upstream().await).await).await;
 }
 
