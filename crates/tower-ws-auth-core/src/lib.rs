@@ -6,16 +6,16 @@
 //!   in its extensions. A refused one is answered with the status and the public reason of a
 //!   [`Rejection`], which stays in the response's extensions.
 //! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
-//! - [`carrier`] reads a credential and removes it; [`cookie`] does so with one cookie.
-//! - [`Validity`] is what a handler hands on to whatever it mints for its client.
+//! - [`credential`] reads a credential from its carrier and removes it there.
 //! - [`Validity`] limits each credential that a handler mints for its client.
 //! - [`revocation`] refuses a credential before it expires, and tells open connections.
 //! - [`RedactLayer`] keeps credentials out of the logs of other layers. Use [`RedactedQuery`] for a
 //!   log that stands outside of it.
 //! - [`telemetry`] lists the events and metrics.
-//! Strategies live in crates of their own; most applications use `tower-ws-auth`, which
+//!
 //! Strategies live in crates of their own. Most applications use `tower-ws-auth`, which re-exports
 //! them.
+//!
 //! # A strategy of your own
 //!
 //! ```
@@ -72,8 +72,8 @@
 //! # }
 //! ```
 //!
-//! Or shorter, where one closure reads, removes and decides:
 //! Or shorter, with one closure that reads, removes and decides:
+//!
 //! ```
 //! use http::request::Parts;
 //! use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
@@ -91,9 +91,9 @@
 //! # let _ = tower_layer::Layer::layer(&layer, tower::service_fn(async |_: http::Request<()>| Ok::<_, ()>(http::Response::new(()))));
 //! ```
 //!
-//! # More than one way in
-//!
 //! # Several strategies
+//!
+//! [`or`](AuthenticateExt::or) and [`optional`](AuthenticateExt::optional) combine strategies:
 //!
 //! ```
 //! # use http::{Request, Response, StatusCode, request::Parts};
