@@ -14,8 +14,8 @@ use tower_ws_auth_ticket::{MemoryTickets, PutError, TicketKey};
 
 const TTL: Duration = Duration::from_secs(30);
 
-/// A store of one shard or few, 10 seconds into a period, and its clock. The clock is none of
-/// loom's business: what it shows depends on the interleaving alone.
+/// A store of one shard or few, 10 seconds into a period, and its clock. The clock is outside of
+/// loom: its time depends on the interleaving alone.
 fn store(capacity: usize, per_subject: u32) -> (MemoryTickets, Arc<AtomicU64>) {
     let seconds = Arc::new(AtomicU64::new(3010));
     let shown = Arc::clone(&seconds);
@@ -118,7 +118,7 @@ fn one_takes_while_the_ticket_expires_and_another_issues() {
             let store = store.clone();
             thread::spawn(move || store.issue_now(key(2), vec![8], Some("ada"), TTL))
         };
-        // Two periods on: whoever comes next drops both generations.
+        // Two periods on: the next operation drops both generations.
         seconds.store(3070, Ordering::Relaxed);
         let missed = store.take_now(key(3));
         assert!(missed.is_none());
@@ -126,7 +126,7 @@ fn one_takes_while_the_ticket_expires_and_another_issues() {
         issuer.join().unwrap().unwrap();
         store.take_now(key(2));
         store.take_now(key(1));
-        // Whatever the order, no place was lost or handed back twice.
+        // In no order was a place lost or returned twice.
         assert_eq!(store.outstanding(), 0);
         store.issue_now(key(4), vec![9], Some("ada"), TTL).unwrap();
         store.issue_now(key(5), vec![9], Some("ada"), TTL).unwrap();

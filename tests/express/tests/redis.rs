@@ -63,7 +63,7 @@ async fn a_session_of_express_opens_a_socket_here_until_it_is_logged_out_there()
         assert_eq!(socket.welcome["via"], "session");
         socket.is_alive().await;
     }
-    // Whatever else a session is good for.
+    // The other uses of a session.
     let ticket = chat.ticket(&cookie, None).await;
     let socket = chat.open(&format!("/ticket?ticket={ticket}")).await;
     assert_eq!(socket.welcome["user"], "ada");
@@ -261,7 +261,7 @@ mod a_login_of_express {
     }
 }
 
-/// The store, where Express answers a request right after a record was read.
+/// The store, in which Express answers a request right after a record was read.
 struct Meanwhile {
     store: RedisSessions,
     app: Node,

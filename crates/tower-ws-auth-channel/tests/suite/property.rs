@@ -116,7 +116,7 @@ proptest! {
                 (Just(pattern), Just(one), Just(other), near)
             }),
     ) {
-        // What the constructor refuses nobody shares.
+        // A list that the constructor refuses is skipped.
         let Some(rules) = patterns(&[(pattern, true)]) else {
             return Ok(());
         };

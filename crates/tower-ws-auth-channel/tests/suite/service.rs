@@ -1,4 +1,4 @@
-//! The grammar of tower, and what is checked before any policy.
+//! The grammar of tower, and the checks before any policy.
 
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ mod a_join_that_the_policy_lets_pass {
             JoinOutcome::Admitted("welcome")
         ));
 
-        // What stands in its place has to be polled ready again.
+        // The clone in its place has to be polled ready again.
         inner.allow(0);
         assert_pending!(service.poll_ready());
     }

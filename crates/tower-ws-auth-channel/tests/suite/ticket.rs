@@ -176,7 +176,7 @@ mod is_taken_last {
             effect(&layer, join_with("ticket-1", &good)).await,
             "ticket_invalid"
         );
-        // Nobody asked for these two.
+        // These two were not presented.
         assert!(tickets.take_for_channel(&lobby, "lobby").await.is_ok());
         assert!(tickets.take_for_channel(&other, "other").await.is_ok());
     }
@@ -257,7 +257,7 @@ mod a_store {
         let answer = ask(&layer(&tickets), join_with("lobby", &"A".repeat(43))).await;
         let denial = answer.denial().unwrap();
         assert_eq!(denial.reason(), "unavailable");
-        // The ticket may be gone: nobody comes back with it.
+        // The ticket may be gone, so the client must not come back with it.
         assert_eq!(denial.advice(), tower_ws_auth_core::Advice::RefreshLater);
         assert_eq!(store.0.load(Ordering::Relaxed), 1);
     }

@@ -42,7 +42,7 @@ fn in_cookie(name: &'static str) -> Named {
     Named(name, Carriers::builder().cookie(name).build().unwrap())
 }
 
-/// What a strategy makes of a request: the identity, or token and detail of the rejection.
+/// The decision of a strategy: the identity, or reason and detail of the rejection.
 async fn ask<A: Authenticate>(
     strategy: &A,
     query: &str,

@@ -1,5 +1,4 @@
-//! Where a credential is looked for, and where it is not: through [`Carriers::take`], which asks
-//! first whether there is anything to look at.
+//! The places in which [`Carriers::take`] looks for a credential, after a cheap check.
 
 use http::Request;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};

@@ -1,5 +1,5 @@
-//! After any answer but 101 to a request for an upgrade the connection closes (RFC 9110 §7.8):
-//! what the client sent behind it is not another request.
+//! After any answer but 101 to a request for an upgrade the connection closes (RFC 9110 §7.8).
+//! Bytes behind the request are not another request.
 
 use http::header::{CONNECTION, UPGRADE};
 use http::request::Builder;

@@ -7,7 +7,7 @@ use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
 
 use crate::support::{Inner, Token, User, handshake, send};
 
-/// What one decision writes, at the level TRACE.
+/// The log of one decision, at the level TRACE.
 fn logged<A>(layer: &AuthLayer<A>, request: Builder) -> (StatusCode, String)
 where
     A: tower_ws_auth_core::Authenticate,

@@ -1,4 +1,4 @@
-//! Who gets through, and whom the inner service sees.
+//! The layer's decision, and the requests that reach the inner service.
 
 use std::any::{Any, TypeId};
 use std::future::{Ready, poll_fn, ready};

@@ -1,4 +1,4 @@
-//! What is counted, for whatever recorder the program has installed.
+//! The metrics, for any recorder that the program has installed.
 
 use std::future::{Ready, ready};
 use std::time::Duration;

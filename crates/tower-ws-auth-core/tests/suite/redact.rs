@@ -53,12 +53,12 @@ fn in_query(key: &'static str) -> Any {
     Any(Carriers::builder().query(key).build().unwrap())
 }
 
-/// What a layer in between sees, and what comes of the request.
+/// The head that a layer in between sees, and the outcome of the request.
 struct Outcome {
     between: Parts,
     /// The credential and its carrier, or the rejection's token.
     read: Result<Read, &'static str>,
-    /// What the service got, or what is left of a refused request.
+    /// The head that reached the service, or that of the refused request.
     left: Parts,
 }
 

@@ -1,4 +1,4 @@
-//! Spans without credentials, where a log stands outside of everything of ours.
+//! Spans without credentials, for a log outside of all our layers.
 
 use http::Request;
 use http::request::Builder;

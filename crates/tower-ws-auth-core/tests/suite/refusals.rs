@@ -1,4 +1,4 @@
-//! What a refused client is told, and what a layer further out finds.
+//! The answer to a refused client, and the rejection for a layer further out.
 
 use std::time::Duration;
 

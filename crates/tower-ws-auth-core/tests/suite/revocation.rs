@@ -1,5 +1,4 @@
-//! Revocation: what was issued before is refused, what is open hears of it, and nothing slips
-//! between the two.
+//! Revocation: refuses older credentials and ends open connections, without a gap between the two.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -568,8 +567,8 @@ mod between_registration_and_answer {
         assert!(revocations.is_empty());
     }
 
-    /// A revocation is written before the open connections are told: else nobody tells the one
-    /// that comes in between.
+    /// A revocation is written before the open connections are told. Otherwise a connection that
+    /// opens in between would never hear of it.
     #[tokio::test]
     async fn a_connection_that_opens_while_a_revocation_is_written_is_ended() {
         let store = Scripted::default();
@@ -604,8 +603,8 @@ mod between_registration_and_answer {
         }
     }
 
-    /// Threads that open and one that revokes: whoever opened before the revocation is ended,
-    /// whoever opened after it with an old credential was refused.
+    /// Threads that open and one that revokes. A connection opened before the revocation is ended.
+    /// A later one with an old credential is refused.
     #[test]
     fn no_connection_with_an_old_credential_outlives_a_revocation_under_races() {
         for _ in 0..200 {
@@ -661,7 +660,7 @@ struct Scripted {
     answer: Arc<Mutex<Option<Answer>>>,
     here: Here,
     down: Arc<AtomicBool>,
-    /// What is to be written waits.
+    /// Writes wait while this is set.
     held: Arc<AtomicBool>,
     recorded: Arc<Mutex<HashMap<Arc<str>, Revocation>>>,
 }
@@ -824,7 +823,7 @@ mod on_several_nodes {
                     let issued_at = issued_at.map(Clock::at);
                     assert!(!passes(node, issued_at, key()).await, "{issued_at:?}");
                 }
-                // Whatever it is said to know.
+                // With any known revocation.
                 let knows = key().issued_after(Clock::at(9000));
                 assert!(!passes(node, Some(Clock::at(9000)), knows).await);
             }
@@ -875,7 +874,7 @@ mod on_several_nodes {
         }
     }
 
-    /// So that whatever is minted for a grant is as young as the decision about it, and no younger.
+    /// A credential minted for a grant is as young as the decision about it, and no younger.
     #[tokio::test]
     async fn a_decision_notes_the_known_revocations_in_the_keys() {
         let (_, [node]) = nodes([1000]);
@@ -939,7 +938,7 @@ mod on_several_nodes {
             assert_eq!(stays, Some(second.clone()));
             assert_eq!(kept().await, Some(second.clone()));
         }
-        // Who revokes with a clock that is behind comes right after it.
+        // A node with a slow clock writes its revocation right after the kept one.
         early
             .revoke("user:ada", DisconnectReason::SessionEnded)
             .await
@@ -953,7 +952,7 @@ mod on_several_nodes {
         assert_eq!(kept().await.unwrap().micros(), 2_000_000_002);
     }
 
-    /// Nobody knows what it keeps then.
+    /// The store's state is unknown then.
     #[tokio::test]
     async fn a_failing_store_also_ends_connections_that_knew_a_later_revocation() {
         let store = Scripted::default();

@@ -108,7 +108,7 @@ fn not_by_a_configuration() {
         let error = Carriers::builder().query(bad).build().unwrap_err();
         printed.debug(&error).debug(&error.to_string());
     }
-    // What a strategy keeps is not the layer's to show.
+    // The layer must not print the strategy's values.
     let layer = AuthLayer::new(Keeper("canary"));
     assert!(format!("{:?}", Keeper("canary")).contains("canary"));
     printed.debug(&layer).debug(&layer.layer(Inner::new()));

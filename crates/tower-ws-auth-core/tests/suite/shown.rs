@@ -1,5 +1,4 @@
-//! `Debug` and `Display` say what something is and how it is set up. What they must not say stands
-//! in `secrets`.
+//! The contents of `Debug` and `Display`. `secrets` tests that they print no secret.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What can be refused without using a credential up is refused first.
+//! Every other reason refuses a request before its credential is used up.
 
 use std::future::{Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -117,7 +117,7 @@ impl Authenticate for Voucher {
     }
 }
 
-/// What a handshake with this voucher is answered.
+/// The decision about a handshake with this voucher.
 async fn answer<A>(strategy: A, voucher: &str) -> Result<(), Rejection>
 where
     A: Authenticate,
@@ -286,7 +286,7 @@ mod a_limit {
         assert_eq!(token_of(strategy(), "good").await, "accepted");
     }
 
-    /// Whoever is told to come back must be able to pass then.
+    /// A client that is advised to come back must be able to pass then.
     #[tokio::test]
     async fn is_no_reason_to_come_back_for_a_credential_that_is_refused_anyway() {
         let (revocations, voucher) = (revocations(), Voucher::new());

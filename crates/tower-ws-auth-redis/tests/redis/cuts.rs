@@ -26,8 +26,8 @@ async fn across(cut: impl Fn(&Proxy, usize), after: usize, setup: &Setup) -> (bo
         }
         Err(_) => false,
     };
-    // The next request works, and what was taken is not there. Only a break after the whole answer
-    // is nobody's: who asks at that moment may be refused.
+    // The next request works, and the taken ticket is gone. A request in the moment of a break
+    // after the whole answer may be refused.
     let second = if first && has_cut {
         soon(async || setup.proxied.take(key(n)).await).await
     } else {

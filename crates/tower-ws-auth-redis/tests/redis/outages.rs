@@ -23,7 +23,7 @@ async fn has_failed(store: &RedisTickets) -> bool {
     take.is_err() && issue.is_err() && claim.is_err()
 }
 
-/// Whatever the store is asked fails, and in time.
+/// Every operation of the store fails, and in time.
 async fn refuses(store: &RedisTickets) {
     assert!(has_failed(store).await, "something was answered");
 }
@@ -31,7 +31,7 @@ async fn refuses(store: &RedisTickets) {
 async fn works(store: &RedisTickets) {
     static FRESH: AtomicUsize = AtomicUsize::new(100);
     soon(async || store.take(key(0)).await).await;
-    // A new one each time: whether one that got no answer was issued, nobody knows.
+    // A new one each time, because one without an answer may have been issued.
     soon(async || {
         let key = key(FRESH.fetch_add(1, Ordering::Relaxed));
         let issued = store.issue(key, vec![1], Some("ada"), TTL).await;

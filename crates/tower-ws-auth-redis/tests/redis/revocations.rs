@@ -136,8 +136,7 @@ async fn a_revocation_while_a_node_was_cut_off_ends_its_connections_when_it_is_b
 }
 
 #[tokio::test]
-async fn a_revocation_while_redis_is_down_is_an_error_ends_local_connections_and_is_written_later()
-{
+async fn a_revocation_while_redis_is_down_is_an_error_and_is_written_later() {
     let mut server = Server::start();
     let one = hasty_node(&server.url()).await;
     let other = hasty_node(&server.url()).await;
@@ -247,7 +246,7 @@ async fn an_unreadable_value_under_a_key_refuses() {
         let () = set.query_async(&mut wire).await.unwrap();
         let refused = open(&node, "user:ada", SystemTime::now()).await;
         assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
-        // Nobody gets a credential that would be accepted in spite of it, now or later.
+        // No credential can be issued that would be accepted in spite of it, now or later.
         node.key("user:ada").await.unwrap_err();
     }
     // It ends with the next revocation that can be read.
@@ -258,7 +257,7 @@ async fn an_unreadable_value_under_a_key_refuses() {
     assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
     let key = node.key("user:ada").await.unwrap();
     open(&node, key, Clock::at(1000)).await.unwrap();
-    // Nor does nonsense on the channel stop anybody from hearing.
+    // Invalid messages on the channel do not stop a node from hearing.
     let other = self::node(&server.url()).await;
     listens(&node, &other).await;
     let () = server.ask("PUBLISH wsauth:revoked nonsense").await;
@@ -297,13 +296,13 @@ async fn an_unreadable_value_under_one_key_affects_no_other_key() {
     proxy.mend();
     assert_eq!(ends(&ada).await, DisconnectReason::Revoked);
     assert_eq!(ends(&eve).await, DisconnectReason::Revoked);
-    // It goes on hearing, and nobody else has ended.
+    // It goes on hearing, and no other connection has ended.
     listens(&cut_off, &other).await;
     let ended = bystanders
         .iter()
         .filter_map(|watch| watch.connection().disconnect_reason());
     assert_eq!(ended.count(), 0);
-    // Nor is anybody refused who has another key beside one that is sound.
+    // A client with another, readable key is not refused.
     let grant = Grant::new(()).revocable_by("user:0").revocable_by("user:1");
     sooner_or_later(async || cut_off.watch(grant.term()).await).await;
     #[cfg(feature = "tracing")]
@@ -350,7 +349,7 @@ async fn listen(server: &Server, nodes: u64) {
     .await;
 }
 
-/// Whatever the order in which revocations are written: the latest stays.
+/// Revocations written in any order: the latest stays.
 mod never_moves_backwards {
     use super::*;
 
@@ -508,7 +507,7 @@ async fn a_line_break_in_a_key_ends_only_its_own_connections() {
     }
 }
 
-/// A node that cannot be told anything keeps nobody for longer than it may.
+/// A node without news ends its connections in time.
 #[tokio::test]
 async fn a_node_without_news_for_too_long_ends_its_revocable_connections() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! How much a cookie costs: a bad one nothing, a good one its id.
+//! The allocations for a cookie: none for an invalid one, the id for a valid one.
 
 use std::task::{Context, Poll, Waker};
 

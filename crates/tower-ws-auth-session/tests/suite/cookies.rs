@@ -1,4 +1,4 @@
-//! The cookie: which ones are accepted, and what they name.
+//! The cookie: valid and invalid ones, and the id in them.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -107,7 +107,7 @@ mod the_format_of_express {
                 Some(name)
             );
         }
-        // What cannot be decoded is taken as it is.
+        // A value that cannot be decoded is read as it is.
         assert_eq!(
             id(&sessions, &format!("sid={}", signed("a%FF"))).as_deref(),
             Some("a%FF")

@@ -1,4 +1,4 @@
-//! The strategy in its layer: who is let in, who is not, and what that leaves behind.
+//! The strategy in its layer: accepted and refused requests, and their effects.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::common::{
     strategy,
 };
 
-/// What comes of a good cookie over this store.
+/// The outcome of a valid cookie over this store.
 async fn over(store: Odd) -> Outcome {
     let sessions = builder(store)
         .timeout(Duration::from_secs(2))

@@ -21,7 +21,7 @@ use tower_ws_auth_session::{
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What several nodes have in common.
+/// The state that several nodes share.
 #[derive(Clone)]
 struct World {
     hand: Hand,
@@ -116,7 +116,7 @@ impl Node {
         self.sessions.create(&ada()).await.unwrap()
     }
 
-    /// What a handshake with this cookie is told.
+    /// The outcome of a handshake with this cookie.
     async fn opens(&self, cookie: &HeaderValue) -> &'static str {
         let request = handshake(&[&pair(cookie)], Some(PAGE));
         send(strategy(&self.sessions), request).await.reason()
@@ -252,7 +252,7 @@ mod a_ban_of_a_user {
 mod a_login_that_express_dates {
     use super::*;
 
-    /// What a handshake is told after a ban at [`NOW`], where the record is this one.
+    /// The outcome of a handshake after a ban at [`NOW`], with this record.
     async fn opens(record: &str) -> &'static str {
         let world = World::new();
         let node = world.node_with(0, |builder| builder.login_field("loggedInAt"));

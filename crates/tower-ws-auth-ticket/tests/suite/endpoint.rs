@@ -307,7 +307,7 @@ mod a_body_that_is_held_back {
                 tokio::spawn(async move { read(endpoint.oneshot(request).await.unwrap()).await })
             }
         };
-        // Whoever is asked has been asked by now.
+        // The service has been polled by now.
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
@@ -337,7 +337,7 @@ mod a_body_that_is_held_back {
         assert_eq!(age(Some(known())).await, None);
         let without_keys = Grant::new("ada".to_owned());
         assert_eq!(age(Some(without_keys)).await, Some(Clock::at(NOW)));
-        // Behind somebody else's layer it is the request that has an age.
+        // Behind another layer, the age is that of the request.
         assert_eq!(age(None).await, Some(Clock::at(NOW)));
     }
 

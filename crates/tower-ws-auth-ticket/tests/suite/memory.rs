@@ -76,7 +76,7 @@ mod taking {
                 let start = Arc::clone(&start);
                 tokio::spawn(async move {
                     for n in 0..TICKETS {
-                        // Again and again, or one runs ahead and meets nobody.
+                        // Repeatedly, or one thread runs ahead and meets no other.
                         if n % 16 == 0 {
                             start.wait().await;
                         }

@@ -1,4 +1,4 @@
-//! Tickets through the layer: admitted once, where they belong, and spent for nothing else.
+//! Tickets through the layer: valid once and for their purpose, and never spent for another reason.
 
 use std::collections::HashSet;
 use std::error::Error as _;

@@ -1,4 +1,4 @@
-//! A ticket stays good if its handshake is refused for another reason.
+//! A ticket stays valid if its handshake is refused for another reason.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tower_ws_auth_ticket::{
     TicketRequest, TicketStore, Tickets,
 };
 
-/// `ada`, who may come in or not.
+/// `ada`, who may be refused.
 type User = String;
 
 fn tickets(store: impl TicketStore + 'static) -> Tickets<User> {
@@ -61,7 +61,7 @@ struct Counted {
     peeked: Arc<AtomicUsize>,
     taken: Arc<AtomicUsize>,
     is_down: bool,
-    /// As a store of somebody's that knows no `peek`.
+    /// Like a third-party store without `peek`.
     is_old: bool,
 }
 
@@ -114,7 +114,7 @@ async fn by_a_failing_condition() {
     }
     assert_eq!(store.asked(), (2, 0));
     assert_eq!(token_of(tickets.strategy(), &ticket).await, "accepted");
-    // Where nothing else can refuse, the store is asked once.
+    // If nothing else can refuse, the store is asked once.
     assert_eq!(store.asked(), (2, 1));
     let permitting = tickets.strategy().authorize(|user, _| user == "ada");
     assert_eq!(token_of(permitting, &ticket).await, "ticket_invalid");

@@ -1,7 +1,7 @@
 //! A secret goes through the whole stack by every carrier, accepted and refused, and is found
 //! nowhere: not in the log at TRACE, not in a panic, not in a response.
 //!
-//! The server is another process, so that what its clients log is not in it.
+//! The server is another process, so that its log lacks the clients' own messages.
 
 use canary_tests::Secrets;
 
@@ -113,7 +113,7 @@ async fn told_by(setup: &str) -> Told {
 }
 
 impl Told {
-    /// How much there was to be found in: nobody hides a secret by saying nothing.
+    /// The log must be long: an empty one would hide every secret.
     fn said_much(&self) {
         let lines = self.log.lines().count();
         println!(

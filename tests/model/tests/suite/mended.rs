@@ -15,7 +15,7 @@ fn explore(name: &str, world: Setup, comes_by: &[Seen]) {
     keeps_every_rule(name, world, Protocol::mended(), comes_by);
 }
 
-/// A session, what is minted for it, and its logout or its user's ban on either node.
+/// A session, the credentials minted for it, and its logout or its user's ban on either node.
 #[test]
 fn every_minted_credential_is_revoked_with_its_session() {
     explore(
@@ -47,7 +47,7 @@ fn every_minted_credential_is_revoked_with_its_session() {
     );
 }
 
-/// A session that somebody else made, whose record does not say when its user logged in.
+/// A session of another application, without a time of login in its record.
 #[test]
 fn a_session_of_unknown_age_is_older_than_every_revocation() {
     explore(
@@ -108,7 +108,7 @@ fn no_handshake_of_two_outlives_the_revocation() {
     );
 }
 
-/// What is minted can mint again: a token for a session, and a ticket for the token.
+/// A minted credential can mint again: a token for a session, and a ticket for the token.
 #[test]
 fn a_credential_minted_for_a_minted_one_is_revoked_too() {
     explore(
@@ -268,8 +268,8 @@ fn a_node_that_was_cut_off_catches_up() {
     );
 }
 
-/// Tickets, ordinary requests, requests without permission and a guest who becomes Ada, where one
-/// connection of hers may be open.
+/// Tickets, ordinary requests, requests without permission and a guest who becomes Ada, with room
+/// for one open connection of hers.
 #[test]
 fn limits_that_refuse_the_newest_hold_and_spend_nothing() {
     explore(

@@ -1,8 +1,8 @@
 //! One test for each thing that the protocol did differently once, or must not do differently.
 //!
-//! Each shows three explorations of one small world: the protocol as it was breaks a rule, unless it
-//! was right about that; the mended one breaks it with this one fault; without the fault no rule is
-//! broken in any state.
+//! Each shows three explorations of one small world. The protocol as it was breaks a rule, unless
+//! it was right about that. The mended protocol with this one fault breaks it too. Without the
+//! fault no rule is broken in any state.
 
 use crate::explore::{counterexample, keeps_every_rule};
 use crate::protocol::{Claims, Minted, Protocol};
@@ -19,7 +19,7 @@ struct Row {
     breaks: Rule,
     /// Whether the protocol as it was breaks the rule in the same world.
     was_so: bool,
-    /// What the clean exploration comes by.
+    /// The events that the clean exploration must see.
     comes_by: &'static [Seen],
 }
 
@@ -47,7 +47,7 @@ const TWO_HANDSHAKES: Budget = Budget {
     ..QUIET.budget
 };
 
-/// Whoever presents one credential while one key is revoked.
+/// Any client presents one credential while one key is revoked.
 const ONE_REVOCATION: Budget = Budget {
     revocations: 1,
     ..ONE_HANDSHAKE

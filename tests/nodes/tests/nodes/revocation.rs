@@ -119,7 +119,7 @@ async fn by_a_logout_closes_the_sockets_of_that_session_alone() {
     let (first, second) = (a.login("ada").await, a.login("ada").await);
     let minted = async |cookie: &str| {
         let token = a.token(cookie, 600).await;
-        // What was minted for a session ends with it.
+        // A credential minted for a session ends with it.
         b.open(&format!("/jwt?token={token}")).await
     };
     let hers = [
@@ -140,7 +140,7 @@ async fn by_a_logout_closes_the_sockets_of_that_session_alone() {
     for socket in &mut others {
         socket.is_alive().await;
     }
-    // By logging in as somebody else it ends as well.
+    // A login as another user ends it as well.
     let answer = b.post("/login", &second, r#"{"user":"eve"}"#).await;
     assert_eq!(answer.status, 204);
     for socket in others {

@@ -18,5 +18,5 @@ mod telemetry;
 mod unspent;
 mod without_upgrades;
 
-/// What the page of the application sends.
+/// The origin of the application's page.
 const APP: (&str, &str) = ("origin", "https://app.example");

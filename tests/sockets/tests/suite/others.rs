@@ -1,5 +1,5 @@
-//! What somebody else refuses becomes a close frame too, and no handler that has taken the socket
-//! before ever meets the refused client.
+//! A refusal by another layer becomes a close frame too. A handler that took the socket before
+//! never meets the refused client.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -109,13 +109,13 @@ async fn a_rate_limit_of_tower_governor_is_read_as_4429() {
         let pause = message["retry_after"].as_u64().unwrap();
         assert!((590..=600).contains(&pause), "{message}");
     }
-    // Who is no browser reads the limiter's own answer.
+    // A client other than a browser reads the limiter's own answer.
     let answer = handshake(address, &query, &[]).await;
     let Answer::Http(429, body) = end_of(answer).await else {
         panic!()
     };
     assert!(body.contains("Too Many Requests"), "{body}");
-    // What our own layers refuse is theirs to say.
+    // Rejections of our own layers keep their meaning.
     let foreign = [("origin", "https://evil.example")];
     for answer in answers(address, &query, &foreign).await {
         assert_eq!(answer, Answer::http(403, "origin_denied"));

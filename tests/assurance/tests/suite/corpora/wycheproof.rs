@@ -1,4 +1,4 @@
-//! Project Wycheproof's vectors; `tests/data/wycheproof/README.md` tells which marks are wrong.
+//! Project Wycheproof's vectors. `tests/data/wycheproof/README.md` lists their wrong marks.
 
 use std::fs;
 

@@ -206,7 +206,7 @@ async fn a_revocation_at_any_place_refuses_the_handshake_or_ends_its_connection(
         let (mut refused, mut ended) = (0, 0);
         let places = everywhere(async |polls| {
             let revocations = revocations(acts_after);
-            // What the service keeps of the request that it got.
+            // The watch that the service keeps of its request.
             let (keep, mut kept) = tokio::sync::mpsc::unbounded_channel::<Watch>();
             let inner = tower::service_fn(move |mut request: Request<()>| {
                 let term = request.extensions_mut().get_mut::<Term>().unwrap();
@@ -245,7 +245,7 @@ async fn a_revocation_at_any_place_refuses_the_handshake_or_ends_its_connection(
         })
         .await;
         assert_eq!(places, DECISION_WAITS + SERVICE_WAITS);
-        // Whoever had passed the decision heard of it, everybody else was refused.
+        // Admitted handshakes heard of it, and all others were refused.
         assert_eq!((refused, ended), (DECISION_WAITS + 1, SERVICE_WAITS + 1));
     }
 }

@@ -25,8 +25,7 @@ use super::steps::{everywhere, polled, settle};
 
 const ROUNDS: usize = 25;
 const TTL: Duration = Duration::from_secs(30);
-/// So few that a place which does not come back is missed soon: what goes on in the background
-/// takes two.
+/// So few that a lost place is noticed soon: background work takes two.
 const MOST: usize = 4;
 
 async fn connect(server: &Server) -> Redis {
@@ -278,7 +277,7 @@ async fn an_operation_dropped_while_redis_is_silent_gives_its_place_back_and_is_
         let busy = store.take(keys[0]).await.unwrap_err();
         assert!(format!("{busy:?}").contains("Busy"), "{busy:?}");
         drop(takes);
-        // The places are there at once, although nobody has answered.
+        // The places are free at once, although no command was answered.
         let mut again: Vec<_> = keys.iter().map(|key| store.take(*key)).collect();
         for take in &mut again {
             let polled = timeout(Duration::ZERO, take).await;
@@ -286,7 +285,7 @@ async fn an_operation_dropped_while_redis_is_silent_gives_its_place_back_and_is_
         }
         server.resume();
         for take in again {
-            // What was sent was carried out, and its answer is nobody's.
+            // The sent command was carried out, and its answer was dropped.
             assert_eq!(take.await.unwrap(), None);
         }
         is_sound(&redis).await;

@@ -17,7 +17,7 @@ use super::server::{Server, until};
 use crate::ALONE;
 
 const DEADLINE: Duration = Duration::from_millis(500);
-/// What would end a connection by mistake, and what is well before it.
+/// A deadline that would show an end by mistake, far beyond the expected one.
 const FAR: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
 

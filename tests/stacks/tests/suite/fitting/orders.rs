@@ -1,4 +1,4 @@
-//! Our own layers in a wrong order, and at a wrong place of a router: what it looks like.
+//! The symptoms of our own layers in a wrong order, and at a wrong place of a router.
 
 use axum::Router;
 use axum::routing::any;

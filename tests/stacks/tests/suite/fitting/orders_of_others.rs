@@ -1,4 +1,4 @@
-//! Layers of others at a wrong place among ours: what it looks like.
+//! The symptoms of third-party layers at a wrong place among ours.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,7 +35,7 @@ async fn good(router: Router) -> Answer {
     end_of(browser(address, &format!("?token={}", token(600))).await).await
 }
 
-/// Lets nobody through after the first.
+/// Admits one request, and no more.
 macro_rules! one_and_no_more {
     () => {
         ServiceBuilder::new()
@@ -298,7 +298,7 @@ mod cors {
 mod tracing_of_uris {
     use super::*;
 
-    /// What a layer at this place reads in the URI.
+    /// The URI as a layer at this place sees it.
     async fn seen(build: impl FnOnce(Router, Spy) -> Router) -> String {
         let spy = Spy::default();
         let stack = ServiceBuilder::new()

@@ -24,7 +24,7 @@ use super::{
     request,
 };
 
-/// What the application keeps in a session from the login on.
+/// The application's data in a session, from the login on.
 #[derive(Clone, Serialize, Deserialize)]
 struct LoggedIn {
     user: String,
@@ -34,7 +34,7 @@ struct LoggedIn {
 }
 
 impl LoggedIn {
-    /// Revoked by a logout: what this login has opened, and no other.
+    /// Revoked by a logout: the connections of this login only.
     fn own(&self) -> RevocationKey {
         let since = self.since.duration_since(UNIX_EPOCH).unwrap_or_default();
         RevocationKey::from(format!("login:{}:{}", self.user, since.as_nanos())).into_final()
@@ -75,7 +75,7 @@ async fn chat(upgrade: WebSocketUpgrade, user: Authenticated<String>) -> Respons
     echo_for(upgrade, user, String::clone).await
 }
 
-/// The strategy: who is logged in by the session that tower-sessions has left in the request.
+/// The strategy: the user in the session that tower-sessions has put into the request.
 fn logged_in(head: &mut Parts) -> impl Future<Output = Result<Grant<String>, Rejection>> + use<> {
     // The browser sends the cookie whichever page asks: the page has to be one of ours.
     let allowed = AllowedOrigin::demand(head);
@@ -136,15 +136,15 @@ where
 
     Router::new()
         .route("/ws", any(chat).layer(sockets))
-        // A foreign page must not log anybody in or out either.
+        // A foreign page must not log a user in or out either.
         .route("/login/{user}", post(log_in).layer(pages.clone()))
         .route("/logout", post(log_out).layer(pages))
         .with_state(revocations)
-        // Outside of the strategy, which asks the session that this layer leaves.
+        // Outside of the strategy, which reads the session of this layer.
         .layer(SessionManagerLayer::new(sessions))
 }
 
-/// The cookie of somebody who logs in.
+/// The cookie of a new login.
 async fn ada(address: SocketAddr) -> String {
     let lines = format!("Origin: {APP}\r\nContent-Length: 0\r\n");
     cookie(&request(address, "POST /login/ada", &lines).await)
@@ -186,7 +186,7 @@ mod an_outage {
         let answer = request(address, "POST /logout", &lines).await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
 
-        // A foreign page is refused before anybody asks.
+        // A foreign page is refused before the session is read.
         let foreign = [("origin", EVIL), ("cookie", COOKIE)];
         let answer = end_of(browser_at(address, "/ws", &foreign).await).await;
         assert_eq!(answer, Answer::http(403, "origin_denied"));

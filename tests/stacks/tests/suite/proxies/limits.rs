@@ -1,4 +1,4 @@
-//! A rate limit by address behind a proxy, which is everybody's peer.
+//! A rate limit by address behind a proxy, which is the peer of every connection.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
