@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn none_default_each_and_all() {
+    fn selects_none_default_each_and_all() {
         assert_eq!(
             lines(&["axum", "tracing"], &["axum"]),
             [

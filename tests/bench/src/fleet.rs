@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_read_codes_are_all_back_and_nobody_is_refused_in_the_end() {
+    fn clients_that_read_codes_are_all_back_and_none_is_refused_in_the_end() {
         let outcome = simulate(&scenario(Told::Held, true), &SMALL);
         assert!(outcome.back.is_some_and(|back| back < 120), "{outcome:?}");
         assert_eq!(outcome.refusals_in_the_end, 0);

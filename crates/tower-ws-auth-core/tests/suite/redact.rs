@@ -119,7 +119,7 @@ fn redact(request: Builder) -> Parts {
     tokio_test::block_on(service.oneshot(request.body(()).unwrap())).unwrap()
 }
 
-mod what_is_redacted {
+mod redacted_pairs {
     use super::*;
 
     #[test]
@@ -253,7 +253,7 @@ mod what_is_redacted {
     }
 }
 
-mod what_the_strategy_makes_of_it {
+mod the_strategy_inside {
     use super::*;
 
     /// Every query, redacted and not, comes to the same.

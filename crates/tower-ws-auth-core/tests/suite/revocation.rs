@@ -431,12 +431,12 @@ mod on_an_open_connection {
     }
 }
 
-mod what_is_said_of_it {
+mod its_messages_and_numbers {
     use super::*;
     use std::error::Error as _;
 
     #[test]
-    fn a_moment_is_told_in_microseconds() {
+    fn a_moment_is_kept_in_microseconds() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_234_567);
         assert_eq!(
             Revocation::new(at, DisconnectReason::Revoked).micros(),
@@ -452,7 +452,7 @@ mod what_is_said_of_it {
     }
 
     #[test]
-    fn an_reason_of_the_applications_own_has_its_code_and_reason() {
+    fn an_applications_reason_has_its_code_and_reason() {
         let DisconnectReason::Application(own) =
             DisconnectReason::application(4321, "closing time").unwrap()
         else {

@@ -223,7 +223,7 @@ impl Load {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slot_that_is_moved_under_load_refuses_nobody_and_nothing_is_used_twice() {
+async fn a_slot_moved_under_load_refuses_no_request_and_nothing_is_used_twice() {
     let masters = 3;
     let cluster = Cluster::start(masters, 0).await;
     let (slot, mut from) = cluster.slot("{moved}", masters).await;

@@ -578,7 +578,7 @@ mod secrecy {
     }
 }
 
-mod what_is_measured {
+mod the_events_of_the_strategy {
     use super::*;
 
     #[tokio::test]

@@ -312,7 +312,7 @@ mod a_logout {
     use super::*;
 
     #[tokio::test]
-    async fn is_one_call_and_ends_what_the_session_has_open() {
+    async fn is_one_call_and_ends_the_open_connections_of_the_session() {
         let world = World::new();
         let node = world.node(0);
         let (id, cookie) = node.login().await;

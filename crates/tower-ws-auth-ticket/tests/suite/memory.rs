@@ -206,7 +206,7 @@ mod bounds {
     use super::*;
 
     #[test]
-    fn in_total_refuse_the_next_and_lose_nobodys_ticket() {
+    fn in_total_refuse_the_next_and_drop_no_ticket() {
         let store = MemoryTickets::builder().capacity(100).build().unwrap();
         for n in 0..100 {
             put(&store, n, None).unwrap();
@@ -297,7 +297,7 @@ mod bounds {
     }
 
     #[test]
-    fn on_the_ttl_are_told_and_kept() {
+    fn on_the_ttl_are_reported_and_enforced() {
         let store = MemoryTickets::new();
         assert_eq!(TicketStore::max_ttl(&store), Some(TTL));
         assert_eq!(ReplayStore::max_ttl(&store), Some(TTL));

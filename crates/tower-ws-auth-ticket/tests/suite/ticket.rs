@@ -611,7 +611,7 @@ mod the_store {
     }
 
     #[test]
-    fn that_fails_says_why_and_one_without_a_limit_has_none() {
+    fn that_fails_names_the_cause_and_one_without_a_limit_has_none() {
         let error = StoreError::new("connection reset");
         assert_eq!(error.to_string(), "the store failed: connection reset");
         assert_eq!(error.source().unwrap().to_string(), "connection reset");

@@ -162,7 +162,7 @@ impl Told {
     }
 
     /// Every event of ours stands in the table that operators read, with every field of it.
-    fn said_what_is_documented(&self) {
+    fn has_the_documented_events(&self) {
         let page = include_str!("../../../../crates/tower-ws-auth-core/src/telemetry.rs");
         let rows = || page.lines().filter_map(|line| line.strip_prefix("//! | `"));
         let mut events = 0;
@@ -198,7 +198,7 @@ async fn with_the_redact_layer_outermost_nothing_is_found() {
     let told = told_by("redacted").await;
     told.said_much();
     told.decided();
-    told.said_what_is_documented();
+    told.has_the_documented_events();
     told.kept_silent();
 }
 

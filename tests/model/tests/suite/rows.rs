@@ -313,7 +313,7 @@ fn a_token_is_older_than_a_revocation_in_spite_of_skewed_clocks() {
 
 /// With the skew alone, a login right after a revocation would be refused for as long.
 #[test]
-fn a_login_right_after_a_revocation_is_welcome() {
+fn a_login_right_after_a_revocation_is_accepted() {
     Row {
         name: "a login after a revocation",
         world: Setup {

@@ -215,7 +215,7 @@ impl User {
             0..30 => self.opens(&cookie).await,
             30..45 => self.mints_a_token(&cookie).await,
             45..60 => self.uses_a_ticket_twice(&cookie).await,
-            60..75 => self.shows_what_is_dead().await,
+            60..75 => self.shows_a_dead_credential().await,
             75..88 => self.logs_out(&cookie).await,
             _ => self.is_banned(&cookie).await,
         }
@@ -305,7 +305,7 @@ impl User {
         }
     }
 
-    async fn shows_what_is_dead(&mut self) {
+    async fn shows_a_dead_credential(&mut self) {
         let Some(shown) = self.dead.back().cloned() else {
             return;
         };
@@ -350,7 +350,7 @@ impl User {
         join_all(open.into_iter().map(|life| storm.ends(life, "a logout"))).await;
         for shown in tokens.into_iter().map(Shown::Token).chain([shown]) {
             self.is_dead(shown);
-            self.shows_what_is_dead().await;
+            self.shows_a_dead_credential().await;
         }
     }
 
@@ -405,7 +405,7 @@ impl User {
         }
         for shown in shown {
             self.is_dead(shown);
-            self.shows_what_is_dead().await;
+            self.shows_a_dead_credential().await;
         }
     }
 }

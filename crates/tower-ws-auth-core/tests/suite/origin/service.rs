@@ -249,7 +249,7 @@ mod a_client_without_origin {
     }
 }
 
-mod what_somebody_else_vouched_for {
+mod a_mark_of_another_origin_layer {
     use super::*;
 
     fn vouched(origin: Option<&str>) -> Request<()> {
@@ -291,7 +291,7 @@ mod what_somebody_else_vouched_for {
     }
 }
 
-mod what_stands_around_the_service {
+mod the_service_of_the_layer {
     use super::*;
 
     #[test]
