@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_covers_what() {
+    fn a_star_covers_longer_names_with_its_prefix() {
         for (wide, narrow) in [
             ("*", "lobby"),
             ("*", "{user}"),

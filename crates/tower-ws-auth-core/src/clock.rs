@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_no_platform_can_hold_is_the_end_of_the_year_9999() {
+    fn a_time_that_is_too_late_is_the_end_of_the_year_9999() {
         let latest = Clock::at(u64::MAX)
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap();

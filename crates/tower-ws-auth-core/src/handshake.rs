@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_at_one_look_passes_clause_by_clause() {
+    fn the_fast_path_accepts_only_what_the_clauses_accept() {
         let mut passed = [0, 0];
         for mut head in heads() {
             let by_clause = http1(&head);
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_checked_is_written_plainly_and_without_a_second_line() {
+    fn a_checked_head_is_rewritten_plainly_in_one_line() {
         for (connection, upgrade) in [
             ("Upgrade", "WebSocket"),
             ("keep-alive, upgrade", "h2c,websocket"),

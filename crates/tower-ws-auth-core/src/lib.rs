@@ -6,7 +6,7 @@
 //!   in its extensions. A refused one is answered with the status and the public reason of a
 //!   [`Rejection`], which stays in the response's extensions.
 //! - [`handshake`] is the check of RFC 6455 §4.2.1 and RFC 8441 §5, stricter than the servers'.
-//! - [`credential`] reads a credential and removes it, wherever it travels.
+//! - [`credential`] reads a credential from its carrier and removes it there.
 //! - [`origin`] admits the listed web pages.
 //! - [`Validity`] limits each credential that a handler mints for its client.
 //! - [`revocation`] refuses a credential before it expires, and tells open connections.
@@ -73,8 +73,8 @@
 //! # }
 //! ```
 //!
-//! Or shorter, where one closure reads, removes and decides:
 //! Or shorter, with one closure that reads, removes and decides:
+//!
 //! ```
 //! use http::request::Parts;
 //! use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
@@ -92,9 +92,9 @@
 //! # let _ = tower_layer::Layer::layer(&layer, tower::service_fn(async |_: http::Request<()>| Ok::<_, ()>(http::Response::new(()))));
 //! ```
 //!
-//! # More than one way in
-//!
 //! # Several strategies
+//!
+//! [`or`](AuthenticateExt::or) and [`optional`](AuthenticateExt::optional) combine strategies:
 //!
 //! ```
 //! # use http::{Request, Response, StatusCode, request::Parts};

@@ -34,7 +34,7 @@ fn term(keys: &[&str]) -> Term {
     grant.into_parts().1
 }
 
-/// The store is in memory: nobody waits.
+/// The store is in memory, so nothing waits.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done,
@@ -91,7 +91,7 @@ fn a_handshake_is_refused_or_hears_of_it_when_its_key_is_revoked_meanwhile() {
         coming_and_going.join().unwrap();
         has_ended(registering.join().unwrap());
         assert!(revocations.is_empty());
-        // And whoever comes later is refused.
+        // A later handshake is refused.
         assert!(handshake(&revocations, &["user:ada"]).is_err());
         assert!(revocations.is_empty());
     });

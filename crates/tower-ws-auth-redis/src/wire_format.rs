@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn reads_what_it_writes() {
         for reason in [
             DisconnectReason::Revoked,
             DisconnectReason::SessionEnded,

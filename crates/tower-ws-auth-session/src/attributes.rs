@@ -235,7 +235,7 @@ mod set_cookie_rfc6265_4_1 {
     }
 
     #[test]
-    fn what_a_browser_would_not_accept_is_refused() {
+    fn a_cookie_that_browsers_reject_is_refused() {
         let base = Attributes::default;
         let named = |name: &str| Attributes {
             name: name.into(),
@@ -272,7 +272,7 @@ mod set_cookie_rfc6265_4_1 {
     }
 
     #[test]
-    fn the_prefixes_hold_what_they_promise() {
+    fn the_name_prefixes_require_their_attributes() {
         let named = |name: &str| Attributes {
             name: name.into(),
             ..Attributes::default()

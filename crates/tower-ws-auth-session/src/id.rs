@@ -97,7 +97,7 @@ mod ids {
     }
 
     #[test]
-    fn an_empty_a_long_and_a_strange_one_are_none_even_if_signed() {
+    fn an_empty_long_or_unprintable_one_is_invalid_even_if_signed() {
         for text in ["", "a\0b", "a\r\nb", "\u{7f}", &"a".repeat(257)] {
             assert!(SessionId::signed(text).is_none(), "{text:?}");
         }

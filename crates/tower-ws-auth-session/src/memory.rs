@@ -233,7 +233,7 @@ mod the_memory_store {
     }
 
     #[tokio::test]
-    async fn what_was_prolonged_is_not_swept_out_at_its_first_end() {
+    async fn a_prolonged_session_outlives_its_first_end() {
         let (store, seconds) = store(9);
         store.create(&id("a"), "{}", TTL).await.unwrap();
         store.create(&id("b"), "{}", TTL).await.unwrap();
@@ -258,7 +258,7 @@ mod the_memory_store {
     }
 
     #[tokio::test]
-    async fn a_record_that_somebody_else_wrote_meanwhile_is_not_replaced() {
+    async fn a_record_that_changed_meanwhile_is_not_replaced() {
         let (store, _) = store(9);
         store.create(&id("a"), "{}", TTL).await.unwrap();
         assert_eq!(replaced(&store, "a", "{}", "[1]").await, Replaced::Done);

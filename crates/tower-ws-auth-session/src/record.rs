@@ -230,7 +230,7 @@ mod records_as_express_session_writes_them {
     }
 
     #[test]
-    fn fields_of_somebody_else_survive() {
+    fn unknown_fields_survive() {
         let json = r#"{"cookie":{"expires":null,"x":1},"user":"ada","csrf":{"a":[1]},"n":-1.5}"#;
         let same: Value = serde_json::from_str(json).unwrap();
         assert_eq!(saved(json, |_| ()), same);
@@ -261,7 +261,7 @@ mod records_as_express_session_writes_them {
     }
 
     #[test]
-    fn what_is_no_record_is_none() {
+    fn an_invalid_record_is_not_parsed() {
         for json in [
             "",
             "null",

@@ -38,7 +38,8 @@ use crate::{BoxFuture, IssueError, Purpose, TicketRequest, Tickets};
 /// | 429 `rate_limited` | too many tickets are outstanding; with `Retry-After` |
 /// | 503 `unavailable` | the store fails |
 ///
-/// The application's function may refuse with other answers. Each answer has `Cache-Control: no-store`.
+/// The application's function may refuse with other answers. Each answer has
+/// `Cache-Control: no-store`.
 ///
 /// The caller's grant limits the ticket's. The ticket's grant ends no later, is revoked by the same
 /// keys, and counts as issued when the decision about the caller began. A caller who delays the

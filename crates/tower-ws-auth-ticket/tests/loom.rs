@@ -14,8 +14,8 @@ use tower_ws_auth_ticket::{MemoryTickets, PutError, TicketKey};
 
 const TTL: Duration = Duration::from_secs(30);
 
-/// A store of one shard or few, 10 seconds into a period, and its clock. The clock is none of
-/// loom's business: what it shows depends on the interleaving alone.
+/// A store of one shard or few, 10 seconds into a period, and its clock. The clock is outside of
+/// loom: its time depends on the interleaving alone.
 fn store(capacity: usize, per_subject: u32) -> (MemoryTickets, Arc<AtomicU64>) {
     let seconds = Arc::new(AtomicU64::new(3010));
     let shown = Arc::clone(&seconds);
@@ -36,7 +36,7 @@ fn key(n: u8) -> TicketKey {
 }
 
 #[test]
-fn of_three_who_take_one_gets_it() {
+fn of_three_concurrent_takes_one_gets_it() {
     loom::model(|| {
         let (store, _) = store(1, 1);
         store.issue_now(key(1), vec![7], Some("ada"), TTL).unwrap();
@@ -55,7 +55,7 @@ fn of_three_who_take_one_gets_it() {
 }
 
 #[test]
-fn two_who_take_while_the_generations_swap_and_one_issues() {
+fn two_takes_during_a_swap_and_an_issue() {
     loom::model(|| {
         let (store, seconds) = store(1, 1);
         store.issue_now(key(1), vec![7], Some("ada"), TTL).unwrap();
@@ -81,7 +81,7 @@ fn two_who_take_while_the_generations_swap_and_one_issues() {
 }
 
 #[test]
-fn two_who_issue_into_one_table_that_has_no_room() {
+fn two_issues_into_a_full_table() {
     // Of two shards, both in the first.
     let mut first = (0_u8..).map(key).filter(|key| key.as_bytes()[15] % 2 == 0);
     let keys = [first.next().unwrap(), first.next().unwrap()];
@@ -118,7 +118,7 @@ fn one_takes_while_the_ticket_expires_and_another_issues() {
             let store = store.clone();
             thread::spawn(move || store.issue_now(key(2), vec![8], Some("ada"), TTL))
         };
-        // Two periods on: whoever comes next drops both generations.
+        // Two periods on: the next operation drops both generations.
         seconds.store(3070, Ordering::Relaxed);
         let missed = store.take_now(key(3));
         assert!(missed.is_none());
@@ -126,7 +126,7 @@ fn one_takes_while_the_ticket_expires_and_another_issues() {
         issuer.join().unwrap().unwrap();
         store.take_now(key(2));
         store.take_now(key(1));
-        // Whatever the order, no place was lost or handed back twice.
+        // In no order was a place lost or returned twice.
         assert_eq!(store.outstanding(), 0);
         store.issue_now(key(4), vec![9], Some("ada"), TTL).unwrap();
         store.issue_now(key(5), vec![9], Some("ada"), TTL).unwrap();
@@ -136,7 +136,7 @@ fn one_takes_while_the_ticket_expires_and_another_issues() {
 }
 
 #[test]
-fn of_two_who_claim_while_the_first_claim_expires_one_is_first() {
+fn of_two_claims_while_the_first_expires_one_is_first() {
     loom::model(|| {
         let (store, seconds) = store(3, 1);
         assert!(store.claim_now(key(1), TTL).unwrap());

@@ -1,5 +1,5 @@
-//! The Autobahn test suite, its fuzzing client, against one echo server twice: bare, and behind the
-//! layers. A connection that is let through must behave as if nobody stood in between.
+//! The Autobahn test suite: its fuzzing client against one echo server twice, bare and behind the
+//! layers. Behind the layers an accepted connection must behave as if they were absent.
 
 mod report;
 
@@ -19,14 +19,14 @@ use report::{AGENTS, Summary, judge, reports};
 
 /// The ordinary cases take seconds, the large messages some minutes.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
-/// Where the program may be named, beside the option.
+/// The environment variable that names the program, beside the option.
 const VARIABLE: &str = "WSTEST";
 const ABSENT: &str = "is not the Autobahn test suite's program. It wants Python 2.7 or PyPy 2 \
     (`pip install autobahntestsuite` there), or is in the container image \
     crossbario/autobahn-testsuite, run with this machine's network and this folder mounted in its \
     place; name the program, or a script that calls it, by `--wstest FILE` or in WSTEST";
 
-/// Compression is offered by none of the two; messages of megabytes take minutes.
+/// Neither side offers compression. Messages of megabytes take minutes.
 const COMPRESSION: [&str; 2] = ["12.*", "13.*"];
 const LARGE: &str = "9.*";
 
@@ -35,12 +35,12 @@ pub(crate) struct Options {
     /// The suite's program, unless it is in PATH
     #[arg(long, value_name = "FILE", env = VARIABLE, value_parser = program)]
     wstest: Option<PathBuf>,
-    /// Messages of megabytes too, which take minutes
+    /// Also messages of megabytes, which take minutes
     #[arg(long)]
     large: bool,
 }
 
-/// Before the current directory is changed; a bare name is looked for in `PATH`.
+/// Resolved before the current directory changes. A bare name is looked up in `PATH`.
 pub(crate) fn program(file: &str) -> std::io::Result<PathBuf> {
     if file.contains('/') {
         std::path::absolute(file)
@@ -72,7 +72,7 @@ pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), St
     let folder = workspace.tools.with_file_name("autobahn");
     fs::create_dir_all(&folder).map_err(|error| of(&folder, &error))?;
     let index = folder.join("index.json");
-    // What an earlier run has left would pass for this one's.
+    // Reports of an earlier run would pass for this one's.
     if index.exists() {
         fs::remove_file(&index).map_err(|error| of(&index, &error))?;
     }
@@ -122,7 +122,7 @@ fn suite(wstest: &Path, folder: &Path, urls: &[String; 2], large: bool) -> Resul
         .map_err(|error| format!("{error}\nwhat it said is in {}", log.display()))
 }
 
-/// The echo server; it ends when this lets go of its standard input.
+/// The echo server. It ends when this closes its standard input.
 struct Server {
     process: Child,
     urls: [String; 2],
@@ -131,7 +131,7 @@ struct Server {
 impl Server {
     fn start(workspace: &Workspace) -> Result<Self, String> {
         run(cargo(&["build"]).args(["-p", "socket-tests", "--bin", "echo"]))?;
-        // Not by `cargo run`, which would wait for whoever else builds.
+        // Not by `cargo run`, which would wait for other builds.
         let program = workspace.tools.with_file_name("debug").join("echo");
         let failed = |error: &dyn fmt::Display| format!("{}: {error}", program.display());
         let mut process = Command::new(&program)

@@ -1,4 +1,4 @@
-//! The goals that are measured: the suite in `tests/bench`, and the bench of the stores on Redis.
+//! The measured goals: the suite in `tests/bench`, and the bench of the stores on Redis.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use crate::setup;
 use crate::steps::{Session, Stop};
 use crate::workspace::Workspace;
 
-/// Where the crates are that one would use instead, in a workspace of their own.
+/// The other crates for comparison, in a workspace of their own.
 const PEERS: &str = "tests/bench/peers/Cargo.toml";
 
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Options {
-    /// Fails where instructions, allocations or bytes miss a goal
+    /// Fails if instructions, allocations or bytes miss a goal
     #[arg(long)]
     check: bool,
     /// Draws the table as SVG
@@ -22,12 +22,12 @@ pub(crate) struct Options {
     plot: Option<PathBuf>,
 }
 
-/// Before the current directory is changed.
+/// Resolved before the current directory changes.
 fn absolute(file: &str) -> std::io::Result<PathBuf> {
     std::path::absolute(file)
 }
 
-/// The step of the suite: what is built here anyway, against the goals that come out the same each time.
+/// The step of the suite: the crates built here anyway, against the deterministic goals.
 pub(crate) fn step(_: &Session) -> Result<(), Stop> {
     const BENCHES: &[(&str, &str, &[&str])] = &[
         ("tower-ws-auth-socket", "allocations", &["--check"]),
@@ -61,13 +61,13 @@ pub(crate) fn growth(_: &Session) -> Result<(), Stop> {
     Ok(run(cargo(&program).args(["--bin", "bench-growth"]))?)
 }
 
-/// Prints one table of all goals, beside everything that one would use instead.
+/// Prints one table of all goals, beside the other crates.
 pub(crate) fn table(options: &Options, workspace: &Workspace) -> Result<(), String> {
     let needed = |binary: &str| matches!(binary, "redis-server" | "valgrind");
     setup::tools(&workspace.tools, needed)?;
     let folder = workspace.tools.with_file_name("bench");
     let redis = redis(&folder)?;
-    // Not `--locked`: this lock need not know at once what a crate of ours has come to need.
+    // Not `--locked`: this lock may lag behind the dependencies of our crates.
     run(cargo(&[
         "build",
         "--release",
@@ -87,7 +87,7 @@ pub(crate) fn table(options: &Options, workspace: &Workspace) -> Result<(), Stri
     run(&mut suite)
 }
 
-/// The goals that come out the same each time, beside what is in the tree anyway.
+/// The deterministic goals, beside the crates of this tree.
 fn short() -> Result<(), String> {
     run(&mut cargo(&["build", "--release", "-p", "bench-suite"]))?;
     let suite = [
@@ -101,7 +101,7 @@ fn short() -> Result<(), String> {
     run(cargo(&suite).args(["--", "--short", "--check"]))
 }
 
-/// What the bench of the stores on Redis prints, in a file.
+/// Writes the output of the bench of the stores on Redis to a file.
 fn redis(folder: &Path) -> Result<PathBuf, String> {
     let bench = ["bench", "-p", "tower-ws-auth-redis", "--all-features"];
     let text = output(cargo(&bench).args(["--bench", "consume"]))?;

@@ -1,4 +1,4 @@
-//! The command line. Unknown words are refused, with the usage.
+//! The command line. Unknown words are refused with the usage.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, PartialEq, Subcommand)]
 pub(crate) enum Task {
-    /// What every commit needs: the steps of tier `test`
+    /// The steps that every commit needs: tier `test`
     Test {
         /// This step alone, of either tier; may be repeated
         #[arg(long, value_name = "STEP", value_parser = step)]
@@ -25,27 +25,27 @@ pub(crate) enum Task {
     },
     /// Everything: the steps of both tiers
     Assure(Assure),
-    /// Gets the tools that the other steps need
+    /// Installs the tools that the other steps need
     Setup,
     /// The steps that need no test: formatting, clippy, documentation, promises
     Lint,
-    /// The table of measured goals, beside what one would use instead
+    /// The table of measured goals, beside other crates
     Bench(bench::Options),
     /// Each fuzz target for 10 s
     Fuzz(fuzz::Options),
     /// The Autobahn test suite against an echo server, bare and behind the layers
     Autobahn(autobahn::Options),
-    /// Every layer under clients of every kind: nothing grows and nothing stays
+    /// Every layer under clients of every kind: no leaks and no growth
     Soak(soak::Options),
     /// Builds the published crates with the oldest dependencies that they allow
     Minimal,
-    /// Changes the crates that decide, line by line, and demands that a test fails (hours)
+    /// Mutates the crates that decide, and requires that a test fails (hours)
     Mutants(mutants::Options),
-    /// Breaks each promise on purpose and demands that its tests notice
+    /// Breaks each promise on purpose and requires that its tests fail
     Sabotage(sabotage::Options),
 }
 
-/// What the slow tier is told beyond its steps.
+/// The options of the slow tier beside its steps.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Assure {
     /// This step alone, of either tier; may be repeated
@@ -57,10 +57,10 @@ pub(crate) struct Assure {
     /// Chooses the tenth of the sabotages; today's number of days since 1970 if absent
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// The soak for that long
+    /// Runs the soak, for this many minutes
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) soak: Option<u32>,
-    /// The Autobahn test suite, with this program
+    /// Runs the Autobahn test suite, with this program
     #[arg(long, value_name = "FILE", value_parser = autobahn::program)]
     pub(crate) wstest: Option<std::path::PathBuf>,
 }
@@ -72,7 +72,7 @@ fn step(name: &str) -> Result<&'static Step, String> {
     })
 }
 
-/// Reads the command line; prints what is wrong, or the help, and ends the process.
+/// Reads the command line. Prints an error or the help, and ends the process.
 pub(crate) fn read(times: &Times) -> Task {
     let list = list(times);
     let mut command = Arguments::command().after_help(&list);
@@ -86,7 +86,7 @@ pub(crate) fn read(times: &Times) -> Task {
     }
 }
 
-/// The steps with their tier and what each took last time.
+/// The steps with their tier and last duration.
 fn list(times: &Times) -> String {
     let mut text = "Steps, their tier, and what they took last time on this machine:".to_owned();
     for Step {

@@ -1,4 +1,4 @@
-//! Where the output goes: to the terminal, or to a file while a step runs beside another one.
+//! The destination of the output: the terminal, or a file while a step runs beside another one.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -25,14 +25,14 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
     });
 }
 
-/// From now on this thread and the commands that it runs write to the file.
+/// From now on the output of this thread and its commands goes to the file.
 pub(crate) fn log_to(path: &Path) -> std::io::Result<()> {
     let file = File::create(path)?;
     LOG.set(Some(file));
     Ok(())
 }
 
-/// Sends the command's output where this thread's lines go.
+/// Sends the command's output to the destination of this thread.
 pub(crate) fn redirect(command: &mut Command) -> std::io::Result<()> {
     LOG.with_borrow(|log| {
         if let Some(log) = log {

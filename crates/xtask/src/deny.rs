@@ -1,4 +1,4 @@
-//! The audit of the dependencies: licences, bans and sources always, advisories where their database
+//! The audit of the dependencies: licences, bans and sources always, advisories if their database
 //! can be fetched.
 
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::steps::{Session, Stop};
 /// The database is a few megabytes.
 const FETCH_LIMIT: Duration = Duration::from_secs(3 * 60);
 
-/// Set to `required` where a database that cannot be fetched is an error: in the nightly run.
+/// Set to `required` if a database that cannot be fetched is an error: in the nightly run.
 const VARIABLE: &str = "ADVISORIES";
 
 pub(crate) fn check(session: &Session) -> Result<(), Stop> {
@@ -23,7 +23,7 @@ pub(crate) fn check(session: &Session) -> Result<(), Stop> {
         command.args(args);
         command
     };
-    // Without the graphs: a thousand lines for duplicates that are only warned of would bury an error.
+    // Without the graphs: a thousand lines for mere warnings would bury an error.
     run(&mut deny(&[
         "check",
         "--hide-inclusion-graph",
@@ -31,7 +31,7 @@ pub(crate) fn check(session: &Session) -> Result<(), Stop> {
         "licenses",
         "sources",
     ]))?;
-    // Fetched by a command of its own, so that no network and a vulnerable dependency cannot be confused.
+    // Fetched separately, to tell a missing network from a vulnerable dependency.
     match run_within(FETCH_LIMIT, &mut deny(&["fetch", "db"])) {
         Ok(()) => Ok(run(&mut deny(&["--offline", "check", "advisories"]))?),
         Err(error) if std::env::var_os(VARIABLE).is_some_and(|value| value == "required") => {

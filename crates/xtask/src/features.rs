@@ -1,6 +1,6 @@
-//! Every layer alone: without features, with its defaults, with each feature and each pair of them, with
-//! all of them. A workspace build turns on the union of what its members ask for and so hides a missing
-//! feature.
+//! Every layer alone: without features, with its defaults, with each feature and each pair of them,
+//! with all of them. A workspace build unites the features of its members, and so hides a missing
+//! one.
 
 use crate::run::{cargo, run};
 use crate::steps::{Session, Stop};
@@ -35,10 +35,10 @@ fn check(library: &Library, selections: Vec<Vec<&str>>) -> Result<(), String> {
     Ok(())
 }
 
-/// A library with more features is the facade, which has no code that two of them could share.
+/// A library with more features is the facade, whose features share no code.
 const PAIRED: usize = 8;
 
-/// The sets of features to check, as arguments; a set that equals an earlier one is left out.
+/// The sets of features to check, as arguments, without duplicates.
 fn selections(library: &Library) -> Vec<Vec<&str>> {
     let mut selections = vec![vec!["--no-default-features"]];
     if !library.defaults.is_empty() {
@@ -52,7 +52,7 @@ fn selections(library: &Library) -> Vec<Vec<&str>> {
     selections
 }
 
-/// Each pair of features, as arguments; of two features the pair is all of them.
+/// Each pair of features, as arguments. Of two features the pair is all of them.
 fn paired(library: &Library) -> Vec<Vec<&str>> {
     let features: Vec<&str> = library.features.iter().map(String::as_str).collect();
     if !(3..=PAIRED).contains(&features.len()) {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn none_default_each_and_all() {
+    fn selects_none_default_each_and_all() {
         assert_eq!(
             lines(&["axum", "tracing"], &["axum"]),
             [

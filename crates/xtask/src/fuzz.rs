@@ -14,8 +14,8 @@ use crate::steps::{Session, Stop};
 
 const FOLDER: &str = "tests/fuzz";
 
-/// What cargo-fuzz gives to the compiler, but for the sanitizers, which only a nightly one has: no
-/// crate here has unsafe code.
+/// The flags that cargo-fuzz gives to the compiler, without the sanitizers. Those need a nightly
+/// compiler, and no crate here has unsafe code.
 const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
     -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
@@ -25,7 +25,7 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Options {
-    /// Each target for that long
+    /// The time for each target
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     minutes: Option<u32>,
 }
@@ -42,7 +42,7 @@ pub(crate) fn short(session: &Session) -> Result<(), Stop> {
     Ok(fuzz(Options::default(), session)?)
 }
 
-/// Gets what is missing, and fuzzes.
+/// Installs the missing tools, and fuzzes.
 pub(crate) fn command(options: Options, session: &Session) -> Result<(), String> {
     setup::setup(session)?;
     fuzz(options, session)
@@ -77,7 +77,7 @@ fn fuzz(options: Options, session: &Session) -> Result<(), String> {
     }
 }
 
-/// The targets are the programs of the package.
+/// The targets: the programs of the package.
 fn targets() -> Result<Vec<String>, String> {
     let folder = Path::new(FOLDER).join("fuzz_targets");
     let entries =
@@ -90,7 +90,7 @@ fn targets() -> Result<Vec<String>, String> {
     Ok(targets)
 }
 
-/// Where it is built, and where findings and what has been learnt are kept.
+/// The folders of the build, the findings and the corpus.
 struct Place {
     folder: PathBuf,
     host: String,
@@ -105,8 +105,8 @@ impl Place {
     }
 
     fn build(&self) -> Result<(), String> {
-        // With a target named, the flags are not for build scripts and macros. Not `--locked`: this
-        // lock need not know at once what a crate of ours has come to need.
+        // A named target keeps the flags away from build scripts and macros. Not `--locked`: this
+        // lock may lag behind the dependencies of our crates.
         let mut build = cargo(&["build", "--release", "--bins", "--target", &self.host]);
         build
             .args(["--manifest-path", &format!("{FOLDER}/Cargo.toml")])
@@ -117,7 +117,7 @@ impl Place {
             .map_err(|error| format!("{error}\nlibFuzzer is C++: is there a `c++` that works?"))
     }
 
-    /// Runs one target, and returns what there is to say about it.
+    /// Runs one target, and returns its summary.
     fn run(&self, target: &str, each: Duration) -> Result<String, String> {
         let corpus = self.folder.join("corpus").join(target);
         let findings = self.folder.join("findings");
@@ -147,7 +147,7 @@ impl Place {
     }
 }
 
-/// How often the target ran, and how many edges of its code.
+/// The number of runs, and of covered edges.
 fn summary(log: &str) -> String {
     let runs = log
         .lines()

@@ -1,5 +1,5 @@
-//! The chores of this workspace. `cargo xtask test` sets a fresh machine up and runs what every commit
-//! needs, `cargo xtask assure` everything; `cargo xtask help` lists the rest.
+//! The tasks of this workspace. `cargo xtask test` sets up a fresh machine and runs the checks for
+//! every commit, `cargo xtask assure` runs everything. `cargo xtask help` lists the rest.
 
 mod autobahn;
 mod bench;

@@ -1,5 +1,5 @@
-//! Mutation testing of the crates that decide: whatever is changed in one of them, a test of its own
-//! notices. What is left out, and why, stands in `.cargo/mutants.toml`.
+//! Mutation testing of the crates that decide: a test must notice each mutant.
+//! `.cargo/mutants.toml` lists the exceptions with their reasons.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -21,16 +21,16 @@ const DECIDING: &[&str] = &[
     SOCKET,
 ];
 
-/// What it tells a client is read over real sockets.
+/// Its effects are tested over real sockets.
 const SOCKET: &str = "tower-ws-auth-socket";
 const SOCKETS: &str = "socket-tests";
 
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Options {
-    /// That package alone; may be repeated
+    /// This package alone; may be repeated
     #[arg(long = "package", value_name = "NAME")]
     packages: Vec<String>,
-    /// The lines alone that have changed since this revision
+    /// Only the lines that have changed since this revision
     #[arg(long, value_name = "REV")]
     since: Option<String>,
 }
@@ -80,7 +80,7 @@ pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), St
     Err(format!("no test notices these:\n{}", missed.join("\n")))
 }
 
-/// What has changed since the revision, in a file.
+/// Writes the changes since the revision to a file.
 fn diff(since: &str, workspace: &Workspace) -> Result<PathBuf, String> {
     let text = output(Command::new("git").args(["diff", since, "--", "crates"]))?;
     let file = workspace.tools.with_file_name("mutants.diff");
@@ -100,11 +100,11 @@ fn tool(tools: &Path) -> Result<PathBuf, String> {
     Ok(installed)
 }
 
-/// The tool, and where it builds and writes down what it found.
+/// The tool, and the folders of its build and its results.
 struct Place {
     tool: PathBuf,
     folder: PathBuf,
-    /// The change whose lines alone are mutated.
+    /// The diff whose lines alone are mutated.
     diff: Option<PathBuf>,
 }
 
@@ -117,8 +117,8 @@ struct Counts {
 }
 
 impl Place {
-    /// First with the unit tests alone, which are built in no time; then, for what they do not notice,
-    /// with all tests of the package.
+    /// First with the unit tests alone, which build fast. The mutants that those miss then meet all
+    /// tests of the package.
     fn test(&self, package: &str) -> Result<Counts, String> {
         let output = self.folder.join(package);
         if output.exists() {
@@ -147,7 +147,7 @@ impl Place {
         println!("\n==> {package}: {}", selection.join(" "));
         let status = Command::new(&self.tool)
             .args(["mutants", "--package", package])
-            // It copies the tree for each job; that they share what is built allows one alone.
+            // It copies the tree for each job, and they share one build: so only one job.
             .args(["--jobs", "1", "--output"])
             .arg(output)
             .args(selection)
@@ -158,21 +158,21 @@ impl Place {
             )
             .env_remove("RUSTFLAGS")
             .env("CARGO_TARGET_DIR", self.folder.join("build"))
-            // A mutant is a small change: here what was kept of the last build pays.
+            // A mutant is a small change, so incremental builds pay off.
             .env("CARGO_INCREMENTAL", "1")
             .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .stdin(Stdio::null())
             .status()
             .map_err(|error| format!("{TOOL} could not be run: {error}"))?;
         match status.code() {
-            // All caught; some missed; some only stopped by the clock.
+            // All caught; some missed; some timed out.
             Some(0 | 2 | 3) => counts(&output.join("mutants.out")),
             _ => Err(format!("{TOOL} failed on {package}: {status}")),
         }
     }
 }
 
-/// One file for each end that a mutant can take, and in it one line for each mutant.
+/// There is one file for each outcome, with one line for each mutant.
 fn counts(folder: &Path) -> Result<Counts, String> {
     let lines = |name: &str| {
         let path = folder.join(name);

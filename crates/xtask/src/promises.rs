@@ -1,4 +1,4 @@
-//! `docs/promises.md` names the tests that show each promise. This step looks for each of them.
+//! `docs/promises.md` names the tests of each promise. This step checks that they exist.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::sabotage;
 use crate::steps::{Session, Stop};
 
 const DOCUMENT: &str = "docs/promises.md";
-/// The folder that its links start from.
+/// The base folder of its links.
 const FOLDER: &str = "docs";
 /// The heading of the last column of a table of promises.
 const COLUMN: &str = "shown by";
@@ -105,17 +105,17 @@ fn named(cell: &str) -> Vec<Named> {
         .collect()
 }
 
-/// The path of a linked file from the root of the repository; the link starts from the document.
+/// The path of a linked file from the root of the repository. The link is relative to the document.
 fn from_root(link: &str) -> String {
     link.strip_prefix("../")
         .map_or_else(|| format!("{FOLDER}/{link}"), str::to_owned)
 }
 
-/// Whether a function of that name stands below an attribute that makes it a test.
+/// Whether a function of that name follows a test attribute.
 fn has_test(text: &str, name: &str) -> bool {
     let call = format!("fn {name}(");
     text.match_indices(&call).any(|(at, _)| {
-        // From the line above: this one has perhaps an `async` before it.
+        // From the line above: this one may begin with `async`.
         let above = text[..at].rsplit('\n').skip(1).map(str::trim);
         above
             .take_while(|line| !line.is_empty() && *line != "}")

@@ -1,4 +1,4 @@
-//! How a command is run: shown, timed, bounded, and never left waiting for a keyboard.
+//! Runs a command: shown, timed, bounded, and never waiting for a keyboard.
 
 use std::fs;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::console::{self, say};
 
-/// Room for a cold build on two cores; whatever takes longer hangs.
+/// Room for a cold build on two cores. A longer run hangs.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
 
-/// What is kept for the next change of a line: as large as all the libraries, and the suite changes none.
+/// Incremental builds take as much space as all the libraries, and the suite changes no line.
 const INCREMENTAL: &str = "CARGO_INCREMENTAL";
 
-/// Set by the suite, not by what one would type.
+/// Set by the suite, not by a user.
 const UNSAID: [&str; 2] = [INCREMENTAL, "PATH"];
 
 /// `cargo` in the workspace. Without the caller's `RUSTFLAGS`: they would rebuild every dependency.
@@ -38,7 +38,7 @@ pub(crate) fn run_within(limit: Duration, command: &mut Command) -> Result<(), S
         .and_then(|()| {
             command
                 .stdin(Stdio::null())
-                // git asks on the terminal itself.
+                // git would ask on the terminal itself.
                 .env("GIT_TERMINAL_PROMPT", "0")
                 .spawn()
         })
@@ -64,7 +64,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     silent.status().is_ok_and(|status| status.success())
 }
 
-/// What the command wrote to its standard output.
+/// The command's standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let line = shown(command);
     let done = command
@@ -78,7 +78,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     String::from_utf8(done.stdout).map_err(|error| format!("`{line}` wrote {error}"))
 }
 
-/// `None` when the deadline came first; the command and all that it started are gone then.
+/// `None` if the deadline came first. The command and all its descendants are gone then.
 fn wait(child: &mut Child, deadline: Instant) -> std::io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
@@ -86,7 +86,7 @@ fn wait(child: &mut Child, deadline: Instant) -> std::io::Result<Option<ExitStat
         }
         if Instant::now() >= deadline {
             let orphans = descendants(&child.id().to_string());
-            // The parent first: cargo would start the next test in the place of the one that dies.
+            // The parent first: cargo would replace a dying test by the next one.
             child.kill()?;
             child.wait()?;
             succeeds(
@@ -100,8 +100,8 @@ fn wait(child: &mut Child, deadline: Instant) -> std::io::Result<Option<ExitStat
     }
 }
 
-/// A hung test is a grandchild of ours. A process group of its own would reach it too, but would also
-/// take Ctrl-C away from whoever runs the suite. Linux only; elsewhere the list is empty.
+/// A hung test is our grandchild. A process group of its own would reach it too, but would not
+/// receive Ctrl-C. Linux only; elsewhere the list is empty.
 fn descendants(parent: &str) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{parent}/task"))
         .into_iter()
@@ -123,7 +123,7 @@ fn descendants(parent: &str) -> Vec<String> {
     [children, grandchildren].concat()
 }
 
-/// The command as one would type it.
+/// The command as a user would type it.
 fn shown(command: &Command) -> String {
     let told = command
         .get_envs()
@@ -173,13 +173,13 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_hangs_is_stopped_with_all_that_it_started() {
+    fn a_hung_command_is_stopped_with_all_its_children() {
         let pids = std::env::temp_dir().join(format!("xtask-hang-{}", std::process::id()));
         let script = format!(
             "sh -c 'sleep 100 & echo $! > {}; wait' & wait",
             pids.display()
         );
-        // A slow machine needs longer until the command has started what it starts.
+        // A slow machine needs longer to start the child.
         let started = [1, 5, 25].into_iter().find_map(|limit| {
             let mut command = Command::new("sh");
             let within = Duration::from_secs(limit);
@@ -191,7 +191,7 @@ mod tests {
         });
         let sleeper = started.unwrap();
         fs::remove_file(pids).unwrap();
-        // Gone, or dead and not yet reaped by init; a signal takes its time.
+        // Gone, or dead and not yet reaped by init. A signal takes its time.
         let state =
             || fs::read_to_string(format!("/proc/{}/stat", sleeper.trim())).unwrap_or_default();
         let dead = |_| {

@@ -7,7 +7,7 @@ use crate::run::{cargo, run, succeeds};
 use crate::setup;
 use crate::steps::{Session, Stop};
 
-/// One set of features for all test builds: nothing is compiled twice.
+/// One set of features for all test builds, so that nothing is compiled twice.
 const ALL: [&str; 2] = ["--workspace", "--all-features"];
 
 /// Read by the tests that have a short and a long form.
@@ -42,7 +42,7 @@ pub(crate) fn short(session: &Session) -> Result<(), Stop> {
     )?)
 }
 
-/// nextest knows no documentation tests; `cargo test` has run them already.
+/// nextest runs no documentation tests. `cargo test` has run them already.
 pub(crate) fn documentation(_: &Session) -> Result<(), Stop> {
     if !nextest() {
         return Ok(());
@@ -52,7 +52,7 @@ pub(crate) fn documentation(_: &Session) -> Result<(), Stop> {
 
 pub(crate) fn long(session: &Session) -> Result<(), Stop> {
     let mut tests = runner();
-    // As built for the short form: the features of the whole workspace.
+    // Built as for the short form: with the features of the whole workspace.
     if nextest() {
         let packages: Vec<_> = LONG.iter().map(|name| format!("package({name})")).collect();
         tests.args(ALL).args(["-E", &packages.join(" | ")]);
@@ -91,13 +91,13 @@ fn runner() -> Command {
     runner
 }
 
-/// The tests find the tools that `setup` has installed.
+/// Lets the tests find the tools that `setup` has installed.
 pub(crate) fn with_tools<'a>(command: &'a mut Command, tools: &Path) -> &'a mut Command {
     let old = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&old).chain([tools.join("bin")]);
     match std::env::join_paths(folders) {
         Ok(path) => command.env("PATH", path),
-        // A folder with a colon in its name: then only what the system has is found.
+        // The folder's name has a colon. Only the system's tools are found then.
         Err(_) => command,
     }
 }

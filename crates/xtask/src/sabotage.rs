@@ -1,5 +1,5 @@
-//! Sabotages: small changes that break the product on purpose. Each names the promise that it breaks,
-//! and at least one of the tests that the promise names must fail with it.
+//! Sabotages: small changes that break the product on purpose. Each names the promise that it
+//! breaks. At least one test of that promise must fail with it.
 
 mod patch;
 mod place;
@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 use patch::Patch;
 use place::{Place, Verdict};
 
-/// What one sabotage takes on two cores: to build the crates that it touches, and to test.
+/// The duration of one sabotage on two cores: building the touched crates, and testing.
 const EACH: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
@@ -66,7 +66,7 @@ fn chosen(mut patches: Vec<Patch>, seed: u64) -> Vec<Patch> {
     let mut state = seed;
     let mut picked = Vec::new();
     while picked.len() < count && !patches.is_empty() {
-        // Knuth's generator: any spread will do, as long as a seed always says the same.
+        // Knuth's generator: any spread will do, if a seed always yields the same.
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
@@ -76,7 +76,7 @@ fn chosen(mut patches: Vec<Patch>, seed: u64) -> Vec<Patch> {
     picked
 }
 
-/// Part of the step `promises`: every sabotage names a promise that there is.
+/// Part of the step `promises`: every sabotage names an existing promise.
 pub(crate) fn check(promises: &[Promise]) -> Result<usize, String> {
     let patches = patch::all()?;
     let strays = strays(&patches, promises);
@@ -87,8 +87,8 @@ pub(crate) fn check(promises: &[Promise]) -> Result<usize, String> {
     }
 }
 
-/// What would make a run say less than it seems: promises without a sabotage, and sabotages that no
-/// longer fit the code.
+/// The gaps that would weaken a run: promises without a sabotage, and sabotages that no longer
+/// apply.
 fn incomplete(patches: &[Patch], promises: &[Promise]) -> Vec<String> {
     let mut wrong = patch::unfit(patches);
     wrong.extend(bare(patches, promises));
@@ -122,7 +122,7 @@ fn list(promises: &[Promise], patches: &[Patch]) {
     }
 }
 
-/// Applies one after the other to a copy of the tree; fails for what was wrong before, too.
+/// Applies one after the other to a copy of the tree. The gaps found before count as failures too.
 fn run(
     patches: &[Patch],
     promises: &[Promise],
@@ -138,7 +138,7 @@ fn run(
     let place = Place::new(workspace)?;
     let started = Instant::now();
     let mut unnoticed = Vec::new();
-    // One that no longer applies is among what was wrong before.
+    // A patch that no longer applies is already among the gaps.
     let fitting = patches.iter().filter(|patch| patch.fits());
     let fitting: Vec<_> = fitting.collect();
     for patch in &fitting {
@@ -184,7 +184,7 @@ fn unnoticed_line(patch: &Patch) -> String {
     )
 }
 
-/// `git apply` in a folder that belongs to no repository, whatever stands above it.
+/// `git apply` in a folder that belongs to no repository, even below one.
 fn git_apply(folder: &Path) -> std::process::Command {
     let mut git = std::process::Command::new("git");
     git.arg("apply").current_dir(folder);

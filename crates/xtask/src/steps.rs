@@ -21,14 +21,15 @@ pub(crate) struct Step {
     pub(crate) run: fn(&Session) -> Result<(), Stop>,
 }
 
-/// How soon a step is due: before every commit, or before an issue is closed and every night.
+/// The occasion of a step: every commit, or the night and the end of an issue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Tier {
     Test,
     Assure,
 }
 
-/// When a step runs. Most tests wait more than they compute, so compilers can work beside them.
+/// The position of a step. Most tests wait more than they compute, so compilers can run beside
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(crate) enum Place {
     /// One after the other, before all else.
@@ -49,7 +50,7 @@ pub(crate) enum Place {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Stop {
     Failed(String),
-    /// It cannot run on this system, or was not asked for. The closing table says so.
+    /// It cannot run on this system, or was not requested. The closing table says so.
     NotRun(String),
 }
 
@@ -64,7 +65,7 @@ use Tier::{Assure as Slow, Test};
 
 #[rustfmt::skip]
 pub(crate) const STEPS: &[Step] = &[
-    Step { name: "setup", tier: Test, place: First, run: setup::step, about: "gets the tools that are missing" },
+    Step { name: "setup", tier: Test, place: First, run: setup::step, about: "installs the missing tools" },
     Step { name: "fmt", tier: Test, place: First, run: fmt, about: "formatting" },
     Step { name: "promises", tier: Test, place: First, run: promises::check, about: "each promise has its tests and its sabotage" },
     Step { name: "build", tier: Test, place: First, run: tests::build, about: "builds every test" },
@@ -84,10 +85,10 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "minimal", tier: Slow, place: BesideLongTests, run: minimal, about: "the packages with the oldest dependencies that they allow" },
     Step { name: "loom", tier: Slow, place: BesideLongTests, run: loom, about: "stores, registry and leases under every interleaving of threads" },
     Step { name: "fuzz", tier: Slow, place: Alone, run: fuzz::short, about: "each fuzz target for 10 s" },
-    Step { name: "bench", tier: Slow, place: Alone, run: bench::step, about: "the measured goals; instructions, allocations and bytes are demanded" },
-    Step { name: "growth", tier: Slow, place: Alone, run: bench::growth, about: "parsers of what strangers send: no more work than in proportion to its length" },
+    Step { name: "bench", tier: Slow, place: Alone, run: bench::step, about: "the measured goals; instructions, allocations and bytes must hold" },
+    Step { name: "growth", tier: Slow, place: Alone, run: bench::growth, about: "parsers of untrusted input: their work grows no faster than the input" },
     Step { name: "sabotage", tier: Slow, place: Alone, run: sabotage::tenth, about: "a tenth of the sabotages, by --seed" },
-    Step { name: "mutants", tier: Slow, place: Alone, run: mutants::changed, about: "the mutants of what has changed, by --since" },
+    Step { name: "mutants", tier: Slow, place: Alone, run: mutants::changed, about: "the mutants of the changed lines, by --since" },
     Step { name: "soak", tier: Slow, place: Alone, run: soak::step, about: "every layer under load, by --soak" },
     Step { name: "autobahn", tier: Slow, place: Alone, run: autobahn::step, about: "the Autobahn test suite, by --wstest" },
 ];
@@ -104,7 +105,7 @@ impl std::fmt::Debug for Step {
     }
 }
 
-/// What the steps share.
+/// The state that the steps share.
 pub(crate) struct Session {
     pub(crate) workspace: Workspace,
     pub(crate) assure: Assure,
@@ -120,7 +121,7 @@ impl Session {
         }
     }
 
-    /// Says it now, and once more at the very end, where nobody scrolls past it.
+    /// Prints a warning now, and again at the very end.
     pub(crate) fn warn(&self, warning: String) {
         say!("\n!!! {warning}\n");
         let warnings = self.warnings.lock();
@@ -155,7 +156,7 @@ fn minimal(session: &Session) -> Result<(), Stop> {
     Ok(supply::minimal(&session.workspace)?)
 }
 
-/// In a folder of its own, or the flag would rebuild what the other steps have built.
+/// In a folder of its own, because the flag would rebuild the other steps' build.
 fn loom(_: &Session) -> Result<(), Stop> {
     let mut test = cargo(&["test", "--release", "--test", "loom"]);
     test.args(["-p", "tower-ws-auth-core", "-p", "tower-ws-auth-ticket"])

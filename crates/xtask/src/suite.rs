@@ -1,4 +1,4 @@
-//! Runs steps: which of them, in which order, what beside what, and the table at the end.
+//! Runs steps: selects and orders them, runs some beside others, and prints the table.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::console::{self, say};
 use crate::steps::{Place, STEPS, Session, Step, Stop, Tier};
 use crate::times::Times;
 
-/// Steps in the groups in which they run: the second list runs beside the first.
+/// Steps in the groups in which they run. The second list runs beside the first.
 pub(crate) type Plan = Vec<[Vec<&'static Step>; 2]>;
 
 pub(crate) fn of_test(only: &[&'static Step]) -> Plan {
@@ -27,7 +27,7 @@ pub(crate) fn lint() -> Plan {
     vec![[lint.iter().copied().filter_map(step).collect(), Vec::new()]]
 }
 
-/// What was asked for by name runs in that order.
+/// Steps that are named on the command line run in that order.
 fn picked(only: &[&'static Step]) -> Option<Plan> {
     (!only.is_empty()).then(|| vec![[only.to_vec(), Vec::new()]])
 }
@@ -53,7 +53,7 @@ struct Outcome {
     result: Result<(), Stop>,
 }
 
-/// Runs the steps, those after a failure too: one run tells all that is wrong.
+/// Runs the steps, also those after a failure, so that one run finds every fault.
 pub(crate) fn run(plan: &Plan, session: &Session, times: Times) -> ExitCode {
     let started = Instant::now();
     let times = Mutex::new(times);
@@ -62,7 +62,7 @@ pub(crate) fn run(plan: &Plan, session: &Session, times: Times) -> ExitCode {
         let done = thread::scope(|scope| {
             let beside = scope.spawn(|| all(beside, session, &times, true));
             let mut done = all(steps, session, &times, false);
-            // A step that panics is a bug of ours, and then there is no table to print.
+            // A step that panics is a bug of ours. Then there is no table to print.
             done.extend(beside.join().unwrap_or_default());
             done
         });
@@ -118,7 +118,7 @@ fn all(
     steps.iter().map(one).collect()
 }
 
-/// What a step writes beside another one goes to a file, which is printed where the step fails.
+/// The output of a step beside another one goes to a file, which is printed if the step fails.
 fn logged(step: &Step, session: &Session) -> Result<(), Stop> {
     let name = step.name;
     let log = log_file(session, name);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_names_what_was_not_run_and_why() {
+    fn the_table_names_the_skipped_steps_with_reasons() {
         let outcome = |name: &str, result| Outcome {
             step: STEPS.iter().find(|step| step.name == name).unwrap(),
             seconds: 1.25,

@@ -1,5 +1,5 @@
-//! What is published: each crate as a package, the packages by themselves, with the oldest Rust that
-//! they promise, and with the oldest dependencies that they allow.
+//! The published packages: each crate as a package, the packages by themselves, with the oldest
+//! promised Rust, and with the oldest allowed dependencies.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use crate::workspace::{Library, Workspace};
 /// A toolchain without its documentation is 70 megabytes.
 const INSTALL_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// The step of the suite: packs every library, and builds what came out of it.
+/// The step of the suite: packs every library, and builds the packages.
 pub(crate) fn package(session: &Session) -> Result<(), Stop> {
     let folder = session.workspace.tools.with_file_name("packages");
     unpack(&session.workspace, &folder)?;
@@ -24,12 +24,12 @@ pub(crate) fn package(session: &Session) -> Result<(), Stop> {
     Ok(run(cargo(&["check", "--workspace", "--all-features"])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
-        // What the suite has built of the dependencies is good here too.
+        // Reuses the suite's build of the dependencies.
         .arg("--target-dir")
         .arg(folder.with_file_name("")))?)
 }
 
-/// The step of the suite: what is published, with the oldest Rust that it promises.
+/// The step of the suite: the published packages with the oldest promised Rust.
 pub(crate) fn msrv(session: &Session) -> Result<(), Stop> {
     let root = read("Cargo.toml")?;
     let version =
@@ -53,7 +53,7 @@ pub(crate) fn msrv(session: &Session) -> Result<(), Stop> {
     Ok(run(check.env_remove("RUSTFLAGS"))?)
 }
 
-/// What is published, with the oldest version that it allows of each dependency of its own.
+/// The published packages with the oldest allowed version of each direct dependency.
 pub(crate) fn minimal(workspace: &Workspace) -> Result<(), String> {
     let folder = workspace.tools.with_file_name("minimal");
     unpack(workspace, &folder)?;
@@ -63,7 +63,7 @@ pub(crate) fn minimal(workspace: &Workspace) -> Result<(), String> {
         write(&manifest, &without_tests(&text))?;
     }
     let manifest = folder.join("Cargo.toml");
-    // An unstable option, and a stable compiler; only here, where nothing is built.
+    // An unstable option on a stable compiler. Only here, where nothing is built.
     run(cargo(&["update", "-Zdirect-minimal-versions"])
         .env("RUSTC_BOOTSTRAP", "1")
         .arg("--manifest-path")
@@ -76,9 +76,9 @@ pub(crate) fn minimal(workspace: &Workspace) -> Result<(), String> {
         .arg(folder.join("target")))
 }
 
-/// Makes a workspace of the packages in an empty folder, as a registry would hand them out.
+/// Makes a workspace of the packages in an empty folder, as a registry would deliver them.
 fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
-    // Where something is built in it, that may stay.
+    // Keeps an earlier build.
     let built = folder.join("target");
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -93,7 +93,8 @@ fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
         command.arg("--target-dir").arg(&archives);
         command
     };
-    // What the lock names is on this machine already, and the registry is asked once for each crate.
+    // The crates of the lock file are already on this machine. The registry is asked only if that
+    // fails.
     if run(&mut pack(&["--offline"])).is_err() {
         run(&mut pack(&[]))?;
     }
@@ -119,7 +120,7 @@ fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
     )
 }
 
-/// Whether a package has what it must have, and nothing that belongs to the repository alone.
+/// Whether a package has its required files, and none that only the repository needs.
 fn contents(list: &str) -> Result<(), String> {
     const NEEDED: &[&str] = &["Cargo.toml", "LICENSE", "README.md", "src/lib.rs"];
     const MADE_BY_CARGO: &[&str] = &["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json"];
@@ -139,8 +140,8 @@ fn contents(list: &str) -> Result<(), String> {
     }
 }
 
-/// Whether the files are there that the sources take in. A build would not miss those that only
-/// documentation or tests want.
+/// Whether the files that the sources include are present. A build would not notice the absence of
+/// those for documentation or tests.
 fn includes(folder: &Path) -> Result<(), String> {
     let entries = fs::read_dir(folder).map_err(|error| of(folder.display(), &error))?;
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -164,7 +165,7 @@ fn included(source: &str) -> impl Iterator<Item = &str> {
         .filter_map(|rest| rest.split('"').next())
 }
 
-/// Of a workspace in which the packages are each other's dependencies.
+/// The manifest of a workspace in which the packages depend on each other.
 fn manifest(libraries: &[Library], root: &str) -> String {
     let names = || libraries.iter().map(|library| library.name.as_str());
     let members: Vec<_> = names().map(|name| format!("\"{name}\"")).collect();
@@ -176,12 +177,12 @@ fn manifest(libraries: &[Library], root: &str) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name} = {{ path = \"{name}\" }}");
     }
-    // With the profiles of the repository, what the suite has built of the dependencies fits.
+    // With the repository's profiles the suite's build of the dependencies can be reused.
     let profiles = root.find("\n[profile.").map_or("", |at| &root[at..]);
     text + profiles
 }
 
-/// A manifest as Cargo writes it into a package, without what only tests and benches need.
+/// A manifest as Cargo writes it into a package, without the parts for tests and benches.
 fn without_tests(manifest: &str) -> String {
     const TESTS: &[&str] = &["dev-dependencies", "[[test]]", "[[bench]]"];
     let mut kept = true;
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_source_includes_is_found() {
+    fn the_included_files_of_a_source_are_found() {
         let source =
             r#"#[doc = include_str!("../README.md")] const A: &[u8] = include_bytes!("a.bin");"#;
         let files: Vec<_> = included(source).collect();
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_tests_need_is_left_out() {
+    fn test_dependencies_are_left_out() {
         let manifest = "[package]\nname = \"a\"\n[[test]]\nname = \"t\"\n[dev-dependencies.b]\n\
                         version = \"1\"\n[target.'cfg(unix)'.dev-dependencies.d]\nversion = \"1\"\n\
                         [dependencies.c]\nversion = \"2\"\n";

@@ -1,4 +1,4 @@
-//! How long each step took when it last passed on this machine.
+//! The duration of each step when it last passed on this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// Of the steps whose times stand in the file; of none where it cannot be read.
+    /// Reads the times from the file. An unreadable file has none.
     pub(crate) fn read(target: &Path) -> Self {
         let file = target.join("xtask").join("times.json");
         let text = fs::read_to_string(&file).unwrap_or_default();
@@ -24,7 +24,7 @@ impl Times {
         self.seconds.get(step)?.as_f64()
     }
 
-    /// Remembers it for the next `--help`; a file that cannot be written costs no step its result.
+    /// Remembers it for the next `--help`. A file that cannot be written fails no step.
     pub(crate) fn remember(&mut self, step: &str, seconds: f64) {
         self.seconds.insert(step.to_owned(), seconds.round().into());
         if let Some(folder) = self.file.parent() {

@@ -1,5 +1,5 @@
-//! The facade's crate docs say how many third-party dependencies a program gets: with the defaults,
-//! and more with each feature. This step asks the dependency tree.
+//! The facade's crate docs state the number of third-party dependencies: with the defaults, and for
+//! each further feature. This step compares them with the dependency tree.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ pub(crate) fn check(source: &str, libraries: &[Library]) -> Result<(), String> {
             ));
         }
     }
-    // What the defaults have already is in their row.
+    // The features of the defaults are in their row.
     let optional = facade
         .features
         .iter()
@@ -57,7 +57,7 @@ pub(crate) fn check(source: &str, libraries: &[Library]) -> Result<(), String> {
     Ok(())
 }
 
-/// The crates of others that the facade needs to run.
+/// The third-party crates that the facade needs to run.
 fn dependencies(selection: &[&str]) -> Result<BTreeSet<String>, String> {
     let tree = output(
         cargo(&[

@@ -1,4 +1,4 @@
-//! The workflows of GitHub Actions: checked by zizmor and actionlint, and against rules of our own.
+//! The workflows of GitHub Actions: checked by zizmor and actionlint, and by rules of our own.
 
 use std::fs;
 use std::path::Path;
@@ -55,7 +55,8 @@ fn zizmor(python: &Path) -> Result<Command, String> {
     Ok(command)
 }
 
-/// With shellcheck for the scripts of the steps. By its path, because actionlint does without if it finds none.
+/// With shellcheck for the scripts of the steps. By its path, because actionlint silently skips a
+/// missing one.
 fn actionlint(python: &Path) -> Result<Command, String> {
     let shellcheck = program(python, "shellcheck")?;
     let mut command = program(python, "actionlint")?;
@@ -92,7 +93,7 @@ fn fault(line: &str) -> Option<String> {
         .or_else(|| unknown_command(line))
 }
 
-/// A tag can be moved to other code, a commit cannot. The version is for people and Dependabot.
+/// A tag can be moved to other code, a commit cannot. The version is for readers and Dependabot.
 fn unpinned_action(line: &str) -> Option<String> {
     let action = value(line, "uses")?;
     let pinned = |(name, version): (&str, &str)| {
@@ -114,7 +115,7 @@ fn unpinned_image(line: &str) -> Option<String> {
         .then(|| format!("`{image}` is not pinned: write NAME:TAG@sha256:DIGEST"))
 }
 
-/// Trusted publishing needs no token, and everything else only that of the run.
+/// Trusted publishing needs no token, and everything else only the run's own.
 fn secret(line: &str) -> Option<String> {
     let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
     words
@@ -136,7 +137,7 @@ fn unknown_command(line: &str) -> Option<String> {
     Some(format!("`{COMMAND}{arguments}`: {first}"))
 }
 
-/// The value of `key: value`, which may begin an entry of a list.
+/// The value of `key: value`, which may begin a list entry.
 fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     let line = line.strip_prefix("- ").unwrap_or(line);
     Some(line.strip_prefix(key)?.strip_prefix(':')?.trim())
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn cargo_xtask_is_called_with_what_it_knows() {
+    fn cargo_xtask_is_called_with_known_arguments() {
         for good in [
             "run: cargo xtask test",
             "cargo xtask lint && echo done",

@@ -1,4 +1,4 @@
-//! What cargo knows about this workspace.
+//! Cargo's description of this workspace.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::run::{cargo, output};
 
 #[derive(Clone)]
 pub(crate) struct Workspace {
-    /// Where tools are installed that no package manager of the system offers.
+    /// The folder of tools that no system package offers.
     pub(crate) tools: PathBuf,
     /// The layers: every library under `crates/`.
     pub(crate) libraries: Vec<Library>,
@@ -29,7 +29,7 @@ pub(crate) struct Library {
     pub(crate) name: String,
     /// Without `default`.
     pub(crate) features: Vec<String>,
-    /// What `default` turns on.
+    /// The features of `default`.
     pub(crate) defaults: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Logging in and out over ordinary HTTP, and what a session can be changed into.
+//! Login and logout over ordinary HTTP, and the credentials that a session can mint.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(crate) struct Login {
     user: String,
 }
 
-/// There is no password: it is the handshake that this program shows.
+/// There is no password, because this program demonstrates the handshake.
 pub(crate) async fn login(
     State(app): State<App>,
     headers: HeaderMap,
@@ -39,7 +39,7 @@ pub(crate) async fn login(
     }
     let sessions = &app.credentials.sessions;
     let (_, cookie) = sessions.create(&Record { user: Some(user) }).await?;
-    // Whoever was logged in with the old cookie is not any more.
+    // The session of the old cookie ends.
     if let Some(id) = sessions.signed_id(&headers) {
         sessions.destroy(&id).await?;
     }
@@ -55,7 +55,7 @@ pub(crate) async fn logout(State(app): State<App>, headers: HeaderMap) -> Result
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }
 
-/// Does all of it, also for a client that goes away half way.
+/// Completes the work even if the client leaves half way.
 async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Failed>> + Send + 'static,
 ) -> Result<T, Failed> {
@@ -73,7 +73,7 @@ pub(crate) struct Revoke {
     user: String,
 }
 
-/// Ends everything that was given to a user: tokens, tickets and sessions.
+/// Revokes all credentials of a user: tokens, tickets and sessions.
 pub(crate) async fn revoke(
     State(app): State<App>,
     user: Authenticated<Known>,
@@ -95,14 +95,14 @@ pub(crate) async fn revoke(
 
 #[derive(Default, Deserialize)]
 pub(crate) struct TokenWish {
-    /// Seconds.
+    /// In seconds.
     ttl: Option<u64>,
 }
 
 const AN_HOUR: u64 = 3600;
 
-/// A JWT for the session's user. It ends no later than the session, and with it: the body may come
-/// when the session is over.
+/// A JWT for the session's user. It inherits the session's validity, because the session may have
+/// ended before the body arrives.
 pub(crate) async fn token(
     State(app): State<App>,
     user: Authenticated<Known>,
@@ -127,7 +127,7 @@ pub(crate) async fn token(
     }
 }
 
-/// 400 with a fixed text: nothing of the request comes back.
+/// 400 with a fixed text, which repeats nothing of the request.
 fn refuse(token: &'static str) -> Response {
     refuse_as(StatusCode::BAD_REQUEST, token)
 }
@@ -136,12 +136,12 @@ fn refuse_as(status: StatusCode, token: &'static str) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], token).into_response()
 }
 
-/// How long a client has for the body of its request.
+/// The time limit for the body of a request.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn too_late(version: Version) -> Response {
     let mut refusal = refuse_as(StatusCode::REQUEST_TIMEOUT, "request_timeout");
-    // RFC 9110 §15.5.9; HTTP/2 has no such field.
+    // RFC 9110 §15.5.9. HTTP/2 has no such field.
     if version <= Version::HTTP_11 {
         let close = HeaderValue::from_static("close");
         refusal.headers_mut().insert(CONNECTION, close);
@@ -149,7 +149,7 @@ fn too_late(version: Version) -> Response {
     refusal
 }
 
-/// A JSON object, whatever type the client calls it. None where there is no body at all.
+/// A JSON object of any content type. As an `Option` it is `None` without a body.
 pub(crate) struct Asked<T>(T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Asked<T> {
@@ -182,15 +182,15 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Asked<T> {
     }
 }
 
-/// What a session's user may have a ticket for: a socket, or the join of one channel. Whoever
-/// holds it may use it, as with every bearer credential: it can be handed to a guest.
+/// Decides about the ticket of a session's user: for a socket, or for the join of one channel. It
+/// is a bearer credential, so the user can hand it to a guest.
 pub(crate) fn order(
     head: &Parts,
     mint_request: MintRequest,
 ) -> Result<TicketRequest<Known>, Rejection> {
     let forbidden = |detail| Rejection::new(RejectionKind::Forbidden, detail);
     let channel = mint_request.channel.as_ref();
-    // An empty name is a variable that was not set, and no wish for a whole socket.
+    // An empty name is an unset variable, not a request for a whole socket.
     if channel.is_some_and(|channel| channel.is_empty() || channel.len() > MAX_NAME) {
         return Err(forbidden("no channel has such a name"));
     }
@@ -207,7 +207,7 @@ pub(crate) fn order(
     )
 }
 
-/// A store that does not answer, as a rule: 503.
+/// A failure, usually of a store that does not answer: 503.
 pub(crate) struct Failed(Rejection);
 
 impl From<SessionError> for Failed {

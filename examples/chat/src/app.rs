@@ -1,4 +1,4 @@
-//! The stack: what an application of your own would copy.
+//! The stack, for copying into an application of your own.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use crate::options::Options;
 use crate::user::{Record, User};
 use crate::{account, metrics, page, relay, socket};
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     pub(crate) hub: Hub,
@@ -64,7 +64,7 @@ pub(crate) fn router(
 
     // Outside of the origin check and the strategy, whose rejections it converts.
     let close = close_layer(options, closing_handshakes);
-    // Outside of the strategy: a foreign page does not learn whether a credential is good.
+    // Outside of the strategy: a foreign page must not learn whether a credential is valid.
     let pages_and_others = OriginLayer::new(origins.clone(), MissingOrigin::Allow);
     let pages_only = OriginLayer::new(origins.clone(), MissingOrigin::Refuse);
     let tokens = ServiceBuilder::new()
@@ -72,7 +72,7 @@ pub(crate) fn router(
         .layer(pages_and_others.clone());
     let cookies = ServiceBuilder::new().layer(close).layer(pages_only);
 
-    // One strategy per route, and inside of it what ends the connection in time.
+    // One strategy per route, and inside of it the layer that ends the connection in time.
     let jwt_only = tokens.clone().layer(AuthLayer::new(jwt()?));
     let ticket_only = tokens.clone().layer(AuthLayer::new(ticket()));
     let session_only = cookies.layer(AuthLayer::new(session()));
@@ -95,7 +95,8 @@ pub(crate) fn router(
             any(socket::open).layer(any_of.layer(lease.clone())),
         );
 
-    // A browser names the origin of every POST: one without is no page, and rides on no cookie.
+    // A browser names the origin of every POST. So a request without one comes from no foreign
+    // page.
     let logged_in = AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in))
         .any_request()
         .clock(credentials.tokens.clock().clone());
@@ -136,7 +137,7 @@ pub(crate) fn router(
                 .make_span_with(span)
                 .on_response(DefaultOnResponse::new().level(Level::INFO)),
         )
-        // Outermost: nobody further in sees a token in a URI.
+        // Outermost: no layer further in sees a token in a URI.
         .layer(RedactLayer::new(
             ["token", "Authorization", "access_token", "ticket"],
             ["/*"],
@@ -163,7 +164,7 @@ fn close_layer(options: &Options, closing_handshakes: &TaskTracker) -> CloseFram
     }
 }
 
-/// The route and nothing of the URI: a client that is configured wrongly puts its token anywhere.
+/// The route without the URI: a wrongly configured client may put its token anywhere.
 fn span<B>(request: &Request<B>) -> tracing::Span {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("none", MatchedPath::as_str);

@@ -1,4 +1,4 @@
-//! Everything that says who somebody is, built once from the options.
+//! All credentials, built once from the options.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::options::{Options, Secret};
 use crate::tokens::{Claims, Tokens, random};
 use crate::user::{Known, Record, revocation_key};
 
-/// The strategies' sources. Clones share everything.
+/// The sources of the strategies. Clones share everything.
 #[derive(Clone, Debug)]
 pub(crate) struct Credentials {
     pub(crate) tokens: Tokens,
@@ -24,14 +24,14 @@ pub(crate) struct Credentials {
     pub(crate) revocations: Revocations,
 }
 
-/// How many people can be logged in.
+/// The maximum number of sessions.
 const SESSIONS: usize = 100_000;
-/// How many tickets a user can have outstanding.
+/// The maximum number of outstanding tickets of a user.
 const TICKETS_PER_USER: u32 = 10_000;
-/// How many users can have been revoked at a time.
+/// The maximum number of revoked users.
 const REVOKED: usize = 100_000;
-/// Longer than any token lives that this program mints. One from elsewhere that lives longer
-/// passes again after this time.
+/// Longer than the life of any token that this program mints. After it, a longer-lived token from
+/// elsewhere passes again.
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
 impl Credentials {
@@ -45,7 +45,7 @@ impl Credentials {
             None => None,
         };
         let redis = redis.as_ref();
-        // Whatever is wrong with the options is wrong now, not at the first request.
+        // Wrong options fail here, not at the first request.
         tokens.strategy()?;
         let revocations = revocations(redis, clock);
         Ok(Self {
@@ -90,12 +90,12 @@ fn sessions(
         Some(redis) => Sessions::builder(secrets, RedisSessions::new(redis.clone())),
         None => Sessions::builder(secrets, MemorySessions::new(SESSIONS)),
     };
-    // A logout is one call then, and whoever revokes a user ends the user's sessions too.
+    // A logout is then one call, and revoking a user ends the user's sessions too.
     let sessions = sessions
         .clock(clock.clone())
         .revocations(revocations)
         .revocable_by(|record: &Record| record.user.as_deref().map(revocation_key));
-    // Yours speaks HTTPS only: leave this out.
+    // Your application speaks HTTPS only: leave this out.
     let sessions = if options.tls_cert.is_none() {
         sessions.dangerous_without_secure()
     } else {

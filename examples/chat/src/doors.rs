@@ -1,4 +1,4 @@
-//! Who may join which channel.
+//! Authorizes joins of channels.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,8 +17,8 @@ use crate::protocol::MAX_PRIVATE_NAME;
 pub(crate) struct Doors(BoxCloneSyncService<Join<String, ()>, JoinOutcome<()>, Infallible>);
 
 impl Doors {
-    /// `lobby` and `room-*` for everybody, `private-<user>` for that user, `ticket-*` for whoever
-    /// has a ticket for it.
+    /// `lobby` and `room-*` for everybody, `private-<user>` for that user, `ticket-*` for each
+    /// holder of a ticket.
     pub(crate) fn new(credentials: &Credentials) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let ticket = TicketPolicy::new(credentials.tickets.clone())
             .revocable(credentials.revocations.clone());
@@ -29,7 +29,7 @@ impl Doors {
             .allow("private-{user}")
             .rule("ticket-*", ticket)
             .build()?;
-        // Whoever joined is entered by the connection itself, which holds its place in the hub.
+        // The connection itself enters the channel, because it holds the place in the hub.
         let admitted = tower::service_fn(async |_: Join<String, ()>| Ok::<_, Infallible>(()));
         let service = ChannelAuthLayer::new(patterns)
             .longest_channel(MAX_PRIVATE_NAME)
@@ -39,7 +39,7 @@ impl Doors {
 
     /// # Errors
     ///
-    /// A fixed token that says why not.
+    /// The public reason of the denial.
     pub(crate) async fn open(
         &self,
         user: &str,

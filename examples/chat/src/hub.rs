@@ -1,4 +1,4 @@
-//! Who is in which channel.
+//! The members of each channel.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,11 +10,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-/// Messages that wait for one member at most; a slower one has to go.
+/// The maximum of waiting messages for one member. A slower member has to leave.
 const QUEUE: usize = 1024;
-/// How long whoever speaks waits after each message while one for whom half of that waits catches up.
+/// The pause of a sender after each message while a member with a half-full queue catches up.
 const BREATH: Duration = Duration::from_millis(5);
-/// Channels that one member may be in.
+/// The maximum of channels for one member.
 const MAX_CHANNELS: usize = 64;
 
 #[derive(Clone, Debug, Default)]
@@ -24,11 +24,11 @@ pub(crate) struct Hub(Arc<Shared>);
 struct Shared {
     next: AtomicU64,
     channels: Mutex<HashMap<String, Members>>,
-    /// To the other nodes: channel and message.
+    /// Sends channel and message to the other nodes.
     others: OnceLock<mpsc::Sender<(String, String)>>,
 }
 
-/// The hub as its relay sees it, which does not keep it alive.
+/// The hub as its relay sees it: a weak reference.
 pub(crate) struct Here(Weak<Shared>);
 
 type Members = HashMap<u64, Seat>;
@@ -50,7 +50,7 @@ impl Seat {
     }
 }
 
-/// One connection's place in the hub; dropping it leaves every channel.
+/// One connection's membership in the hub. Dropping it leaves every channel.
 #[derive(Debug)]
 pub(crate) struct Member {
     hub: Hub,
@@ -78,7 +78,7 @@ impl Hub {
         )
     }
 
-    /// What is said here goes there as well, from the first time on.
+    /// Relays the messages of this node too, from the first call on.
     pub(crate) fn relay_to(&self, others: mpsc::Sender<(String, String)>) -> Here {
         let _ = self.0.others.set(others);
         Here(Arc::downgrade(&self.0))
@@ -86,7 +86,7 @@ impl Hub {
 }
 
 impl Here {
-    /// To the members on this node.
+    /// Delivers to the members on this node.
     pub(crate) async fn deliver(&self, channel: &str, message: &Utf8Bytes) {
         if let Some(hub) = self.0.upgrade() {
             let crowded = hub.deliver(channel, message);
@@ -97,14 +97,14 @@ impl Here {
 }
 
 impl Shared {
-    /// Says whether somebody falls behind.
+    /// Returns whether a member falls behind.
     fn deliver(&self, channel: &str, message: &Utf8Bytes) -> bool {
         let mut channels = self.channels();
         let Some(members) = channels.get_mut(channel) else {
             return false;
         };
-        // A member that does not keep up must not stop the others, nor miss something and not
-        // know: it is told to go.
+        // A slow member must not stop the others, nor miss a message unknowingly. It is told to
+        // leave.
         members.retain(|_, member| member.deliver(message.clone()));
         let mut seats = members.values();
         seats.any(|seat| seat.inbox.capacity() < QUEUE / 2)
@@ -124,7 +124,7 @@ async fn pace(crowded: bool) {
 }
 
 impl Member {
-    /// Whether this is a channel that it is in, or not one too many.
+    /// Whether it is in this channel, or has room for one more.
     pub(crate) fn has_room_for(&self, channel: &str) -> bool {
         self.is_in(channel) || self.joined.len() < MAX_CHANNELS
     }
@@ -141,7 +141,7 @@ impl Member {
             .insert(self.id, self.seat.clone());
     }
 
-    /// Ready when it has missed something.
+    /// Ready when it has missed a message.
     pub(crate) fn too_slow(&self) -> impl Future<Output = ()> + use<> {
         let too_slow = Arc::clone(&self.seat.too_slow);
         async move { too_slow.notified().await }
@@ -151,11 +151,11 @@ impl Member {
         self.joined.iter().any(|joined| joined == channel)
     }
 
-    /// Those who read have their turn, however much this one has to say.
+    /// Yields to slow readers, however much this member sends.
     pub(crate) async fn say(&self, channel: &str, message: &Utf8Bytes) {
         let crowded = self.hub.0.deliver(channel, message);
         if let Some(others) = self.hub.0.others.get() {
-            // They miss what does not fit.
+            // The other nodes miss messages beyond the queue.
             let _ = others.try_send((channel.to_owned(), message.to_string()));
         }
         pace(crowded).await;

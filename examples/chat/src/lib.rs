@@ -1,7 +1,7 @@
 //! A chat that shows every layer of tower-ws-auth at work; `cargo run -p chat` starts it.
 //!
-//! [`Chat::bind`] builds the stack, [`Chat::serve`] runs it. Look at `app.rs` first: it is what
-//! an application of your own would copy.
+//! [`Chat::bind`] builds the stack, [`Chat::serve`] runs it. Read `app.rs` first: it is the part to
+//! copy.
 
 mod account;
 mod app;
@@ -38,7 +38,7 @@ pub use self::options::{Codes, Options, Secret};
 use self::tls::{Tls, TlsListener};
 pub use self::tokens::{Claims, DemoTokens};
 
-/// How long a shutdown waits, for requests under way and then for closing handshakes.
+/// The time that a shutdown waits: for requests under way, and then for closing handshakes.
 const GRACE: Duration = Duration::from_secs(6);
 
 /// A chat that listens and is ready to serve.
@@ -58,12 +58,12 @@ impl Chat {
     ///
     /// # Errors
     ///
-    /// An address that is taken, or options that contradict each other or the layers' rules.
+    /// The address is taken, or the options contradict each other or the layers' rules.
     pub async fn bind(options: Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
         Self::bind_with_clock(options, Clock::system()).await
     }
 
-    /// [`bind`](Self::bind) on a machine whose clock is this one.
+    /// [`bind`](Self::bind) with another clock.
     ///
     /// # Errors
     ///
@@ -107,12 +107,12 @@ impl Chat {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Three fresh tokens to try it with.
+    /// Three fresh tokens for trying it out.
     ///
     /// # Errors
     ///
@@ -121,8 +121,8 @@ impl Chat {
         self.credentials.tokens.demo()
     }
 
-    /// Serves until `shutdown` is ready, then ends what is open with 1001 `going_away` and gives
-    /// closing handshakes a moment to end.
+    /// Serves until `shutdown` is ready. Then it ends open connections with 1001 `going_away`, and
+    /// waits a moment for their closing handshakes.
     ///
     /// # Errors
     ///
@@ -145,7 +145,8 @@ impl Chat {
                     .with_graceful_shutdown(signal)
                     .await
             } else {
-                // A close frame goes right behind its answer, and not an acknowledgement later.
+                // The close frame must follow the answer at once, and not wait for an
+                // acknowledgement.
                 let listener = self.listener.tap_io(|stream| {
                     let _ = stream.set_nodelay(true);
                 });
@@ -156,13 +157,13 @@ impl Chat {
         };
         tokio::select! {
             served = serving => served?,
-            // A client that never finishes its request does not keep the program alive.
+            // A client that never finishes its request must not keep the program alive.
             () = async { let _ = begins.await; sleep(GRACE).await } => {}
         }
-        // What was on its way in when the others were told.
+        // For connections that opened while the others were told.
         self.leases.end_all(&DisconnectReason::GoingAway).await;
         self.closing_handshakes.close();
-        // A closing handshake has a deadline of its own; this only bounds the wait.
+        // A closing handshake has its own deadline. This only bounds the wait.
         let _ = timeout(GRACE, self.closing_handshakes.wait()).await;
         Ok(())
     }

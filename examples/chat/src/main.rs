@@ -28,7 +28,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
         .init();
 
     let chat = Chat::bind(options).await?;
-    // Before the line that says that it is ready: whoever reads that may ask it to stop.
+    // Registered before the ready line, because its reader may send a signal at once.
     let interrupted = interrupted()?;
     introduce(&chat)?;
     chat.serve(interrupted).await?;
@@ -39,7 +39,7 @@ fn introduce(chat: &Chat) -> Result<(), Box<dyn Error + Send + Sync>> {
     let address = chat.address();
     let tokens = chat.demo_tokens()?;
     let mut out = io::stdout().lock();
-    // `ws` or `wss`: the same letters, and an `s` where there is one.
+    // `ws` or `wss`, to match `http` or `https`.
     let scheme = chat.scheme();
     let ws = scheme.replacen("http", "ws", 1);
     writeln!(out, "listening on {scheme}://{address}")?;
@@ -70,7 +70,7 @@ fn introduce(chat: &Chat) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// What asks it to stop: Ctrl+C, or whoever runs it as a service. It is heard from the call on.
+/// The signals to stop: Ctrl+C, or that of a service manager. They are received from this call on.
 #[cfg(unix)]
 fn interrupted() -> io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,4 +1,4 @@
-//! What the layers count, as Prometheus reads it.
+//! The layers' metrics in the format of Prometheus.
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
@@ -12,13 +12,13 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::sleep;
 use tower_ws_auth::telemetry;
 
-/// From a token that is checked at once to a store that is waited for.
+/// From a token that is checked at once to a slow store.
 const SECONDS: [f64; 10] = [
     0.000_01, 0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 1.0,
 ];
 
-/// `GET /metrics`. It tells no secret and no name, and is for operators all the same: where
-/// strangers reach the server, it belongs on an address of its own.
+/// `GET /metrics`. It shows no secret and no name, but it is for operators only. If strangers reach
+/// the server, give it an address of its own.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>()
 -> Result<Router<S>, Box<dyn Error + Send + Sync>> {
     let counts = counts()?;
@@ -32,7 +32,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>()
     Ok(Router::new().route("/metrics", get(answer)))
 }
 
-/// A recorder is the whole process's: several chats in one count together.
+/// One recorder per process: several chats in one process count together.
 fn counts() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>> {
     static COUNTS: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
@@ -48,7 +48,7 @@ fn counts() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>> {
     telemetry::describe();
     let upkeep = counts.clone();
     tokio::spawn(async move {
-        // Or what is measured would be kept until somebody asks.
+        // Without it, measurements would accumulate until the next scrape.
         loop {
             sleep(Duration::from_secs(5)).await;
             upkeep.run_upkeep();

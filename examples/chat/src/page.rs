@@ -1,4 +1,4 @@
-//! The page and its scripts, as they are.
+//! The page and its scripts, unchanged.
 
 use axum::Router;
 use axum::http::header::{

@@ -1,14 +1,14 @@
-//! What is said on an open socket, as JSON text messages.
+//! The messages on an open socket, as JSON text.
 
 use serde::{Deserialize, Serialize};
 
-/// The longest name of a channel and the longest text, in bytes. A private channel's name is as
-/// long as its user's, of which a token may hold so much.
+/// The longest name of a channel and the longest text, in bytes. A private channel's name is longer
+/// for a long user name, which a token may have.
 pub(crate) const MAX_NAME: usize = 64;
 pub(crate) const MAX_PRIVATE_NAME: usize = 8192;
 const MAX_TEXT: usize = 4096;
 
-/// Reads a JSON object, and nothing else: serde takes an array for one too.
+/// Reads a JSON object only: serde accepts an array for one too.
 pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     let is_object = json.trim_ascii_start().starts_with(b"{");
     is_object.then(|| serde_json::from_slice(json).ok())?
@@ -55,7 +55,7 @@ pub(crate) enum FromServer<'a> {
 impl FromClient {
     /// # Errors
     ///
-    /// A fixed token that says what was wrong with the message.
+    /// A fixed text that names the fault of the message.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let message: Self = object(text.as_bytes()).ok_or("message_invalid")?;
         match &message {

@@ -1,6 +1,6 @@
-//! With `--redis`, what is said on one node reaches the members on the others too.
+//! With `--redis`, messages of one node also reach the members on the others.
 //!
-//! It is published and not kept: a node that is cut off misses what the others say meanwhile.
+//! They are published and not kept: a node that is cut off misses the messages of others meanwhile.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use tokio::time::{interval, sleep};
 
 use crate::hub::{Here, Hub};
 
-/// Where it is published.
+/// The channel of the messages.
 const SAID: &str = "chat:said";
-/// Between two attempts to connect.
+/// The pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Between two looks at whether the connection lives.
+/// The interval of checks for a live connection.
 const LOOK: Duration = Duration::from_secs(1);
-/// Messages that wait to be published at most; more are heard on this node only.
+/// The maximum of waiting messages. Further ones reach this node only.
 const QUEUE: usize = 1024;
 
-/// What is published.
+/// A published message.
 #[derive(Debug, Serialize, Deserialize)]
 struct Said {
-    /// Who has delivered it already.
+    /// The node that has already delivered it.
     node: u64,
     channel: String,
     message: String,
@@ -47,7 +47,7 @@ pub(crate) fn connect(hub: &Hub, client: Client) -> Result<(), getrandom::Error>
     Ok(())
 }
 
-/// Ends well when the hub is gone.
+/// Returns `Ok` when the hub is gone.
 async fn relay(
     client: &Client,
     node: u64,

@@ -1,4 +1,4 @@
-//! The handler: by now somebody has been authenticated, and the socket is theirs.
+//! The handler of an open socket, whose client is authenticated.
 
 use std::pin::pin;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,14 +14,14 @@ use crate::hub::Member;
 use crate::protocol::{FromClient, FromServer, MAX_NAME};
 use crate::user::User;
 
-/// What a client may offer, best first.
+/// The supported subprotocols, best first.
 pub(crate) const SUBPROTOCOLS: [&str; 2] = ["chat.v1", "phoenix"];
 
-/// Everything a client may send in one message, in bytes. What is longer than the chat wants is
-/// an error that the client can read; what is longer than this is not read at all.
+/// The longest message that is read, in bytes. For a message beyond the chat's own limit the client
+/// gets an error message. A message beyond this limit is not read.
 const MAX_MESSAGE: usize = 1024 * 1024;
 
-/// How long a client has for its half of the closing handshake.
+/// The time that a client has to answer a close frame.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn open(
@@ -32,7 +32,7 @@ pub(crate) async fn open(
 ) -> Response {
     upgrade
         .protocols(SUBPROTOCOLS)
-        // As much as the longest text that is welcome; what is longer takes more.
+        // Enough for the longest accepted text. Larger messages grow the buffer.
         .read_buffer_size(8192)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
@@ -41,23 +41,23 @@ pub(crate) async fn open(
         })
 }
 
-/// It need not look at the time, nor know of logouts: the lease ends the connection, and that is
-/// a client that closes.
+/// It neither checks the time nor knows of logouts. The lease ends the connection, and to the
+/// handler that is a client that closes.
 async fn talk(mut socket: WebSocket, user: User, until: Option<SystemTime>, app: App) {
     match converse(&mut socket, &user, until, &app).await {
-        // tungstenite has an answer ready, and sends it as we go on reading.
+        // tungstenite has queued its answer, and sends it as we continue to read.
         Ok(End::Client) => finish(&mut socket).await,
         Ok(End::TooSlow) => goodbye(&mut socket, 4408, "too_slow").await,
-        // A frame that is none, or too long. On a broken connection this says nothing.
+        // An invalid frame, or one that is too long. On a broken connection this is lost.
         Err(_) => goodbye(&mut socket, 1002, "message_unreadable").await,
     }
 }
 
-/// Why a conversation ends in good order.
+/// Why a conversation ends regularly.
 enum End {
     /// The client closes.
     Client,
-    /// It has not read what it was sent.
+    /// It has not read its messages.
     TooSlow,
 }
 
@@ -69,7 +69,7 @@ async fn converse(
 ) -> Result<End, axum::Error> {
     let (mut member, mut inbox) = app.hub.enter();
     let User { name, via, .. } = user;
-    // A token says when it expires; for the others it is when their grant ends.
+    // A token has its own expiry. For other credentials it is the end of their grant.
     let expires_at = user.expires_at.or_else(|| until.and_then(unix_seconds));
     let welcome = FromServer::Welcome {
         user: name,
@@ -80,7 +80,7 @@ async fn converse(
     let mut too_slow = pin!(member.too_slow());
     loop {
         tokio::select! {
-            // In this order: what is there is sent before more is read.
+            // In this order, so that waiting messages are sent before more is read.
             biased;
             () = &mut too_slow => return Ok(End::TooSlow),
             Some(message) = inbox.recv() => tokio::select! {
@@ -105,7 +105,7 @@ async fn converse(
     }
 }
 
-/// Answers one message; what is said in a channel comes back through the hub.
+/// Answers one message. Messages to a channel come back through the hub.
 async fn answer(text: &str, user: &str, member: &mut Member, app: &App) -> Option<String> {
     let answer = match FromClient::parse(text) {
         Err(reason) => FromServer::Error { reason }.to_json(),
@@ -137,7 +137,7 @@ async fn answer(text: &str, user: &str, member: &mut Member, app: &App) -> Optio
 
 /// # Errors
 ///
-/// A fixed token that says why not.
+/// The public reason of the refusal.
 async fn join(
     user: &str,
     channel: &str,
@@ -145,14 +145,14 @@ async fn join(
     member: &mut Member,
     app: &App,
 ) -> Result<(), &'static str> {
-    // Long names are for those who have one.
+    // A long name is only allowed in the user's own channel.
     if channel.len() > MAX_NAME && channel.strip_prefix("private-") != Some(user) {
         return Err("forbidden");
     }
     if !member.has_room_for(channel) {
         return Err("too_many_channels");
     }
-    // Whoever is in needs no second ticket.
+    // A member needs no second ticket.
     if !member.is_in(channel) {
         app.doors.open(user, channel, auth).await?;
     }
@@ -165,7 +165,7 @@ fn unix_seconds(time: SystemTime) -> Option<i64> {
     i64::try_from(since.as_secs()).ok()
 }
 
-/// Closes with a reason and waits for the client's half of the closing handshake.
+/// Closes with a reason and waits for the client's close frame.
 async fn goodbye(socket: &mut WebSocket, code: u16, reason: &'static str) {
     let reason = Utf8Bytes::from_static(reason);
     let close = socket.send(Message::Close(Some(CloseFrame { code, reason })));
@@ -174,7 +174,7 @@ async fn goodbye(socket: &mut WebSocket, code: u16, reason: &'static str) {
     }
 }
 
-/// Reads to the end, for a moment.
+/// Reads to the end, for a limited time.
 async fn finish(socket: &mut WebSocket) {
     let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
     let _ = tokio::time::timeout(PATIENCE, rest).await;

@@ -1,4 +1,4 @@
-//! HTTPS: what is accepted here speaks TLS, and HTTP/1.1 or HTTP/2 inside.
+//! HTTPS: accepted connections speak TLS, with HTTP/1.1 or HTTP/2 inside.
 
 use std::error::Error;
 use std::fmt;
@@ -20,9 +20,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-/// How long a client has for its half of the TLS handshake.
+/// The time that a client has for the TLS handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many clients may be at it at a time; the others wait in the backlog of the socket.
+/// The maximum of concurrent TLS handshakes. Other clients wait in the socket's backlog.
 const HANDSHAKES: usize = 4096;
 
 /// A certificate and its key.
@@ -39,7 +39,7 @@ impl fmt::Debug for Tls {
 ///
 /// # Errors
 ///
-/// A file that cannot be read, or holds something else.
+/// A file cannot be read, or has other content.
 pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Tls, Box<dyn Error + Send + Sync>> {
     let wrong = |option: &str, path: &Path, error: &dyn Error| {
         format!("{option} {}: {error}", path.display())
@@ -63,12 +63,12 @@ pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Tls, Box<dyn Error 
 pub(crate) struct TlsListener {
     ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
     address: SocketAddr,
-    /// Dropped, it ends the accepting task.
+    /// Dropping it ends the accepting task.
     _accepting: JoinSet<()>,
 }
 
 impl TlsListener {
-    /// Accepts in the background, so that nobody waits for somebody else's handshake.
+    /// Accepts in the background, so that one client's handshake does not delay others.
     pub(crate) fn new(listener: TcpListener, Tls(acceptor): Tls) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (done, ready) = mpsc::channel(1);
@@ -89,7 +89,7 @@ async fn accept(
 ) {
     let places = Arc::new(Semaphore::new(HANDSHAKES));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        // axum's own, which waits and goes on after an error such as too many open files.
+        // axum's own accept, which continues after an error such as too many open files.
         let (stream, address) = Listener::accept(&mut listener).await;
         let _ = stream.set_nodelay(true);
         let (acceptor, done) = (acceptor.clone(), done.clone());
@@ -109,7 +109,7 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         match self.ready.recv().await {
             Some(ready) => ready,
-            // The accepting task ends with this listener, and not before.
+            // The accepting task never ends before this listener.
             None => std::future::pending().await,
         }
     }

@@ -11,7 +11,7 @@ use tower_ws_auth::{Clock, Validity};
 use crate::options::Options;
 use crate::user::revocation_key;
 
-/// What the chat wants to know from a token.
+/// The claims that the chat needs.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Claims {
     /// The user.
@@ -20,10 +20,10 @@ pub struct Claims {
     pub exp: f64,
 }
 
-/// Three tokens to try the program with.
+/// Three tokens for trying the program out.
 #[derive(Clone)]
 pub struct DemoTokens {
-    /// Good for an hour.
+    /// Valid for an hour.
     pub valid: String,
     /// Expired an hour ago.
     pub expired: String,
@@ -31,7 +31,7 @@ pub struct DemoTokens {
     pub tampered: String,
 }
 
-/// Checks tokens, and makes them.
+/// Checks tokens, and mints them.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     options: Options,
@@ -41,7 +41,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// The clock by which they are judged.
+    /// The clock that checks them.
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -60,7 +60,7 @@ impl Tokens {
             jwks: options.jwks_url.as_deref().map(jwks).transpose()?,
             clock: clock.clone(),
         };
-        // Whatever is wrong with the options is wrong now, not at the first request.
+        // Wrong options fail here, not at the first request.
         tokens.strategy()?;
         Ok(tokens)
     }
@@ -100,8 +100,8 @@ impl Tokens {
             .revocable_by(|claims: &Claims| revocation_key(&claims.sub)))
     }
 
-    /// A token for a user whose session is valid so long, and when it expires in seconds since the
-    /// Unix epoch.
+    /// A token for a user, limited by the validity of the session. Returns it with its expiry in
+    /// seconds since the Unix epoch.
     pub(crate) fn issue(
         &self,
         user: &str,
@@ -144,15 +144,15 @@ impl Tokens {
         if let Some(audience) = &self.options.jwt_audience {
             claims["aud"] = json!(audience);
         }
-        // The length of the secret was judged when the options were.
+        // The length of the secret was checked with the options.
         let key = SigningKey::dangerous_short_hmac(Algorithm::HS256, secret)?;
-        // `iat` and the keys by which it is revoked are the session's.
+        // `iat` and the revocation keys are the session's.
         Ok(JwtEncoder::new(key).encode_inheriting(&claims, validity)?)
     }
 }
 
 fn jwks(url: &str) -> Result<Jwks, Box<dyn Error + Send + Sync>> {
-    // An unknown `kid` is looked for at once, and then no more often than this.
+    // An unknown `kid` is fetched at once, but no more often than this.
     let jwks = Jwks::builder(url).cooldown(Duration::from_secs(5)).start();
     Ok(jwks.map_err(|error| format!("--jwks-url: {error}"))?)
 }

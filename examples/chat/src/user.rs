@@ -1,4 +1,4 @@
-//! Whom a socket is for, whichever strategy says so.
+//! The user of a socket, for every strategy.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,17 +8,17 @@ use crate::tokens::Claims;
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) via: &'static str,
-    /// What the credential itself says, in seconds since the Unix epoch.
+    /// The credential's own expiry, in seconds since the Unix epoch.
     pub(crate) expires_at: Option<i64>,
 }
 
-/// What a session record and a ticket keep: `"user":"ada"`.
+/// The user in a session record and in a ticket: `"user":"ada"`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Known {
     pub(crate) user: String,
 }
 
-/// A session record, which need not be logged in.
+/// A session record, maybe without a login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub(crate) struct Record {
 
 impl User {
     pub(crate) fn by_jwt(claims: Claims) -> Self {
-        /// 9999-12-31T23:59:59Z: what lies beyond it no clock and no JavaScript can show.
+        /// 9999-12-31T23:59:59Z: clocks and JavaScript cannot show a later moment.
         const LATEST: f64 = 253_402_300_799.0;
         #[expect(clippy::cast_possible_truncation, reason = "within the range of both")]
         let expires_at = claims.exp.floor().clamp(0.0, LATEST) as i64;
@@ -38,7 +38,7 @@ impl User {
         }
     }
 
-    /// Whether it is one that can stand in a log. A foreign token may name its user as it likes.
+    /// Whether the name is safe in a log. A foreign token may have any user name.
     pub(crate) fn is_named(&self) -> bool {
         !self.name.is_empty() && !self.name.contains(char::is_control)
     }
@@ -60,7 +60,7 @@ impl User {
     }
 }
 
-/// The key under which everything is revoked that is a user's.
+/// The key that revokes all credentials of a user.
 pub(crate) fn revocation_key(user: &str) -> String {
     format!("user:{user}")
 }
@@ -71,8 +71,8 @@ impl Record {
     }
 }
 
-/// A name that can stand in a log and in the name of a channel: 1 to 32 letters, digits, `.`,
-/// `_` and `-`.
+/// A name that is safe in a log and in the name of a channel: 1 to 32 letters, digits, `.`, `_` and
+/// `-`.
 pub(crate) fn is_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name

@@ -1,4 +1,4 @@
-//! Everything that says who somebody is, built once from the options.
+//! All credentials, built once from the options.
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::options::{Options, Secret};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Longer than a token should live: one that lives longer passes again after this time.
+/// Longer than a token should live. A token that lives longer passes again after it.
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// A JWT, with `sub` for the user.
+/// A JWT with the user in `sub`.
 pub(crate) fn jwt(options: &Options) -> Result<Jwt<Claims>, Failure> {
     let carriers = Carriers::builder()
         .query("token")
@@ -62,7 +62,7 @@ pub(crate) fn jwt(options: &Options) -> Result<Jwt<Claims>, Failure> {
     Ok(jwt.revocable_by(|claims: &Claims| revocation_key(&claims.sub)))
 }
 
-/// A session of somebody else's application, in the Redis that both share.
+/// A session of another application, in the Redis that both share.
 pub(crate) fn session(
     options: &Options,
     origins: &Origins,
@@ -103,7 +103,7 @@ pub(crate) async fn redis(options: &Options) -> Result<Option<Redis>, Failure> {
     Ok(Some(redis.map_err(|error| format!("--redis: {error}"))?))
 }
 
-/// Without Redis nobody can revoke anything, and connections still end when they expire.
+/// Without Redis nothing can be revoked, but connections still end when their credentials expire.
 pub(crate) fn revocations(redis: Option<&Redis>) -> Revocations {
     match redis {
         Some(redis) => Revocations::new(RedisRevocations::new(redis.clone(), REMEMBERED)),

@@ -6,22 +6,22 @@ use http::{HeaderValue, Response, StatusCode, request, response};
 use http_body_util::Full;
 use tower_ws_auth::{Rejection, RejectionKind};
 
-/// Why an authenticated handshake was not passed on, or came to nothing.
+/// Why an authenticated handshake was not passed on, or failed upstream.
 ///
-/// It answers with its status, and leaves itself in the response's extensions.
+/// The response has its status, and carries it in the extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The upstream cannot be reached, or hung up.
+    /// The upstream is unavailable, or hung up.
     Unreachable,
-    /// It has not answered in time.
+    /// The upstream has not answered in time.
     Late,
-    /// Its answer is none to a WebSocket handshake.
+    /// Its answer is invalid for a WebSocket handshake.
     NotWebSocket,
-    /// As many connections are open as may be.
+    /// The maximum of open connections is reached.
     Full,
-    /// The path would lead out of the upstream's base, or the host is none.
+    /// The path would leave the upstream's base, or the host is invalid.
     Target,
-    /// No strategy has said who asks, or the server offers no upgrade: a bug in the stack.
+    /// The request has no identity, or the server offers no upgrade: a bug in the stack.
     MissingAuthLayer,
 }
 
@@ -38,18 +38,18 @@ impl Failure {
 
     fn detail(self) -> &'static str {
         match self {
-            Self::Unreachable => "the upstream cannot be reached",
+            Self::Unreachable => "the upstream is unavailable",
             Self::Late => "the upstream has not answered in time",
-            Self::NotWebSocket => "the upstream's answer is none to a WebSocket handshake",
-            Self::Full => "as many connections are open as may be",
-            Self::Target => "the path holds a segment that leads upwards, or the host is none",
+            Self::NotWebSocket => "the upstream's answer to the WebSocket handshake is invalid",
+            Self::Full => "the maximum of open connections is reached",
+            Self::Target => "the path has a segment that leads upwards, or the host is invalid",
             Self::MissingAuthLayer => {
-                "the proxy stands behind no strategy, or is offered no upgrade"
+                "the proxy is behind no strategy, or the server offers no upgrade"
             }
         }
     }
 
-    /// The plain HTTP answer.
+    /// The plain HTTP response.
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         let text = match self {
             Self::Target => "handshake_invalid",
@@ -68,11 +68,11 @@ impl Failure {
     }
 }
 
-/// For the close layer: a browser reads 4503 or 4504 `unavailable`, and comes back later. What
-/// the upstream itself has answered is nobody's business here.
+/// For the close layer: a browser reads 4503 or 4504 `unavailable`, and comes back later. The
+/// upstream's own answers are not converted.
 pub(crate) fn classify(response: &response::Parts, _head: &request::Parts) -> Option<Rejection> {
     match *response.extensions.get::<Failure>()? {
-        // No browser asks for such a thing by itself.
+        // No browser sends such a path by itself.
         Failure::Target => None,
         failure => Some(Rejection::new(RejectionKind::Unavailable, failure.detail())),
     }

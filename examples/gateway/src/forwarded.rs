@@ -1,4 +1,4 @@
-//! For whom a request is passed on: `X-Forwarded-…` and `Forwarded` (RFC 7239).
+//! The client of a forwarded request: `X-Forwarded-…` and `Forwarded` (RFC 7239).
 
 use std::net::SocketAddr;
 
@@ -9,13 +9,12 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Whether only a proxy may say this; by the plain name.
+/// Whether only a proxy may set this field. `plain` is the plain name.
 pub(crate) fn is_forwarding(plain: &str) -> bool {
     plain == "forwarded" || plain == "x-real-ip" || plain.starts_with("x-forwarded-")
 }
 
-/// What is there by now was said by a proxy that is trusted: this hop is added to its lists, and
-/// the host and scheme stay what it has seen.
+/// Adds this hop to the lists of a trusted proxy. Host and scheme stay as that proxy has set them.
 pub(crate) fn say_for_whom(peer: SocketAddr, host: HeaderValue, headers: &mut HeaderMap) {
     let address = peer.ip().to_canonical();
     append(headers, X_FORWARDED_FOR, &address.to_string());
@@ -38,7 +37,7 @@ pub(crate) fn say_for_whom(peer: SocketAddr, host: HeaderValue, headers: &mut He
     headers.entry(X_FORWARDED_HOST).or_insert(host);
 }
 
-/// Adds to a list, which may stand in several lines and then stands in one.
+/// Appends to a list field, which may be split over several lines and is then joined.
 fn append(headers: &mut HeaderMap, name: HeaderName, element: &str) {
     let lines = headers.get_all(&name).iter();
     let mut list: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();

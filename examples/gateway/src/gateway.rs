@@ -24,12 +24,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Binds the address and builds the stack. The upstream need not be there yet.
+    /// Binds the address and builds the stack. The upstream may still be down.
     ///
     /// # Errors
     ///
-    /// An address that is taken, options that contradict each other or the layers' rules, or a
-    /// Redis that cannot be reached.
+    /// The address is taken, the options contradict each other or the layers' rules, or Redis is
+    /// unavailable.
     pub async fn bind(options: Options) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let tasks = Tasks::default();
         let (stack, leases) = stack::build(&options, &tasks).await?;
@@ -51,12 +51,13 @@ impl Gateway {
         })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What is open; also after [`serve`](Self::serve) has taken the gateway.
+    /// A counter of open connections, which also works after [`serve`](Self::serve) has taken the
+    /// gateway.
     pub fn open(&self) -> Open {
         Open {
             leases: self.leases.clone(),
@@ -64,9 +65,8 @@ impl Gateway {
         }
     }
 
-    /// Serves until `shutdown` is ready, then accepts nobody any more, ends what is open with 1001
-    /// `going_away`, and waits for it no longer than the grace of the options. What is open then is
-    /// dropped.
+    /// Serves until `shutdown` is ready. Then it accepts no more clients and ends open connections
+    /// with 1001 `going_away`. It waits at most for the grace of the options, and drops the rest.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self {
             listener,
@@ -81,7 +81,7 @@ impl Gateway {
         }
         drop(listener);
         let reason = async {
-            // Again and again, for what was on its way in when the others were told.
+            // Repeated for connections that opened while the others were told.
             loop {
                 leases.end_all(&DisconnectReason::GoingAway).await;
                 sleep(Duration::from_millis(50)).await;
@@ -102,7 +102,7 @@ impl Gateway {
     }
 }
 
-/// Counts what a gateway has open.
+/// Counts the open connections and tasks of a gateway.
 #[derive(Clone)]
 pub struct Open {
     leases: Leases,
@@ -110,13 +110,13 @@ pub struct Open {
 }
 
 impl Open {
-    /// How many WebSockets are open, or are being opened.
+    /// The number of WebSockets that are open or being opened.
     pub fn sockets(&self) -> usize {
         self.leases.len()
     }
 
-    /// How many tasks run: one for each client connection that is no WebSocket yet, one for each
-    /// WebSocket and up to two more over HTTP/2, one for each closing handshake.
+    /// The number of tasks: one for each client connection that is no WebSocket yet, one for each
+    /// WebSocket and up to two more over HTTP/2, and one for each closing handshake.
     pub fn tasks(&self) -> usize {
         self.tasks.count()
     }

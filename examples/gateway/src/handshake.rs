@@ -1,4 +1,4 @@
-//! The handshake with the upstream: the client's own, or a new one where the client speaks HTTP/2.
+//! The handshake with the upstream: the client's own, or a new one for a client that speaks HTTP/2.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,8 +13,8 @@ use sha1::{Digest, Sha1};
 use crate::failure::Failure;
 use crate::headers::strip_hop_by_hop;
 
-/// Writes what makes a request a handshake (RFC 6455 §4.1). The client's key, version, extensions
-/// and subprotocols stay as they are.
+/// Writes the fields that make a request a handshake (RFC 6455 §4.1). The client's key, version,
+/// extensions and subprotocols stay as they are.
 pub(crate) fn offer(head: &Parts, headers: &mut HeaderMap) -> Result<(), Failure> {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -26,10 +26,10 @@ pub(crate) fn offer(head: &Parts, headers: &mut HeaderMap) -> Result<(), Failure
     Ok(())
 }
 
-/// Whether the upstream has accepted the handshake with this key, and nothing that the client has
-/// not offered (RFC 6455 §4.1, clauses 2 to 6).
+/// Checks that the upstream accepts the handshake with this key, and selects only what the client
+/// offered (RFC 6455 §4.1, clauses 2 to 6).
 ///
-/// The client would find out as well, and could not be told any more what is wrong.
+/// The client would also notice, but too late for an error response.
 pub(crate) fn check(
     answer: &response::Parts,
     key: &HeaderValue,
@@ -73,11 +73,11 @@ fn agrees(headers: &HeaderMap, offered: &HeaderMap) -> bool {
             .all(|name| known.contains(&name))
 }
 
-/// The client's answer: what the upstream has answered, in the words of the client's protocol.
+/// Translates the upstream's answer into the client's protocol.
 pub(crate) fn accept<B>(answer: response::Parts, head: &Parts, body: B) -> Response<B> {
     let mut headers = answer.headers;
     strip_hop_by_hop(&mut headers);
-    // RFC 9110 §8.6: there is none with 101; over HTTP/2 it would count the connection's bytes.
+    // RFC 9110 §8.6: a 101 has none. Over HTTP/2 it would count the connection's bytes.
     headers.remove(CONTENT_LENGTH);
     let mut response = Response::new(body);
     if head.method == Method::CONNECT {
@@ -110,7 +110,7 @@ fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     entries(headers, name).any(|entry| entry.eq_ignore_ascii_case(token))
 }
 
-/// The elements of a field that is a list (RFC 9110 §5.6.1).
+/// The elements of a list field (RFC 9110 §5.6.1).
 fn entries<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     let lines = headers.get_all(name).iter();
     lines

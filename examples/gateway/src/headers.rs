@@ -1,4 +1,4 @@
-//! What travels on from the client to the upstream and back, and what does not.
+//! Selects the header fields that travel from the client to the upstream and back.
 
 use bytes::Bytes;
 use http::header::{
@@ -16,7 +16,7 @@ use crate::tasks::Peer;
 use crate::upstream::Upstream;
 use crate::{handshake, identity};
 
-/// RFC 9110 §7.6.1, and two that were never standardised.
+/// RFC 9110 §7.6.1, and two fields that were never standardised.
 const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -29,15 +29,15 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// What some servers read in place of the request's target, and what CGI takes for its own proxy.
+/// Fields that some servers read instead of the request target, and one that CGI takes for its
+/// proxy.
 const NOBODYS: [&str; 3] = ["x-original-url", "x-rewrite-url", "proxy"];
 
-/// Takes out of a request what nobody outside may say. It comes before every layer: what
-/// `Connection` names must be gone before the layers rewrite that field, and before anything of
-/// ours has been added that it could name.
+/// Removes fields that no client may set. It comes before every layer: the fields that `Connection`
+/// names must be gone before the layers rewrite it, and before we add fields that it could name.
 pub(crate) fn cleanse(headers: &mut HeaderMap, trust_forwarded: bool) {
     for name in named_by_connection(headers) {
-        // A client would take away what a trusted proxy has said of it.
+        // Otherwise a client could remove the fields of a trusted proxy.
         if name != UPGRADE && !is_forwarding(name.as_str()) {
             headers.remove(name);
         }
@@ -52,7 +52,7 @@ pub(crate) fn cleanse(headers: &mut HeaderMap, trust_forwarded: bool) {
     }
 }
 
-/// The upstream's request for a client's, which an authenticated client has sent.
+/// The upstream request for the request of an authenticated client.
 pub(crate) fn forward(head: &Parts, upstream: &Upstream) -> Result<Request<Empty<Bytes>>, Failure> {
     let host = host(head)?;
     let mut headers = head.headers.clone();
@@ -74,7 +74,7 @@ pub(crate) fn forward(head: &Parts, upstream: &Upstream) -> Result<Request<Empty
     Ok(request)
 }
 
-/// Removes what ends with one connection.
+/// Removes the fields of a single connection.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in named_by_connection(headers) {
         headers.remove(name);
@@ -100,8 +100,8 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// Many servers behind cannot tell `X_Auth_User` from `X-Auth-User`: to CGI and its children both
-/// are `HTTP_X_AUTH_USER`, and to some `X.Auth.User` is too.
+/// Many upstreams cannot distinguish `X_Auth_User` from `X-Auth-User`: to CGI and its descendants
+/// both are `HTTP_X_AUTH_USER`. To some `X.Auth.User` is too.
 fn is_foreign(name: &str, trust_forwarded: bool) -> bool {
     let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     plain.starts_with("x-auth-")
@@ -109,8 +109,8 @@ fn is_foreign(name: &str, trust_forwarded: bool) -> bool {
         || is_forwarding(&plain) && !(trust_forwarded && plain == name)
 }
 
-/// Whom the client asks. The authority of the target, where there is one, says more than `Host`,
-/// which HTTP/2 may leave out (RFC 9112 §3.2.2, RFC 9113 §8.3.1); and neither names a user.
+/// The requested host. The target's authority takes precedence over `Host`, which HTTP/2 may omit
+/// (RFC 9112 §3.2.2, RFC 9113 §8.3.1). Neither may name a user.
 fn host(head: &Parts) -> Result<HeaderValue, Failure> {
     let authority = if let Some(authority) = head.uri.authority() {
         authority.clone()
@@ -124,7 +124,7 @@ fn host(head: &Parts) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::Target)
 }
 
-/// RFC 9113 §8.2.3: over HTTP/2 the field may come in crumbs.
+/// RFC 9113 §8.2.3: over HTTP/2 the field may be split.
 fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
         return;

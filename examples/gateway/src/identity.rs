@@ -1,4 +1,4 @@
-//! Whom a socket is for, and how the upstream is told.
+//! The user of a socket, and the fields that tell the upstream.
 
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,7 +15,7 @@ const USER: HeaderName = HeaderName::from_static("x-auth-user");
 const VIA: HeaderName = HeaderName::from_static("x-auth-via");
 const EXPIRES: HeaderName = HeaderName::from_static("x-auth-expires");
 
-/// What the gateway wants to know from a token.
+/// The claims that the gateway needs.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Claims {
     pub(crate) sub: String,
@@ -42,13 +42,13 @@ impl User {
         }
     }
 
-    /// A server behind takes an empty name for nobody, or for everybody.
+    /// An upstream may take an empty name for no user, or for any user.
     pub(crate) fn is_named(&self) -> bool {
         !self.name.is_empty()
     }
 }
 
-/// The user in a session record; none if nobody is logged in.
+/// The user in a session record; `None` if it is not logged in.
 pub(crate) fn in_record(record: &Value, pointer: &str) -> Option<String> {
     match record.pointer(pointer)? {
         Value::String(name) => Some(name.clone()),
@@ -57,15 +57,15 @@ pub(crate) fn in_record(record: &Value, pointer: &str) -> Option<String> {
     }
 }
 
-/// How the keys of users begin.
+/// The common prefix of users' keys.
 pub(crate) const USERS: &str = "user:";
 
-/// The key under which everything is revoked that is a user's.
+/// The key that revokes all credentials of a user.
 pub(crate) fn revocation_key(user: &str) -> String {
     format!("{USERS}{user}")
 }
 
-/// Writes who was authenticated. What came from outside under these names is gone by now.
+/// Writes the authenticated user. Fields of these names from outside are already removed.
 pub(crate) fn announce(head: &Parts, headers: &mut HeaderMap) -> Result<(), Failure> {
     let user = head.extensions.get::<Authenticated<User>>();
     let user = user.ok_or(Failure::MissingAuthLayer)?;
@@ -80,15 +80,15 @@ pub(crate) fn announce(head: &Parts, headers: &mut HeaderMap) -> Result<(), Fail
     Ok(())
 }
 
-/// Percent-encoded where a header cannot hold it, or where two names would become one: blanks,
-/// controls, what is not ASCII, `%`, and `,`, which makes a list.
+/// Percent-encodes characters that a header cannot hold or that could merge two names: blanks,
+/// controls, non-ASCII characters, `%`, and `,`, which separates list elements.
 fn encoded(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_graphic() && byte != b'%' && byte != b',' {
             text.push(char::from(byte));
         } else {
-            // Into a `String` this never fails.
+            // Writing to a `String` does not fail.
             let _ = write!(text, "%{byte:02X}");
         }
     }

@@ -1,8 +1,8 @@
-//! A reverse proxy that puts the layers of tower-ws-auth in front of any WebSocket server;
-//! `cargo run -p gateway -- --help` lists its options, its README says what travels on.
+//! A reverse proxy that puts the layers of tower-ws-auth in front of any WebSocket server. `cargo
+//! run -p gateway -- --help` lists its options, and its README lists the forwarded header fields.
 //!
-//! [`Gateway::bind`] builds the stack, [`Gateway::serve`] runs it. Look at `stack.rs` first: it is
-//! what a proxy of your own would copy. There is no framework in it, only hyper.
+//! [`Gateway::bind`] builds the stack, [`Gateway::serve`] runs it. Read `stack.rs` first: it is the
+//! part to copy. It uses no framework, only hyper.
 
 mod credentials;
 mod failure;

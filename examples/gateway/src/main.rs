@@ -28,7 +28,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
         .init();
 
     let gateway = Gateway::bind(options).await?;
-    // Before the line that says that it is ready: whoever reads that may ask it to stop.
+    // Registered before the ready line, because its reader may send a signal at once.
     let interrupted = interrupted()?;
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{}", gateway.address())?;
@@ -38,7 +38,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// What asks it to stop: Ctrl+C, or whoever runs it as a service. It is heard from the call on.
+/// The signals to stop: Ctrl+C, or that of a service manager. They are received from this call on.
 #[cfg(unix)]
 fn interrupted() -> io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};

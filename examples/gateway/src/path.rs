@@ -1,7 +1,7 @@
-//! Which paths stay below the upstream's base.
+//! Checks that a path stays below the upstream's base.
 
-/// Whether a server might resolve a segment of it to the one above. Servers decode more than once,
-/// take `\\` for `/`, and do not count what stands behind `;` to the segment.
+/// Whether a server might resolve a segment to its parent. Servers decode more than once, take `\\`
+/// for `/`, and ignore the part of a segment after `;`.
 pub(crate) fn leads_upwards(path: &str) -> bool {
     let path = decoded(path);
     path.split(|byte| b"/\\".contains(byte)).any(|segment| {
@@ -10,8 +10,8 @@ pub(crate) fn leads_upwards(path: &str) -> bool {
     })
 }
 
-/// Percent-decoded until nothing is left to decode, in one pass: what an escape yields may complete
-/// the escape that it stands in, and nothing before that.
+/// Percent-decodes until nothing is left to decode, in one pass: a decoded character can only
+/// complete the escape that contains it.
 fn decoded(path: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
     for byte in path.bytes() {

@@ -22,7 +22,7 @@ use crate::tasks::{Peer, Tasks};
 use crate::tunnel::{End, tunnel};
 use crate::upstream::{Answer, Upstream};
 
-/// The service behind the layers. It knows nothing of them but what they leave in a request's
+/// The service behind the layers. It only knows the values that they put into a request's
 /// extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
@@ -33,11 +33,11 @@ pub(crate) struct Proxy {
     tasks: Tasks,
 }
 
-/// How long the server may take to hand a connection over, once the client has its answer.
+/// The time limit for the handover of a connection after the client has its answer.
 const HANDOVER: Duration = Duration::from_secs(30);
-/// What a client is told whose connection passed nothing for too long.
+/// The close code and reason for an idle connection.
 const IDLE: (u16, &str) = (4408, "idle_timeout");
-/// How long it then has, and the upstream.
+/// The time that client and upstream then have to close.
 const CLOSING: Duration = Duration::from_secs(5);
 
 impl Proxy {
@@ -54,16 +54,16 @@ impl Proxy {
         }
     }
 
-    /// Answers as the upstream does, or says why it cannot.
+    /// Answers as the upstream does, or with the failure.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let is_http1 = request.version() <= Version::HTTP_11;
         let mut response = self.pass_on(request).await.unwrap_or_else(|failure| {
-            tracing::warn!(%failure, "a handshake came to nothing");
+            tracing::warn!(%failure, "a handshake failed");
             failure.into_response()
         });
         if is_http1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            // What the client has sent behind its handshake was meant for a WebSocket: nobody shall
-            // read a request in it.
+            // The client sent the following bytes for a WebSocket. They must not be read as a
+            // request.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
@@ -88,7 +88,7 @@ impl Proxy {
                 Ok(handshake::accept(answer, &head, Full::default()))
             }
             Answer::Refused(mut refusal) => {
-                // A 2xx would be an acceptance over HTTP/2 (RFC 8441 §5).
+                // Over HTTP/2 a 2xx would accept the handshake (RFC 8441 §5).
                 if refusal.status().is_success() || refusal.status().is_informational() {
                     return Err(Failure::NotWebSocket);
                 }
@@ -109,7 +109,7 @@ impl Proxy {
         let peer = head.extensions.get::<Peer>().cloned();
         let idle = self.idle;
         self.tasks.spawn(async move {
-            // Until the very end, whatever that is.
+            // Held until the connection has ended.
             let _held = (place, peer);
             let Ok(Ok(client)) = timeout(HANDOVER, client).await else {
                 return;
@@ -122,7 +122,7 @@ impl Proxy {
             if let (End::Idle, Some(lease), Ok(reason)) =
                 (end, lease, DisconnectReason::application(code, reason))
             {
-                // The lease knows where a frame ends: both sides read the same close frame.
+                // The lease knows the frame boundaries, so both sides read the same close frame.
                 lease.end(&reason);
                 tunnel(client, upstream, Some(CLOSING)).await;
             }

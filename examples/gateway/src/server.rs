@@ -20,16 +20,16 @@ use crate::headers::cleanse;
 use crate::stack::Stack;
 use crate::tasks::{Peer, Tasks};
 
-/// How many clients may be connected beside those that have their WebSocket.
+/// The maximum of connected clients without a WebSocket.
 const AT_THE_DOOR: usize = 1024;
-/// How long the head of a request may be; a JWT of 8 KiB and as much in cookies have room.
+/// The longest head of a request. It has room for a JWT of 8 KiB and as much in cookies.
 const MAX_HEAD: u32 = 64 * 1024;
-/// How long an HTTP/2 connection may be of no use. Longer than a closing handshake takes.
+/// The time after which an unused HTTP/2 connection ends. Longer than a closing handshake takes.
 const QUIET: Duration = Duration::from_secs(15);
-/// How many WebSockets may share an HTTP/2 connection.
+/// The maximum of WebSockets on one HTTP/2 connection.
 const STREAMS: u32 = 128;
-/// How much each of them may have under way in either direction. All together it is the window of
-/// the connection, so that one whose upstream does not read holds up none of the others.
+/// The window of each of them, and the limit of its send buffer, in bytes. The connection's window
+/// is the sum of all, so that one with a slow upstream does not delay the others.
 const STREAM_WINDOW: u32 = 64 * 1024;
 
 /// Accepts connections, of HTTP/1.1 and of HTTP/2 with prior knowledge.
@@ -38,7 +38,7 @@ pub(crate) struct Server {
     pub(crate) stack: Stack,
     pub(crate) tasks: Tasks,
     pub(crate) trust_forwarded: bool,
-    /// How long a client has for the head of a request.
+    /// The time limit for the head of a request.
     pub(crate) head: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Server {
     }
 
     async fn connection(self, stream: TcpStream, address: SocketAddr, watcher: Watcher) {
-        // Without it small frames wait for an acknowledgement.
+        // Without it small frames would wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
         let builder = self.builder();
         let visits = Arc::new(Visits::default());
@@ -109,7 +109,7 @@ impl Server {
     }
 }
 
-/// What a connection is there for: requests that are being answered, and WebSockets.
+/// The uses of a connection: requests that are being answered, and WebSockets.
 #[derive(Default)]
 struct Visits {
     open: TaskTracker,
@@ -122,14 +122,14 @@ impl Visits {
         self.open.token()
     }
 
-    /// Whether there was one since the last time.
+    /// Whether there was one since the last call.
     fn were_there(&self) -> bool {
         self.came.swap(false, Ordering::Relaxed) || !self.open.is_empty()
     }
 }
 
-/// Ready when a connection has had no visit for too long. Until hyper knows which protocol is
-/// spoken it has no timeout of its own, and none for a connection of HTTP/2 that does nothing.
+/// Ready when a connection has been unused for too long. hyper has no timeout before it knows the
+/// protocol, and none for an idle HTTP/2 connection.
 async fn unused(visits: Arc<Visits>, head: Duration) {
     sleep(head).await;
     while visits.were_there() {
@@ -137,7 +137,7 @@ async fn unused(visits: Arc<Visits>, head: Duration) {
     }
 }
 
-/// What concerns one client is over with it; too many open files are not.
+/// Errors of one client need no pause. Too many open files do.
 async fn wait_after(error: &io::Error) {
     let of_one_client = [
         io::ErrorKind::ConnectionRefused,

@@ -1,4 +1,4 @@
-//! The stack: what a proxy of your own would copy.
+//! The stack, for copying into a proxy of your own.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -25,11 +25,11 @@ use crate::proxy::Proxy;
 use crate::tasks::Tasks;
 use crate::{credentials, failure};
 
-/// One type, whichever strategy stands in it.
+/// One type for every strategy.
 pub(crate) type Stack =
     BoxCloneSyncService<Request<Incoming>, Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible>;
 
-/// Whatever is wrong with the options is wrong now, not at the first request.
+/// Wrong options fail here, not at the first request.
 pub(crate) async fn build(
     options: &Options,
     tasks: &Tasks,
@@ -77,10 +77,11 @@ where
         .layer(trace)
         // Outside of the origin check and the strategy, whose rejections it converts.
         .layer(close)
-        // Outside of the strategy: a foreign page does not learn whether a credential is good.
+        // Outside of the strategy: a foreign page must not learn whether a credential is valid.
         .layer(origin)
         .layer(AuthLayer::new(strategy))
-        // Outside of the proxy alone, which hands it the client's connection without knowing.
+        // Directly outside of the proxy, which passes the client's connection on unaware of the
+        // lease.
         .layer(lease)
         .service_fn(move |request| {
             let proxy = proxy.clone();
@@ -112,7 +113,7 @@ fn named(user: &User, _head: &http::request::Parts) -> bool {
     user.is_named()
 }
 
-/// Method and path, and never the query: that is where the tokens are.
+/// Method and path without the query, which holds the tokens.
 fn span<B>(request: &Request<B>) -> tracing::Span {
     tracing::info_span!("request", method = %request.method(), path = request.uri().path())
 }

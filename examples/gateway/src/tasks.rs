@@ -5,16 +5,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// The other end of a client's connection; in the extensions of its requests.
+/// The peer of a client's connection, in the extensions of its requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
-    /// Held as long as the connection is of use.
+    /// Held as long as the connection is used.
     #[expect(dead_code, reason = "dropped, it is one visit less")]
     pub(crate) visit: TaskTrackerToken,
 }
 
-/// Everything that runs beside the accepting of connections, and ends with it.
+/// All tasks beside the accepting of connections. They end with it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tasks {
     tracker: TaskTracker,
@@ -29,25 +29,25 @@ impl Tasks {
         });
     }
 
-    /// How many there are.
+    /// The number of tasks.
     pub(crate) fn count(&self) -> usize {
         self.tracker.len()
     }
 
-    /// Ready when there is none, and there will be none.
+    /// Ready when there is no task, and there will be none.
     pub(crate) async fn ended(&self) {
         self.tracker.close();
         self.tracker.wait().await;
     }
 
-    /// Drops those that are left.
+    /// Aborts the remaining tasks.
     pub(crate) async fn end(&self) {
         self.over.cancel();
         self.ended().await;
     }
 }
 
-/// For hyper, which has a task for each request over HTTP/2.
+/// For hyper, which spawns a task for each request over HTTP/2.
 impl<F> Executor<F> for Tasks
 where
     F: Future<Output = ()> + Send + 'static,

@@ -10,25 +10,25 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// One side ended its stream or broke, and the other one was told.
+    /// One side ended its stream or broke, and the other side was told.
     Closed,
     /// No byte has passed for too long.
     Idle,
 }
 
-/// How long the other side has for its half, once one side has ended.
+/// The time that the other side has after one side has ended.
 const CLOSING: Duration = Duration::from_secs(5);
-/// No timer goes further, and nobody waits for it.
+/// No timer reaches further, and no connection lives that long.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-/// How much is on its way in each direction.
+/// The maximum of bytes under way in each direction.
 const CHUNK: usize = 16 * 1024;
 
-/// Passes bytes both ways until both sides have ended; nothing is read that the other side does
-/// not take.
+/// Passes bytes both ways until both sides have ended. It reads only as much as the other side
+/// takes.
 ///
-/// A side that ends its stream has the other one's ended, which may still answer for a moment. A
-/// side that takes nothing any more is no reason not to hear its last words: what is meant for it
-/// is read and thrown away meanwhile, or the reset of a full socket would overtake them.
+/// When one side ends its stream, the other one's is ended too, and may still answer for a moment.
+/// If a side takes no more bytes, its own last bytes are still delivered. Bytes for it are read and
+/// discarded meanwhile, or the reset of a full socket would overtake its last bytes.
 pub(crate) async fn tunnel<C, U>(mut client: C, mut upstream: U, idle: Option<Duration>) -> End
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -45,7 +45,7 @@ where
     poll_fn(|cx| {
         let moved_up = up.poll(cx, &mut client, &mut upstream);
         let moved_down = down.poll(cx, &mut upstream, &mut client);
-        // A client that neither sends nor takes is gone: nobody is left to hear more.
+        // A client that neither sends nor reads is gone, so nothing else needs delivery.
         if up.is_over() && (down.is_over() || down.void) {
             return Poll::Ready(End::Closed);
         }
@@ -60,7 +60,7 @@ where
     .await
 }
 
-/// Looks at the time: at the end of a wait, and not at every byte.
+/// Checks the time when a wait ends, and not at every byte.
 struct Watch {
     idle: Option<Duration>,
     last: Instant,
@@ -93,7 +93,8 @@ impl Watch {
 /// One direction.
 #[derive(Default)]
 struct Pump {
-    /// What was read and not taken; empty, and without memory, while the other side keeps up.
+    /// The bytes that were read and not taken. Empty, and without memory, while the other side
+    /// keeps up.
     rest: Vec<u8>,
     taken: usize,
     unflushed: bool,
@@ -106,8 +107,8 @@ struct Pump {
 enum State {
     #[default]
     Open,
-    /// The reader has ended; the writer is to be told.
-    DisconnectReason,
+    /// The reader has ended, and the writer must be told.
+    SourceEnded,
     Over,
 }
 
@@ -120,14 +121,14 @@ impl Pump {
         self.void || self.state != State::Open
     }
 
-    /// Whether a byte has passed.
+    /// Returns whether a byte has passed.
     fn poll<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W) -> bool
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
         let mut moved = false;
-        // In the future it would be there for every idle connection.
+        // On the stack: in the future it would cost memory for every idle connection.
         let mut bytes = [const { MaybeUninit::uninit() }; CHUNK];
         loop {
             if !self.poll_rest(cx, writer, &mut moved) {
@@ -135,7 +136,7 @@ impl Pump {
             }
             match self.state {
                 State::Over => return moved,
-                State::DisconnectReason => {
+                State::SourceEnded => {
                     if !self.void && Pin::new(&mut *writer).poll_shutdown(cx).is_pending() {
                         return moved;
                     }
@@ -152,14 +153,14 @@ impl Pump {
                             moved = true;
                             self.pass(cx, writer, buffer.filled());
                         }
-                        Poll::Ready(_) => self.state = State::DisconnectReason,
+                        Poll::Ready(_) => self.state = State::SourceEnded,
                     }
                 }
             }
         }
     }
 
-    /// Writes what it can, and keeps the rest.
+    /// Writes as much as possible, and keeps the rest.
     fn pass<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, writer: &mut W, bytes: &[u8]) {
         let mut taken = 0;
         while taken < bytes.len() && !self.void {
@@ -177,7 +178,7 @@ impl Pump {
         }
     }
 
-    /// False while there is a rest.
+    /// Returns `false` while a rest remains.
     fn poll_rest<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -203,7 +204,7 @@ impl Pump {
         true
     }
 
-    /// A failure is heard by the next write.
+    /// The next write reports a failure.
     fn poll_flush<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, writer: &mut W) {
         if self.unflushed && Pin::new(writer).poll_flush(cx).is_ready() {
             self.unflushed = false;
@@ -237,7 +238,7 @@ mod tests {
         assert_eq!(rest, b"pong");
         client.shutdown().await.unwrap();
         assert_eq!(tunnel.await.unwrap(), End::Closed);
-        // By the end itself, and not by the timeout behind it.
+        // By the end itself, and not by the timeout after it.
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 

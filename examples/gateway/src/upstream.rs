@@ -17,37 +17,37 @@ use tokio::time::timeout;
 use crate::failure::Failure;
 use crate::path::leads_upwards;
 
-/// Where the server behind the gateway is: `http://host:port/base`.
+/// The address of the server behind the gateway: `http://host:port/base`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     host: String,
     port: u16,
-    /// Without a slash at its end; empty for the root.
+    /// Without a final slash; empty for the root.
     base: String,
-    /// In place of the host that the client asks for.
+    /// Replaces the host that the client requests.
     own_host: Option<HeaderValue>,
 }
 
-/// What the upstream makes of a handshake.
+/// The upstream's answer to a handshake.
 pub(crate) enum Answer {
-    /// 101, and the connection; what it has sent behind the head is the first that is read.
+    /// 101, and the connection. Bytes that followed the head are read first.
     Upgraded(response::Parts, Upgraded),
-    /// Everything else.
+    /// Any other answer.
     Refused(Response<Full<Bytes>>),
 }
 
-/// How long the body of a refusal may be. A longer one is left out.
+/// The longest body of a refusal. A longer one is left out.
 const MAX_REFUSAL: usize = 64 * 1024;
-/// How long the head of its answer may be.
+/// The longest head of its answer.
 const MAX_HEAD: usize = 64 * 1024;
 
 impl Upstream {
-    /// The path there for a path here: the base, and behind it all of what was asked for.
+    /// The upstream path for a request path: the base, followed by the whole request path.
     ///
     /// # Errors
     ///
-    /// A path with a segment that leads upwards, in whatever writing: a server that resolves it
-    /// would leave the base.
+    /// A path with a segment that leads upwards, in any encoding: a server that resolves it would
+    /// leave the base.
     pub(crate) fn target(&self, uri: &Uri) -> Result<Uri, Failure> {
         let path = uri.path();
         if leads_upwards(path) {
@@ -68,7 +68,7 @@ impl Upstream {
 
     /// Connects and sends one handshake.
     ///
-    /// No task runs for it: dropping the future drops the connection.
+    /// It spawns no task: dropping the future drops the connection.
     pub(crate) async fn ask(
         &self,
         request: Request<Empty<Bytes>>,
@@ -90,7 +90,7 @@ impl Upstream {
             .map_err(unreachable)?;
         let connection = connection.with_upgrades();
         let driving = async {
-            // What ends it is heard by whoever asks.
+            // The caller sees why the connection ended.
             let _ = connection.await;
             pending::<Infallible>().await
         };
@@ -111,7 +111,7 @@ impl Upstream {
     }
 }
 
-/// Reads a refusal to its end, so that nothing hangs on the connection any more.
+/// Reads a refusal to its end, so that it no longer needs the connection.
 async fn refusal(response: Response<hyper::body::Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, MAX_REFUSAL).collect().await;
@@ -125,21 +125,21 @@ async fn refusal(response: Response<hyper::body::Incoming>) -> Response<Full<Byt
 }
 
 fn unreachable(error: impl std::error::Error) -> Failure {
-    tracing::warn!(%error, "the upstream cannot be reached");
+    tracing::warn!(%error, "the upstream is unavailable");
     Failure::Unreachable
 }
 
-/// A host, and a port if there is one. `Authority` lets more pass: users, a port that is none, and
-/// brackets around anything.
+/// A host with an optional port. `Authority` also accepts users, invalid ports, and brackets around
+/// anything.
 pub(crate) fn host_and_port(authority: &Authority) -> Option<(&str, Option<u16>)> {
     let host = authority.host();
     let port = match authority.as_str().strip_prefix(host)? {
         "" | ":" => None,
-        // To `parse` a plus is no mistake.
+        // `parse` would accept a plus.
         port => Some(port.strip_prefix(':').filter(|port| !port.contains('+'))?),
     };
     let port = port.map(str::parse).transpose().ok()?;
-    // An IPv6 address stands in brackets in a URI and nowhere else.
+    // An IPv6 address has brackets only in a URI.
     let Some(address) = host.strip_prefix('[') else {
         return (!host.is_empty() && !host.contains('[')).then_some((host, port));
     };

@@ -10,7 +10,7 @@ use crate::results::Results;
 /// The function that runs a case, whatever its generated name ends in.
 const REGION: &str = "bench_suite::measure::measured_region";
 
-/// Runs the program with what makes it go through its regions, and adds the instructions of each case.
+/// Runs the program through its regions, and adds the instructions of each case.
 pub(crate) fn count(
     program: &Path,
     args: &[&str],
@@ -20,7 +20,7 @@ pub(crate) fn count(
     let folder = std::env::temp_dir().join(format!("bench-suite-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let counted = count_in(&folder, program, args, variables, results);
-    // Nothing is lost with it.
+    // Nothing of value is lost with it.
     let _ = fs::remove_dir_all(&folder);
     counted
 }

@@ -2,11 +2,11 @@ use std::any::Any;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-/// Something that is measured, under a name that the goals refer to.
+/// A measurement, under a name that the goals refer to.
 pub struct Case {
     pub(crate) id: &'static str,
     pub(crate) crypto: Crypto,
-    /// Left out where everything is to be quick.
+    /// Left out of the short form.
     pub(crate) slow: bool,
     pub(crate) untimed: bool,
     pub(crate) kind: Kind,
@@ -25,7 +25,7 @@ type Prepare<T> = Box<dyn FnOnce() -> Box<T>>;
 /// Takes its own time, in nanoseconds.
 pub(crate) type Turn = dyn FnMut() -> f64;
 
-/// Whose cryptography jsonwebtoken uses while instructions are counted.
+/// The cryptography of jsonwebtoken while instructions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crypto {
     /// aws-lc: for RSA, EC and `EdDSA`.
@@ -45,7 +45,7 @@ impl Crypto {
 }
 
 impl Case {
-    /// Time, instructions and allocations of one call of what `prepare` returns.
+    /// Time, instructions and allocations of one call of the closure from `prepare`.
     pub fn call<F: FnMut() + 'static>(
         id: &'static str,
         prepare: impl FnOnce() -> F + 'static,
@@ -53,7 +53,7 @@ impl Case {
         Self::new(id, Kind::Call(Box::new(|| Box::new(prepare()))))
     }
 
-    /// A time that the case takes itself: each call returns nanoseconds.
+    /// A time that the case measures itself: each call returns nanoseconds.
     pub fn clocked<F: FnMut() -> f64 + 'static>(
         id: &'static str,
         prepare: impl FnOnce() -> F + 'static,
@@ -61,7 +61,7 @@ impl Case {
         Self::new(id, Kind::Clocked(Box::new(|| Box::new(prepare()))))
     }
 
-    /// The bytes that remain allocated for each of `count` things that the call made.
+    /// The bytes that remain allocated for each of the `count` values that the call made.
     pub fn kept<T: 'static, F: FnOnce() -> T + 'static>(
         id: &'static str,
         count: f64,
@@ -79,7 +79,7 @@ impl Case {
         )
     }
 
-    /// A number that is measured once, in whatever unit the goal has.
+    /// A number that is measured once, in the unit of the goal.
     pub fn number(id: &'static str, measure: impl FnOnce() -> f64 + 'static) -> Self {
         Self::new(id, Kind::Number(Box::new(measure)))
     }
@@ -101,7 +101,7 @@ impl Case {
         self
     }
 
-    /// For what can be called a few times only.
+    /// For a call that can only be repeated a few times.
     #[must_use]
     pub fn untimed(mut self) -> Self {
         self.untimed = true;
@@ -124,7 +124,7 @@ impl std::fmt::Debug for Case {
     }
 }
 
-/// What a future comes to that has nothing to wait for.
+/// The output of a future that never waits.
 pub fn now<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     match future

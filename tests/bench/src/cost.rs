@@ -1,4 +1,4 @@
-//! The tables of the pages about cost and fleets.
+//! The tables for the pages about cost and fleets.
 
 use crate::case::Crypto;
 use crate::fleet::{self, Node, Policy, SECONDS, STALE, Scenario, Told};
@@ -9,7 +9,7 @@ use crate::rows::cost::{BACKENDS, TOKENS, cases};
 use crate::table::{date, machine};
 
 const SOCKETS: u32 = 10_000_000;
-/// The machines that the model is about, and what of them is left for handshakes.
+/// The machines of the model, and the share of them for handshakes.
 const CORES: f64 = 8.0;
 const SHARE: f64 = 0.5;
 
@@ -58,7 +58,7 @@ fn handshakes(results: &Results) {
     }
 }
 
-/// In nanoseconds, by what it is beside its neighbour in time.
+/// In nanoseconds, relative to the bare handshake of the same rounds.
 fn handshake(results: &Results, id: &'static str, bare: &'static str) -> f64 {
     results.median("accept/hyper") * results.ratio(id, bare)
 }

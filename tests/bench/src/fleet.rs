@@ -1,8 +1,9 @@
 //! A fleet of servers after a deploy that has dropped every connection, as a model.
 //!
-//! One node is simulated, with its share of the clients: a balancer deals them out evenly. Time
-//! goes in steps of 10 ms. A node answers in the order of arrival, for as much CPU time as it has;
-//! a client that has waited too long is gone and comes back by its policy, and the node pays a
+//! One node is simulated, with its share of the clients: a balancer distributes them evenly. Time
+//! advances in steps of 10 ms. A node answers in the order of arrival, within its CPU time. A
+//! client that has waited too long disconnects and comes back by its policy. The node pays a little
+//! to notice that.
 //! little for finding out.
 
 use std::collections::VecDeque;
@@ -12,22 +13,23 @@ use std::collections::VecDeque;
 pub(crate) enum Policy {
     /// After a second, each time.
     Fixed,
-    /// 1, 2, 4 … 30 s, all alike.
+    /// 1, 2, 4 … 30 s, the same for all.
     Doubling,
     /// A random share of that.
     Jitter,
-    /// 10, 50, 100 … 5,000 ms, from the beginning whenever a socket opens: what phoenix.js does.
+    /// 10, 50, 100 … 5,000 ms, from the beginning whenever a socket opens, as phoenix.js does.
     Steps,
 }
 
-/// What a refused client is told.
+/// The answer to a refused client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     /// An HTTP status, which a page cannot read.
     Status,
     /// A close frame at once, without bounds.
     Frame,
-    /// A close frame by `CloseFrameLayer`: held, and so many at a time; the others a status.
+    /// A close frame by `CloseFrameLayer`: delayed, with a maximum at a time. Other clients get a
+    /// status.
     Held,
 }
 
@@ -36,13 +38,14 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) policy: Policy,
     pub(crate) told: Told,
-    /// Whether clients read close codes: 4401 sends them for a new token, 1001 spreads them.
+    /// Whether clients act on close codes: 4401 makes them fetch a new token, 1001 spreads them.
     pub(crate) codes: bool,
-    /// Over how long the deploy goes from node to node; at once, and down for a while, if zero.
+    /// The duration of the deploy, node by node. If zero, all nodes restart at once and are down
+    /// for a while.
     pub(crate) rolling: u32,
 }
 
-/// What a node is, by the suite's own measurements.
+/// A node, by the suite's own measurements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     pub(crate) clients: u32,
@@ -56,11 +59,11 @@ pub(crate) struct Node {
 
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// Handshakes that arrive in the worst second in which somebody listens.
+    /// Handshakes that arrive in the worst second while the nodes are up.
     pub(crate) offered: u32,
-    /// Handshakes that are decided in the worst second: what a store is asked.
+    /// Handshakes decided in the worst second, which is the load of a store.
     pub(crate) decided: u32,
-    /// Seconds in which somebody waited longer than one.
+    /// Seconds in which a client waited longer than one second.
     pub(crate) overloaded: u32,
     /// Seconds until 99 of 100 are connected again; none if that never happens.
     pub(crate) back: Option<u32>,
@@ -72,25 +75,25 @@ pub(crate) struct Outcome {
 
 const STEPS_A_SECOND: u32 = 100;
 pub(crate) const SECONDS: u32 = 600;
-/// How long nobody listens.
+/// The time during which no node listens.
 const DOWN: u32 = 5 * STEPS_A_SECOND;
-/// When a client gives up.
+/// The time after which a client gives up.
 const PATIENCE: u32 = 10 * STEPS_A_SECOND;
-/// Of a hundred clients so many have a token that has expired.
+/// The percentage of clients with an expired token.
 pub(crate) const STALE: u64 = 40;
-/// Over how long a client spreads itself that has read 1001.
+/// The time over which a client spreads after 1001.
 pub(crate) const SPREAD: u32 = 60 * STEPS_A_SECOND;
 const FETCHING: u32 = STEPS_A_SECOND / 5;
 /// The layer's defaults.
 const HOLD: u32 = 30;
 const CLOSING_HANDSHAKES: u32 = 1024;
-/// There and back, on top of what is waited for.
+/// The round trip, in addition to waiting.
 const TRIP: u32 = 5;
 
 #[derive(Clone, Copy, Default)]
 struct Client {
     attempts: u8,
-    /// Counts what a queue or a timeout may be about.
+    /// Identifies the attempt that a queue entry or a timeout belongs to.
     turn: u8,
     stale: bool,
     connected: bool,
@@ -212,11 +215,11 @@ impl Fleet<'_> {
         }
     }
 
-    /// Returns what it cost.
+    /// Returns its cost.
     fn decide(&mut self, client: u32, turn: u8) -> f64 {
         let state = &mut self.clients[client as usize];
         if state.turn != turn {
-            // Accepted, read, and found to be gone.
+            // Accepted and read, but the client has gone.
             return self.node.refused / 2.0;
         }
         self.second.decided += 1;
@@ -268,7 +271,7 @@ impl Fleet<'_> {
         self.at(self.now + after + pause, Event::Tries(client));
     }
 
-    /// In steps. What is the same for all differs by what lies between them and the server.
+    /// In steps. Equal pauses differ by the clients' distance to the server.
     fn pause(&mut self, attempts: u8) -> u32 {
         let doubled = (1_u32 << attempts.min(5)).min(30) * STEPS_A_SECOND;
         match self.scenario.policy {
@@ -283,7 +286,7 @@ impl Fleet<'_> {
     }
 
     fn at(&mut self, step: u32, event: Event) {
-        // Beyond the end nobody looks.
+        // Events beyond the end are dropped.
         if let Some(events) = self.wheel.get_mut(step.max(self.now + 1) as usize) {
             events.push(event);
         }
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_read_codes_are_all_back_and_nobody_is_refused_in_the_end() {
+    fn clients_that_read_codes_are_all_back_and_none_is_refused_in_the_end() {
         let outcome = simulate(&scenario(Told::Held, true), &SMALL);
         assert!(outcome.back.is_some_and(|back| back < 120), "{outcome:?}");
         assert_eq!(outcome.refusals_in_the_end, 0);

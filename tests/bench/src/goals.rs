@@ -1,4 +1,4 @@
-//! The goals: which cases they compare, and what is demanded of them.
+//! The goals: the cases that they compare, and their limits.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Measure {
@@ -39,7 +39,7 @@ pub(crate) struct Quantity {
     pub(crate) minus: Option<&'static str>,
     pub(crate) over: Option<&'static str>,
     pub(crate) scale: f64,
-    /// What both sides of a ratio do alike, and is left out of both.
+    /// The common part of both sides of a ratio, which is left out.
     pub(crate) without: Option<&'static str>,
 }
 
@@ -90,9 +90,9 @@ pub(crate) struct Goal {
     pub(crate) ours: Quantity,
     pub(crate) others: &'static [(&'static str, Quantity)],
     pub(crate) limit: Option<(&'static str, Quantity)>,
-    /// Of what does not come out the same in each run, nothing is demanded.
+    /// `false` for values that vary between runs.
     pub(crate) demanded: bool,
-    /// Of a goal that is missed: what is demanded in its place, and why.
+    /// For a missed goal: the limit that holds instead, and the reason.
     pub(crate) held: Option<(f64, &'static str)>,
 }
 
@@ -210,7 +210,7 @@ const MISSING: &[(&str, Quantity)] = &[
 ];
 const COOKIE: &[(&str, Quantity)] = &[("axum-extra", of("cookie/jar").over("cookie/jar"))];
 
-/// Why some goals are missed.
+/// The reasons for missed goals.
 const LAYER: &str = "more than half of it is the decision. A quarter of the decision is the signature, and a quarter is \
      serde_json reading the claims into the application's type, as in jsonwebtoken. The rest is base64, \
      the rules and the member names at any depth. The other half is the layer: it checks the handshake, \

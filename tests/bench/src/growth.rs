@@ -1,4 +1,4 @@
-//! How the instructions of a parser grow with its input.
+//! The growth of a parser's instructions with its input.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -9,29 +9,29 @@ use crate::{callgrind, measure};
 
 /// The sizes are this factor apart.
 const STEP: usize = 4;
-/// A step may cost this much more than the one before: linear work, and a little for memory that
-/// is allocated anew.
+/// The limit of a step's cost relative to the one before: linear work, and a little for reallocated
+/// memory.
 const MOST: f64 = 4.6;
-/// The sizes begin here, and end with the largest one, or one that is named.
+/// The sizes begin here, and end with the largest one or a given one.
 const SMALLEST: usize = 1_000;
 const LARGEST: usize = SMALLEST * STEP.pow(5);
-/// What a call costs without an input, nearly.
+/// The size of a nearly empty input, for the cost of a bare call.
 const EMPTY: usize = 16;
-/// Fewer instructions than this, a third of a millisecond, are no growth, whatever they are compared
-/// with: where little is read, what comes before and behind it counts too. Without optimizations
-/// everything takes several times as many.
+/// Fewer instructions than this, a third of a millisecond, are not judged as growth: for short
+/// inputs the code before and after the parser counts too. Without optimizations everything takes
+/// several times as many.
 const FEW: f64 = if cfg!(debug_assertions) {
     5_000_000.0
 } else {
     1_000_000.0
 };
-/// So much a refusal may cost that comes before anything is read.
+/// The limit for a refusal before anything is read.
 const REFUSAL: f64 = 20_000.0;
-/// Beyond the longest input that is read, each byte may be passed in the search for its end.
+/// Beyond the longest accepted input, the search for its end may pass over each byte.
 const PASSED: f64 = 12.0;
 
-/// glibc copies what is longer than 2 KB with one instruction, of which callgrind counts every byte.
-/// Never so: a copy costs the same for each byte, whatever its length.
+/// glibc copies more than 2 KB with one instruction, of which callgrind counts every byte. This
+/// setting avoids it, so that a byte costs the same for any length.
 const VARIABLES: [(&str, &str); 1] = [(
     "GLIBC_TUNABLES",
     "glibc.cpu.x86_rep_movsb_threshold=1000000000:glibc.cpu.x86_rep_stosb_threshold=1000000000",
@@ -43,7 +43,7 @@ type Prepare = Box<dyn Fn(usize) -> Box<dyn FnMut()>>;
 pub struct Shape {
     parser: &'static str,
     name: &'static str,
-    /// A longer input cannot be, or is refused.
+    /// The longest possible or accepted input.
     longest: usize,
     capped: bool,
     largest: usize,
@@ -51,7 +51,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// `prepare` makes an input of so many bytes and returns what parses it.
+    /// `prepare` makes an input of this many bytes and returns a closure that parses it.
     pub fn new<F: FnMut() + 'static>(
         parser: &'static str,
         name: &'static str,
@@ -76,14 +76,14 @@ impl Shape {
         self
     }
 
-    /// Nothing longer can come: another limit is before this parser.
+    /// An earlier limit excludes longer inputs.
     #[must_use]
     pub fn no_longer_than(mut self, bytes: usize) -> Self {
         self.longest = bytes;
         self
     }
 
-    /// A longer input is refused, which must cost no more than to find its end.
+    /// A longer input is refused, at no more than the cost of finding its end.
     #[must_use]
     pub fn refused_beyond(mut self, bytes: usize) -> Self {
         self.longest = bytes;
@@ -95,7 +95,7 @@ impl Shape {
         format!("{}, {}@{size}", self.parser, self.name)
     }
 
-    /// Up to the longest input that is read.
+    /// Up to the longest accepted input.
     fn sizes(&self) -> Vec<usize> {
         if self.longest == self.largest {
             let all = std::iter::successors(Some(SMALLEST), |size| Some(size * STEP));
@@ -117,13 +117,13 @@ impl Shape {
         let sizes = [EMPTY].into_iter().chain(self.sizes());
         for size in sizes.chain(self.sizes_beyond()) {
             let mut call = (self.prepare)(size);
-            // What is set up once and kept.
+            // For state that is set up once and kept.
             call();
             measure::region(&self.id(size), 1, &mut *call);
         }
     }
 
-    /// The instructions of each size, and what is wrong with them.
+    /// The instructions of each size, and the exceeded limits.
     fn judge(&self, counted: &HashMap<String, f64>) -> (Vec<f64>, Vec<String>) {
         let of = |size: usize| counted.get(&self.id(size)).copied().unwrap_or(f64::NAN);
         let cost = |size: usize| of(size) - of(EMPTY);
@@ -132,7 +132,7 @@ impl Shape {
         for step in sizes.windows(2) {
             let [less, more] = [step[0], step[1]].map(cost);
             let grown = more / less.max(FEW / MOST);
-            // Not a number is a fault too.
+            // NaN is a fault too.
             if !matches!(grown.partial_cmp(&MOST), Some(std::cmp::Ordering::Less)) {
                 let [from, to] = [step[0], step[1]];
                 faults.push(format!(

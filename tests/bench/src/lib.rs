@@ -1,25 +1,25 @@
-//! The goals that are measured, side by side in one run with what one would use instead.
+//! The measured goals, in one run with the alternatives of other crates.
 //!
-//! `bench-suite` prints the table, with what is in this workspace's tree anyway: jsonwebtoken, a
-//! handler written by hand in axum, axum-extra's signed cookies, hyper itself. `bench-peers`, in
-//! the folder `peers` and a workspace of its own, adds the crates that one would choose.
+//! `bench-suite` prints the table for the crates in this workspace's tree: jsonwebtoken, a handler
+//! written by hand in axum, axum-extra's signed cookies, hyper itself. `bench-peers`, in the folder
+//! `peers` and a workspace of its own, adds further crates for comparison.
 //!
 //! - **Time** is taken in rounds, in each of which every case has its turn. A ratio is the median
-//!   of the rounds' ratios, so that what else the machine does weighs on both sides. Times are
-//!   shown, and fail nothing.
-//! - **Instructions** are counted by valgrind's callgrind while a case runs, and nowhere else.
-//!   Its processor has no instructions for SHA, on no side: HMAC is compared with jsonwebtoken on
-//!   `rust_crypto`, because aws-lc without them is not what anyone runs.
-//! - **Allocations** and **bytes** are counted by an allocator, in a program of its own: where
-//!   time is taken nothing counts.
+//!   of the rounds' ratios, so that other load on the machine affects both sides. Times are shown,
+//!   and fail nothing.
+//! - **Instructions** are counted by valgrind's callgrind, only while a case runs. Its processor
+//!   has no instructions for SHA, on either side. So HMAC is compared with jsonwebtoken on
+//!   `rust_crypto`: nobody runs aws-lc without those instructions.
+//! - **Allocations** and **bytes** are counted by an allocator, in a separate program, so that
+//!   counting does not disturb the times.
 //!
-//! `bench-cost` measures what a handshake costs a server, and puts a fleet of servers on top of
-//! that, as a model.
+//! `bench-cost` measures the cost of a handshake for a server. A model of a fleet of servers builds
+//! on it.
 //!
-//! `bench-growth` counts the instructions of every parser that reads what a stranger sends, for
-//! inputs of 1 kB to 1 MB, and fails where they grow faster than the input.
+//! `bench-growth` counts the instructions of every parser of untrusted input, for inputs of 1 kB to
+//! 1 MB. It fails if they grow faster than the input.
 //!
-//! With `--check` the program fails where instructions, allocations or bytes miss a goal.
+//! With `--check` the program fails if instructions, allocations or bytes miss a goal.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

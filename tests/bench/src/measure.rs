@@ -1,4 +1,4 @@
-//! In the program that runs the cases: one of the measures, printed for the one that asked.
+//! The program that runs the cases: takes one of the measures, and prints it for the parent.
 
 use std::any::Any;
 use std::hint::black_box;
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use crate::case::{Case, Kind, Turn};
 
 const ROUNDS: usize = 101;
-/// How long a case has its turn in a round.
+/// The duration of a case's turn in a round.
 const TURN: Duration = Duration::from_micros(500);
 const REGION_CALLS: u32 = 10;
 const WARM_UP: u32 = 20;
 
-/// What an allocator counted during a call.
+/// The counts of an allocator during a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted {
-    /// How often memory was asked for.
+    /// The number of allocations.
     pub allocations: u64,
-    /// The bytes that were asked for and not returned.
+    /// The bytes that were allocated and not freed.
     pub kept: i64,
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn allocations(cases: Vec<Case>, count: impl Fn(&mut dyn FnMut()) -> 
         match kind {
             Kind::Call(prepare) => {
                 let mut call = prepare();
-                // What is set up once and kept.
+                // For state that is set up once and kept.
                 call();
                 call();
                 #[expect(clippy::cast_precision_loss, reason = "a few")]
@@ -57,14 +57,14 @@ pub(crate) fn regions(cases: Vec<Case>) {
     }
 }
 
-/// Collects and dumps so many calls of what has been called before.
+/// Collects and dumps this many calls of a warmed-up closure.
 pub(crate) fn region(id: &str, calls: u32, call: &mut dyn FnMut()) {
     measured_region(calls, call);
     // The dumps have no names: one line for each, in their order.
     report("region", id, &[f64::from(calls)]);
 }
 
-/// Callgrind knows it by its name.
+/// Callgrind finds it by its name.
 #[inline(never)]
 fn measured_region(calls: u32, call: &mut dyn FnMut()) {
     for _ in 0..calls {

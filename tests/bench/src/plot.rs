@@ -7,11 +7,11 @@ use crate::table::{best, date, machine, shown};
 const LINE: f64 = 46.0;
 const LEFT: f64 = 20.0;
 const WIDTH: f64 = 760.0;
-/// Where a bar as long as its goal ends.
+/// The end of a bar that reaches its goal.
 const GOAL: f64 = 220.0;
 
-/// Each goal that there is a value for: a bar for us, one for the best alternative, and a line
-/// where the goal is. What is far beyond it is cut off, with its value beside it.
+/// Each goal with a value: a bar for us, one for the best alternative, and a line at the goal. A
+/// bar far beyond it is cut off, with its value beside it.
 pub(crate) fn svg(results: &Results) -> String {
     let goals: Vec<(&Goal, f64)> = GOALS
         .iter()

@@ -27,7 +27,7 @@ pub fn main(cases: impl Fn() -> Vec<Case>) -> ExitCode {
     }
 }
 
-/// The program that counts allocations. Only there a counting allocator may be linked.
+/// The program that counts allocations. Only this one may link a counting allocator.
 pub fn allocations(cases: Vec<Case>, count: impl Fn(&mut dyn FnMut()) -> Counted) {
     Crypto::AwsLc.install();
     let arguments = Arguments::read().expect("it is called by the other program");
@@ -36,7 +36,7 @@ pub fn allocations(cases: Vec<Case>, count: impl Fn(&mut dyn FnMut()) -> Counted
 
 #[derive(Default)]
 struct Arguments {
-    /// Which of the measures, in a program that was started by this one.
+    /// The measure to take, in a program that was started by this one.
     part: Option<String>,
     short: bool,
     only: Option<String>,
@@ -64,7 +64,7 @@ impl Arguments {
         Ok(read)
     }
 
-    /// What those need to know that this program starts.
+    /// The arguments for the programs that this one starts.
     fn handed_on(&self) -> Vec<&str> {
         let short = self.short.then_some("--short");
         let only = self.only.iter().flat_map(|only| ["--only", only]);
@@ -78,7 +78,7 @@ impl Arguments {
     }
 }
 
-/// Whether no demand is missed.
+/// Whether every limit holds.
 fn run(arguments: &Arguments, cases: impl Fn() -> Vec<Case>) -> Result<bool, String> {
     let Some(part) = &arguments.part else {
         let mut results = measured(arguments)?;

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use crate::goals::{Measure, Quantity};
 
-/// What was measured: for times one value of each round.
+/// The measurements: for times one value of each round.
 #[derive(Default)]
 pub(crate) struct Results(HashMap<(Measure, String), Vec<f64>>);
 
@@ -33,7 +33,7 @@ impl Results {
         }
     }
 
-    /// The median time of a case, in nanoseconds; not a number where it was not run.
+    /// The median time of a case, in nanoseconds; NaN if it was not run.
     pub(crate) fn median(&self, id: &str) -> f64 {
         let mut rounds = self.0.get(&(Measure::Time, id.to_owned())).cloned();
         let rounds = rounds.get_or_insert_default();
@@ -53,9 +53,9 @@ impl Results {
         self.value(Measure::Time, &quantity).unwrap_or(f64::NAN)
     }
 
-    /// Reads what the bench of the stores on Redis has printed, in lines as
-    /// `16  79213  131906  0.923  140000 for 140000 tickets`: how many were in flight, what was
-    /// done a second bare and by us, the ratio, and the commands of how many tickets.
+    /// Reads the output of the bench of the stores on Redis, in lines as `16  79213  131906  0.923
+    /// 140000 for 140000 tickets`: the number in flight, the operations a second bare and by us,
+    /// the ratio, and the commands for the number of tickets.
     pub(crate) fn read_redis(&mut self, text: &str) {
         for line in text.lines() {
             let numbers: Vec<f64> = line
@@ -73,7 +73,7 @@ impl Results {
         }
     }
 
-    /// `None` where a case was not run.
+    /// `None` if a case was not run.
     pub(crate) fn value(&self, measure: Measure, quantity: &Quantity) -> Option<f64> {
         let of = |id: &str| self.0.get(&(measure, id.to_owned()));
         let mut rounds = of(quantity.of)?.clone();

@@ -1,4 +1,4 @@
-//! The cases that need no peers.
+//! The cases without other crates.
 
 pub(crate) mod accept;
 pub(crate) mod attack;

@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::goals::{GOALS, Goal, Quantity};
 use crate::results::Results;
 
-/// Prints the table, and returns how many demands are missed.
+/// Prints the table, and returns the number of missed limits.
 pub(crate) fn print(results: &Results) -> usize {
     println!("{}, {}\n", machine(), date());
     println!("| # | what | measure | ours | best alternative | limit | goal | |");
@@ -63,7 +63,7 @@ pub(crate) fn print(results: &Results) -> usize {
     missed
 }
 
-/// Of the reason for which a goal is missed.
+/// The number of the reason for which a goal is missed.
 fn number(reasons: &mut Vec<&'static str>, goal: &Goal) -> String {
     let (most, why) = goal.held.unwrap_or_default();
     let known = reasons.iter().position(|reason| *reason == why);
@@ -78,7 +78,7 @@ fn value(results: &Results, goal: &Goal, side: Option<&(&str, Quantity)>) -> Opt
     results.value(goal.measure, &side?.1)
 }
 
-/// The alternative that comes off best.
+/// The best alternative.
 pub(crate) fn best(goal: &Goal, results: &Results) -> Option<(&'static str, f64)> {
     let measured = goal.others.iter().filter_map(|(name, quantity)| {
         let value = results.value(goal.measure, quantity)?;
@@ -102,7 +102,7 @@ fn shown_goal(goal: &Goal) -> String {
     format!("{}{}", goal.most, goal.unit)
 }
 
-/// What kind of machine this is.
+/// The kind of this machine.
 pub(crate) fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info

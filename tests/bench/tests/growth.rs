@@ -1,5 +1,5 @@
-//! What a stranger sends costs no more than in proportion to its length. The step `growth` asks the
-//! same of inputs up to 1 MB.
+//! Untrusted input costs no more than in proportion to its length. The step `growth` checks the
+//! same for inputs up to 1 MB.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,1 +1,1 @@
-//! Nothing here: see `tests/`, with the feature `browser`.
+//! Empty: see `tests/`, with the feature `browser`.

@@ -31,17 +31,17 @@ use crate::{Claims, Secrets};
 
 type Failed = Box<dyn Error + Send + Sync>;
 
-/// Who keeps the secrets out of the log.
+/// The part that keeps the secrets out of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setup {
     /// `RedactLayer` outermost, and strategies inside.
-    RedactedPairs,
+    Redacted,
     /// No `RedactLayer`, but spans that leave them out.
     Spans,
-    /// No `RedactLayer`, and strategies inside: what stands outside of these sees the URI.
-    Unlifted,
-    /// `RedactLayer` and no strategies: what it redacts ends with the request.
-    MissingAuthLayer,
+    /// No `RedactLayer`, and strategies inside: layers outside of these see the URI.
+    Unredacted,
+    /// `RedactLayer` and no strategies: redacted credentials end with the request.
+    Unguarded,
     /// Neither.
     Bare,
 }
@@ -49,10 +49,10 @@ pub enum Setup {
 impl Setup {
     /// All of them, by their names.
     pub const ALL: [(&'static str, Self); 5] = [
-        ("redacted", Self::RedactedPairs),
+        ("redacted", Self::Redacted),
         ("spans", Self::Spans),
-        ("unredacted", Self::Unlifted),
-        ("unguarded", Self::MissingAuthLayer),
+        ("unredacted", Self::Unredacted),
+        ("unguarded", Self::Unguarded),
         ("bare", Self::Bare),
     ];
 
@@ -65,7 +65,7 @@ impl Setup {
 
 /// The page that may connect.
 const PAGE: &str = "https://app.example";
-/// Somebody else's.
+/// Another application's secret.
 const OTHER: &[u8] = b"fedcba9876543210fedcba9876543210";
 
 /// The server.
@@ -93,7 +93,7 @@ impl App {
         })
     }
 
-    /// What its clients may present.
+    /// The credentials for its clients.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl App {
         A::Verified: Send,
         A::Future: Send,
     {
-        if matches!(self.setup, Setup::Bare | Setup::MissingAuthLayer) {
+        if matches!(self.setup, Setup::Bare | Setup::Unguarded) {
             return any(handler);
         }
         let stack = tower::ServiceBuilder::new()
@@ -189,16 +189,16 @@ impl App {
         let everything = DefaultMakeSpan::new()
             .level(Level::TRACE)
             .include_headers(true);
-        // The kind of body that `axum::serve` wants.
+        // The kind of body that `axum::serve` requires.
         let plain = tower::util::MapResponseLayer::new(|response: http::Response<_>| {
             response.map(axum::body::Body::new)
         });
         match self.setup {
-            Setup::RedactedPairs | Setup::MissingAuthLayer => {
+            Setup::Redacted | Setup::Unguarded => {
                 let app = redact.layer(plain.layer(trace.make_span_with(everything).layer(router)));
                 axum::serve(listener, tower::make::Shared::new(app)).await?;
             }
-            Setup::Unlifted | Setup::Bare => {
+            Setup::Unredacted | Setup::Bare => {
                 let app = plain.layer(trace.make_span_with(everything).layer(router));
                 axum::serve(listener, tower::make::Shared::new(app)).await?;
             }
@@ -212,13 +212,13 @@ impl App {
     }
 }
 
-/// Logs what it gets, opens the socket, and logs what comes; or panics with all of it.
+/// Logs the request, opens the socket, and logs its messages. Or it panics with all of them.
 async fn handler(request: Request) -> Response {
     use axum::extract::FromRequestParts;
 
     let (mut head, _) = request.into_parts();
     tracing::trace!(?head, "the handler has");
-    // Extensions print nothing of what they hold.
+    // Extensions do not print their values.
     let redacted = head.extensions.get::<RedactedPairs>();
     tracing::trace!(?redacted, "the handler has");
     if let Some(original) = head.extensions.get::<axum::extract::OriginalUri>() {

@@ -1,5 +1,4 @@
-//! The server of the canary test: every layer in its place, and everything that can be logged is
-//! logged.
+//! The server of the canary test: every layer in its place, with everything logged.
 
 mod app;
 mod secrets;

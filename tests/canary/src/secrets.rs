@@ -1,13 +1,13 @@
 use serde::{Deserialize, Serialize};
 
-/// What clients of a server present: the program prints it once, where no log is.
+/// The credentials for clients of a server. The program prints them once, outside of the log.
 #[derive(Clone, Serialize, Deserialize)]
 #[allow(
     missing_debug_implementations,
     reason = "these are the secrets: nothing prints them but the test that wants them"
 )]
 pub struct Secrets {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: std::net::SocketAddr,
     /// A JWT that is accepted.
     pub good: String,
@@ -17,11 +17,11 @@ pub struct Secrets {
     pub forged: String,
     /// The value of a session's cookie.
     pub session: String,
-    /// Tickets, each good for once.
+    /// Tickets, each valid once.
     pub tickets: Vec<String>,
 }
 
-/// What is read from a token.
+/// The claims of a token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
     /// The user.

@@ -1,4 +1,4 @@
-//! A server that refuses in every way, and what a client has to read of each.
+//! A server that refuses in every way, and the expected answer for each.
 
 mod refusals;
 mod server;

@@ -6,7 +6,7 @@ use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
 
 use crate::server::SECRET;
 
-/// A handshake that is refused, and what its client reads.
+/// A refused handshake, and the answer that its client reads.
 #[derive(Clone, Debug, Serialize)]
 pub struct Refusal {
     /// Path and query.

@@ -32,7 +32,7 @@ struct Claims {
 /// A running server. It counts the refusals that it has converted.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
     converted: Arc<AtomicUsize>,
     called: Arc<AtomicUsize>,
@@ -99,11 +99,12 @@ impl Server {
                 }
                 response
             }))
-            // The brake would make ten thousand take minutes; it is tested elsewhere.
+            // The reject delay would make ten thousand refusals take minutes. It is tested
+            // elsewhere.
             .layer(
                 CloseFrameLayer::new()
                     .reject_delay(Duration::ZERO)
-                    // No client of a slow machine is cut off.
+                    // Clients on a slow machine must not be cut off.
                     .deadline(Duration::from_secs(60)),
             )
             .layer(OriginLayer::new(origins.clone(), MissingOrigin::Allow))
@@ -115,18 +116,18 @@ impl Server {
         any(handler).layer(layers)
     }
 
-    /// How many refusals became close frames since the last time.
+    /// The number of refusals converted to close frames since the last call.
     pub fn take_converted(&self) -> usize {
         self.converted.swap(0, Ordering::SeqCst)
     }
 
-    /// How often the handler was called, ever.
+    /// The number of calls of the handler.
     pub fn called(&self) -> usize {
         self.called.load(Ordering::SeqCst)
     }
 }
 
-/// Stands for a store that is down, and for a limit that is reached.
+/// Stands for a failing store, or for a reached limit.
 fn refusing(kind: RejectionKind) -> impl Authenticate<Future: Send> + Send + Sync {
     move |_: &mut Parts| ready(Err::<Grant<()>, _>(Rejection::new(kind, "always")))
 }

@@ -1,1 +1,1 @@
-//! Nothing here: see `tests/`, with the features `node` and `redis`.
+//! Empty: see `tests/`, with the features `node` and `redis`.

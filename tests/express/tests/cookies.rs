@@ -1,5 +1,5 @@
-//! Our cookies and those of the real express-session: each accepts what the other made, and they
-//! read the same id from the same `Cookie` field.
+//! Our cookies and those of the real express-session: each accepts the other's, and both read the
+//! same id from the same `Cookie` field.
 #![cfg(feature = "node")]
 #![allow(
     clippy::unwrap_used,

@@ -63,7 +63,7 @@ async fn a_session_of_express_opens_a_socket_here_until_it_is_logged_out_there()
         assert_eq!(socket.welcome["via"], "session");
         socket.is_alive().await;
     }
-    // Whatever else a session is good for.
+    // The other uses of a session.
     let ticket = chat.ticket(&cookie, None).await;
     let socket = chat.open(&format!("/ticket?ticket={ticket}")).await;
     assert_eq!(socket.welcome["user"], "ada");
@@ -98,7 +98,7 @@ async fn a_session_of_this_side_is_one_at_express_until_it_is_logged_out_here() 
 }
 
 #[tokio::test]
-async fn a_cookie_signed_by_another_secret_is_none_on_either_side() {
+async fn a_cookie_signed_by_another_secret_is_refused_on_both_sides() {
     let server = Server::start();
     let (app, chat) = tokio::join!(App::start(&server, None), chat(&server));
     for cookie in [login_at(&app, "ada").await, chat.login("ada").await] {
@@ -261,7 +261,7 @@ mod a_login_of_express {
     }
 }
 
-/// The store, where Express answers a request right after a record was read.
+/// The store, in which Express answers a request right after a record was read.
 struct Meanwhile {
     store: RedisSessions,
     app: Node,
@@ -311,7 +311,7 @@ impl SessionStore for Meanwhile {
 }
 
 #[tokio::test]
-async fn what_express_writes_while_a_session_is_prolonged_or_changed_here_stays() {
+async fn a_concurrent_write_by_express_survives_a_change_here() {
     let server = Server::start();
     let hour = Duration::from_secs(3600);
     let app = App::start(&server, Some(hour)).await;

@@ -35,7 +35,7 @@ pub async fn open(
     Ok((stream, status))
 }
 
-/// Reads frames up to the close frame, and answers that; its code.
+/// Reads frames up to the close frame, answers that one, and returns its code.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A server with every layer, what it has open, and the bytes of its clients.
+//! A server with every layer, its gauges, and the bytes of its clients.
 
 mod client;
 mod counted;

@@ -29,36 +29,36 @@ pub const ORIGIN: &str = "https://app.example";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whom a token, a ticket and a session are for.
+/// The user of a token, a ticket and a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
     /// The user.
     pub sub: String,
 }
 
-/// How long the tokens of misbehaving clients are good: a whole number of seconds, counted from one
-/// that has begun. A slow machine opens its connections in that time.
+/// The life of misbehaving clients' tokens, in whole seconds from the start of the current one. A
+/// slow machine opens its connections in that time.
 pub const LIFE: Duration = Duration::from_secs(5);
 
-/// What the application keeps in a session.
+/// The application's record of a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
-    /// The user, if somebody is logged in.
+    /// The user, if the session is logged in.
     pub user: Option<String>,
 }
 
 /// How the server is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Of every layer.
+    /// The clock of every layer.
     pub clock: Clock,
-    /// Of the stores in memory.
+    /// The clock of the stores in memory.
     pub store_clock: Clock,
-    /// The storm brake.
+    /// The reject delay.
     pub hold: Duration,
-    /// Of refused clients, and of ended leases.
+    /// The deadline for refused clients and for ended leases.
     pub deadline: Duration,
-    /// How long a client may take for its request's head. hyper's, not ours.
+    /// The time limit for a request's head, which hyper enforces.
     pub head: Duration,
 }
 
@@ -80,7 +80,7 @@ impl Default for Settings {
 /// `/ws` echoes, `/deaf` does not read for half a second more than [`LIFE`], `/firehose` writes for ever.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
     /// Revokes.
     pub revocations: Revocations,
@@ -165,7 +165,7 @@ impl Server {
         let sockets = server.sockets.clone();
         let accepting = tokio::spawn(async move {
             loop {
-                // Out of descriptors, for instance: somebody goes, and it works again.
+                // For instance out of descriptors. It works again when a client leaves.
                 let Ok((stream, _)) = listener.accept().await else {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
@@ -224,7 +224,7 @@ impl Server {
         })
     }
 
-    /// A token for somebody that is good for so many seconds of the server's clock.
+    /// A token for a user that is valid for this many seconds of the server's clock.
     ///
     /// # Errors
     ///
@@ -235,7 +235,7 @@ impl Server {
         Ok(self.encoder.encode(&claims)?)
     }
 
-    /// A ticket for somebody.
+    /// A ticket for a user.
     ///
     /// # Errors
     ///
@@ -249,7 +249,7 @@ impl Server {
         Ok(self.tickets.issue(order).await?.ticket().to_owned())
     }
 
-    /// The line of a request's head with the cookie of a new session.
+    /// The field line with the cookie of a new session.
     ///
     /// # Errors
     ///
@@ -262,7 +262,7 @@ impl Server {
         Ok(format!("Cookie: {cookie}"))
     }
 
-    /// Whether every permit of a closing handshake is there.
+    /// Whether every permit for closing handshakes is free.
     pub async fn has_all_permits(&self) -> bool {
         let closing_handshakes = self.close.closing_handshakes();
         tokio::time::timeout(Duration::ZERO, closing_handshakes.wait())
@@ -270,7 +270,7 @@ impl Server {
             .is_ok()
     }
 
-    /// Whether nothing is open, registered or held.
+    /// Whether nothing is open, registered or delayed.
     pub async fn is_idle(&self) -> bool {
         self.sockets.now() == 0
             && self.handlers.now() == 0
@@ -291,7 +291,7 @@ impl Drop for Server {
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
-        // The rest is axum's.
+        // axum handles the other messages.
         let is_data = matches!(message, Message::Text(_) | Message::Binary(_));
         if is_data && socket.send(message).await.is_err() {
             return;
@@ -299,8 +299,8 @@ async fn echo(mut socket: WebSocket) {
     }
 }
 
-/// For as long as the tests' tokens are good, and a little longer: no layer can end what sleeps
-/// over a socket and not on it.
+/// For a little longer than the tests' tokens are valid: no layer can end a handler that sleeps
+/// without using its socket.
 async fn deaf(socket: WebSocket) {
     tokio::time::sleep(LIFE + Duration::from_millis(500)).await;
     echo(socket).await;

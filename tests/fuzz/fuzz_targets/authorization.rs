@@ -11,7 +11,7 @@ fuzz_target!(|lines: &[u8]| {
     };
     let before = head.headers.clone();
     if let Some(credential) = take(&explicit_carriers(), &mut head) {
-        // It is what a client has written, behind a scheme of that name.
+        // The credential is the client's text after a scheme of that name.
         let line = before[AUTHORIZATION]
             .to_str()
             .expect("a b64token is ASCII")

@@ -28,7 +28,7 @@ fuzz_target!(|input: &[u8]| {
     let id = SESSIONS.signed_id(&head.headers);
     let found = cookie::find(&head.headers, NAME).map(|found| found.value().to_vec());
     if let Some(id) = id {
-        // Only the one text is good: as it is, or with escapes.
+        // Only one text is valid: unescaped, or with escapes.
         let value = found.as_deref().expect("the id comes from a cookie");
         let good = format!("s:{}.{}", id.as_str(), express_signature(id.as_str()));
         assert!(value == good.as_bytes() || unescaped(value) == good.as_bytes());
@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(others(&head.headers), before);
 });
 
-/// Each `@` becomes the signature of what stands between the last `s:` and the dot before it.
+/// Each `@` becomes the signature of the text between the last `s:` and the dot before it.
 fn signed(input: &[u8]) -> Vec<u8> {
     let mut lines = Vec::new();
     for &byte in input.iter().take(2_048) {

@@ -1,6 +1,6 @@
-//! Frames on their way through a guarded connection, both ways, cut at some point. Whatever the
-//! client sends and however the handler's bytes are cut into pieces, the client reads whole frames
-//! and a close frame behind them, and the handler reads what the client sent.
+//! Frames in both directions through a guarded connection that is cut at some point. For any bytes
+//! of the client and any division of the handler's bytes, the client reads whole frames followed by
+//! a close frame. The handler reads the client's bytes.
 #![no_main]
 
 use std::cell::RefCell;
@@ -29,19 +29,19 @@ struct Input<'a> {
     reason: &'a str,
     /// Frames of the handler: kind and length.
     frames: Vec<(u8, u16)>,
-    /// In pieces of what length they are written; over and over.
+    /// The lengths of the pieces in which they are written, repeated.
     pieces: Vec<u8>,
-    /// Before which piece the connection is cut.
+    /// The piece before which the connection is cut.
     cut: u8,
     /// Whether the client answers a close frame.
     polite: bool,
-    /// In what room the bytes travel.
+    /// The size of the buffers between both sides.
     room: u8,
     from_client: &'a [u8],
 }
 
 thread_local! {
-    // Time stands still, and leaps where everybody waits.
+    // Time stands still, and jumps when all tasks wait.
     static RUNTIME: Runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
 }
 
@@ -88,7 +88,7 @@ struct Heard {
     by_handler: Vec<u8>,
 }
 
-/// The bytes of all frames, and where each of them ends. Nothing follows a close frame.
+/// The bytes of all frames, and the end of each. Nothing follows a close frame.
 fn handlers_frames(frames: &[(u8, u16)]) -> (Vec<u8>, Vec<usize>) {
     let (mut bytes, mut ends) = (Vec::new(), vec![0]);
     for &(kind, length) in frames.iter().take(12) {
@@ -127,7 +127,7 @@ fn pieces(mut bytes: &[u8], lengths: &[u8]) -> Vec<Vec<u8>> {
     pieces
 }
 
-/// The length of the frame at the beginning, if it is whole.
+/// The length of the first frame, if it is complete.
 fn frame(bytes: &[u8]) -> Option<usize> {
     let short = usize::from(*bytes.get(1)?);
     assert!(short < 128, "a server's frame is not masked");
@@ -172,7 +172,7 @@ fn check_client(heard: &[u8], sent: &[u8], ends: &[usize], words: &[u8]) {
 fn check_handler(heard: &[u8], from_client: &[u8], words: &[u8]) {
     let mut masked = vec![words[0], words[1] | 0x80, 0, 0, 0, 0];
     masked.extend_from_slice(&words[2..]);
-    // The client itself says goodbye after what it had to say.
+    // The client sends its own close frame last.
     let all = [from_client, GOODBYE].concat();
     let fits =
         |end: usize| heard[..end] == all[..end] && (heard.len() == end || heard[end..] == masked);
@@ -211,7 +211,7 @@ async fn connect(talk: Talk, room: usize, from_client: Vec<u8>, polite: bool) ->
     let serving = async { connection.with_upgrades().await.expect("an upgrade") };
     let ((), by_client, by_handler) =
         tokio::join!(serving, listen(client, from_client, polite), told);
-    // The closing handshake is dropped by its task after the last byte.
+    // The task of the closing handshake drops it after the last byte.
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     Heard {
         by_client,

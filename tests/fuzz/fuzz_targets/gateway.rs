@@ -1,5 +1,5 @@
 //! The path and the forwarding fields of a request through the gateway. The first line of the input
-//! is the path, the second the host, the others are what proxies have said.
+//! is the path, the second the host, and the others are fields of proxies.
 #![no_main]
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -44,7 +44,7 @@ fuzz_target!(|input: &[u8]| {
         assert!(forwarded::is_forwarding(name));
         assert!(headers.get(name).is_some(), "{name} is not said");
     }
-    // Each list is one line, which begins with what was there and ends with this hop.
+    // Each list is one line, which begins with the former value and ends with this hop.
     for (name, hop) in [("x-forwarded-for", "::1"), ("forwarded", ";proto=http")] {
         let said: Vec<_> = headers.get_all(name).iter().collect();
         let [said] = said[..] else {
@@ -58,7 +58,7 @@ fuzz_target!(|input: &[u8]| {
             "{name}: {said}"
         );
     }
-    // Host and scheme stay what the first hop has seen.
+    // Host and scheme stay as the first hop has set them.
     for (name, own) in [("x-forwarded-host", &host), ("x-forwarded-proto", &HTTP)] {
         assert_eq!(headers.get(name), Some(before.get(name).unwrap_or(own)));
     }
@@ -66,7 +66,7 @@ fuzz_target!(|input: &[u8]| {
 
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 
-/// The same by trying: decoded once, twice and so on, until nothing changes.
+/// The same by trial: decoded once, twice and so on, until nothing changes.
 fn leads_upwards_somewhere(path: &str) -> bool {
     let mut path = path.as_bytes().to_vec();
     loop {

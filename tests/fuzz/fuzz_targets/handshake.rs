@@ -14,7 +14,7 @@ struct Input<'a> {
     method: u8,
     version: u8,
     protocol: u8,
-    /// What of a good handshake is there to begin with.
+    /// The parts of a valid handshake that are present at first.
     good: u8,
     fields: Vec<(u8, &'a [u8])>,
 }
@@ -70,7 +70,7 @@ fn head(input: &Input<'_>) -> Option<Parts> {
     Some(head)
 }
 
-/// The lines of a field, where all of them are text.
+/// The lines of a field, if all of them are text.
 fn lines<'a>(head: &'a Parts, name: &str) -> Vec<&'a str> {
     let lines = head.headers.get_all(name).iter();
     lines.filter_map(|line| line.to_str().ok()).collect()

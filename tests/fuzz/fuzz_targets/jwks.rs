@@ -1,5 +1,5 @@
-//! A JWK Set as an issuer's server answers, and its configuration: what is no set makes no keys,
-//! and no set makes a key that everybody has.
+//! A JWK Set as an issuer's server answers, and its configuration. An invalid set yields no keys,
+//! and no set yields a key that everybody has.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -44,7 +44,8 @@ fuzz_target!(|input: &[u8]| {
     });
 });
 
-/// Whether these documents, the second for everything but an issuer's configuration, are keys.
+/// Whether these documents yield keys. The second one answers every request but that for an
+/// issuer's configuration.
 async fn published(builder: JwksBuilder, documents: [&[u8]; 2]) -> bool {
     let documents = documents.map(<[u8]>::to_vec);
     let fetch = move |url: http::Uri| {
@@ -54,7 +55,7 @@ async fn published(builder: JwksBuilder, documents: [&[u8]; 2]) -> bool {
     };
     let jwks = builder.fetch(fetch).start().expect("a good configuration");
     let there = timeout(Duration::from_millis(100), jwks.available()).await;
-    // The secret of this token is the published text of a key, or nothing.
+    // The secret of this token is the published text of a key, or empty.
     let forged = token(br#"{"alg":"HS256"}"#, br#"{"exp":4102444800}"#);
     let jwt = Jwt::<Value>::builder(jwks.clone()).clock(Clock::fixed(NOW.into()));
     let jwt = jwt.build().expect("a good configuration");

@@ -1,5 +1,5 @@
-//! A token as it comes, or header and payload (two lines of the input) under a good signature, so
-//! that the fuzzer gets past it.
+//! A token as it is, or header and payload (two lines of the input) with a valid signature, so that
+//! the fuzzer gets past it.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -18,7 +18,7 @@ static JWT: LazyLock<Jwt<Value>> = LazyLock::new(|| {
 
 fuzz_target!(|input: &[u8]| {
     if let Ok(text) = str::from_utf8(input) {
-        // Nobody has the secret: what is good says what these seeds say.
+        // The fuzzer has no secret: a valid token is one of the seeds.
         if let Ok(grant) = JWT.verify_token(text) {
             assert_eq!(grant.identity()["sub"], "seed");
         }
@@ -49,7 +49,7 @@ fuzz_target!(|input: &[u8]| {
             .is_none_or(|nbf| nbf.as_f64().is_some_and(|nbf| nbf <= f64::from(NOW)))
     );
     assert!(claims.get("aud").is_none(), "{claims}");
-    // The same with another signature is worth nothing.
+    // The same with another signature is invalid.
     let (signed, signature) = good.rsplit_once('.').expect("three parts");
     let first = if signature.starts_with('A') { "B" } else { "A" };
     assert!(

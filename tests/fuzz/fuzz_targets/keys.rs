@@ -1,5 +1,5 @@
-//! Keys as DER, as PEM and as a JWK, of every algorithm: what is read is read in one way, and a
-//! public key never becomes a secret.
+//! Keys as DER, as PEM and as a JWK, of every algorithm. Each is read in one way only, and a public
+//! key never becomes a secret.
 #![no_main]
 
 use base64::Engine as _;
@@ -15,7 +15,7 @@ const ALGORITHMS: [Algorithm; 5] = [
     Algorithm::EdDSA,
 ];
 
-/// A key is good but for the cryptography, which is not compiled in here.
+/// A key is valid, apart from the cryptography that is not compiled in here.
 fn is_read<T>(key: &Result<T, KeyError>) -> bool {
     matches!(key, Ok(_) | Err(KeyError::NoBackend(_)))
 }
@@ -38,11 +38,11 @@ fuzz_target!(|input: &[u8]| {
         private += usize::from(der);
 
         assert!(!(algorithm == Algorithm::HS256 && public + private > 0));
-        // The text of an armour need not be one of ours.
+        // The label of a PEM block may be unknown.
         let _ = Key::from_pem(algorithm, input);
         let _ = SigningKey::from_pem(algorithm, input);
     }
-    // Bytes are a key of one kind, for one algorithm of these.
+    // Bytes are a key of one kind, for one of these algorithms.
     assert!(public <= 1 && private <= 1 && public + private <= 1);
     if let Ok(json) = str::from_utf8(input) {
         let key = Key::from_jwk(json);

@@ -1,7 +1,7 @@
-//! A whole stack of layers behind hyper, over a stream in memory: what a client says, byte by byte.
+//! A whole stack of layers behind hyper, over a stream in memory: the client's bytes one by one.
 //!
-//! A few bytes stand for what the fuzzer cannot guess: 1 for a good token, 2 for the same in
-//! base64url, 3 for a good session cookie's value, 4 for a good handshake's fields.
+//! A few bytes stand for values that the fuzzer cannot guess: 1 for a valid token, 2 for the same
+//! in base64url, 3 for the value of a valid session cookie, 4 for the fields of a valid handshake.
 #![no_main]
 
 use std::cell::Cell;
@@ -25,8 +25,8 @@ use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth::jwt::{Key, Keys};
 use tower_ws_auth::session::{MemorySessions, Secrets};
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, Authenticated, Clock, CloseFrameLayer, Jwt, RedactLayer,
-    MissingOrigin, OriginLayer, Origins, Sessions,
+    AuthLayer, AuthenticateExt, Authenticated, Clock, CloseFrameLayer, Jwt, MissingOrigin,
+    OriginLayer, Origins, RedactLayer, Sessions,
 };
 
 const PAGE: &str = "https://app.example";
@@ -40,7 +40,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        // Time stands still, and leaps where everybody waits.
+        // Time stands still, and jumps when all tasks wait.
         let runtime = Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -88,7 +88,7 @@ impl World {
         bytes
     }
 
-    /// All that the server says, and how often the service was called.
+    /// All bytes of the server, and the number of calls of the service.
     async fn ask(&self, words: &[u8]) -> (Vec<u8>, u32) {
         let called = Rc::new(Cell::new(0));
         let count = called.clone();
@@ -127,7 +127,7 @@ impl World {
             let _ = write.shutdown().await;
         };
         let mut heard = Vec::new();
-        // What hyper makes of a bad request is an error here.
+        // hyper reports a bad request as an error.
         let ((), _, _) = tokio::join!(speaking, read.read_to_end(&mut heard), connection);
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
         (heard, called.get())
@@ -143,7 +143,7 @@ fuzz_target!(|input: &[u8]| {
         let words = world.spoken(input);
         let (heard, called) = world.runtime.block_on(world.ask(&words));
         assert_eq!(world.runtime.metrics().num_alive_tasks(), 0);
-        // Nobody guesses a credential.
+        // A credential cannot be guessed.
         let may = input.iter().any(|byte| (1..=3).contains(byte));
         assert!(may || called == 0);
         check(&heard, world);
@@ -152,7 +152,7 @@ fuzz_target!(|input: &[u8]| {
 
 fn check(heard: &[u8], world: &World) {
     let text = String::from_utf8_lossy(heard);
-    // A name that the client offers in plain text is one, whatever else it is.
+    // A subprotocol that the client offers in plain text may be selected, whatever its text is.
     let lines = text
         .lines()
         .filter(|line| !line.starts_with("sec-websocket-protocol: "));
@@ -167,7 +167,7 @@ fn check(heard: &[u8], world: &World) {
     let status = &heard[9..12];
     assert!(matches!(status[0], b'1'..=b'4'), "{text}");
     if status == b"101" {
-        // Nobody upgrades here but for a closing handshake: one close frame, and nothing behind it.
+        // Only a closing handshake upgrades here: one close frame, and nothing behind it.
         let frame = &heard[end + 4..];
         assert_eq!(frame[0], 0x88, "{text}");
         assert_eq!(frame.len(), 2 + usize::from(frame[1]), "{text}");

@@ -1,13 +1,13 @@
-//! News of a revocation as Redis publishes them: what is announced is heard the same, and what is
-//! heard is about the key that the message names. The first line of the input is a key, the second
-//! the reason of a close frame.
+//! News of a revocation as Redis publishes them. A published revocation is received unchanged, and
+//! it is about the key that the message names. The first line of the input is a key, the second the
+//! reason of a close frame.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tower_ws_auth_core::revocation::{DisconnectReason, Revocation};
 
-// The file itself: the stores would bring a client for Redis along.
+// The file itself, because the stores would add a client for Redis.
 #[path = "../../../crates/tower-ws-auth-redis/src/wire_format.rs"]
 mod news;
 

@@ -15,7 +15,7 @@ fuzz_target!(|query: &[u8]| {
     assert_eq!(head.uri.path(), uri.path());
     let before = uri.query().unwrap_or_default();
     let after = head.uri.query().unwrap_or_default();
-    // What stays is what was there, in its order and letter for letter.
+    // The remaining pairs keep their text and their order.
     let mut pairs = before.split('&');
     for kept in after.split('&').filter(|kept| !kept.is_empty()) {
         assert!(pairs.any(|pair| pair == kept), "{before} became {after}");

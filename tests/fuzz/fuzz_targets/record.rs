@@ -1,5 +1,5 @@
-//! A session's record as a store answers it: it is read as JSON reads it, it is over when it says
-//! so, and a change that is written back loses no other field.
+//! A session's record as a store returns it. It is read as JSON, it ends when it says so, and a
+//! change that is written back loses no other field.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -23,7 +23,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     runtime.expect("a runtime without I/O")
 });
 
-/// A cookie with a good signature.
+/// A cookie with a valid signature.
 static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
     let cookie = format!("connect.sid=s:id.{}", express_signature("id"));
     let cookie = HeaderValue::from_str(&cookie).expect("base64 and a few marks");

@@ -27,7 +27,7 @@ fuzz_target!(|lines: &[u8]| {
     let credential = take(&explicit_carriers(), &mut head);
     let after: Vec<_> = subprotocols(&head.headers).map(str::to_owned).collect();
     if credential.is_some() {
-        // There is one to be selected, and all that can be are still there.
+        // There is a subprotocol to select, and all valid ones remain.
         assert!(head.headers.contains_key(SEC_WEBSOCKET_PROTOCOL));
         assert_eq!(before, after);
     }

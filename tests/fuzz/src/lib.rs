@@ -1,5 +1,5 @@
-//! What the fuzz targets have in common. Each target states what must hold for every input, beyond
-//! that nothing panics.
+//! The shared parts of the fuzz targets. Each target states the properties of every input, beyond
+//! the absence of panics.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -10,7 +10,7 @@ use sha2::Sha256;
 use tower_ws_auth::credential::{Carriers, Credential, SubprotocolFormat};
 use tower_ws_auth::{Rejection, RejectionKind};
 
-/// What every clock shows, in seconds since the epoch.
+/// The time of every clock, in seconds since the epoch.
 pub const NOW: u32 = 1_800_000_000;
 /// The one secret of tokens and of cookies.
 pub const SECRET: &[u8] = b"thirty-two bytes and a few more of them";
@@ -26,19 +26,19 @@ fn hmac(text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// A token with this header and this payload, whatever they are, and a good signature.
+/// A token with this header and this payload, and a valid signature.
 pub fn token(header: &[u8], payload: &[u8]) -> String {
     let signed = format!("{}.{}", b64(header), b64(payload));
     let signature = b64(hmac(signed.as_bytes()));
     format!("{signed}.{signature}")
 }
 
-/// The signature that Express writes behind an id.
+/// The signature of an id, as Express writes it.
 pub fn express_signature(id: &str) -> String {
     STANDARD_NO_PAD.encode(hmac(id.as_bytes()))
 }
 
-/// A request head with these lines of one field. What no field can hold nobody sends.
+/// A request head with these lines of one field; `None` for lines that no field can hold.
 pub fn head_with(name: &HeaderName, lines: &[u8]) -> Option<Parts> {
     let (mut head, ()) = Request::new(()).into_parts();
     for line in lines.split(|byte| *byte == b'\n').take(16) {
@@ -48,7 +48,7 @@ pub fn head_with(name: &HeaderName, lines: &[u8]) -> Option<Parts> {
     Some(head)
 }
 
-/// Every explicit carrier there is.
+/// Every explicit carrier.
 pub fn explicit_carriers() -> Carriers {
     Carriers::builder()
         .query("token")
@@ -60,8 +60,8 @@ pub fn explicit_carriers() -> Carriers {
         .expect("these are places")
 }
 
-/// Takes the credential and checks what holds for every one: it is a b64token (RFC 6750 §2.1) of at
-/// most 8 KiB, a refusal says what it is, and in both cases nothing is left to be found.
+/// Takes the credential and checks the common properties. It is a b64token (RFC 6750 §2.1) of at
+/// most 8 KiB, or a refusal with its kind. In both cases nothing is left to be found.
 pub fn take(carriers: &Carriers, head: &mut Parts) -> Option<Credential> {
     let taken = carriers.take(head);
     let again = carriers.take(head);
@@ -86,7 +86,7 @@ pub fn take(carriers: &Carriers, head: &mut Parts) -> Option<Credential> {
     }
 }
 
-/// The only refusal that a carrier can give, if no cookie is among them.
+/// The only refusal by a carrier other than a cookie.
 pub fn is_malformed(rejection: &Rejection) -> bool {
     matches!(rejection.kind(), RejectionKind::CredentialsMalformed)
 }

@@ -4,7 +4,7 @@ use test_support::bounded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A request of which the head is answered by 100 and the body is not sent yet.
+/// A request whose head is answered by 100, and whose body is not sent yet.
 #[derive(Debug)]
 pub struct Begun {
     stream: TcpStream,
@@ -31,7 +31,7 @@ impl Begun {
         Self { stream, body }
     }
 
-    /// Sends the body: status and body of the answer.
+    /// Sends the body. Returns status and body of the answer.
     pub async fn finish(mut self) -> (u16, String) {
         self.stream.write_all(self.body.as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -6,16 +6,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// A long way to a port of 127.0.0.1: what is sent on it arrives later, in its order, on the way
-/// there and on the way back.
+/// A slow route to a port of 127.0.0.1: bytes arrive later and in order, in both directions.
 #[derive(Clone, Copy, Debug)]
 pub struct LongWay {
     port: u16,
 }
 
 impl LongWay {
-    /// A way on which everything takes so long, in each direction. It is there as long as the
-    /// runtime.
+    /// A route with this delay in each direction. It lives as long as the runtime.
     pub async fn to(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap().port();
@@ -35,7 +33,7 @@ impl LongWay {
         Self { port: own }
     }
 
-    /// Where the way begins.
+    /// The port of its entry.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -1,4 +1,4 @@
-//! A chat as its clients see it, wherever it runs: what the tests over many nodes share.
+//! A chat as its clients see it, in any process. The tests over many nodes share it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -16,12 +16,12 @@ use crate::socket::Socket;
 
 const JWT_SECRET: &str = "a secret of all nodes, of 32 bytes";
 
-/// One chat, in whatever process.
+/// One chat, in any process.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
-    /// It is killed with the last handle.
+    /// The process is killed with the last handle.
     process: Option<Arc<Child>>,
 }
 
@@ -29,21 +29,20 @@ impl Node {
     /// The session secret of every node.
     pub const SESSION_SECRET: &str = "a session secret of all nodes";
 
-    /// Starts the program as a process of its own, on a free port, with the options that nodes
-    /// have in common and these.
+    /// Starts the program as a separate process, on a free port. It gets the common options of all
+    /// nodes and these.
     pub async fn start(program: impl AsRef<Path>, redis: &str, options: &[&str]) -> Self {
         Self::spawn(&mut Command::new(program.as_ref()), redis, options).await
     }
 
-    /// [`start`](Self::start) on a machine whose clock is ahead by so many seconds, or behind.
+    /// [`start`](Self::start) with a clock that is ahead by this many seconds, or behind.
     pub async fn start_with_clock(program: impl AsRef<Path>, redis: &str, wrong: i64) -> Self {
         let mut program = Command::new(program.as_ref());
         program.env("NODE_CLOCK_WRONG_BY_SECONDS", wrong.to_string());
         Self::spawn(&mut program, redis, &[]).await
     }
 
-    /// [`start`](Self::start), where the certificates in this file are the only ones that are
-    /// trusted.
+    /// [`start`](Self::start), trusting only the certificates in this file.
     pub async fn start_trusting(
         certificates: &Path,
         program: impl AsRef<Path>,
@@ -77,7 +76,7 @@ impl Node {
         }
     }
 
-    /// One that runs already.
+    /// A node that is already running.
     pub fn at(address: SocketAddr) -> Self {
         Self {
             address,
@@ -85,7 +84,7 @@ impl Node {
         }
     }
 
-    /// SIGSTOP: connections stay open, new ones wait, and nobody answers.
+    /// SIGSTOP: connections stay open, new ones wait, and the node does not answer.
     pub fn pause(&self) {
         signal(self.process_id(), "STOP");
     }
@@ -118,13 +117,13 @@ impl Node {
         .await
     }
 
-    /// Sends the head of a `POST path`, with this cookie, and keeps the body back. On return the
-    /// node has decided about the cookie and waits for the body.
+    /// Sends the head of a `POST path`, with this cookie, and delays the body. On return the node
+    /// has decided about the cookie and waits for the body.
     pub async fn begin_post(&self, path: &str, cookie: &str, body: &str) -> Begun {
         Begun::new(self.address, path, cookie, body).await
     }
 
-    /// Logs in: the session's cookie.
+    /// Logs in. Returns the session's cookie.
     pub async fn login(&self, user: &str) -> String {
         let answer = self.post("/login", "", &user_as_json(user)).await;
         assert_eq!(answer.status, 204, "{answer:?}");
@@ -137,19 +136,19 @@ impl Node {
         assert_eq!(answer.status, 204, "{answer:?}");
     }
 
-    /// Revokes whatever was given to the user whose cookie it is.
+    /// Revokes all credentials of the user, with the user's cookie.
     pub async fn revoke(&self, cookie: &str, user: &str) {
         let answer = self.post("/revoke", cookie, &user_as_json(user)).await;
         assert_eq!(answer.status, 204, "{answer:?}");
     }
 
-    /// [`revoke`](Self::revoke), where the body is kept back.
+    /// [`revoke`](Self::revoke) with a delayed body.
     pub async fn begin_revoke(&self, cookie: &str, user: &str) -> Begun {
         self.begin_post("/revoke", cookie, &user_as_json(user))
             .await
     }
 
-    /// A JWT that lives for so many seconds.
+    /// A JWT that lives for this many seconds.
     pub async fn token(&self, cookie: &str, ttl: u64) -> String {
         let mint_request = json!({ "ttl": ttl }).to_string();
         let answer = self.post("/token", cookie, &mint_request).await;
@@ -179,14 +178,14 @@ impl Node {
         Socket::new(self.handshake(path, &fields).await.unwrap()).await
     }
 
-    /// How a page's handshake and its socket, if it gets one, come to an end.
+    /// How a page's handshake or its socket ends.
     pub async fn end_of_page(&self, path: &str, cookie: &str) -> socket_tests::Answer {
         let origin = self.origin();
         let fields = [("origin", origin.as_str()), ("cookie", cookie)];
         socket_tests::end_of(self.handshake(path, &fields).await).await
     }
 
-    /// What a program reads whose handshake is refused: HTTP status and body.
+    /// The HTTP status and body that a program reads for a refused handshake.
     pub async fn refusal(&self, path: &str) -> (u16, String) {
         match socket_tests::end_of(self.handshake(path, &[]).await).await {
             socket_tests::Answer::Http(status, body) => (status, body),
@@ -194,7 +193,7 @@ impl Node {
         }
     }
 
-    /// What a page of this node reads whose handshake is refused: close code and reason.
+    /// The close code and reason that a page of this node reads for a refused handshake.
     pub async fn page_refusal(&self, path: &str, cookie: &str) -> (u16, String) {
         match self.end_of_page(path, cookie).await {
             socket_tests::Answer::Closed(code, reason, messages) if messages.is_empty() => {

@@ -6,11 +6,11 @@ use test_support::PATIENCE;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-/// An open socket of a chat that has been welcomed.
+/// An open socket of a chat that has received its welcome.
 #[derive(Debug)]
 pub struct Socket {
     client: socket_tests::Client,
-    /// What the chat said first.
+    /// The first message of the chat.
     pub welcome: Value,
 }
 
@@ -29,7 +29,7 @@ impl Socket {
         next(&mut self.client).await
     }
 
-    /// Says something in a channel.
+    /// Sends a message to a channel.
     pub async fn say(&mut self, channel: &str, text: &str) {
         let say = json!({ "type": "say", "channel": channel, "text": text });
         let say = Message::text(say.to_string());

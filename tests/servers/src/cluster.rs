@@ -8,7 +8,7 @@ use crate::Server;
 /// A Redis Cluster of our own on 127.0.0.1.
 #[derive(Debug)]
 pub struct Cluster {
-    /// The masters, which share the slots, and behind them the replicas of the first ones.
+    /// The masters, which share the slots, followed by the replicas of the first ones.
     pub nodes: Vec<Server>,
 }
 
@@ -16,12 +16,12 @@ const SLOTS: usize = 16_384;
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl Cluster {
-    /// So many masters, and replicas of so many of them. It is up on return.
+    /// Starts this many masters, and replicas of this many of them. The cluster is up on return.
     ///
-    /// No node takes another one for dead before [`fails_over`](Self::fails_over): a machine that
-    /// stalls is not to lose its master.
+    /// No node takes another one for dead before [`fails_over`](Self::fails_over), so that a
+    /// stalled machine does not lose its master.
     pub async fn start(masters: usize, replicas: usize) -> Self {
-        // The port of the bus is 10,000 more unless it is said, and often in the ephemeral range.
+        // The port of the bus is 10,000 more by default, and often in the ephemeral range.
         let buses: Vec<_> = (0..masters + replicas).map(|_| free_port()).collect();
         let nodes = buses.iter().map(|bus| {
             Server::with(&[
@@ -75,7 +75,7 @@ impl Cluster {
         (slot, (0..masters).find(|&n| of(n)).unwrap())
     }
 
-    /// From now on `from` sends those who look for keys of the slot that it does not have to `to`.
+    /// From now on `from` redirects clients to `to` for missing keys of the slot.
     pub async fn begin_to_move(&self, slot: usize, from: usize, to: usize) {
         let (from, to) = (&self.nodes[from], &self.nodes[to]);
         for (node, does, other) in [(to, "IMPORTING", from), (from, "MIGRATING", to)] {
@@ -86,7 +86,7 @@ impl Cluster {
         }
     }
 
-    /// Moves the keys that there are, one after the other. New ones are made at `to`.
+    /// Moves the existing keys, one after the other. New ones are created at `to`.
     pub async fn move_keys(&self, slot: usize, from: usize, to: usize) {
         let to = self.nodes[to].port();
         let question = format!("CLUSTER GETKEYSINSLOT {slot} 10");
@@ -97,17 +97,17 @@ impl Cluster {
             }
             for key in keys {
                 let migrate = format!("MIGRATE 127.0.0.1 {to} {key} 0 60000");
-                // `OK`, or `NOKEY` where somebody has taken it.
+                // `OK`, or `NOKEY` if the key was taken meanwhile.
                 let _: String = self.nodes[from].ask(&migrate).await;
             }
         }
     }
 
-    /// The slot is that of `to`, and every other node sends its clients there.
+    /// The slot belongs to `to`, and every other node redirects its clients there.
     pub async fn end_move(&self, slot: usize, to: usize) {
         let id = self.id(&self.nodes[to]).await;
         let is_now = format!("CLUSTER SETSLOT {slot} NODE {id}");
-        // First those that know where the keys are.
+        // First the nodes that know where the keys are.
         let () = self.nodes[to].ask(&is_now).await;
         for (n, node) in self.nodes.iter().enumerate() {
             if n != to {
@@ -116,7 +116,7 @@ impl Cluster {
         }
     }
 
-    /// How often the nodes have answered with this error, such as `ASK`.
+    /// The number of answers with this error, such as `ASK`.
     pub async fn errors(&self, code: &str) -> u64 {
         let mut errors = 0;
         let name = format!("errorstat_{code}:count=");
@@ -128,7 +128,7 @@ impl Cluster {
         errors
     }
 
-    /// Kills a master, SIGKILL, when its replica has all that it has.
+    /// Kills a master with SIGKILL, once its replica has all its data.
     pub async fn kill(&mut self, master: usize, replica: usize) {
         bounded("it is replicated", async {
             loop {
@@ -146,7 +146,7 @@ impl Cluster {
         self.nodes[master].kill();
     }
 
-    /// The nodes that are left find out that a master is dead, and promote this replica.
+    /// Lets the remaining nodes notice that a master is dead, and promote this replica.
     pub async fn fails_over(&self, dead: usize, replica: usize) {
         for (n, node) in self.nodes.iter().enumerate() {
             if n != dead {
@@ -179,7 +179,7 @@ impl Cluster {
         }
     }
 
-    /// After a start it takes two seconds to make sure that it may write.
+    /// After a start it takes two seconds until it may write.
     async fn is_up(&self) {
         for node in &self.nodes {
             says(node, "CLUSTER INFO", "cluster_state:ok").await;

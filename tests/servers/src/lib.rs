@@ -1,7 +1,7 @@
-//! A real Redis or Valkey for each test, and a proxy that breaks the way to it.
+//! A real Redis or Valkey for each test, and a proxy that breaks the connection to it.
 //!
-//! The program is `redis-server`, or what the environment variable `TEST_REDIS_SERVER` names:
-//! `TEST_REDIS_SERVER=valkey-server cargo test …` asks Valkey. Everything stays on 127.0.0.1.
+//! The program is `redis-server`, or the one in the environment variable `TEST_REDIS_SERVER`:
+//! `TEST_REDIS_SERVER=valkey-server cargo test …` uses Valkey. Everything stays on 127.0.0.1.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::{Notify, watch};
 
-/// A TCP proxy on 127.0.0.1 that breaks what passes it.
+/// A TCP proxy on 127.0.0.1 that breaks its connections.
 #[derive(Clone, Debug)]
 pub struct Proxy {
     port: u16,
@@ -17,14 +17,14 @@ pub struct Proxy {
 struct Shared {
     up: Budget,
     down: Budget,
-    /// Connections that are open when this rises pass nothing any more, and stay open.
+    /// When this rises, open connections stop passing bytes and stay open.
     silenced: Notify,
     cut: AtomicBool,
     severed: watch::Sender<bool>,
     loses_answers: AtomicBool,
 }
 
-/// How many more bytes pass before the connection is cut; below zero, all.
+/// The number of bytes that still pass before the connection is cut; below zero, all.
 #[derive(Debug)]
 struct Budget(AtomicI64);
 
@@ -49,7 +49,7 @@ impl Proxy {
                 if *shared.severed.borrow() {
                     continue;
                 }
-                // Who is behind it may be down: then the client is hung up on.
+                // If the server is down, the client's connection is closed.
                 if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
                     tokio::spawn(pass(client, server, Arc::clone(&shared)));
                 }
@@ -63,7 +63,7 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Cuts the connection, once, after so many bytes of requests.
+    /// Cuts the connection once, after this many bytes of requests.
     pub fn cut_request(&self, after: usize) {
         self.shared.cut.store(false, Ordering::SeqCst);
         self.shared
@@ -72,7 +72,7 @@ impl Proxy {
             .store(after.try_into().unwrap(), Ordering::SeqCst);
     }
 
-    /// Cuts the connection, once, after so many bytes of answers.
+    /// Cuts the connection once, after this many bytes of answers.
     pub fn cut_answer(&self, after: usize) {
         self.shared.cut.store(false, Ordering::SeqCst);
         self.shared
@@ -81,14 +81,14 @@ impl Proxy {
             .store(after.try_into().unwrap(), Ordering::SeqCst);
     }
 
-    /// Whether the cut has been made. Otherwise it is not made any more.
+    /// Whether the cut has been made. If not, it is cancelled.
     pub fn has_cut(&self) -> bool {
         self.shared.up.0.store(-1, Ordering::SeqCst);
         self.shared.down.0.store(-1, Ordering::SeqCst);
         self.shared.cut.load(Ordering::SeqCst)
     }
 
-    /// Leaves the connections open that there are, and passes nothing on them.
+    /// Leaves the open connections open, and passes nothing on them.
     pub fn silence(&self) {
         self.shared.silenced.notify_waiters();
     }
@@ -98,8 +98,8 @@ impl Proxy {
         self.shared.severed.send_replace(true);
     }
 
-    /// Passes requests and no answers until it is mended. A connection that has lost one passes
-    /// none for ever.
+    /// Passes requests but no answers until it is mended. A connection that has lost an answer
+    /// passes none ever after.
     pub fn lose_answers(&self) {
         self.shared.loses_answers.store(true, Ordering::SeqCst);
     }
@@ -147,7 +147,8 @@ async fn pass(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Passes on what the budget allows. False when the connection is to be closed.
+    /// Passes on as many bytes as the budget allows. Returns `false` when the connection must be
+    /// closed.
     async fn forward(
         &self,
         bytes: &[u8],

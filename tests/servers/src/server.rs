@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use test_support::{PATIENCE, free_port, signal};
 
-/// A Redis of our own: on a free port, in a folder of its own, without persistence. It is killed
-/// when it is dropped.
+/// A Redis of our own: on a free port, in a folder of its own, without persistence. It is killed on
+/// drop.
 #[derive(Debug)]
 pub struct Server {
     port: u16,
@@ -26,7 +26,7 @@ impl Server {
     pub fn with(options: &[&str]) -> Self {
         let options: Vec<_> = options.iter().map(ToString::to_string).collect();
         for _ in 0..5 {
-            // Somebody else may take the port before the server does.
+            // Another program may take the port before the server does.
             let port = free_port();
             let folder = tempfile::tempdir().unwrap();
             let process = spawn(port, &folder, &options);
@@ -53,7 +53,7 @@ impl Server {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// SIGKILL. What it held is gone.
+    /// SIGKILL. Its data is lost.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -65,7 +65,7 @@ impl Server {
         assert!(self.comes_up());
     }
 
-    /// SIGSTOP: connections stay open, and nobody answers.
+    /// SIGSTOP: connections stay open, and the server does not answer.
     pub fn pause(&self) {
         signal(self.process.id(), "STOP");
     }
@@ -109,7 +109,7 @@ impl Server {
         let Ok(mut socket) = TcpStream::connect(("127.0.0.1", self.port)) else {
             return false;
         };
-        // `+PONG`, or `-NOAUTH` where a password is wanted.
+        // `+PONG`, or `-NOAUTH` if a password is required.
         let mut answer = [0; 5];
         socket.write_all(b"PING\r\n").is_ok()
             && socket.read_exact(&mut answer).is_ok()

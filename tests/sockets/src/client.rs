@@ -17,7 +17,7 @@ pub type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 ///
 /// # Errors
 ///
-/// What the client makes of the answer; an HTTP refusal is [`Error::Http`].
+/// The client's error. An HTTP refusal is [`Error::Http`].
 pub async fn handshake(
     address: SocketAddr,
     query: &str,
@@ -33,7 +33,7 @@ pub async fn handshake(
         .map(|(client, _)| client)
 }
 
-/// What came of a handshake, as one comparable value.
+/// The outcome of a handshake, as one comparable value.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Refused over HTTP: status and body.
@@ -56,7 +56,7 @@ impl Answer {
     }
 }
 
-/// Reads to the end of what a handshake led to.
+/// Reads to the end of the connection or of the refusal.
 pub async fn end_of<S>(opened: Result<WebSocketStream<S>, Error>) -> Answer
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -87,8 +87,7 @@ where
     }
 }
 
-/// Sends bytes as they are and returns everything that comes back until the server ends the
-/// connection.
+/// Sends bytes unchanged and returns all bytes until the server ends the connection.
 ///
 /// # Errors
 ///

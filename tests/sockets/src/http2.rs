@@ -29,17 +29,17 @@ pub struct Http2 {
 }
 
 impl Http2 {
-    /// Connects, and waits until the server has said that it takes extended CONNECT.
+    /// Connects, and waits until the server has announced extended CONNECT.
     ///
     /// # Errors
     ///
-    /// It cannot be reached, or does not say so.
+    /// It is unavailable, or does not announce it.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TokioIo::new(TcpStream::connect(address).await?);
         let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
             .await
             .map_err(io::Error::other)?;
-        // Nothing tells when the server's settings are there.
+        // There is no notification for the server's settings.
         let enabled = async {
             while !connection.is_extended_connect_protocol_enabled() {
                 sleep(Duration::from_millis(2)).await;

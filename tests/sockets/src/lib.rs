@@ -1,5 +1,5 @@
-//! What the socket tests share: the same layers behind two servers, and clients that look at
-//! what comes back.
+//! The shared parts of the socket tests: the same layers behind two servers, and clients that check
+//! the answers.
 
 mod client;
 mod http2;

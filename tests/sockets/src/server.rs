@@ -39,7 +39,7 @@ use crate::tokens::Claims;
 pub struct Stack {
     /// Outermost.
     pub close: CloseFrameLayer,
-    /// Lets `https://app.example` in, and requests without `Origin`.
+    /// Allows `https://app.example`, and requests without `Origin`.
     pub origin: OriginLayer,
     /// HS256 with [`SECRET`], in every carrier; the cookie is `jwt`.
     pub jwt: JwtLayer<Claims>,
@@ -66,7 +66,7 @@ impl Stack {
             .build()?;
         let origins = Origins::new(["https://app.example"])?;
         Ok(Self {
-            // Most tests are about something else than the storm brake and the deadline.
+            // Most tests are not about the reject delay and the deadline.
             close: CloseFrameLayer::new()
                 .reject_delay(Duration::ZERO)
                 .deadline(Duration::from_secs(60)),
@@ -89,13 +89,13 @@ impl Stack {
 pub struct Server {
     /// `axum` or `hyper`.
     pub name: &'static str,
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
-    /// What the service behind the layers has seen.
+    /// The requests that reached the service behind the layers.
     pub echo: Echo,
 }
 
-/// What the service behind the layers has seen.
+/// The requests that reached the service behind the layers.
 #[derive(Clone, Debug, Default)]
 pub struct Echo {
     calls: Arc<AtomicUsize>,
@@ -103,12 +103,12 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// How often it was called.
+    /// The number of its calls.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// How many messages reached it.
+    /// The number of messages that reached it.
     pub fn messages(&self) -> usize {
         self.messages.load(Ordering::SeqCst)
     }
@@ -237,9 +237,9 @@ impl Server {
     }
 }
 
-/// Everything behind a server of hyper's, boxed because its type has no name.
+/// The stack behind one of hyper's servers, boxed because its type has no name.
 type Bare = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
-/// Each layer may answer in the place of what it is around.
+/// Each layer may answer in place of its inner service.
 type Body = ResponseBody<ResponseBody<ResponseBody<Empty<Bytes>>>>;
 
 /// Echoes text with the user's name before it, without axum. Speaks `chat.v1` and `phoenix`.
@@ -282,7 +282,7 @@ pub async fn bare_echo<B: Default>(
         .headers()
         .get(SEC_WEBSOCKET_KEY)
         .map(http::HeaderValue::as_bytes);
-    // RFC 8441 §5: over HTTP/2 a 200 is all.
+    // RFC 8441 §5: over HTTP/2 a 200 is enough.
     if request.method() != http::Method::CONNECT {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();

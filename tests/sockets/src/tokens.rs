@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use test_support::SECRET;
 use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
 
-/// What the servers read from a token.
+/// The claims that the servers read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
     /// The user.
@@ -15,7 +15,7 @@ pub fn now() -> i64 {
     test_support::now().cast_signed()
 }
 
-/// A token for ada that expires in so many seconds.
+/// A token for ada that expires in this many seconds.
 pub fn token(expires_in: i64) -> String {
     token_with(&json!({ "sub": "ada", "exp": now() + expires_in }), SECRET)
 }

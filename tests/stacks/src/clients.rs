@@ -14,14 +14,14 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// The page that may connect.
 pub const APP: &str = "https://app.example";
-/// One that may not.
+/// A page that may not connect.
 pub const EVIL: &str = "https://evil.example";
 
-/// What a browser sends for `new WebSocket("/ws" + query, "chat.v1")` on [`APP`].
+/// A browser's handshake for `new WebSocket("/ws" + query, "chat.v1")` on [`APP`].
 ///
 /// # Errors
 ///
-/// What the client makes of the answer.
+/// The client's error.
 pub async fn browser(address: SocketAddr, query: &str) -> Result<Client, Error> {
     browser_at(address, &format!("/ws{query}"), &[("origin", APP)]).await
 }
@@ -30,7 +30,7 @@ pub async fn browser(address: SocketAddr, query: &str) -> Result<Client, Error> 
 ///
 /// # Errors
 ///
-/// What the client makes of the answer.
+/// The client's error.
 pub async fn browser_at(
     address: SocketAddr,
     target: &str,
@@ -50,7 +50,7 @@ pub async fn browser_at(
         .map(|(client, _)| client)
 }
 
-/// The whole HTTP answer to a handshake without an `Origin`, and with these lines in its head.
+/// The whole HTTP answer to a handshake without an `Origin`, with these lines in its head.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub async fn plain(address: SocketAddr, query: &str, lines: &str) -> io::Result<
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// By its `Content-Length`: a proxy keeps the connection, whatever the server behind it does.
+/// By its `Content-Length`, because a proxy keeps the connection open.
 fn is_whole(answer: &[u8]) -> bool {
     let answer = String::from_utf8_lossy(answer).to_ascii_lowercase();
     let Some((head, body)) = answer.split_once("\r\n\r\n") else {
@@ -80,11 +80,11 @@ fn is_whole(answer: &[u8]) -> bool {
     length.is_some_and(|length| length.parse() == Ok(body.len()))
 }
 
-/// A client with a good token gets its socket and its echo, from a browser and elsewhere.
+/// A client with a valid token gets its socket and its echo, in a browser and elsewhere.
 ///
 /// # Errors
 ///
-/// What went otherwise.
+/// The unexpected answer.
 pub async fn accepts(address: SocketAddr) -> Result<(), String> {
     let query = format!("?token={}", token(60));
     let elsewhere = browser_at(address, &format!("/ws{query}"), &[]).await;
@@ -110,7 +110,7 @@ pub async fn accepts(address: SocketAddr) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// What was read in its stead.
+/// The unexpected answer.
 pub async fn refuses(address: SocketAddr) -> Result<(), String> {
     let query = format!("?token={}", token(-3600));
     let answer = end_of(browser(address, &query).await).await;

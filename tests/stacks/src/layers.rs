@@ -3,7 +3,7 @@ use std::time::Duration;
 use socket_tests::{Claims, Stack};
 use tower_ws_auth::{CloseFrameLayer, JwtLayer, LeaseLayer, OriginLayer, RedactError, RedactLayer};
 
-/// Takes `?token=` out of what the layers inside see of `/ws`.
+/// Hides `?token=` on `/ws` from the layers inside.
 ///
 /// # Errors
 ///
@@ -12,12 +12,12 @@ pub fn redact() -> Result<RedactLayer, RedactError> {
     RedactLayer::new(["token"], ["/ws"])
 }
 
-/// Told at once: the tests here are about something else than the storm brake.
+/// Without a reject delay, which these tests are not about.
 pub fn close() -> CloseFrameLayer {
     CloseFrameLayer::new().reject_delay(Duration::ZERO)
 }
 
-/// Lets [`APP`](crate::APP) in, and clients without an `Origin`.
+/// Allows [`APP`](crate::APP), and clients without an `Origin`.
 pub fn origin() -> OriginLayer {
     Stack::default().origin
 }

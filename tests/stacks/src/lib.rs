@@ -1,5 +1,5 @@
-//! What the tests of whole stacks share: our layers, services behind them, and the two clients
-//! that every stack has to please.
+//! The shared parts of the tests of whole stacks: our layers, services behind them, and the two
+//! clients that every stack must serve.
 //!
 //! One `ServiceBuilder` per route:
 //!
@@ -20,7 +20,7 @@
 //! let app: Router = Router::new().route("/ws", any(echo).layer(auth()).layer(close()));
 //! ```
 //!
-//! A rate limiter of `tower_governor`'s stands around axum's body:
+//! A rate limiter of `tower_governor` wraps axum's body:
 //!
 //! ```
 //! use axum::{Router, body::Body, routing::any};
@@ -36,7 +36,7 @@
 //! let app: Router = Router::new().route("/ws", any(echo).layer(stack));
 //! ```
 //!
-//! And around no other:
+//! It wraps no other:
 //!
 //! ```compile_fail,E0277
 //! use axum::{Router, body::Body, routing::any};

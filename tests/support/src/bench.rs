@@ -1,5 +1,5 @@
-//! For benches: a client that is echoed to, the time of the thread that echoes, and measurements that
-//! take turns.
+//! For benches: a client of an echo server, the CPU time of the echoing thread, and measurements
+//! that take turns.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::frame::{BINARY, masked};
 
-/// A client with one message. It looks at nothing but the length of the answers.
+/// A client with one message. It checks only the length of the answers.
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
@@ -17,7 +17,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Opens a connection with this request, for messages of so many bytes.
+    /// Opens a connection with this request, for messages of this many bytes.
     ///
     /// # Panics
     ///
@@ -34,7 +34,7 @@ impl Client {
         }
         assert!(head.starts_with(b"HTTP/1.1 101"));
         let frame = masked(true, BINARY, &vec![7; size]);
-        // A server's has no mask.
+        // A server's frame has no mask.
         let answer = vec![0; frame.len() - 4];
         Self {
             stream,
@@ -43,7 +43,7 @@ impl Client {
         }
     }
 
-    /// Says its message and reads the echo, so many times.
+    /// Sends its message and reads the echo, this many times.
     pub fn echo(&mut self, times: u32) {
         for _ in 0..times {
             self.stream.write_all(&self.frame).unwrap();
@@ -52,19 +52,19 @@ impl Client {
     }
 }
 
-/// The processor's time of one thread; zero where the system does not tell it.
+/// The CPU time of one thread; zero if the system does not report it.
 #[derive(Debug)]
 pub struct ThreadTime(PathBuf);
 
 impl ThreadTime {
-    /// Of this one.
+    /// Of this thread.
     #[must_use]
     pub fn of_this_thread() -> Self {
         let thread = std::fs::read_link("/proc/thread-self").unwrap_or_default();
         Self(PathBuf::from("/proc").join(thread).join("schedstat"))
     }
 
-    /// So far.
+    /// The time so far.
     pub fn now(&self) -> Duration {
         let text = std::fs::read_to_string(&self.0).unwrap_or_default();
         let nanos = text.split(' ').next().and_then(|word| word.parse().ok());
@@ -72,17 +72,17 @@ impl ThreadTime {
     }
 }
 
-/// Measurements that take turns: without something, and with it.
+/// Measurements in turns: without and with some part.
 #[derive(Debug, Default)]
 pub struct Pairs(Vec<[Duration; 2]>);
 
 impl Pairs {
-    /// Of one round.
+    /// The two values of one round.
     pub fn push(&mut self, pair: [Duration; 2]) {
         self.0.push(pair);
     }
 
-    /// Of both.
+    /// The medians of both values.
     ///
     /// # Panics
     ///
@@ -103,7 +103,7 @@ impl Pairs {
         })
     }
 
-    /// The median of what the second is to the first.
+    /// The median of the ratios of the second to the first.
     ///
     /// # Panics
     ///

@@ -8,23 +8,23 @@ use metrics::{
     Metadata, Recorder, SharedString, Unit,
 };
 
-/// What was counted, by name and labels: `name label=value`. Of a histogram, how many values it
-/// has got; of a description, `# name`.
+/// The counted metrics, by name and labels: `name label=value`. A histogram has the number of its
+/// values, and a description is `# name`.
 #[derive(Clone, Debug, Default)]
 pub struct Counts(Arc<Mutex<BTreeMap<String, f64>>>);
 
-/// What this thread counts, until it is dropped.
+/// Records the metrics of this thread, until it is dropped.
 pub struct Counting {
     counts: Counts,
     _recording: LocalRecorderGuard<'static>,
 }
 
 impl Counts {
-    /// Begins to count on this thread.
+    /// Begins to record on this thread.
     #[must_use]
     pub fn capture() -> Counting {
         let counts = Self::default();
-        // A recorder is borrowed by its guard: one that is never freed fits into one value with it.
+        // A recorder is borrowed by its guard. A leaked one fits into one value with it.
         let recorder: &'static Self = Box::leak(Box::new(counts.clone()));
         Counting {
             counts,
@@ -32,14 +32,14 @@ impl Counts {
         }
     }
 
-    /// What `run` counts, in the order of the names.
+    /// The metrics of `run`, in the order of their names.
     pub fn during(run: impl FnOnce()) -> Vec<(String, f64)> {
         let counting = Self::capture();
         run();
         counting.all().into_iter().collect()
     }
 
-    /// How many there are of this name; none is zero.
+    /// The count of this name; zero if there is none.
     pub fn of(&self, name: &str) -> f64 {
         self.0
             .lock()
@@ -105,7 +105,7 @@ impl GaugeFn for One {
 }
 
 impl HistogramFn for One {
-    /// Of times in seconds, of which no test takes a minute.
+    /// For times in seconds. No test takes a minute.
     fn record(&self, seconds: f64) {
         assert!((0.0..60.0).contains(&seconds), "{}: {seconds}", self.0);
         self.1.add(&self.0, 1.0);

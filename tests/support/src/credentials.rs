@@ -1,10 +1,10 @@
-//! The credentials of generated requests, and an oracle that never parses any: each knows what it
-//! is worth.
+//! The credentials of generated requests, and an oracle that never parses any: each credential
+//! knows its worth.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Where a credential travels.
+/// The carrier of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
     /// In the query.
@@ -13,27 +13,27 @@ pub enum Carrier {
     Header,
     /// Among the subprotocols.
     Subprotocol,
-    /// In a cookie: a browser sends it whichever page asks.
+    /// In a cookie, which a browser sends for any page.
     Cookie,
 }
 
-/// What a credential is worth.
+/// The worth of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// It is somebody's.
+    /// It is valid.
     Good,
-    /// It is nobody's.
+    /// It is well-formed, and refused.
     Bad,
-    /// It can be nobody's.
+    /// It is malformed.
     Malformed,
 }
 
-/// All that a request presents.
+/// All credentials of a request.
 #[derive(Clone, Debug)]
 pub struct Presented(Vec<(Carrier, Value)>);
 
 impl Presented {
-    /// One explicit credential decides; without any, one cookie.
+    /// One explicit credential decides. Without any, one cookie decides.
     pub fn is_good(&self) -> bool {
         let (cookies, explicit): (Vec<_>, Vec<_>) = self
             .0
@@ -66,7 +66,7 @@ impl Presented {
     }
 }
 
-/// As a rule one, and as a rule a good one.
+/// Usually one, and usually a valid one.
 pub fn presented() -> impl Strategy<Value = Presented> {
     let carrier = prop::sample::select(
         &[

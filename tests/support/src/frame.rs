@@ -17,21 +17,21 @@ pub const PING: u8 = 9;
 /// The opcode of the answer to a ping.
 pub const PONG: u8 = 10;
 
-/// Of clients; any would do.
+/// The mask of a client. Any value would do.
 const MASK: [u8; 4] = [0x1f, 0x2e, 0x3d, 0x4c];
 
-/// What a server has sent.
+/// A frame of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Whether it is the last one of its message.
     pub fin: bool,
-    /// What it is.
+    /// Its opcode.
     pub opcode: u8,
-    /// What it says.
+    /// Its payload.
     pub payload: Vec<u8>,
 }
 
-/// Reads one.
+/// Reads a frame.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Frame> {
     };
     let is_whole = opcode < CLOSE || (fin && length <= 125);
     demand(is_whole, "a control frame is whole and short")?;
-    // What is torn has any length.
+    // A torn frame may have any length.
     demand(length <= 1 << 24, "more than any test sends")?;
     let mut payload = vec![0; usize::try_from(length).unwrap()];
     stream.read_exact(&mut payload).await?;
@@ -94,7 +94,7 @@ impl Frame {
     }
 }
 
-/// A client's.
+/// A frame of a client.
 pub fn masked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = head(fin, opcode, payload.len(), 0x80);
     frame.extend(MASK);
@@ -102,7 +102,7 @@ pub fn masked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A server's.
+/// A frame of a server.
 pub fn unmasked(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = head(fin, opcode, payload.len(), 0);
     frame.extend(payload);
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_written_is_read() {
+    async fn frames_are_read_as_written() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let payload = vec![7; length];
             let frame = unmasked(true, BINARY, &payload);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_no_server_may_send_is_an_error() {
+    async fn a_frame_that_no_server_may_send_is_an_error() {
         for bytes in [
             // With a reserved bit, of an unknown kind, masked; a ping in pieces, and a long one.
             &b"\xc2\0"[..],

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::bounded;
 
-/// Counts what is there at present, and what ever was.
+/// Counts the present values, and all values ever.
 #[derive(Clone, Debug, Default)]
 pub struct Gauge(Arc<Counts>);
 
@@ -17,24 +17,24 @@ struct Counts {
 }
 
 impl Gauge {
-    /// Counts one until what it returns is dropped.
+    /// Counts one until the returned value is dropped.
     pub fn hold(&self) -> Held {
         self.0.now.fetch_add(1, Ordering::SeqCst);
         self.0.ever.fetch_add(1, Ordering::SeqCst);
         Held(Arc::clone(&self.0))
     }
 
-    /// How many there are.
+    /// The number of present values.
     pub fn now(&self) -> usize {
         self.0.now.load(Ordering::SeqCst)
     }
 
-    /// How many there ever were.
+    /// The number of all values ever.
     pub fn ever(&self) -> usize {
         self.0.ever.load(Ordering::SeqCst)
     }
 
-    /// Waits until there are none; `what` they are says the panic if they stay.
+    /// Waits until there are none. If they stay, the panic names `what` they are.
     pub async fn none_left(&self, what: &str) {
         let none = async {
             while self.now() > 0 {
@@ -45,7 +45,7 @@ impl Gauge {
     }
 }
 
-/// Is counted for as long as it lives.
+/// Counts for as long as it lives.
 #[derive(Debug)]
 pub struct Held(Arc<Counts>);
 

@@ -68,7 +68,7 @@ pub async fn ask(address: SocketAddr, target: &str, fields: &str) -> (TcpStream,
     (stream, head)
 }
 
-/// Asks, and is answered 101; nothing else of the connection is read.
+/// Sends a handshake, which is answered by 101. Nothing else of the connection is read.
 ///
 /// # Panics
 ///

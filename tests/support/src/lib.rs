@@ -1,4 +1,4 @@
-//! What the tests of several packages share.
+//! The shared parts of the tests of several packages.
 //!
 //! It depends on no crate of ours: it is built once, and the tests of every crate can use it.
 #![allow(
@@ -56,21 +56,21 @@ pub fn now() -> u64 {
     since.unwrap().as_secs()
 }
 
-/// What comes of it, which must be within [`PATIENCE`].
+/// The output of a future, which must come within [`PATIENCE`].
 ///
 /// # Panics
 ///
-/// It takes longer; the message says what.
+/// It takes longer. The message names it.
 pub async fn bounded<T>(what: &str, future: impl Future<Output = T>) -> T {
     let in_time = tokio::time::timeout(PATIENCE, future).await;
     in_time.unwrap_or_else(|_| panic!("{what}: too long"))
 }
 
-/// Polls a future once, in no task, whose budget all of them would spend.
+/// Polls a future once outside of a task, so that polls do not share a task's budget.
 ///
 /// # Panics
 ///
-/// It waits.
+/// It is pending.
 pub fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

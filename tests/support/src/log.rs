@@ -6,11 +6,11 @@ use tracing::subscriber::{DefaultGuard, Interest, Subscriber};
 use tracing::{Dispatch, Event, Metadata};
 use tracing_subscriber::filter::LevelFilter;
 
-/// What this thread logs at every level, from its capture until it is dropped.
+/// The log of this thread at every level, from its capture until it is dropped.
 ///
-/// A test on a `current_thread` runtime hears its own tasks, and none of the tests beside it.
-/// Nothing that is written through the crate `log` is in it: so do the tests' own clients, and they
-/// write what they send.
+/// A test on a `current_thread` runtime captures its own tasks, and none of the tests beside it.
+/// Records of the crate `log` are not in it, because the tests' own clients log their credentials
+/// there.
 #[derive(Debug)]
 pub struct Log {
     written: Written,
@@ -18,7 +18,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Begins.
+    /// Begins to capture.
     #[must_use]
     pub fn capture() -> Self {
         keep_every_event();
@@ -36,14 +36,14 @@ impl Log {
         }
     }
 
-    /// What `run` returns, and what it logs meanwhile.
+    /// Returns the result of `run`, and its log.
     pub fn during<T>(run: impl FnOnce() -> T) -> (T, String) {
         let log = Self::capture();
         let returned = run();
         (returned, log.text())
     }
 
-    /// Everything so far.
+    /// The whole log so far.
     pub fn text(&self) -> String {
         String::from_utf8(self.written.0.lock().unwrap().clone()).unwrap()
     }
@@ -62,15 +62,15 @@ impl io::Write for Written {
     }
 }
 
-/// While a process has one subscriber, tracing asks the subscriber of the thread that comes first to
-/// an event whether anybody wants it, and remembers the answer: a test beside this one that captures
-/// nothing would switch the event off. With a second subscriber tracing asks all of them.
+/// With a single subscriber in a process, tracing asks the first thread at an event whether it is
+/// enabled, and caches the answer. A test beside this one without a capture would then switch the
+/// event off. With a second subscriber tracing asks all of them.
 fn keep_every_event() {
     static SECOND: OnceLock<Dispatch> = OnceLock::new();
     SECOND.get_or_init(|| Dispatch::new(Undecided));
 }
 
-/// Of no thread. It wants every event to be asked about again.
+/// Belongs to no thread, and makes tracing ask about every event again.
 struct Undecided;
 
 impl Subscriber for Undecided {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_logged_afterwards_is_not_in_it() {
+    fn later_events_are_not_in_it() {
         let ((), during) = Log::during(say);
         say();
         assert_eq!(during.lines().count(), 1, "{during}");

@@ -18,7 +18,7 @@ use crate::at_once;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request, and then a client that says nothing and reads everything.
+/// A request, followed by a client that sends nothing and reads everything.
 #[derive(Debug)]
 pub struct Silent(pub &'static [u8]);
 
@@ -54,7 +54,7 @@ impl AsyncWrite for Silent {
     }
 }
 
-/// What a service does that hands its connection over: it answers 101.
+/// A service that hands its connection over: it answers 101.
 pub fn hand_over(
     request: Request<Incoming>,
     tell: impl FnOnce(OnUpgrade),
@@ -65,12 +65,12 @@ pub fn hand_over(
     ready(Ok(response))
 }
 
-/// One connection, from the bytes of its request until its service has answered and hyper has let
-/// it go.
+/// One connection, from the bytes of its request until its service has answered and hyper has
+/// released it.
 ///
 /// # Panics
 ///
-/// Something waits.
+/// A step is pending.
 pub fn serve<S, B>(request: &'static [u8], service: S)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
@@ -82,12 +82,12 @@ where
     at_once(connection).unwrap();
 }
 
-/// Begins to read, as a handler does, and finds nothing: until then a connection holds what hyper
-/// has read with.
+/// Begins to read, as a handler does, and finds nothing. Until then a connection holds hyper's read
+/// buffer.
 ///
 /// # Panics
 ///
-/// There is something.
+/// There are bytes.
 #[must_use]
 pub fn reading(upgraded: Upgraded) -> Upgraded {
     let mut upgraded = TokioIo::new(upgraded);

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
-/// The folder `target/…` next to where this test was built, such as `node/node_modules` or `python`,
-/// into which `cargo xtask setup` puts packages of others. It must have this one.
+/// The folder `target/…` next to this test's program, such as `node/node_modules` or `python`.
+/// `cargo xtask setup` puts third-party packages into it. It must have this one.
 pub fn packages(folder: &str, package: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let target = test

@@ -1,10 +1,11 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A port of 127.0.0.1 that nobody listens on, for the moment.
+/// A free port of 127.0.0.1.
 ///
-/// None that a system hands out: it stays free, were it not for somebody who asks here as well,
-/// while a server starts or is away. Every process of tests begins elsewhere.
+/// It is outside of the range that the system hands out, so it stays free while a server starts or
+/// restarts. Only another caller of this function could take it, and every test process begins
+/// elsewhere.
 pub fn free_port() -> u16 {
     static ASKED: AtomicU32 = AtomicU32::new(0);
     loop {

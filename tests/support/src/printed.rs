@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt::{Debug, Display, Write as _};
 
-/// What values print of themselves, in which no secret is to be found.
+/// The printed forms of values, which must contain no secret.
 #[derive(Debug, Default)]
 pub struct Printed(String);
 
@@ -18,7 +18,7 @@ impl Printed {
         self
     }
 
-    /// An error, and what it comes from.
+    /// An error, and its sources.
     pub fn error(&mut self, error: &dyn Error) -> &mut Self {
         self.debug(&error).display(&error);
         match error.source() {
@@ -27,11 +27,11 @@ impl Printed {
         }
     }
 
-    /// Neither as text nor as a list of bytes.
+    /// Asserts that none of the secrets is in it, as text or as a list of bytes.
     ///
     /// # Panics
     ///
-    /// One of them is there, or nothing was printed.
+    /// A secret is in it, or nothing was printed.
     #[track_caller]
     pub fn holds_none_of(&self, secrets: &[&str]) {
         assert!(self.0.len() > 100, "nothing was printed: {}", self.0);

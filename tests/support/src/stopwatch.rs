@@ -2,18 +2,18 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often it is looked whether the machine has stood still.
+/// The interval of the ticks that detect a stalled machine.
 const TICK: Duration = Duration::from_millis(5);
-/// A thread that wants to run waits for so long on a machine that is only busy.
+/// The longest wait of a runnable thread on a machine that is only busy.
 const BUSY: Duration = Duration::from_millis(10);
 
 static STOOD_STILL: OnceLock<Mutex<Ticks>> = OnceLock::new();
 
-/// Measures how long something takes, without the time for which the machine stood still.
+/// Measures a duration without the time for which the machine stood still.
 ///
-/// For contracts that are a number. Whoever shares a machine is stopped for a second now and then,
-/// or has a part of its time only: a thread that does nothing but tick sees that, and what it saw is
-/// not counted. Time in which it ticked, and everybody could have worked, is.
+/// For limits in seconds. A shared machine may stop for a second, or give a process only a part of
+/// its time. A thread that only ticks detects such gaps, and they are not counted. Time with
+/// regular ticks is counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {
     began: Instant,
@@ -25,7 +25,7 @@ impl Stopwatch {
     #[must_use]
     pub fn start() -> Self {
         let ticks = STOOD_STILL.get_or_init(|| {
-            // Without it nothing is subtracted.
+            // Without the thread nothing is subtracted.
             let _ = thread::Builder::new().spawn(tick);
             Mutex::new(Ticks::new(Instant::now()))
         });
@@ -49,7 +49,7 @@ impl Stopwatch {
     }
 }
 
-/// What comes of it, and how long that took by a [`Stopwatch`].
+/// The output of a future, and its duration by a [`Stopwatch`].
 pub async fn measured<T>(operation: impl Future<Output = T>) -> (T, Duration) {
     let watch = Stopwatch::start();
     let output = operation.await;
@@ -70,7 +70,7 @@ impl Ticks {
         }
     }
 
-    /// With what is missing since the last tick, which may be going on.
+    /// Includes the time since the last tick, because a stall may be going on.
     fn stood_still(&self, now: Instant) -> Duration {
         let gap = now.saturating_duration_since(self.last);
         if gap > TICK + BUSY {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_while_the_machine_does() {
+    fn it_runs_while_the_machine_does() {
         let watch = Stopwatch::start();
         let wall = Instant::now();
         while watch.elapsed() < Duration::from_millis(100) {

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_writes_and_nothing_else() {
+    fn reads_only_lower_case_hex_of_the_right_length() {
         assert_eq!(encode(&[0, 0x9f, 0xff]), "009fff");
         assert_eq!(decode("009fff"), Some([0, 0x9f, 0xff]));
         for other in [

@@ -36,7 +36,7 @@ const BAD_TICKET: Result<u8, RejectionKind> = Err(RejectionKind::TicketInvalid);
 const OUTAGE: Result<u8, RejectionKind> = Err(RejectionKind::Unavailable);
 
 #[tokio::test]
-async fn and_lets_pass_what_both_do_and_asks_the_second_only_then() {
+async fn and_admits_what_both_admit_and_asks_the_second_only_then() {
     for (first, second, expected, asked) in [
         (Ok(1), Ok(2), "joined", 1),
         (Ok(1), BAD_TICKET, "ticket_invalid", 1),
@@ -57,7 +57,7 @@ async fn and_lets_pass_what_both_do_and_asks_the_second_only_then() {
 }
 
 #[tokio::test]
-async fn and_hands_on_what_both_have_learnt() {
+async fn and_passes_on_the_evidence_of_both() {
     let first = policy_fn(|_: &TestJoin| async { Ok(Evidence::new().with("first").with(1_u8)) });
     let layer = ChannelAuthLayer::new(And::new(first, says(Ok(2), &Arc::default())));
     let JoinOutcome::Admitted(seen) = ask(&layer, join("lobby")).await else {
@@ -68,7 +68,7 @@ async fn and_hands_on_what_both_have_learnt() {
 }
 
 #[tokio::test]
-async fn or_lets_pass_what_one_does_and_asks_the_second_only_if_the_first_refuses() {
+async fn or_asks_the_second_only_if_the_first_refuses() {
     for (first, second, expected, asked) in [
         (Ok(1), NO, "joined", 0),
         (Ok(1), Ok(2), "joined", 0),

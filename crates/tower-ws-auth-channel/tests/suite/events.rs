@@ -1,4 +1,4 @@
-//! What operators read.
+//! The events for operators.
 
 use test_support::Log;
 use tower_ws_auth_channel::ChannelAuthLayer;

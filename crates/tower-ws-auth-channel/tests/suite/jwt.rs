@@ -99,7 +99,7 @@ async fn a_token_is_for_the_user_of_the_handshake_where_one_is_asked_for() {
         let denied = effect(&for_user(), join_with("news", other)).await;
         assert_eq!(denied, "token_invalid");
     }
-    // An anonymous user is no user, whatever the token says.
+    // An anonymous user is refused with any token.
     for anonymous in [&news(""), &nobodys] {
         let join = Join::new("", "news", ()).with_credential(Some(anonymous.clone()));
         assert_eq!(effect(&for_user(), join).await, "token_invalid");
@@ -226,7 +226,7 @@ mod a_revocation {
     }
 
     #[tokio::test]
-    async fn of_the_session_refuses_what_was_minted_for_it() {
+    async fn of_the_session_refuses_the_tokens_minted_for_it() {
         let revocations = revocations();
         let layer = layer(&revocations);
         let session = Validity::since(Clock::at(NOW - 10))

@@ -130,7 +130,7 @@ mod a_placeholder {
     }
 
     #[test]
-    fn with_a_user_whose_name_is_a_pattern_is_data() {
+    fn takes_a_user_name_that_looks_like_a_pattern_as_data() {
         for name in ["*", "{user}", "ada*", "a{user}"] {
             let patterns = rules().allow("private-{user}").build().unwrap();
             let own = format!("private-{name}");
@@ -156,7 +156,7 @@ mod the_constructor {
     }
 
     #[test]
-    fn refuses_what_is_no_pattern() {
+    fn refuses_an_invalid_pattern() {
         for text in [
             "",
             "a*b",
@@ -200,7 +200,7 @@ mod the_constructor {
     }
 
     #[test]
-    fn refuses_a_star_that_opens_what_a_placeholder_keeps() {
+    fn refuses_a_star_that_admits_everybody_to_a_placeholders_channels() {
         for open in ["*", "private-*", "priv*"] {
             let error = error(rules().allow("private-{user}").allow("x").allow(open));
             let (pattern, by) = ("private-{user}".to_owned(), open.to_owned());

@@ -81,7 +81,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_pattern_matches_what_the_model_matches(
+    fn one_pattern_matches_as_the_model_does(
         (pattern, user, channel) in (pattern(), user()).prop_flat_map(|(pattern, user)| {
             let near = channel(&pattern, &user);
             (Just(pattern), Just(user), near)
@@ -116,7 +116,7 @@ proptest! {
                 (Just(pattern), Just(one), Just(other), near)
             }),
     ) {
-        // What the constructor refuses nobody shares.
+        // A list that the constructor refuses is skipped.
         let Some(rules) = patterns(&[(pattern, true)]) else {
             return Ok(());
         };

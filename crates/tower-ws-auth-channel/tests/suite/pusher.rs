@@ -89,7 +89,7 @@ fn borders_cannot_be_shifted_by_a_colon() {
         verified(&private, "1234.5678:private-x", "data", None),
         "token_invalid"
     );
-    // What signs in a user is `socket_id::user::data`: a channel without a name.
+    // The text that signs in a user is `socket_id::user::data`: an empty channel name.
     assert_eq!(
         pusher().sign(ID, "", Some("user::{}")),
         Err(PusherError::Channel)

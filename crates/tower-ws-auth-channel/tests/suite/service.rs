@@ -1,4 +1,4 @@
-//! The grammar of tower, and what is checked before any policy.
+//! The grammar of tower, and the checks before any policy.
 
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -40,13 +40,13 @@ mod a_join_that_the_policy_lets_pass {
             JoinOutcome::Admitted("welcome")
         ));
 
-        // What stands in its place has to be polled ready again.
+        // The clone in its place has to be polled ready again.
         inner.allow(0);
         assert_pending!(service.poll_ready());
     }
 
     #[tokio::test]
-    async fn brings_along_what_the_policy_learnt_and_nothing_from_before() {
+    async fn carries_the_evidence_of_the_policy_and_no_older_one() {
         let first = ChannelAuthLayer::new(policy_fn(|_: &TestJoin| async {
             Ok(Evidence::new().with(7_u8).with("moderator"))
         }));
@@ -88,7 +88,7 @@ mod a_join_that_the_policy_refuses {
     use super::*;
 
     #[tokio::test]
-    async fn is_answered_with_a_fixed_token_and_never_reaches_the_service() {
+    async fn is_answered_with_a_fixed_reason_and_never_reaches_the_service() {
         let layer = ChannelAuthLayer::new(|_: &TestJoin| false);
         let (mut service, mut inner) = mock::spawn_layer::<TestJoin, (), _>(layer);
         assert_ready_ok!(service.poll_ready());
@@ -118,7 +118,7 @@ mod a_join_that_the_policy_refuses {
     }
 
     #[tokio::test]
-    async fn keeps_the_kind_of_whatever_rejection_the_closure_returned() {
+    async fn keeps_the_kind_of_the_closures_rejection() {
         let layer = ChannelAuthLayer::new(|_: &TestJoin| {
             Err::<(), _>(Rejection::new(RejectionKind::RateLimited, "ten a minute"))
         });
@@ -198,7 +198,7 @@ mod before_a_policy_is_asked {
     }
 
     #[tokio::test]
-    async fn a_name_that_is_none_is_forbidden() {
+    async fn an_invalid_name_is_forbidden() {
         let asked = Arc::new(AtomicUsize::new(0));
         let layer = counting(&asked);
         let long = "x".repeat(257);
@@ -233,7 +233,7 @@ mod before_a_policy_is_asked {
     }
 
     #[test]
-    fn an_empty_credential_is_none() {
+    fn an_empty_credential_counts_as_missing() {
         assert_eq!(join_with("lobby", "").credential(), None);
         assert_eq!(join_with("lobby", "x").credential(), Some("x"));
     }

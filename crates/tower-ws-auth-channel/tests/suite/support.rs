@@ -15,7 +15,7 @@ pub(crate) fn join_with(channel: &str, credential: &str) -> TestJoin {
     join(channel).with_credential(Some(credential.to_owned()))
 }
 
-/// What comes of a join, with an inner service that hands back what it was given.
+/// The outcome of a join, with an inner service that returns the join.
 pub(crate) async fn ask<P, I, M>(
     layer: &ChannelAuthLayer<P>,
     join: Join<I, M>,

@@ -56,7 +56,7 @@ async fn joins_its_channel_once_and_leaves_its_grant() {
 }
 
 #[tokio::test]
-async fn is_unknown_to_another_channel_and_stays_good_for_its_own() {
+async fn is_unknown_to_another_channel_and_stays_valid_for_its_own() {
     let tickets = tickets();
     let layer = layer(&tickets);
     let ticket = ticket_for(&tickets, "lobby").await;
@@ -70,7 +70,7 @@ async fn is_unknown_to_another_channel_and_stays_good_for_its_own() {
 }
 
 #[tokio::test]
-async fn is_demanded() {
+async fn is_required() {
     let layer = layer(&tickets());
     assert_eq!(effect(&layer, join("lobby")).await, "credentials_missing");
     for bad in ["x", "canary canary", &"A".repeat(43), &"A".repeat(8000)] {
@@ -176,7 +176,7 @@ mod is_taken_last {
             effect(&layer, join_with("ticket-1", &good)).await,
             "ticket_invalid"
         );
-        // Nobody asked for these two.
+        // These two were not presented.
         assert!(tickets.take_for_channel(&lobby, "lobby").await.is_ok());
         assert!(tickets.take_for_channel(&other, "other").await.is_ok());
     }
@@ -200,7 +200,7 @@ mod is_taken_last {
     }
 
     #[tokio::test]
-    async fn and_not_by_somebody_who_needs_none() {
+    async fn and_not_for_a_client_that_needs_none() {
         let tickets = tickets();
         let layer = ChannelAuthLayer::new(Or::new(
             |join: &TestJoin| *join.identity() == "ada",
@@ -257,7 +257,7 @@ mod a_store {
         let answer = ask(&layer(&tickets), join_with("lobby", &"A".repeat(43))).await;
         let denial = answer.denial().unwrap();
         assert_eq!(denial.reason(), "unavailable");
-        // The ticket may be gone: nobody comes back with it.
+        // The ticket may be gone, so the client must not come back with it.
         assert_eq!(denial.advice(), tower_ws_auth_core::Advice::RefreshLater);
         assert_eq!(store.0.load(Ordering::Relaxed), 1);
     }

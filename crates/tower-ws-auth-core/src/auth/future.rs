@@ -120,7 +120,7 @@ pin_project! {
     {
         // Boxed because most strategies have nothing to peek at. `None` while it is being decided.
         Peeking { peek: Option<Box<Peek<A, S, B>>> },
-        VerifyFuture { #[pin] verifying: A::Future, waiting: Waiting<A, S, B> },
+        Verifying { #[pin] verifying: A::Future, waiting: Waiting<A, S, B> },
         Decided { #[pin] gate: Gate<S::Future> },
     }
 }
@@ -237,7 +237,7 @@ where
     /// Lets the strategy decide.
     fn verify(self, credential: A::Credential) -> State<A, S, B> {
         match &self.request {
-            Some((head, _)) => State::VerifyFuture {
+            Some((head, _)) => State::Verifying {
                 verifying: self.strategy.verify(credential, head),
                 waiting: self,
             },
@@ -336,7 +336,7 @@ where
                         }
                     }
                 }
-                Projected::VerifyFuture { verifying, waiting } => {
+                Projected::Verifying { verifying, waiting } => {
                     // Polled after a panic in `decide`. It never falls through.
                     if waiting.decision.is_none() {
                         return Poll::Pending;

@@ -185,7 +185,7 @@ mod tests {
     use crate::Clock;
 
     #[test]
-    fn both_hold_as_long_as_the_shorter_since_the_older_under_the_keys_of_both() {
+    fn both_together_have_the_earlier_end_the_older_age_and_all_keys() {
         let one = Validity::since(Clock::at(10))
             .until(Clock::at(100))
             .revocable_by("a");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_minted_knows_of_a_key_what_the_grant_knows() {
+    fn a_minted_credential_knows_the_revocations_that_the_grant_knows() {
         let plain = RevocationKey::from("k");
         let known = plain.clone().issued_after(Clock::at(20));
         let last = plain.clone().into_final();

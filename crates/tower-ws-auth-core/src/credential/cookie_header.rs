@@ -217,7 +217,7 @@ mod cookie_rfc6265_4_2 {
     }
 
     #[test]
-    fn the_first_of_two_wins_even_if_it_is_empty_and_none_of_them_stays() {
+    fn the_first_of_two_wins_even_if_it_is_empty_and_both_are_removed() {
         for (lines, first) in [
             (&["sid=a; x=1; sid=b; sid=c"][..], "a"),
             (&["sid=; sid=b; x=1"], ""),

@@ -242,7 +242,7 @@ mod uri_query_parameter_rfc6750_2_3 {
     }
 
     #[test]
-    fn what_some_other_parser_would_read_as_ours_is_malformed_and_gone() {
+    fn a_disguised_key_is_malformed_and_removed() {
         for bad in [
             "token",
             "token=",
@@ -271,7 +271,7 @@ mod uri_query_parameter_rfc6750_2_3 {
     }
 
     #[test]
-    fn other_keys_are_none_of_ours() {
+    fn other_keys_are_left_alone() {
         for other in [
             "/ws",
             "/ws?",

@@ -190,7 +190,7 @@ mod tests {
         use super::*;
 
         #[test]
-        fn allows_what_stands_on_it() {
+        fn allows_its_entries() {
             let origins = list(&[PAGE, "http://localhost:3000", "capacitor://localhost"]);
             for origin in [PAGE, "http://localhost:3000", "capacitor://localhost"] {
                 assert!(allowed(&origins, origin), "{origin}");
@@ -217,7 +217,7 @@ mod tests {
         }
 
         #[test]
-        fn refuses_what_only_begins_or_ends_like_it() {
+        fn refuses_an_origin_that_only_begins_or_ends_like_it() {
             for other in [
                 "https://example.com.evil.net",
                 "https://evilexample.com",
@@ -282,7 +282,7 @@ mod tests {
         }
 
         #[test]
-        fn says_when_there_is_none() {
+        fn reports_a_missing_origin() {
             assert_eq!(list(&[PAGE]).allows(&head(&[])), OriginCheck::Missing);
         }
     }
@@ -385,7 +385,7 @@ mod tests {
         }
 
         #[test]
-        fn refuses_what_no_browser_writes_even_if_the_host_says_the_same() {
+        fn refuses_an_origin_that_no_browser_writes_even_if_the_host_matches() {
             for host in [
                 "",
                 ":443",

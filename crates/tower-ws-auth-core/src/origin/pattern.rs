@@ -166,7 +166,7 @@ mod entries_rfc6454_6_2 {
     }
 
     #[test]
-    fn are_brought_into_the_writing_of_browsers() {
+    fn are_serialized_as_browsers_do() {
         for (entry, origin) in [
             ("https://example.com", "https://example.com"),
             ("HTTPS://Example.COM", "https://example.com"),
@@ -300,7 +300,7 @@ mod entries_rfc6454_6_2 {
     }
 
     #[test]
-    fn that_are_refused_say_what_to_do() {
+    fn that_are_refused_name_the_remedy() {
         for (entry, remedy) in [
             ("null", "serve your page from a real origin"),
             ("wss://example.com", "write `https://host`"),

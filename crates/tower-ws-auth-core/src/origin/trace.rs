@@ -60,7 +60,7 @@ mod the_event_of_a_refusal {
     }
 
     #[test]
-    fn names_what_was_refused_and_no_secret() {
+    fn names_the_refused_request_and_no_secret() {
         let line = logged(Some(b"https://evil.net"));
         for part in [
             " INFO tower_ws_auth: handshake refused",
@@ -77,12 +77,12 @@ mod the_event_of_a_refusal {
     }
 
     #[test]
-    fn has_no_origin_where_there_is_none() {
+    fn has_no_origin_if_the_request_has_none() {
         assert!(!logged(None).contains("origin="));
     }
 
     #[test]
-    fn escapes_and_shortens_what_a_stranger_wrote() {
+    fn escapes_and_shortens_untrusted_text() {
         let line = logged(Some(b"\"\t\xff\\x"));
         assert!(line.contains(r#"origin=\"\t\xff\\x"#), "{line}");
         let line = logged(Some(&[b'a'; 300]));

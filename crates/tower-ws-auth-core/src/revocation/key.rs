@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_final_key_is_refused_whatever_the_time_of_issue_says() {
+    fn a_final_key_is_refused_at_any_time_of_issue() {
         let key = RevocationKey::from("session:1").into_final();
         for issued_at in [None, Some(Clock::at(0)), Some(Clock::at(u64::MAX))] {
             assert!(key.is_refused_by(&revoked(1000), issued_at, Duration::ZERO));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_knows_a_revocation_is_refused_by_later_ones_alone() {
+    fn a_key_that_knows_a_revocation_is_refused_only_by_later_ones() {
         let key = RevocationKey::from("user:ada").issued_after(Clock::at(1000));
         assert_eq!(key.known_revocation(), Some(Clock::at(1000)));
         for issued_at in [None, Some(Clock::at(1))] {

@@ -127,7 +127,7 @@ mod tests {
     use crate::revocation::DisconnectReason;
 
     #[tokio::test]
-    async fn it_finds_at_once_what_it_finds_when_it_is_asked() {
+    async fn find_now_finds_the_same_as_find() {
         let store = MemoryRevocations::new(Duration::from_secs(60), 10);
         let keys: Vec<RevocationKey> = vec!["user:ada".into(), "user:bob".into()];
         for is_revoked in [false, true] {

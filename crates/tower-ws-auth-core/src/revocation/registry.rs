@@ -397,7 +397,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_comes_with_an_earlier_id_stands_behind_those_who_were_there() {
+    fn a_connection_with_an_earlier_id_is_placed_behind_the_others() {
         let [a, b, c, d] = [1, 2, 3, 4].map(|id| {
             let keys = Box::from([RevocationKey::from("user:ada")]);
             Arc::new(Connection::new(id, keys, SystemTime::UNIX_EPOCH))
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_opened_counts_and_a_renewal_takes_over_the_place_of_the_old() {
+    fn only_open_connections_count_and_a_renewal_takes_over_the_old_place() {
         let registry = Registry::new();
         let register = |keys: &[&str]| {
             let keys = keys.iter().map(|key| RevocationKey::from(*key)).collect();

@@ -58,7 +58,7 @@ impl<A: Authenticate> Authenticate for Revocable<A> {
 
     fn verify(&self, credential: A::Credential, head: &Parts) -> Self::Future {
         RevocableFuture {
-            state: State::VerifyFuture {
+            state: State::Verifying {
                 verifying: self.inner.verify(credential, head),
                 revocations: self.revocations.clone(),
             },
@@ -81,7 +81,7 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum State<F, V> {
-        VerifyFuture { #[pin] verifying: F, revocations: Revocations },
+        Verifying { #[pin] verifying: F, revocations: Revocations },
         Checking { checking: Checking<V> },
     }
 }
@@ -97,7 +97,7 @@ where
         loop {
             let checking = match state.as_mut().project() {
                 Projected::Checking { checking } => return Pin::new(checking).poll(cx),
-                Projected::VerifyFuture {
+                Projected::Verifying {
                     verifying,
                     revocations,
                 } => revocations.check(ready!(verifying.poll(cx))?),

@@ -1,4 +1,4 @@
-//! What a decision costs in allocations: nothing, as long as there is nothing to keep.
+//! The allocations of a decision: none, as long as there is nothing to keep.
 
 use std::convert::Infallible;
 use std::task::{Context, Waker};
@@ -87,8 +87,8 @@ fn a_refusal_costs_at_most_six() {
     assert!(service.poll_ready(&mut cx).is_ready());
     let request = handshake();
 
-    // The response and its head are dropped outside of the measurement, which counts what is
-    // made, not what is kept.
+    // The response and its head are dropped outside of the measurement, which counts new
+    // allocations.
     let mut answer = None;
     let made = allocation_counter::measure(|| answer = Some(at_once(service.call(request))));
     assert_eq!(answer.unwrap().unwrap().status(), StatusCode::UNAUTHORIZED);

@@ -42,7 +42,7 @@ fn in_cookie(name: &'static str) -> Named {
     Named(name, Carriers::builder().cookie(name).build().unwrap())
 }
 
-/// What a strategy makes of a request: the identity, or token and detail of the rejection.
+/// The decision of a strategy: the identity, or reason and detail of the rejection.
 async fn ask<A: Authenticate>(
     strategy: &A,
     query: &str,
@@ -87,7 +87,7 @@ async fn the_strategy_whose_credential_is_presented_decides() {
 }
 
 #[tokio::test]
-async fn what_decides_and_is_bad_is_refused_and_not_fallen_through() {
+async fn a_bad_deciding_credential_is_refused_without_a_fallback() {
     let any = in_cookie("sid").or(in_query("jwt")).or(in_query("ticket"));
     assert_eq!(
         ask(&any, "?jwt=bad", "sid=good").await,
@@ -116,7 +116,7 @@ async fn an_explicit_credential_decides_before_an_ambient_one_in_either_order() 
 }
 
 #[tokio::test]
-async fn two_explicit_credentials_are_malformed_whatever_they_are_worth() {
+async fn two_explicit_credentials_are_malformed_even_if_both_are_valid() {
     let any = in_query("jwt").or(in_query("ticket")).or(in_cookie("sid"));
     for query in [
         "?jwt=good&ticket=good",
@@ -149,7 +149,7 @@ async fn permissions_are_those_of_the_strategy_that_decided() {
 }
 
 #[tokio::test]
-async fn optional_lets_nobody_pass_as_anonymous_and_a_bad_credential_not_at_all() {
+async fn optional_admits_a_missing_credential_and_never_a_bad_one() {
     let optional = in_query("jwt").optional();
     assert_eq!(ask(&optional, "", "").await, Ok(None));
     assert_eq!(ask(&optional, "?jwt=good", "").await, Ok(Some("jwt")));

@@ -1,5 +1,4 @@
-//! Where a credential is looked for, and where it is not: through [`Carriers::take`], which asks
-//! first whether there is anything to look at.
+//! The places in which [`Carriers::take`] looks for a credential, after a cheap check.
 
 use http::Request;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
@@ -31,7 +30,7 @@ fn query() -> CarriersBuilder {
 }
 
 #[test]
-fn one_place_is_enough_and_none_is_an_error() {
+fn one_carrier_is_enough_and_none_is_an_error() {
     for carriers in [
         query(),
         Carriers::builder().query_bearer("token"),
@@ -46,7 +45,7 @@ fn one_place_is_enough_and_none_is_an_error() {
 }
 
 #[test]
-fn two_in_different_places_are_malformed_and_both_are_gone() {
+fn two_in_different_carriers_are_malformed_and_both_are_removed() {
     let places = [
         ("query", None, "/ws?token=abc"),
         ("header", Some((AUTHORIZATION, "Bearer abc")), "/ws"),
@@ -78,7 +77,7 @@ fn two_in_different_places_are_malformed_and_both_are_gone() {
 }
 
 #[test]
-fn a_place_that_is_not_configured_is_left_alone_whatever_stands_there() {
+fn an_unconfigured_carrier_is_left_alone() {
     let two = || {
         Request::get("/ws")
             .header(AUTHORIZATION, "Bearer abc")
@@ -137,7 +136,7 @@ fn a_query_is_searched_up_to_its_longest_and_refused_beyond() {
 }
 
 #[tokio::test]
-async fn what_was_redacted_is_searched_as_far_as_what_stands_there() {
+async fn redacted_pairs_are_searched_as_far_as_a_query() {
     use tower::{Layer, ServiceExt, service_fn};
     for (length, found) in [
         (MAX_QUERY - 1, true),
@@ -165,7 +164,7 @@ async fn what_was_redacted_is_searched_as_far_as_what_stands_there() {
 }
 
 #[test]
-fn the_longest_credential_passes_in_every_place_and_one_byte_more_in_none() {
+fn the_longest_credential_passes_in_every_carrier_and_a_longer_one_in_none() {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     for (length, passes) in [(MAX_CREDENTIAL, true), (MAX_CREDENTIAL + 1, false)] {
@@ -252,7 +251,7 @@ fn a_cookie_decides_only_for_a_page_that_was_allowed() {
 }
 
 #[test]
-fn what_is_emptied_keeps_the_subprotocols_that_carry_nothing() {
+fn emptying_keeps_the_subprotocols_without_a_credential() {
     let emptied = |offered: &'static str| -> HeaderMap {
         let mut head = head(
             Request::get("/ws?a=1&token=abc")

@@ -52,7 +52,7 @@ mod authorize {
     }
 
     #[tokio::test]
-    async fn refuses_with_403_where_its_condition_does_not_hold() {
+    async fn refuses_with_403_if_its_condition_fails() {
         let inner = Inner::new();
         let layer = AuthLayer::new(Token::new().authorize(|user, _| *user == User("eve")));
         let response = send(&layer, &inner, handshake("/ws?token=good")).await;

@@ -1,5 +1,5 @@
-//! After any answer but 101 to a request for an upgrade the connection closes (RFC 9110 §7.8):
-//! what the client sent behind it is not another request.
+//! After any answer but 101 to a request for an upgrade the connection closes (RFC 9110 §7.8).
+//! Bytes behind the request are not another request.
 
 use http::header::{CONNECTION, UPGRADE};
 use http::request::Builder;
@@ -30,7 +30,7 @@ mod closes {
     }
 
     #[tokio::test]
-    async fn after_what_should_have_been_an_upgrade() {
+    async fn after_an_invalid_upgrade() {
         let layer = AuthLayer::new(Token::new());
         let response = send(&layer, &Inner::new(), Request::get("/ws")).await;
         assert_eq!(connection(&response), ["close"]);
@@ -62,7 +62,7 @@ mod closes {
     }
 
     #[tokio::test]
-    async fn whatever_the_upgrade_was_to() {
+    async fn after_an_upgrade_to_any_protocol() {
         let inner = Inner::answering(StatusCode::OK, None);
         let request = Request::post("/?token=good").header(UPGRADE, "h2c");
         let response = answer_of(&inner, request).await;

@@ -7,7 +7,7 @@ use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
 
 use crate::support::{Inner, Token, User, handshake, send};
 
-/// What one decision writes, at the level TRACE.
+/// The log of one decision, at the level TRACE.
 fn logged<A>(layer: &AuthLayer<A>, request: Builder) -> (StatusCode, String)
 where
     A: tower_ws_auth_core::Authenticate,
@@ -148,7 +148,7 @@ fn the_event_names_the_strategy_and_the_carrier_that_decided() {
 }
 
 #[test]
-fn what_nobody_alone_decided_is_any_ofs() {
+fn a_decision_without_a_single_strategy_is_any_ofs() {
     use tower_ws_auth_core::AuthenticateExt;
 
     let layer = AuthLayer::new(Token::new().or(Token::new()));

@@ -31,7 +31,7 @@ mod authenticated {
     use super::*;
 
     #[tokio::test]
-    async fn is_what_the_handler_gets_behind_the_layer() {
+    async fn is_an_argument_of_the_handler_behind_the_layer() {
         let guarded = || {
             Router::new()
                 .route("/ws", get(hello))

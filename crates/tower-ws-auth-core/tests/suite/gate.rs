@@ -1,4 +1,4 @@
-//! Who gets through, and whom the inner service sees.
+//! The layer's decision, and the requests that reach the inner service.
 
 use std::any::{Any, TypeId};
 use std::future::{Ready, poll_fn, ready};
@@ -99,7 +99,7 @@ mod a_refused_request_never_reaches_the_service {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_refuses_it() {
+    async fn at_any_step_of_the_decision() {
         let layer = AuthLayer::new(Token::new().authorize(|_, head| head.uri.path() == "/ws"));
         let inner = Inner::new();
         for (request, kind) in [

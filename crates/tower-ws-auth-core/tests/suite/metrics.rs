@@ -1,4 +1,4 @@
-//! What is counted, for whatever recorder the program has installed.
+//! The metrics, for any recorder that the program has installed.
 
 use std::future::{Ready, ready};
 use std::time::Duration;
@@ -99,7 +99,7 @@ fn every_decision_is_counted_once_for_the_strategy_that_decided() {
 }
 
 #[test]
-fn a_revocation_is_counted_and_an_applications_own_words_are_no_label() {
+fn a_revocation_is_counted_and_an_applications_own_reason_is_no_label() {
     let own = DisconnectReason::application(4999, "user 17 was rude").unwrap();
     let recorded = Counts::during(|| {
         let revocations = Revocations::new(MemoryRevocations::new(Duration::from_secs(60), 10));
@@ -118,7 +118,7 @@ fn a_revocation_is_counted_and_an_applications_own_words_are_no_label() {
 }
 
 #[test]
-fn a_recorder_can_be_told_what_each_means() {
+fn a_recorder_can_get_the_description_of_each() {
     let described = Counts::during(telemetry::describe);
     let texts = described.iter().filter(|(name, _)| name.starts_with("# "));
     assert_eq!(texts.count(), 6, "{described:?}");

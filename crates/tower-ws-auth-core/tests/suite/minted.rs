@@ -1,4 +1,4 @@
-//! What is handed on to whatever is minted for a grant.
+//! The validity that a credential minted for a grant inherits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use crate::support::{Inner, User, handshake, send};
 const NOW: u64 = 1_000;
 const TAKES: u64 = 10;
 
-/// What a handler finds whose request was granted this.
+/// The term that a handler finds after this grant.
 async fn found(grant: Grant<User>) -> Term {
     let time = Arc::new(AtomicU64::new(NOW));
     let passing = Arc::clone(&time);
@@ -43,9 +43,9 @@ async fn is_as_old_as_the_credential_and_no_younger_than_the_beginning_of_the_de
         let grant = grant().issued_at(Clock::at(issued));
         assert_eq!(age(grant).await, Some(Clock::at(handed_on)), "{issued}");
     }
-    // Who does not say when it was issued may be older than any revocation of a key.
+    // A grant without a time of issue may be older than any revocation of a key.
     assert_eq!(age(grant()).await, None);
-    // What has no keys cannot be revoked: then only the decision has an age.
+    // A grant without keys cannot be revoked, so only the decision has an age.
     assert_eq!(age(Grant::new(User("ada"))).await, Some(Clock::at(NOW)));
 }
 

@@ -1,7 +1,7 @@
 //! The gate, over generated requests: the inner service is called exactly for an authenticated
 //! request with a valid handshake.
 //!
-//! The oracle never parses anything. Each generated piece knows what it means.
+//! The oracle never parses anything. Each generated piece knows its meaning.
 
 use std::cell::Cell;
 

@@ -53,12 +53,12 @@ fn in_query(key: &'static str) -> Any {
     Any(Carriers::builder().query(key).build().unwrap())
 }
 
-/// What a layer in between sees, and what comes of the request.
+/// The head that a layer in between sees, and the outcome of the request.
 struct Outcome {
     between: Parts,
     /// The credential and its carrier, or the rejection's token.
     read: Result<Read, &'static str>,
-    /// What the service got, or what is left of a refused request.
+    /// The head that reached the service, or that of the refused request.
     left: Parts,
 }
 
@@ -119,7 +119,7 @@ fn redact(request: Builder) -> Parts {
     tokio_test::block_on(service.oneshot(request.body(()).unwrap())).unwrap()
 }
 
-mod what_is_redacted {
+mod redacted_pairs {
     use super::*;
 
     #[test]
@@ -160,7 +160,7 @@ mod what_is_redacted {
     }
 
     #[test]
-    fn what_is_not_exactly_a_named_path_is_none() {
+    fn only_the_exact_named_paths_match() {
         for path in [
             "/ws%2Fjwt",
             "//ws/jwt",
@@ -233,7 +233,7 @@ mod what_is_redacted {
     }
 
     #[test]
-    fn what_somebody_else_left_under_that_name_is_gone() {
+    fn a_value_that_another_layer_left_is_removed() {
         let elsewhere = redact(Request::get("/ws/jwt?token=stolen"));
         for uri in [
             "/ws/jwt",
@@ -253,7 +253,7 @@ mod what_is_redacted {
     }
 }
 
-mod what_the_strategy_makes_of_it {
+mod the_strategy_inside {
     use super::*;
 
     /// Every query, redacted and not, comes to the same.
@@ -327,7 +327,7 @@ mod what_the_strategy_makes_of_it {
     }
 
     #[test]
-    fn several_strategies_find_what_is_theirs() {
+    fn several_strategies_find_their_own_credentials() {
         let either = || in_query("Authorization").or(in_query("token"));
         let outcome = ask(either(), Request::get("/ws/jwt?token=abc"));
         assert_eq!(outcome.granted(), ("abc", "query"));
@@ -342,7 +342,7 @@ mod what_the_strategy_makes_of_it {
     }
 
     #[test]
-    fn what_nobody_reads_stays_out_of_sight() {
+    fn an_unread_credential_stays_hidden() {
         let outcome = ask(
             in_query("token"),
             Request::get("/ws/jwt?token=abc&Authorization=canary"),
@@ -387,7 +387,7 @@ mod configuration {
     use super::*;
 
     #[test]
-    fn what_could_never_be_sent_is_an_error() {
+    fn a_path_that_no_client_can_send_is_an_error() {
         let none: [&str; 0] = [];
         assert_eq!(
             RedactLayer::new(none, ["/ws"]).unwrap_err(),

@@ -1,4 +1,4 @@
-//! Spans without credentials, where a log stands outside of everything of ours.
+//! Spans without credentials, for a log outside of all our layers.
 
 use http::Request;
 use http::request::Builder;
@@ -22,7 +22,7 @@ fn handshake(uri: &str) -> Builder {
 }
 
 #[test]
-fn what_a_carrier_would_take_is_not_printed() {
+fn every_pair_that_a_carrier_would_take_is_hidden() {
     for (uri, expected) in [
         ("/ws?token=canary", "/ws?token=redacted"),
         (

@@ -1,4 +1,4 @@
-//! What a refused client is told, and what a layer further out finds.
+//! The answer to a refused client, and the rejection for a layer further out.
 
 use std::time::Duration;
 
@@ -225,7 +225,7 @@ mod retry_after_rfc9110_10_2_3 {
     }
 
     #[test]
-    fn is_absent_where_nobody_knows() {
+    fn is_absent_if_unknown() {
         let response = refuse(Rejection::new(RejectionKind::Unavailable, ""), ordinary());
         assert_eq!(header(&response, RETRY_AFTER), None);
     }
@@ -269,7 +269,7 @@ mod the_head_of_a_refused_request {
     }
 
     #[tokio::test]
-    async fn brings_what_its_extensions_hold() {
+    async fn has_its_own_extensions() {
         #[derive(Clone)]
         struct Socket;
         let layer = AuthLayer::new(Token::new());
@@ -383,7 +383,7 @@ fn the_advice_says_whether_the_same_credential_may_pass_later() {
 }
 
 #[tokio::test]
-async fn the_head_of_a_refused_handshake_is_shown_once_to_whoever_answers_it() {
+async fn the_head_of_a_refused_handshake_can_be_taken_once() {
     let response = send(
         &AuthLayer::new(Token::new()),
         &Inner::new(),

@@ -1,5 +1,4 @@
-//! Revocation: what was issued before is refused, what is open hears of it, and nothing slips
-//! between the two.
+//! Revocation: refuses older credentials and ends open connections, without a gap between the two.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -68,7 +67,7 @@ mod at_the_handshake {
     }
 
     #[tokio::test]
-    async fn what_was_issued_up_to_the_revocation_is_refused_and_what_came_later_passes() {
+    async fn a_credential_issued_before_the_revocation_is_refused_and_a_later_one_passes() {
         let revocations = in_memory(Clock::fixed(1000));
         revocations
             .revoke("user:ada", DisconnectReason::Revoked)
@@ -88,7 +87,7 @@ mod at_the_handshake {
     }
 
     #[tokio::test]
-    async fn what_does_not_say_when_it_was_issued_counts_as_older() {
+    async fn a_credential_of_unknown_age_counts_as_older() {
         let revocations = in_memory(Clock::fixed(1000));
         assert_eq!(kind(&revocations, grant(None, &["user:ada"])).await, Ok(()));
         revocations
@@ -119,7 +118,7 @@ mod at_the_handshake {
     }
 
     #[tokio::test]
-    async fn the_strategy_says_as_what_a_revoked_credential_is_refused() {
+    async fn the_strategy_chooses_the_kind_of_the_rejection() {
         let revocations = in_memory(Clock::fixed(1000));
         revocations
             .revoke("user:ada", DisconnectReason::Revoked)
@@ -374,7 +373,7 @@ mod on_an_open_connection {
     }
 
     #[tokio::test]
-    async fn the_runtime_has_its_turn_after_every_32_who_are_told() {
+    async fn the_runtime_has_its_turn_after_every_32_connections() {
         let revocations = in_memory(Clock::system());
         for revoke in [false, true] {
             let mut open = Vec::new();
@@ -412,7 +411,7 @@ mod on_an_open_connection {
     }
 
     #[tokio::test]
-    async fn the_runtime_has_its_turn_while_a_crowd_is_told() {
+    async fn the_runtime_has_its_turn_while_many_connections_are_told() {
         let revocations = in_memory(Clock::system());
         let mut open = Vec::new();
         for _ in 0..1000 {
@@ -433,12 +432,12 @@ mod on_an_open_connection {
     }
 }
 
-mod what_is_said_of_it {
+mod its_messages_and_numbers {
     use super::*;
     use std::error::Error as _;
 
     #[test]
-    fn a_moment_is_told_in_microseconds() {
+    fn a_moment_is_kept_in_microseconds() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_234_567);
         assert_eq!(
             Revocation::new(at, DisconnectReason::Revoked).micros(),
@@ -447,14 +446,14 @@ mod what_is_said_of_it {
     }
 
     #[test]
-    fn an_error_says_what_failed_and_why() {
+    fn an_error_names_the_failure_and_its_cause() {
         let error = RevocationError::new("down");
         assert_eq!(error.to_string(), "the store of revocations failed: down");
         assert_eq!(error.source().unwrap().to_string(), "down");
     }
 
     #[test]
-    fn an_reason_of_the_applications_own_has_its_code_and_reason() {
+    fn an_applications_reason_has_its_code_and_reason() {
         let DisconnectReason::Application(own) =
             DisconnectReason::application(4321, "closing time").unwrap()
         else {
@@ -464,7 +463,7 @@ mod what_is_said_of_it {
     }
 
     #[test]
-    fn a_grant_ends_as_what_it_would_be_refused_as() {
+    fn a_grant_ends_with_the_reason_that_matches_its_kind() {
         let of = |kind| Grant::new(()).refused_as(kind).term().disconnect_reason();
         assert_eq!(
             of(RejectionKind::SessionInvalid),
@@ -569,10 +568,10 @@ mod between_registration_and_answer {
         assert!(revocations.is_empty());
     }
 
-    /// A revocation is written before the open connections are told: else nobody tells the one
-    /// that comes in between.
+    /// A revocation is written before the open connections are told. Otherwise a connection that
+    /// opens in between would never hear of it.
     #[tokio::test]
-    async fn what_opens_while_a_revocation_is_being_written_is_ended() {
+    async fn a_connection_that_opens_while_a_revocation_is_written_is_ended() {
         let store = Scripted::default();
         let revocations = Revocations::new(store.clone());
         store.held.store(true, Ordering::SeqCst);
@@ -605,8 +604,8 @@ mod between_registration_and_answer {
         }
     }
 
-    /// Threads that open and one that revokes: whoever opened before the revocation is ended,
-    /// whoever opened after it with an old credential was refused.
+    /// Threads that open and one that revokes. A connection opened before the revocation is ended.
+    /// A later one with an old credential is refused.
     #[test]
     fn no_connection_with_an_old_credential_outlives_a_revocation_under_races() {
         for _ in 0..200 {
@@ -662,7 +661,7 @@ struct Scripted {
     answer: Arc<Mutex<Option<Answer>>>,
     here: Here,
     down: Arc<AtomicBool>,
-    /// What is to be written waits.
+    /// Writes wait while this is set.
     held: Arc<AtomicBool>,
     recorded: Arc<Mutex<HashMap<Arc<str>, Revocation>>>,
 }
@@ -814,7 +813,7 @@ mod on_several_nodes {
     }
 
     #[tokio::test]
-    async fn a_final_key_that_was_revoked_is_refused_whatever_the_clocks_say() {
+    async fn a_revoked_final_key_is_refused_by_any_clock() {
         let key = || RevocationKey::from("session:1").into_final();
         for (here, there) in [(1000, 1000), (1000, 5000), (5000, 1000)] {
             let (_, [here, there]) = nodes([here, there]);
@@ -825,7 +824,7 @@ mod on_several_nodes {
                     let issued_at = issued_at.map(Clock::at);
                     assert!(!passes(node, issued_at, key()).await, "{issued_at:?}");
                 }
-                // Whatever it is said to know.
+                // With any known revocation.
                 let knows = key().issued_after(Clock::at(9000));
                 assert!(!passes(node, Some(Clock::at(9000)), knows).await);
             }
@@ -876,9 +875,9 @@ mod on_several_nodes {
         }
     }
 
-    /// So that whatever is minted for a grant is as young as the decision about it, and no younger.
+    /// A credential minted for a grant is as young as the decision about it, and no younger.
     #[tokio::test]
-    async fn a_decision_notes_in_the_keys_what_it_knew() {
+    async fn a_decision_notes_the_known_revocations_in_the_keys() {
         let (_, [node]) = nodes([1000]);
         revoke(&node, "user:ada").await;
         let key = node.key("user:ada").await.unwrap();
@@ -925,7 +924,7 @@ mod on_several_nodes {
     }
 
     #[tokio::test]
-    async fn a_store_keeps_the_later_of_two_revocations_in_whatever_order_they_arrive() {
+    async fn a_store_keeps_the_later_of_two_revocations_in_any_order() {
         let (store, [late, early]) = nodes([2000, 1000]);
         let revoked = |at, reason| Revocation::new(Clock::at(at), reason);
         let kept = async || {
@@ -940,7 +939,7 @@ mod on_several_nodes {
             assert_eq!(stays, Some(second.clone()));
             assert_eq!(kept().await, Some(second.clone()));
         }
-        // Who revokes with a clock that is behind comes right after it.
+        // A node with a slow clock writes its revocation right after the kept one.
         early
             .revoke("user:ada", DisconnectReason::SessionEnded)
             .await
@@ -954,9 +953,9 @@ mod on_several_nodes {
         assert_eq!(kept().await.unwrap().micros(), 2_000_000_002);
     }
 
-    /// Nobody knows what it keeps then.
+    /// The store's state is unknown then.
     #[tokio::test]
-    async fn a_store_that_fails_ends_here_also_what_knew_a_later_revocation() {
+    async fn a_failing_store_also_ends_connections_that_knew_a_later_revocation() {
         let store = Scripted::default();
         let revocations = Revocations::with_clock(store.clone(), Clock::fixed(1000));
         let later = Revocation::new(Clock::at(5000), DisconnectReason::Revoked);

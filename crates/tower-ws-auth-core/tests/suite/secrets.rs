@@ -38,7 +38,7 @@ fn requests() -> [Request<()>; 7] {
 }
 
 #[test]
-fn not_by_what_is_read_from_a_request() {
+fn not_by_values_read_from_a_request() {
     let strategy = Token::new().or(Token::new()).optional();
     for request in requests() {
         let mut printed = Printed::default();
@@ -60,7 +60,7 @@ fn not_by_what_is_read_from_a_request() {
 }
 
 #[test]
-fn not_by_what_stands_around_a_service() {
+fn not_by_a_layer_or_its_service() {
     for request in requests() {
         let mut printed = Printed::default();
         let strategy = Token::new().map(|user| user).authorize(|_, _| true);
@@ -109,7 +109,7 @@ fn not_by_a_configuration() {
         let error = Carriers::builder().query(bad).build().unwrap_err();
         printed.debug(&error).debug(&error.to_string());
     }
-    // What a strategy keeps is not the layer's to show.
+    // The layer must not print the strategy's values.
     let layer = AuthLayer::new(Keeper("canary"));
     assert!(format!("{:?}", Keeper("canary")).contains("canary"));
     printed.debug(&layer).debug(&layer.layer(Inner::new()));

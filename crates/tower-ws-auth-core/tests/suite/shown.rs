@@ -1,5 +1,4 @@
-//! `Debug` and `Display` say what something is and how it is set up. What they must not say stands
-//! in `secrets`.
+//! The contents of `Debug` and `Display`. `secrets` tests that they print no secret.
 
 use std::time::Duration;
 
@@ -117,7 +116,7 @@ fn a_clock_says_whether_it_is_the_systems() {
 }
 
 #[test]
-fn a_credential_says_where_it_travelled_and_a_cookie_not_even_that() {
+fn a_credential_shows_its_carrier_and_a_cookie_not_even_that() {
     let carriers = Carriers::builder().query("token").build().unwrap();
     let credential = carriers.take(&mut parts("/ws?token=abc")).unwrap().unwrap();
     assert_eq!(format!("{credential:?}"), "Credential(query, redacted)");
@@ -128,7 +127,7 @@ fn a_credential_says_where_it_travelled_and_a_cookie_not_even_that() {
 }
 
 #[tokio::test]
-async fn what_was_redacted_says_that_it_was() {
+async fn redacted_pairs_are_shown_as_redacted() {
     let redact = RedactLayer::new(["token"], ["/ws"]).unwrap();
     let inner = Inner::new();
     let request = handshake("/ws?token=abc").body(()).unwrap();
@@ -139,7 +138,7 @@ async fn what_was_redacted_says_that_it_was() {
 }
 
 #[test]
-fn a_rejection_says_its_token_and_what_was_wrong() {
+fn a_rejection_shows_its_reason_and_its_detail() {
     let rejection = Rejection::new(RejectionKind::TokenExpired, "over since a minute")
         .with_source(std::io::Error::other("behind it"));
     assert_eq!(rejection.to_string(), "token_expired: over since a minute");
@@ -154,7 +153,7 @@ fn a_rejection_says_its_token_and_what_was_wrong() {
 }
 
 #[test]
-fn a_broken_clause_of_the_handshake_is_told_in_words() {
+fn a_violated_clause_of_the_handshake_has_a_message() {
     use tower_ws_auth_core::handshake::HandshakeError;
     let texts = [HandshakeError::Method, HandshakeError::Version].map(|it| it.to_string());
     assert!(

@@ -1,4 +1,4 @@
-//! What can be refused without using a credential up is refused first.
+//! Every other reason refuses a request before its credential is used up.
 
 use std::future::{Ready, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -118,7 +118,7 @@ impl Authenticate for Voucher {
     }
 }
 
-/// What a handshake with this voucher is answered.
+/// The decision about a handshake with this voucher.
 async fn answer<A>(strategy: A, voucher: &str) -> Result<(), Rejection>
 where
     A: Authenticate,
@@ -145,7 +145,7 @@ mod a_condition {
     use super::*;
 
     #[tokio::test]
-    async fn that_does_not_hold_leaves_the_credential_good() {
+    async fn that_fails_leaves_the_credential_valid() {
         let voucher = Voucher::new();
         let refusing = voucher.clone().authorize(|_, _| false);
         assert_eq!(token_of(refusing, "good").await, "forbidden");
@@ -197,7 +197,7 @@ mod a_condition {
     }
 
     #[test]
-    fn that_panics_lets_nobody_pass_and_spends_nothing() {
+    fn that_panics_admits_no_request_and_spends_nothing() {
         let (inner, voucher) = (Inner::new(), Voucher::new());
         let strategy = voucher.clone().authorize(|_, _| panic!("a bug"));
         let mut service = AuthLayer::new(strategy).layer(inner.clone());
@@ -240,7 +240,7 @@ mod a_limit {
     }
 
     #[tokio::test]
-    async fn that_every_layer_has_reached_leaves_the_credential_good() {
+    async fn that_every_layer_has_reached_leaves_the_credential_valid() {
         let (revocations, voucher) = (revocations(), Voucher::new());
         let strategy = || voucher.clone().revocable(revocations.clone());
         let layers = [max_connections(1), max_connections(1)];
@@ -260,7 +260,7 @@ mod a_limit {
     }
 
     #[tokio::test]
-    async fn that_some_layer_has_not_reached_refuses_nobody_here() {
+    async fn that_some_layer_has_not_reached_refuses_no_request_early() {
         for other in [max_connections(2), Arc::default()] {
             let (revocations, voucher) = (revocations(), Voucher::new());
             let first = max_connections(1);
@@ -287,7 +287,7 @@ mod a_limit {
         assert_eq!(token_of(strategy(), "good").await, "accepted");
     }
 
-    /// Whoever is told to come back must be able to pass then.
+    /// A client that is advised to come back must be able to pass then.
     #[tokio::test]
     async fn is_no_reason_to_come_back_for_a_credential_that_is_refused_anyway() {
         let (revocations, voucher) = (revocations(), Voucher::new());
@@ -350,7 +350,7 @@ mod the_advice {
     }
 
     #[tokio::test]
-    async fn says_so_of_a_condition_where_the_store_cannot_be_asked_before() {
+    async fn reports_a_spent_credential_if_the_store_cannot_peek() {
         struct Wait(Voucher);
         impl Authenticate for Wait {
             type Credential = Credential;

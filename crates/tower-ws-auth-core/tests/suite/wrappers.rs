@@ -1,4 +1,4 @@
-//! What stands around a strategy or a service passes on what it is asked.
+//! The wrappers of strategies and services pass their calls on.
 
 use std::convert::Infallible;
 use std::future::{Ready, pending, ready};

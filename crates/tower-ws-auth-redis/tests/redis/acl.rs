@@ -45,7 +45,7 @@ async fn the_documented_rule_suffices_for_everything() {
         let () = server.ask("SCRIPT FLUSH").await;
         let hearing = Duration::from_secs(2);
         let failed = everything(&redis, hearing).await.is_err() || redis.ping().await.is_err();
-        // What undoes a count is not told when it fails.
+        // A failing undo of a count is not reported.
         assert!(failed || *command == "+zrem", "{command} is not needed");
         let () = server.ask(&format!("ACL SETUSER wsauth {command}")).await;
     }

@@ -1,5 +1,4 @@
-//! Guesses of strangers against a Redis that is slow: they leave room for those who have proved
-//! something.
+//! Guesses against a slow Redis leave room for the commands of verified clients.
 
 use std::sync::Arc;
 

@@ -65,7 +65,7 @@ async fn a_cluster_serves_tickets_and_comes_back() {
     assert!(taken.is_none());
 }
 
-/// As without a cluster: whether a command that got no answer was carried out, nobody knows.
+/// As without a cluster: a command without an answer may have been carried out.
 #[tokio::test]
 async fn a_take_in_a_cluster_whose_answer_is_lost_is_an_error_and_is_not_sent_again() {
     let bus = free_port().to_string();
@@ -93,7 +93,7 @@ async fn a_take_in_a_cluster_whose_answer_is_lost_is_an_error_and_is_not_sent_ag
     assert!(taken.unwrap().contains(":calls=2,"), "{taken:?}");
 }
 
-/// What one node of an application has, with all keys of a kind in the slot of `{moved}`.
+/// The stores of one node of an application, with all keys of a kind in the slot of `{moved}`.
 struct Stores {
     tickets: RedisTickets,
     sessions: RedisSessions,
@@ -223,7 +223,7 @@ impl Load {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slot_that_is_moved_under_load_refuses_nobody_and_nothing_is_used_twice() {
+async fn a_slot_moved_under_load_refuses_no_request_and_nothing_is_used_twice() {
     let masters = 3;
     let cluster = Cluster::start(masters, 0).await;
     let (slot, mut from) = cluster.slot("{moved}", masters).await;
@@ -251,7 +251,7 @@ async fn a_slot_that_is_moved_under_load_refuses_nobody_and_nothing_is_used_twic
     println!("{done} rounds");
 }
 
-/// Whoever is told of a slot that has moved looks anew where it is: the next command goes there.
+/// A client that is redirected looks the slot up again, so the next command goes to the new node.
 #[tokio::test]
 async fn a_transaction_that_meets_a_slot_that_has_moved_finds_it_and_so_do_the_next() {
     let masters = 3;
@@ -301,7 +301,7 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
     let nodes = [&nodes[0], &nodes[1]];
     sooner_or_later(async || nodes[0].tickets.claim(key(0), TTL).await).await;
     let revocations = nodes.map(|node| Revocations::new(node.revocations.clone()));
-    // Some are taken before it dies, some while it is dead, and some by nobody.
+    // Some are taken before it dies, some while it is dead, and some never.
     let tickets = 1..=of_tier(30, 300);
     for n in tickets.clone() {
         let (node, ticket) = (&nodes[n % 2].tickets, key(n));
@@ -331,7 +331,7 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
     in_time(nodes[0].sessions.load(&id)).await.unwrap_err();
     cluster.fails_over(dead, replica).await;
 
-    // Without a restart, and without a word from anybody.
+    // Without a restart or any other intervention.
     for node in nodes {
         sooner_or_later(async || node.tickets.peek(key(1)).unwrap().await).await;
     }
@@ -351,7 +351,7 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
     );
     let again = sooner_or_later(async || nodes[0].tickets.claim(key(0), TTL).await).await;
     assert!(!again, "a claim is undone");
-    // What is revoked on one node is heard on the other.
+    // A revocation on one node is heard on the other.
     for (n, node) in revocations.iter().enumerate() {
         let name = format!("{{moved}}user:{n}");
         sooner_or_later(async || node.revoke(&name, DisconnectReason::Revoked).await).await;

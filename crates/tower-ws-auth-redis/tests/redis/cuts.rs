@@ -26,8 +26,8 @@ async fn across(cut: impl Fn(&Proxy, usize), after: usize, setup: &Setup) -> (bo
         }
         Err(_) => false,
     };
-    // The next request works, and what was taken is not there. Only a break after the whole answer
-    // is nobody's: who asks at that moment may be refused.
+    // The next request works, and the taken ticket is gone. A request in the moment of a break
+    // after the whole answer may be refused.
     let second = if first && has_cut {
         soon(async || setup.proxied.take(key(n)).await).await
     } else {
@@ -85,7 +85,7 @@ async fn of_the_request_the_ticket_stays_or_the_answer_is_lost() {
 }
 
 #[tokio::test]
-async fn of_the_answer_the_ticket_is_gone_and_nobody_hears_used() {
+async fn of_the_answer_the_ticket_is_lost_and_not_reported_as_used() {
     let server = Server::start();
     let setup = Setup::to(&server).await;
     for after in 0.. {

@@ -55,14 +55,14 @@ async fn wire(url: &str) -> MultiplexedConnection {
     wire.await.unwrap()
 }
 
-/// What comes out, which must be within the time that every operation has, and a little.
+/// The output, which must come within the time limit of every operation, and a little more.
 async fn in_time<T>(operation: impl Future<Output = T>) -> T {
     let (answer, took) = measured(operation).await;
     assert!(took < Duration::from_millis(1300), "took {took:?}");
     answer
 }
 
-/// Tries until it works, which must be within two seconds.
+/// Retries until it works, which must be within two seconds.
 async fn soon<T, E>(operation: impl AsyncFnMut() -> Result<T, E>) -> T {
     let (answer, took) = measured(sooner_or_later(operation)).await;
     assert!(took < Duration::from_secs(2), "works again after {took:?}");

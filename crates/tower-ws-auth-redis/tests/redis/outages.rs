@@ -23,7 +23,7 @@ async fn has_failed(store: &RedisTickets) -> bool {
     take.is_err() && issue.is_err() && claim.is_err()
 }
 
-/// Whatever the store is asked fails, and in time.
+/// Every operation of the store fails, and in time.
 async fn refuses(store: &RedisTickets) {
     assert!(has_failed(store).await, "something was answered");
 }
@@ -31,7 +31,7 @@ async fn refuses(store: &RedisTickets) {
 async fn works(store: &RedisTickets) {
     static FRESH: AtomicUsize = AtomicUsize::new(100);
     soon(async || store.take(key(0)).await).await;
-    // A new one each time: whether one that got no answer was issued, nobody knows.
+    // A new one each time, because one without an answer may have been issued.
     soon(async || {
         let key = key(FRESH.fetch_add(1, Ordering::Relaxed));
         let issued = store.issue(key, vec![1], Some("ada"), TTL).await;
@@ -119,7 +119,7 @@ async fn slow() {
 }
 
 #[tokio::test]
-async fn of_a_connection_whose_other_end_died_without_a_word() {
+async fn of_a_connection_whose_peer_died_silently() {
     let server = Server::start();
     let proxy = Proxy::to(server.port()).await;
     let store = store(&proxy.url()).await;
@@ -186,7 +186,7 @@ async fn do_not_let_commands_pile_up() {
 }
 
 #[tokio::test]
-async fn by_credentials_and_urls_are_told_apart() {
+async fn by_credentials_and_urls_have_different_errors() {
     let server = Server::with(&["--requirepass", "sesame"]);
     let url = |user: &str| format!("redis://{user}127.0.0.1:{}", server.port());
     let connect = async |user| patient().connect(&url(user)).await;

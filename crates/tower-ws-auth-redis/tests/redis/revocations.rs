@@ -109,7 +109,7 @@ async fn revoked_on_one_node_ends_connections_and_refuses_credentials_on_all() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_while_a_node_was_cut_off_ends_its_connections_when_it_is_back() {
+async fn a_revocation_while_a_node_was_cut_off_ends_its_connections_when_it_is_back() {
     let server = Server::start();
     let proxy = Proxy::to(server.port()).await;
     let cut_off = hasty_node(&proxy.url()).await;
@@ -136,7 +136,7 @@ async fn what_was_revoked_while_a_node_was_cut_off_ends_its_connections_when_it_
 }
 
 #[tokio::test]
-async fn what_is_revoked_while_redis_is_down_is_an_error_ends_what_is_here_and_is_written_later() {
+async fn a_revocation_while_redis_is_down_is_an_error_and_is_written_later() {
     let mut server = Server::start();
     let one = hasty_node(&server.url()).await;
     let other = hasty_node(&server.url()).await;
@@ -230,7 +230,7 @@ async fn another_program_revokes_by_the_documented_script() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_under_a_key_refuses() {
+async fn an_unreadable_value_under_a_key_refuses() {
     let server = Server::start();
     let node = node(&server.url()).await;
     let mut wire = wire(&server.url()).await;
@@ -246,7 +246,7 @@ async fn what_cannot_be_read_under_a_key_refuses() {
         let () = set.query_async(&mut wire).await.unwrap();
         let refused = open(&node, "user:ada", SystemTime::now()).await;
         assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
-        // Nobody gets a credential that would be accepted in spite of it, now or later.
+        // No credential can be issued that would be accepted in spite of it, now or later.
         node.key("user:ada").await.unwrap_err();
     }
     // It ends with the next revocation that can be read.
@@ -257,7 +257,7 @@ async fn what_cannot_be_read_under_a_key_refuses() {
     assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
     let key = node.key("user:ada").await.unwrap();
     open(&node, key, Clock::at(1000)).await.unwrap();
-    // Nor does nonsense on the channel stop anybody from hearing.
+    // Invalid messages on the channel do not stop a node from hearing.
     let other = self::node(&server.url()).await;
     listens(&node, &other).await;
     let () = server.ask("PUBLISH wsauth:revoked nonsense").await;
@@ -271,7 +271,7 @@ async fn what_cannot_be_read_under_a_key_refuses() {
 
 /// A node asks about hundreds of keys at once when it is back.
 #[tokio::test]
-async fn what_cannot_be_read_under_one_key_ends_that_and_disturbs_no_other() {
+async fn an_unreadable_value_under_one_key_affects_no_other_key() {
     #[cfg(feature = "tracing")]
     let log = test_support::Log::capture();
     let server = Server::start();
@@ -296,13 +296,13 @@ async fn what_cannot_be_read_under_one_key_ends_that_and_disturbs_no_other() {
     proxy.mend();
     assert_eq!(ends(&ada).await, DisconnectReason::Revoked);
     assert_eq!(ends(&eve).await, DisconnectReason::Revoked);
-    // It goes on hearing, and nobody else has ended.
+    // It goes on hearing, and no other connection has ended.
     listens(&cut_off, &other).await;
     let ended = bystanders
         .iter()
         .filter_map(|watch| watch.connection().disconnect_reason());
     assert_eq!(ended.count(), 0);
-    // Nor is anybody refused who has another key beside one that is sound.
+    // A client with another, readable key is not refused.
     let grant = Grant::new(()).revocable_by("user:0").revocable_by("user:1");
     sooner_or_later(async || cut_off.watch(grant.term()).await).await;
     #[cfg(feature = "tracing")]
@@ -332,7 +332,7 @@ async fn a_revocation_is_kept_for_the_retention_in_so_many_bytes() {
 }
 
 #[tokio::test]
-async fn nobody_listens_any_more_when_the_last_handle_is_gone() {
+async fn the_listener_stops_when_the_last_handle_is_gone() {
     let server = Server::start();
     let node = node(&server.url()).await;
     listen(&server, 1).await;
@@ -349,7 +349,7 @@ async fn listen(server: &Server, nodes: u64) {
     .await;
 }
 
-/// Whatever the order in which revocations are written: the latest stays.
+/// Revocations written in any order: the latest stays.
 mod never_moves_backwards {
     use super::*;
 
@@ -375,7 +375,7 @@ mod never_moves_backwards {
     }
 
     #[tokio::test]
-    async fn what_is_written_late_does_not_replace_what_was_revoked_later() {
+    async fn a_late_write_does_not_replace_a_later_revocation() {
         let server = Server::start();
         let proxy = Proxy::to(server.port()).await;
         let cut_off = node_at(&proxy.url(), 1000).await;
@@ -396,7 +396,7 @@ mod never_moves_backwards {
     }
 
     #[tokio::test]
-    async fn what_was_said_again_with_success_is_not_written_once_more() {
+    async fn a_repeated_revocation_that_succeeded_is_not_written_again() {
         let server = Server::start();
         let proxy = Proxy::to(server.port()).await;
         let node = node_at(&proxy.url(), 1000).await;
@@ -413,7 +413,7 @@ mod never_moves_backwards {
     }
 
     #[tokio::test]
-    async fn a_node_whose_clock_is_behind_revokes_what_was_issued_since() {
+    async fn a_node_with_a_slow_clock_still_revokes_recent_credentials() {
         let server = Server::start();
         let ahead = node_at(&server.url(), 1060).await;
         let behind = node_at(&server.url(), 1000).await;
@@ -444,7 +444,7 @@ mod never_moves_backwards {
     }
 
     #[tokio::test]
-    async fn a_moment_that_none_can_follow_is_an_error_and_ends_what_is_here() {
+    async fn a_revocation_at_the_end_of_time_is_an_error_and_ends_local_connections() {
         let server = Server::start();
         let node = node_at(&server.url(), 1000).await;
         let end = u64::MAX;
@@ -486,7 +486,7 @@ mod never_moves_backwards {
 }
 
 #[tokio::test]
-async fn a_line_break_in_a_key_ends_its_own_connections_and_nobody_elses() {
+async fn a_line_break_in_a_key_ends_only_its_own_connections() {
     let server = Server::start();
     let nodes = [node(&server.url()).await, node(&server.url()).await];
     listens(&nodes[1], &nodes[0]).await;
@@ -507,9 +507,9 @@ async fn a_line_break_in_a_key_ends_its_own_connections_and_nobody_elses() {
     }
 }
 
-/// A node that cannot be told anything keeps nobody for longer than it may.
+/// A node without news ends its connections in time.
 #[tokio::test]
-async fn a_node_that_hears_nothing_for_too_long_ends_what_can_be_revoked() {
+async fn a_node_without_news_for_too_long_ends_its_revocable_connections() {
     let server = Server::start();
     let proxy = Proxy::to(server.port()).await;
     let store = RedisRevocations::new(connected(&proxy.url()).await, DAY);

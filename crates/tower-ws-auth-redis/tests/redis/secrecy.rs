@@ -64,7 +64,7 @@ async fn an_unknown_command_is_not_repeated_with_its_arguments() {
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn the_log_says_once_that_redis_is_lost_and_once_that_it_is_back() {
+async fn the_log_reports_the_loss_and_the_return_of_redis_once_each() {
     let log = test_support::Log::capture();
     let mut server = Server::start();
     // So long that Redis is lost when it is killed, and not when the machine stalls.

@@ -41,7 +41,7 @@ async fn the_master_that_sentinel_names_is_followed() {
         assert!(began.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // A new one each time: whether one that got no answer was issued, nobody knows.
+    // A new one each time, because one without an answer may have been issued.
     let mut n = 2;
     while store.issue(key(n), vec![1], None, TTL).await.is_err() {
         assert!(began.elapsed() < 2 * PATIENCE);

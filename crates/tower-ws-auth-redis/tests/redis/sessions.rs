@@ -153,7 +153,7 @@ async fn are_created_once_and_not_brought_back() {
 }
 
 #[tokio::test]
-async fn live_as_long_as_they_are_told_in_whole_seconds() {
+async fn live_for_their_ttl_in_whole_seconds() {
     let server = Server::start();
     let store = store(&server).await;
     let id = id().await;

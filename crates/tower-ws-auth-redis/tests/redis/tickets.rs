@@ -105,11 +105,11 @@ async fn of_one_subject_are_bounded() {
         assert!(matches!(full, PutError::SubjectFull), "{full:?}");
         assert_eq!(a.take(key(n)).await.unwrap(), None, "it was not issued");
     }
-    // Nobody lost anything, and nobody else is concerned.
+    // No entry was lost, and other subjects are not affected.
     assert!(a.take(key(0)).await.unwrap().is_some());
     put(7, Some("bob"), TTL).await.unwrap();
     put(8, None, TTL).await.unwrap();
-    // What was refused does not count, what has expired no longer.
+    // A refused entry does not count, and an expired one no longer.
     let shortly = Duration::from_millis(200);
     for round in 1..100 {
         let (first, eve) = (round * 100, format!("eve{round}"));

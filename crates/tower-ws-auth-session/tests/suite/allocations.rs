@@ -1,4 +1,4 @@
-//! How much a cookie costs: a bad one nothing, a good one its id.
+//! The allocations for a cookie: none for an invalid one, the id for a valid one.
 
 use std::task::{Context, Poll, Waker};
 
@@ -7,7 +7,7 @@ use tower_ws_auth_core::Authenticate;
 use crate::common::{Odd, PAGE, ada, builder, cookies, handshake, pair, strategy};
 
 #[tokio::test]
-async fn a_good_signature_costs_the_id_and_a_bad_one_nothing() {
+async fn a_valid_signature_allocates_the_id_and_an_invalid_one_nothing() {
     let sessions = builder(Odd::default()).build().unwrap();
     let (_, set_cookie) = sessions.create(&ada()).await.unwrap();
     let good = cookies(&["a=1", &pair(&set_cookie)]);

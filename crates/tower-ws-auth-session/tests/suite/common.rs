@@ -1,4 +1,4 @@
-//! What several of these tests need.
+//! The shared parts of these tests.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -198,12 +198,12 @@ pub(crate) fn handshake(lines: &[&str], origin: Option<&str>) -> Request<()> {
     request
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) user: Option<String>,
     pub(crate) term: Term,
-    /// What the handler saw of the cookies.
+    /// The cookies that the handler saw.
     pub(crate) cookies: Option<String>,
     pub(crate) rejection: Option<Rejection>,
     pub(crate) status: u16,

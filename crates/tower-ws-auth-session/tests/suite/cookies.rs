@@ -1,4 +1,4 @@
-//! The cookie: which ones are accepted, and what they name.
+//! The cookie: valid and invalid ones, and the id in them.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -78,7 +78,7 @@ mod the_format_of_express {
     }
 
     #[tokio::test]
-    async fn what_is_set_is_byte_for_byte_what_express_would_set() {
+    async fn the_cookie_is_byte_for_byte_that_of_express() {
         let sessions = builder(Odd::default()).build().unwrap();
         let (id, set_cookie) = sessions.create(&crate::common::ada()).await.unwrap();
         let expected = signed(id.as_str())
@@ -107,7 +107,7 @@ mod the_format_of_express {
                 Some(name)
             );
         }
-        // What cannot be decoded is taken as it is.
+        // A value that cannot be decoded is read as it is.
         assert_eq!(
             id(&sessions, &format!("sid={}", signed("a%FF"))).as_deref(),
             Some("a%FF")
@@ -204,7 +204,7 @@ mod the_format_of_express {
         }
 
         #[test]
-        fn whatever_is_signed_is_read_back(name in "[ -~&&[^;%]]{1,200}") {
+        fn every_signed_id_is_read_back(name in "[ -~&&[^;%]]{1,200}") {
             let cookie = format!("sid=\"{}\"", signed(&name));
             prop_assert_eq!(id(&express(SECRET), &cookie), Some(name));
         }
@@ -243,7 +243,7 @@ mod the_secrets {
     }
 
     #[test]
-    fn none_empty_and_short_ones_are_refused_with_the_way_out() {
+    fn missing_empty_and_short_ones_are_refused_with_the_remedy() {
         let none: [&str; 0] = [];
         assert_eq!(Secrets::express(none).unwrap_err(), SecretError::None);
         assert_eq!(Secrets::signed_jar(none).unwrap_err(), SecretError::None);
@@ -293,7 +293,7 @@ mod the_format_of_the_crate_cookie {
     }
 
     #[test]
-    fn what_a_signed_jar_signed_is_accepted() {
+    fn the_cookie_of_a_signed_jar_is_accepted() {
         let bytes: Vec<u8> = (0..80).collect();
         let plain = with(Secrets::signed_jar([&bytes]).unwrap());
         let derived = with(Secrets::derived_signed_jar([&bytes[..40]]).unwrap());
@@ -308,7 +308,7 @@ mod the_format_of_the_crate_cookie {
     }
 
     #[tokio::test]
-    async fn what_is_set_is_accepted_by_a_signed_jar() {
+    async fn a_signed_jar_accepts_the_cookie() {
         let bytes = [7; 64];
         let sessions = with(Secrets::signed_jar([bytes]).unwrap());
         let (id, set) = sessions.create(&crate::common::ada()).await.unwrap();

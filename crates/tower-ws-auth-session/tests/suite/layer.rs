@@ -1,4 +1,4 @@
-//! The strategy in its layer: who is let in, who is not, and what that leaves behind.
+//! The strategy in its layer: accepted and refused requests, and their effects.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::common::{
     strategy,
 };
 
-/// What comes of a good cookie over this store.
+/// The outcome of a valid cookie over this store.
 async fn over(store: Odd) -> Outcome {
     let sessions = builder(store)
         .timeout(Duration::from_secs(2))
@@ -81,7 +81,7 @@ mod a_session_that_lives {
     }
 
     #[tokio::test]
-    async fn ends_with_the_store_where_the_record_says_nothing() {
+    async fn ends_with_the_store_if_the_record_has_no_end() {
         let (sessions, ..) = in_memory(|b| b.ttl(Duration::from_secs(60)));
         let (_, set_cookie) = sessions.create(&ada()).await.unwrap();
         let request = handshake(&[&pair(&set_cookie)], Some(PAGE));
@@ -352,7 +352,7 @@ mod the_origin_rfc6455_10_2 {
     }
 
     #[tokio::test]
-    async fn a_foreign_page_does_not_learn_whether_the_cookie_is_good() {
+    async fn a_foreign_page_does_not_learn_whether_the_cookie_is_valid() {
         let (sessions, ..) = in_memory(|b| b);
         for cookie in ["connect.sid=s%3Ax.bad", &good_cookie().await] {
             let request = handshake(&[cookie], Some("https://evil.net"));
@@ -431,7 +431,7 @@ mod beside_other_credentials {
     }
 
     #[tokio::test]
-    async fn an_explicit_one_decides_first_whatever_the_cookie_is() {
+    async fn an_explicit_one_decides_before_any_cookie() {
         let good = good_cookie().await;
         for cookie in [&good, "connect.sid=bad", "connect.sid=a; connect.sid=b"] {
             for origin in [None, Some(PAGE)] {
@@ -536,7 +536,7 @@ mod secrecy {
     }
 
     #[tokio::test]
-    async fn debug_output_names_what_it_is_and_the_settings() {
+    async fn debug_output_names_the_type_and_the_settings() {
         let (sessions, store, _) = in_memory(|b| b.cookie_name("__Host-sid"));
         let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
         let strategy = strategy(&sessions);
@@ -578,7 +578,7 @@ mod secrecy {
     }
 }
 
-mod what_is_measured {
+mod the_events_of_the_strategy {
     use super::*;
 
     #[tokio::test]

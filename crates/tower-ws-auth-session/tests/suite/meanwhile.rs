@@ -1,4 +1,4 @@
-//! Two write to one session at a time: neither undoes what the other wrote.
+//! Two concurrent writers of one session: neither undoes the other's changes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ struct Record {
     name: Option<String>,
 }
 
-/// A store in which somebody else writes right after a record was read.
+/// A store in which another writer writes right after a record was read.
 #[derive(Clone)]
 struct Busy {
     memory: MemorySessions,
@@ -33,7 +33,7 @@ struct Busy {
     written: Arc<AtomicUsize>,
 }
 
-/// What somebody else makes of the record; `None` if they end the session.
+/// The other writer's change of the record; `None` if it ends the session.
 type Meanwhile = Box<dyn FnOnce(Value) -> Option<Value> + Send>;
 
 impl Busy {
@@ -138,7 +138,7 @@ impl Case {
         cookies(&[&pair(&self.cookie)])
     }
 
-    /// The identity of a handshake that prolongs the session, or why there is none.
+    /// The identity of a handshake that prolongs the session, or the detail of its refusal.
     async fn opens(&self) -> String {
         let origins = Origins::new([PAGE]).unwrap();
         let strategy = self.sessions.strategy(origins, |record| {
@@ -162,7 +162,7 @@ fn loses_admin(mut record: Value) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn a_handshake_that_prolongs_undoes_nothing_and_goes_by_what_is_true_then() {
+async fn a_prolonging_handshake_undoes_nothing_and_decides_by_the_latest_record() {
     let case = Case::new().await;
     case.hand.advance(600);
     case.store.then(loses_admin);
@@ -173,7 +173,7 @@ async fn a_handshake_that_prolongs_undoes_nothing_and_goes_by_what_is_true_then(
         (&json!(false), &json!("x"))
     );
     assert_eq!(record["cookie"]["expires"], "2026-11-20T21:10:00.000Z");
-    // And whoever is logged out meanwhile is not let in.
+    // A session that is logged out meanwhile is refused.
     case.store.then(|mut record| {
         record["user"] = Value::Null;
         Some(record)
@@ -207,7 +207,7 @@ async fn a_touch_undoes_nothing() {
 }
 
 #[tokio::test]
-async fn a_change_is_written_into_what_others_wrote_meanwhile() {
+async fn a_change_is_merged_with_concurrent_writes() {
     let case = Case::new().await;
     // Right after it is loaded, and once more right after it is read again.
     case.store.then(loses_admin);
@@ -223,7 +223,7 @@ async fn a_change_is_written_into_what_others_wrote_meanwhile() {
     assert_eq!(record["admin"], false);
     assert_eq!(record["name"], "Lovelace");
     assert_eq!(record["csrf"], "y");
-    // What was not changed since it was saved is not written again.
+    // Fields without a change since the last save are not written again.
     let others = Box::new(|mut record: Value| {
         record["name"] = json!("Byron");
         Some(record)
@@ -247,7 +247,7 @@ async fn a_change_is_written_into_what_others_wrote_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_regeneration_takes_along_what_others_wrote_meanwhile() {
+async fn a_regeneration_keeps_concurrent_writes() {
     let case = Case::new().await;
     case.store.then(loses_admin);
     let mut loaded = case.sessions.load(&case.headers()).await.unwrap().unwrap();
@@ -260,7 +260,7 @@ async fn a_regeneration_takes_along_what_others_wrote_meanwhile() {
     assert_eq!(case.store.memory.len(), 1);
 }
 
-/// As often as somebody reads.
+/// On every read.
 fn always_changes(store: &Busy) {
     for n in 0..100 {
         store.then(move |mut record| {
@@ -271,7 +271,7 @@ fn always_changes(store: &Busy) {
 }
 
 #[tokio::test]
-async fn whoever_never_finds_it_unchanged_gives_up_and_has_undone_nothing() {
+async fn a_writer_under_constant_contention_gives_up_and_undoes_nothing() {
     let case = Case::new().await;
     let mut loaded = case.sessions.load(&case.headers()).await.unwrap().unwrap();
     let others = Box::new(loses_admin);
@@ -284,7 +284,7 @@ async fn whoever_never_finds_it_unchanged_gives_up_and_has_undone_nothing() {
     assert_eq!(case.store.written.load(Ordering::Relaxed), 5);
     assert!(case.store.record(&case.id).await.get("name").is_none());
 
-    // What only prolongs it leaves the record alone then, and the store keeps it.
+    // Prolonging leaves the record alone then, and the store keeps it.
     case.hand.advance(600);
     case.sessions.touch(&mut loaded).await.unwrap();
     assert_eq!(loaded.ends_at(), Some(Clock::at(NOW + 3600)));

@@ -21,7 +21,7 @@ use tower_ws_auth_session::{
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What several nodes have in common.
+/// The state that several nodes share.
 #[derive(Clone)]
 struct World {
     hand: Hand,
@@ -116,7 +116,7 @@ impl Node {
         self.sessions.create(&ada()).await.unwrap()
     }
 
-    /// What a handshake with this cookie is told.
+    /// The outcome of a handshake with this cookie.
     async fn opens(&self, cookie: &HeaderValue) -> &'static str {
         let request = handshake(&[&pair(cookie)], Some(PAGE));
         send(strategy(&self.sessions), request).await.reason()
@@ -165,7 +165,7 @@ mod a_ban_of_a_user {
     }
 
     #[tokio::test]
-    async fn holds_whatever_the_clocks_of_the_nodes_say() {
+    async fn holds_for_any_clocks_of_the_nodes() {
         for (login_at, ban_at) in [(60, 0), (0, 60), (-60, 0), (0, -60), (30, -30), (-30, 30)] {
             let world = World::new();
             let (issuer, revoker) = (world.node(login_at), world.node(ban_at));
@@ -223,7 +223,7 @@ mod a_ban_of_a_user {
     }
 
     #[tokio::test]
-    async fn does_not_concern_whom_somebody_else_becomes_in_the_same_session() {
+    async fn does_not_concern_another_user_who_logs_in_to_the_same_session() {
         let world = World::new();
         let node = world.node(0);
         let anonymous = Record::default();
@@ -252,7 +252,7 @@ mod a_ban_of_a_user {
 mod a_login_that_express_dates {
     use super::*;
 
-    /// What a handshake is told after a ban at [`NOW`], where the record is this one.
+    /// The outcome of a handshake after a ban at [`NOW`], with this record.
     async fn opens(record: &str) -> &'static str {
         let world = World::new();
         let node = world.node_with(0, |builder| builder.login_field("loggedInAt"));
@@ -300,7 +300,7 @@ mod a_login_that_express_dates {
     }
 
     #[tokio::test]
-    async fn does_not_inherit_what_another_user_of_the_session_knew() {
+    async fn does_not_inherit_the_known_revocations_of_another_user() {
         // Bob's login knew every revocation there ever was of his key.
         let own = r#"{"key":"since 9999999999999999:user:bob","login":"2026-11-20T20:01:59.000Z"}"#;
         let record = format!(r#"{{"user":"ada","wsauth":{own}}}"#);
@@ -312,7 +312,7 @@ mod a_logout {
     use super::*;
 
     #[tokio::test]
-    async fn is_one_call_and_ends_what_the_session_has_open() {
+    async fn is_one_call_and_ends_the_open_connections_of_the_session() {
         let world = World::new();
         let node = world.node(0);
         let (id, cookie) = node.login().await;
@@ -334,7 +334,7 @@ mod a_logout {
 
     /// The record is found before the logout, and the revocation asked about after it.
     #[tokio::test]
-    async fn refuses_a_handshake_that_found_the_session_before_whatever_the_clocks_say() {
+    async fn refuses_a_handshake_that_found_the_session_before_by_any_clock() {
         for (ahead, behind) in [(60, 0), (3600, -3600)] {
             let world = World::new();
             let (other, here) = (world.node(ahead), world.node(behind));
@@ -351,7 +351,7 @@ mod a_logout {
     }
 
     #[tokio::test]
-    async fn everywhere_ends_the_sessions_of_that_user_and_of_nobody_else() {
+    async fn everywhere_ends_only_the_sessions_of_that_user() {
         let world = World::new();
         let (one, other) = (world.node(0), world.node(-60));
         let (_, first) = one.login().await;
@@ -390,7 +390,7 @@ mod a_logout {
     }
 
     #[tokio::test]
-    async fn goes_on_when_the_one_who_asked_goes_away() {
+    async fn continues_when_its_caller_leaves() {
         let world = World::new();
         let node = world.node(0);
         let (id, cookie) = node.login().await;

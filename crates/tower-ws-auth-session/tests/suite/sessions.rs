@@ -21,7 +21,7 @@ mod login {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_created_can_be_loaded() {
+    async fn a_created_session_can_be_loaded() {
         let (sessions, ..) = in_memory(|b| b);
         let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
         let loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
@@ -123,7 +123,7 @@ mod login {
     }
 
     #[tokio::test]
-    async fn a_full_store_is_an_error_and_loses_nobody() {
+    async fn a_full_store_is_an_error_and_drops_no_session() {
         let store = MemorySessions::new(1);
         let sessions = builder(store.clone()).build().unwrap();
         let (id, _) = sessions.create(&ada()).await.unwrap();
@@ -195,7 +195,7 @@ mod handlers {
     }
 
     #[tokio::test]
-    async fn touching_prolongs_record_and_store_and_keeps_what_others_saved() {
+    async fn touching_prolongs_record_and_store_and_keeps_the_changes_of_others() {
         let (sessions, store, hand) = in_memory(|b| b.max_age(HOUR));
         let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
         let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
@@ -259,7 +259,7 @@ mod handlers {
     }
 
     #[tokio::test]
-    async fn loading_writes_nothing_and_asks_only_for_what_was_signed() {
+    async fn loading_writes_nothing_and_asks_only_about_signed_ids() {
         let store = Odd::holding("{}");
         let sessions = builder(store.clone()).build().unwrap();
         let count = |counter: &std::sync::atomic::AtomicUsize| {
@@ -399,7 +399,7 @@ mod configuration {
     use super::*;
 
     #[test]
-    fn what_cannot_work_fails_at_once() {
+    fn an_invalid_configuration_fails_at_once() {
         for (builder, error) in [
             (
                 builder(Odd::default()).ttl(Duration::ZERO),

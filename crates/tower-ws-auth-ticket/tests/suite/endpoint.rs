@@ -96,7 +96,7 @@ async fn open(tickets: &Tickets<User>, ticket: &str, origin: Option<&str>) -> Op
 }
 
 #[tokio::test]
-async fn answers_with_a_ticket_as_json_that_nobody_stores() {
+async fn answers_with_a_ticket_as_json_with_no_store() {
     let tickets = builder().build().unwrap();
     let answer = send(&tickets, post(), "").await;
     assert_eq!(answer.headers["content-type"], "application/json");
@@ -121,7 +121,7 @@ async fn hands_on_the_end_and_the_revocation_keys_of_its_callers_own_grant() {
 }
 
 #[tokio::test]
-async fn refuses_a_caller_whom_the_other_strategy_refuses() {
+async fn refuses_a_caller_that_the_other_strategy_refuses() {
     let tickets = builder().build().unwrap();
     let answer = send(&tickets, Request::post("/ticket"), "").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
@@ -129,7 +129,7 @@ async fn refuses_a_caller_whom_the_other_strategy_refuses() {
 }
 
 #[tokio::test]
-async fn mints_for_a_channel_what_opens_no_socket() {
+async fn mints_a_channel_ticket_that_opens_no_socket() {
     let tickets = builder().build().unwrap();
     let answer = send(&tickets, post(), r#"{"channel":"lobby"}"#).await;
     let ticket = answer.ticket();
@@ -138,7 +138,7 @@ async fn mints_for_a_channel_what_opens_no_socket() {
 }
 
 #[tokio::test]
-async fn refuses_what_the_applications_function_refuses() {
+async fn refuses_if_the_applications_function_refuses() {
     let tickets = builder().build().unwrap();
     let answer = send(&tickets, post(), r#"{"channel":"private-bob"}"#).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
@@ -307,7 +307,7 @@ mod a_body_that_is_held_back {
                 tokio::spawn(async move { read(endpoint.oneshot(request).await.unwrap()).await })
             }
         };
-        // Whoever is asked has been asked by now.
+        // The service has been polled by now.
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
@@ -337,7 +337,7 @@ mod a_body_that_is_held_back {
         assert_eq!(age(Some(known())).await, None);
         let without_keys = Grant::new("ada".to_owned());
         assert_eq!(age(Some(without_keys)).await, Some(Clock::at(NOW)));
-        // Behind somebody else's layer it is the request that has an age.
+        // Behind another layer, the age is that of the request.
         assert_eq!(age(None).await, Some(Clock::at(NOW)));
     }
 
@@ -369,7 +369,7 @@ mod a_body_that_is_held_back {
     }
 
     #[tokio::test]
-    async fn an_order_inherits_what_it_is_told_to() {
+    async fn a_ticket_request_inherits_the_given_validity() {
         let tickets = builder().build().unwrap();
         let session = Validity::since(Clock::at(NOW - 10))
             .until(Clock::at(NOW + 5))

@@ -51,7 +51,7 @@ mod taking {
     use super::*;
 
     #[test]
-    fn gives_an_entry_to_the_first_and_to_nobody_else() {
+    fn gives_an_entry_to_the_first_caller_only() {
         let store = MemoryTickets::new();
         put(&store, 1, None).unwrap();
         assert_eq!(store.take_now(key(1)), Some(1_usize.to_be_bytes().to_vec()));
@@ -76,7 +76,7 @@ mod taking {
                 let start = Arc::clone(&start);
                 tokio::spawn(async move {
                     for n in 0..TICKETS {
-                        // Again and again, or one runs ahead and meets nobody.
+                        // Repeatedly, or one thread runs ahead and meets no other.
                         if n % 16 == 0 {
                             start.wait().await;
                         }
@@ -137,7 +137,7 @@ mod expiry {
     }
 
     #[test]
-    fn makes_room_although_nobody_takes() {
+    fn makes_room_without_any_take() {
         let time = Time::new();
         let store = time.store().capacity(1000).build().unwrap();
         for n in 0..1000 {
@@ -206,7 +206,7 @@ mod bounds {
     use super::*;
 
     #[test]
-    fn in_total_refuse_the_next_and_lose_nobodys_ticket() {
+    fn in_total_refuse_the_next_and_drop_no_ticket() {
         let store = MemoryTickets::builder().capacity(100).build().unwrap();
         for n in 0..100 {
             put(&store, n, None).unwrap();
@@ -297,7 +297,7 @@ mod bounds {
     }
 
     #[test]
-    fn on_the_ttl_are_told_and_kept() {
+    fn on_the_ttl_are_reported_and_enforced() {
         let store = MemoryTickets::new();
         assert_eq!(TicketStore::max_ttl(&store), Some(TTL));
         assert_eq!(ReplayStore::max_ttl(&store), Some(TTL));

@@ -1,4 +1,4 @@
-//! Tickets through the layer: admitted once, where they belong, and spent for nothing else.
+//! Tickets through the layer: valid once and for their purpose, and never spent for another reason.
 
 use std::collections::HashSet;
 use std::error::Error as _;
@@ -176,7 +176,7 @@ mod a_ticket {
     }
 
     #[tokio::test]
-    async fn presented_twice_is_malformed_and_stays_good() {
+    async fn presented_twice_is_malformed_and_stays_valid() {
         let tickets = builder().build().unwrap();
         let ticket = issue(&tickets, Purpose::handshake()).await;
         let twice = handshake(&format!("/ws?ticket={ticket}&ticket={ticket}"));
@@ -186,7 +186,7 @@ mod a_ticket {
     }
 
     #[tokio::test]
-    async fn is_not_burnt_by_any_bad_handshake() {
+    async fn is_not_spent_by_any_invalid_handshake() {
         let tickets = builder().build().unwrap();
         let ticket = issue(&tickets, Purpose::handshake()).await;
         let mut tried = 0;
@@ -220,7 +220,7 @@ mod a_ticket {
     }
 
     #[tokio::test]
-    async fn in_a_cookie_is_ambient_and_everywhere_says_where_it_travelled() {
+    async fn in_a_cookie_is_ambient_and_every_carrier_is_named() {
         let carriers = Carriers::builder().query("ticket").cookie("ticket").build();
         let strategy = builder()
             .carriers(carriers.unwrap())
@@ -244,7 +244,7 @@ mod a_ticket {
     }
 
     #[test]
-    fn prints_all_around_it_what_an_operator_asks_about() {
+    fn prints_the_settings_for_an_operator() {
         let store = MemoryTickets::builder()
             .max_ttl(Duration::from_secs(20))
             .build()
@@ -332,7 +332,7 @@ mod a_binding {
     use super::*;
 
     #[tokio::test]
-    async fn to_a_path_leaves_the_ticket_good_on_its_path() {
+    async fn to_a_path_leaves_the_ticket_valid_on_its_path() {
         let tickets = builder().bind_path().build().unwrap();
         let ticket = issue(&tickets, Purpose::path("/ws")).await;
         for elsewhere in ["/ws/", "/WS", "/other", "/w%73", "//ws", "/"] {
@@ -344,7 +344,7 @@ mod a_binding {
     }
 
     #[tokio::test]
-    async fn to_an_origin_leaves_the_ticket_good_for_its_origin() {
+    async fn to_an_origin_leaves_the_ticket_valid_for_its_origin() {
         let tickets = builder().bind_origin().build().unwrap();
         let purpose = Purpose::handshake().origin("https://app.example");
         let ticket = issue(&tickets, purpose).await;
@@ -372,7 +372,7 @@ mod a_binding {
     }
 
     #[tokio::test]
-    async fn to_an_address_leaves_the_ticket_good_from_its_address() {
+    async fn to_an_address_leaves_the_ticket_valid_from_its_address() {
         let tickets = builder()
             .bind_address(|head| head.extensions.get::<IpAddr>().copied())
             .build()
@@ -432,7 +432,7 @@ mod a_binding {
     }
 
     #[tokio::test]
-    async fn that_is_configured_and_not_named_or_the_reverse_is_an_error_at_the_mint() {
+    async fn that_differs_from_the_purpose_is_an_error_at_the_ticket_endpoint() {
         let address = IpAddr::from([192, 0, 2, 1]);
         let unbound = builder().build().unwrap();
         let bound = builder()
@@ -611,7 +611,7 @@ mod the_store {
     }
 
     #[test]
-    fn that_fails_says_why_and_one_without_a_limit_has_none() {
+    fn that_fails_names_the_cause_and_one_without_a_limit_has_none() {
         let error = StoreError::new("connection reset");
         assert_eq!(error.to_string(), "the store failed: connection reset");
         assert_eq!(error.source().unwrap().to_string(), "connection reset");

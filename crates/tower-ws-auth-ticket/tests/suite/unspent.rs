@@ -1,4 +1,4 @@
-//! A ticket stays good if its handshake is refused for another reason.
+//! A ticket stays valid if its handshake is refused for another reason.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tower_ws_auth_ticket::{
     TicketRequest, TicketStore, Tickets,
 };
 
-/// `ada`, who may come in or not.
+/// `ada`, who may be refused.
 type User = String;
 
 fn tickets(store: impl TicketStore + 'static) -> Tickets<User> {
@@ -61,7 +61,7 @@ struct Counted {
     peeked: Arc<AtomicUsize>,
     taken: Arc<AtomicUsize>,
     is_down: bool,
-    /// As a store of somebody's that knows no `peek`.
+    /// Like a third-party store without `peek`.
     is_old: bool,
 }
 
@@ -104,7 +104,7 @@ impl Counted {
 }
 
 #[tokio::test]
-async fn by_a_condition_that_does_not_hold() {
+async fn by_a_failing_condition() {
     let store = Counted::default();
     let tickets = tickets(store.clone());
     let ticket = ticket(&tickets).await;
@@ -114,7 +114,7 @@ async fn by_a_condition_that_does_not_hold() {
     }
     assert_eq!(store.asked(), (2, 0));
     assert_eq!(token_of(tickets.strategy(), &ticket).await, "accepted");
-    // Where nothing else can refuse, the store is asked once.
+    // If nothing else can refuse, the store is asked once.
     assert_eq!(store.asked(), (2, 1));
     let permitting = tickets.strategy().authorize(|user, _| user == "ada");
     assert_eq!(token_of(permitting, &ticket).await, "ticket_invalid");
@@ -191,7 +191,7 @@ mod the_memory {
     }
 
     #[test]
-    fn shows_nothing_that_has_expired_and_what_is_left_of_the_period_before() {
+    fn shows_live_entries_of_the_previous_period_and_no_expired_ones() {
         use std::sync::atomic::AtomicU64;
         let time = Arc::new(AtomicU64::new(1_000));
         let hands = Arc::clone(&time);
@@ -213,7 +213,7 @@ mod the_memory {
     }
 
     #[tokio::test]
-    async fn says_what_is_claimed_and_claims_nothing() {
+    async fn reports_claims_without_claiming() {
         let store = MemoryTickets::new();
         let claimed = async || store.is_claimed(key("a")).unwrap().await.unwrap();
         assert!(!claimed().await);

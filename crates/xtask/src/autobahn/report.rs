@@ -1,17 +1,17 @@
-//! What the Autobahn test suite reports, and what is wrong with it.
+//! The reports of the Autobahn test suite, and their faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
 
-/// The names of the two in the reports.
+/// The names of the two servers in the reports.
 pub(super) const AGENTS: [&str; 2] = ["bare", "layers"];
 
-/// What came of each case.
+/// The outcome of each case.
 pub(super) type Report = BTreeMap<Number, Outcome>;
 
-/// `7.1.3`, in the order in which people count.
+/// `7.1.3`, in numerical order.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Number(Vec<u32>);
 
@@ -20,7 +20,7 @@ pub(super) struct Outcome {
     behavior: String,
     /// Of the closing handshake.
     close: String,
-    /// What the server sent.
+    /// The close code of the server.
     code: Option<u64>,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn judge(bare: &Report, layers: &Report) -> Result<(), Vec<String>> {
 
 impl Outcome {
     const OK: &str = "OK";
-    /// Good, but later than it could be; whether it is depends on timing alone.
+    /// Correct, but later than possible. It depends on timing alone.
     const NON_STRICT: &str = "NON-STRICT";
     const INFORMATIONAL: &str = "INFORMATIONAL";
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_out_the_same_is_no_difference_and_timing_is_none_either() {
+    fn equal_outcomes_and_timing_are_no_difference() {
         let bare = [
             ("1.1.1", "OK"),
             ("3.2", "NON-STRICT"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_fails_or_differs_or_was_not_run_is_told() {
+    fn a_case_that_fails_or_differs_or_was_not_run_is_reported() {
         let wrong = judged(&[("1.1", "OK"), ("10.1", "OK")], &[("1.1", "FAILED")]).unwrap_err();
         assert_eq!(
             wrong,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn cases_are_counted_by_what_came_of_them() {
+    fn cases_are_counted_by_their_outcome() {
         let text = index(&[("2.1", "OK"), ("10.1", "OK"), ("9.1", "NON-STRICT")], &[]);
         let [bare, _] = reports(&text).unwrap();
         assert_eq!(Summary(&bare).to_string(), "3 cases: NON-STRICT 1, OK 2");

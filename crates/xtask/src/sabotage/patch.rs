@@ -12,7 +12,7 @@ pub(crate) struct Patch {
     pub(crate) file: PathBuf,
     /// The text of the promise, as `docs/promises.md` has it.
     pub(crate) promise: String,
-    /// What the change breaks.
+    /// The effect of the change.
     pub(crate) breaks: String,
 }
 
@@ -22,14 +22,14 @@ impl Patch {
         name.to_string_lossy().into_owned()
     }
 
-    /// Whether it applies to the code as it stands.
+    /// Whether it applies to the current code.
     pub(crate) fn fits(&self) -> bool {
         let root = Path::new(".");
         succeeds(super::git_apply(root).arg("--check").arg(&self.file))
     }
 }
 
-/// Every sabotage, those beside each other in one crate after one another.
+/// Every sabotage, ordered so that those in one crate follow each other.
 pub(crate) fn all() -> Result<Vec<Patch>, String> {
     let entries = fs::read_dir(FOLDER).map_err(|error| format!("{FOLDER}: {error}"))?;
     let files = entries.flatten().map(|entry| entry.path());
@@ -74,7 +74,7 @@ fn touched(text: &str) -> &str {
     line.unwrap_or_default()
 }
 
-/// The sabotages that no longer fit the code, in words.
+/// Messages for the sabotages that no longer apply.
 pub(crate) fn unfit(patches: &[Patch]) -> Vec<String> {
     let unfit = patches.iter().filter(|patch| !patch.fits());
     unfit
@@ -99,7 +99,7 @@ mod tests {
                         --- a/crates/x/src/a.rs\n+++ b/crates/x/src/a.rs\n";
 
     #[test]
-    fn the_header_names_the_promise_and_what_is_broken() {
+    fn the_header_names_the_promise_and_the_breakage() {
         let patch = parse("tests/sabotage/x-a.patch".into(), TEXT).unwrap();
         assert_eq!(patch.promise, "A holds.");
         assert_eq!(patch.breaks, "The check is gone.");

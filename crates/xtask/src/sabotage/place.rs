@@ -1,4 +1,4 @@
-//! The copy of the tree that is broken, and the tests that are run in it.
+//! The copy of the tree that is broken, and the tests that run in it.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// Copies what git tracks or does not ignore. What is the same already stays, with its time.
+    /// Copies all files that git tracks or does not ignore. Unchanged files keep their time.
     pub(crate) fn new(workspace: &'a Workspace) -> Result<Self, String> {
         if !succeeds(&mut cargo(&["nextest", "--version"])) {
             return Err(
@@ -63,7 +63,7 @@ impl<'a> Place<'a> {
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder).map_err(|error| of(folder, &error))?;
         }
-        // With its permissions: some files are programs.
+        // With its permissions, because some files are programs.
         fs::copy(file, &to)
             .map(drop)
             .map_err(|error| of(&to, &error))
@@ -101,7 +101,7 @@ impl<'a> Place<'a> {
                 .args(&selection)
                 .args(last)
                 .current_dir(&self.tree)
-                // What the suite has built of the dependencies is good here too.
+                // Reuses the suite's build of the dependencies.
                 .env("CARGO_TARGET_DIR", self.workspace.tools.with_file_name(""))
                 .env("CARGO_INCREMENTAL", "1")
                 .stdin(Stdio::null());
@@ -120,15 +120,15 @@ impl<'a> Place<'a> {
         let done = status(&mut nextest(&["-E", &filter(named)]))?;
         match done.code() {
             Some(0) => Ok(false),
-            // nextest's code for tests that have failed.
+            // nextest's exit code for failed tests.
             Some(100) => Ok(true),
             _ => Err(format!("{done}; see {}", log.display())),
         }
     }
 }
 
-/// The arguments that build the tests of one file and little else. With `--workspace` the dependencies
-/// have the features that the suite has built them with.
+/// The arguments that build little more than the tests of one file. With `--workspace` the
+/// dependencies keep the features of the suite's build.
 fn selection(named: &Named, workspace: &Workspace) -> Result<Vec<String>, String> {
     let file = Path::new(&named.file);
     let target = workspace.tests.iter().find(|target| {
@@ -151,7 +151,7 @@ fn selection(named: &Named, workspace: &Workspace) -> Result<Vec<String>, String
     Ok(words(&["--package", package, "--lib", "--bins"]))
 }
 
-/// nextest's filter for tests of these names, in whatever module.
+/// nextest's filter for tests of these names, in any module.
 fn filter(named: &Named) -> String {
     let each = named
         .tests
@@ -160,7 +160,7 @@ fn filter(named: &Named) -> String {
     each.collect::<Vec<_>>().join(" | ")
 }
 
-/// Removes from the copy what is no longer in the original.
+/// Removes files from the copy that the original no longer has.
 fn remove_others(tree: &Path, folder: &Path, files: &HashSet<&Path>) -> Result<(), String> {
     let here = tree.join(folder);
     let entries = fs::read_dir(&here).map_err(|error| of(&here, &error))?;
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_is_run_whatever_its_module() {
+    fn a_test_is_run_in_any_module() {
         let named = Named {
             file: String::new(),
             tests: vec!["one".to_owned(), "two".to_owned()],

@@ -25,7 +25,7 @@ async fn a_login_sets_a_signed_cookie_as_express_writes_it() {
         cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"),
         "{cookie}"
     );
-    // Another login is another session, whatever cookie it came with.
+    // Another login is another session, with any old cookie.
     let again = post(
         address,
         "/login",
@@ -295,7 +295,7 @@ async fn on_any_route_what_is_explicit_decides_before_the_cookie() {
     }
     let both = format!("any?token={}&ticket=x", token_of("eve"));
     for (path, fields, expected) in [
-        // What decides and is bad is refused, though the cookie is good.
+        // A bad deciding credential is refused, although the cookie is valid.
         ("any?token=x", &page[..], refused(4401, "token_invalid")),
         (&by_ticket, &page, refused(4401, "ticket_invalid")),
         ("any?token=", &page, refused(4400, "credentials_malformed")),
@@ -358,7 +358,7 @@ async fn every_session_secret_verifies_and_the_first_one_signs() {
     assert_eq!(refusal(refusing).await, refused(4401, "session_invalid"));
 }
 
-/// Whoever reads them sees a fixed text, and no cache keeps it.
+/// Their reader sees a fixed text, and no cache keeps it.
 #[tokio::test]
 async fn what_is_no_object_or_too_large_is_refused_with_a_fixed_text() {
     let address = start(&[]).await;

@@ -126,7 +126,7 @@ async fn a_revoke_refuses_what_was_issued_before_and_nothing_that_is_issued_then
         assert_eq!(refused, (401, "session_invalid".to_owned()), "{path}");
     }
 
-    // A new login is welcome, at once, and so is what it is changed into.
+    // A new login is accepted at once, and so is a credential minted for it.
     let cookie = login(address, "ada").await;
     let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
     let minted = post(address, "/token", &[("Cookie", &cookie)], "{}").await;
@@ -167,7 +167,7 @@ async fn a_logout_ends_what_its_session_has_open_and_no_other_of_the_user() {
     assert_eq!(of_ticket, said(4401, "session_ended"));
     still_talks(&mut of_other).await;
     still_talks(&mut by_token).await;
-    // Whoever logs in with another's cookie has ended that session too.
+    // A login with another session's cookie ends that session too.
     let body = r#"{"user":"bob"}"#;
     post(address, "/login", &[("Cookie", &other)], body).await;
     assert_eq!(close_of(of_other).await, said(4401, "session_ended"));

@@ -125,7 +125,7 @@ pub(crate) async fn login(address: SocketAddr, user: &str) -> String {
     answer.cookie().unwrap()
 }
 
-/// A ticket for whoever has the cookie.
+/// A ticket for the session of this cookie.
 pub(crate) async fn ticket(address: SocketAddr, cookie: &str, mint_request: &str) -> String {
     let answer = post(address, "/ticket", &[("Cookie", cookie)], mint_request).await;
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -92,7 +92,7 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
         );
     }
 
-    // Nobody is at home there, and a typing error is no reason to log a token.
+    // The path does not exist, and a typing error must not log a token.
     for (path, key) in [
         ("/ws%2Fjwt", "token"),
         ("//ws/jwt", "token"),
@@ -119,11 +119,11 @@ async fn the_program_prints_its_address_three_tokens_and_three_commands() {
         );
     }
 
-    // Who stops it stops it well: those who are connected are told.
+    // On a regular stop the open connections are told.
     signal(program.id().unwrap(), "TERM");
     assert_eq!(close_of(socket).await, (1001, "going_away".to_owned()));
 
-    // What it logs about them shows no token.
+    // The log about them shows no token.
     let output = timeout(PATIENCE, program.wait_with_output()).await;
     let output = output.unwrap().unwrap();
     assert!(output.status.success(), "{}", output.status);
@@ -160,8 +160,8 @@ async fn a_request_that_never_ends_does_not_keep_the_program_from_stopping() {
     timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
 }
 
-/// A supervisor may stop it as soon as it has read the first line. The program has more to say,
-/// and nobody reads that before it is told to stop, so the signal comes while it still writes.
+/// A supervisor may stop it as soon as it has read the first line. The program then still writes,
+/// and nobody reads the rest.
 #[tokio::test]
 async fn the_program_stops_well_as_soon_as_it_has_said_where_it_listens() {
     let (mut output, stdout) = narrow_pipe().await;

@@ -87,8 +87,8 @@ impl Server {
             .await
             .unwrap();
         let mut connection = Box::pin(connection);
-        // The server's settings must be there before an extended CONNECT may be sent, and nobody
-        // is woken by them: look again and again.
+        // The server's settings must arrive before an extended CONNECT. There is no notification,
+        // so poll.
         while !connection.is_extended_connect_protocol_enabled() {
             let polled = timeout(Duration::from_millis(5), &mut connection).await;
             assert!(polled.is_err(), "{polled:?}");

@@ -1,4 +1,4 @@
-//! Clients that want to be somebody else, to reach something else, or to keep others out.
+//! Clients that pretend another identity, reach for another target, or keep others out.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ mod who_it_is {
         assert_eq!(listed.as_deref(), Some("10.0.0.1, 127.0.0.1"));
         assert_eq!(upstream.header("x-real-ip").as_deref(), Some("10.0.0.1"));
         assert_eq!(upstream.header("connection").as_deref(), Some("Upgrade"));
-        // What the check of the handshake needs cannot be taken away, and be there afterwards.
+        // The fields of a handshake cannot be removed and still count.
         for needed in ["Host", "Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
             let lines = format!("Connection: {needed}\r\n");
             let (_stream, answer) = raw(gateway.address, &handshake("/echo", &lines)).await;
@@ -170,7 +170,7 @@ mod a_second_request {
             assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{framing}: {answer}");
         }
         assert_eq!(upstream.connections(), 0);
-        // No body at all is none.
+        // No body at all is accepted.
         raw(
             gateway.address,
             &handshake("/echo", "Content-Length: 0\r\n"),
@@ -274,7 +274,7 @@ mod a_place {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        // Not the timeout that is usual, which is of ten seconds.
+        // Not by the default timeout of ten seconds.
         timeout(Duration::from_secs(8), sending)
             .await
             .expect("it is listened to for ever");
@@ -305,7 +305,7 @@ mod a_place {
         while let Ok(more) = timeout(Duration::from_secs(2), stream.write(&much)).await {
             sent += more.unwrap();
         }
-        // What the kernel holds for a connection on loopback.
+        // The kernel's buffers for a connection on loopback.
         assert!(sent < 32 * 1024 * 1024, "{sent}");
     }
 

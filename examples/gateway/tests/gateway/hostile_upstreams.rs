@@ -36,7 +36,7 @@ async fn a_head_that_comes_byte_by_byte_is_late() {
     let bearer = format!("Bearer {}", token_of("ada"));
     let answer = refused(gateway.address, "/drip", &[("authorization", &bearer)]).await;
     assert_eq!(answer, (504, "unavailable".to_owned()));
-    // Not by the timeout that is usual, which is of ten seconds.
+    // Not by the default timeout of ten seconds.
     assert!(began.elapsed() < Duration::from_secs(8));
     upstream.is_empty_within(SOON).await;
 }

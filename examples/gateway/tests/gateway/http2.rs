@@ -29,7 +29,7 @@ async fn connect(address: SocketAddr) -> Sender {
     let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (sender, connection) = handshake.await.unwrap();
     let mut connection = Box::pin(connection);
-    // Nobody is woken by the server's settings: look again and again.
+    // There is no notification for the server's settings, so poll.
     while !connection.is_extended_connect_protocol_enabled() {
         let polled = timeout(Duration::from_millis(5), &mut connection).await;
         assert!(polled.is_err(), "{polled:?}");
@@ -147,7 +147,8 @@ async fn a_socket_that_stands_still_holds_up_none_of_its_neighbours() {
     let echo = timeout(PATIENCE, socket.next()).await.unwrap();
     assert!(echo.unwrap().unwrap() == message);
     drop((still, socket, sender));
-    // As long as it takes nothing, nobody hears that its client has gone: there is the idle timeout.
+    // While the upstream reads nothing, it does not notice that its client has gone. The idle
+    // timeout ends this.
     upstream.kill();
     gateway.is_empty_within(SOON).await;
     upstream.is_empty_within(SOON).await;

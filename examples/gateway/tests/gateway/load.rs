@@ -28,7 +28,7 @@ async fn a_client_that_does_not_read_is_not_read_for() {
     tokio::time::timeout(PATIENCE, stalled)
         .await
         .expect("it is read for ever");
-    // What the kernel holds for two connections on loopback; the gateway itself holds a chunk.
+    // The kernel's buffers for two connections on loopback. The gateway itself holds a chunk.
     assert!(written < 64 * 1024 * 1024, "{written}");
     drop(stream);
     upstream.is_empty_within(SOON).await;
@@ -72,7 +72,7 @@ async fn a_thousand_connections_leave_nothing_behind() {
     }
 }
 
-/// Where the system says so.
+/// If the system reports them.
 fn open_files() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
 }

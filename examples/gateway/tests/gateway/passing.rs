@@ -1,4 +1,4 @@
-//! What an accepted connection carries.
+//! The bytes of an accepted connection.
 
 use futures_util::SinkExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

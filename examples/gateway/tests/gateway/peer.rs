@@ -24,8 +24,7 @@ pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub(crate) const SECRET: &str = "an example secret of 32 bytes ...";
 pub(crate) const ORIGIN: &str = "https://app.example";
-/// What should happen at once does so sooner than this. What would end a connection by mistake
-/// takes far longer.
+/// An immediate event comes sooner than this. An end by a wrong timeout takes far longer.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A gateway that runs until it is told to stop.

@@ -1,4 +1,4 @@
-//! Who does not get through, and what they read.
+//! Refused clients, and their answers.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::peer::{
 use crate::upstream::Upstream;
 use serde_json::json;
 
-/// What a page reads: code and reason.
+/// The code and the reason that a page reads.
 async fn page(gateway: &Running, path: &str, token: &str) -> Option<(u16, String)> {
     let mut headers = vec![
         ("origin", ORIGIN.to_owned()),

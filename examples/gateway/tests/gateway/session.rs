@@ -63,7 +63,8 @@ async fn its_user_is_handed_on_and_the_cookie_is_not() {
         assert_eq!(alone.0, 403);
     }
     let gateway = start(&redis, &upstream, "session").await;
-    // Whoever can set cookies for the domain adds one. The first decides, and none travels on.
+    // An attacker who can set cookies for the domain adds one. The first decides, and none travels
+    // on.
     let two = format!("{cookie}; connect.sid=s%3Aother.x; connect.sid=plain");
     drop(page(&gateway, "/echo", &two).await);
     let rest = upstream.header("cookie");

@@ -1,4 +1,4 @@
-//! What the upstream is told, and what it is not.
+//! The fields that reach the upstream, and those that do not.
 
 use serde_json::json;
 

@@ -200,7 +200,7 @@ async fn read_head(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     }
 }
 
-/// What comes of a path.
+/// The answer for a path.
 fn answer(path: &str, head: &str) -> Vec<u8> {
     let accepted = accepted(head);
     let answer = match path {

@@ -1,4 +1,4 @@
-//! Makes tokens and cookies of every kind, good and bad.
+//! Makes tokens and cookies of every kind, valid and invalid.
 
 use std::sync::Once;
 
@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use sha2::{Sha256, Sha384, Sha512};
 
-/// What every clock here shows, in seconds since the epoch.
+/// The time of every clock here, in seconds since the epoch.
 pub(crate) const NOW: u64 = 1_800_000_000;
 /// The secret of the HS256 doors.
 pub(crate) const SECRET: &[u8] =
@@ -71,7 +71,7 @@ pub(crate) fn hmac_over(alg: &str, key: &[u8], signed: &str) -> String {
     format!("{signed}.{}", b64(tag))
 }
 
-/// A token with this header and this payload, whatever they are, and a good HS256 signature.
+/// A token with this header and this payload, and a valid HS256 signature.
 pub(crate) fn hs(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
     hmac_over(
         "HS256",
@@ -133,7 +133,7 @@ impl Door {
         }
     }
 
-    /// What an attacker knows of the key.
+    /// The public part of the key, which an attacker knows.
     pub(crate) fn public(self) -> Option<&'static str> {
         match self {
             Self::Hs => None,

@@ -36,7 +36,7 @@ pub(crate) struct Record {
     pub(crate) user: Option<String>,
 }
 
-/// How often each door let somebody in.
+/// The number of requests that each door admitted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LetIn(Arc<AtomicUsize>);
 
@@ -50,7 +50,7 @@ impl LetIn {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -1,4 +1,4 @@
-//! Rows 1 to 4. Each crate stands around the least that can be behind it in its own stack.
+//! Rows 1 to 4. Each crate wraps the smallest possible service of its own stack.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tower::{Layer, Service, service_fn};
 use tower_oauth2_resource_server::server::OAuth2ResourceServer;
 use tower_oauth2_resource_server::tenant::TenantConfiguration;
 
-/// A crate that is given up on says so in the table, by its cases that are not there.
+/// A rejected crate is visible in the table by its missing cases.
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::call("axum-jwt-auth/bare", || {
@@ -95,8 +95,7 @@ fn by_extractor(good: Option<bool>, guarded: bool, expected: StatusCode) -> impl
     }
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&["https://issuer.example"]);
-    // It wants to be told, by either.
-    // It does not start without.
+    // It does not start without one.
     validation.set_audience(&["chat"]);
     let decoder = LocalDecoder::builder()
         .keys(vec![DecodingKey::from_secret(SECRET.as_bytes())])
@@ -126,7 +125,7 @@ fn by_authorizer(good: Option<bool>, expected: StatusCode) -> impl FnMut() {
     calls(layer.layer(service_fn(answer_07)), good, expected)
 }
 
-/// What it hands on is the claims, which it wants to be cloneable.
+/// It passes the claims on, which must be cloneable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct All {
     sub: String,
@@ -135,7 +134,7 @@ struct All {
     room: String,
 }
 
-/// It takes an issuer's set of keys only; a symmetric key can be one of them.
+/// It takes only an issuer's set of keys, which may contain a symmetric key.
 fn by_resource_server(good: Option<bool>, expected: StatusCode) -> impl FnMut() {
     let key = base64_url(SECRET.as_bytes());
     let jwks = format!(r#"{{"keys":[{{"kty":"oct","alg":"HS256","kid":"2025-01","k":"{key}"}}]}}"#);

@@ -1,10 +1,10 @@
-//! The crates that one would use instead, as cases of the bench suite.
+//! The other crates, as cases of the bench suite.
 
 mod jwt;
 mod sessions;
 mod tickets;
 
-/// All cases: this package's, and those that need no peers.
+/// All cases: this package's, and those without other crates.
 pub fn all() -> Vec<bench_suite::Case> {
     [
         bench_suite::own(),

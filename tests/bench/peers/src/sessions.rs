@@ -1,4 +1,4 @@
-//! Row 7: a session whose user is looked up.
+//! Row 7: a session with a lookup of its user.
 
 use std::convert::Infallible;
 

@@ -35,7 +35,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Of an expiry as coarse as ours the entry is what one would write.
+/// With an expiry as coarse as ours, an application would write this entry.
 type Entry = (Vec<u8>, u32);
 
 fn entry() -> Entry {
@@ -75,8 +75,8 @@ fn cached() -> Cache<[u8; 16], Vec<u8>> {
     cache
 }
 
-/// The sweep that drops what has expired holds one shard after the other. The least of three
-/// tries, as if all shards were alike.
+/// The sweep of expired entries locks one shard after the other. The minimum of three tries, as if
+/// all shards were alike.
 fn hold_of_retain() -> f64 {
     let once = |_| {
         let map = filled(MILLION);

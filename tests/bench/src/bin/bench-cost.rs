@@ -1,4 +1,4 @@
-//! What a handshake costs, and a fleet.
+//! The cost of a handshake, and of a fleet.
 
 fn main() {
     bench_suite::cost();

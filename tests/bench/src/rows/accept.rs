@@ -1,4 +1,4 @@
-//! What a whole accepted handshake costs a server, from the socket on.
+//! The cost of a whole accepted handshake for a server, from the socket on.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ fn leased() -> server!() {
         .service_fn(async |request: Request<Incoming>| Answer::Ok(switch(request)))
 }
 
-/// What people write: an extractor in front of axum's own upgrade.
+/// As applications do it by hand: an extractor in front of axum's own upgrade.
 fn by_hand() -> server!() {
     async fn handler(_: State<SharedKeys>, _: User, upgrade: WebSocketUpgrade) -> Response {
         upgrade.on_upgrade(async |socket: WebSocket| drop(socket))

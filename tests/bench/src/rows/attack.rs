@@ -1,4 +1,4 @@
-//! Requests that are made to cost something.
+//! Requests that attackers make expensive.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -77,7 +77,7 @@ fn carriers() -> Carriers {
     carriers.build().unwrap()
 }
 
-/// As long as a token can be, and looks like one.
+/// As long as a token can be, in the form of one.
 fn long(prefix: &str) -> String {
     format!(
         "{prefix}{}.{}.{}",
@@ -138,7 +138,7 @@ fn refused(request: Request<()>) -> impl FnMut() {
     }
 }
 
-/// All that is read of a head before anything is decided.
+/// All parts of a head that are read before the decision.
 fn decides(name: &HeaderName, value: &'static str, count: usize) -> impl FnMut() + use<> {
     let mut head = request().into_parts().0;
     for _ in 0..count {
@@ -159,13 +159,13 @@ fn fields() -> impl FnMut() {
 fn reads(mut head: http::request::Parts) -> impl FnMut() {
     let carriers = carriers();
     move || {
-        // What is wrong with some of them is found out at the cost that is measured.
+        // Some of them are refused, at the measured cost.
         let _ = std::hint::black_box(carriers.take(&mut head));
         let _ = std::hint::black_box(Handshake::check(&head));
     }
 }
 
-/// As it comes to a server whose owner has set nothing: hyper takes a hundred.
+/// With a server's defaults: hyper accepts a hundred.
 fn at_a_server() -> impl FnMut() {
     let mut text = String::from("GET /ws HTTP/1.1\r\nhost: example.com\r\n");
     for n in 0..MANY {

@@ -1,4 +1,4 @@
-//! Rows 11 and 12: a refused client that is told why.
+//! Rows 11 and 12: a refused client that reads the reason.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -49,7 +49,7 @@ pub(super) fn on_sockets() -> Vec<Case> {
     ]
 }
 
-/// Without the hold, which is time that nobody spends.
+/// Without the reject delay, which costs no CPU time.
 fn ours() -> server!() {
     let refuse = |_: &mut Parts| {
         let rejection = Rejection::new(RejectionKind::TokenExpired, "");
@@ -61,7 +61,7 @@ fn ours() -> server!() {
         .service_fn(async |_: Request<Incoming>| Answer::Ok(Response::new(Empty::new())))
 }
 
-/// What people write: accept, say why, wait for the answer.
+/// As applications do it by hand: accept, send the reason, wait for the answer.
 fn axum(tuned: bool) -> server!() {
     let handler = async move |upgrade: WebSocketUpgrade| {
         let upgrade = if tuned {
@@ -101,7 +101,7 @@ where
     }
 }
 
-/// Of clients that have read their close frame and say nothing.
+/// For clients that have read their close frame and do not answer.
 fn kept<S, B>(id: &'static str, service: impl FnOnce() -> S + 'static) -> Case
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
@@ -122,14 +122,14 @@ where
                     for _ in 0..count {
                         serve(Client::new(false, &gone), service.clone()).await;
                     }
-                    // Each task has its turn, and then waits.
+                    // Lets each task run until it waits.
                     for _ in 0..10 {
                         tokio::task::yield_now().await;
                     }
                 });
             }
         };
-        // What the runtime and the layer keep for all of them.
+        // For state that the runtime and the layer keep for all of them.
         begin(&runtime, KEPT / 10);
         move || {
             begin(&runtime, KEPT);

@@ -26,10 +26,10 @@ pub(super) const CLOSE: &[u8] = b"\x88\x80\x01\x02\x03\x04";
 /// Sends a handshake, and its close frame once it has read one.
 pub(super) struct Client {
     to_send: &'static [u8],
-    /// Whether it answers at all.
+    /// Whether it answers the close frame.
     polite: bool,
     answered: bool,
-    /// Of the server's bytes: how far the end of its head has come.
+    /// The number of bytes of the head's end that the server has sent.
     head: usize,
     frame: usize,
     reader: Option<Waker>,
@@ -64,7 +64,7 @@ impl Client {
                 self.head = usize::from(*byte == END[0]);
             }
         }
-        // A close frame is 2 bytes at least.
+        // A close frame has 2 bytes at least.
         if self.polite && !self.answered && self.frame >= 2 {
             self.answered = true;
             self.to_send = CLOSE;
@@ -129,7 +129,7 @@ where
     try_serve(io, service).await.unwrap();
 }
 
-/// Like [`serve`], of a client that may be none.
+/// Like [`serve`], for a client that may be invalid.
 pub(super) async fn try_serve<I, S, B>(io: I, service: S) -> hyper::Result<()>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,

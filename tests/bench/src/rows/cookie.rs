@@ -66,11 +66,11 @@ fn jar(bad: bool) -> impl FnMut() {
     }
 }
 
-/// Other cookies stand around it.
+/// Adds other cookies around it.
 fn field(pair: &str, bad: bool) -> HeaderMap {
     let mut pair = pair.to_owned();
     if bad {
-        // Within the signature, which comes last in one format and first in the other.
+        // Inside the signature, which comes last in one format and first in the other.
         let at = if pair.starts_with("connect.sid") {
             pair.len() - 12
         } else {
@@ -101,7 +101,7 @@ fn bare() -> impl FnMut() {
     }
 }
 
-/// The session is loaded, too, and its user found.
+/// The session is loaded, and its user is looked up.
 fn layer() -> impl FnMut() {
     let (sessions, pair) = sessions();
     let headers = field(&pair, false);
@@ -110,7 +110,7 @@ fn layer() -> impl FnMut() {
         record["user"].as_str().map(str::to_owned)
     });
     let mut service = SessionLayer::new(strategy).layer(service_fn(answer));
-    // The store is given a time limit, and that is a timer of the runtime.
+    // The time limit of the store needs a timer of the runtime.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

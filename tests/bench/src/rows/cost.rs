@@ -1,4 +1,4 @@
-//! What decides how much a server can take, beside the goals.
+//! The costs that decide the capacity of a server, beside the goals.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -69,7 +69,7 @@ fn padded(length: usize) -> String {
         exp: u64,
         roles: Vec<String>,
     }
-    // Base64 makes four bytes of three; header, signature and the other claims have 300.
+    // Base64 makes four bytes of three. Header, signature and the other claims have 300.
     let roles = (length - 300) * 3 / 4 / 17;
     let key = SigningKey::hs256(SECRET).unwrap();
     let encoder = JwtEncoder::new(key.with_kid("2025-01").unwrap());
@@ -86,7 +86,7 @@ fn padded(length: usize) -> String {
     encoder.encode(&claims).unwrap()
 }
 
-/// The signature alone, without parsing: with HS256 the key is hashed in each time, too.
+/// The signature alone, without parsing. With HS256 the key is hashed each time, too.
 fn verifies(name: &'static str, provider: &'static CryptoProvider) -> impl FnMut() {
     let name = &name[..5];
     let (token, algorithm, key) = if name == "HS256" {

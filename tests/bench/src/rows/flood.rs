@@ -1,4 +1,4 @@
-//! Good handshakes beside a flood of refused ones.
+//! Valid handshakes beside a flood of refused ones.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use crate::Case;
 
 /// Refused handshakes a second.
 const FLOOD: u32 = 2000;
-/// Good ones, in a second that is measured.
+/// Valid ones, in a measured second.
 const GOOD: u32 = 250;
 const PAIRS: usize = 9;
 
@@ -26,8 +26,8 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// What the flood does to the 99th percentile of the good, as the median of so many seconds in it
-/// and out of it, in turns.
+/// The effect of the flood on the 99th percentile of the valid ones: the median of this many
+/// seconds with it and without it, in turns.
 fn ratio(browsers: bool) -> f64 {
     let (address, _) = listen(stack);
     let flood = Flood::start(address, browsers);
@@ -36,7 +36,7 @@ fn ratio(browsers: bool) -> f64 {
         .map(|_| {
             let idle = percentile(address, good);
             flood.on.store(true, Ordering::Relaxed);
-            // Until as many are held as will be.
+            // Until the maximum number is delayed.
             std::thread::sleep(Duration::from_millis(700));
             let before = (flood.refused.load(Ordering::Relaxed), Instant::now());
             let beside = percentile(address, good);
@@ -52,7 +52,7 @@ fn ratio(browsers: bool) -> f64 {
     ratios[PAIRS / 2]
 }
 
-/// Of one second of good handshakes, in seconds.
+/// The percentile of one second of valid handshakes, in seconds.
 fn percentile(address: SocketAddr, request: &[u8]) -> f64 {
     let pause = Duration::from_secs(1) / GOOD;
     let mut next = Instant::now();
@@ -120,7 +120,7 @@ impl Flood {
     }
 }
 
-/// What is no page gets its 401.
+/// A request that is no page's gets its 401.
 pub(super) fn without_origin() -> &'static [u8] {
     let text =
         String::from_utf8_lossy(request(false)).replace("origin: https://example.com\r\n", "");

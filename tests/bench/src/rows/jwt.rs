@@ -26,10 +26,10 @@ use crate::{Case, now};
 
 /// The key of each HS256 token here.
 pub const SECRET: &str = "a secret of thirty-two characters";
-/// Whom the tokens and sessions are about.
+/// The user of the tokens and sessions.
 pub const SESSION_USER: &str = "user-42";
 const ISSUER: &str = "https://issuer.example";
-/// Some of the peers do not start without.
+/// Some of the other crates require one.
 const AUDIENCE: &str = "chat";
 const LIMIT: usize = 60_000;
 
@@ -53,7 +53,7 @@ struct All {
     exp: u64,
 }
 
-/// A good token under [`SECRET`], and one whose signature is another's.
+/// A valid token under [`SECRET`], and one with another key's signature.
 pub fn token(good: bool) -> String {
     let secret = if good {
         SECRET
@@ -108,7 +108,7 @@ pub fn handshake(token: Option<&str>) -> Request<Body> {
     if let Some(token) = token {
         headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
     }
-    // As hyper leaves its own there.
+    // As hyper inserts its own.
     request.extensions_mut().insert(Upgrade(()));
     request
 }
@@ -187,7 +187,7 @@ where
     assert_eq!(response.status(), expected);
 }
 
-/// What is accepted is upgraded.
+/// Accepted requests are upgraded.
 async fn answer(_: Request<Body>) -> Result<Response<Body>, Infallible> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -220,7 +220,7 @@ pub(super) fn jwt() -> Jwt<FourStrings> {
         .unwrap()
 }
 
-/// A server that has seen good ones.
+/// A server after some valid requests.
 fn we_decide(refused: String, good: bool) -> impl FnMut() {
     let jwt = jwt();
     assert!(jwt.verify_token(&token(true)).is_ok());
@@ -240,7 +240,7 @@ fn reads(carriers: &CarriersBuilder) -> impl FnMut() + use<> {
     move || assert!(matches!(carriers.take(&mut head), Ok(None)))
 }
 
-/// Every carrier there is, and the check of the handshake.
+/// Every carrier, and the check of the handshake.
 fn without_credential() -> impl FnMut() {
     let carriers = Carriers::builder()
         .query("token")
@@ -256,10 +256,10 @@ fn without_credential() -> impl FnMut() {
     }
 }
 
-/// What people write: an extractor that reads the header and decodes.
+/// As applications do it by hand: an extractor that reads the header and decodes.
 pub(super) struct User(FourStrings);
 
-/// What it decodes with.
+/// The key and the rules for decoding.
 #[derive(Clone)]
 pub(super) struct Keys {
     key: DecodingKey,
@@ -374,11 +374,11 @@ fn ours_of(theirs: jsonwebtoken::Algorithm) -> Algorithm {
     }
 }
 
-/// Both sides read the same file, and jsonwebtoken no PEM as it is built here.
+/// Both sides read the same file. jsonwebtoken reads no PEM in this build.
 pub(super) fn decoding_key(algorithm: jsonwebtoken::Algorithm, pem: &str) -> DecodingKey {
     let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     let der = BASE64_STANDARD.decode(text).unwrap();
-    // RFC 5280 §4.1.2.7, at the end of what says what kind of key it is.
+    // RFC 5280 §4.1.2.7: the key is at the end.
     let tail = |bytes| &der[der.len() - bytes..];
     match algorithm {
         jsonwebtoken::Algorithm::RS256 => DecodingKey::from_rsa_der(&der[24..]),

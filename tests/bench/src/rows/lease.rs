@@ -101,7 +101,7 @@ impl Server {
         let gone = Arc::new(Notify::new());
         now(serve(Client::new(false, &gone), self.stack.clone()));
         let mut upgraded = TokioIo::new(now(self.told.recv().unwrap()).unwrap());
-        // Until then it holds what hyper has read with.
+        // Until then it holds hyper's read buffer.
         let mut bytes = [0; 8];
         let reading = pin!(upgraded.read(&mut bytes));
         assert!(

@@ -27,7 +27,7 @@ const HANDSHAKES: u32 = 25;
 
 pub(super) type Answer = Result<Response<Empty<Bytes>>, Infallible>;
 
-/// What a server can be made of here.
+/// The type of a server.
 macro_rules! server {
     () => {
         impl tower::Service<
@@ -40,7 +40,7 @@ macro_rules! server {
 }
 pub(super) use server;
 
-/// The least: 101 with the accept key, and a task that waits for the socket and drops it.
+/// The minimum: 101 with the accept key, and a task that waits for the socket and drops it.
 pub(super) fn hyper() -> server!() {
     service_fn(|request: Request<Incoming>| ready(Answer::Ok(switch(request))))
 }
@@ -66,7 +66,7 @@ pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// What a client sends.
+/// A client's handshake.
 #[derive(Clone, Copy)]
 pub(super) struct Talk {
     pub(super) request: &'static [u8],
@@ -101,8 +101,8 @@ where
         let service = service();
         drop(entered);
         runtime.block_on(async move {
-            // A server at work always waits for some time or other. Only where nothing does, the
-            // next timer costs a system call.
+            // A busy server always has a timer. On an idle one the next timer would cost a system
+            // call.
             tokio::spawn(async {
                 loop {
                     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -114,7 +114,7 @@ where
             tell.send((listener.local_addr().unwrap(), clock)).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
-                // Of those who go away in the middle nothing is asked.
+                // Clients that leave early need no further answer.
                 tokio::spawn(try_serve(stream, service.clone()));
             }
         });
@@ -157,9 +157,9 @@ where
     }
 }
 
-/// Puts the thread that calls on one core with the others that do: between two, each wake-up is an
-/// interrupt, whose price depends on where the threads happen to be and hides what the server does.
-/// Without that core or the tool they go where they like.
+/// Puts the calling thread on one core with the other threads that call this. Between two cores
+/// each wake-up is an interrupt. Its price depends on the cores, and would hide the server's own
+/// cost. Without that core or the tool the threads run anywhere.
 fn share_a_core() {
     let Ok(thread) = std::fs::read_link("/proc/thread-self") else {
         return;

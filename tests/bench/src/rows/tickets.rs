@@ -44,7 +44,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// The 16 bytes that a ticket of this number is kept under.
+/// The 16 bytes of this ticket's key.
 pub fn key(n: usize) -> [u8; 16] {
     *digest(n).as_bytes()
 }
@@ -71,7 +71,7 @@ fn take(live: usize) -> impl FnMut() {
     }
 }
 
-/// In an order that is not that of issuing: the step has no factor in common with a million.
+/// In an order other than that of issuing: the step has no factor in common with a million.
 pub fn each_in_turn(turn: impl Fn(usize)) -> impl FnMut() {
     let mut n = 0;
     move || {
@@ -103,8 +103,8 @@ impl Plain {
     }
 }
 
-/// What a caller waits at most while a million expire, and no lock is held longer. Each try makes
-/// the same calls: what the store does it does in all of them, what interrupts does not.
+/// The longest wait of a caller while a million entries expire. No lock is held longer. Each try
+/// makes the same calls: the store's own work occurs in all of them, and interrupts do not.
 fn longest_call_of_expiry() -> f64 {
     let mut least: Vec<Duration> = Vec::new();
     for _ in 0..5 {

@@ -144,7 +144,7 @@ fn capabilities(kind: Kind) -> Capabilities {
 /// The process that drives a browser. Dropping it ends it, but not the browser.
 struct Driver {
     port: u16,
-    /// What it and its browser write.
+    /// The output of the driver and its browser.
     lines: Mutex<UnboundedReceiver<String>>,
     _process: Child,
 }
@@ -167,7 +167,7 @@ impl Driver {
         });
         drop(writer);
         let (sender, lines) = unbounded_channel();
-        // To the end, although nobody may listen any more: a full pipe would stop the browser.
+        // To the end, even without a reader: a full pipe would stop the browser.
         thread::spawn(move || {
             let lines = BufReader::new(reader).split(b'\n');
             for line in lines.map_while(Result::ok) {
@@ -212,7 +212,7 @@ fn spawn(program: &str, configure: impl Fn(&mut Command)) -> Child {
     panic!("{program} is not installed: `cargo xtask setup` installs it");
 }
 
-/// Where the set-up puts the programs that the system does not offer: beside the build.
+/// The folder in which the set-up puts programs that the system lacks: beside the build.
 fn tools() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let build = test
@@ -221,7 +221,7 @@ fn tools() -> PathBuf {
     build.and_then(Path::parent).unwrap().join("tools/bin")
 }
 
-/// Chromedriver's own command: what the page and the browser wrote to the console.
+/// Chromedriver's own command: the console messages of the page and the browser.
 #[derive(Debug)]
 struct ChromiumLog;
 

@@ -54,7 +54,7 @@ impl<'a> Page<'a> {
         page
     }
 
-    /// Where the chat listens.
+    /// The address of the chat.
     pub(crate) fn chat(&self) -> SocketAddr {
         self.chat
     }

@@ -1,4 +1,4 @@
-//! Another origin on the same host, and a look at what its page sends.
+//! Another origin on the same host, and the requests of its page.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -52,7 +52,7 @@ impl Wire {
         wire
     }
 
-    /// What the client sent and what the server answered.
+    /// The client's request and the server's answer.
     pub(crate) fn seen(&self) -> (String, String) {
         let text =
             |bytes: &Mutex<Vec<u8>>| String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();

@@ -1,4 +1,4 @@
-//! The chat's page shows what every credential leads to.
+//! The chat's page shows the outcome of every credential.
 
 use crate::browser::{Browser, Kind};
 use crate::chat_page::{Event, Page};

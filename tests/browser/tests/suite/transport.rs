@@ -37,7 +37,7 @@ impl Transport {
         }
     }
 
-    /// What the URLs of the server's sockets begin with.
+    /// The prefix of the URLs of the server's sockets.
     pub(crate) fn sockets(self, server: SocketAddr) -> String {
         self.origin(server).replacen("http", "ws", 1)
     }
@@ -80,7 +80,7 @@ fn serve_tls(router: Router, listener: TcpListener, protocols: &[&str]) {
     });
 }
 
-/// A certificate that nobody trusts.
+/// A self-signed certificate, which no browser trusts.
 fn tls(protocols: &[&str]) -> TlsAcceptor {
     let names = ["127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();

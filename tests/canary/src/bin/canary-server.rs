@@ -1,5 +1,5 @@
-//! A server whose log is its standard error, at TRACE. Its first line on standard output is what
-//! its clients may present. It ends with its standard input.
+//! A server that logs to its standard error, at TRACE. Its first line on standard output has the
+//! credentials for its clients. It ends with its standard input.
 
 use std::error::Error;
 

@@ -1,7 +1,7 @@
 //! A secret goes through the whole stack by every carrier, accepted and refused, and is found
 //! nowhere: not in the log at TRACE, not in a panic, not in a response.
 //!
-//! The server is another process, so that what its clients log is not in it.
+//! The server is another process, so that its log lacks the clients' own messages.
 
 use canary_tests::Secrets;
 
@@ -113,7 +113,7 @@ async fn told_by(setup: &str) -> Told {
 }
 
 impl Told {
-    /// How much there was to be found in: nobody hides a secret by saying nothing.
+    /// The log must be long: an empty one would hide every secret.
     fn said_much(&self) {
         let lines = self.log.lines().count();
         println!(
@@ -162,7 +162,7 @@ impl Told {
     }
 
     /// Every event of ours stands in the table that operators read, with every field of it.
-    fn said_what_is_documented(&self) {
+    fn has_the_documented_events(&self) {
         let page = include_str!("../../../../crates/tower-ws-auth-core/src/telemetry.rs");
         let rows = || page.lines().filter_map(|line| line.strip_prefix("//! | `"));
         let mut events = 0;
@@ -198,7 +198,7 @@ async fn with_the_redact_layer_outermost_nothing_is_found() {
     let told = told_by("redacted").await;
     told.said_much();
     told.decided();
-    told.said_what_is_documented();
+    told.has_the_documented_events();
     told.kept_silent();
 }
 
@@ -212,7 +212,7 @@ async fn with_redacted_spans_nothing_is_found() {
 }
 
 #[tokio::test]
-async fn without_the_redact_layer_the_trace_layer_tells_it() {
+async fn without_the_redact_layer_the_trace_layer_logs_it() {
     let told = told_by("unredacted").await;
     told.said_much();
     told.decided();
@@ -231,7 +231,7 @@ async fn without_the_redact_layer_the_trace_layer_tells_it() {
 }
 
 #[tokio::test]
-async fn what_no_strategy_reads_ends_with_the_request() {
+async fn an_unread_credential_ends_with_the_request() {
     let told = told_by("unguarded").await;
     told.said_much();
     told.kept_silent();

@@ -1,4 +1,4 @@
-//! What operators read and count of closing handshakes: each of them, by how it ended.
+//! The log and the metrics of closing handshakes, by their outcome.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::told::Told;
 /// A masked close frame with code 1000.
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 
-/// `/ws` refuses everybody, and tells one at a time; `/alone` has nobody who decides.
+/// `/ws` refuses every client, with one closing handshake at a time. `/alone` has no strategy.
 fn router() -> (Router, ClosingHandshakes) {
     let refuse = |_: &mut Parts| async {
         let expired = Rejection::new(RejectionKind::TokenExpired, "as ever");
@@ -70,7 +70,7 @@ async fn every_outcome_is_an_event_and_is_counted_once() {
     closing_handshake("peer_closed").await;
 
     let (mut client, _) = refused(address, "/ws").await;
-    // What is not read makes a reset of its end.
+    // Unread bytes would turn its end into a reset.
     frame::read(&mut client).await.unwrap();
     drop(client);
     closing_handshake("peer_gone").await;
@@ -113,7 +113,7 @@ async fn every_outcome_is_an_event_and_is_counted_once() {
     assert_eq!(told.log().matches(converted).count(), 5);
     assert_eq!(told.log().matches("handshake refused").count(), 6);
 
-    // What a layer refuses that asks no strategy is a decision too.
+    // A refusal by a layer without a strategy is a decision too.
     let (_, answer) = refused(address, "/alone").await;
     assert!(answer.contains("503"), "{answer}");
     let event = told.event("strategy=\"lease\"");

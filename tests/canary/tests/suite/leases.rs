@@ -1,4 +1,4 @@
-//! What operators read and count of leases: that they are open, and how they end.
+//! The log and the metrics of leases: the open ones, and their ends.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! A secret goes through every layer and is found nowhere; what happens is told, and counted.
+//! A secret goes through every layer and is found nowhere. Events are logged and counted.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -7,7 +7,7 @@ use canary_tests::Secrets;
 /// Everything by which a secret would be recognised: whole and in its parts, as it is and in
 /// the forms in which logs write it.
 pub(crate) struct Needles {
-    /// What it is, and its text.
+    /// The name of each secret, and its text.
     all: Vec<(String, String)>,
     plain: Vec<(String, String)>,
 }
@@ -89,8 +89,8 @@ fn forms(text: &str) -> Vec<(&'static str, String)> {
         "as a list of bytes",
         escaped(|all, b| write!(all, "{b}, ").unwrap()),
     ));
-    // In the middle of something longer base64 has three forms; both ends depend on neighbours.
-    // What is left of a short one without its ends could be anything.
+    // Inside a longer text base64 has three forms, and both ends depend on neighbours. A short text
+    // without its ends could match anything.
     let offsets = if text.len() > 15 { 0..3 } else { 0..0 };
     for before in offsets {
         let padded = [vec![b'x'; before], bytes.to_vec()].concat();

@@ -14,7 +14,7 @@ use tower_ws_auth::{
     AllowedOrigin, AuthLayer, Authenticate, AuthenticateExt, Origins, Sessions, Tickets,
 };
 
-/// 40 letters that nobody else writes.
+/// 40 letters that occur nowhere else.
 const CANARY: &str = "canaryCANARYcanaryCANARYcanaryCANARYcana";
 
 #[test]

@@ -81,7 +81,7 @@ impl Server {
                 let is_whole = answer.windows(4).any(|end| end == b"\r\n\r\n");
                 if is_open && is_whole && !told {
                     told = true;
-                    // Whoever is told closing handshake has its own close frame read as well.
+                    // In a closing handshake the server reads the client's close frame as well.
                     let _ = stream.write_all(&CLOSE).await;
                 } else if is_whole && !is_open {
                     break;

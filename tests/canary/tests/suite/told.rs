@@ -3,7 +3,7 @@ use std::time::Duration;
 use test_support::{Counting, Counts, Log, PATIENCE};
 use tokio::time::{sleep, timeout};
 
-/// What this thread logs and counts.
+/// The log and the metrics of this thread.
 pub(crate) struct Told {
     log: Log,
     counts: Counting,

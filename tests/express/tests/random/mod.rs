@@ -4,7 +4,7 @@ use test_support::Random;
 
 pub(crate) struct Fields(Random);
 
-/// What is found around, between and inside of cookies. Only what can stand in a field of HTTP.
+/// Texts around, between and inside of cookies. Only bytes that an HTTP field can hold.
 const PIECES: [&str; 28] = [
     ";",
     "; ",

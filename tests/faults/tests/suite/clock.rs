@@ -1,14 +1,14 @@
 //! The time of day jumps by an hour, forward and back, while connections are open and credentials
 //! are outstanding.
 //!
-//! | who | reads | set forward | set back |
+//! | part | reads | set forward | set back |
 //! |---|---|---|---|
-//! | JWT | the time of day: `exp` is one | expires by it | what had expired meanwhile is good again until its `exp` |
-//! | tickets, sessions in memory | [`Clock::steady`] unless told otherwise | nothing | nothing: none lives longer |
+//! | JWT | the time of day: `exp` is one | expires by it | a token that had expired meanwhile is valid again until its `exp` |
+//! | tickets, sessions in memory | [`Clock::steady`] unless told otherwise | no effect | no effect: none lives longer |
 //! | a session's record, a ticket's `live_for` | the time of day | end by it | the store forgets them all the same |
 //! | leases | the time of day | end within a second | live as much longer; with a steady clock they do not |
-//! | revocations | the time of day, and never the same moment twice | what was issued before stays refused | a token of the hour that comes again is refused |
-//! | `Jwks` | [`Clock::steady`] | nothing | nothing |
+//! | revocations | the time of day, and never the same moment twice | earlier credentials stay refused | a token of the repeated hour is refused |
+//! | `Jwks` | [`Clock::steady`] | no effect | no effect |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -113,7 +113,7 @@ async fn closed(stream: &mut TcpStream) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_hour_forward_ends_what_is_over_by_then_and_nothing_else() {
+async fn an_hour_forward_ends_only_the_expired_connections() {
     let wrong = Wrong::default();
     let server = server(&wrong).await;
     let [short, long] = [600, 7200].map(|seconds| server.token("ada", seconds).unwrap());
@@ -135,7 +135,7 @@ async fn an_hour_forward_ends_what_is_over_by_then_and_nothing_else() {
     assert_eq!(refusal(&server, &ticket, "").await, Some(4401));
     assert_eq!(refusal(&server, "/ws", &session).await, Some(4401));
 
-    // And back: what was ended stays ended, what was taken stays taken.
+    // And back: ended connections stay ended, and taken tickets stay taken.
     wrong.set(0);
     assert!(is_open(&mut good).await);
     assert_eq!(refusal(&server, &ticket, "").await, Some(4401));
@@ -162,7 +162,7 @@ async fn an_hour_back_prolongs_no_ticket_and_no_session_that_a_store_keeps_in_me
     wrong.set(-HOUR);
     assert_eq!(refusal(&server, &in_time, "").await, None);
     assert_eq!(refusal(&server, &in_time, "").await, Some(4401), "twice");
-    // 31 seconds of a ticket's 30 have passed, whatever the time of day.
+    // 31 seconds of a ticket's 30 have passed, at any time of day.
     passed.set(31);
     assert_eq!(refusal(&server, &late, "").await, Some(4401));
     assert_eq!(refusal(&server, "/ws", &session).await, None);
@@ -176,7 +176,7 @@ async fn an_hour_back_prolongs_no_ticket_and_no_session_that_a_store_keeps_in_me
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_has_expired_by_both_clocks_is_never_accepted_and_a_lease_follows_the_time_of_day() {
+async fn an_expired_credential_is_never_accepted_and_a_lease_follows_the_time_of_day() {
     let wrong = Wrong::default();
     let server = server(&wrong).await;
     let expired = {
@@ -218,7 +218,7 @@ async fn what_has_expired_by_both_clocks_is_never_accepted_and_a_lease_follows_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_holds_whichever_way_the_clock_goes() {
+async fn a_revocation_holds_if_the_clock_jumps_either_way() {
     let wrong = Wrong::default();
     let server = server(&wrong).await;
     let before = server.token("ada", 7200).unwrap();

@@ -1,9 +1,8 @@
-//! Clients that say nothing, drip, flood, vanish or reset, at every phase of a connection: what
-//! the server had for them is back by the deadline, and what a slow machine needs.
+//! Clients that say nothing, drip, flood, vanish or reset, at every phase of a connection. The
+//! server has its resources back by the deadline, with some time for a slow machine.
 //!
-//! A client whose handshake is not complete is the server's business, by hyper's
-//! `header_read_timeout`; it costs the layers nothing. One that was accepted may be as slow as it
-//! likes, until its lease ends.
+//! A client with an incomplete handshake costs the layers nothing: hyper's `header_read_timeout`
+//! ends it. An accepted client may be as slow as it likes, until its lease ends.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -69,7 +68,7 @@ const PHASES: [Phase; 13] = [
     Phase::HalfEnded,
 ];
 
-/// What it does from then on.
+/// The client's behaviour from then on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     Silence,
@@ -77,13 +76,13 @@ enum Fault {
     Drip,
     /// As much as goes out.
     Flood,
-    /// Nothing passes any more in either direction, and nobody is told.
+    /// Nothing passes any more in either direction, and neither side is told.
     Vanish,
     /// RST.
     Reset,
 }
 
-/// The room that a slow machine has. Whoever was not bounded would stay for longer than this.
+/// The slack for a slow machine. An unbounded client would stay for longer than this.
 const SLACK: Duration = Duration::from_secs(20);
 const HALF_A_MESSAGE: &[u8] = b"\x82\xfe\x01\x00\0\0\0\0half";
 
@@ -121,7 +120,7 @@ impl Phase {
         }
     }
 
-    /// Whether it needs a token that is still good: then nobody misbehaves before it is in.
+    /// Whether it needs a valid token: then no client misbehaves before this one is in.
     fn must_be_in(self) -> bool {
         matches!(
             self,
@@ -155,7 +154,7 @@ impl Fault {
     }
 }
 
-/// Where those who must be in are waited for.
+/// The barrier for clients that must be in.
 type In = Arc<Barrier>;
 
 /// Goes through a connection up to the phase.
@@ -214,7 +213,7 @@ async fn misbehave(phase: Phase, fault: Fault, mut stream: TcpStream) {
             drop(stream);
         }
         Fault::Drip => {
-            // What can stand in a head as well as in a frame's.
+            // These phases end inside a head or a frame.
             let early = matches!(phase, Phase::Connected | Phase::HalfHead);
             let byte = if early { b'a' } else { 0x82 };
             while stream.write_all(&[byte]).await.is_ok() {
@@ -281,7 +280,7 @@ async fn client(phase: Phase, fault: Fault, server: SocketAddr, target: String, 
     let stream = TcpStream::connect(way.address).await.unwrap();
     let stream = reach(phase, stream, &target, &all_in).await;
     let _ = way.swallow.take().unwrap().send(());
-    // It talks on, as long as somebody takes it.
+    // It continues to send, as long as its bytes are read.
     misbehave(phase, Fault::Flood, stream).await;
 }
 
@@ -364,7 +363,7 @@ async fn clients_that_flood() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_vanish_without_a_word() {
+async fn clients_that_vanish_silently() {
     everywhere(Fault::Vanish).await;
 }
 
@@ -388,7 +387,7 @@ async fn a_well_behaved_client_beside_them_is_served_and_nothing_of_the_process_
         for fault in [Fault::Silence, Fault::Drip, Fault::Flood, Fault::Reset] {
             for phase in PHASES {
                 let target = phase.target(&server);
-                // Nobody waits for anybody.
+                // No client waits for another one.
                 let all_in = Arc::new(Barrier::new(1));
                 clients.spawn(client(phase, fault, server.address, target, all_in));
             }

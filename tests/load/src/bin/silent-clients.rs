@@ -1,5 +1,5 @@
-//! `silent-clients ADDRESS COUNT`: opens COUNT refused WebSockets, reads the answer to each
-//! handshake, and then neither says nor closes anything until its standard input ends.
+//! `silent-clients ADDRESS COUNT`: opens COUNT refused WebSockets, and reads the answer to each
+//! handshake. It then neither sends nor closes anything until its standard input ends.
 //!
 //! A process of its own, because 10,000 connections cost both ends a descriptor each. It prints
 //! `upgraded N plain M` once every client has read its answer.

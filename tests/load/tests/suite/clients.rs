@@ -1,4 +1,4 @@
-//! 10,000 clients in a process of their own, and what they cost this one.
+//! 10,000 clients in a process of their own, and their cost for this one.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-/// The clients' process; it ends with the test, whatever happens.
+/// The clients' process, which always ends with the test.
 pub(crate) struct Clients(Child);
 
 impl Clients {

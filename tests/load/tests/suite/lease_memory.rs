@@ -1,4 +1,4 @@
-//! Thousands of leases: what each of them keeps, and that nothing of them remains.
+//! Thousands of leases: the memory of each, and that nothing of them remains.
 //!
 //! Without sockets: a request in memory goes through hyper and the layers to a handler that holds
 //! its connection. Their kernel buffers are the same with and without a lease.

@@ -1,4 +1,4 @@
-//! A key with 10,000 sockets is revoked, and everybody else has a turn meanwhile.
+//! A key with 10,000 sockets is revoked, and other tasks have their turns meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -146,7 +146,7 @@ impl Probe {
         Self(shared)
     }
 
-    /// Since the last time that somebody asked.
+    /// Since the last call.
     fn longest(&self) -> Duration {
         Duration::from_micros(self.0.longest.swap(0, Ordering::Relaxed))
     }

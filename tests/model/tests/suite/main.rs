@@ -1,36 +1,36 @@
 //! A model of the protocol between two nodes, their store and their clocks.
 //!
-//! The parts of these crates have tests of their own. What they promise together depends on the
-//! order in which many things happen on several machines, and no test can try all orders. This
-//! model can: [`stateright`] visits every state that a bounded world can reach, and a rule that is
-//! broken in any of them comes with the shortest way to it.
+//! The parts of these crates have tests of their own. Their common promises depend on the order of
+//! many events on several machines, and no test can try all orders. This model can: [`stateright`]
+//! visits every state that a bounded world can reach. A rule that is broken in any of them comes
+//! with the shortest way to it.
 //!
 //! # What is promised
 //!
 //! *Revoking* is a ban (`revoke("user:ada")`) or a logout (the session's key, and its record). A
-//! credential *descends* from a login: the session itself, what is minted for it, what is minted
-//! for that. These are the [rules](rules::Rule), and [`rules::Bounds`] are the bounds:
+//! credential *descends* from a login: the session itself, a credential minted for it, and one
+//! minted for that. These are the [rules](rules::Rule), and [`rules::Bounds`] are the bounds:
 //!
-//! - **On the node that revoked.** From the moment in which `revoke` returned `Ok`, nothing that was
-//!   issued before it began is accepted, and nothing that it opened is left open.
-//! - **On every other node.** Nothing that was issued before is accepted later than *one command
-//!   timeout* after that moment; with a ticket or a single-use token, *two*. What it had opened is
-//!   told to close when the news arrives. Where the news is lost, it is told at the latest when the
-//!   node asks again: *one recheck period* after that moment.
-//! - **On a node that does not reach the store.** Nothing is accepted. What is open stays open; it is
-//!   told to close at the latest one command timeout after the node has the store again, or one
-//!   recheck period after `Ok`, whichever is later.
-//! - **If `revoke` returned `Err`**, what it should end is closed on its node. Nothing is promised
-//!   about the others until it is said again, or until its node has written it later.
+//! - **On the node that revoked.** From the moment in which `revoke` returned `Ok`, no credential
+//!   issued before it began is accepted, and no connection opened by one is left open.
+//! - **On every other node.** No earlier credential is accepted later than *one command timeout*
+//!   after that moment; with a ticket or a single-use token, *two*. Its connections are told to
+//!   close when the news arrives. If the news is lost, they are told when the node asks again, at
+//!   the latest *one recheck period* after that moment.
+//! - **On a node that does not reach the store.** No credential is accepted. Open connections stay
+//!   open. They are told to close at the latest one command timeout after the node has the store
+//!   again, or one recheck period after `Ok`, whichever is later.
+//! - **If `revoke` returned `Err`**, the connections in question are closed on its node. Nothing is
+//!   promised about the other nodes until the call is repeated, or until its node has written it
+//!   later.
 //! - All this holds for a user's key as long as no two clocks differ by more than the allowed skew.
-//!   For a session's key it holds whatever the clocks say.
-//! - A login after a revocation is welcome at once on every node, and nothing that descends from it
-//!   is refused or ended for that revocation. One node's failed revocation may be written after such
-//!   a login; then it counts from there.
-//! - A ticket and a single-use token open one connection, if the clocks of any two nodes differ by no
-//!   more than the allowed skew. What is refused by a permission or a limit is not used up.
-//! - No more connections are open than a limit says, and a limit neither ends nor refuses one
-//!   before it is reached.
+//!   For a session's key it holds for any clocks.
+//! - A login after a revocation is accepted at once on every node. No credential that descends from
+//!   it is refused or ended for that revocation. One node's failed revocation may be written after
+//!   such a login; then it counts from there.
+//! - A ticket and a single-use token open one connection, if the clocks of any two nodes differ by
+//!   no more than the allowed skew. A credential refused by a permission or a limit is not used up.
+//! - A limit is never exceeded. It neither ends nor refuses a connection before it is reached.
 //!
 //! Each bound is reached: with one tick less there is a counterexample. One tick of the model is one
 //! [command timeout](setup::TIMEOUT), which is a second by default, and the
@@ -49,29 +49,30 @@
 //! | a write of a revocation that is given up and carried out much later | a slow Redis |
 //! | a node that is cut off and comes back, also one that revokes meanwhile | `Listener::run` |
 //! | sessions, tokens, single-use tokens, tickets | the strategies, each `revocable` |
-//! | ticket and token endpoints, whose request bodies may arrive at any later time | `Mint`, `POST /token` of the chat |
+//! | ticket and token endpoints, whose request bodies may arrive at any later time | `TicketEndpoint`, `POST /token` of the chat |
 //! | renewals, limits of both kinds, permissions, ordinary requests on a leased route | `LeaseLayer`, `authorize` |
 //!
-//! [`model::Action`] names every step with the code behind it, and [`requests`] and [`revoke`] have a
-//! table each. [`protocol::Protocol`] has one switch for each thing that the protocol did
-//! differently before; [`rows`] shows for each of them which rule it breaks. [`mended`] explores
-//! what it does now.
+//! [`model::Action`] names every step with the code behind it, and [`requests`] and [`revoke`] have
+//! a table each. [`protocol::Protocol`] has one switch for each thing that the protocol did
+//! differently before. [`rows`] shows the rule that each of them breaks. [`mended`] explores the
+//! present protocol.
 //!
 //! # What is not modelled
 //!
-//! - The end of a credential by its own time, but for single-use tokens; a lease's `until` and grace.
+//! - The end of a credential by its own time, except for single-use tokens; a lease's `until` and
+//!   grace.
 //! - More than two nodes. The nodes do not speak to each other, only to the store: a third adds
 //!   another reader.
-//! - A store that loses what it has answered (a failover, an eviction, the end of the retention). The
-//!   documentation of `tower-ws-auth-redis` says what that undoes.
-//! - Clocks that are set while the nodes run, and what is inside one process: the registry's locks and
-//!   the leases are checked with loom, the bytes on the wire by tests over sockets.
+//! - A store that loses answered writes (a failover, an eviction, the end of the retention). The
+//!   documentation of `tower-ws-auth-redis` states the consequences.
+//! - Clocks that are set while the nodes run, and the inside of one process. The registry's locks
+//!   and the leases are checked with loom, the bytes on the wire by tests over sockets.
 //! - A closing handshake. A connection counts as closed when it is told to close; it is cut after
 //!   the deadline of its lease at the latest.
-//! - What is equivalent to something else here: a question that is never answered is a request that
-//!   was never made, unless it spends something or its node is cut off; a question about all keys
-//!   that would change nothing is not asked; the answer to a question that only leads to another
-//!   one arrives when it is given.
+//! - Equivalents of other states. A question that is never answered is a request that was never
+//!   made, unless it spends a credential or its node is cut off. A question about all keys that
+//!   would change nothing is not asked. An answer that only leads to another question arrives when
+//!   it is given.
 //!
 //! # Sizes
 //!

@@ -15,9 +15,9 @@ fn explore(name: &str, world: Setup, comes_by: &[Seen]) {
     keeps_every_rule(name, world, Protocol::mended(), comes_by);
 }
 
-/// A session, what is minted for it, and its logout or its user's ban on either node.
+/// A session, the credentials minted for it, and its logout or its user's ban on either node.
 #[test]
-fn whatever_is_minted_is_revoked_with_its_session() {
+fn every_minted_credential_is_revoked_with_its_session() {
     explore(
         "minting",
         Setup {
@@ -47,7 +47,7 @@ fn whatever_is_minted_is_revoked_with_its_session() {
     );
 }
 
-/// A session that somebody else made, whose record does not say when its user logged in.
+/// A session of another application, without a time of login in its record.
 #[test]
 fn a_session_of_unknown_age_is_older_than_every_revocation() {
     explore(
@@ -79,7 +79,7 @@ fn a_session_of_unknown_age_is_older_than_every_revocation() {
 
 /// Two handshakes with a session and what is minted for it, while it is revoked.
 #[test]
-fn of_two_handshakes_none_outlives_the_revocation() {
+fn no_handshake_of_two_outlives_the_revocation() {
     explore(
         "two handshakes",
         Setup {
@@ -108,9 +108,9 @@ fn of_two_handshakes_none_outlives_the_revocation() {
     );
 }
 
-/// What is minted can mint again: a token for a session, and a ticket for the token.
+/// A minted credential can mint again: a token for a session, and a ticket for the token.
 #[test]
-fn whatever_is_minted_for_something_minted_is_revoked_as_well() {
+fn a_credential_minted_for_a_minted_one_is_revoked_too() {
     explore(
         "minting twice",
         Setup {
@@ -179,7 +179,7 @@ fn two_revocations_and_a_login_come_in_any_order() {
 
 /// The same beside a token that was issued before, with two handshakes on one node.
 #[test]
-fn two_revocations_tell_what_is_older_from_what_is_later() {
+fn two_revocations_separate_older_from_later_credentials() {
     explore(
         "older and later",
         Setup {
@@ -268,8 +268,8 @@ fn a_node_that_was_cut_off_catches_up() {
     );
 }
 
-/// Tickets, ordinary requests, requests without permission and a guest who becomes Ada, where one
-/// connection of hers may be open.
+/// Tickets, ordinary requests, requests without permission and a guest who becomes Ada, with room
+/// for one open connection of hers.
 #[test]
 fn limits_that_refuse_the_newest_hold_and_spend_nothing() {
     explore(
@@ -285,7 +285,7 @@ fn limits_that_refuse_the_newest_hold_and_spend_nothing() {
 }
 
 #[test]
-fn limits_that_end_the_oldest_hold_and_end_nobody_else() {
+fn limits_that_end_the_oldest_hold_and_end_no_other() {
     explore(
         "a limit that ends the oldest",
         limited(OverLimit::EndOldest),

@@ -1,4 +1,4 @@
-//! The model: what can happen in a state, and what becomes of it.
+//! The model: the possible actions in a state, and their effects.
 
 use stateright::{Model, Property};
 
@@ -17,7 +17,7 @@ pub(crate) struct World {
     pub(crate) setup: Setup,
     pub(crate) protocol: Protocol,
     pub(crate) bounds: Bounds,
-    /// Where this rule is broken, nothing that follows matters.
+    /// After this rule is broken, nothing that follows matters.
     pub(crate) looks_for: Option<Rule>,
     pub(crate) seen: Log,
 }
@@ -25,7 +25,7 @@ pub(crate) struct World {
 /// One thing that happens. Numbers are places in the vectors of [`State`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// True time goes on. It waits for whatever has to be over by now.
+    /// True time goes on. It waits for everything that must have happened by now.
     Tick,
 
     /// A user logs in, and the node asks which revocation of theirs is the latest
@@ -179,7 +179,7 @@ impl Model for World {
     }
 }
 
-/// What the commands of a revocation can come to.
+/// The possible outcomes of a revocation's commands.
 fn revocation_steps(state: &State, number: usize, actions: &mut Vec<Action>) {
     let revocation = &state.revocations[number];
     let is_cut_off = state.nodes[revocation.node].is_cut_off;
@@ -260,7 +260,7 @@ impl World {
         }
     }
 
-    /// What clients may begin.
+    /// The actions that clients may begin.
     fn clients(&self, state: &State, actions: &mut Vec<Action>) {
         if state.left.log_ins > 0 {
             let log_ins = self.setup.log_ins.iter().copied();
@@ -279,7 +279,8 @@ impl World {
                         purpose,
                     });
                 };
-                // What the store has lost for ever is refused, and nothing comes of it either.
+                // A credential that the store has lost for ever is refused, without any further
+                // effect.
                 let needs_store = matches!(credential.kind, Kind::Session | Kind::Ticket);
                 let is_over = state.clock(node) >= credential.expires;
                 if credential.is_coming {
@@ -318,7 +319,7 @@ impl World {
         }
     }
 
-    /// What operators and users may revoke.
+    /// The revocations that operators and users may begin.
     fn operators(&self, state: &State, actions: &mut Vec<Action>) {
         if state.left.revocations == 0 {
             return;

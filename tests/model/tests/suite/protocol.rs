@@ -1,6 +1,6 @@
-//! What the protocol does: one switch for each thing that it did differently once, or must not.
+//! The protocol, with one switch for each thing that it did differently once, or must not do.
 
-/// Which form of the protocol a model explores.
+/// The form of the protocol that a model explores.
 #[derive(Clone, Copy, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -12,23 +12,23 @@ pub(crate) struct Protocol {
     pub(crate) registers_first: bool,
     /// A revocation is written and then told to what is registered. Otherwise it is told first.
     pub(crate) writes_first: bool,
-    /// What a ticket or a token that is minted for a credential takes over from it.
+    /// The validity that a ticket or a token minted for a credential inherits.
     pub(crate) minted: Minted,
     /// The store replaces a revocation only by a younger one.
     pub(crate) store_keeps_the_younger: bool,
-    /// A revocation that meets a younger one is written again, behind that one: what was issued
-    /// between the two may know the younger and be older than this one. Otherwise the younger one
-    /// stands for both.
+    /// A revocation that meets a younger one is written again, behind that one. A credential issued
+    /// between the two may know the younger one and be older than this one. Otherwise the younger
+    /// one stands for both.
     pub(crate) revoke_goes_behind: bool,
     /// A node passes over news of a revocation that is older than the one its handshake knew of.
     pub(crate) nodes_keep_the_younger: bool,
     /// A session's key is dead once it is revoked. Otherwise it is compared by time.
     pub(crate) session_keys_are_final: bool,
-    /// What was issued by a clock that is ahead counts as older than the revocation, up to the
-    /// allowed skew.
+    /// A credential issued by a fast clock counts as older than the revocation, up to the allowed
+    /// skew.
     pub(crate) allows_for_skew: bool,
-    /// Whoever issues a credential asks the store first, and notes in it which revocation of its
-    /// user was the latest. That one and older ones do not refuse it, whatever the clocks say.
+    /// The issuer of a credential asks the store first, and notes the latest revocation of its user
+    /// in it. That one and older ones do not refuse it, whatever the clocks say.
     pub(crate) credentials_know_revocations: bool,
     /// A session's grant says when its user logged in, and sessions ask for revocations wherever
     /// they are read. Otherwise a session is as young as the moment in which it was read, and the
@@ -40,14 +40,14 @@ pub(crate) struct Protocol {
     pub(crate) spends_last: bool,
     /// A handshake that may still spend its ticket holds its place under a limit meanwhile.
     pub(crate) reserves_places: bool,
-    /// Limits count connections that were accepted and upgraded. Otherwise they count whatever is
-    /// registered: handshakes under way, ordinary requests and mint requests too.
+    /// Limits count connections that were accepted and upgraded. Otherwise they count every
+    /// registration: handshakes under way, ordinary requests and mint requests too.
     pub(crate) limits_count_upgraded: bool,
     /// A renewal counts against the limits of its new keys.
     pub(crate) limits_count_renewals: bool,
 }
 
-/// What a minted ticket or token takes over from the credential that it is minted for.
+/// The validity that a minted ticket or token inherits from its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Minted {
     /// It is issued when its bytes are made; a ticket has the keys of its parent, a token only its

@@ -6,7 +6,7 @@
 //! | [`World::look`] | `revocation::Connection::decide` |
 //! | [`World::gate`] | `authorize`, and `LeaseLayer`'s `max_connections` |
 //! | [`World::accept`] | the upgrade: `Waiting::open`, `UpgradeGuard::accept` |
-//! | [`World::finish_body`] | `Mint::mint` and the chat's `POST /token`, once the body is there |
+//! | [`World::finish_body`] | `TicketEndpoint` and the chat's `POST /token`, once the body is there |
 //! | [`World::renew`] | `Lease::renew` |
 
 use crate::model::World;
@@ -19,7 +19,7 @@ use crate::state::{
     Watch, members, moment, place_of,
 };
 
-/// What the store is asked on the way to a decision.
+/// The questions to the store on the way to a decision.
 fn steps(protocol: &Protocol, kind: Kind, purpose: Purpose) -> &'static [Step] {
     let is_mint = matches!(purpose, Purpose::Mint(_));
     match kind {
@@ -203,7 +203,7 @@ impl World {
         Some(Watch::Good { known: found })
     }
 
-    /// Whether a revocation refuses what was issued at that time, by somebody who knew of that one.
+    /// Whether a revocation refuses a credential of this time of issue that knew that one.
     fn covers(
         &self,
         state: &State,
@@ -269,15 +269,15 @@ impl World {
             state.breaks(Rule::RefusalSpendsNothing);
         }
         let user = state.credentials[request.credential].user;
-        // A place is held by somebody who has proved a good credential.
+        // A place is held for a verified credential.
         let open = state.count_open(request.node, user);
         if open + state.count_places(request.node, user) < most {
             state.breaks(Rule::RoomIsGiven);
         }
     }
 
-    /// As limits were counted once: whatever is registered under the key. What was accepted stands
-    /// in front of what is under way.
+    /// As limits were counted once: every registration under the key. Accepted connections come
+    /// before handshakes under way.
     fn gate_by_registrations(
         &self,
         state: &mut State,
@@ -333,7 +333,7 @@ impl World {
         request.has_place = false;
         let known = match (request.watch, request.purpose) {
             (Watch::Good { known }, _) => known,
-            // Nobody looks at its registration.
+            // Its registration is ignored.
             (_, Purpose::Mint(_)) => [None, None],
             // It was revoked between the decision and now.
             _ => return,
@@ -408,10 +408,10 @@ impl World {
         state.judge_limit(request.node, request.credential, self.setup.limit);
     }
 
-    /// No answer came: 503. What was being spent may be gone.
+    /// No answer came: 503. A credential that was being spent may be gone.
     pub(crate) fn give_up(&self, state: &mut State, number: usize) {
         self.seen.add(Seen::GaveUp);
-        // A command that is carried out later can only use up what nobody is admitted for.
+        // A command that is carried out later can only use up a credential that admits no request.
         state.requests.remove(number);
     }
 
@@ -427,7 +427,7 @@ impl World {
         });
         let parent = &state.credentials[request.credential];
         let inherits = self.protocol.minted != Minted::AtMinting;
-        // What its parent passed, it passes as well.
+        // Its parent's known revocations pass to it as well.
         let knows = match request.watch {
             _ if !self.protocol.credentials_know_revocations => None,
             Watch::Good {

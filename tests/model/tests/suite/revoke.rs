@@ -1,4 +1,4 @@
-//! Revocations: how they are stored, told, retried and looked for.
+//! Revocations: written, told, retried and looked up.
 //!
 //! | here | in the code |
 //! |---|---|
@@ -97,7 +97,7 @@ impl World {
         revocation.destroy = Command::None;
         revocation.outcome = Outcome::Ok(now);
         self.settle(state, node, number);
-        // What is told is what the store keeps now.
+        // The kept revocation is the one that is told.
         let kept = match write {
             Command::Met(younger) => younger,
             _ => number,
@@ -108,7 +108,7 @@ impl World {
         state.judge_what_is_open(self.bounds);
     }
 
-    /// What was to be written before this revocation of its key is done.
+    /// Older unwritten revocations of its key are done.
     fn settle(&self, state: &mut State, node: usize, number: usize) {
         if !self.protocol.store_keeps_the_younger {
             return;
@@ -132,7 +132,7 @@ impl World {
         revocation.outcome = Outcome::Err;
         let node = revocation.node;
         self.keep(state, node, number);
-        // Nobody knows what the store keeps now: whatever they know, they end.
+        // The store's state is unknown, so all connections end.
         let everybody = |_: &State, _: Option<usize>| true;
         if Self::end(state, node, number, everybody) {
             self.seen.add(Seen::EndedWhereRevoked);
@@ -187,7 +187,7 @@ impl World {
         }
     }
 
-    /// A question that would change nothing is as good as asked: what registers later asks the store
+    /// A question that would change nothing counts as asked: a later registration asks the store
     /// itself. So states that differ only in such a question are one.
     pub(crate) fn forget_idle_questions(&self, state: &mut State) {
         for node in 0..state.nodes.len() {
@@ -221,7 +221,7 @@ impl World {
             })
     }
 
-    /// Whether somebody who passed beside this known revocation has to end by the one of that
+    /// Whether a connection that passed beside this known revocation has to end by the one of that
     /// number.
     fn is_new(&self, state: &State, known: Option<usize>, number: usize) -> bool {
         !known.is_some_and(|known| {
@@ -233,8 +233,8 @@ impl World {
         })
     }
 
-    /// Tells whatever is registered under the key of a revocation. Clocks are not compared. True
-    /// if a connection ended.
+    /// Tells all registrations under the key of a revocation. Clocks are not compared. Returns
+    /// `true` if a connection ended.
     fn tell(&self, state: &mut State, node: usize, number: usize) -> bool {
         Self::end(state, node, number, |state, known| {
             let is_new = self.is_new(state, known, number);
@@ -245,8 +245,8 @@ impl World {
         })
     }
 
-    /// Ends whatever is registered under the key of a revocation and passed beside a revocation for
-    /// which `is_new` holds. True if a connection ended.
+    /// Ends all registrations under the key of a revocation that passed beside one for which
+    /// `is_new` holds. Returns `true` if a connection ended.
     fn end(
         state: &mut State,
         node: usize,

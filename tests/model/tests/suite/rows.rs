@@ -1,8 +1,8 @@
 //! One test for each thing that the protocol did differently once, or must not do differently.
 //!
-//! Each shows three explorations of one small world: the protocol as it was breaks a rule, unless it
-//! was right about that; the mended one breaks it with this one fault; without the fault no rule is
-//! broken in any state.
+//! Each shows three explorations of one small world. The protocol as it was breaks a rule, unless
+//! it was right about that. The mended protocol with this one fault breaks it too. Without the
+//! fault no rule is broken in any state.
 
 use crate::explore::{counterexample, keeps_every_rule};
 use crate::protocol::{Claims, Minted, Protocol};
@@ -19,7 +19,7 @@ struct Row {
     breaks: Rule,
     /// Whether the protocol as it was breaks the rule in the same world.
     was_so: bool,
-    /// What the clean exploration comes by.
+    /// The events that the clean exploration must see.
     comes_by: &'static [Seen],
 }
 
@@ -47,7 +47,7 @@ const TWO_HANDSHAKES: Budget = Budget {
     ..QUIET.budget
 };
 
-/// Whoever presents one credential while one key is revoked.
+/// Any client presents one credential while one key is revoked.
 const ONE_REVOCATION: Budget = Budget {
     revocations: 1,
     ..ONE_HANDSHAKE
@@ -148,7 +148,7 @@ fn a_token_ends_with_the_session_that_it_is_minted_for() {
 /// The moment of the decision is too late a time of issue. A revocation may have begun before the
 /// decision and reach the store after it; the clock of the node that decided is ahead.
 #[test]
-fn what_is_minted_is_as_old_as_its_parent_and_not_as_the_decision() {
+fn a_minted_credential_is_as_old_as_its_parent_and_not_as_the_decision() {
     Row {
         name: "a token as old as the decision",
         world: Setup {
@@ -199,7 +199,7 @@ fn the_store_keeps_the_younger_of_two_revocations() {
 
 /// Ada is revoked twice, logs in again, and the news of the first revocation arrives last.
 #[test]
-fn old_news_ends_nobody_who_logged_in_since() {
+fn old_news_ends_no_later_login() {
     Row {
         name: "old news",
         world: Setup {
@@ -259,7 +259,7 @@ fn a_revocation_that_meets_a_younger_one_goes_behind_it() {
 
 /// The session began by a clock that is ahead by more than is allowed.
 #[test]
-fn a_session_that_was_logged_out_is_dead_whatever_the_clocks_say() {
+fn a_logged_out_session_is_dead_by_any_clock() {
     Row {
         name: "a logout under wrong clocks",
         world: Setup {
@@ -313,7 +313,7 @@ fn a_token_is_older_than_a_revocation_in_spite_of_skewed_clocks() {
 
 /// With the skew alone, a login right after a revocation would be refused for as long.
 #[test]
-fn a_login_right_after_a_revocation_is_welcome() {
+fn a_login_right_after_a_revocation_is_accepted() {
     Row {
         name: "a login after a revocation",
         world: Setup {
@@ -501,7 +501,7 @@ fn a_ticket_survives_a_refusal_by_a_limit() {
 
 /// Two tickets find room for one, and both are taken before either is upgraded.
 #[test]
-fn whoever_spends_a_ticket_has_a_place() {
+fn a_client_that_spends_a_ticket_has_a_place() {
     Row {
         name: "two tickets and one place",
         world: Setup {

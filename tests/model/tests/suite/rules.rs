@@ -1,4 +1,4 @@
-//! The judge: what must hold, whatever the nodes believe.
+//! The judge: the rules that must hold, whatever the nodes believe.
 //!
 //! It reads true time and the descent of credentials, which no node can see. A rule that was broken
 //! stays broken in all states that follow, and each rule is an `always` property of the model.
@@ -9,11 +9,11 @@ use crate::model::World;
 use crate::setup::{OverLimit, RECHECK, TIMEOUT};
 use crate::state::{Outcome, State, Tick, bit, members};
 
-/// What must hold in every state.
+/// The rules for every state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// Once a revocation has returned `Ok`, what was issued before it began is accepted no more: on
-    /// the node that revoked from then on, on others after a bound.
+    /// Once a revocation has returned `Ok`, a credential issued before it began is refused: at once
+    /// on the node that revoked, after a bound on others.
     RevokedIsRefused,
     /// Once it has returned `Ok`, nothing that was accepted before stays open: on the node that
     /// revoked from then on, on others after a bound.
@@ -25,13 +25,13 @@ pub(crate) enum Rule {
     OthersStayOpen,
     /// The store never replaces a revocation by an older one.
     NeverBackwards,
-    /// What is refused by a permission or a limit is not used up.
+    /// A refusal by a permission or a limit does not use a credential up.
     RefusalSpendsNothing,
     /// No more than the limit are open.
     LimitHolds,
-    /// A limit refuses nobody while there is room.
+    /// A limit refuses no connection while there is room.
     RoomIsGiven,
-    /// Whoever logs in after a revocation is not refused for it.
+    /// A login after a revocation is not refused for it.
     LaterLoginIsWelcome,
 }
 

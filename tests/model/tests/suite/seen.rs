@@ -1,4 +1,4 @@
-//! What an exploration came by. A model in which nothing happens breaks no rule either.
+//! The events of an exploration. A model in which nothing happens breaks no rule either.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(crate) enum Seen {
     TicketMinted,
     TokenMinted,
     Renewed,
-    /// Somebody who logged in after a revocation of the same user was let in.
+    /// A login after a revocation of the same user was admitted.
     LaterLoginAccepted,
     RefusedAsRevoked,
     /// Heard while the store was asked, and decided by that.
@@ -66,8 +66,8 @@ const ALL: [Seen; 24] = [
     Seen::Reconnected,
 ];
 
-/// What was seen so far, by all threads of the checker. It is not part of a state: states that
-/// differ only in what was seen before are one.
+/// The events seen so far, by all threads of the checker. They are not part of a state: states that
+/// differ only in them are one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log(Arc<AtomicU32>);
 

@@ -1,4 +1,4 @@
-//! How much of the world one exploration covers.
+//! The size of the world of one exploration.
 
 use crate::state::{Kind, Tick, User};
 
@@ -8,14 +8,14 @@ pub(crate) const TIMEOUT: Tick = 1;
 /// The longest time between two questions of a node about all its keys, the round trip included.
 pub(crate) const RECHECK: Tick = 2;
 
-/// The world: what there is at the start, and how often each thing may happen.
+/// The world: its contents at the start, and the number of each action.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     /// How far ahead of true time the clocks of the two nodes are, in each of the worlds.
     pub(crate) clocks: &'static [[Tick; 2]],
     /// By how much clocks may differ, as the configuration says.
     pub(crate) skew: Tick,
-    /// What clients hold at the start.
+    /// The clients' credentials at the start.
     pub(crate) start: &'static [Start],
     /// The last tick.
     pub(crate) horizon: Tick,
@@ -25,9 +25,9 @@ pub(crate) struct Setup {
     pub(crate) serving: &'static [usize],
     /// The nodes that revoke.
     pub(crate) revoking: &'static [usize],
-    /// Which users log in again, while the budget lasts.
+    /// The users that log in again, while the budget lasts.
     pub(crate) log_ins: &'static [User],
-    /// What can be minted.
+    /// The kinds of credentials that can be minted.
     pub(crate) mint: &'static [Kind],
     /// Whether a user is revoked.
     pub(crate) bans: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Setup {
     pub(crate) limit: Option<(usize, OverLimit)>,
 }
 
-/// What becomes of one connection too many: `tower_ws_auth_socket::lease::OverLimit`.
+/// The connection to end when there are too many: `tower_ws_auth_socket::lease::OverLimit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OverLimit {
     RefuseNewest,
@@ -71,7 +71,7 @@ pub(crate) struct Budget {
     pub(crate) failures: u8,
 }
 
-/// What an empty budget and an empty world look like; each setup says what it changes.
+/// An empty budget and an empty world. Each setup states its differences.
 pub(crate) const QUIET: Setup = Setup {
     clocks: &[[0, 0]],
     skew: 1,
@@ -109,7 +109,7 @@ impl Start {
         expires: Tick::MAX,
     };
 
-    /// A token of Ada's that somebody else's clock, which agrees with the first node's, issued.
+    /// A token of Ada's from an issuer whose clock agrees with the first node's.
     pub(crate) const TOKEN: Self = Self {
         kind: Kind::Token,
         ..Self::SESSION
@@ -121,7 +121,8 @@ impl Start {
         ..Self::SESSION
     };
 
-    /// A token that is good once, until two ticks have passed by the clock of whoever looks.
+    /// A single-use token, valid until two ticks have passed by the clock of the node that checks
+    /// it.
     pub(crate) const SINGLE_USE: Self = Self {
         kind: Kind::SingleUse,
         expires: 2,

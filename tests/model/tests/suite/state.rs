@@ -1,7 +1,7 @@
 //! One moment of the world.
 //!
-//! What the nodes and the store know stands beside what only the judge knows: true time, and who
-//! descends from whom. No decision of a node reads the judge's fields.
+//! The knowledge of the nodes and the store stands beside that of the judge alone: true time, and
+//! the descent of credentials. No decision of a node reads the judge's fields.
 
 use crate::rules::Broken;
 use crate::setup::Budget;
@@ -9,8 +9,8 @@ use crate::setup::Budget;
 /// A moment, or a time between two: of true time, or of a node's clock.
 pub(crate) type Tick = u8;
 
-/// A time of issue or of a revocation, as it is kept: what a node's clock showed, and the order in
-/// which that node gave its moments within one tick. See [`State::moment`].
+/// A time of issue or of a revocation, as it is kept: the time of a node's clock, and the order of
+/// that node's moments within one tick. See [`State::moment`].
 pub(crate) type Moment = u16;
 
 /// How many moments a tick has.
@@ -25,11 +25,11 @@ pub(crate) struct State {
     /// True time.
     pub(crate) now: Tick,
     pub(crate) nodes: [Node; 2],
-    /// Whatever was issued, and what the store keeps of it.
+    /// All issued credentials, and the store's data about them.
     pub(crate) credentials: Vec<Credential>,
-    /// What is being decided. In no order: two worlds that differ in nothing else are one.
+    /// The undecided requests. In no order: two worlds that differ only in it are one.
     pub(crate) requests: Vec<Request>,
-    /// What is open, the oldest first.
+    /// The open connections, the oldest first.
     pub(crate) connections: Vec<Connection>,
     /// Every call of `revoke`, in the order in which they began.
     pub(crate) revocations: Vec<Revocation>,
@@ -52,11 +52,11 @@ pub(crate) struct Node {
     /// The revocations that were written before it last asked about all its keys
     /// (`Listener::ask_about_everything`).
     pub(crate) asked: Revocations,
-    /// What could not be written: `redis::revocations::Shared::unwritten`.
+    /// The unwritten revocations: `redis::revocations::Shared::unwritten`.
     pub(crate) unwritten: Revocations,
 }
 
-/// What a client presents.
+/// The kind of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// A cookie that names a record in the store.
@@ -126,7 +126,7 @@ pub(crate) struct Request {
     pub(crate) step: Step,
     /// When the command of this step was sent.
     pub(crate) sent: Tick,
-    /// What the store answered, on its way back.
+    /// The store's answer, on its way back.
     pub(crate) answer: Option<Answer>,
     /// When the grant says that the credential was issued.
     pub(crate) issued_at: Option<Moment>,
@@ -139,7 +139,7 @@ pub(crate) struct Request {
     pub(crate) has_place: bool,
 }
 
-/// What a client wants.
+/// The purpose of a client's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Purpose {
     /// A connection, for which the user has permission or not.
@@ -152,7 +152,7 @@ pub(crate) enum Purpose {
     Renew(usize),
 }
 
-/// What a request waits for.
+/// The step that a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Step {
     /// The session's record: `SessionStore::load`.
@@ -175,15 +175,15 @@ pub(crate) enum Answer {
     Revoked([Option<usize>; 2]),
 }
 
-/// What a node has registered for a request or a connection (`revocation::Connection`).
+/// A node's registration for a request or a connection (`revocation::Connection`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Watch {
     Unregistered,
-    /// The store is being asked. What is heard meanwhile waits for its answer.
+    /// The store is being asked. Revocations heard meanwhile wait for its answer.
     Checking {
         heard: Revocations,
     },
-    /// Good, beside these revocations of the user's key and the session's, which are older.
+    /// Valid, beside these older revocations of the user's key and the session's.
     Good {
         known: [Option<usize>; 2],
     },
@@ -250,7 +250,7 @@ impl Credential {
         }
     }
 
-    /// Whether it belongs to the user or the session, whatever its grant says.
+    /// Whether it belongs to the user or the session, independent of its grant.
     pub(crate) fn belongs_to(&self, key: Key) -> bool {
         match key {
             Key::User(user) => user == self.user,
@@ -264,13 +264,13 @@ impl Credential {
 }
 
 impl State {
-    /// What the clock of a node shows.
+    /// The time of a node's clock.
     pub(crate) fn clock(&self, node: usize) -> Tick {
         self.now + self.nodes[node].ahead
     }
 
-    /// The moment of whatever a node issues or reads now: after all revocations that have begun, and
-    /// before those that come, as far as its clock shows the same tick.
+    /// The moment at which a node issues or reads now: after all revocations that have begun and
+    /// before later ones, within the same tick of its clock.
     pub(crate) fn moment(&self, node: usize) -> Moment {
         let begun = Moment::try_from(self.revocations.len()).unwrap_or_default();
         moment(self.clock(node)) + 2 * begun
@@ -313,7 +313,7 @@ pub(crate) fn moment(ticks: Tick) -> Moment {
     Moment::from(ticks) * MOMENTS
 }
 
-/// Where a key stands among the two of a credential.
+/// The position of a key among the two of a credential.
 pub(crate) fn place_of(key: Key) -> usize {
     match key {
         Key::User(_) => 0,

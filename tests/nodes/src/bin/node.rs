@@ -1,9 +1,10 @@
 //! The chat, as a process: its options, and `listening on http://…` on standard output.
 //!
-//! `NODE_CLOCK_WRONG_BY_SECONDS` says by how much its clock is ahead, or behind with a `-`.
+//! `NODE_CLOCK_WRONG_BY_SECONDS` sets the seconds by which its clock is ahead, or behind with a
+//! `-`.
 //!
-//! It is a program of this package because tests can only start those. It logs when `RUST_LOG`
-//! says so: hundreds of thousands of handshakes would be as many lines.
+//! It is a program of this package because tests can only start those. It logs only with
+//! `RUST_LOG`: hundreds of thousands of handshakes would be as many lines.
 
 use std::error::Error;
 use std::io::Write;
@@ -31,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// The machine's clock, wrong by so many seconds.
+/// The machine's clock, wrong by this many seconds.
 fn clock(wrong: i64) -> Clock {
     let by = Duration::from_secs(wrong.unsigned_abs());
     Clock::from_fn(move || {

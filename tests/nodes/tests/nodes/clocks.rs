@@ -1,5 +1,4 @@
-//! Whatever the clocks of the nodes say and however long their ways to Redis are: what was revoked
-//! is over.
+//! A revocation takes effect for any clocks of the nodes, and for any delay on their ways to Redis.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ async fn node(server: &Server, way: u64, wrong: i64) -> Node {
     Node::start_with_clock(PROGRAM, &way.url(), wrong).await
 }
 
-/// What a page reads at last: it must be over soon.
+/// The end that a page reads, which must come soon.
 async fn end(node: &Node, path: &str, cookie: &str) -> Answer {
     let end = timeout(SOON, node.end_of_page(path, cookie)).await;
     end.unwrap_or_else(|_| panic!("a socket at {path} survived"))
@@ -68,7 +67,7 @@ async fn no_socket_survives_a_logout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ban_refuses_what_was_issued_before_and_nothing_that_is_issued_since() {
+async fn a_ban_refuses_earlier_credentials_and_no_later_ones() {
     let server = Server::start();
     for (one, other, wrong) in [(0, 0, 60), (150, 5, -60)] {
         let (a, b) = tokio::join!(node(&server, one, 0), node(&server, other, wrong));
@@ -96,7 +95,8 @@ async fn a_ban_refuses_what_was_issued_before_and_nothing_that_is_issued_since()
                 let end = timeout(SOON, socket.end()).await.expect("it survived");
                 assert_eq!(end, refused(4403, "revoked"));
             }
-            // A new login is welcome at once, wherever it is and whatever it is changed into.
+            // A new login is accepted at once, on either node, and so is a credential minted for
+            // it.
             for (login, minting) in [(&a, &b), (&b, &a)] {
                 let cookie = login.login("ada").await;
                 let jwt = format!("/jwt?token={}", minting.token(&cookie, 600).await);

@@ -10,9 +10,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::{PROGRAM, refused};
 
-/// Within this the node has Redis again and has written what it could not write. The documentation
-/// says 3 s; the rest is for a slow machine. It is less than a minute: what is lost and only found
-/// by the question that each node asks once a minute fails here.
+/// Within this the node has Redis again and has written its unwritten revocations. The
+/// documentation says 3 s. The rest is for a slow machine. It is less than a minute, so that news
+/// which only the check once a minute finds fails here.
 const SOON: Duration = Duration::from_secs(30);
 
 /// Two nodes, of which `cut` reaches Redis by a way that can be severed.
@@ -61,7 +61,7 @@ impl Pair {
     }
 }
 
-/// What somebody has from before the revocation.
+/// A user's credentials from before the revocation.
 struct Before {
     cookie: String,
     token: String,
@@ -143,12 +143,12 @@ async fn a_ban_that_fails_and(is_said_again: bool) {
     let ban = cut.begin_revoke(&ada.cookie, "ada").await;
     pair.way.sever();
     assert_eq!(ban.finish().await, refused(503, "unavailable"));
-    // Nobody stays connected here, and nobody comes in. Elsewhere nobody knows of it yet.
+    // No connection stays open here, and none is admitted. The other node does not know of it yet.
     end(here, refused(4403, "revoked")).await;
     let page = cut.page_refusal("/session", &ada.cookie).await;
     assert_eq!(page, refused(4503, "unavailable"));
     are_alive(&mut there).await;
-    // A login that does not know of the ban, which is written later: it counts as one from before.
+    // A login that does not know of the ban, which is written later: it counts as an earlier one.
     let between = Before::of(other, "ada").await;
     let mut open = between.open(other, other).await;
     are_alive(&mut open).await;
@@ -174,7 +174,7 @@ async fn a_ban_that_fails_and(is_said_again: bool) {
     ada.is_refused_by(pair.nodes()).await;
     between.is_refused_by(pair.nodes()).await;
     are_alive(&mut bystanders).await;
-    // A login from now on is welcome on both.
+    // A login from now on is accepted on both.
     pair.is_back().await;
     let since = Before::of(cut, "ada").await;
     for node in pair.nodes() {
@@ -216,7 +216,7 @@ async fn a_ban_whose_answer_is_lost_is_an_error_and_is_in_force_on_every_node() 
     // A login that knows of it stays good when the node writes it once more.
     let since = Before::of(other, "ada").await;
     let mut open = since.open(other, other).await;
-    // What is to be written is written in its order.
+    // Unwritten revocations are written in their order.
     pair.way.sever();
     let answer = cut.post("/logout", &eve.cookie, "").await;
     assert_eq!((answer.status, answer.body), refused(503, "unavailable"));

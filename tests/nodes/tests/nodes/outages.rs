@@ -14,7 +14,7 @@ use crate::{PROGRAM, refused, two};
 /// stands still no time passes.
 const IN_TIME: Duration = Duration::from_secs(2);
 
-/// What somebody has who was here before the outage.
+/// A visitor's connections and credentials from before the outage.
 struct Visitor {
     cookie: String,
     token: String,
@@ -80,7 +80,7 @@ async fn in_time<T>(what: &str, answer: impl Future<Output = T>) -> T {
     answer
 }
 
-/// Waits until a new visitor is let in by both nodes everywhere, which must be within two seconds.
+/// Waits until both nodes admit a new visitor everywhere, which must be within two seconds.
 async fn lets_in(nodes: [&Node; 2]) {
     let began = Stopwatch::start();
     for node in nodes {
@@ -146,11 +146,11 @@ async fn a_redis_that_is_stopped() {
         .await
         .is_alive()
         .await;
-    // What was carried out late has closed nothing.
+    // Late commands have closed nothing.
     visitor.lives_on().await;
 }
 
-/// The store does not say whether the session is gone, and it may be: nobody stays connected by it.
+/// The store does not say whether the session is gone, and it may be, so its connections end.
 #[tokio::test]
 async fn a_logout_while_redis_is_stopped_ends_the_sockets_here_and_can_be_said_again() {
     let (server, a, b) = two(&[]).await;
@@ -183,7 +183,7 @@ async fn a_redis_that_is_slow() {
 }
 
 #[tokio::test]
-async fn a_redis_that_nobody_hears_any_more() {
+async fn a_redis_that_is_cut_off() {
     let server = Server::start();
     let proxy = Proxy::to(server.port()).await;
     let a = Node::start(PROGRAM, &server.url(), &[]).await;
@@ -198,8 +198,8 @@ async fn a_redis_that_nobody_hears_any_more() {
     visitor.lives_on().await;
 }
 
-/// Redis still answers what only reads or takes away: who has a credential comes in. What would
-/// have to be written is refused.
+/// Redis still answers commands that only read or delete, so a client with a credential is
+/// admitted. Everything that needs a write is refused.
 #[tokio::test]
 async fn a_redis_that_is_full() {
     let (server, a, b) = two(&[]).await;

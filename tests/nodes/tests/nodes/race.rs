@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use crate::two;
 
 const RACERS: usize = 16;
-/// Races in which a node gave Redis up for slow, on a machine that had no time for it: whoever asks
-/// then is told `unavailable`, and with that the ticket may be gone. Never is it good for two. One in so many.
+/// Races in which a node gave up on a slow Redis, because the machine was busy. The client is told
+/// `unavailable`, and the ticket may be gone. It is never valid for two. One in this many.
 const MOST_VOID: usize = 10;
 /// So many tickets are raced for at a time, each of them minted a moment before.
 const AT_ONCE: usize = 8;
@@ -117,7 +117,7 @@ enum End {
     Unavailable,
 }
 
-/// What comes of one racer: any other answer is a failure.
+/// The outcome of one racer. Any other answer is a failure.
 async fn handshake(mut socket: TcpStream, request: &str) -> End {
     // Closed by a reset: 320,000 connections that linger would use up the ports of the machine.
     socket.set_zero_linger().unwrap();
@@ -125,7 +125,7 @@ async fn handshake(mut socket: TcpStream, request: &str) -> End {
     let mut answer = Vec::with_capacity(512);
     loop {
         let read = socket.read_buf(&mut answer).await.unwrap();
-        // Bytes: what follows a 101 in the same packet is no text.
+        // Bytes, because frames may follow a 101 in the same packet.
         if answer.starts_with(b"HTTP/1.1 101 ") {
             return End::LetIn;
         }

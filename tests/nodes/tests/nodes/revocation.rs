@@ -32,7 +32,7 @@ async fn by_all_ways(node: &Node, cookie: &str) -> Vec<(&'static str, Socket)> {
 }
 
 #[tokio::test]
-async fn closes_every_socket_of_that_user_on_every_node_and_of_nobody_else() {
+async fn closes_only_the_sockets_of_that_user_on_every_node() {
     let (_server, a, b) = two(&[]).await;
     let (ada, eve) = (a.login("ada").await, b.login("eve").await);
     let mut hers = Vec::new();
@@ -56,7 +56,7 @@ async fn closes_every_socket_of_that_user_on_every_node_and_of_nobody_else() {
 }
 
 #[tokio::test]
-async fn refuses_what_was_given_before_and_takes_what_is_given_since() {
+async fn refuses_earlier_credentials_and_accepts_later_ones() {
     let (_server, a, b) = two(&[]).await;
     let cookie = a.login("ada").await;
     let token = a.token(&cookie, 600).await;
@@ -119,7 +119,7 @@ async fn by_a_logout_closes_the_sockets_of_that_session_alone() {
     let (first, second) = (a.login("ada").await, a.login("ada").await);
     let minted = async |cookie: &str| {
         let token = a.token(cookie, 600).await;
-        // What was minted for a session ends with it.
+        // A credential minted for a session ends with it.
         b.open(&format!("/jwt?token={token}")).await
     };
     let hers = [
@@ -140,7 +140,7 @@ async fn by_a_logout_closes_the_sockets_of_that_session_alone() {
     for socket in &mut others {
         socket.is_alive().await;
     }
-    // By logging in as somebody else it ends as well.
+    // A login as another user ends it as well.
     let answer = b.post("/login", &second, r#"{"user":"eve"}"#).await;
     assert_eq!(answer.status, 204);
     for socket in others {

@@ -1,4 +1,4 @@
-//! What one node gives, the other takes.
+//! One node accepts the credentials of the other.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -57,7 +57,7 @@ async fn a_ticket_for_a_channel_joins_once_on_the_other_node() {
     let (_server, a, b) = two(&[]).await;
     let cookie = a.login("ada").await;
     let ticket = a.ticket(&cookie, Some("ticket-1")).await;
-    // It is none for a socket, and none for another channel, and unburnt by either.
+    // It is invalid for a socket and for another channel, and neither spends it.
     let path = format!("/ticket?ticket={ticket}");
     assert_eq!(b.refusal(&path).await, refused(401, "ticket_invalid"));
     let (mut here, mut there) = (
@@ -75,7 +75,7 @@ async fn a_ticket_for_a_channel_joins_once_on_the_other_node() {
 }
 
 #[tokio::test]
-async fn who_may_join_what_is_the_same_on_both_nodes() {
+async fn the_rules_of_channels_are_the_same_on_both_nodes() {
     let (_server, a, b) = two(&[]).await;
     let cookie = a.login("ada").await;
     for node in [&a, &b] {
@@ -93,7 +93,7 @@ async fn who_may_join_what_is_the_same_on_both_nodes() {
             assert_eq!(denied["type"], "denied", "{denied}");
             assert_eq!(denied["reason"], reason, "{denied}");
         }
-        // One for a socket is none for a channel, and is still good for a socket.
+        // A ticket for a socket is invalid for a channel, and stays valid for a socket.
         let ticket = a.ticket(&cookie, None).await;
         let denied = socket.join("ticket-1", Some(&ticket)).await;
         assert_eq!(denied["reason"], "ticket_invalid", "{denied}");
@@ -123,7 +123,7 @@ async fn a_socket_ends_when_its_token_does_on_the_node_that_did_not_mint_it() {
 }
 
 #[tokio::test]
-async fn what_is_said_on_one_node_is_heard_once_on_both() {
+async fn a_message_on_one_node_arrives_once_on_both() {
     let (mut server, a, b) = two(&[]).await;
     let (ada, eve) = (a.login("ada").await, b.login("eve").await);
     let mut here = a.open_page("/session", &ada).await;
@@ -155,7 +155,7 @@ async fn both_hear(here: &mut Socket, there: &mut Socket) {
         here.say("lobby", &round.to_string()).await;
         assert_eq!(here.heard().await["text"], round.to_string());
         let mut heard = None;
-        // What was said before comes first, if it comes.
+        // Earlier messages come first, if they come.
         while heard != Some(round.to_string()) {
             let Some(text) = there.hears_within(Duration::from_millis(200)).await else {
                 break;

@@ -45,7 +45,7 @@ impl User {
         ]
     }
 
-    /// What becomes of a handshake with each kind of credential. None may be left open.
+    /// The outcome of a handshake with each kind of credential. None may be left open.
     async fn meets(self, node: Node) -> Vec<Answer> {
         let [jwt, ticket] = [
             format!("/jwt?token={}", self.token),
@@ -77,7 +77,7 @@ async fn nothing_that_was_revoked_meanwhile_goes_on(is_news_lost: bool) {
     let (hers, eves) = (ada.open(&b).await, eve.open(&b).await);
     let mut bystanders = bob.open(&b).await;
 
-    // Some handshakes are under way, at whatever place, when the node stops.
+    // Some handshakes are under way, at any place, when the node stops.
     let under_way = [ada.again(), eve.again()].map(|user| tokio::spawn(user.meets(b.clone())));
     b.pause();
     if is_news_lost {
@@ -136,7 +136,7 @@ async fn nothing_that_was_revoked_meanwhile_goes_on(is_news_lost: bool) {
     }
 }
 
-/// Nobody who listens hears what is published until he listens anew.
+/// No listener hears published news until it subscribes again.
 async fn lose_the_news(server: &Server) {
     let lost: u64 = server.ask("CLIENT KILL TYPE pubsub").await;
     assert!(lost > 0);
@@ -148,6 +148,6 @@ async fn a_node_that_was_stopped_accepts_and_keeps_nothing_that_was_revoked_mean
 }
 
 #[tokio::test]
-async fn a_node_that_was_stopped_and_whose_news_is_lost_keeps_nothing_either() {
+async fn a_stopped_node_that_missed_its_news_keeps_no_revoked_connection() {
     nothing_that_was_revoked_meanwhile_goes_on(true).await;
 }

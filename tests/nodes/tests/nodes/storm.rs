@@ -1,5 +1,6 @@
-//! Many users log in and out, are banned, mint and reconnect on two nodes whose clocks differ and
-//! whose ways to Redis are long and break. Each knows what must be refused, and what must end.
+//! Many users log in and out, are banned, mint and reconnect on two nodes. The clocks of the nodes
+//! differ, and their ways to Redis are slow and break. Each user knows which credentials must be
+//! refused, and which connections must end.
 //!
 //! `SUITE_TIER=assure cargo nextest run -p node-tests --all-features -- storm` makes it a long one.
 
@@ -24,8 +25,9 @@ const USERS: u64 = 60;
 /// By how much the clock of the second node is ahead.
 const WRONG: i64 = 60;
 const WAYS: [u64; 2] = [5, 50];
-/// How long what was revoked may stay open, from the answer on or from the end of a cut: what
-/// SECURITY.md says for news that arrive and for a node that is back, and some for a slow machine.
+/// The time that a revoked connection may stay open, from the answer or from the end of a cut. It
+/// is the bound of SECURITY.md for news and for a node that is back, and some time for a slow
+/// machine.
 const BOUND: Duration = Duration::from_secs(20);
 
 /// A node, and the way to Redis that breaks.
@@ -66,7 +68,7 @@ impl Dice {
     }
 }
 
-/// What came of a handshake.
+/// The outcome of a handshake.
 enum Met {
     Open(Life),
     /// The token of the refusal.
@@ -172,16 +174,16 @@ async fn welcomed(place: usize, mut client: socket_tests::Client) -> Met {
     }
 }
 
-/// One user, who does one thing after the other, and some at once.
+/// One user, with actions one after the other, and some at once.
 struct User {
     name: String,
     dice: Dice,
     storm: Arc<Storm>,
     cookie: Option<String>,
     tokens: Vec<String>,
-    /// What must never be accepted again.
+    /// The credentials that must never be accepted again.
     dead: VecDeque<Shown>,
-    /// When a ban failed: nobody knows whether it is written, and when, by the node that was asked.
+    /// When a ban failed: it may be written later by the node that was asked.
     ban_failed: Option<Instant>,
     /// By the cookie.
     by_session: Vec<Life>,
@@ -213,7 +215,7 @@ impl User {
             0..30 => self.opens(&cookie).await,
             30..45 => self.mints_a_token(&cookie).await,
             45..60 => self.uses_a_ticket_twice(&cookie).await,
-            60..75 => self.shows_what_is_dead().await,
+            60..75 => self.shows_a_dead_credential().await,
             75..88 => self.logs_out(&cookie).await,
             _ => self.is_banned(&cookie).await,
         }
@@ -234,7 +236,7 @@ impl User {
         }
     }
 
-    /// What is good is let in, by whichever node, unless Redis cannot be asked.
+    /// A valid credential is admitted by either node, unless Redis is unavailable.
     async fn opens(&mut self, cookie: &str) {
         let shown = match self.tokens.last() {
             Some(token) if self.dice.below(2) == 0 => Shown::Token(token.clone()),
@@ -249,7 +251,7 @@ impl User {
         }
     }
 
-    /// What is good by all that is known: only a ban that failed can have been written since.
+    /// Valid by all that is known: only a failed ban can have been written since.
     fn is_refused(&mut self, token: &str) {
         let is_uncertain = self.ban_failed.is_some_and(|at| at.elapsed() < BOUND);
         assert!(is_uncertain, "{} reads {token}", self.name);
@@ -286,7 +288,7 @@ impl User {
                 life.ended.abort();
             }
         }
-        // One that nobody got may still be there: what is used once is dead.
+        // A ticket whose answer was lost may still exist. A used one is dead.
         self.is_dead_once_used(ticket).await;
     }
 
@@ -303,7 +305,7 @@ impl User {
         }
     }
 
-    async fn shows_what_is_dead(&mut self) {
+    async fn shows_a_dead_credential(&mut self) {
         let Some(shown) = self.dead.back().cloned() else {
             return;
         };
@@ -334,12 +336,12 @@ impl User {
                 Met::Refused(_) => {}
             }
         }
-        // What was minted for a session ends with it.
+        // A credential minted for a session ends with it.
         let tokens = std::mem::take(&mut self.tokens);
         let open = self.ends_all();
         if answer.status != 204 {
             assert_eq!(answer.status, 503, "for a logout");
-            // Nobody knows what became of it.
+            // Its outcome is unknown.
             for life in open {
                 life.ended.abort();
             }
@@ -348,7 +350,7 @@ impl User {
         join_all(open.into_iter().map(|life| storm.ends(life, "a logout"))).await;
         for shown in tokens.into_iter().map(Shown::Token).chain([shown]) {
             self.is_dead(shown);
-            self.shows_what_is_dead().await;
+            self.shows_a_dead_credential().await;
         }
     }
 
@@ -394,7 +396,7 @@ impl User {
             return;
         }
         join_all(open.into_iter().map(|life| storm.ends(life, "a ban"))).await;
-        // Whatever was minted meanwhile was minted for a session from before.
+        // A credential minted meanwhile was minted for an earlier session.
         if token.status == 200 {
             shown.push(Shown::Token(text(&token.json()["token"])));
         }
@@ -403,7 +405,7 @@ impl User {
         }
         for shown in shown {
             self.is_dead(shown);
-            self.shows_what_is_dead().await;
+            self.shows_a_dead_credential().await;
         }
     }
 }

@@ -1,6 +1,6 @@
-//! One echo server twice, for the Autobahn test suite: `/bare` without a layer, `/layers` behind the
-//! close layer, the check of the `Origin`, a JWT in the query and the lease. Prints the two URLs, a
-//! token in the second, and ends when its standard input does.
+//! One echo server twice, for the Autobahn test suite: `/bare` without a layer, and `/layers`
+//! behind the close layer, the origin check, a JWT in the query and the lease. It prints the two
+//! URLs, with a token in the second, and ends when its standard input does.
 
 use std::process::ExitCode;
 
@@ -54,7 +54,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What control frames say is tungstenite's business.
+/// tungstenite handles control frames.
 async fn echo(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async |mut socket| {
         while let Some(Ok(message)) = socket.recv().await {

@@ -1,4 +1,4 @@
-//! A good credential, wherever it travels, reaches the service; the service never sees it.
+//! A valid credential in any carrier reaches the strategy, and never the service.
 
 use futures_util::{SinkExt, StreamExt};
 use socket_tests::{Client, PATIENCE, Stack, handshake, raw, servers, token};
@@ -96,7 +96,8 @@ async fn however_the_handshake_lists_its_upgrade() {
                      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
                     token(600)
                 );
-                // What the check has admitted no handler refuses: a ticket would be spent by now.
+                // No handler may refuse a checked handshake, because a ticket would be spent by
+                // now.
                 let close = b"\x88\x80\0\0\0\0";
                 let answer = raw_bytes(server.address, head.as_bytes(), close).await;
                 assert!(

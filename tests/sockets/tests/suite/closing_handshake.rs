@@ -1,4 +1,4 @@
-//! A refused client is told closing handshake within bounds, whatever it does.
+//! The closing handshake of a refused client stays within bounds, whatever the client does.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use crate::APP;
 
 const CLOSE_4401: &[u8] = b"\x88\x0f\x11\x31token_invalid";
 
-/// What would end a closing handshake by mistake, and what is well before it.
+/// A deadline that would show an end by mistake, far beyond the expected one.
 const FAR: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
-/// Before the deadline that is usual, which is of five seconds.
+/// Before the default deadline of five seconds.
 const BEFORE_THE_USUAL: Duration = Duration::from_secs(4);
 
 /// A refused client without a WebSocket library: it has read its 101.
@@ -232,7 +232,7 @@ async fn a_closing_handshake_keeps_its_permit_until_it_has_ended() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_during_the_hold_gives_its_permit_back() {
+async fn a_client_that_leaves_during_the_reject_delay_gives_its_permit_back() {
     let close = CloseFrameLayer::new()
         .reject_delay(FAR)
         .max_closing_handshakes(1);

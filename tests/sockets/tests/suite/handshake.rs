@@ -1,5 +1,5 @@
-//! What is not an opening handshake by the letter (RFC 6455 §4.2.1) is never answered by 101,
-//! whoever asks and with whatever credential, and ends its connection.
+//! An invalid opening handshake (RFC 6455 §4.2.1) is never answered by 101, with any client and any
+//! credential. It ends its connection.
 
 use socket_tests::{Stack, raw, servers, token};
 use tower_ws_auth::CloseFrameLayer;

@@ -129,7 +129,7 @@ async fn a_client_that_never_answers_is_gone_by_the_deadline_and_its_connection_
         let end = timeout(PATIENCE, io.read_to_end(&mut read)).await;
         assert!(end.is_ok(), "{}", server.name);
         assert_eq!(&read, b"\x88\x0f\x11\x31token_invalid");
-        // Before the deadline that is usual, which is of five seconds.
+        // Before the default deadline of five seconds.
         assert!(began.elapsed() < Duration::from_secs(4));
         let query = format!("?token={}", token(600));
         echoes(&mut client, &query, &[APP]).await;

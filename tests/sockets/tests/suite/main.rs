@@ -7,16 +7,16 @@
 )]
 
 mod accepted;
+mod client_protocols;
 mod closing_handshake;
 mod handshake;
 mod http2;
 mod minted;
 mod others;
-mod palettes;
 mod refused;
 mod telemetry;
 mod unspent;
 mod without_upgrades;
 
-/// What the page of the application sends.
+/// The origin of the application's page.
 const APP: (&str, &str) = ("origin", "https://app.example");

@@ -1,5 +1,5 @@
-//! What is minted for a client is as old as the decision about that client, whenever its request
-//! comes to an end: the head of a request is sent, the session is ended, and then the body comes.
+//! A minted credential is as old as the decision about its client, however late the request ends.
+//! The head of a request is sent, the session is ended, and then the body arrives.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -40,7 +40,7 @@ struct Record {
     user: Option<String>,
 }
 
-/// What a client holds who is logged in.
+/// The credentials of a logged-in client.
 struct Client {
     session: SessionId,
     cookie: String,
@@ -61,8 +61,8 @@ struct App {
     encoder: JwtEncoder,
 }
 
-/// Mints a token as an application does: who it is and how long that holds come from the head,
-/// which is there long before the body.
+/// Mints a token as an application does: identity and validity come from the head, which arrives
+/// long before the body.
 async fn token(
     State(app): State<App>,
     user: Authenticated<String>,
@@ -166,7 +166,7 @@ impl Server {
         }
     }
 
-    /// What is minted for a client who sends the body only after `meanwhile`.
+    /// A credential minted for a client that sends the body only after `meanwhile`.
     async fn mint(&self, client: &Client, minted: Minted, meanwhile: impl Future) -> String {
         let body = minted.mint_request();
         let head = format!(
@@ -249,7 +249,7 @@ impl Minted {
 }
 
 #[tokio::test]
-async fn is_good_where_nothing_happened_meanwhile() {
+async fn is_valid_if_nothing_happened_meanwhile() {
     let server = Server::start().await;
     let client = server.log_in().await;
     for minted in Minted::ALL {
@@ -279,7 +279,7 @@ async fn is_refused_where_the_user_was_banned_meanwhile() {
             .revoke("user:ada", DisconnectReason::Revoked);
         let credential = server.mint(&client, minted, ban).await;
         assert!(!server.opens(minted, &credential).await, "{minted:?}");
-        // Whoever logs in since then is welcome, and so is what that is changed into.
+        // A later login is accepted, and so is a credential minted for it.
         let client = server.log_in().await;
         let credential = server.mint(&client, minted, async {}).await;
         assert!(server.opens(minted, &credential).await, "{minted:?}");

@@ -1,5 +1,5 @@
-//! What somebody else refuses becomes a close frame too, and no handler that has taken the socket
-//! before ever meets the refused client.
+//! A refusal by another layer becomes a close frame too. A handler that took the socket before
+//! never meets the refused client.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -109,13 +109,13 @@ async fn a_rate_limit_of_tower_governor_is_read_as_4429() {
         let pause = message["retry_after"].as_u64().unwrap();
         assert!((590..=600).contains(&pause), "{message}");
     }
-    // Who is no browser reads the limiter's own answer.
+    // A client other than a browser reads the limiter's own answer.
     let answer = handshake(address, &query, &[]).await;
     let Answer::Http(429, body) = end_of(answer).await else {
         panic!()
     };
     assert!(body.contains("Too Many Requests"), "{body}");
-    // What our own layers refuse is theirs to say.
+    // Rejections of our own layers keep their meaning.
     let foreign = [("origin", "https://evil.example")];
     for answer in answers(address, &query, &foreign).await {
         assert_eq!(answer, Answer::http(403, "origin_denied"));
@@ -143,7 +143,7 @@ async fn a_timeout_of_tower_http_is_read_as_4408_and_the_handler_is_gone() {
 }
 
 #[tokio::test]
-async fn a_handler_that_took_the_socket_and_then_says_403_never_meets_the_client() {
+async fn a_handler_that_takes_the_socket_and_answers_403_never_meets_the_client() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let handler = async move |mut request: Request| {
         let upgrade = hyper::upgrade::on(&mut request);
@@ -173,7 +173,7 @@ async fn a_handler_that_took_the_socket_and_then_says_403_never_meets_the_client
 }
 
 #[tokio::test]
-async fn our_own_rejections_and_what_is_no_rejection_are_as_without_a_classifier() {
+async fn our_own_rejections_and_other_responses_are_as_without_a_classifier() {
     let stack = Stack::closing(converting());
     for server in socket_tests::servers(stack.clone()).await.unwrap() {
         let answer = end_of(handshake(server.address, "?token=x", &[APP]).await).await;
@@ -222,7 +222,7 @@ where
 }
 
 #[tokio::test]
-async fn what_is_accepted_passes_byte_for_byte() {
+async fn an_accepted_response_passes_byte_for_byte() {
     let handler = async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo);
     let stack = Stack::closing(converting());
     let layers = ServiceBuilder::new()

@@ -264,7 +264,7 @@ async fn predicate_code_and_reason_are_the_applications_to_choose() {
 }
 
 #[tokio::test]
-async fn the_answer_is_held_and_then_comes() {
+async fn the_answer_comes_after_the_reject_delay() {
     let hold = Duration::from_secs(3);
     let close = CloseFrameLayer::new().reject_delay(hold);
     let at = async |server: Server| {
@@ -272,7 +272,7 @@ async fn the_answer_is_held_and_then_comes() {
         let answer = end_of(handshake(server.address, "?token=x", &[APP]).await).await;
         assert_eq!(answer, Answer::closed(4401, "token_invalid"));
         assert!(began.elapsed() >= hold);
-        // Nobody is held who keeps the plain answer.
+        // A client that keeps the plain answer is not delayed.
         let began = Instant::now();
         let answer = end_of(handshake(server.address, "?token=x", &[]).await).await;
         assert_eq!(answer, Answer::http(401, "token_invalid"));
@@ -319,7 +319,7 @@ async fn the_converted_answer_keeps_nothing_of_the_refusal() {
 async fn the_plain_answer_has_the_headers_that_belong_to_it_and_ends_the_connection() {
     for server in servers(Stack::default()).await.unwrap() {
         let request = upgrade_with("").replace("Origin: https://app.example\r\n", "");
-        // What comes behind a refused upgrade is not another request.
+        // Bytes behind a refused upgrade are not another request.
         let smuggled = format!("{request}GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let answer = raw(server.address, &smuggled).await.unwrap();
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");

@@ -1,4 +1,4 @@
-//! What operators read: the truth about every decision, and never a credential.
+//! The log for operators: the true outcome of every decision, and never a credential.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tower_ws_auth::{Rejection, RejectionKind};
 use crate::APP;
 
 #[tokio::test]
-async fn a_stack_at_trace_level_tells_everything_but_the_credential() {
+async fn a_stack_at_trace_level_logs_everything_but_the_credential() {
     let log = Log::capture();
 
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -69,7 +69,7 @@ async fn a_stack_at_trace_level_tells_everything_but_the_credential() {
         end_of(handshake(address, query, &headers).await).await;
     }
 
-    // What is logged of a closing handshake comes after its client has read it.
+    // The log of a closing handshake comes after its client has read it.
     let three = async {
         while log.text().matches("closing handshake ended").count() < 3 {
             sleep(Duration::from_millis(5)).await;

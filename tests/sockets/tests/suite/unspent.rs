@@ -1,4 +1,4 @@
-//! What opens one socket is not used up by a handshake that is refused for another reason.
+//! A single-use credential is not spent by a handshake that is refused for another reason.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ async fn connect(address: SocketAddr, credential: &str) -> Result<Socket, u16> {
     }
 }
 
-/// What a page is told before its socket is closed.
+/// The last message of a page before its socket is closed.
 async fn told(address: SocketAddr, credential: &str) -> Value {
     let mut request = format!("ws://{address}/?{credential}")
         .into_client_request()
@@ -130,7 +130,7 @@ async fn a_ticket_by_a_limit_on_connections() {
     for _ in 0..2 {
         assert_eq!(connect(address, &second).await.err(), Some(429));
     }
-    // Who is told to come back with it can.
+    // A client that is advised to come back with it can.
     let said = told(address, &second).await;
     assert_eq!(
         (&said["reason"], &said["retryable"]),
@@ -196,10 +196,11 @@ async fn a_ticket_by_a_condition() {
     assert_eq!(connect(ada, &ticket).await.err(), Some(401));
 }
 
-/// Two routes with one set of revocations, of which one has no limit: only behind the strategy is
-/// it known that this one has. Then nobody is told to come back with the same ticket.
+/// Two routes with one set of revocations, of which one has no limit. Only behind the strategy is
+/// it known that this route has one. The client is then not advised to come back with the same
+/// ticket.
 #[tokio::test]
-async fn and_whoever_has_lost_a_ticket_is_not_told_to_come_back_with_it() {
+async fn and_a_client_with_a_spent_ticket_is_not_advised_to_retry_it() {
     let (revocations, tickets) = (revocations(), tickets());
     let strategy = || tickets.strategy().revocable(revocations.clone());
     let limited = serve(strategy(), &one_socket(&revocations)).await;

@@ -13,7 +13,7 @@ use test_support::Log;
 use tower::ServiceBuilder;
 
 #[tokio::test]
-async fn it_is_logged_as_a_warning_that_says_what_to_look_at() {
+async fn it_is_logged_as_a_warning_that_names_the_cause() {
     let log = Log::capture();
     let stack = Stack::default();
     let service = ServiceBuilder::new()

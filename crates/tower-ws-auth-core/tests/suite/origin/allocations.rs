@@ -1,4 +1,4 @@
-//! The decision allocates nothing, whatever a stranger sends.
+//! The decision allocates nothing for any input.
 
 use http::Request;
 use tower_ws_auth_core::origin::{OriginCheck, Origins, Scheme};

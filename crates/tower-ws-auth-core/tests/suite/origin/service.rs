@@ -219,7 +219,7 @@ mod a_client_without_origin {
     }
 
     #[tokio::test]
-    async fn passes_where_that_is_allowed_and_nobody_vouches_for_it() {
+    async fn passes_if_that_is_allowed_without_the_mark_of_an_allowed_origin() {
         let service = layer(MissingOrigin::Allow).layer(service_fn(reached));
         let response = call(service, handshake(None)).await;
         assert_eq!(reached_by(&response), Some(Reached(None)));
@@ -249,7 +249,7 @@ mod a_client_without_origin {
     }
 }
 
-mod what_somebody_else_vouched_for {
+mod a_mark_of_another_origin_layer {
     use super::*;
 
     fn vouched(origin: Option<&str>) -> Request<()> {
@@ -291,7 +291,7 @@ mod what_somebody_else_vouched_for {
     }
 }
 
-mod what_stands_around_the_service {
+mod the_service_of_the_layer {
     use super::*;
 
     #[test]

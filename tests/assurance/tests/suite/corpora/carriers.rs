@@ -1,4 +1,4 @@
-//! The places in which a token travels, and what each makes of one that it cannot carry.
+//! The carriers of a token, and their answers to a malformed one.
 
 use http::{HeaderValue, Method, Request, Version};
 
@@ -70,7 +70,7 @@ impl Carrier {
     }
 }
 
-/// What must become of it, whatever carries it. Written from RFC 6750 §2.1, not from the code.
+/// The required answer for every carrier. Written from RFC 6750 §2.1, not from the code.
 pub(crate) fn verdict(bad: &Bad) -> Answer {
     let refusal = match bad.text() {
         Some(text) if is_b64token(text) && text.len() <= 8 * 1024 => bad.refusal,

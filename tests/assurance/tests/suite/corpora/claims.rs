@@ -1,4 +1,4 @@
-//! Payloads that must not pass, in a good header and under a good signature (RFC 7519 §4, §7.2).
+//! Payloads that must not pass, with a valid header and signature (RFC 7519 §4, §7.2).
 
 use super::Bad;
 use crate::forge::{NOW, with_claims};
@@ -111,7 +111,7 @@ fn times() -> Vec<Bad> {
     ] {
         bad.push(invalid(payload));
     }
-    // Whoever reads the first one sees another token than who reads the last one.
+    // A parser that takes the first one sees another token than one that takes the last.
     for (one, two) in [
         ("4102444800", "1"),
         ("1", "4102444800"),
@@ -124,7 +124,7 @@ fn times() -> Vec<Bad> {
             r#"{{"sub":"ada","exp":{one},"\u0065xp":{two}}}"#
         )));
     }
-    // A token that is over is over, whatever else there is.
+    // An expired token is refused with any other claims.
     for more in [
         r#","nbf":4102444800"#,
         r#","x":[[[[]]]]"#,
@@ -140,7 +140,7 @@ fn times() -> Vec<Bad> {
 
 fn parties() -> Vec<Bad> {
     let mut bad = Vec::new();
-    // RFC 7519 §4.1.3: a token for somebody, and nobody is configured here.
+    // RFC 7519 §4.1.3: a token for an audience, and none is configured here.
     for aud in [
         r#""a""#,
         r#""""#,

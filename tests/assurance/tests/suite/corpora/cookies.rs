@@ -1,4 +1,5 @@
-//! Session cookies that Express did not sign, or signed for nobody, and pages that may not ask.
+//! Session cookies that Express did not sign, or signed for no login, and pages that may not
+//! connect.
 
 use http::{HeaderValue, Version};
 use tower::ServiceExt;
@@ -18,7 +19,7 @@ struct Forged {
     refusal: &'static str,
 }
 
-/// What there is to be stolen: a login, and a visitor who has not logged in.
+/// The ids worth stealing: of a login, and of a visitor who has not logged in.
 struct Ids {
     ada: String,
     stranger: String,
@@ -302,7 +303,7 @@ fn written_otherwise(good: &str, forged: &mut Vec<Forged>) {
     );
 }
 
-/// A good value under a name that is not ours is none at all.
+/// A valid value under another name is not ours.
 fn named_otherwise(good: &str, forged: &mut Vec<Forged>) {
     let value = percent_encoded(good);
     for name in [
@@ -346,7 +347,7 @@ fn named_otherwise(good: &str, forged: &mut Vec<Forged>) {
     }
 }
 
-/// Who asks, and what to answer where only the cookie is wrong.
+/// The page, and whether it may connect if only the cookie is wrong.
 const PAGES: [(Option<&str>, bool); 7] = [
     (Some(PAGE), true),
     (None, false),

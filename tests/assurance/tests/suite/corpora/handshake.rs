@@ -1,7 +1,7 @@
 //! The handshake table of RFC 6455 §4.2.1, RFC 9110 §7.8 and RFC 8441 §5. Every request carries a
-//! good token: only the handshake is wrong.
+//! valid token: only the handshake is wrong.
 //!
-//! The table parses nothing. Each entry says what it means.
+//! The table parses nothing. Each entry knows its meaning.
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Version};
@@ -116,7 +116,7 @@ const PROTOCOL: [(Option<&str>, bool); 7] = [
     (Some("notwebsocket"), false),
 ];
 
-/// The first clause that does not hold decides, in the order of RFC 6455 §4.2.1.
+/// The first violated clause decides, in the order of RFC 6455 §4.2.1.
 fn first(clauses: &[(bool, u16)]) -> Answer {
     match clauses.iter().find(|(holds, _)| !holds) {
         None => Answer::IN,
@@ -192,7 +192,7 @@ impl Case {
         format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
     }
 
-    /// What hyper lets a handler see, and a client can say on a socket.
+    /// Whether hyper shows it to a handler, and a client can send it on a socket.
     fn is_for_sockets(self) -> bool {
         // CONNECT wants another target, HEAD has no text in its answer, and hyper itself refuses
         // bodies that HTTP/1.0 cannot have.

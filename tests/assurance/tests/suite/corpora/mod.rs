@@ -17,7 +17,7 @@ pub(crate) use cookies::is_same_escape;
 /// An input that must be refused, and how.
 #[derive(Clone)]
 pub(crate) struct Bad {
-    /// What is wrong with it.
+    /// Its fault.
     pub(crate) what: String,
     pub(crate) token: Vec<u8>,
     /// The public reason of the refusal, if a carrier brings the input as far as the verifier.

@@ -1,7 +1,7 @@
-//! jsonwebtoken as an oracle: what it refuses in its strictest form, ours refuses too.
+//! jsonwebtoken as an oracle: a token that its strictest form refuses is refused here too.
 //!
-//! The tokens are mutated by rules that know what a token is made of, and half of them are signed
-//! again with the right key, so that they get past the signature.
+//! The tokens are mutated by rules that know a token's parts. Half of them are signed again with
+//! the right key, so that they get past the signature.
 
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Value, json};
@@ -182,7 +182,7 @@ struct Verdicts {
     both: usize,
     neither: usize,
     only_theirs: usize,
-    /// What their types cannot hold: see [`within_their_types`].
+    /// Values that their types cannot hold: see [`within_their_types`].
     not_theirs: usize,
     only_ours: Vec<String>,
 }
@@ -193,7 +193,7 @@ fn compare(door: Door, count: usize, random: &mut Random) -> Verdicts {
     let mut verdicts = Verdicts::default();
     for _ in 0..count {
         let token = token(door, random);
-        // Both ask the system's clock, theirs first: what is not yet over later was not before.
+        // Both ask the system's clock, theirs first, so that an expiry in between is no difference.
         let theirs = jsonwebtoken::decode::<Claims>(&token, &key, &validation);
         match (ours.verify_token(&token).is_ok(), theirs) {
             (true, Ok(_)) => verdicts.both += 1,
@@ -214,9 +214,9 @@ fn compare(door: Door, count: usize, random: &mut Random) -> Verdicts {
     verdicts
 }
 
-/// The same token, as far as their types go: they refuse an `exp` of 2^64 and more and an `nbf`
-/// below 0, which RFC 7519 §2 permits, and they want the form of `jwk` and `cty`, which ours never
-/// looks at (RFC 7515 §4). All else about the token must be to their liking.
+/// The same token within their types. They refuse an `exp` of 2^64 and more and an `nbf` below 0,
+/// which RFC 7519 §2 permits. They also check the form of `jwk` and `cty`, which ours ignores (RFC
+/// 7515 §4). All else about the token must be valid for them.
 fn within_their_types(door: Door, token: &str) -> Option<String> {
     let mut parts = token
         .split('.')

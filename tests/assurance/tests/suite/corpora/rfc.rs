@@ -99,7 +99,7 @@ fn every_example_that_we_have_an_algorithm_for_is_opened() {
 }
 
 #[test]
-fn joes_tokens_are_good_until_2011_and_the_texts_are_no_claims() {
+fn joes_tokens_are_valid_until_2011_and_the_texts_are_no_claims() {
     for example in examples() {
         let verdict = |now| {
             let jwt = Jwt::<Value>::builder(example.key()).clock(Clock::fixed(now));

@@ -1,4 +1,4 @@
-//! Project Wycheproof's vectors; `tests/data/wycheproof/README.md` tells which marks are wrong.
+//! Project Wycheproof's vectors. `tests/data/wycheproof/README.md` lists their wrong marks.
 
 use std::fs;
 
@@ -151,7 +151,7 @@ async fn no_vector_opens_a_door_by_any_carrier() {
 /// Signatures of something else, odd in every way that implementations have been, over a token
 /// that is good but for them.
 #[tokio::test]
-async fn no_bare_signature_is_good_for_a_token() {
+async fn no_bare_signature_makes_a_valid_token() {
     let files = [
         ("ecdsa_secp256r1_sha256_p1363", Algorithm::ES256),
         ("ecdsa_secp384r1_sha384_p1363", Algorithm::ES384),

@@ -1,5 +1,5 @@
-//! What happens after the decision: closing handshakes, leases and channels. The clock of the runtime
-//! jumps to the next timer, so that a wait of ages passes at once.
+//! Extremes after the decision: closing handshakes, leases and channels. The clock of the runtime
+//! jumps to the next timer, so that a long wait passes at once.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

@@ -1,4 +1,4 @@
-//! What decides: tokens, keys that are fetched, sessions, tickets and revocations.
+//! Extremes of the decision: tokens, fetched keys, sessions, tickets and revocations.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! One bit of a good credential flipped, and it is none.
+//! A valid credential with one flipped bit is refused.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ proptest! {
         let read = |value: &[u8]| {
             let mut headers = HeaderMap::new();
             let line = [b"connect.sid=", value].concat();
-            // What no field can hold nobody sends.
+            // No client can send such a field.
             headers.insert("cookie", HeaderValue::from_bytes(&line).ok()?);
             sessions.signed_id(&headers)
         };
@@ -85,7 +85,7 @@ proptest! {
 }
 
 #[test]
-fn of_a_ticket_which_stays_good() {
+fn of_a_ticket_which_stays_valid() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

@@ -1,7 +1,7 @@
-//! The service is called for an authenticated handshake and for nothing else: over generated
-//! requests on a real HTTP/2 connection, where hyper and axum stand before the layers.
+//! The service is called for authenticated handshakes only: over generated requests on a real
+//! HTTP/2 connection, with hyper and axum in front of the layers.
 //!
-//! The oracle parses nothing. Each generated piece knows what it means.
+//! The oracle parses nothing. Each generated piece knows its meaning.
 
 use std::cell::{Cell, RefCell};
 

@@ -112,7 +112,7 @@ async fn guesses_spend_nothing() {
     }
 }
 
-/// What is nearly this ticket, and what is nothing like it.
+/// Texts that resemble this ticket, and others.
 fn guesses(ticket: &str, other: &str) -> Vec<String> {
     let length = ticket.len();
     let mut guesses = vec![

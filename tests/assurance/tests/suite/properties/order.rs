@@ -1,4 +1,4 @@
-//! In whatever order the fields of a request stand, the decision is the same.
+//! The decision is the same for every order of a request's fields.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! What is printed by the rules is read back as it was.
+//! Values that are written by the rules are read back unchanged.
 
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use proptest::collection::{btree_map, vec};

@@ -18,7 +18,7 @@ const RULES: u32 = 8;
 const LIFETIME: u32 = 1 << 4;
 const EXPIRY: u32 = 1 << 7;
 
-/// The rules of these bits. What is lenient under a frightening name is the absence of a rule.
+/// The rules of these bits. A `dangerous_` setting is the absence of a rule.
 fn verifier(rules: u32) -> Jwt<Value> {
     let has = |rule: u32| rules & 1 << rule != 0;
     let mut builder = jwt_builder(Door::Hs);

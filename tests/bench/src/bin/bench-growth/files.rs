@@ -22,7 +22,7 @@ mod path;
 #[path = "../../../../../crates/tower-ws-auth-socket/src/frame/scanner.rs"]
 mod scan;
 
-/// What one read of a connection yields.
+/// The bytes of one read of a connection.
 const READ: usize = 4096;
 
 pub(crate) fn shapes() -> Vec<Shape> {

@@ -25,7 +25,7 @@ pub(crate) fn shapes() -> Vec<Shape> {
         ("zeros", b"\x00"),
         ("long lengths", b"\x30\xff"),
     ] {
-        // Where it is a modulus, where anything may stand, and in place of everything.
+        // As a modulus, as the bits of a key, and as the whole document.
         for (place, build) in [
             ("modulus", public as fn(&[u8]) -> Vec<u8>),
             ("key", |inner| spki(inner)),
@@ -108,7 +108,7 @@ fn public(modulus: &[u8]) -> Vec<u8> {
     spki(&element(0x30, &[&modulus, b"\x02\x03\x01\x00\x01"]))
 }
 
-/// Bits that are called an RSA key (RFC 5280, section 4.1).
+/// Bits that are labelled as an RSA key (RFC 5280, section 4.1).
 fn spki(key: &[u8]) -> Vec<u8> {
     let rsa = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
     element(0x30, &[rsa, &element(0x03, &[b"\0", key])])
@@ -132,7 +132,7 @@ fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
     written
 }
 
-/// A fetch that is answered at once, and what is made of it: its limits allow everything.
+/// Fetches at once, and parses without limits.
 fn reads_set(set: String) -> impl FnMut() {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     move || {
@@ -146,7 +146,7 @@ fn reads_set(set: String) -> impl FnMut() {
                     async { Ok(document) }
                 });
             let jwks = jwks.start().unwrap();
-            // The task that fetches has its turns.
+            // Lets the fetching task run.
             for _ in 0..10 {
                 yield_now().await;
             }

@@ -1,4 +1,4 @@
-//! Whether what a stranger sends costs no more than in proportion to its length.
+//! Whether untrusted input costs no more than in proportion to its length.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,14 +26,14 @@ fn main() -> std::process::ExitCode {
     bench_suite::growth(shapes)
 }
 
-/// So many bytes of a text that repeats, behind a beginning and before an end.
+/// A text of this many bytes: a beginning, a repeated part, and an end.
 fn filled(beginning: &str, repeated: &str, end: &str, size: usize) -> String {
     let room = size.saturating_sub(beginning.len() + end.len());
     let repeated = repeated.repeat(room / repeated.len());
     format!("{beginning}{repeated}{end}")
 }
 
-/// The same of elements that have a number each.
+/// The same with a number in each element.
 fn numbered(beginning: &str, element: impl Fn(usize) -> String, end: &str, size: usize) -> String {
     let mut text = beginning.to_owned();
     for number in 0.. {

@@ -1,4 +1,4 @@
-//! The query: the carrier, the layer that redacts credentials out of it, and what prints it.
+//! The query: the carrier, the layer that redacts it, and the type that prints it.
 
 use std::hint::black_box;
 
@@ -15,7 +15,7 @@ const LONGEST_URI: usize = 64_000;
 /// The carrier refuses a longer query.
 const LONGEST_QUERY: usize = 16 * 1024;
 
-/// What a query begins with, what is repeated in it, and how it ends.
+/// The beginning, the repeated part and the end of a query.
 const QUERIES: [(&str, &str, &str); 10] = [
     ("plain", "token=abc&x=", "x"),
     ("many pairs", "token=abc", "&a=1"),

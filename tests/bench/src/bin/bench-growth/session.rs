@@ -21,7 +21,7 @@ use crate::token::objects;
 /// A longer value is not read.
 const LONGEST: usize = 1024;
 
-/// The application reads nothing: a map of its own might cost more.
+/// The application reads nothing, because its own map might cost more.
 #[derive(Clone, Serialize, Deserialize)]
 struct User {}
 

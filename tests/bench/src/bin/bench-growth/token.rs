@@ -1,4 +1,4 @@
-//! A JSON Web Token under a good signature, so that all of it is read.
+//! A JSON Web Token with a valid signature, so that all of it is read.
 
 use std::hint::black_box;
 
@@ -15,7 +15,7 @@ use crate::{filled, numbered};
 
 /// A longer token is refused.
 const LONGEST: usize = 8 * 1024;
-/// Of that length is the token of so much JSON.
+/// The length of JSON that makes a token of that length.
 const LONGEST_JSON: usize = 6_000;
 
 const HEADER: &str = r#"{"alg":"HS256"}"#;
@@ -45,10 +45,10 @@ pub(crate) fn shapes() -> Vec<Shape> {
     shapes
 }
 
-/// Writes an object that begins so, of so many bytes.
+/// Writes an object with this beginning, of this many bytes.
 type Write = fn(&str, usize) -> String;
 
-/// JSON objects that begin so, of so many bytes.
+/// JSON objects with this beginning, of this many bytes.
 pub(crate) fn objects() -> Vec<(&'static str, Write)> {
     vec![
         ("plain", |begin, size| {
@@ -106,7 +106,7 @@ fn signed(header: &str, claims: &str) -> String {
     format!("{signed}.{signature}")
 }
 
-/// The application reads nothing: a map of its own might cost more.
+/// The application reads nothing, because its own map might cost more.
 #[derive(Deserialize)]
 struct Claims {}
 

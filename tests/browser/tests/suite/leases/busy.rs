@@ -12,15 +12,15 @@ use crate::browser::{Browser, Kind, PATIENCE};
 use crate::transport::Transport;
 use test_support::of_tier;
 
-/// What a socket sends as soon as it is open, in messages of this size.
+/// The size of the messages that a socket sends as soon as it is open.
 const MESSAGE: usize = 64 << 10;
 /// As many of them as stay below 4 MiB with their frames.
 const FULL: usize = 63;
 /// Those of a refused socket whose connection is looked at.
 const SOME: usize = 30;
 
-/// Firefox delays the next socket by up to 60 s after 24 unclean closes. What is not delayed takes
-/// less than this, on a slow machine too.
+/// Firefox delays the next socket by up to 60 s after 24 unclean closes. Without that delay it
+/// takes less than this, on a slow machine too.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +100,7 @@ async fn busy_refusals_hold_up_nothing(browser: &Browser) {
     server.requests.assert_one_connection();
 }
 
-/// What the page has seen when all its sockets are closed.
+/// The page's observations when all its sockets are closed.
 async fn closes_of(browser: &Browser, urls: &[String], messages: usize, posting: bool) -> Seen {
     let arguments = [json!(urls), json!(messages), json!(MESSAGE), json!(posting)];
     let page = &browser.client;

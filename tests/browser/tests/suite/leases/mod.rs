@@ -107,7 +107,7 @@ async fn cut_at_random(server: &Server, browser: &Browser, base: &str) -> usize 
     sockets
 }
 
-/// What the page's sockets have seen, when it is so of each of them.
+/// The observations of the page's sockets, once they all match.
 async fn seen_until(browser: &Browser, so: impl Fn(&Seen) -> bool) -> Vec<Seen> {
     let began = Instant::now();
     loop {
@@ -126,7 +126,7 @@ async fn seen_until(browser: &Browser, so: impl Fn(&Seen) -> bool) -> Vec<Seen> 
     }
 }
 
-/// What a socket of the page has seen until now.
+/// The observations of one socket of the page.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Seen {
@@ -143,7 +143,7 @@ struct Close {
     code: u16,
     reason: String,
     was_clean: bool,
-    /// What the page had written, and the browser had not sent when it was told.
+    /// The bytes that the page had written and the browser had not sent at the close.
     unsent: u64,
 }
 

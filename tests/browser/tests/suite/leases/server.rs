@@ -26,7 +26,7 @@ use tower_ws_auth::{
 use crate::browser::PATIENCE;
 use crate::transport::{Requests, Transport};
 
-/// What every message consists of, so that a torn one shows.
+/// The byte that fills every message, so that a torn one shows.
 pub(crate) const FILL: u8 = 9;
 
 pub(crate) struct Server {
@@ -47,7 +47,8 @@ impl Server {
         let stack = ServiceBuilder::new()
             .layer(
                 CloseFrameLayer::new()
-                    // Browsers open one WebSocket of a host after the other: a hold would add up.
+                    // Browsers open the WebSockets of a host one after the other, so reject delays
+                    // would add up.
                     .reject_delay(Duration::ZERO)
                     .deadline(PATIENCE),
             )
@@ -91,7 +92,7 @@ impl Server {
     }
 }
 
-/// `?user=ada&ms=500`: who it is, and for how long.
+/// `?user=ada&ms=500`: the user, and the life of the grant.
 fn strategy(
     head: &mut Parts,
 ) -> impl Future<Output = Result<Grant<String>, Rejection>> + Send + use<> {

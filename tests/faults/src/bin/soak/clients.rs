@@ -1,4 +1,4 @@
-//! Clients of every kind, and whether they met what they should.
+//! Clients of every kind, which check the answers that they expect.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,12 +16,12 @@ use tower_ws_auth::DisconnectReason;
 
 use crate::BoxError;
 
-/// How many kinds there are; a client's number says which it is.
+/// The number of kinds. A client's number selects its kind.
 pub(crate) const KINDS: usize = 12;
 
-/// Nobody waits longer than this for anything.
+/// No client waits longer than this.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Revocations are remembered by key: a few hundred keys, and not one for each client.
+/// Revocations are remembered by key, so there are a few hundred users for all clients.
 const USERS: usize = 500;
 
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Clients {
         }
     }
 
-    /// One client comes, and goes.
+    /// Runs one client.
     pub(crate) async fn come(&self, number: usize) {
         let held = self.here.hold();
         let (kind, met) = match number % KINDS {
@@ -82,7 +82,7 @@ impl Clients {
         format!("{all} clients of {KINDS} kinds, at least {fewest} of each")
     }
 
-    /// Every client met what it should.
+    /// Whether every client got its expected answers.
     pub(crate) fn verdict(&self) -> Result<(), BoxError> {
         let surprises = self
             .surprises
@@ -98,7 +98,7 @@ impl Clients {
         let opened = timeout(PATIENCE, open(self.server.address, target, line)).await??;
         let (mut stream, status) = opened;
         expect(&status, &Some(101))?;
-        // The echo says that it is no closing handshake.
+        // An echo shows that it is no closing handshake.
         stream.write_all(b"\x82\x82\0\0\0\0hi").await?;
         let frame = timeout(PATIENCE, frame::read(&mut stream)).await??;
         expect(&frame, &Frame::whole(BINARY, b"hi"))?;
@@ -161,7 +161,7 @@ impl Clients {
         let target = format!("/firehose?token={token}");
         let opened = timeout(PATIENCE, open(self.server.address, &target, "")).await??;
         expect(&opened.1, &Some(101))?;
-        // Nothing is read while the handler writes, until the server has given it up.
+        // Nothing is read while the handler writes, until the server gives up.
         tokio::time::sleep(Duration::from_secs(3)).await;
         until_the_end(opened.0).await
     }
@@ -175,7 +175,7 @@ impl Clients {
         let mut stream = TcpStream::connect(self.server.address).await?;
         stream.set_zero_linger()?;
         let head = request(&target, "");
-        // At any place of the handshake, or after it.
+        // At any byte of the handshake, or after it.
         let most = head.len() + 1;
         let at = number.wrapping_mul(7919) % most;
         stream
@@ -219,7 +219,7 @@ impl Clients {
         let opened = timeout(PATIENCE, open(self.server.address, "/ws", "")).await??;
         let mut stream = opened.0;
         let flood = vec![0x82; 16 * 1024];
-        // More than the cap; the server may have gone before it has all.
+        // More than the cap. The server may have closed before it has all bytes.
         for _ in 0..16 {
             let sent = timeout(PATIENCE, stream.write_all(&flood)).await?;
             if sent.is_err() {
@@ -240,7 +240,7 @@ async fn goodbye(mut stream: TcpStream) -> Result<(), BoxError> {
     ends_with(&mut stream, 1000).await
 }
 
-/// Reads until the server ends it, in whatever way.
+/// Reads until the server ends the connection in any way.
 async fn until_the_end(mut stream: TcpStream) -> Result<(), BoxError> {
     let mut bytes = vec![0; 16 * 1024];
     let end = async { while matches!(stream.read(&mut bytes).await, Ok(1..)) {} };

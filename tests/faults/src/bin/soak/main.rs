@@ -1,6 +1,6 @@
 //! `soak [MINUTES]`: a server with every layer and clients of every kind, some hundreds a second,
 //! both in this process. It fails if memory grows, if a descriptor, a task, a lease, a permit or a
-//! registration stays, or if a client meets anything but what it should.
+//! registration stays, or if a client gets an unexpected answer.
 
 mod clients;
 mod samples;
@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use clients::{Clients, KINDS};
 use samples::{Sample, Samples};
 
-/// How many clients come in a second.
+/// The number of clients a second.
 const RATE: u64 = 250;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -44,7 +44,7 @@ async fn soak() -> Result<(), BoxError> {
     };
     rlimit::increase_nofile_limit(16_384)?;
     let server = Arc::new(Server::start(Settings::default()).await?);
-    // Everything that is made once is made: a connection of each kind.
+    // One client of each kind, to create all state that is created once.
     let clients = Clients::new(Arc::clone(&server));
     for number in 0..KINDS {
         clients.come(number).await;
@@ -57,7 +57,7 @@ async fn soak() -> Result<(), BoxError> {
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let mut samples = Samples::default();
     let mut tick = interval(Duration::from_micros(1_000_000 / RATE));
-    // After a pause not all at once.
+    // After a pause, not all clients at once.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut next = Instant::now() + Duration::from_secs(1);
     let mut number = KINDS;
@@ -86,7 +86,7 @@ async fn soak() -> Result<(), BoxError> {
     clients.verdict()
 }
 
-/// Waits until nothing is open, and no more descriptors and tasks are there than before.
+/// Waits until nothing is open, and descriptors and tasks are back to their former number.
 async fn back_to(before: Option<&Sample>, server: &Server) -> Result<(), BoxError> {
     let is_back = || {
         let now = Sample::now(server);

@@ -1,4 +1,4 @@
-//! What is measured each second, and what is demanded of it.
+//! The measurements of each second, and their limits.
 
 use fault_tests::Server;
 use tokio::runtime::Handle;
@@ -8,7 +8,7 @@ use crate::BoxError;
 pub(crate) const HEADING: &str =
     "minute   RSS MiB (most)   descriptors   tasks   leases   closing handshakes   (means)";
 
-/// One second's.
+/// The measurements of one second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     bytes: usize,
@@ -33,12 +33,12 @@ impl Sample {
     }
 }
 
-/// All of them.
+/// All measurements.
 #[derive(Default)]
 pub(crate) struct Samples(Vec<Sample>);
 
 impl Samples {
-    /// Adds one; a row of the table when a minute is full.
+    /// Adds a measurement. Returns a row of the table when a minute is full.
     pub(crate) fn add(&mut self, sample: Sample) -> Option<String> {
         self.0.push(sample);
         let (minutes, rest) = self.0.as_chunks::<60>();
@@ -60,7 +60,7 @@ impl Samples {
         ))
     }
 
-    /// The last third needs no more memory than the middle one: within 5 %, or 4 MiB.
+    /// The last third must need no more memory than the middle one: within 5 %, or 4 MiB.
     pub(crate) fn verdict(&self) -> Result<String, BoxError> {
         let third = self.0.len() / 3;
         let of = |from: usize| {
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn growth_beyond_five_percent_and_four_mebibytes_fails() {
         assert!(samples((0..90).map(|_| 50)).verdict().is_ok());
-        // The first third may grow: it begins with nothing.
+        // The first third may grow, because it starts empty.
         assert!(samples((0..90).map(|n| n.min(30))).verdict().is_ok());
         assert!(samples(0..90).verdict().is_err());
         assert!(samples((0..90).map(|n| 200 + n / 10)).verdict().is_ok());

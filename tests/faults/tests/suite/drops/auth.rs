@@ -75,7 +75,7 @@ async fn a_ticket_opens_one_connection_at_most_wherever_its_handshake_is_dropped
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ticket_for_something_else_calls_nobody_and_is_not_spent() {
+async fn a_ticket_for_another_purpose_reaches_no_service_and_is_not_spent() {
     let memory = MemoryTickets::new();
     for acts_after in 0..=WAITS {
         let tickets = tickets(&memory, acts_after);
@@ -146,7 +146,7 @@ async fn a_session_survives_every_handshake_that_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_is_not_logged_in_calls_nobody() {
+async fn a_session_that_is_not_logged_in_reaches_no_service() {
     for acts_after in 0..=WAITS {
         let (sessions, cookie) = session(None, acts_after).await;
         let strategy = sessions.strategy(origins(), |record| record.user.clone());
@@ -206,7 +206,7 @@ async fn a_revocation_at_any_place_refuses_the_handshake_or_ends_its_connection(
         let (mut refused, mut ended) = (0, 0);
         let places = everywhere(async |polls| {
             let revocations = revocations(acts_after);
-            // What the service keeps of the request that it got.
+            // The watch that the service keeps of its request.
             let (keep, mut kept) = tokio::sync::mpsc::unbounded_channel::<Watch>();
             let inner = tower::service_fn(move |mut request: Request<()>| {
                 let term = request.extensions_mut().get_mut::<Term>().unwrap();
@@ -245,7 +245,7 @@ async fn a_revocation_at_any_place_refuses_the_handshake_or_ends_its_connection(
         })
         .await;
         assert_eq!(places, DECISION_WAITS + SERVICE_WAITS);
-        // Whoever had passed the decision heard of it, everybody else was refused.
+        // Admitted handshakes heard of it, and all others were refused.
         assert_eq!((refused, ended), (DECISION_WAITS + 1, SERVICE_WAITS + 1));
     }
 }

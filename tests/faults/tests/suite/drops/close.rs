@@ -1,4 +1,4 @@
-//! A refused handshake that is held, and the closing handshake after it.
+//! A refused handshake during the reject delay, and the closing handshake after it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,7 +71,7 @@ async fn a_refused_handshake_that_is_dropped_gives_its_permit_and_its_connection
     }
 }
 
-/// The same for a refusal of somebody else's, whose service has had the upgrade.
+/// The same for a refusal by the service, which has had the upgrade.
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_refuses_late_never_gets_the_connection() {
     let close = CloseFrameLayer::new()

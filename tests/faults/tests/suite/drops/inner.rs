@@ -45,7 +45,7 @@ impl Inner {
     }
 }
 
-/// What came of a request: `None` if it was accepted.
+/// The outcome of a request: `None` if it was accepted.
 pub(crate) fn refused_as(response: &Response<ResponseBody<()>>) -> Option<&'static str> {
     let rejection = response.extensions().get::<Rejection>();
     assert_eq!(rejection.is_none(), response.status() == 200);
@@ -58,7 +58,7 @@ pub(crate) fn handshake(uri: &str) -> Request<()> {
     request.body(()).unwrap()
 }
 
-/// Drops the handshake of somebody who is to be refused at each place: the service is not called.
+/// Drops a handshake that would be refused, at each place. The service is never called.
 pub(crate) async fn never_called<A>(
     strategy: A,
     request: impl Fn() -> Request<()>,

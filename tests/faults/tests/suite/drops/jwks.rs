@@ -70,7 +70,7 @@ async fn a_handshake_that_is_dropped_takes_no_fetch_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_go_away_give_their_places_in_the_queue_back() {
+async fn clients_that_leave_give_their_places_in_the_queue_back() {
     let (set, token) = issuer();
     let uri = format!("/ws?token={token}");
     let jwt = Jwt::<Value>::builder(jwks(&set, &Arc::default())).build();

@@ -43,7 +43,7 @@ impl Body for Dripping {
 const WISH: &[u8] = br#"{"channel":"lobby"}"#;
 
 #[tokio::test(start_paused = true)]
-async fn a_mint_that_is_dropped_leaves_at_most_one_ticket_that_nobody_knows_until_its_ttl() {
+async fn a_dropped_mint_request_leaves_at_most_one_unknown_ticket_until_its_ttl() {
     for acts_after in 0..=WAITS {
         let places = everywhere(async |polls| {
             let seconds = Arc::new(AtomicU64::new(1_000_000));
@@ -77,7 +77,7 @@ async fn a_mint_that_is_dropped_leaves_at_most_one_ticket_that_nobody_knows_unti
             let grant = tickets.take_for_channel(ticket, "lobby").await.unwrap();
             assert_eq!(grant.identity(), "ada");
             assert_eq!(memory.outstanding(), lost);
-            // What nobody came for counts no more.
+            // Unused tickets no longer count.
             seconds.fetch_add(2 * 30 + 1, Ordering::SeqCst);
             for _ in 0..2 {
                 assert_eq!(endpoint.call(request()).await.unwrap().status(), 200);

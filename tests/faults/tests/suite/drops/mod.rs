@@ -1,5 +1,5 @@
-//! Every future of every layer is dropped at each place where it waits, as a client that goes away
-//! drops it: nothing stays behind, and nobody is let in by half a decision.
+//! Every future of every layer is dropped at each place where it waits, as when its client leaves.
+//! Nothing stays behind, and half a decision admits no request.
 
 mod auth;
 mod channel;

@@ -25,8 +25,7 @@ use super::steps::{everywhere, polled, settle};
 
 const ROUNDS: usize = 25;
 const TTL: Duration = Duration::from_secs(30);
-/// So few that a place which does not come back is missed soon: what goes on in the background
-/// takes two.
+/// So few that a lost place is noticed soon: background work takes two.
 const MOST: usize = 4;
 
 async fn connect(server: &Server) -> Redis {
@@ -259,7 +258,7 @@ async fn no_connection_on_redis_stays_registered_and_a_revocation_that_is_droppe
 }
 
 #[tokio::test]
-async fn what_is_dropped_while_redis_is_silent_gives_its_place_back_and_is_not_asked_again() {
+async fn an_operation_dropped_while_redis_is_silent_gives_its_place_back_and_is_not_repeated() {
     /// Guesses may not fill all places: that many are for taking tickets.
     const TAKES: usize = MOST.div_ceil(3);
     let server = Server::start();
@@ -282,7 +281,7 @@ async fn what_is_dropped_while_redis_is_silent_gives_its_place_back_and_is_not_a
         let busy = store.take(keys[0]).await.unwrap_err();
         assert!(format!("{busy:?}").contains("Busy"), "{busy:?}");
         drop(takes);
-        // The places are there at once, although nobody has answered.
+        // The places are free at once, although no command was answered.
         let mut again: Vec<_> = keys.iter().map(|key| store.take(*key)).collect();
         for take in &mut again {
             let polled = timeout(Duration::ZERO, take).await;
@@ -290,7 +289,7 @@ async fn what_is_dropped_while_redis_is_silent_gives_its_place_back_and_is_not_a
         }
         server.resume();
         for take in again {
-            // What was sent was carried out, and its answer is nobody's.
+            // The sent command was carried out, and its answer was dropped.
             assert_eq!(take.await.unwrap(), None);
         }
         is_sound(&redis).await;

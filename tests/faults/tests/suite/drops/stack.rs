@@ -1,4 +1,4 @@
-//! A handshake on its way through all layers at once: whoever is dropped is not let in, nothing is
+//! A handshake on its way through all layers at once. A dropped one is not admitted, nothing is
 //! spent twice, and nothing is left behind.
 
 use std::sync::Arc;
@@ -34,7 +34,7 @@ struct Asked<A> {
     revocations: Revocations,
     target: String,
     fields: String,
-    /// What the service says, if it is called.
+    /// The service, if it is called.
     service: Upgrading,
 }
 
@@ -59,7 +59,7 @@ fn origins() -> Origins {
     Origins::new(["https://app.example"]).unwrap()
 }
 
-/// Whoever reaches the service was let in by the strategy.
+/// A request that reaches the service was accepted by the strategy.
 fn authenticated<A: Authenticate, B>(request: Request<B>) -> Request<B> {
     let identity = request.extensions().get::<Authenticated<A::Identity>>();
     assert!(identity.is_some());
@@ -175,7 +175,7 @@ async fn a_session_that_is_let_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_of_nobody_that_is_refused_and_held_and_told() {
+async fn a_session_without_a_login_that_is_refused_after_a_delay() {
     let (places, let_in) = dropped_everywhere(|| with_a_session(None)).await;
     assert_eq!((places, let_in), (WAITS + HOLD, false));
 }
@@ -248,10 +248,10 @@ async fn a_token_that_may_be_revoked() {
     assert_eq!((places, let_in), (WAITS + SERVICE_WAITS, true));
 }
 
-/// What was dropped has spent its ticket or has not. It is good at most once more, and only if
-/// nobody was let in by it.
+/// A dropped handshake may have spent its ticket. The ticket is valid at most once more, and only
+/// if the handshake was not admitted.
 #[tokio::test(start_paused = true)]
-async fn a_ticket_which_is_good_at_most_once_all_the_same() {
+async fn a_ticket_which_is_still_valid_at_most_once() {
     let (mut unspent, mut spent) = (0, 0);
     everywhere(async |polls| {
         let store = Slow::new(MemoryTickets::new(), 1);
@@ -267,7 +267,7 @@ async fn a_ticket_which_is_good_at_most_once_all_the_same() {
         }
         match let_in[..] {
             [0, 0, 0] => spent += 1,
-            // What is spent stays so.
+            // A spent ticket stays spent.
             [0, 1, 0] => unspent += usize::from(spent == 0),
             [1, 0, 0] => return true,
             _ => panic!("{let_in:?} after {polls} polls"),

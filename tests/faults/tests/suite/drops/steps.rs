@@ -25,7 +25,7 @@ impl<F: Future> Steps<F> {
             if let Poll::Ready(output) = self.0.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return Some(output);
             }
-            // The time is paused: this is over at once if nobody else has anything to do.
+            // The time is paused, so this ends at once if no other task has work.
             timeout(Duration::from_secs(3600), woken.0.notified())
                 .await
                 .expect("it waits, and nobody wakes it");

@@ -47,7 +47,7 @@ pub(crate) struct Visit {
     pub(crate) server: JoinHandle<()>,
 }
 
-/// What a client answers to a close frame.
+/// The client's answer to a close frame.
 pub(crate) const CLOSE: &[u8] = b"\x88\x80\x01\x02\x03\x04";
 
 impl Wire {

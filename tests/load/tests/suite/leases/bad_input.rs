@@ -17,7 +17,7 @@ use super::server::{Server, until};
 use crate::ALONE;
 
 const DEADLINE: Duration = Duration::from_millis(500);
-/// What would end a connection by mistake, and what is well before it.
+/// A deadline that would show an end by mistake, far beyond the expected one.
 const FAR: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
 
@@ -124,7 +124,7 @@ async fn a_revocation_in_the_middle_of_a_clients_frame_waits_for_its_rest_in_the
 }
 
 #[tokio::test]
-async fn a_handler_that_sleeps_keeps_nobody_waiting() {
+async fn a_sleeping_handler_delays_no_client() {
     let _alone = ALONE.lock().await;
     let server = server().await;
     for address in [server.axum, server.hyper] {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// What every data frame of both sides consists of, so that a torn one shows.
+/// The byte that fills every data frame of both sides, so that a torn one shows.
 pub(crate) const FILL: u8 = 9;
 
 /// For a frame of a megabyte among a thousand, on the slowest of machines.

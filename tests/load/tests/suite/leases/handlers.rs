@@ -40,7 +40,7 @@ impl Handlers {
         Running(self.clone())
     }
 
-    /// Whoever sleeps wakes, and nobody sleeps from now on.
+    /// Wakes all sleepers. No handler sleeps from now on.
     pub(crate) fn wake(&self) {
         self.woken.send_replace(true);
     }

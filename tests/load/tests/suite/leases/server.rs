@@ -147,7 +147,7 @@ pub(crate) async fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// `?user=ada&ms=500&group=red`: who it is, for how long, and another key.
+/// `?user=ada&ms=500&group=red`: the user, the life of the grant, and another key.
 fn strategy(
     head: &mut Parts,
 ) -> impl Future<Output = Result<Grant<Arc<str>>, Rejection>> + Send + use<> {

@@ -27,7 +27,7 @@ async fn a_thousand_connections_are_cut_at_random_and_nothing_of_them_remains() 
     let _alone = ALONE.lock().await;
     let limit = rlimit::increase_nofile_limit(4000).unwrap();
     assert!(limit >= 4000, "this test needs 4000 open files: ulimit -Hn");
-    // What is measured is not how fast this machine is.
+    // The speed of this machine is not measured.
     let server = Server::start(|layer| layer.deadline(Duration::from_secs(300))).await;
     let mut clients = [(); 4].map(|()| Vec::new());
     for index in 0..CLIENTS {
@@ -84,8 +84,8 @@ async fn a_thousand_connections_are_cut_at_random_and_nothing_of_them_remains() 
         "{CLIENTS} clients read {bytes} bytes of messages; {told} handlers read the close frame"
     );
     assert_eq!(server.handlers.begun(), CLIENTS);
-    // The others gave up when an echo was refused, or were in the middle of a frame so large that it
-    // was not waited for: fewer on a quick machine, where it is one in seven.
+    // The others stopped at a refused echo, or were inside a frame too large to wait for: fewer on
+    // a fast machine, where it is one in seven.
     assert!(told > CLIENTS / 10, "{told}");
 }
 

@@ -75,7 +75,7 @@ async fn log_in(
     mut session: AuthSession<Users>,
     Form(given): Form<Password>,
 ) -> StatusCode {
-    // Asked before the password is checked: what is revoked meanwhile refuses this login too.
+    // Asked before the password is checked, so that a revocation meanwhile refuses this login too.
     let Ok(everywhere) = revocations.key(format!("user:{}", given.user)).await else {
         return StatusCode::SERVICE_UNAVAILABLE;
     };
@@ -96,10 +96,10 @@ async fn log_in(
     }
 }
 
-/// What a login has left in its session.
+/// The data of a login in its session.
 struct Login {
     since: SystemTime,
-    /// Revoked by a logout: what this login has opened, and no other.
+    /// Revoked by a logout: the connections of this login only.
     own: RevocationKey,
     /// Revoked to end everything of the user, with what had been revoked before the login.
     everywhere: RevocationKey,
@@ -122,7 +122,7 @@ async fn chat(upgrade: WebSocketUpgrade, user: Authenticated<User>) -> Response 
     echo_for(upgrade, user, |user: &User| user.name.to_owned()).await
 }
 
-/// The strategy: who is logged in by axum-login.
+/// The strategy: the user that is logged in by axum-login.
 fn logged_in(head: &mut Parts) -> impl Future<Output = Result<Grant<User>, Rejection>> + use<> {
     // The browser sends the cookie whichever page asks: the page has to be one of ours.
     let allowed = AllowedOrigin::demand(head);
@@ -187,11 +187,11 @@ where
 
     Router::new()
         .route("/ws", any(chat).layer(sockets))
-        // A foreign page must not log anybody in or out either.
+        // A foreign page must not log a user in or out either.
         .route("/login", post(log_in).layer(pages.clone()))
         .route("/logout", post(log_out).layer(pages))
         .with_state(revocations)
-        // Outside of the strategy, which asks what this layer has found.
+        // Outside of the strategy, which reads the session of this layer.
         .layer(AuthManagerLayerBuilder::new(users, SessionManagerLayer::new(sessions)).build())
 }
 
@@ -223,7 +223,7 @@ async fn a_login_opens_the_socket_and_the_logout_ends_it() {
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     a_logout_ends_the_socket(address, &cookie(&answer)).await;
 
-    // Who logs in again is not the one who was logged out.
+    // A new login is another one than the logged-out one.
     let answer = request(address, "POST /login", &log_in_as("hunter2", APP)).await;
     let cookie = cookie(&answer);
     let known = [("origin", APP), ("cookie", cookie.as_str())];
@@ -231,7 +231,7 @@ async fn a_login_opens_the_socket_and_the_logout_ends_it() {
 }
 
 #[tokio::test]
-async fn nobody_reads_why_and_a_foreign_page_does_not() {
+async fn an_anonymous_client_reads_why_and_a_foreign_page_does_not() {
     let address = serve(app(users(), MemoryStore::default(), origins()))
         .await
         .unwrap();
@@ -248,7 +248,7 @@ mod an_outage {
 
     /// axum-login asks first, and answers by itself.
     #[tokio::test]
-    async fn of_the_store_is_its_500_whatever_is_inside() {
+    async fn of_the_store_is_its_500_with_any_inner_layer() {
         let address = serve(app(users(), Gone, origins())).await.unwrap();
         let known = [("origin", APP), ("cookie", COOKIE)];
         let answer = end_of(browser_at(address, "/ws", &known).await).await;

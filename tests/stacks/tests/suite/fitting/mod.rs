@@ -1,5 +1,5 @@
-//! The blocks of `docs/fitting.md`, compiled and run; and what the wrong orders of its tables
-//! look like.
+//! The blocks of `docs/fitting.md`, compiled and run, and the symptoms of the wrong orders in its
+//! tables.
 
 /// A session store whose database is down, for one of the versions of tower-sessions.
 macro_rules! store_that_is_gone {
@@ -59,7 +59,7 @@ fn origins() -> Origins {
     Origins::new([APP]).unwrap()
 }
 
-/// Of a session that nobody has begun.
+/// The cookie of an unknown session.
 const COOKIE: &str = "id=AAAAAAAAAAAAAAAAAAAAAA";
 
 /// A route of the application beside its sockets.
@@ -91,7 +91,7 @@ async fn echoes(opened: Result<Client, Error>) -> Client {
     client
 }
 
-/// Opens ada's socket by a session, which the logout ends with it.
+/// Opens ada's socket by a session. The logout ends the socket too.
 async fn a_logout_ends_the_socket(address: SocketAddr, cookie: &str) {
     let known = [("origin", APP), ("cookie", cookie)];
     let client = echoes(browser_at(address, "/ws", &known).await).await;
@@ -104,7 +104,7 @@ async fn a_logout_ends_the_socket(address: SocketAddr, cookie: &str) {
     assert_eq!(again, Answer::closed(4401, "session_invalid"));
 }
 
-/// Whoever is not logged in reads why, and a foreign page nothing, whoever looks at it.
+/// A client without a login reads why. A foreign page reads nothing, with any cookie.
 async fn only_our_page_reads_why(address: SocketAddr, cookie: &str) {
     let nobody = browser_at(address, "/ws", &[("origin", APP)]).await;
     let answer = end_of(nobody).await;

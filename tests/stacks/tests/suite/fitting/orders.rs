@@ -1,4 +1,4 @@
-//! Our own layers in a wrong order, and at a wrong place of a router: what it looks like.
+//! The symptoms of our own layers in a wrong order, and at a wrong place of a router.
 
 use axum::Router;
 use axum::routing::any;
@@ -36,7 +36,7 @@ async fn of_two_strategies_the_inner_one_misses_the_credential() {
 }
 
 #[tokio::test]
-async fn an_origin_layer_inside_of_the_strategy_tells_foreign_pages_who_is_logged_in() {
+async fn an_origin_layer_inside_of_the_strategy_shows_foreign_pages_who_is_logged_in() {
     let stack = ServiceBuilder::new()
         .layer(close())
         .layer(auth())

@@ -1,4 +1,4 @@
-//! Layers of others at a wrong place among ours: what it looks like.
+//! The symptoms of third-party layers at a wrong place among ours.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,7 +35,7 @@ async fn good(router: Router) -> Answer {
     end_of(browser(address, &format!("?token={}", token(600))).await).await
 }
 
-/// Lets nobody through after the first.
+/// Admits one request, and no more.
 macro_rules! one_and_no_more {
     () => {
         ServiceBuilder::new()
@@ -135,7 +135,7 @@ mod timeout {
     }
 
     #[tokio::test]
-    async fn outside_of_the_close_layer_and_shorter_than_its_hold_it_takes_the_answer_away() {
+    async fn outside_of_the_close_layer_and_shorter_than_its_delay_it_replaces_the_answer() {
         let held = CloseFrameLayer::new().reject_delay(SHORT * 10);
         let stack = ServiceBuilder::new().layer(held).layer(auth());
         let app = Router::new()
@@ -145,7 +145,7 @@ mod timeout {
     }
 
     #[tokio::test]
-    async fn inside_of_it_the_hold_is_not_counted() {
+    async fn inside_of_it_the_reject_delay_is_not_counted() {
         let held = CloseFrameLayer::new().reject_delay(SHORT + Duration::from_millis(500));
         let stack = ServiceBuilder::new()
             .layer(held)
@@ -238,7 +238,7 @@ mod panics {
     }
 
     #[tokio::test]
-    async fn one_that_nobody_catches_is_a_lost_connection() {
+    async fn an_uncaught_one_is_a_lost_connection() {
         let stack = ServiceBuilder::new().layer(close()).layer(auth());
         let answer = good(Router::new().route("/ws", any(panics).layer(stack))).await;
         assert_eq!(answer, Answer::Lost);
@@ -281,7 +281,7 @@ mod cors {
 
     /// It is the browser that obeys CORS, and for a WebSocket it does not ask.
     #[tokio::test]
-    async fn in_place_of_an_origin_layer_it_stops_nobody() {
+    async fn in_place_of_an_origin_layer_it_stops_no_socket() {
         let only_ours = CorsLayer::new().allow_origin(http::HeaderValue::from_static(APP));
         let stack = ServiceBuilder::new().layer(close()).layer(auth());
         let app = Router::new()
@@ -298,7 +298,7 @@ mod cors {
 mod tracing_of_uris {
     use super::*;
 
-    /// What a layer at this place reads in the URI.
+    /// The URI as a layer at this place sees it.
     async fn seen(build: impl FnOnce(Router, Spy) -> Router) -> String {
         let spy = Spy::default();
         let stack = ServiceBuilder::new()

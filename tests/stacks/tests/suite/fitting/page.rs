@@ -1,4 +1,4 @@
-//! The page shows what is run: each of its blocks stands in a test or in a configuration here.
+//! The page shows code that runs: each of its blocks is in a test or in a configuration here.
 
 use std::path::{Path, PathBuf};
 

@@ -98,7 +98,7 @@ async fn an_open_connection_ends_with_its_token() {
 }
 
 #[tokio::test]
-async fn other_routes_are_what_they_were() {
+async fn other_routes_are_unchanged() {
     let address = serve(app(jwt(), origins()).unwrap()).await.unwrap();
     let lines = format!("Origin: {APP}\r\nAccept-Encoding: gzip\r\n");
     let answer = request(address, "GET /?token=mine", &lines).await;

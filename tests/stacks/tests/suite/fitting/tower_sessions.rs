@@ -24,7 +24,7 @@ use super::{
     request,
 };
 
-/// What the application keeps in a session from the login on.
+/// The application's data in a session, from the login on.
 #[derive(Clone, Serialize, Deserialize)]
 struct LoggedIn {
     user: String,
@@ -34,7 +34,7 @@ struct LoggedIn {
 }
 
 impl LoggedIn {
-    /// Revoked by a logout: what this login has opened, and no other.
+    /// Revoked by a logout: the connections of this login only.
     fn own(&self) -> RevocationKey {
         let since = self.since.duration_since(UNIX_EPOCH).unwrap_or_default();
         RevocationKey::from(format!("login:{}:{}", self.user, since.as_nanos())).into_final()
@@ -75,7 +75,7 @@ async fn chat(upgrade: WebSocketUpgrade, user: Authenticated<String>) -> Respons
     echo_for(upgrade, user, String::clone).await
 }
 
-/// The strategy: who is logged in by the session that tower-sessions has left in the request.
+/// The strategy: the user in the session that tower-sessions has put into the request.
 fn logged_in(head: &mut Parts) -> impl Future<Output = Result<Grant<String>, Rejection>> + use<> {
     // The browser sends the cookie whichever page asks: the page has to be one of ours.
     let allowed = AllowedOrigin::demand(head);
@@ -136,22 +136,22 @@ where
 
     Router::new()
         .route("/ws", any(chat).layer(sockets))
-        // A foreign page must not log anybody in or out either.
+        // A foreign page must not log a user in or out either.
         .route("/login/{user}", post(log_in).layer(pages.clone()))
         .route("/logout", post(log_out).layer(pages))
         .with_state(revocations)
-        // Outside of the strategy, which asks the session that this layer leaves.
+        // Outside of the strategy, which reads the session of this layer.
         .layer(SessionManagerLayer::new(sessions))
 }
 
-/// The cookie of somebody who logs in.
+/// The cookie of a new login.
 async fn ada(address: SocketAddr) -> String {
     let lines = format!("Origin: {APP}\r\nContent-Length: 0\r\n");
     cookie(&request(address, "POST /login/ada", &lines).await)
 }
 
 #[tokio::test]
-async fn a_logout_ends_the_open_socket_too_and_none_of_another_login() {
+async fn a_logout_ends_only_the_open_sockets_of_that_login() {
     let address = serve(app(MemoryStore::default(), origins())).await.unwrap();
     let (session, other) = (ada(address).await, ada(address).await);
     let elsewhere = [("origin", APP), ("cookie", other.as_str())];
@@ -165,7 +165,7 @@ async fn a_logout_ends_the_open_socket_too_and_none_of_another_login() {
 }
 
 #[tokio::test]
-async fn nobody_reads_why_and_a_foreign_page_does_not() {
+async fn an_anonymous_client_reads_why_and_a_foreign_page_does_not() {
     let address = serve(app(MemoryStore::default(), origins())).await.unwrap();
     only_our_page_reads_why(address, &ada(address).await).await;
 }
@@ -186,7 +186,7 @@ mod an_outage {
         let answer = request(address, "POST /logout", &lines).await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
 
-        // A foreign page is refused before anybody asks.
+        // A foreign page is refused before the session is read.
         let foreign = [("origin", EVIL), ("cookie", COOKIE)];
         let answer = end_of(browser_at(address, "/ws", &foreign).await).await;
         assert_eq!(answer, Answer::http(403, "origin_denied"));

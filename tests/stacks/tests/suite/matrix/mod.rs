@@ -1,5 +1,5 @@
-//! Every layer of others at every place among ours, mounted in every way: who is accepted stays
-//! accepted, who is refused reads why. A cell is `server::mounting::layer::place`.
+//! Every third-party layer at every place among ours, mounted in every way. Accepted clients stay
+//! accepted, and refused ones read why. A cell is `server::mounting::layer::place`.
 
 #[macro_use]
 mod stacks;

@@ -1,7 +1,7 @@
-//! The axes of the matrix. Macros, because every cell has a type of its own: what they prove
-//! first is that it exists.
+//! The axes of the matrix. They are macros, because every cell has its own type: a cell first
+//! proves that it compiles.
 
-/// The layer of somebody else.
+/// A third-party layer.
 macro_rules! other {
     (trace) => {
         tower_http::trace::TraceLayer::new_for_http()

@@ -28,7 +28,7 @@ async fn haproxy_with(app: SocketAddr, change: impl FnOnce(String) -> String) ->
 }
 
 #[tokio::test]
-async fn accepted_and_refused_clients_read_what_they_would_without_it() {
+async fn accepted_and_refused_clients_read_the_same_as_without_it() {
     passes_everything_on(&haproxy(upstream().await).await).await;
 }
 
@@ -37,7 +37,7 @@ async fn three_hundred_refused_clients_at_once_read_their_code() {
     a_crowd_reads_its_code(&haproxy(upstream().await).await).await;
 }
 
-/// Which a browser chooses as soon as TLS and its ALPN offer it; the application reads HTTP/1.1.
+/// A browser chooses HTTP/2 as soon as TLS and its ALPN offer it. The application reads HTTP/1.1.
 #[tokio::test]
 async fn over_http2_too() {
     let proxy = haproxy_with(upstream().await, |text| {

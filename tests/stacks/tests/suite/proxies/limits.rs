@@ -1,4 +1,4 @@
-//! A rate limit by address behind a proxy, which is everybody's peer.
+//! A rate limit by address behind a proxy, which is the peer of every connection.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -85,7 +85,7 @@ async fn by_the_peer_is_one_for_everybody() {
 }
 
 #[tokio::test]
-async fn by_the_header_without_a_proxy_is_for_whoever_believes_it() {
+async fn by_the_header_without_a_proxy_can_be_forged() {
     let app = upstream(SmartIpKeyExtractor).await;
     assert!(opens([127, 0, 0, 2], app, "192.0.2.7").await);
     assert!(opens([127, 0, 0, 2], app, "192.0.2.8").await);

@@ -17,7 +17,7 @@ use tower::ServiceBuilder;
 
 use self::proxy::Proxy;
 
-/// Our stack behind a proxy, with the default hold.
+/// Our stack behind a proxy, with the default reject delay.
 async fn upstream() -> SocketAddr {
     let stack = ServiceBuilder::new()
         .layer(close().reject_delay(Duration::from_millis(300)))
@@ -37,7 +37,7 @@ async fn ends_soon_without_a_code(proxy: &Proxy) {
     assert!(began.elapsed() < Duration::from_secs(20), "it does not end");
 }
 
-/// What every proxy has to do for us.
+/// The requirements for every proxy.
 async fn passes_everything_on(proxy: &Proxy) {
     accepts(proxy.address).await.unwrap();
     refuses(proxy.address).await.unwrap();
@@ -73,7 +73,7 @@ async fn leaks(proxy: &Proxy) -> bool {
     proxy.logs(1).await.contains(CANARY)
 }
 
-/// What the application reads of its client.
+/// The client's fields that the application reads.
 async fn heads_arrive(build: impl AsyncFnOnce(SocketAddr) -> Proxy) {
     let show = async |request: Request| format!("{:?}", request.headers());
     let app = serve(Router::new().route("/ws", any(show))).await.unwrap();

@@ -39,7 +39,7 @@ async fn nginx_with(app: SocketAddr, change: impl FnOnce(String) -> String) -> P
 }
 
 #[tokio::test]
-async fn accepted_and_refused_clients_read_what_they_would_without_it() {
+async fn accepted_and_refused_clients_read_the_same_as_without_it() {
     passes_everything_on(&nginx(upstream().await).await).await;
 }
 

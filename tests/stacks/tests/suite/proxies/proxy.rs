@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 /// A proxy that runs until it is dropped.
 pub(crate) struct Proxy {
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) address: SocketAddr,
     folder: TempDir,
     // Killed when it is dropped.
@@ -64,7 +64,7 @@ impl Proxy {
     }
 }
 
-/// An address that nobody listens at, until a proxy has started there.
+/// A free address, on which a proxy will start.
 pub(crate) fn free() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], free_port()))
 }

@@ -1,4 +1,4 @@
-//! What is not three parts in strict base64url.
+//! Tokens that are not three parts in strict base64url.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use crate::corpora::Bad;
 use crate::forge::{Door, HS256, SECRET, b64, hmac_over, sign, unb64};
 
-/// What is not three parts in strict base64url.
+/// Tokens that are not three parts in strict base64url.
 #[allow(clippy::too_many_lines, reason = "a list")]
 pub(super) fn forms(door: Door, bad: &mut Vec<Bad>) {
     let token = door.good();
@@ -77,7 +77,7 @@ pub(super) fn forms(door: Door, bad: &mut Vec<Bad>) {
         ("cut by one character", h[..h.len() - 1].to_owned()),
         ("longer by one character", format!("{h}A")),
     ] {
-        // Where the length needs none, the full padding is no padding.
+        // A part of this length has no padding.
         if part == h {
             continue;
         }
@@ -109,7 +109,7 @@ pub(super) fn forms(door: Door, bad: &mut Vec<Bad>) {
             format!("{h}.{payload}.{cut}{other}"),
         ));
     }
-    // The standard alphabet, where it differs.
+    // The standard alphabet, if it differs.
     let raw = unb64(signature);
     let standard = STANDARD_NO_PAD.encode(&raw);
     if standard != signature {

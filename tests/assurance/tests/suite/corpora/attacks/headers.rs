@@ -70,7 +70,7 @@ pub(super) fn kids(door: Door, bad: &mut Vec<Bad>) {
     ));
 }
 
-/// What RFC 7515 §4.1.11, RFC 7797 and RFC 7516 would change, well signed.
+/// The extensions of RFC 7515 §4.1.11, RFC 7797 and RFC 7516, with valid signatures.
 pub(super) fn extensions(door: Door, bad: &mut Vec<Bad>) {
     for more in [
         r#""crit":[]"#,

@@ -1,5 +1,5 @@
-//! The attacks of the tools and of the literature (RFC 8725 §2 and §3): on the form, the header
-//! and the signature of a token. Every signature that can be good is good.
+//! The attacks of the tools and of the literature (RFC 8725 §2 and §3): on the form, the header and
+//! the signature of a token. Every signature that can be valid is valid.
 
 mod forms;
 mod headers;

@@ -1,4 +1,4 @@
-//! Other clients read other close codes; the reason stays.
+//! Other client protocols have other close codes, with the same reason.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tower_ws_auth::close::{ClientProtocol, Close, CloseCode};
 
 use crate::APP;
 
-/// What three refused clients read under a palette: unknown, expired, malformed.
+/// The close codes of a client protocol for three refusals: unknown, expired, malformed.
 const READ: [(ClientProtocol, [u16; 3]); 4] = [
     (ClientProtocol::Http, [4401, 4401, 4400]),
     (ClientProtocol::Iana, [3000, 3000, 1008]),
@@ -24,21 +24,21 @@ fn refused() -> [(String, &'static str); 3] {
     ]
 }
 
-fn under(palette: ClientProtocol) -> Stack {
+fn under(protocol: ClientProtocol) -> Stack {
     Stack::closing(
         CloseFrameLayer::new()
             .reject_delay(Duration::ZERO)
-            .palette(palette),
+            .palette(protocol),
     )
 }
 
 #[tokio::test]
-async fn a_client_reads_the_codes_of_the_palette() {
-    for (palette, codes) in READ {
-        for server in servers(under(palette)).await.unwrap() {
+async fn a_client_reads_the_configured_close_codes() {
+    for (protocol, codes) in READ {
+        for server in servers(under(protocol)).await.unwrap() {
             for ((query, reason), code) in refused().into_iter().zip(codes) {
                 let answer = end_of(handshake(server.address, &query, &[APP]).await).await;
-                assert_eq!(answer, Answer::closed(code, reason), "{palette:?}");
+                assert_eq!(answer, Answer::closed(code, reason), "{protocol:?}");
             }
         }
     }
@@ -46,19 +46,19 @@ async fn a_client_reads_the_codes_of_the_palette() {
 
 #[tokio::test]
 async fn and_so_does_a_client_over_http2() {
-    for (palette, codes) in READ {
-        for server in http2_servers(under(palette)).await.unwrap() {
+    for (protocol, codes) in READ {
+        for server in http2_servers(under(protocol)).await.unwrap() {
             let mut client = Http2::connect(server.address).await.unwrap();
             for ((query, reason), code) in refused().into_iter().zip(codes) {
                 let answer = end_of(client.open(&query, &[APP]).await).await;
-                assert_eq!(answer, Answer::closed(code, reason), "{palette:?}");
+                assert_eq!(answer, Answer::closed(code, reason), "{protocol:?}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn of_a_palette_and_a_function_the_last_one_counts() {
+async fn of_close_codes_and_a_function_the_last_setting_counts() {
     let own = |_: &_| Close::new(CloseCode::POLICY, "no");
     let close = CloseFrameLayer::new().reject_delay(Duration::ZERO);
     for (close, answer) in [
