@@ -103,7 +103,7 @@ impl Inner {
         period: u64,
         work: impl FnOnce(&mut Generations<u128, Ticket>) -> T,
     ) -> T {
-        let (done, over) = self.tickets.with(key as u32 as usize, period, work);
+        let (done, over) = self.tickets.with(shard(key), period, work);
         self.release(over);
         done
     }
@@ -115,7 +115,7 @@ impl Inner {
         period: u64,
         work: impl FnOnce(&mut Generations<u128, Ticket>) -> T,
     ) -> T {
-        let (done, over) = self.tickets.with_room(key as u32 as usize, period, work);
+        let (done, over) = self.tickets.with_room(shard(key), period, work);
         self.release(over);
         done
     }
@@ -124,6 +124,10 @@ impl Inner {
 /// The map inside takes the upper bits, a shard the lower ones.
 pub(super) fn number(key: TicketKey) -> u128 {
     u128::from_be_bytes(*key.as_bytes())
+}
+
+fn shard(key: u128) -> usize {
+    (key & 0xffff_ffff) as usize
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {
