@@ -6,7 +6,8 @@ use super::Unreadable;
 ///
 /// As many as nearly every token has are kept without an allocation.
 pub(super) struct Names<'j> {
-    few: [&'j str; FEW],
+    /// Each with its head, because nearly all names have heads of their own.
+    few: [(u64, &'j str); FEW],
     few_count: usize,
     /// Those written with escapes, and those that found no place.
     more: Vec<Cow<'j, str>>,
@@ -25,7 +26,7 @@ pub(super) struct Start {
 impl<'j> Names<'j> {
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            few: [""; FEW],
+            few: [(0, ""); FEW],
             few_count: 0,
             more: Vec::new(),
             limit,
@@ -42,16 +43,17 @@ impl<'j> Names<'j> {
     /// Remembers a name of the object that began at `start`. The second of two equal names is refused
     /// here or at the object's [`end`](Self::end).
     pub(super) fn insert(&mut self, start: Start, name: Cow<'j, str>) -> Result<(), Unreadable> {
+        let head = head(&name);
         let few = self.few.get(start.few..self.few_count).unwrap_or_default();
         let remembered = self.few_count + self.more.len();
-        if few.contains(&&*name) || remembered >= self.limit {
+        if few.contains(&(head, &*name)) || remembered >= self.limit {
             return Err(Unreadable);
         }
         // A name among the few was compared with all names before it.
         let is_among_few = self.more.len() == start.more;
         match (name, self.few.get_mut(self.few_count)) {
             (Cow::Borrowed(name), Some(place)) if is_among_few => {
-                *place = name;
+                *place = (head, name);
                 self.few_count += 1;
             }
             (name, _) => self.more.push(name),
@@ -70,4 +72,9 @@ impl<'j> Names<'j> {
         self.more.truncate(start.more);
         is_unique.then_some(()).ok_or(Unreadable)
     }
+}
+
+fn head(name: &str) -> u64 {
+    let bytes = name.bytes().take(8);
+    bytes.fold(0, |head, byte| head << 8 | u64::from(byte))
 }

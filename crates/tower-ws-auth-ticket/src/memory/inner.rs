@@ -103,7 +103,7 @@ impl Inner {
         period: u64,
         work: impl FnOnce(&mut Generations<u128, Ticket>) -> T,
     ) -> T {
-        let (done, over) = self.tickets.with(start_of(key), period, work);
+        let (done, over) = self.tickets.with(shard(key), period, work);
         self.release(over);
         done
     }
@@ -115,7 +115,7 @@ impl Inner {
         period: u64,
         work: impl FnOnce(&mut Generations<u128, Ticket>) -> T,
     ) -> T {
-        let (done, over) = self.tickets.with_room(start_of(key), period, work);
+        let (done, over) = self.tickets.with_room(shard(key), period, work);
         self.release(over);
         done
     }
@@ -126,12 +126,10 @@ pub(super) fn number(key: TicketKey) -> u128 {
     u128::from_be_bytes(*key.as_bytes())
 }
 
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn shard(key: u128) -> usize {
+    (key & 0xffff_ffff) as usize
 }
 
-/// Any part of a digest spreads as well as another.
-fn start_of(key: u128) -> usize {
-    let [a, b, c, d, ..] = key.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d]) as usize
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
