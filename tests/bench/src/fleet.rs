@@ -103,7 +103,7 @@ struct Client {
 enum Event {
     Tries(u32),
     GivesUp(u32, u8),
-    FarewellOver,
+    ClosingHandshakeOver,
 }
 
 pub(crate) fn simulate(scenario: &Scenario, node: &Node) -> Outcome {
@@ -196,7 +196,7 @@ impl Fleet<'_> {
 
     fn happens(&mut self, event: Event) {
         match event {
-            Event::FarewellOver => self.closing_handshakes -= 1,
+            Event::ClosingHandshakeOver => self.closing_handshakes -= 1,
             Event::Tries(client) => {
                 let turn = self.clients[client as usize].turn;
                 if self.scenario.rolling == 0 && self.now < DOWN {
@@ -241,7 +241,7 @@ impl Fleet<'_> {
         }
         let held = if self.scenario.told == Told::Held {
             self.closing_handshakes += 1;
-            self.at(self.now + HOLD + TRIP, Event::FarewellOver);
+            self.at(self.now + HOLD + TRIP, Event::ClosingHandshakeOver);
             HOLD
         } else {
             0

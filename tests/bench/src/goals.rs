@@ -122,7 +122,7 @@ impl Goal {
         }
     }
 
-    const fn with_local_keys(mut self, others: &'static [(&'static str, Quantity)]) -> Self {
+    const fn beside(mut self, others: &'static [(&'static str, Quantity)]) -> Self {
         self.others = others;
         self
     }
@@ -223,7 +223,7 @@ const TALK: &str = "nothing follows hyper's bare 101. A closing handshake writes
 const LEASE: &str = "nearly half of it is hyper's. A connection that others can end needs an `OnUpgrade`, which only \
      hyper's server can make, over a request in memory. Registering with the revocations is a tenth. A \
      prototype without revocations set the goal. Alone, with warm caches, it takes 2.0 µs";
-const FAREWELL: &str = "hyper's bare 101 checks nothing and refuses nothing, and nothing follows it. Of the difference, 9 % \
+const CLOSING_HANDSHAKE: &str = "hyper's bare 101 checks nothing and refuses nothing, and nothing follows it. Of the difference, 9 % \
      is the check of the handshake. 13 % is the response of the refusal and the removal of its header \
      fields. 23 % is the evidence in its extensions, and 26 % the task and its frame. The rest moves the \
      head through two layers and their futures";
@@ -236,40 +236,40 @@ const ACCEPTED_WITHOUT_MAC: &[(&str, Quantity)] = &[
 
 #[rustfmt::skip]
 pub(crate) const GOALS: &[Goal] = &[
-    Goal::new("1", "JWT layer, HS256, accepted, over jsonwebtoken::decode", Time, of("layer/good").minus("layer/bare").over("decode/good"), 0.5).with_local_keys(ACCEPTED).held(0.75, LAYER),
-    Goal::new("1", "the same, without one HMAC on both sides", Instructions, of("layer/good").minus("layer/bare").over("decode/good").without("mac"), 0.5).with_local_keys(ACCEPTED_WITHOUT_MAC),
-    Goal::new("2", "its allocations, 4 strings in the claims", Allocations, of("layer/good").minus("layer/bare"), 7.0).with_local_keys(ADDED),
+    Goal::new("1", "JWT layer, HS256, accepted, over jsonwebtoken::decode", Time, of("layer/good").minus("layer/bare").over("decode/good"), 0.5).beside(ACCEPTED).held(0.75, LAYER),
+    Goal::new("1", "the same, without one HMAC on both sides", Instructions, of("layer/good").minus("layer/bare").over("decode/good").without("mac"), 0.5).beside(ACCEPTED_WITHOUT_MAC),
+    Goal::new("2", "its allocations, 4 strings in the claims", Allocations, of("layer/good").minus("layer/bare"), 7.0).beside(ADDED),
     Goal::new("3", "bad signature, the decision, over jsonwebtoken's", Time, of("jwt/bad").over("decode/bad"), 0.3),
     Goal::new("3", "the same, without one HMAC on both sides", Instructions, of("jwt/bad").over("decode/bad").without("mac"), 0.3),
-    Goal::new("3", "its allocations", Allocations, of("jwt/bad"), 0.0).with_local_keys(&[("jsonwebtoken", of("decode/bad"))]),
-    Goal::new("3", "the whole refusal", Allocations, of("layer/bad").minus("request"), 6.0).with_local_keys(REFUSED),
+    Goal::new("3", "its allocations", Allocations, of("jwt/bad"), 0.0).beside(&[("jsonwebtoken", of("decode/bad"))]),
+    Goal::new("3", "the whole refusal", Allocations, of("layer/bad").minus("request"), 6.0).beside(REFUSED),
     Goal::new("4", "no credential, the decision", Instructions, of("carriers/default"), 500.0).unit(""),
     Goal::new("4", "with all carriers, and RFC 6455 §4.2.1", Instructions, of("carriers/none"), 2500.0).unit(""),
     Goal::new("4", "its allocations", Allocations, of("carriers/none"), 0.0),
-    Goal::new("4", "the whole refusal", Allocations, of("layer/none").minus("handshake"), 6.0).with_local_keys(MISSING),
-    Goal::new("5", "a token of 60 kB, over a good decode", Time, of("jwt/long").over("decode/good"), 0.1).with_local_keys(&[("jsonwebtoken", of("decode/long").over("decode/good"))]),
-    Goal::new("5", "the same", Instructions, of("jwt/long").over("decode/good"), 0.1).with_local_keys(&[("jsonwebtoken", of("decode/long").over("decode/good"))]),
+    Goal::new("4", "the whole refusal", Allocations, of("layer/none").minus("handshake"), 6.0).beside(MISSING),
+    Goal::new("5", "a token of 60 kB, over a good decode", Time, of("jwt/long").over("decode/good"), 0.1).beside(&[("jsonwebtoken", of("decode/long").over("decode/good"))]),
+    Goal::new("5", "the same", Instructions, of("jwt/long").over("decode/good"), 0.1).beside(&[("jsonwebtoken", of("decode/long").over("decode/good"))]),
     Goal::new("6", "RS256 over jsonwebtoken on aws-lc", Time, of("rs256/ours").over("rs256/decode"), 1.0),
     Goal::new("6", "the same", Instructions, of("rs256/ours").over("rs256/decode"), 1.0),
     Goal::new("6", "ES256", Time, of("es256/ours").over("es256/decode"), 1.05),
     Goal::new("6", "the same", Instructions, of("es256/ours").over("es256/decode"), 1.05),
     Goal::new("6", "EdDSA", Time, of("eddsa/ours").over("eddsa/decode"), 1.05),
     Goal::new("6", "the same", Instructions, of("eddsa/ours").over("eddsa/decode"), 1.05),
-    Goal::new("7", "session cookie, signature, over SignedCookieJar", Time, of("cookie/ours").over("cookie/jar"), 0.3).with_local_keys(COOKIE),
-    Goal::new("7", "the same", Instructions, of("cookie/ours").over("cookie/jar"), 0.3).with_local_keys(COOKIE),
-    Goal::new("7", "its allocations", Allocations, of("cookie/ours"), 3.0).with_local_keys(&[("axum-extra", of("cookie/jar"))]),
-    Goal::new("7", "refused: its allocations", Allocations, of("cookie/ours-bad"), 0.0).with_local_keys(&[("axum-extra", of("cookie/jar-bad"))]),
-    Goal::new("7", "layer with a store in memory, over tower-sessions + axum-login", Time, of("session/ours").minus("session/bare").over("login/good"), 1.0).with_local_keys(&[("axum-login", of("login/good").minus("login/bare").over("login/good"))]),
-    Goal::new("8", "consume, 100 k live over 1 k", Instructions, of("ticket/take-100k").over("ticket/take-1k"), 1.02).with_local_keys(&[("dashmap", of("dashmap/take-100k").over("dashmap/take-1k"))]),
+    Goal::new("7", "session cookie, signature, over SignedCookieJar", Time, of("cookie/ours").over("cookie/jar"), 0.3).beside(COOKIE),
+    Goal::new("7", "the same", Instructions, of("cookie/ours").over("cookie/jar"), 0.3).beside(COOKIE),
+    Goal::new("7", "its allocations", Allocations, of("cookie/ours"), 3.0).beside(&[("axum-extra", of("cookie/jar"))]),
+    Goal::new("7", "refused: its allocations", Allocations, of("cookie/ours-bad"), 0.0).beside(&[("axum-extra", of("cookie/jar-bad"))]),
+    Goal::new("7", "layer with a store in memory, over tower-sessions + axum-login", Time, of("session/ours").minus("session/bare").over("login/good"), 1.0).beside(&[("axum-login", of("login/good").minus("login/bare").over("login/good"))]),
+    Goal::new("8", "consume, 100 k live over 1 k", Instructions, of("ticket/take-100k").over("ticket/take-1k"), 1.02).beside(&[("dashmap", of("dashmap/take-100k").over("dashmap/take-1k"))]),
     Goal::new("8", "consume, 1 M live over 1 k", Instructions, of("ticket/take-1m").over("ticket/take-1k"), 1.02),
-    Goal::new("8", "consume and issue at 1 M, over a plain sharded map", Time, of("ticket/turn").over("plain/turn"), 1.15).with_local_keys(&[("dashmap", of("dashmap/turn").over("plain/turn")), ("moka", of("moka/turn").over("plain/turn"))]),
+    Goal::new("8", "consume and issue at 1 M, over a plain sharded map", Time, of("ticket/turn").over("plain/turn"), 1.15).beside(&[("dashmap", of("dashmap/turn").over("plain/turn")), ("moka", of("moka/turn").over("plain/turn"))]),
     // A map by hand took 58 bytes, for twice the code; a ticket lives 30 seconds.
-    Goal::new("9", "a live ticket, at 1 M", Bytes, of("ticket/1m"), 90.0).with_local_keys(&[("dashmap", of("dashmap/1m")), ("moka", of("moka/1m"))]),
-    Goal::new("9", "a live ticket, at 10 M", Bytes, of("ticket/10m"), 90.0).with_local_keys(&[("dashmap", of("dashmap/10m"))]),
-    Goal::new("10", "longest call while 1 M expire", Number, of("ticket/expiry").in_thousands(), 50.0).unit(" µs").with_local_keys(&[("dashmap, a shard of retain", of("dashmap/expiry").in_thousands())]),
-    Goal::new("11", "reject with a close frame: CPU, over hyper's 101", Time, of("close/ours").over("close/hyper"), 1.3).with_local_keys(&[("axum", of("close/axum").over("close/hyper")), ("axum, tuned", of("close/axum-tuned").over("close/hyper"))]).held(1.6, TALK).limit("hyper", of("close/hyper").over("close/hyper")),
-    Goal::new("11", "the same, in memory", Instructions, of("close/ours-memory").over("close/hyper-memory"), 1.1).with_local_keys(&[("axum", of("close/axum-memory").over("close/hyper-memory")), ("axum, tuned", of("close/axum-tuned-memory").over("close/hyper-memory"))]).held(1.3, FAREWELL).limit("hyper", of("close/hyper-memory").over("close/hyper-memory")),
-    Goal::new("12", "a rejected connection in flight", Bytes, of("close/ours-kept"), 2048.0).with_local_keys(&[("axum", of("close/axum-kept")), ("axum, tuned", of("close/axum-tuned-kept"))]),
+    Goal::new("9", "a live ticket, at 1 M", Bytes, of("ticket/1m"), 90.0).beside(&[("dashmap", of("dashmap/1m")), ("moka", of("moka/1m"))]),
+    Goal::new("9", "a live ticket, at 10 M", Bytes, of("ticket/10m"), 90.0).beside(&[("dashmap", of("dashmap/10m"))]),
+    Goal::new("10", "longest call while 1 M expire", Number, of("ticket/expiry").in_thousands(), 50.0).unit(" µs").beside(&[("dashmap, a shard of retain", of("dashmap/expiry").in_thousands())]),
+    Goal::new("11", "reject with a close frame: CPU, over hyper's 101", Time, of("close/ours").over("close/hyper"), 1.3).beside(&[("axum", of("close/axum").over("close/hyper")), ("axum, tuned", of("close/axum-tuned").over("close/hyper"))]).held(1.6, TALK).limit("hyper", of("close/hyper").over("close/hyper")),
+    Goal::new("11", "the same, in memory", Instructions, of("close/ours-memory").over("close/hyper-memory"), 1.1).beside(&[("axum", of("close/axum-memory").over("close/hyper-memory")), ("axum, tuned", of("close/axum-tuned-memory").over("close/hyper-memory"))]).held(1.3, CLOSING_HANDSHAKE).limit("hyper", of("close/hyper-memory").over("close/hyper-memory")),
+    Goal::new("12", "a rejected connection in flight", Bytes, of("close/ours-kept"), 2048.0).beside(&[("axum", of("close/axum-kept")), ("axum, tuned", of("close/axum-tuned-kept"))]),
     Goal::new("13", "Redis: commands of a consume", Number, of("redis/commands"), 1.0).unit(" commands").demanded(),
     Goal::new("13", "the time of a consume, 16 in flight, over a bare ConnectionManager", Number, of("redis/16"), 1.11),
     Goal::new("13", "64 in flight", Number, of("redis/64"), 1.11),
@@ -286,6 +286,6 @@ pub(crate) const GOALS: &[Goal] = &[
     Goal::new("A", "10,000 fields at a server as it comes, over a handshake", Instructions, of("attack/hyper-fields").over("close/hyper-memory"), 10.0),
     Goal::new("A", "p99 of good handshakes beside 2,000 refused a second, over idle", Number, of("attack/flood"), 2.0),
     Goal::new("A", "the same, refused with a close frame", Number, of("attack/flood-close"), 2.0),
-    Goal::new("C", "a whole accepted handshake on a socket: CPU, over hyper's 101", Time, of("accept/jwt").over("accept/hyper"), 1.3).with_local_keys(&[("by hand in axum", of("accept/hand").over("accept/hyper"))]).limit("hyper", of("accept/hyper").over("accept/hyper")),
+    Goal::new("C", "a whole accepted handshake on a socket: CPU, over hyper's 101", Time, of("accept/jwt").over("accept/hyper"), 1.3).beside(&[("by hand in axum", of("accept/hand").over("accept/hyper"))]).limit("hyper", of("accept/hyper").over("accept/hyper")),
     Goal::new("C", "with a lease", Time, of("accept/lease").over("accept/hyper"), 1.75).limit("hyper", of("accept/hyper").over("accept/hyper")),
 ];

@@ -71,7 +71,7 @@ async fn by_tls_two_nodes_share_tickets_sessions_and_revocations() {
     let clients: String = redis.server.ask("CLIENT LIST").await;
     let port = format!(" laddr=127.0.0.1:{}", redis.server.port());
     let plain = clients.lines().filter(|client| client.contains(&port));
-    assert_eq!(plain.count(), 1, "but for whoever asks: {clients}");
+    assert_eq!(plain.count(), 1, "but for the one that asks: {clients}");
 }
 
 #[tokio::test]
