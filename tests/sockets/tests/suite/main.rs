@@ -8,12 +8,14 @@
 
 mod accepted;
 mod closing_handshake;
+mod endings;
 mod handshake;
 mod http2;
 mod minted;
 mod others;
-mod palettes;
+mod protocols;
 mod refused;
+mod scripts;
 mod telemetry;
 mod unspent;
 mod without_upgrades;
