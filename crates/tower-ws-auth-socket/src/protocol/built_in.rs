@@ -178,11 +178,15 @@ impl ClientProtocol {
     /// by a close message whether `withAutomaticReconnect` applies: after an expired token and
     /// before a shutdown it does.
     pub fn signalr() -> Self {
-        let refused = Message::text("{\"error\":\"${reason}\"}\u{1e}");
+        // In Node an answer to nothing comes before the client has finished connecting: it throws.
+        let request = Pattern::contains("\"protocol\":");
+        let refused = Script::new()
+            .wait_for(request, FIRST_MESSAGE)
+            .send(Message::text("{\"error\":\"${reason}\"}\u{1e}"));
         built(
             Self::builder("signalr")
                 .close_codes(|cause| Cause::ENDINGS.contains(&cause).then_some(1000))
-                .refusals(|_| Script::new().send(refused.clone()).into())
+                .refusals(|_| refused.clone().into())
                 .endings(|cause| {
                     vec![Message::text(match cause.next_step() {
                         Stop => {
@@ -220,15 +224,20 @@ impl ClientProtocol {
     /// For pusher-js and Laravel Echo, and clients of servers that speak [Pusher's protocol].
     /// Mark: `protocol=7`.
     ///
-    /// They stop at 4000-4099. `connection.bind("error", …)` has code and reason. They take a
-    /// first message for a broken handshake, so leave it out.
+    /// They stop at 4000-4099. `connection.bind("error", …)` has code and reason. They come back
+    /// once a second from 4100-4199 and at once from 4200-4299, and neither grows. So a client that
+    /// should come back later gets the HTTP answer, after which it waits for 15 s.
     ///
     /// [Pusher's protocol]: https://pusher.com/docs/channels/library_auth_reference/pusher-websockets-protocol/
     pub fn pusher() -> Self {
         built(
             Self::builder("pusher")
                 .marked_by(Mark::query("protocol", "7"))
-                .close_codes(|cause| Some(codes::pusher(cause))),
+                .close_codes(|cause| Some(codes::pusher(cause)))
+                .refusals(|cause| match cause.next_step() {
+                    ComeBack => Refusal::Http,
+                    _ => Script::new().into(),
+                }),
         )
     }
 

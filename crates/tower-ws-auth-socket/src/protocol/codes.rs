@@ -55,7 +55,7 @@ pub(crate) fn centrifugo(cause: Cause) -> u16 {
     }
 }
 
-/// 4000 to 4099 stop, 4200 to 4299 come back.
+/// 4000 to 4099 stop, 4200 to 4299 come back at once.
 pub(crate) fn pusher(cause: Cause) -> u16 {
     match (cause, cause.next_step()) {
         (Cause::TooManyConnections, _) => 4004,

@@ -151,9 +151,10 @@ async fn a_client_that_backs_off_after_http_alone_gets_http() {
         ClientProtocol::socket_io(),
         ClientProtocol::phoenix(),
         ClientProtocol::phoenix_held(),
+        ClientProtocol::pusher(),
     ] {
         for server in serving(protocol).await {
-            let query = format!("?EIO=4&vsn=2.0.0&token={early}");
+            let query = format!("?EIO=4&vsn=2.0.0&protocol=7&token={early}");
             let answer = end_of(handshake(server.address, &query, &[APP]).await).await;
             assert_eq!(answer, Answer::http(401, "token_not_yet_valid"));
         }
@@ -245,13 +246,6 @@ async fn a_library_that_reads_at_once_gets_its_message_and_the_close_frame() {
             disconnect,
             1000,
         ),
-        (
-            ClientProtocol::signalr(),
-            "x",
-            "x",
-            "{\"error\":\"token_invalid\"}\u{1e}",
-            4401,
-        ),
     ] {
         for server in serving(protocol).await {
             let fields = offers(offered);
@@ -266,9 +260,21 @@ async fn a_library_that_reads_at_once_gets_its_message_and_the_close_frame() {
 
 #[tokio::test]
 async fn a_message_of_the_application_does_not_break_the_language() {
-    let layer = speaking(ClientProtocol::signalr()).first_message_json();
+    let layer = speaking(ClientProtocol::action_cable()).first_message_json();
     for server in servers(Stack::closing(layer)).await.unwrap() {
         let mut client = Client::open(server.address, "?token=x", ORIGIN).await;
+        assert!(client.text().await.starts_with(r#"{"type":"disconnect""#));
+        client.closed(1000, "token_invalid").await;
+    }
+}
+
+#[tokio::test]
+async fn signalr_is_refused_once_it_has_asked() {
+    for server in serving(ClientProtocol::signalr()).await {
+        let mut client = Client::open(server.address, "?token=x", ORIGIN).await;
+        client
+            .send("{\"protocol\":\"json\",\"version\":1}\u{1e}")
+            .await;
         assert_eq!(client.text().await, "{\"error\":\"token_invalid\"}\u{1e}");
         client.closed(4401, "token_invalid").await;
     }
@@ -374,7 +380,7 @@ async fn a_response_of_another_layer_is_told_to_a_detected_client() {
         // The head that is kept holds the mark, and nothing else of the query.
         assert_eq!(head.uri.query(), Some("protocol=7"));
         (response.status == 401).then(|| {
-            tower_ws_auth::Rejection::new(tower_ws_auth::RejectionKind::RateLimited, "always")
+            tower_ws_auth::Rejection::new(tower_ws_auth::RejectionKind::Forbidden, "always")
         })
     });
     let refuses = tower::service_fn(async |_| {
@@ -388,5 +394,5 @@ async fn a_response_of_another_layer_is_told_to_a_detected_client() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     let answer = end_of(handshake(address, "?token=secret&protocol=7", &[]).await).await;
-    assert_eq!(answer, Answer::closed(4200, "rate_limited"));
+    assert_eq!(answer, Answer::closed(4009, "forbidden"));
 }
