@@ -91,7 +91,7 @@ mod message;
 mod pattern;
 mod script;
 
-pub use self::builder::{Builder, InvalidProtocol};
+pub use self::builder::{ClientProtocolBuilder, InvalidProtocol};
 pub use self::cause::{Cause, NextStep};
 pub use self::client_protocol::ClientProtocol;
 pub use self::mark::Mark;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::close::places::Places;
 use crate::frame::Close;
-use crate::protocol::is_foreign;
+use crate::protocol::{Cause, Compiled, Language, Values, is_foreign};
 use crate::upgrade::Limits;
 use http::header::ORIGIN;
 use http::request::Parts;
@@ -15,7 +15,6 @@ use tokio::sync::Semaphore;
 use tower_ws_auth_core::Rejection;
 
 use crate::close::ClientProtocol;
-use crate::protocol::Cause;
 
 /// What the layer and its services share. The closures are boxed: they run for refusals only.
 #[derive(Clone)]
@@ -100,23 +99,55 @@ impl Config {
         }
     }
 
-    /// How a client with this head is told, and the close frame for a rejection that answered
-    /// with this status. `None` where the HTTP answer stays.
+    /// The close frame for a rejection that answered a request with this head by this status, and
+    /// the language that is spoken before it. `None` where the HTTP answer stays.
     pub(crate) fn close(
         &self,
         rejection: &Rejection,
         status: StatusCode,
         head: &Parts,
-    ) -> Option<(ClientProtocol, Close)> {
+    ) -> Option<(Close, Option<Spoken>)> {
         let protocol = match &self.close {
-            Closing::Protocol(protocol) => protocol.of(head),
-            Closing::Own(close) => return Some((ClientProtocol::plain(), close(rejection))),
+            Closing::Protocol(protocol) => protocol,
+            Closing::Own(close) => return Some((close(rejection), None)),
         };
-        if let Some(language) = protocol.language() {
-            let told = language.told(Cause::of_response(rejection, status))?;
-            told.script.as_ref()?;
+        if protocol.is_plain() {
+            return Some((protocol.classified(rejection, status), None));
         }
-        Some((protocol.clone(), protocol.classified(rejection, status)))
+        let protocol = protocol.of(head);
+        let cause = Cause::of_response(rejection, status);
+        if let Some(language) = protocol.language() {
+            language.told(cause)?.script.as_ref()?;
+        }
+        let close = protocol.classified(rejection, status);
+        let protocol = protocol.clone();
+        Some((close, Some(Spoken { protocol, cause })))
+    }
+}
+
+/// The language of a refused client, and what it is told about.
+pub(crate) struct Spoken {
+    pub(crate) protocol: ClientProtocol,
+    cause: Cause,
+}
+
+impl Spoken {
+    pub(crate) fn language(&self) -> Option<&Language> {
+        self.protocol.language()
+    }
+
+    /// The frames before the close frame.
+    pub(crate) fn messages(&self, values: impl FnOnce() -> Values) -> Vec<u8> {
+        match self.language() {
+            Some(language) => language.messages(self.cause, values),
+            None => Vec::new(),
+        }
+    }
+
+    /// The script, if it listens to the client.
+    pub(crate) fn script(&self) -> Option<&Compiled> {
+        let told = self.language()?.told(self.cause)?;
+        told.script.as_ref().filter(|script| script.listens())
     }
 }
 

@@ -4,7 +4,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::frame::Close;
-use crate::protocol::{Cause, ClientProtocol};
 use crate::upgrade::{Outcome, Socket, accept_key};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
@@ -20,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tower_ws_auth_core::handshake::{Handshake, subprotocols};
 use tower_ws_auth_core::{Rejection, ResponseBody};
 
-use crate::close::config::{ClosingHandshake, Config, REJECT_DELAY};
+use crate::close::config::{ClosingHandshake, Config, REJECT_DELAY, Spoken};
 use crate::close::error_responses::Interposed;
 use crate::close::{telling, trace};
 
@@ -31,9 +30,9 @@ pub struct OriginalStatus(pub StatusCode);
 /// Everything that a refused client's upgrade and closing handshake need.
 pub(crate) struct Conversion {
     pub(super) rejection: Rejection,
-    pub(super) cause: Cause,
-    pub(super) protocol: ClientProtocol,
     pub(super) close: Close,
+    /// `None`: plain, or the application's own close frame.
+    pub(super) spoken: Option<Spoken>,
     /// `None` on HTTP/2 (RFC 8441 §5).
     accept: Option<HeaderValue>,
     subprotocol: Option<HeaderValue>,
@@ -120,21 +119,19 @@ impl Conversion {
         };
         // No runtime, nobody to tell them closing handshake.
         let runtime = Handle::try_current().ok()?;
-        let (protocol, close) = config.close(&rejection, status, head)?;
+        let (close, spoken) = config.close(&rejection, status, head)?;
         let Ok(permit) = Arc::clone(&config.permits).try_acquire_owned() else {
             // The next one finds room.
             config.places.free_one();
             trace::no_permit(&rejection);
             return None;
         };
-        let subprotocols = protocol
-            .language()
-            .map(|language| &language.subprotocols[..]);
+        let language = spoken.as_ref().and_then(Spoken::language);
+        let subprotocols = language.map(|language| &language.subprotocols[..]);
         Some(Self {
-            cause: Cause::of_response(&rejection, status),
             subprotocol: select(head, &config.subprotocols, subprotocols.unwrap_or_default()),
-            protocol,
             close,
+            spoken,
             accept,
             config: Arc::clone(config),
             rejection,
@@ -146,7 +143,7 @@ impl Conversion {
 
     /// How long the answer is held.
     pub(crate) fn reject_delay(&self) -> Duration {
-        let of_the_protocol = || self.protocol.language()?.reject_delay;
+        let of_the_protocol = || self.spoken.as_ref()?.language()?.reject_delay;
         self.config
             .reject_delay
             .or_else(of_the_protocol)
@@ -156,7 +153,7 @@ impl Conversion {
     /// Answers 101, or 200 to an extended CONNECT, and starts the closing handshake.
     pub(crate) fn apply<B>(mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let original = response.status();
-        trace::converted(&self.rejection, original, &self.close, &self.protocol);
+        trace::converted(&self.rejection, original, &self.close, self.spoken.as_ref());
         *response.status_mut() = match self.accept {
             Some(_) => StatusCode::SWITCHING_PROTOCOLS,
             None => StatusCode::OK,
@@ -182,14 +179,15 @@ impl Conversion {
     }
 
     fn start_closing_handshake(self) {
-        if self.listens() {
+        if let Some(spoken) = &self.spoken
+            && spoken.script().is_some()
+        {
             return self.start_script();
         }
         let Self {
             rejection,
-            cause,
-            protocol,
             close,
+            spoken,
             socket,
             permit,
             runtime,
@@ -200,9 +198,9 @@ impl Conversion {
             .first_message
             .as_ref()
             .and_then(|message| message(&rejection, &close));
-        let words = match (message, protocol.language()) {
+        let words = match (message, spoken) {
             (None, None) => close.to_bytes(),
-            (message, language) => telling::words(message, language, cause, &rejection, &close),
+            (message, spoken) => telling::words(message, spoken, &rejection, &close),
         };
         let closing_handshake = Told {
             closing_handshake: socket.closing_handshake(words, config.limits),

@@ -4,24 +4,22 @@ use std::sync::Arc;
 
 use tower_ws_auth_core::Rejection;
 
-use crate::close::config::ClosingHandshake;
+use crate::close::config::{ClosingHandshake, Spoken};
 use crate::close::convert::Conversion;
 use crate::close::trace;
 use crate::frame::{Close, write_text};
-use crate::protocol::{Cause, Compiled, Language, Values};
+use crate::protocol::Values;
 use crate::upgrade::Telling;
 
 /// A language's messages, or the message of the application, and then the close frame.
 pub(crate) fn words(
     message: Option<String>,
-    language: Option<&Language>,
-    cause: Cause,
+    spoken: Option<Spoken>,
     rejection: &Rejection,
     close: &Close,
 ) -> Vec<u8> {
-    let mut words = language.map_or_else(Vec::new, |language| {
-        language.messages(cause, || values(rejection, close))
-    });
+    let messages = |spoken: Spoken| spoken.messages(|| values(rejection, close));
+    let mut words = spoken.map_or_else(Vec::new, messages);
     match message {
         // It would break the opening of a language that has messages of its own.
         Some(message) if words.is_empty() => write_text(&message, &mut words),
@@ -41,17 +39,6 @@ fn values(rejection: &Rejection, close: &Close) -> Values {
 }
 
 impl Conversion {
-    /// The script, if there is one that listens to the client.
-    fn script(&self) -> Option<&Compiled> {
-        let told = self.protocol.language()?.told(self.cause)?;
-        told.script.as_ref().filter(|script| script.listens())
-    }
-
-    /// Whether the client is listened to before the close frame.
-    pub(crate) fn listens(&self) -> bool {
-        self.script().is_some()
-    }
-
     /// Starts the script, which ends in the closing handshake.
     pub(crate) fn start_script(self) {
         const FEW: usize = 8;
@@ -65,19 +52,19 @@ impl Conversion {
         let told = async move {
             let Self {
                 rejection,
-                cause,
-                protocol,
                 close,
+                spoken,
                 socket,
                 permit,
                 config,
                 ..
             } = self;
-            let script = protocol
-                .language()
-                .and_then(|language| language.told(cause)?.script.as_ref());
+            let spoken = spoken.as_ref();
             // It was there a moment ago.
-            let Some(script) = script else { return };
+            let Some((spoken, script)) = spoken.and_then(|spoken| Some((spoken, spoken.script()?)))
+            else {
+                return;
+            };
             let telling = Telling {
                 values: values(&rejection, &close),
                 close,
@@ -86,7 +73,7 @@ impl Conversion {
             };
             drop(rejection);
             let (outcome, ended) = socket.follow(script, telling).await;
-            trace::script_ended(&protocol, ended);
+            trace::script_ended(&spoken.protocol, ended);
             trace::ended(&outcome);
             drop((place, permit));
         };

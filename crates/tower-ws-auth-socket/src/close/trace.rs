@@ -1,5 +1,6 @@
 //! The one place that knows whether tracing and metrics are compiled in.
 
+use crate::close::config::Spoken;
 use crate::frame::Close;
 use crate::protocol::ClientProtocol;
 use crate::upgrade::{Ended, Outcome};
@@ -14,7 +15,7 @@ pub(crate) fn converted(
     rejection: &Rejection,
     status: StatusCode,
     close: &Close,
-    protocol: &ClientProtocol,
+    spoken: Option<&Spoken>,
 ) {
     #[cfg(feature = "tracing")]
     tracing::info!(
@@ -22,11 +23,11 @@ pub(crate) fn converted(
         kind = rejection.reason(),
         status = status.as_u16(),
         code = close.code().get(),
-        protocol = protocol.name(),
+        protocol = spoken.map_or("plain", |spoken| spoken.protocol.name()),
         "rejection converted to a close frame"
     );
     #[cfg(not(feature = "tracing"))]
-    let _ = (rejection, status, close, protocol);
+    let _ = (rejection, status, close, spoken);
 }
 
 pub(crate) fn no_permit(rejection: &Rejection) {

@@ -10,7 +10,7 @@ use crate::protocol::{Cause, ClientProtocol, Mark, Message, Refusal, Script};
 /// Its functions are called here, once for each [`Cause`], and never inside a request.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Builder {
+pub struct ClientProtocolBuilder {
     name: &'static str,
     codes: [Option<u16>; Cause::COUNT],
     refusals: Vec<Refusal>,
@@ -50,7 +50,7 @@ pub enum InvalidProtocol {
     LongWait(Duration),
 }
 
-impl Builder {
+impl ClientProtocolBuilder {
     pub(crate) fn new(name: &'static str) -> Self {
         Self {
             name,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::protocol::cause::NextStep::{ComeBack, Refresh, Stop};
 use crate::protocol::{
-    Builder, Cause, ClientProtocol, Mark, Message, Pattern, Refusal, Script, codes,
+    Cause, ClientProtocol, ClientProtocolBuilder, Mark, Message, Pattern, Refusal, Script, codes,
 };
 
 /// How long a client has for the message that is answered.
@@ -105,7 +105,7 @@ impl ClientProtocol {
         )
     }
 
-    fn phoenix_codes(name: &'static str) -> Builder {
+    fn phoenix_codes(name: &'static str) -> ClientProtocolBuilder {
         Self::builder(name)
             .marked_by(Mark::query("vsn", "2.0.0"))
             .subprotocols(["phoenix"])
@@ -258,7 +258,7 @@ impl ClientProtocol {
 }
 
 /// None of ours is invalid; a test holds that.
-fn built(builder: Builder) -> ClientProtocol {
+fn built(builder: ClientProtocolBuilder) -> ClientProtocol {
     builder.build().unwrap_or_default()
 }
 

@@ -11,7 +11,7 @@ use crate::frame::{Close, CloseCode};
 use crate::protocol::cause::is_timeout;
 use crate::protocol::message::Values;
 use crate::protocol::script::{Compiled, Ready};
-use crate::protocol::{Builder, Cause, Mark};
+use crate::protocol::{Cause, ClientProtocolBuilder, Mark};
 
 /// How clients are told that they are refused or ended: in the language of their library.
 ///
@@ -89,8 +89,8 @@ impl ClientProtocol {
     /// assert!(ClientProtocol::builder("acme").close_codes(|_| Some(1006)).build().is_err());
     /// # Ok::<(), tower_ws_auth_socket::protocol::InvalidProtocol>(())
     /// ```
-    pub fn builder(name: &'static str) -> Builder {
-        Builder::new(name)
+    pub fn builder(name: &'static str) -> ClientProtocolBuilder {
+        ClientProtocolBuilder::new(name)
     }
 
     /// The first of these protocols whose [mark](Mark) a handshake has; without one the first that
@@ -144,6 +144,10 @@ impl ClientProtocol {
         Close::new(code, rejection.reason())
     }
 
+    pub(crate) fn is_plain(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The protocol of the client that sent this head.
     pub(crate) fn of(&self, head: &Parts) -> &Self {
         const PLAIN: &ClientProtocol = &ClientProtocol::plain();
@@ -160,7 +164,7 @@ impl ClientProtocol {
 
     /// Whether a client with this head is told although it sent no `Origin`.
     pub(crate) fn speaks_to(&self, head: &Parts) -> bool {
-        if self.0.is_none() {
+        if self.is_plain() {
             return false;
         }
         let one = self.of(head);
