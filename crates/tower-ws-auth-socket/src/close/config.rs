@@ -106,7 +106,7 @@ impl Config {
         rejection: &Rejection,
         status: StatusCode,
         head: &Parts,
-    ) -> Option<(Close, Option<Spoken>)> {
+    ) -> Option<(Close, Option<Box<Spoken>>)> {
         let protocol = match &self.close {
             Closing::Protocol(protocol) => protocol,
             Closing::Own(close) => return Some((close(rejection), None)),
@@ -121,7 +121,7 @@ impl Config {
         }
         let close = protocol.classified(rejection, status);
         let protocol = protocol.clone();
-        Some((close, Some(Spoken { protocol, cause })))
+        Some((close, Some(Box::new(Spoken { protocol, cause }))))
     }
 }
 

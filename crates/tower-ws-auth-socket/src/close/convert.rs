@@ -32,7 +32,7 @@ pub(crate) struct Conversion {
     pub(super) rejection: Rejection,
     pub(super) close: Close,
     /// `None`: plain, or the application's own close frame.
-    pub(super) spoken: Option<Spoken>,
+    pub(super) spoken: Option<Box<Spoken>>,
     /// `None` on HTTP/2 (RFC 8441 §5).
     accept: Option<HeaderValue>,
     subprotocol: Option<HeaderValue>,
@@ -126,7 +126,7 @@ impl Conversion {
             trace::no_permit(&rejection);
             return None;
         };
-        let language = spoken.as_ref().and_then(Spoken::language);
+        let language = spoken.as_ref().and_then(|spoken| spoken.language());
         let subprotocols = language.map(|language| &language.subprotocols[..]);
         Some(Self {
             subprotocol: select(head, &config.subprotocols, subprotocols.unwrap_or_default()),
@@ -153,7 +153,12 @@ impl Conversion {
     /// Answers 101, or 200 to an extended CONNECT, and starts the closing handshake.
     pub(crate) fn apply<B>(mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let original = response.status();
-        trace::converted(&self.rejection, original, &self.close, self.spoken.as_ref());
+        trace::converted(
+            &self.rejection,
+            original,
+            &self.close,
+            self.spoken.as_deref(),
+        );
         *response.status_mut() = match self.accept {
             Some(_) => StatusCode::SWITCHING_PROTOCOLS,
             None => StatusCode::OK,

@@ -14,11 +14,11 @@ use crate::upgrade::Telling;
 /// A language's messages, or the message of the application, and then the close frame.
 pub(crate) fn words(
     message: Option<String>,
-    spoken: Option<Spoken>,
+    spoken: Option<Box<Spoken>>,
     rejection: &Rejection,
     close: &Close,
 ) -> Vec<u8> {
-    let messages = |spoken: Spoken| spoken.messages(|| values(rejection, close));
+    let messages = |spoken: Box<Spoken>| spoken.messages(|| values(rejection, close));
     let mut words = spoken.map_or_else(Vec::new, messages);
     match message {
         // It would break the opening of a language that has messages of its own.
@@ -59,7 +59,7 @@ impl Conversion {
                 config,
                 ..
             } = self;
-            let spoken = spoken.as_ref();
+            let spoken = spoken.as_deref();
             // It was there a moment ago.
             let Some((spoken, script)) = spoken.and_then(|spoken| Some((spoken, spoken.script()?)))
             else {
