@@ -14,9 +14,9 @@ use test_support::{bounded, handshake as opening};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message as Sent;
-use tower_ws_auth::CloseFrameLayer;
 use tower_ws_auth::close::ClientProtocol;
 use tower_ws_auth::protocol::{Message, Pattern, Script};
+use tower_ws_auth::{CloseFrameLayer, Rejection, RejectionKind};
 
 use crate::APP;
 
@@ -374,14 +374,12 @@ async fn an_own_protocol_is_bounded_against_every_bad_client() {
     }
 }
 
-#[tokio::test]
-async fn a_response_of_another_layer_is_told_to_a_detected_client() {
-    let layer = speaking(ClientProtocol::detect()).classify(|response, head| {
+/// A server that answers 401, and calls that a rejection of this kind.
+async fn classifying(kind: RejectionKind) -> SocketAddr {
+    let layer = speaking(ClientProtocol::detect()).classify(move |response, head| {
         // The head that is kept holds the mark, and nothing else of the query.
         assert_eq!(head.uri.query(), Some("protocol=7"));
-        (response.status == 401).then(|| {
-            tower_ws_auth::Rejection::new(tower_ws_auth::RejectionKind::Forbidden, "always")
-        })
+        (response.status == 401).then(|| Rejection::new(kind, "always"))
     });
     let refuses = tower::service_fn(async |_| {
         let mut response = http::Response::new(axum::body::Body::empty());
@@ -393,6 +391,21 @@ async fn a_response_of_another_layer_is_told_to_a_detected_client() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+#[tokio::test]
+async fn a_response_of_another_layer_is_told_to_a_detected_client() {
+    let address = classifying(RejectionKind::Forbidden).await;
     let answer = end_of(handshake(address, "?token=secret&protocol=7", &[]).await).await;
     assert_eq!(answer, Answer::closed(4009, "forbidden"));
+}
+
+#[tokio::test]
+async fn no_layer_tells_a_foreign_page_that_has_a_mark() {
+    let address = classifying(RejectionKind::OriginDenied).await;
+    for headers in [vec![], vec![APP]] {
+        let opened = handshake(address, "?token=secret&protocol=7", &headers).await;
+        assert_eq!(end_of(opened).await, Answer::http(401, ""));
+    }
 }
