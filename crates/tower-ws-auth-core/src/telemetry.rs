@@ -11,11 +11,12 @@
 //! |---|---|---|
 //! | `handshake accepted` | DEBUG | `strategy` `outcome` `latency_us` `carrier` |
 //! | `handshake refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `carrier` `detail` `source` `latency_us` `origin` |
-//! | `rejection converted to a close frame` | INFO | `kind` `status` `code` |
+//! | `rejection converted to a close frame` | INFO | `kind` `status` `code` `protocol` |
 //! | `too many closing handshakes: …` | INFO | `kind` `status` `closing_handshake` |
+//! | `script ended` | DEBUG | `protocol` `script` |
 //! | `closing handshake ended` | DEBUG | `closing_handshake` |
 //! | `the client got 101 and then nothing: …` | WARN | `closing_handshake` `error` |
-//! | `lease ended` | INFO | `reason` `code` `open_ms` |
+//! | `lease ended` | INFO | `reason` `code` `protocol` `open_ms` |
 //! | `join accepted` | DEBUG | `strategy` `outcome` `channel` `latency_us` |
 //! | `join refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `detail` `source` `channel` `latency_us` |
 //! | `fetched keys …`, `a fetched key is left out` | DEBUG, INFO, WARN | `url` `keys` `index` `error` |
@@ -33,6 +34,8 @@
 //! | `kind` | the public reason of the [`RejectionKind`](crate::RejectionKind), such as `token_expired` |
 //! | `status` | the HTTP status of the refusal, also where a close frame takes its place |
 //! | `code` | the close code that the client reads |
+//! | `protocol` | the client protocol in which it is told, such as `plain` or `socket_io` |
+//! | `script` | what ended a script that listened to a refused client, see below |
 //! | `detail` | the cause, from a fixed set |
 //! | `source` | the error behind it, such as a store's |
 //! | `latency_us` | microseconds from the layer's call to the decision, without the service's own time |
@@ -56,6 +59,17 @@
 //! | `upgrade_failed` | it got the 101 and no reason: the server is built without upgrades, or the client left in between |
 //! | `not_upgraded` | the connection was unavailable: the service did not upgrade after all |
 //!
+//! | `script` | what ended the messages before a close frame |
+//! |---|---|
+//! | `done` | the last step |
+//! | `no_answer` | the client did not send in time what the script waits for |
+//! | `answers` | it was given as many answers as it may have |
+//! | `closed`, `gone` | it sent its close frame, or went without one |
+//! | `violation` | it sent a frame that RFC 6455 forbids |
+//! | `byte_cap` | it sent more than it may |
+//! | `gave_way` | its place was needed for another client, or the server goes down |
+//! | `deadline` | it took no message in time |
+//!
 //! Two refused clients are not in this table: one that goes during the delay before its answer, and
 //! one whose task the program drops.
 //!
@@ -69,6 +83,7 @@
 //! | `ws_auth_decisions_total` | counter | `strategy` `outcome` `kind` (`none` for `accepted`) |
 //! | `ws_auth_decision_seconds` | histogram | `strategy` |
 //! | `ws_auth_closing_handshakes_total` | counter | `outcome`: the field `closing_handshake` |
+//! | `ws_auth_scripts_total` | counter | `protocol`, and `outcome`: the field `script` |
 //! | `ws_auth_leases` | gauge | |
 //! | `ws_auth_leases_ended_total` | counter | `reason`, and `application` for all of the application's own |
 //! | `ws_auth_revocations_total` | counter | `reason`, as above: what this node received |
@@ -78,7 +93,7 @@
 //!   accepted by the strategy before. The histogram has the strategies alone.
 //! - The gauge has every connection that a `LeaseLayer` let pass and that is still open. A lease
 //!   whose client leaves by itself counts as no ended lease.
-//! - The values of a label are few: the program's strategies, or a fixed set. None comes from a
+//! - The values of a label are few: the program's strategies or protocols, or a fixed set. None comes from a
 //!   request. [`describe`] tells a recorder the meaning of each metric.
 //!
 //! The names are constants here, for layers that count too.
@@ -94,6 +109,8 @@ pub const DECISIONS: &str = "ws_auth_decisions_total";
 pub const DECISION_SECONDS: &str = "ws_auth_decision_seconds";
 /// Counter of closing handshakes, by `outcome`.
 pub const CLOSING_HANDSHAKES: &str = "ws_auth_closing_handshakes_total";
+/// Counter of scripts that have listened to a refused client, by `protocol` and `outcome`.
+pub const SCRIPTS: &str = "ws_auth_scripts_total";
 /// Gauge of the open leases.
 pub const LEASES: &str = "ws_auth_leases";
 /// Counter of leases that ended before their client left, by `reason`.
@@ -130,6 +147,11 @@ pub fn describe() {
         CLOSING_HANDSHAKES,
         Unit::Count,
         "Closing handshakes, by how they ended"
+    );
+    describe_counter!(
+        SCRIPTS,
+        Unit::Count,
+        "Messages before a close frame, by how they ended"
     );
     describe_gauge!(
         LEASES,

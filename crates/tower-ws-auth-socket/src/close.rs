@@ -12,7 +12,7 @@
 //! - The closing handshake: write the close frame, read until the client's own, then end the stream.
 //!   It has a deadline, a cap on bytes and a cap on closing handshakes at a time; beyond the last one the
 //!   HTTP answer stays.
-//! - The answer is held for a moment ([`hold`](CloseFrameLayer::reject_delay)): clients that reset their
+//! - The answer is held for a moment ([`reject_delay`](CloseFrameLayer::reject_delay)): clients that reset their
 //!   back-off when a socket opens would otherwise come back at once, and for ever.
 //! - A client that offers subprotocols gets one of them selected: one of yours, if you
 //!   [name them](CloseFrameLayer::subprotocols), else its first that reads like a name and like no
@@ -75,11 +75,10 @@
 //! # }
 //! ```
 //!
-//! # Other codes
+//! # Other clients
 //!
-//! A [`ClientProtocol`] speaks to clients that were written for other servers and decide by the code
-//! whether to come back: those of Centrifugo and of Pusher, and those that know the registered
-//! codes only. [`close_with`](CloseFrameLayer::close_with) takes a function.
+//! A [`ClientProtocol`] speaks the language of a client library: Socket.IO, Phoenix, graphql-ws and
+//! [others](crate::protocol). [`close_with`](CloseFrameLayer::close_with) takes a function.
 //!
 //! # Rejections of others
 //!
@@ -155,10 +154,12 @@ mod convert;
 mod error_responses;
 mod future;
 mod layer;
+mod places;
+mod telling;
 mod trace;
 
 pub use self::closing_handshakes::ClosingHandshakes;
-pub use self::config::{ClosingHandshake, is_from_a_browser, json_message, status_and_reason};
+pub use self::config::{ClosingHandshake, is_from_a_browser, json_message};
 pub use self::convert::OriginalStatus;
 pub use self::error_responses::by_status;
 pub use self::future::ResponseFuture;

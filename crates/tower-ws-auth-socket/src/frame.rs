@@ -7,6 +7,7 @@ use std::fmt;
 
 use http::StatusCode;
 
+pub(crate) mod messages;
 pub(crate) mod scanner;
 
 /// A close code that an endpoint may send (RFC 6455 §7.4): 1000–1003, 1007–1014 and 3000–4999.
@@ -165,6 +166,13 @@ pub fn write_text(text: &str, bytes: &mut Vec<u8>) {
     const FIN_TEXT: u8 = 0x81;
     begin(FIN_TEXT, text.len(), bytes);
     bytes.extend_from_slice(text.as_bytes());
+}
+
+/// Appends a binary frame.
+pub fn write_binary(payload: &[u8], bytes: &mut Vec<u8>) {
+    const FIN_BINARY: u8 = 0x82;
+    begin(FIN_BINARY, payload.len(), bytes);
+    bytes.extend_from_slice(payload);
 }
 
 fn begin(first: u8, length: usize, bytes: &mut Vec<u8>) {

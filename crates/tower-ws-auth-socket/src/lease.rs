@@ -90,7 +90,6 @@
 //!
 //! [`Revocations::revoke`]: tower_ws_auth_core::Revocations::revoke
 
-mod close_codes;
 mod expiry_queue;
 #[cfg(feature = "axum")]
 mod extract;
@@ -103,7 +102,6 @@ mod shared;
 mod sync;
 mod trace;
 
-pub use self::close_codes::status_and_reason;
 #[cfg(feature = "axum")]
 pub use self::extract::MissingLeaseLayer;
 pub use self::future::ResponseFuture;

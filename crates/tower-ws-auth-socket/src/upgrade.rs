@@ -26,8 +26,12 @@ mod guard;
 mod handler_io;
 mod last_words;
 mod owner;
+mod script;
 mod shared_io;
 
 pub use self::accept_key::accept_key;
 pub use self::closing_handshake::{Limits, Outcome, Socket};
 pub use self::guard::{CloseHandle, ClosingHandshake, Protocol, UpgradeGuard};
+pub use self::script::Ended;
+
+pub(crate) use self::script::Telling;

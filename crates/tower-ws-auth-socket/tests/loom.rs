@@ -47,7 +47,7 @@ impl Node {
             .cooperative()
             .close_with(move |reason| {
                 let _held = &held;
-                tower_ws_auth_socket::lease::status_and_reason(reason)
+                tower_ws_auth_socket::protocol::ClientProtocol::plain().disconnect(reason)
             });
         Self {
             layer: configure(layer),

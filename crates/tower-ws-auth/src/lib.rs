@@ -163,6 +163,8 @@ pub use tower_ws_auth_socket::close::CloseFrameLayer;
 pub use tower_ws_auth_socket::lease;
 #[cfg(feature = "lease")]
 pub use tower_ws_auth_socket::lease::{Lease, LeaseLayer};
+#[cfg(any(feature = "close", feature = "lease"))]
+pub use tower_ws_auth_socket::protocol::{self, ClientProtocol};
 
 #[cfg(feature = "redis")]
 pub use tower_ws_auth_redis as redis;

@@ -45,11 +45,24 @@ pub(crate) const VALKEY: &str = "valkey-server";
 
 /// Packages of npm, for the tests against the JavaScript originals: name and version.
 const NPM: &[(&str, &str)] = &[
+    ("@anycable/core", "1.1.7"),
+    ("@microsoft/signalr", "10.0.11"),
+    ("@rails/actioncable", "8.1.400"),
+    ("centrifuge", "5.8.0"),
     ("connect-redis", "9.0.0"),
     ("cookie-signature", "1.2.2"),
     ("express", "5.3.0"),
     ("express-session", "1.19.0"),
+    ("graphql", "16.15.0"),
+    ("graphql-ws", "6.4.2"),
+    ("phoenix", "1.8.16"),
+    // Two more of its versions, each under a name of its own.
+    ("phoenix-1-7", "npm:phoenix@1.7.23"),
+    ("phoenix-1-8-15", "npm:phoenix@1.8.15"),
+    ("pusher-js", "8.6.0"),
     ("redis", "5.9.0"),
+    ("socket.io-client", "4.8.4"),
+    ("subscriptions-transport-ws", "0.11.0"),
     ("undici", "6.29.1"),
     ("ws", "8.23.0"),
 ];
@@ -162,6 +175,7 @@ fn apt(packages: &[&str]) -> Result<(), String> {
 
 fn npm(folder: &Path) -> Result<(), String> {
     let installed = |(name, version): &&(&str, &str)| {
+        let version = version.rsplit('@').next().unwrap_or(version);
         let manifest = folder.join("node_modules").join(name).join("package.json");
         std::fs::read_to_string(manifest)
             .is_ok_and(|manifest| manifest.contains(&format!("\"version\": \"{version}\"")))

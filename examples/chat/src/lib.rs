@@ -34,7 +34,7 @@ use tower_ws_auth::close::ClientProtocol;
 use tower_ws_auth::lease::{DisconnectReason, LeaseLayer, Leases};
 
 use self::credentials::Credentials;
-pub use self::options::{Codes, Options, Secret};
+pub use self::options::{Options, Palette, Secret};
 use self::tls::{Tls, TlsListener};
 pub use self::tokens::{Claims, DemoTokens};
 
@@ -83,10 +83,9 @@ impl Chat {
         let address = listener.local_addr()?;
         let closing_handshakes = TaskTracker::new();
         let tracker = closing_handshakes.clone();
-        let palette = ClientProtocol::from(options.palette);
         let lease = LeaseLayer::new(credentials.revocations.clone())
             .clock(clock)
-            .close_with(move |reason| palette.disconnect(reason))
+            .client_protocol(ClientProtocol::from(options.palette))
             .spawn_with(move |closing_handshake| {
                 tracker.spawn(closing_handshake);
             });

@@ -80,9 +80,15 @@ pub struct Options {
     #[arg(long, env = "CHAT_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
-    /// Which close codes a refused or ended client reads.
-    #[arg(long, env = "CHAT_PALETTE", value_enum, default_value_t)]
-    pub palette: Codes,
+    /// In which language a refused or ended client is told.
+    #[arg(
+        long,
+        alias = "client-protocol",
+        env = "CHAT_PALETTE",
+        value_enum,
+        default_value_t
+    )]
+    pub palette: Palette,
 
     /// Sends a JSON message with the full reason before the close frame.
     #[arg(long, env = "CHAT_REJECT_MESSAGE", value_parser = BoolishValueParser::new())]
@@ -97,27 +103,53 @@ pub struct Options {
     pub metrics: bool,
 }
 
-/// The close codes of a kind of client.
+/// The language of a kind of client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Codes {
-    /// 4000 and the HTTP status, such as 4401.
+pub enum Palette {
+    /// Code 4000 and the HTTP status, such as 4401.
     #[default]
+    #[value(alias = "plain")]
     Http,
-    /// Those that are registered at IANA, such as 3000.
+    /// Codes that are registered at IANA, such as 3000.
     Iana,
-    /// Those after which centrifuge's clients reconnect, or do not.
+    /// socket.io-client 4.
+    SocketIo,
+    /// phoenix.js up to 1.8.15.
+    Phoenix,
+    /// phoenix.js from 1.8.16 on, which stays connected for a minute.
+    PhoenixHeld,
+    /// graphql-ws 6 and Apollo Client.
+    GraphqlWs,
+    /// Apollo's former client.
+    SubscriptionsTransportWs,
+    /// @rails/actioncable and @anycable/web.
+    ActionCable,
+    /// @microsoft/signalr.
+    Signalr,
+    /// Clients of Centrifugo.
+    #[value(alias = "centrifugo")]
     Centrifuge,
-    /// The same for Pusher's.
+    /// pusher-js and Laravel Echo.
     Pusher,
+    /// By what the handshake shows.
+    Detect,
 }
 
-impl From<Codes> for ClientProtocol {
-    fn from(codes: Codes) -> Self {
-        match codes {
-            Codes::Http => Self::Http,
-            Codes::Iana => Self::Iana,
-            Codes::Centrifuge => Self::Centrifuge,
-            Codes::Pusher => Self::Pusher,
+impl From<Palette> for ClientProtocol {
+    fn from(palette: Palette) -> Self {
+        match palette {
+            Palette::Http => Self::plain(),
+            Palette::Iana => Self::iana(),
+            Palette::SocketIo => Self::socket_io(),
+            Palette::Phoenix => Self::phoenix(),
+            Palette::PhoenixHeld => Self::phoenix_held(),
+            Palette::GraphqlWs => Self::graphql_ws(),
+            Palette::SubscriptionsTransportWs => Self::subscriptions_transport_ws(),
+            Palette::ActionCable => Self::action_cable(),
+            Palette::Signalr => Self::signalr(),
+            Palette::Centrifuge => Self::centrifugo(),
+            Palette::Pusher => Self::pusher(),
+            Palette::Detect => Self::detect(),
         }
     }
 }

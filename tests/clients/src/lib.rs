@@ -1,8 +1,10 @@
 //! A server that refuses in every way, and the expected answer for each.
 
+mod library;
 mod refusals;
 mod server;
 
+pub use self::library::{LibraryServer, Speech};
 pub use self::refusals::{Refusal, refusals};
 pub use self::server::Server;
 

@@ -1,8 +1,9 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use crate::frame::{Close, write_text};
+use crate::frame::Close;
 use crate::upgrade::{Outcome, Socket, accept_key};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
@@ -18,9 +19,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tower_ws_auth_core::handshake::{Handshake, subprotocols};
 use tower_ws_auth_core::{Rejection, ResponseBody};
 
-use crate::close::config::{ClosingHandshake, Config};
+use crate::close::config::{ClosingHandshake, Config, REJECT_DELAY, Spoken};
 use crate::close::error_responses::Interposed;
-use crate::close::trace;
+use crate::close::{telling, trace};
 
 /// The HTTP status that a converted response had, in its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +29,17 @@ pub struct OriginalStatus(pub StatusCode);
 
 /// Everything that a refused client's upgrade and closing handshake need.
 pub(crate) struct Conversion {
-    rejection: Rejection,
-    close: Close,
+    pub(super) rejection: Rejection,
+    pub(super) close: Close,
+    /// `None`: plain, or the application's own close frame.
+    pub(super) spoken: Option<Box<Spoken>>,
     /// `None` on HTTP/2 (RFC 8441 §5).
     accept: Option<HeaderValue>,
     subprotocol: Option<HeaderValue>,
-    socket: Socket,
-    permit: OwnedSemaphorePermit,
-    runtime: Handle,
-    config: Arc<Config>,
+    pub(super) socket: Socket,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) runtime: Handle,
+    pub(super) config: Arc<Config>,
 }
 
 impl Conversion {
@@ -116,14 +119,20 @@ impl Conversion {
         };
         // No runtime, nobody to tell them closing handshake.
         let runtime = Handle::try_current().ok()?;
+        let (close, spoken) = config.close(&rejection, status, head)?;
         let Ok(permit) = Arc::clone(&config.permits).try_acquire_owned() else {
+            // The next one finds room.
+            config.places.free_one();
             trace::no_permit(&rejection);
             return None;
         };
+        let language = spoken.as_ref().and_then(|spoken| spoken.language());
+        let subprotocols = language.map(|language| &language.subprotocols[..]);
         Some(Self {
-            close: config.close(&rejection, status),
+            subprotocol: select(head, &config.subprotocols, subprotocols.unwrap_or_default()),
+            close,
+            spoken,
             accept,
-            subprotocol: select(head, &config.subprotocols),
             config: Arc::clone(config),
             rejection,
             socket,
@@ -132,10 +141,24 @@ impl Conversion {
         })
     }
 
+    /// How long the answer is held.
+    pub(crate) fn reject_delay(&self) -> Duration {
+        let of_the_protocol = || self.spoken.as_ref()?.language()?.reject_delay;
+        self.config
+            .reject_delay
+            .or_else(of_the_protocol)
+            .unwrap_or(REJECT_DELAY)
+    }
+
     /// Answers 101, or 200 to an extended CONNECT, and starts the closing handshake.
     pub(crate) fn apply<B>(mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let original = response.status();
-        trace::converted(&self.rejection, original, &self.close);
+        trace::converted(
+            &self.rejection,
+            original,
+            &self.close,
+            self.spoken.as_deref(),
+        );
         *response.status_mut() = match self.accept {
             Some(_) => StatusCode::SWITCHING_PROTOCOLS,
             None => StatusCode::OK,
@@ -161,9 +184,15 @@ impl Conversion {
     }
 
     fn start_closing_handshake(self) {
+        if let Some(spoken) = &self.spoken
+            && spoken.script().is_some()
+        {
+            return self.start_script();
+        }
         let Self {
             rejection,
             close,
+            spoken,
             socket,
             permit,
             runtime,
@@ -174,14 +203,9 @@ impl Conversion {
             .first_message
             .as_ref()
             .and_then(|message| message(&rejection, &close));
-        let words = match message {
-            None => close.to_bytes(),
-            Some(message) => {
-                let mut words = Vec::new();
-                write_text(&message, &mut words);
-                close.write_to(&mut words);
-                words
-            }
+        let words = match (message, spoken) {
+            (None, None) => close.to_bytes(),
+            (message, spoken) => telling::words(message, spoken, &rejection, &close),
         };
         let closing_handshake = Told {
             closing_handshake: socket.closing_handshake(words, config.limits),
@@ -254,13 +278,14 @@ fn is_of_the_refusal(name: &HeaderName) -> bool {
 
 /// One of the subprotocols that the client offers: without it Chromium and others fail the
 /// handshake and lose the reason.
-fn select(head: &Parts, preferred: &[String]) -> Option<HeaderValue> {
+fn select(head: &Parts, preferred: &[String], of_the_protocol: &[String]) -> Option<HeaderValue> {
     if !head.headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
         return None;
     }
     let offered = || subprotocols(&head.headers);
     let best = preferred
         .iter()
+        .chain(of_the_protocol)
         .find(|best| offered().any(|offer| offer == best.as_str()));
     let selected = best
         .map(String::as_str)
@@ -353,7 +378,7 @@ mod tests {
             let offered = HeaderValue::from_static(offered);
             head.headers.insert(SEC_WEBSOCKET_PROTOCOL, offered);
             let preferred: Vec<_> = preferred.iter().map(ToString::to_string).collect();
-            let found = select(&head, &preferred);
+            let found = select(&head, &preferred, &[]);
             assert_eq!(
                 found.as_ref().map(HeaderValue::as_bytes),
                 selected.map(str::as_bytes)

@@ -68,7 +68,7 @@ impl Interposed {
         Some(Box::new(Self {
             guard,
             handshake,
-            head: summary(head),
+            head: summary(head, &config.marks_in(head)),
         }))
     }
 
@@ -91,13 +91,14 @@ impl Interposed {
     }
 }
 
-/// What is kept of a head while the service has the request: nothing that is a credential.
-fn summary(head: &request::Parts) -> request::Parts {
+/// What is kept of a head while the service has the request: nothing that is a credential. The marks
+/// are of the configuration.
+fn summary(head: &request::Parts, marks: &str) -> request::Parts {
     let (mut summary, ()) = Request::new(()).into_parts();
     summary.method = head.method.clone();
     summary.version = head.version;
-    summary.uri =
-        PathAndQuery::try_from(head.uri.path()).map_or_else(|_| Uri::default(), Uri::from);
+    let target = [head.uri.path(), marks].concat();
+    summary.uri = PathAndQuery::try_from(target).map_or_else(|_| Uri::default(), Uri::from);
     for name in [HOST, ORIGIN, USER_AGENT, SEC_WEBSOCKET_VERSION] {
         for value in head.headers.get_all(&name) {
             summary.headers.append(&name, value.clone());
@@ -173,7 +174,7 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let summary = summary(&head);
+        let summary = summary(&head, "");
         assert!(!format!("{summary:?}").contains("CANARY"), "{summary:?}");
         assert_eq!(summary.uri, "/ws");
         assert_eq!(summary.headers["origin"], "https://app.example");

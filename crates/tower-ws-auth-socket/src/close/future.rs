@@ -73,11 +73,12 @@ where
                     let Some(conversion) = conversion else {
                         return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                     };
-                    if config.reject_delay.is_zero() {
+                    let delay = conversion.reject_delay();
+                    if delay.is_zero() {
                         return Poll::Ready(Ok(conversion.apply(response)));
                     }
                     State::Holding {
-                        hold: sleep(config.reject_delay),
+                        hold: sleep(delay),
                         held: Some((response, conversion)),
                     }
                 }

@@ -38,14 +38,16 @@ impl CloseFrameLayer {
         self.with(|config| config.when = Some(Arc::new(f)))
     }
 
-    /// The close codes that the clients read, in place of [`ClientProtocol::Http`].
+    /// How the clients are told, in place of [`ClientProtocol::plain`]. Give the same value to
+    /// [`LeaseLayer::client_protocol`](crate::lease::LeaseLayer::client_protocol).
     ///
-    /// This and [`close_with`](Self::close_with) replace one another.
-    pub fn palette(self, palette: ClientProtocol) -> Self {
-        self.with(|config| config.close = Closing::ClientProtocol(palette))
+    /// A client that it [detects](ClientProtocol::detect) is told without an `Origin` too, unless
+    /// [`when`](Self::when) decides. This and [`close_with`](Self::close_with) replace one another.
+    pub fn client_protocol(self, protocol: ClientProtocol) -> Self {
+        self.with(|config| config.close = Closing::Protocol(protocol))
     }
 
-    /// The close frame for a rejection, in place of [`status_and_reason`](crate::close::status_and_reason).
+    /// The close frame for a rejection, in place of [`ClientProtocol::rejection`].
     ///
     /// The reason reaches the page: keep secrets and claims out of it.
     pub fn close_with(self, f: impl Fn(&Rejection) -> Close + Send + Sync + 'static) -> Self {
@@ -97,7 +99,8 @@ impl CloseFrameLayer {
     }
 
     /// Sends a text message before the close frame, for reasons that do not fit into its 123
-    /// bytes; none where `f` returns `None`.
+    /// bytes; none where `f` returns `None`. A [protocol](Self::client_protocol) with messages of
+    /// its own sends those alone.
     pub fn first_message(
         self,
         f: impl Fn(&Rejection, &Close) -> Option<String> + Send + Sync + 'static,
@@ -119,12 +122,13 @@ impl CloseFrameLayer {
         self.with(|config| config.subprotocols = names)
     }
 
-    /// How long a refused client waits for its answer. 300 ms by default, zero turns it off.
+    /// How long a refused client waits for its answer, in place of the protocol's delay. 300 ms by
+    /// default, zero turns it off.
     ///
     /// This is the storm brake: a client that resets its back-off when the socket opens would
     /// come back at once.
     pub fn reject_delay(self, reject_delay: Duration) -> Self {
-        self.with(|config| config.reject_delay = reject_delay)
+        self.with(|config| config.reject_delay = Some(reject_delay))
     }
 
     /// How long a closing handshake may take at most, from the answer on. 5 s by default.
@@ -151,6 +155,7 @@ impl CloseFrameLayer {
         self.with(|config| {
             config.max_closing_handshakes = most;
             config.permits = Arc::new(permits);
+            config.places = Arc::default();
         })
     }
 
@@ -161,6 +166,7 @@ impl CloseFrameLayer {
         ClosingHandshakes::new(
             Arc::clone(&self.config.permits),
             self.config.max_closing_handshakes,
+            Arc::clone(&self.config.places),
         )
     }
 

@@ -1,7 +1,9 @@
 //! The one place that knows whether tracing and metrics are compiled in.
 
+use crate::close::config::Spoken;
 use crate::frame::Close;
-use crate::upgrade::Outcome;
+use crate::protocol::ClientProtocol;
+use crate::upgrade::{Ended, Outcome};
 use http::StatusCode;
 use tower_ws_auth_core::Rejection;
 
@@ -9,17 +11,23 @@ use tower_ws_auth_core::Rejection;
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 const NO_PERMIT: &str = "no_permit";
 
-pub(crate) fn converted(rejection: &Rejection, status: StatusCode, close: &Close) {
+pub(crate) fn converted(
+    rejection: &Rejection,
+    status: StatusCode,
+    close: &Close,
+    spoken: Option<&Spoken>,
+) {
     #[cfg(feature = "tracing")]
     tracing::info!(
         target: "tower_ws_auth",
         kind = rejection.reason(),
         status = status.as_u16(),
         code = close.code().get(),
+        protocol = spoken.map_or("plain", |spoken| spoken.protocol.name()),
         "rejection converted to a close frame"
     );
     #[cfg(not(feature = "tracing"))]
-    let _ = (rejection, status, close);
+    let _ = (rejection, status, close, spoken);
 }
 
 pub(crate) fn no_permit(rejection: &Rejection) {
@@ -35,6 +43,26 @@ pub(crate) fn no_permit(rejection: &Rejection) {
     let _ = rejection;
     #[cfg(feature = "metrics")]
     count(NO_PERMIT);
+}
+
+/// A script that has listened to a client is over; its closing handshake has an event of its own.
+pub(crate) fn script_ended(protocol: &ClientProtocol, ended: Ended) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(
+        target: "tower_ws_auth",
+        protocol = protocol.name(),
+        script = ended.name(),
+        "script ended"
+    );
+    #[cfg(feature = "metrics")]
+    metrics::counter!(
+        tower_ws_auth_core::telemetry::SCRIPTS,
+        "protocol" => protocol.name(),
+        "outcome" => ended.name(),
+    )
+    .increment(1);
+    #[cfg(not(any(feature = "tracing", feature = "metrics")))]
+    let _ = (protocol, ended);
 }
 
 pub(crate) fn ended(outcome: &Outcome) {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::frame::Close;
+use crate::protocol::ClientProtocol;
 use crate::upgrade::Limits;
 use tower_layer::Layer;
 use tower_ws_auth_core::private::ConnectionLimits;
@@ -10,7 +11,6 @@ use tower_ws_auth_core::revocation::{DisconnectReason, OverLimit, Revocations};
 use tower_ws_auth_core::{BoxFuture, Clock, MemoryRevocations};
 
 use crate::lease::Leased;
-use crate::lease::close_codes::status_and_reason;
 use crate::lease::leases::Leases;
 
 /// Ends connections when what opened them ends; see the [crate's documentation](crate).
@@ -26,11 +26,18 @@ pub(crate) struct Config {
     pub(crate) revocations: Revocations,
     pub(crate) leases: Leases,
     pub(crate) grace: Duration,
-    pub(crate) close: Arc<dyn Fn(&DisconnectReason) -> Close + Send + Sync>,
+    pub(crate) close: Closing,
     pub(crate) limits: Limits,
     pub(crate) spawner: Option<Arc<dyn Fn(BoxFuture<()>) + Send + Sync>>,
     pub(crate) max_connections: Arc<ConnectionLimits>,
     pub(crate) cooperative: bool,
+}
+
+/// What an ended client is told.
+#[derive(Clone)]
+pub(crate) enum Closing {
+    Protocol(ClientProtocol),
+    Own(Arc<dyn Fn(&DisconnectReason) -> Close + Send + Sync>),
 }
 
 impl LeaseLayer {
@@ -46,7 +53,7 @@ impl LeaseLayer {
                 revocations,
                 leases: Leases::new(Clock::system()),
                 grace: Duration::ZERO,
-                close: Arc::new(status_and_reason),
+                close: Closing::Protocol(ClientProtocol::plain()),
                 limits: Limits::default(),
                 spawner: None,
                 max_connections: Arc::default(),
@@ -66,7 +73,16 @@ impl LeaseLayer {
         self.with(|config| config.grace = grace)
     }
 
-    /// The close frame for a disconnect reason, in place of [`status_and_reason`].
+    /// How the clients are told, in place of [`ClientProtocol::plain`]: the value that
+    /// [`CloseFrameLayer::client_protocol`](crate::close::CloseFrameLayer::client_protocol) has.
+    ///
+    /// The protocol's messages go between two messages of the handler. This and
+    /// [`close_with`](Self::close_with) replace one another.
+    pub fn client_protocol(self, protocol: ClientProtocol) -> Self {
+        self.with(|config| config.close = Closing::Protocol(protocol))
+    }
+
+    /// The close frame for a disconnect reason, in place of [`ClientProtocol::disconnect`].
     ///
     /// The reason reaches the client: keep secrets out of it. If `f` panics, the client is told what
     /// it would be without it.
@@ -74,7 +90,7 @@ impl LeaseLayer {
         self,
         f: impl Fn(&DisconnectReason) -> Close + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.close = Arc::new(f))
+        self.with(|config| config.close = Closing::Own(Arc::new(f)))
     }
 
     /// How many connections may be open under each key that begins with `prefix`, such as

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::protocol::ClientProtocol;
 use crate::upgrade::{Protocol, UpgradeGuard};
 use http::header::UPGRADE;
 use http::request::Parts;
@@ -13,7 +14,7 @@ use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Term};
 
 use crate::lease::future::{Opening, ResponseFuture};
 use crate::lease::handle::Lease;
-use crate::lease::layer::Config;
+use crate::lease::layer::{Closing, Config};
 use crate::lease::shared::{Shared, Until, Watches};
 use crate::lease::trace;
 
@@ -132,7 +133,12 @@ where
         };
         let (guard, close_handle) = guard.unzip();
         let config = Arc::clone(&self.config);
-        let (lease, release) = Shared::begin(config, runtime, close_handle, self.until, watches);
+        let protocol = match &self.config.close {
+            Closing::Protocol(protocol) => protocol.of(&self.head).clone(),
+            Closing::Own(_) => ClientProtocol::plain(),
+        };
+        let (lease, release) =
+            Shared::begin(config, runtime, close_handle, protocol, self.until, watches);
         let held = match &guard {
             Some(guard) => {
                 guard.hold(release);

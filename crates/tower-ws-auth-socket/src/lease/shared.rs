@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use crate::frame::Close;
+use crate::protocol::{Cause, ClientProtocol, Values};
 use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -11,9 +12,8 @@ use tower_ws_auth_core::private::{ConnectionLimits, Watch, WatchFuture};
 use tower_ws_auth_core::revocation::DisconnectReason;
 use tower_ws_auth_core::{Rejection, RejectionKind, Term};
 
-use crate::lease::close_codes::status_and_reason;
 use crate::lease::expiry_queue::Place;
-use crate::lease::layer::Config;
+use crate::lease::layer::{Closing, Config};
 use crate::lease::sync::{Mutex, MutexGuard, OnceLock};
 use crate::lease::trace::{self, Counted, Opened};
 
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     config: Arc<Config>,
     runtime: Handle,
     close_handle: Option<CloseHandle>,
+    /// How its client is told.
+    protocol: ClientProtocol,
     state: Mutex<State>,
     ended: OnceLock<DisconnectReason>,
     told: Notify,
@@ -64,6 +66,7 @@ impl Shared {
         config: Arc<Config>,
         runtime: Handle,
         close_handle: Option<CloseHandle>,
+        protocol: ClientProtocol,
         until: Until,
         watches: Watches,
     ) -> (Arc<Self>, Release) {
@@ -72,6 +75,7 @@ impl Shared {
             config,
             runtime,
             close_handle,
+            protocol,
             state: Mutex::new(State {
                 watches,
                 place: None,
@@ -135,11 +139,12 @@ impl Shared {
             .as_ref()
             .map(|close_handle| (close_handle, self.close(reason)));
         self.opened
-            .ended(reason, cut.as_ref().map(|(_, close)| close));
+            .ended(reason, cut.as_ref().map(|(_, close)| close), &self.protocol);
         self.told.notify_waiters();
         if let Some((close_handle, close)) = cut {
             let spawner = self.config.spawner.as_deref();
-            close_handle.cut(
+            close_handle.cut_after(
+                self.messages(reason, &close),
                 &close,
                 self.config.limits,
                 |closing_handshake| match spawner {
@@ -162,8 +167,23 @@ impl Shared {
     /// What the client is told. A function of the application that panics keeps nobody open: neither
     /// this one nor those who are ended with it.
     fn close(&self, reason: &DisconnectReason) -> Close {
-        let told = AssertUnwindSafe(|| (self.config.close)(reason));
-        catch_unwind(told).unwrap_or_else(|_| status_and_reason(reason))
+        let Closing::Own(close) = &self.config.close else {
+            return self.protocol.disconnect(reason);
+        };
+        let told = AssertUnwindSafe(|| close(reason));
+        catch_unwind(told).unwrap_or_else(|_| self.protocol.disconnect(reason))
+    }
+
+    /// What the client reads before the close frame.
+    fn messages(&self, reason: &DisconnectReason, close: &Close) -> Vec<u8> {
+        let Some(language) = self.protocol.language() else {
+            return Vec::new();
+        };
+        language.messages(Cause::of_reason(reason), || Values {
+            reason: reason.reason().to_owned(),
+            code: close.code().get(),
+            ..Values::default()
+        })
     }
 
     /// Ends it because its time has come.

@@ -1,6 +1,7 @@
 //! The one place that knows whether tracing and metrics are compiled in.
 
 use crate::frame::Close;
+use crate::protocol::ClientProtocol;
 use crate::upgrade::{ClosingHandshake, Outcome};
 use tower_ws_auth_core::Rejection;
 use tower_ws_auth_core::revocation::DisconnectReason;
@@ -22,8 +23,13 @@ impl Opened {
 
     /// The lease ends before its client has gone; `close` is what that one is told, unless the
     /// handler does it.
-    pub(crate) fn ended(&self, reason: &DisconnectReason, close: Option<&Close>) {
-        self.log(reason, close);
+    pub(crate) fn ended(
+        &self,
+        reason: &DisconnectReason,
+        close: Option<&Close>,
+        protocol: &ClientProtocol,
+    ) {
+        self.log(reason, close, protocol);
         #[cfg(feature = "metrics")]
         {
             use tower_ws_auth_core::telemetry::{LEASES_ENDED, reason_label};
@@ -32,12 +38,13 @@ impl Opened {
     }
 
     #[cfg(feature = "tracing")]
-    fn log(&self, reason: &DisconnectReason, close: Option<&Close>) {
+    fn log(&self, reason: &DisconnectReason, close: Option<&Close>, protocol: &ClientProtocol) {
         let open = self.at.elapsed().as_millis();
         tracing::info!(
             target: "tower_ws_auth",
             reason = reason.reason(),
             code = close.map(|close| close.code().get()),
+            protocol = close.map(|_| protocol.name()),
             open_ms = u64::try_from(open).unwrap_or(u64::MAX),
             "lease ended"
         );
@@ -45,7 +52,7 @@ impl Opened {
 
     #[cfg(not(feature = "tracing"))]
     #[expect(clippy::unused_self, reason = "stands in for the one that logs")]
-    fn log(&self, _reason: &DisconnectReason, _close: Option<&Close>) {}
+    fn log(&self, _: &DisconnectReason, _: Option<&Close>, _: &ClientProtocol) {}
 }
 
 /// Counted among the open leases until it is dropped.

@@ -19,8 +19,8 @@ use crate::upgrade::last_words::{LastRead, Words};
 ///
 /// hyper hands it over once the response has been written; until then this is a promise of it.
 pub struct Socket {
-    upgrade: OnUpgrade,
-    shared: bool,
+    pub(super) upgrade: OnUpgrade,
+    pub(super) shared: bool,
 }
 
 /// How long and how much a closing handshake may take.

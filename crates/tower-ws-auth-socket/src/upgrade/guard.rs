@@ -141,6 +141,18 @@ impl CloseHandle {
     /// over although the handler sleeps. A handler that sleeps over half a frame keeps it waiting
     /// until the deadline.
     pub fn cut(&self, close: &Close, limits: Limits, spawn: impl FnOnce(ClosingHandshake)) -> bool {
+        self.cut_after(Vec::new(), close, limits, spawn)
+    }
+
+    /// The same with these frames before the close frame, unless the handler has sent a part of a
+    /// message.
+    pub fn cut_after(
+        &self,
+        frames: Vec<u8>,
+        close: &Close,
+        limits: Limits,
+        spawn: impl FnOnce(ClosingHandshake),
+    ) -> bool {
         let mut inner = self.0.lock();
         if !inner.cut(close, limits.bytes) {
             return false;
@@ -152,7 +164,12 @@ impl CloseHandle {
         let wakers = inner.take_wakers();
         drop(inner);
         let taken = Taken(self.0.clone());
-        spawn(Box::pin(taken.closing_handshake(words, limits)));
+        spawn(match words {
+            Some(words) if !frames.is_empty() => {
+                Box::pin(taken.closing_handshake_after(frames, words, limits))
+            }
+            words => Box::pin(taken.closing_handshake(words, limits)),
+        });
         wake(wakers);
         true
     }

@@ -57,10 +57,15 @@ enum Step {
 
 impl LastRead {
     pub(crate) fn new(scanner: Scanner, shared: bool) -> Self {
+        Self::after(scanner, shared, 0)
+    }
+
+    /// After so many bytes of the client were read before the words.
+    pub(crate) fn after(scanner: Scanner, shared: bool, read: u64) -> Self {
         Self {
             scanner,
             shared,
-            read: 0,
+            read,
             step: Step::Listening,
         }
     }

@@ -1,7 +1,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,6 +32,46 @@ impl Taken {
             .await
             .unwrap_or(Ok(Outcome::Deadline))
             .unwrap_or_else(Outcome::Broken)
+    }
+
+    /// The same with frames before the words, where they may stand: between two messages.
+    pub(crate) async fn closing_handshake_after(
+        self,
+        mut frames: Vec<u8>,
+        words: Vec<u8>,
+        limits: Limits,
+    ) -> Outcome {
+        if poll_fn(|cx| self.poll_open(cx)).await {
+            let boundary = poll_fn(|cx| {
+                let inner = ready!(self.poll_boundary(cx))?;
+                Poll::Ready(Ok::<_, io::Error>(inner.outbound.in_message()))
+            });
+            match timeout(limits.deadline, boundary).await {
+                // A message within another's fragments would hide the close frame.
+                Ok(Ok(false)) => frames.extend(words),
+                Ok(Ok(true)) => frames = words,
+                Ok(Err(error)) => return Outcome::Broken(error),
+                Err(_) => return Outcome::Deadline,
+            }
+        }
+        self.closing_handshake(Some(frames), limits).await
+    }
+
+    /// Waits for the end of a frame that the handler has written half.
+    fn poll_boundary(&self, cx: &mut Context<'_>) -> Poll<io::Result<MutexGuard<'_, Inner>>> {
+        let mut inner = self.0.lock();
+        if !inner.owes_the_rest_of_a_frame() {
+            return Poll::Ready(Ok(inner));
+        }
+        if inner.handler_done {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        // A handler that waits for the rest of a frame may never come to write.
+        let reader = inner.poll_feed(cx);
+        inner.register_closing_handshake(cx);
+        drop(inner);
+        wake([reader]);
+        Poll::Pending
     }
 
     /// Whether there is a connection, once that is known.
@@ -80,18 +120,7 @@ impl AsyncWrite for Taken {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut inner = self.0.lock();
-        if inner.owes_the_rest_of_a_frame() {
-            if inner.handler_done {
-                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-            }
-            // A handler that waits for the rest of a frame may never come to write.
-            let reader = inner.poll_feed(cx);
-            inner.register_closing_handshake(cx);
-            drop(inner);
-            wake([reader]);
-            return Poll::Pending;
-        }
+        let mut inner = ready!(self.poll_boundary(cx))?;
         if inner.outbound.closed() {
             // The handler has sent a close frame; there is one only.
             return Poll::Ready(Ok(bytes.len()));

@@ -12,6 +12,7 @@ mod cutting;
 mod handlers;
 mod http2;
 mod lab;
+mod messages;
 mod minting;
 mod opaque;
 mod storm;

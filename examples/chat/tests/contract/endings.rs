@@ -206,8 +206,16 @@ async fn a_palette_speaks_the_codes_of_other_clients_to_the_refused_and_to_the_e
         ("iana", 3000, 3003),
         ("centrifuge", 3500, 3503),
         ("pusher", 4009, 4009),
+        ("plain", 4401, 4403),
+        ("phoenix", 1000, 1000),
+        ("graphql-ws", 4401, 4401),
     ] {
-        let address = start(&["--palette", palette]).await;
+        let option = if palette == "plain" {
+            "--client-protocol"
+        } else {
+            "--palette"
+        };
+        let address = start(&[option, palette]).await;
         let (cookie, own) = (login(address, "ada").await, own_origin(address));
         let bad = connect(address, "jwt?token=bad", &[("origin", &own)]).await;
         assert_eq!(

@@ -7,13 +7,15 @@
 )]
 
 mod accepted;
-mod client_protocols;
 mod closing_handshake;
+mod endings;
 mod handshake;
 mod http2;
 mod minted;
 mod others;
+mod protocols;
 mod refused;
+mod scripts;
 mod telemetry;
 mod unspent;
 mod without_upgrades;

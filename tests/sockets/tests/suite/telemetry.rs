@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
+use futures_util::SinkExt;
 use http::{Request, Response, StatusCode};
-use socket_tests::{PATIENCE, Stack, end_of, handshake, token};
+use socket_tests::{PATIENCE, Server, Stack, end_of, handshake, token};
 use test_support::Log;
 use tokio::time::{sleep, timeout};
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 use tower_ws_auth::close::OriginalStatus;
-use tower_ws_auth::{Rejection, RejectionKind};
+use tower_ws_auth::{ClientProtocol, CloseFrameLayer, Rejection, RejectionKind};
 
 use crate::APP;
 
@@ -117,5 +118,35 @@ async fn a_stack_at_trace_level_logs_everything_but_the_credential() {
                 "a part of a token is in the log:\n{text}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn a_script_says_in_which_protocol_and_what_ended_it() {
+    let log = Log::capture();
+    let close = CloseFrameLayer::new()
+        .reject_delay(Duration::ZERO)
+        .client_protocol(ClientProtocol::detect());
+    let server = Server::axum(Stack::closing(close)).await.unwrap();
+    // A library of the test, which answers the close frame of its own accord.
+    let mut socket = handshake(server.address, "?EIO=4&token=x", &[])
+        .await
+        .unwrap();
+    socket.send("40".into()).await.unwrap();
+    socket.close(None).await.unwrap();
+    end_of(Ok(socket)).await;
+    let ended = async {
+        while !log.text().contains("closing handshake ended") {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("it ends");
+    let text = log.text();
+    for expected in [
+        r#"status=401 code=1000 protocol="socket_io""#,
+        r#"script ended protocol="socket_io" script="closed""#,
+        r#"closing handshake ended closing_handshake="peer_closed""#,
+    ] {
+        assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
 }

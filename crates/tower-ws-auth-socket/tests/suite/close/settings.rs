@@ -10,7 +10,7 @@ use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
 use tower_ws_auth_core::{Rejection, RejectionKind};
 use tower_ws_auth_socket::close::{
-    Close, CloseFrameLayer, is_from_a_browser, json_message, status_and_reason,
+    ClientProtocol, Close, CloseFrameLayer, is_from_a_browser, json_message,
 };
 
 fn head(origin: Option<&str>) -> Parts {
@@ -38,7 +38,7 @@ fn pages_are_told_and_neither_programs_nor_foreign_pages() {
 #[test]
 fn the_first_message_says_what_the_close_frame_says_and_when_to_come_back() {
     let message = |rejection: &Rejection| {
-        let close: Close = status_and_reason(rejection);
+        let close: Close = ClientProtocol::plain().rejection(rejection);
         json_message(rejection, &close)
     };
     assert_eq!(

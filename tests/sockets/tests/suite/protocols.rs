@@ -1,4 +1,4 @@
-//! Other client protocols have other close codes, with the same reason.
+//! Other clients read other close codes; the reason stays.
 
 use std::time::Duration;
 
@@ -8,13 +8,16 @@ use tower_ws_auth::close::{ClientProtocol, Close, CloseCode};
 
 use crate::APP;
 
-/// The close codes of a client protocol for three refusals: unknown, expired, malformed.
-const READ: [(ClientProtocol, [u16; 3]); 4] = [
-    (ClientProtocol::Http, [4401, 4401, 4400]),
-    (ClientProtocol::Iana, [3000, 3000, 1008]),
-    (ClientProtocol::Centrifuge, [3500, 3005, 3501]),
-    (ClientProtocol::Pusher, [4009, 4100, 4009]),
-];
+/// What three refused clients read under a protocol of codes: unknown, expired, malformed.
+fn read() -> [(ClientProtocol, [u16; 3]); 5] {
+    [
+        (ClientProtocol::plain(), [4401, 4401, 4400]),
+        (ClientProtocol::iana(), [3000, 3000, 1008]),
+        (ClientProtocol::pusher(), [4009, 4009, 4009]),
+        (ClientProtocol::phoenix(), [1000, 1000, 1000]),
+        (ClientProtocol::graphql_ws(), [4401, 4403, 4400]),
+    ]
+}
 
 fn refused() -> [(String, &'static str); 3] {
     [
@@ -28,14 +31,14 @@ fn under(protocol: ClientProtocol) -> Stack {
     Stack::closing(
         CloseFrameLayer::new()
             .reject_delay(Duration::ZERO)
-            .palette(protocol),
+            .client_protocol(protocol),
     )
 }
 
 #[tokio::test]
-async fn a_client_reads_the_configured_close_codes() {
-    for (protocol, codes) in READ {
-        for server in servers(under(protocol)).await.unwrap() {
+async fn a_client_reads_the_codes_of_its_protocol() {
+    for (protocol, codes) in read() {
+        for server in servers(under(protocol.clone())).await.unwrap() {
             for ((query, reason), code) in refused().into_iter().zip(codes) {
                 let answer = end_of(handshake(server.address, &query, &[APP]).await).await;
                 assert_eq!(answer, Answer::closed(code, reason), "{protocol:?}");
@@ -46,8 +49,8 @@ async fn a_client_reads_the_configured_close_codes() {
 
 #[tokio::test]
 async fn and_so_does_a_client_over_http2() {
-    for (protocol, codes) in READ {
-        for server in http2_servers(under(protocol)).await.unwrap() {
+    for (protocol, codes) in read() {
+        for server in http2_servers(under(protocol.clone())).await.unwrap() {
             let mut client = Http2::connect(server.address).await.unwrap();
             for ((query, reason), code) in refused().into_iter().zip(codes) {
                 let answer = end_of(client.open(&query, &[APP]).await).await;
@@ -58,19 +61,21 @@ async fn and_so_does_a_client_over_http2() {
 }
 
 #[tokio::test]
-async fn of_close_codes_and_a_function_the_last_setting_counts() {
+async fn of_a_protocol_and_a_function_the_last_one_counts() {
     let own = |_: &_| Close::new(CloseCode::POLICY, "no");
     let close = CloseFrameLayer::new().reject_delay(Duration::ZERO);
     for (close, answer) in [
         (
             close
                 .clone()
-                .palette(ClientProtocol::Pusher)
+                .client_protocol(ClientProtocol::pusher())
                 .close_with(own),
             Answer::closed(1008, "no"),
         ),
         (
-            close.close_with(own).palette(ClientProtocol::Pusher),
+            close
+                .close_with(own)
+                .client_protocol(ClientProtocol::pusher()),
             Answer::closed(4009, "token_invalid"),
         ),
     ] {
