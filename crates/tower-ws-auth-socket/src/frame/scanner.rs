@@ -161,5 +161,7 @@ impl Scanner {
     }
 }
 
+// Named, because the bench of growth includes this file.
 #[cfg(test)]
+#[path = "scanner/tests.rs"]
 mod tests;

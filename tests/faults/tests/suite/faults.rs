@@ -5,8 +5,8 @@
 //! ends it. An accepted client may be as slow as it likes, until its lease ends.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use fault_tests::{LIFE, Server, Settings, close_code, request};
 use test_support::PATIENCE;
@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tower_ws_auth::Clock;
 
 /// Of each kind in each phase.
 const CLIENTS: usize = 8;
@@ -154,8 +155,34 @@ impl Fault {
     }
 }
 
-/// The barrier for clients that must be in.
-type In = Arc<Barrier>;
+/// Where clients wait that must be in. Their tokens live from the moment in which all of them are, so
+/// that a slow machine ends nobody's before.
+struct AllIn {
+    barrier: Barrier,
+    since: OnceLock<Instant>,
+}
+
+type In = Arc<AllIn>;
+
+impl AllIn {
+    fn new(count: usize) -> In {
+        Arc::new(Self {
+            barrier: Barrier::new(count),
+            since: OnceLock::new(),
+        })
+    }
+
+    async fn wait(&self) {
+        self.barrier.wait().await;
+        self.since.get_or_init(Instant::now);
+    }
+
+    /// Stands still until all are in.
+    fn clock(self: &Arc<Self>) -> Clock {
+        let (all_in, began) = (Arc::clone(self), SystemTime::now());
+        Clock::from_fn(move || began + all_in.since.get().map_or(Duration::ZERO, Instant::elapsed))
+    }
+}
 
 /// Goes through a connection up to the phase.
 async fn reach(phase: Phase, mut stream: TcpStream, target: &str, all_in: &In) -> TcpStream {
@@ -286,7 +313,11 @@ async fn client(phase: Phase, fault: Fault, server: SocketAddr, target: String, 
 
 /// Some clients with this fault in this phase at a server of their own; how long it had them.
 async fn suffers(phase: Phase, fault: Fault, all_in: In) -> Duration {
-    let server = Server::start(fault.settings()).await.unwrap();
+    let settings = Settings {
+        clock: all_in.clock(),
+        ..fault.settings()
+    };
+    let server = Server::start(settings).await.unwrap();
     if phase.may_be_late() {
         all_in.wait().await;
     }
@@ -335,7 +366,7 @@ async fn everywhere(fault: Fault) {
     let mut phases = JoinSet::new();
     let must_be_in = PHASES.iter().filter(|phase| phase.must_be_in()).count();
     let late = PHASES.iter().filter(|phase| phase.may_be_late()).count();
-    let all_in = Arc::new(Barrier::new(must_be_in * CLIENTS + late));
+    let all_in = AllIn::new(must_be_in * CLIENTS + late);
     for phase in PHASES {
         let all_in = Arc::clone(&all_in);
         phases.spawn(async move { (phase, suffers(phase, fault, all_in).await) });
@@ -388,7 +419,7 @@ async fn a_well_behaved_client_beside_them_is_served_and_nothing_of_the_process_
             for phase in PHASES {
                 let target = phase.target(&server);
                 // No client waits for another one.
-                let all_in = Arc::new(Barrier::new(1));
+                let all_in = AllIn::new(1);
                 clients.spawn(client(phase, fault, server.address, target, all_in));
             }
         }
