@@ -44,6 +44,10 @@ impl<'j> Names<'j> {
 
     /// Remembers a name of the object that began at `start`, unless it is there already.
     #[inline]
+    #[expect(
+        clippy::ptr_arg,
+        reason = "a name that is borrowed from the text is kept so"
+    )]
     pub(super) fn insert(&mut self, start: Start, name: &Cow<'j, str>) -> Result<(), Unreadable> {
         let head = head(name);
         let few = self.few.get(start.few..self.few_count).unwrap_or_default();
