@@ -74,7 +74,7 @@ fn each_member<'j, A: MapAccess<'j>>(
     let start = names.begin();
     while let Some(Text(name)) = map.next_key()? {
         names
-            .insert(start, name.clone())
+            .insert(start, &name)
             .and_then(|()| value(map, names, &name))
             .map_err(|Unreadable| A::Error::custom("unreadable"))?;
     }

@@ -24,6 +24,7 @@ pub(super) struct Start {
 }
 
 impl<'j> Names<'j> {
+    #[inline]
     pub(super) fn new(limit: usize) -> Self {
         Self {
             few: [(0, ""); FEW],
@@ -33,6 +34,7 @@ impl<'j> Names<'j> {
         }
     }
 
+    #[inline]
     pub(super) fn begin(&self) -> Start {
         Start {
             few: self.few_count,
@@ -42,11 +44,16 @@ impl<'j> Names<'j> {
 
     /// Remembers a name of the object that began at `start`. The second of two equal names is refused
     /// here or at the object's [`end`](Self::end).
-    pub(super) fn insert(&mut self, start: Start, name: Cow<'j, str>) -> Result<(), Unreadable> {
-        let head = head(&name);
+    #[inline]
+    #[expect(
+        clippy::ptr_arg,
+        reason = "a name that is borrowed from the text is kept so"
+    )]
+    pub(super) fn insert(&mut self, start: Start, name: &Cow<'j, str>) -> Result<(), Unreadable> {
+        let head = head(name);
         let few = self.few.get(start.few..self.few_count).unwrap_or_default();
         let remembered = self.few_count + self.more.len();
-        if few.contains(&(head, &*name)) || remembered >= self.limit {
+        if few.contains(&(head, name)) || remembered >= self.limit {
             return Err(Unreadable);
         }
         // A name among the few was compared with all names before it.
@@ -56,14 +63,18 @@ impl<'j> Names<'j> {
                 *place = (head, name);
                 self.few_count += 1;
             }
-            (name, _) => self.more.push(name),
+            (name, _) => self.more.push(name.clone()),
         }
         Ok(())
     }
 
     /// Forgets the names of the object that began at `start`, unless two of them are equal.
+    #[inline]
     pub(super) fn end(&mut self, start: Start) -> Result<(), Unreadable> {
         self.few_count = start.few;
+        if self.more.len() == start.more {
+            return Ok(());
+        }
         let more = self.more.get_mut(start.more..).unwrap_or_default();
         // Sorted, because comparing each of them with all others takes quadratic time.
         more.sort_unstable();
@@ -74,7 +85,13 @@ impl<'j> Names<'j> {
     }
 }
 
+/// The first eight bytes.
+#[inline]
 fn head(name: &str) -> u64 {
+    // The registered claims have three letters each.
+    if let [a, b, c] = *name.as_bytes() {
+        return u32::from_be_bytes([0, a, b, c]).into();
+    }
     let bytes = name.bytes().take(8);
     bytes.fold(0, |head, byte| head << 8 | u64::from(byte))
 }
