@@ -123,7 +123,7 @@ impl Rejection {
     }
 
     /// Where the refused credential travelled, as far as that is known: `query`, `header`,
-    /// `subprotocol` or `cookie`.
+    /// `subprotocol`, `message` or `cookie`.
     pub fn carrier(&self) -> Option<&'static str> {
         self.carrier
     }

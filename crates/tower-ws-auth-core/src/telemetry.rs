@@ -28,8 +28,8 @@
 //!
 //! | field | what it says |
 //! |---|---|
-//! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; with several the one whose credential it was, and `any_of` if it was nobody's or everybody's. `origin` is the allow-list, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
-//! | `carrier` | where the credential travelled: `query` (redacted or not), `header`, `subprotocol`, `cookie` |
+//! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; with several the one whose credential it was, and `any_of` if it was nobody's or everybody's. `origin` is the allow-list, `first_message` a first message that is late, unreadable or in the way, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
+//! | `carrier` | where the credential travelled: `query` (redacted or not), `header`, `subprotocol`, `message`, `cookie` |
 //! | `outcome` | `accepted` or `refused` |
 //! | `kind` | the public reason of the [`RejectionKind`](crate::RejectionKind), such as `token_expired` |
 //! | `status` | the HTTP status of the refusal, also where a close frame takes its place |

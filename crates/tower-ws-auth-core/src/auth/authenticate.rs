@@ -55,8 +55,8 @@ pub trait Authenticate {
         false
     }
 
-    /// Where the credential travelled, for tracing events: `query`, `header`, `subprotocol` or
-    /// `cookie`. [`Credential::carrier`](crate::credential::Credential::carrier) knows it.
+    /// Where the credential travelled, for tracing events: `query`, `header`, `subprotocol`,
+    /// `message` or `cookie`. [`Credential::carrier`](crate::credential::Credential::carrier) knows it.
     fn carrier(&self, _credential: &Self::Credential) -> Option<&'static str> {
         None
     }
