@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
-use http::{Request, Response, StatusCode};
 use futures_util::SinkExt;
+use http::{Request, Response, StatusCode};
 use socket_tests::{PATIENCE, Server, Stack, end_of, handshake, token};
 use test_support::Log;
 use tokio::time::{sleep, timeout};
@@ -129,7 +129,9 @@ async fn a_script_says_in_which_protocol_and_what_ended_it() {
         .client_protocol(ClientProtocol::detect());
     let server = Server::axum(Stack::closing(close)).await.unwrap();
     // A library of the test, which answers the close frame of its own accord.
-    let mut socket = handshake(server.address, "?EIO=4&token=x", &[]).await.unwrap();
+    let mut socket = handshake(server.address, "?EIO=4&token=x", &[])
+        .await
+        .unwrap();
     socket.send("40".into()).await.unwrap();
     socket.close(None).await.unwrap();
     end_of(Ok(socket)).await;
