@@ -132,9 +132,10 @@ fn judge(
 ) -> Result<Opens, End> {
     let status = answer.status;
     let rejection = answer.extensions.get::<Rejection>();
-    let upgrades = match is_connect {
-        true => status.is_success(),
-        false => status == StatusCode::SWITCHING_PROTOCOLS,
+    let upgrades = if is_connect {
+        status.is_success()
+    } else {
+        status == StatusCode::SWITCHING_PROTOCOLS
     };
     if upgrades {
         let selected = answer.headers.get(SEC_WEBSOCKET_PROTOCOL);

@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
     fn value(&mut self, path: Path<'_>, depth: usize) -> Result<Found, Invalid> {
         let is_wanted = path.is_some_and(<[String]>::is_empty);
         self.space();
-        let found = match self.peek() {
+        match self.peek() {
             Some(b'{') => return self.members(path, depth + 1, b'}'),
             Some(b'[') => return self.members(path, depth + 1, b']'),
             Some(b'"') => {
@@ -62,8 +62,7 @@ impl<'a> Reader<'a> {
             }
             Some(b'-' | b'0'..=b'9') => self.number()?,
             _ => return Err(Invalid),
-        };
-        let () = found;
+        }
         Ok(if is_wanted {
             Found::Other
         } else {

@@ -56,7 +56,7 @@ async fn each_refusal_has_the_code_and_the_reason_of_every_other_layer() {
     ] {
         let mut client = Client::open(address).await;
         client.say(&message).await;
-        client.is_closed(code, reason).await;
+        client.reads_close(code, reason).await;
     }
 }
 
@@ -80,7 +80,7 @@ async fn a_handshake_with_its_credential_goes_its_usual_way() {
 async fn credentials_in_the_handshake_and_in_the_message_are_malformed() {
     let mut client = Client::open_with(server().await, "/ws?token=ada", "").await;
     client.say(&auth("ada")).await;
-    client.is_closed(4400, "credentials_malformed").await;
+    client.reads_close(4400, "credentials_malformed").await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_decision_that_takes_too_long_is_given_up() {
     let (route, names) = route(layer);
     let mut client = Client::open(serve(route).await).await;
     client.say(&auth("never")).await;
-    client.is_closed(4504, "unavailable").await;
+    client.reads_close(4504, "unavailable").await;
     names.deciding.none_left("decisions").await;
 }
 
@@ -131,7 +131,7 @@ async fn a_handler_that_does_not_upgrade_is_told_in_a_close_code() {
         let address = serve(any(async move || status).layer(layers)).await;
         let mut client = Client::open(address).await;
         client.say(&auth("ada")).await;
-        client.is_closed(code, reason).await;
+        client.reads_close(code, reason).await;
     }
 }
 
@@ -150,7 +150,7 @@ async fn a_handler_cannot_promise_what_the_client_has_not_read() {
         };
         let mut client = Client::open(serve(any(answer).layer(layers)).await).await;
         client.say(&auth("ada")).await;
-        client.is_closed(1011, "internal_error").await;
+        client.reads_close(1011, "internal_error").await;
     }
 }
 
@@ -200,5 +200,5 @@ async fn a_credential_as_a_subprotocol_does_not_vanish() {
     let offer = "Sec-WebSocket-Protocol: chat.v1, base64url.bearer.phx.YWRh\r\n";
     let mut client = Client::open_with(address, "/ws", offer).await;
     client.say(&auth("ada")).await;
-    client.is_closed(4400, "credentials_malformed").await;
+    client.reads_close(4400, "credentials_malformed").await;
 }

@@ -62,13 +62,13 @@ async fn the_whole_stack_ends_what_was_opened_by_a_message() {
     assert_eq!(open.len(), 1);
     let mut second = Client::open_with(address, "/ws", PAGE).await;
     second.say(&auth("ada")).await;
-    second.is_closed(4429, "rate_limited").await;
+    second.reads_close(4429, "rate_limited").await;
 
     revocations
         .revoke("user:ada", DisconnectReason::Revoked)
         .await
         .unwrap();
-    ada.is_closed(4403, "revoked").await;
+    ada.reads_close(4403, "revoked").await;
     bounded("no lease", async {
         while !open.is_empty() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -86,7 +86,7 @@ async fn a_lease_ends_with_the_credential_in_the_message() {
     let mut client = Client::open(serve(any(echo).layer(layers)).await).await;
     client.say(&auth("brief")).await;
     client.is("brief").await;
-    client.is_closed(4401, "token_expired").await;
+    client.reads_close(4401, "token_expired").await;
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_refusal_by_a_close_frame_layer_further_in_is_the_one_that_is_read() {
     let address = serve(any(echo).layer(layers)).await;
     let mut client = Client::open_with(address, "/ws", PAGE).await;
     client.say(&auth("expired")).await;
-    client.is_closed(4401, "token_expired").await;
+    client.reads_close(4401, "token_expired").await;
     let mut client = Client::open_with(address, "/ws", PAGE).await;
     client.say(&auth("ada")).await;
     client.hears("welcome").await;
@@ -184,7 +184,7 @@ async fn a_handler_without_axum_has_its_connection_too() {
     client.hears("hello").await;
     let mut refused = Client::open(address).await;
     refused.say(&auth("expired")).await;
-    refused.is_closed(4401, "token_expired").await;
+    refused.reads_close(4401, "token_expired").await;
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 

@@ -23,7 +23,7 @@ async fn plain_text_is_the_credential() {
         client.say(message).await;
         match echoed {
             Some(name) => client.is(name).await,
-            None => client.is_closed(4401, "token_expired").await,
+            None => client.reads_close(4401, "token_expired").await,
         }
     }
 }
@@ -48,13 +48,13 @@ async fn graphql_ws_has_it_in_connection_init_which_the_handler_acknowledges() {
     // In the codes of the library: 4403 asks for another token.
     let (mut client, _) = open(format(), offer).await;
     client.say(&init("expired")).await;
-    client.is_closed(4403, "token_expired").await;
+    client.reads_close(4403, "token_expired").await;
     let (mut client, _) = open(format(), offer).await;
     client.say(r#"{"type":"connection_init"}"#).await;
-    client.is_closed(4401, "credentials_missing").await;
+    client.reads_close(4401, "credentials_missing").await;
     let (mut client, _) = open(format(), offer).await;
     client.say(r#"{"type":"subscribe","id":"1"}"#).await;
-    client.is_closed(4400, "message_malformed").await;
+    client.reads_close(4400, "message_malformed").await;
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn pings_before_connection_init_are_bounded() {
         client.hears(r#"{"type":"pong"}"#).await;
     }
     client.say(&ping).await;
-    client.is_closed(1009, "message_malformed").await;
+    client.reads_close(1009, "message_malformed").await;
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn phoenix_has_it_in_the_parameters_of_the_first_join() {
     // The only code after which the library does not come back.
     let (mut client, _) = open(MessageFormat::phoenix("token"), "").await;
     client.say(&join("banned")).await;
-    client.is_closed(1000, "forbidden").await;
+    client.reads_close(1000, "forbidden").await;
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_refused_join_is_answered_where_the_protocol_answers_joins() {
     let refused =
         r#"["3","4","room:1","phx_reply",{"status":"error","response":{"reason":"forbidden"}}]"#;
     client.hears(refused).await;
-    client.is_closed(4403, "forbidden").await;
+    client.reads_close(4403, "forbidden").await;
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn centrifugo_has_it_in_the_connect_command() {
     client
         .hears(r#"{"id":1,"error":{"code":109,"message":"token_expired"}}"#)
         .await;
-    client.is_closed(3014, "token_expired").await;
+    client.reads_close(3014, "token_expired").await;
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn stomp_has_it_in_a_header_of_the_connect_frame() {
     client.hears(&format!("ada: {}", connect("ada"))).await;
     let (mut client, _) = open(MessageFormat::stomp("passcode"), "").await;
     client.say(&connect("unknown")).await;
-    client.is_closed(4401, "token_invalid").await;
+    client.reads_close(4401, "token_invalid").await;
 }
 
 #[tokio::test]
@@ -147,12 +147,12 @@ async fn home_assistant_is_asked_and_told_before_the_handler_speaks() {
     client
         .hears(r#"{"type":"auth_invalid","message":"token_invalid"}"#)
         .await;
-    client.is_closed(4401, "token_invalid").await;
+    client.reads_close(4401, "token_invalid").await;
     // Its client never comes back from that, so an outage has only its code.
     let (mut client, _) = open(format(), "").await;
     client.hears(required).await;
     client.say(&auth("down")).await;
-    client.is_closed(4503, "unavailable").await;
+    client.reads_close(4503, "unavailable").await;
 }
 
 #[tokio::test]
@@ -170,5 +170,5 @@ async fn a_closure_reads_what_no_format_does() {
     let (mut client, _) = open(format(), "").await;
     client.hears("HELLO").await;
     client.say("ada").await;
-    client.is_closed(4400, "message_malformed").await;
+    client.reads_close(4400, "message_malformed").await;
 }

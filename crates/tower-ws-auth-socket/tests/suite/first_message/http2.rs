@@ -59,8 +59,8 @@ async fn streams_of_one_connection_are_accepted_and_refused_each_by_its_message(
     refused.say(&auth("expired")).await;
     ada.say(&auth("ada")).await;
     brief.say(&auth("brief")).await;
-    refused.is_closed(4401, "token_expired").await;
+    refused.reads_close(4401, "token_expired").await;
     brief.is("brief").await;
-    brief.is_closed(4401, "token_expired").await;
+    brief.reads_close(4401, "token_expired").await;
     ada.is("ada").await;
 }

@@ -198,7 +198,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Client<I> {
         (code, reason.to_owned())
     }
 
-    pub(crate) async fn is_closed(self, code: u16, reason: &str) {
+    pub(crate) async fn reads_close(self, code: u16, reason: &str) {
         assert_eq!(self.closed().await, (code, reason.to_owned()));
     }
 

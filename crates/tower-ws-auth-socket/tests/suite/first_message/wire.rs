@@ -95,7 +95,7 @@ async fn a_message_of_the_exact_limit_is_read() {
     client.is("ada").await;
     let mut client = Client::open(address).await;
     client.say(&padded(limit + 1)).await;
-    client.is_closed(1009, "message_malformed").await;
+    client.reads_close(1009, "message_malformed").await;
 }
 
 #[tokio::test]
