@@ -9,6 +9,8 @@
 //! - A cookie is ambient: the browser sends it for any page. An explicit credential decides before
 //!   it. If a cookie decides, an allowed `Origin` is required: an `OriginLayer` must stand further
 //!   out.
+//! - A [`MessageCredential`] is one more explicit credential, for all carriers: a layer that has read
+//!   it from the first message of a connection leaves it in the extensions.
 //! - A credential is at most [`MAX_CREDENTIAL`] bytes of the b64token alphabet (RFC 6750 §2.1).
 //!
 //! ```
@@ -32,6 +34,7 @@ mod cookie;
 #[doc(hidden)]
 pub mod cookie_header;
 mod header;
+mod message;
 mod pairs;
 mod presented;
 mod query;
@@ -45,6 +48,7 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 
+pub use self::message::MessageCredential;
 pub(crate) use self::pairs::{Key, Match, is_plain};
 pub use self::presented::{Credential, MAX_CREDENTIAL};
 pub use self::redacted_pairs::RedactedPairs;
@@ -82,6 +86,20 @@ impl Carriers {
         })
     }
 
+    /// Whether one of the places may hold a credential. It reads nothing and removes nothing.
+    pub fn may_hold(&self, head: &Parts) -> bool {
+        let has = |name| head.headers.contains_key(name);
+        !self.query.is_empty() && query::may_hold(head, &self.query)
+            || self.bearer_header && has(AUTHORIZATION)
+            || !self.subprotocols.is_empty()
+                && head
+                    .headers
+                    .get_all(SEC_WEBSOCKET_PROTOCOL)
+                    .iter()
+                    .any(may_hold_credential)
+            || self.cookie.is_some() && has(COOKIE)
+    }
+
     /// Reads the one credential and removes it from the head, together with everything that looks
     /// like another one.
     ///
@@ -98,7 +116,9 @@ impl Carriers {
         let header = self.bearer_header && has(AUTHORIZATION);
         let subprotocol = !self.subprotocols.is_empty() && has(SEC_WEBSOCKET_PROTOCOL);
         let cookie = self.cookie.as_ref().filter(|_| has(COOKIE));
+        let message = message::is_in(head);
         match (query, header, subprotocol, cookie) {
+            _ if message => {}
             (false, false, false, None) => return Ok(None),
             (true, false, false, None) => {
                 return query::take(head, &self.query)
@@ -118,8 +138,12 @@ impl Carriers {
 
         let mut explicit = None;
         let mut several = false;
-        let places = ["query", "header", "subprotocol"];
-        for (place, taken) in places.into_iter().zip([query, header, subprotocol]) {
+        let places = ["query", "header", "subprotocol", "message"];
+        let message = message.then(|| message::take(head));
+        for (place, taken) in places
+            .into_iter()
+            .zip([query, header, subprotocol, message])
+        {
             match taken {
                 None | Some(Ok(None)) => {}
                 Some(Ok(found)) => several |= explicit.replace(found).is_some(),
@@ -150,6 +174,7 @@ impl Carriers {
 /// For a layer that refuses before a strategy has read its credential. The rest of the request
 /// travels on in the rejection.
 pub fn remove_all(head: &mut Parts) {
+    head.extensions.remove::<MessageCredential>();
     query::remove(head);
     head.headers.remove(AUTHORIZATION);
     head.headers.remove(COOKIE);

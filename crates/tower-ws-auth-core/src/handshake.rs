@@ -14,6 +14,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 
 pub use self::error::HandshakeError;
+pub use self::fields::keep_subprotocol;
 use self::fields::{is_key, is_token, line_lists, sole};
 pub(crate) use self::fields::{list, lists};
 

@@ -121,8 +121,8 @@ impl Rejection {
         self.strategy
     }
 
-    /// The carrier of the refused credential, if it is known: `query`, `header`, `subprotocol` or
-    /// `cookie`.
+    /// The carrier of the refused credential, if it is known: `query`, `header`, `subprotocol`,
+    /// `message` or `cookie`.
     pub fn carrier(&self) -> Option<&'static str> {
         self.carrier
     }

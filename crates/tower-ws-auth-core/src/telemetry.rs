@@ -28,8 +28,8 @@
 //!
 //! | field | meaning |
 //! |---|---|
-//! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; among several, the one whose credential decided, or `any_of` if none or all did. `origin` is the allow-list, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
-//! | `carrier` | the carrier of the credential: `query` (redacted or not), `header`, `subprotocol`, `cookie` |
+//! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; among several, the one whose credential decided, or `any_of` if none or all did. `origin` is the allow-list, `first_message` a first message that is late, unreadable or unexpected, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
+//! | `carrier` | the carrier of the credential: `query` (redacted or not), `header`, `subprotocol`, `message`, `cookie` |
 //! | `outcome` | `accepted` or `refused` |
 //! | `kind` | the public reason of the [`RejectionKind`](crate::RejectionKind), such as `token_expired` |
 //! | `status` | the HTTP status of the refusal, also where a close frame takes its place |

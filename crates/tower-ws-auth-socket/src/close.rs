@@ -158,6 +158,9 @@ mod places;
 mod telling;
 mod trace;
 
+#[cfg(feature = "first-message")]
+pub(crate) use self::config::REJECT_DELAY;
+
 pub use self::closing_handshakes::ClosingHandshakes;
 pub use self::config::{ClosingHandshake, is_from_a_browser, json_message};
 pub use self::convert::OriginalStatus;

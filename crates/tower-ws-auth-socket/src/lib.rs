@@ -5,11 +5,14 @@
 //!   close frame that a page can read.
 //! - [`lease`]: [`LeaseLayer`](lease::LeaseLayer) ends an open connection with its credential.
 //! - [`protocol`]: how each family of clients is told.
+//! - `first_message` (feature `first-message`): `FirstMessageLayer` takes the credential from a
+//!   client's first message.
 //! - [`frame`]: close and text frames as bytes.
 //!
 //! # Features
 //!
 //! - `axum`: [`Lease`](lease::Lease) is an extractor.
+//! - `first-message`: the module `first_message`.
 //! - `http2`: connections by extended CONNECT (RFC 8441).
 //! - `tracing` and `metrics`: see [`telemetry`](tower_ws_auth_core::telemetry).
 
@@ -18,6 +21,8 @@
 mod upgrade;
 
 pub mod close;
+#[cfg(feature = "first-message")]
+pub mod first_message;
 pub mod frame;
 pub mod lease;
 pub mod protocol;

@@ -19,11 +19,13 @@
 //! ```
 
 mod accept_key;
+mod at_hand;
 mod closing_handshake;
 mod closing_state;
 mod factory;
 mod guard;
 mod handler_io;
+mod io;
 mod last_words;
 mod owner;
 mod script;
@@ -34,4 +36,9 @@ pub use self::closing_handshake::{Limits, Outcome, Socket};
 pub use self::guard::{CloseHandle, ClosingHandshake, Protocol, UpgradeGuard};
 pub use self::script::Ended;
 
+pub(crate) use self::at_hand::Guarded;
 pub(crate) use self::script::Telling;
+#[cfg(feature = "first-message")]
+pub(crate) use self::{
+    at_hand::AtHand, closing_handshake::is_shared, io::Io, last_words::Words, script::follow,
+};

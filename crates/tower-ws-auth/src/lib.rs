@@ -116,6 +116,7 @@
 //! |---|---|---|
 //! | `none` | no feature: `AuthLayer`, `OriginLayer` and `RedactLayer`, for a strategy of your own | 16 |
 //! | `default` | all layers, stores in memory, axum's extractors, tracing, aws-lc-rs for RSA, EC and `EdDSA` | 75 |
+//! | `first-message` | the credential in the first message of a connection | +0 |
 //! | `http2` | WebSockets over HTTP/2 | +8 |
 //! | `metrics` | counters, a gauge and a histogram for a recorder of the `metrics` crate | +3 |
 //! | `tower-http` | [`RedactedQuery`], a `MakeSpan` for `TraceLayer` | +2 |
@@ -159,11 +160,13 @@ pub use tower_ws_auth_jwt::{Jwt, JwtLayer};
 pub use tower_ws_auth_socket::close;
 #[cfg(feature = "close")]
 pub use tower_ws_auth_socket::close::CloseFrameLayer;
+#[cfg(feature = "first-message")]
+pub use tower_ws_auth_socket::first_message::{self, FirstMessageLayer, MessageFormat};
 #[cfg(feature = "lease")]
 pub use tower_ws_auth_socket::lease;
 #[cfg(feature = "lease")]
 pub use tower_ws_auth_socket::lease::{Lease, LeaseLayer};
-#[cfg(any(feature = "close", feature = "lease"))]
+#[cfg(any(feature = "close", feature = "first-message", feature = "lease"))]
 pub use tower_ws_auth_socket::protocol::{self, ClientProtocol};
 
 #[cfg(feature = "redis")]

@@ -23,7 +23,8 @@ pub trait Presented: Send {
         false
     }
 
-    /// The carrier, for tracing events: `query`, `header`, `subprotocol` or `cookie`.
+    /// The carrier, for tracing events: `query`, `header`, `subprotocol`,
+    /// `message` or `cookie`.
     fn carrier(&self) -> Option<&'static str> {
         None
     }

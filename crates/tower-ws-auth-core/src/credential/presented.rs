@@ -42,7 +42,7 @@ impl Credential {
         all.get(at.clone()).unwrap_or_default()
     }
 
-    /// The carrier: `query`, `header`, `subprotocol` or `cookie`.
+    /// The carrier: `query`, `header`, `subprotocol`, `message` or `cookie`.
     pub fn carrier(&self) -> &'static str {
         self.carrier
     }
@@ -80,6 +80,14 @@ impl Credential {
         Self {
             text: Text::Owned(text),
             carrier: "subprotocol",
+        }
+        .checked()
+    }
+
+    pub(super) fn in_message(text: String) -> Result<Self, Rejection> {
+        Self {
+            text: Text::Owned(text),
+            carrier: "message",
         }
         .checked()
     }

@@ -1,5 +1,6 @@
 //! The grammar of the handshake's fields.
 
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The value of a field that occurs exactly once.
@@ -18,6 +19,27 @@ pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterat
         .flat_map(|line| line.split(','))
         .map(|element| element.trim_matches([' ', '\t']))
         .filter(|element| !element.is_empty())
+}
+
+/// Leaves this one of the offered subprotocols, for a service that is called once the handshake was
+/// answered. Entries that carry a credential stay, for a strategy to judge.
+pub fn keep_subprotocol(headers: &mut HeaderMap, kept: Option<&str>) {
+    if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+        return;
+    }
+    let stays = |entry: &&str| {
+        kept == Some(entry)
+            || !is_token(entry)
+            || crate::credential::is_credential_subprotocol(entry)
+    };
+    let entries: Vec<_> = list(headers, &SEC_WEBSOCKET_PROTOCOL)
+        .filter(stays)
+        .collect();
+    let left = HeaderValue::from_str(&entries.join(", ")).ok();
+    headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    if let Some(left) = left.filter(|left| !left.is_empty()) {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, left);
+    }
 }
 
 /// Whether [`list`] has this element, in any case. `token` must be in lower case.

@@ -26,6 +26,10 @@ pub enum RejectionKind {
     OriginDenied,
     /// An authenticated client without permission, by scope, role or predicate.
     Forbidden,
+    /// A first message that cannot be read, where it carries the credential.
+    MessageMalformed,
+    /// No first message in time, where it carries the credential.
+    MessageTimeout,
     /// Too many attempts.
     RateLimited,
     /// A store or a key set that the decision needs is unavailable.
@@ -43,7 +47,8 @@ impl RejectionKind {
             | Self::TicketInvalid
             | Self::SessionInvalid => StatusCode::UNAUTHORIZED,
             Self::HandshakeInvalid(error) => error.status(),
-            Self::CredentialsMalformed => StatusCode::BAD_REQUEST,
+            Self::CredentialsMalformed | Self::MessageMalformed => StatusCode::BAD_REQUEST,
+            Self::MessageTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::OriginDenied | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -63,6 +68,8 @@ impl RejectionKind {
             Self::SessionInvalid => "session_invalid",
             Self::OriginDenied => "origin_denied",
             Self::Forbidden => "forbidden",
+            Self::MessageMalformed => "message_malformed",
+            Self::MessageTimeout => "message_timeout",
             Self::RateLimited => "rate_limited",
             Self::Unavailable => "unavailable",
         }
@@ -74,12 +81,13 @@ impl RejectionKind {
             Self::CredentialsMissing | Self::SessionInvalid => Advice::LogIn,
             Self::HandshakeInvalid(_)
             | Self::CredentialsMalformed
+            | Self::MessageMalformed
             | Self::OriginDenied
             | Self::Forbidden => Advice::Stop,
             Self::TokenInvalid => Advice::RefreshOnce,
             Self::TokenExpired | Self::TicketInvalid => Advice::Refresh,
             Self::TokenNotYetValid => Advice::Wait,
-            Self::RateLimited | Self::Unavailable => Advice::BackOff,
+            Self::MessageTimeout | Self::RateLimited | Self::Unavailable => Advice::BackOff,
         }
     }
 
@@ -108,6 +116,8 @@ impl RejectionKind {
             Self::SessionInvalid => challenge!("Cookie"),
             Self::HandshakeInvalid(_)
             | Self::CredentialsMalformed
+            | Self::MessageMalformed
+            | Self::MessageTimeout
             | Self::OriginDenied
             | Self::Forbidden
             | Self::RateLimited

@@ -32,7 +32,14 @@ fn header(response: &Answer, name: HeaderName) -> Option<&str> {
 mod each_kind {
     use super::*;
 
-    const KINDS: [(RejectionKind, u16, &str, Option<&str>); 12] = [
+    const KINDS: [(RejectionKind, u16, &str, Option<&str>); 14] = [
+        (
+            RejectionKind::MessageMalformed,
+            400,
+            "message_malformed",
+            None,
+        ),
+        (RejectionKind::MessageTimeout, 408, "message_timeout", None),
         (
             RejectionKind::CredentialsMissing,
             401,

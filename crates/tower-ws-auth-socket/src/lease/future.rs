@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::upgrade::UpgradeGuard;
+use crate::upgrade::Guarded;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
@@ -49,7 +49,7 @@ pin_project! {
 /// What is done when the service has answered.
 pub(crate) struct Opening {
     pub(crate) lease: Arc<Shared>,
-    pub(crate) guard: Option<UpgradeGuard>,
+    pub(crate) guard: Option<Guarded>,
     pub(crate) is_connect: bool,
 }
 
@@ -62,8 +62,7 @@ impl Opening {
         match self.guard {
             Some(guard) if upgrades => guard.accept(),
             // hyper drops the connection's handle as it would have anyway.
-            Some(guard) => drop(guard.reclaim()),
-            None => {}
+            other => drop(other),
         }
     }
 }

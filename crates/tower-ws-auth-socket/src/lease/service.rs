@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::protocol::ClientProtocol;
-use crate::upgrade::{Protocol, UpgradeGuard};
+use crate::upgrade::{Guarded, Protocol};
 use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -129,7 +129,7 @@ where
         let guard = if self.config.cooperative {
             None
         } else {
-            UpgradeGuard::interpose(&mut self.head, protocol)
+            Guarded::interpose(&mut self.head, protocol)
         };
         let (guard, close_handle) = guard.unzip();
         let config = Arc::clone(&self.config);

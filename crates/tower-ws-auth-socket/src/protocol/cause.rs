@@ -84,6 +84,7 @@ impl Cause {
         match rejection.kind() {
             RejectionKind::Forbidden | RejectionKind::OriginDenied => Self::Forbidden,
             RejectionKind::RateLimited => Self::RateLimited,
+            RejectionKind::MessageTimeout => Self::TimedOut,
             kind => match kind.advice() {
                 // No client library refreshes once and then stops by itself.
                 Advice::LogIn | Advice::RefreshOnce => Self::Unauthenticated,

@@ -99,6 +99,8 @@ mod tests {
                 [4426, 1008, 3501, 4009, 4400],
             ),
             (Kind::CredentialsMalformed, [4400, 1008, 3501, 4009, 4400]),
+            (Kind::MessageMalformed, [4400, 1008, 3501, 4009, 4400]),
+            (Kind::MessageTimeout, [4408, 3008, 3004, 4200, 4503]),
             (Kind::TokenInvalid, [4401, 3000, 3500, 4009, 4401]),
             (Kind::TokenExpired, [4401, 3000, 3014, 4009, 4403]),
             (Kind::TokenNotYetValid, [4401, 3000, 3004, 4200, 4503]),

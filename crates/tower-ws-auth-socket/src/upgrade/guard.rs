@@ -9,6 +9,7 @@ use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 
 use crate::frame::Close;
+use crate::upgrade::at_hand::Joinable;
 use crate::upgrade::closing_handshake::{Limits, Outcome, Socket, is_shared};
 use crate::upgrade::factory::Mint;
 use crate::upgrade::owner::Taken;
@@ -68,7 +69,7 @@ pub struct UpgradeGuard {
 
 /// Ends a guarded connection, from anywhere. Clones end the same one.
 #[derive(Clone)]
-pub struct CloseHandle(Arc<Link>);
+pub struct CloseHandle(pub(super) Arc<Link>);
 
 /// The closing handshake of a connection that was cut, to be spawned.
 pub type ClosingHandshake = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -83,6 +84,8 @@ impl UpgradeGuard {
     /// connection that nobody can end.
     pub fn interpose(head: &mut Parts, protocol: Protocol) -> Option<(Self, CloseHandle)> {
         head.extensions.get::<OnUpgrade>()?;
+        // What is behind this guard has no part in one further out.
+        head.extensions.remove::<Joinable>();
         let link = Arc::new(Link::new(protocol, is_shared(head.version)));
         // The link as its own waker: the minting is told from the handler by it.
         let waker = Waker::from(link.clone());
@@ -103,9 +106,7 @@ impl UpgradeGuard {
     ///
     /// It is dropped on the task that ends the connection, under no lock of this crate.
     pub fn hold(&self, guard: impl Any + Send) {
-        if let Some(link) = &self.end.0 {
-            link.hold(Box::new(guard));
-        }
+        self.end.hold(guard);
     }
 
     /// The service upgraded: it answered 101, or 2xx to an extended CONNECT. The handler gets the
@@ -192,7 +193,24 @@ impl fmt::Debug for CloseHandle {
     }
 }
 
-struct EndOnDrop(Option<Arc<Link>>);
+pub(crate) struct EndOnDrop(Option<Arc<Link>>);
+
+impl EndOnDrop {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Self(Some(link))
+    }
+
+    pub(super) fn hold(&self, guard: impl Any + Send) {
+        if let Some(link) = &self.0 {
+            link.hold(Box::new(guard));
+        }
+    }
+
+    /// From here on dropping it does nothing.
+    pub(super) fn take(&mut self) -> Option<Arc<Link>> {
+        self.0.take()
+    }
+}
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {

@@ -86,7 +86,7 @@ impl Socket {
     }
 }
 
-async fn follow(
+pub(crate) async fn follow(
     io: impl AsyncRead + AsyncWrite + Unpin,
     shared: bool,
     script: &Compiled,

@@ -7,16 +7,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 use tokio::task::coop::unconstrained;
 
 use crate::frame::scanner::Scanner;
 use crate::upgrade::closing_state::Cut;
 use crate::upgrade::factory::Mint;
 use crate::upgrade::guard::Protocol;
-
-pub(crate) type Io = TokioIo<Upgraded>;
+use crate::upgrade::io::Io;
 
 /// One connection, from the request's head to its end.
 pub(crate) struct Link {
@@ -133,7 +131,9 @@ impl Link {
         while let Some(mut upgrading) = self.begin_polling() {
             // Unconstrained: a spent budget of the server's task is no reason to wait.
             match Pin::new(&mut unconstrained(&mut upgrading.upgrade)).poll(&mut cx) {
-                Poll::Ready(Ok(upgraded)) => self.open(upgraded, upgrading.mint, &mut cx),
+                Poll::Ready(Ok(upgraded)) => {
+                    self.open(Io::new(upgraded), upgrading.mint, &mut cx);
+                }
                 Poll::Ready(Err(_)) => self.end(),
                 Poll::Pending => {
                     if !self.polled_in_vain(upgrading) {
@@ -171,9 +171,10 @@ impl Link {
         woken
     }
 
-    fn open(&self, upgraded: Upgraded, mint: Mint, cx: &mut Context<'_>) {
+    /// `cx` has the link as its waker.
+    pub(crate) fn open(&self, io: Io, mint: Mint, cx: &mut Context<'_>) {
         let mut inner = self.lock();
-        if let State::Polling { .. } = inner.state {
+        if let State::Polling { .. } | State::Waiting(_) = inner.state {
             inner.state = State::Opening;
         }
         drop(inner);
@@ -182,10 +183,10 @@ impl Link {
         let wanted = !inner.handler_done || inner.cut.is_some();
         if !(fulfilled && wanted && matches!(inner.state, State::Opening)) {
             drop(inner);
-            drop(upgraded);
+            drop(io);
             return self.end();
         }
-        inner.state = State::Open(TokioIo::new(upgraded));
+        inner.state = State::Open(io);
         let wakers = inner.take_wakers();
         drop(inner);
         wake(wakers);

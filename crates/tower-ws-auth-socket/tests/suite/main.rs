@@ -3,5 +3,7 @@
 #![cfg(not(loom))]
 
 mod close;
+#[cfg(feature = "first-message")]
+mod first_message;
 mod lease;
 mod upgrade;

@@ -9,6 +9,7 @@
 mod accepted;
 mod closing_handshake;
 mod endings;
+mod first_message;
 mod handshake;
 mod http2;
 mod minted;
