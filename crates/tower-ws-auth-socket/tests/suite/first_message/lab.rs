@@ -49,10 +49,6 @@ impl Authenticate for Names {
         self.carriers.take(head)
     }
 
-    fn carrier(&self, credential: &Credential) -> Option<&'static str> {
-        Some(credential.carrier())
-    }
-
     fn verify(&self, credential: Credential, _: &Parts) -> Self::Future {
         let held = self.deciding.hold();
         Box::pin(async move {
