@@ -42,7 +42,7 @@ use crate::{Decision, Evidence, Join, Policy};
 ///
 /// let issuer = JwtEncoder::new(SigningKey::hs256(secret)?);
 /// let token = issuer.encode(&serde_json::json!({
-///     "channel": "news", "sub": "ada", "exp": 4_102_444_800_u64,
+///     "channel": "news", "sub": "ada", "exp": 2_000_000_000_u64,
 /// }))?;
 /// let join = |user, channel| Join::new(user, channel, ()).with_credential(Some(token.clone()));
 ///

@@ -30,11 +30,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod builder;
 mod cookie;
 #[doc(hidden)]
 pub mod cookie_header;
 mod header;
 mod message;
+mod offers;
 mod pairs;
 mod presented;
 mod query;
@@ -44,12 +46,14 @@ mod uri;
 
 use std::borrow::Cow;
 
-use http::HeaderValue;
 use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 
+pub use self::builder::{CarriersBuilder, CarriersError};
 pub use self::message::MessageCredential;
 pub(crate) use self::pairs::{Key, Match, is_plain};
+use self::presented::TOO_LONG;
 pub use self::presented::{Credential, MAX_CREDENTIAL};
 pub use self::redacted_pairs::RedactedPairs;
 pub(crate) use self::redacted_pairs::redact;
@@ -64,7 +68,11 @@ use crate::{AllowedOrigin, Rejection, RejectionKind};
 #[derive(Clone, Debug)]
 pub struct Carriers {
     query: Vec<Key>,
-    bearer_header: bool,
+    /// The schemes of `Authorization`.
+    schemes: Vec<Cow<'static, str>>,
+    /// Other fields.
+    fields: Vec<HeaderName>,
+    longest: usize,
     subprotocols: Vec<SubprotocolFormat>,
     cookie: Option<Cookie>,
 }
@@ -80,17 +88,20 @@ impl Carriers {
     pub fn builder() -> CarriersBuilder {
         CarriersBuilder(Self {
             query: Vec::new(),
-            bearer_header: false,
+            schemes: Vec::new(),
+            fields: Vec::new(),
+            longest: MAX_CREDENTIAL,
             subprotocols: Vec::new(),
             cookie: None,
         })
     }
 
-    /// Whether one of the places may hold a credential. It reads nothing and removes nothing.
+    /// Whether one of the carriers may hold a credential. It reads nothing and removes nothing.
     pub fn may_hold(&self, head: &Parts) -> bool {
         let has = |name| head.headers.contains_key(name);
         !self.query.is_empty() && query::may_hold(head, &self.query)
-            || self.bearer_header && has(AUTHORIZATION)
+            || !self.schemes.is_empty() && has(AUTHORIZATION)
+            || self.fields.iter().any(|name| has(name.clone()))
             || !self.subprotocols.is_empty()
                 && head
                     .headers
@@ -110,10 +121,29 @@ impl Carriers {
     /// [`OriginDenied`](RejectionKind::OriginDenied) if a cookie decides and no allowed `Origin`
     /// came with it.
     pub fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
+        let taken = self.take_any(head)?;
+        match &taken {
+            Some(credential) if credential.as_str().len() > self.longest => {
+                Err(malformed(TOO_LONG).found_in(credential.carrier()))
+            }
+            _ => Ok(taken),
+        }
+    }
+
+    /// The longest credential that is read, in bytes.
+    pub fn max_length(&self) -> usize {
+        self.longest
+    }
+
+    fn take_any(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
         // An absent carrier must cost only a lookup.
         let has = |name| head.headers.contains_key(name);
         let query = !self.query.is_empty() && query::may_hold(head, &self.query);
-        let header = self.bearer_header && has(AUTHORIZATION);
+        let field = self
+            .fields
+            .iter()
+            .any(|name| head.headers.contains_key(name));
+        let header = field || !self.schemes.is_empty() && has(AUTHORIZATION);
         let subprotocol = !self.subprotocols.is_empty() && has(SEC_WEBSOCKET_PROTOCOL);
         let cookie = self.cookie.as_ref().filter(|_| has(COOKIE));
         let message = message::is_in(head);
@@ -125,14 +155,16 @@ impl Carriers {
                     .map_err(|rejection| rejection.found_in("query"));
             }
             (false, true, false, None) => {
-                return header::take(head).map_err(|rejection| rejection.found_in("header"));
+                return self
+                    .take_header(head)
+                    .map_err(|rejection| rejection.found_in("header"));
             }
             _ => {}
         }
 
         // Every carrier is emptied before any of them is judged, because a refused head travels on.
         let query = query.then(|| query::take(head, &self.query));
-        let header = header.then(|| header::take(head));
+        let header = header.then(|| self.take_header(head));
         let subprotocol = subprotocol.then(|| subprotocol::take(head, &self.subprotocols));
         let cookie = cookie.map(|cookie| (cookie, cookie::take(head, &cookie.name)));
 
@@ -140,10 +172,8 @@ impl Carriers {
         let mut several = false;
         let places = ["query", "header", "subprotocol", "message"];
         let message = message.then(|| message::take(head));
-        for (place, taken) in places
-            .into_iter()
-            .zip([query, header, subprotocol, message])
-        {
+        let taken = [query, header, subprotocol, message];
+        for (place, taken) in places.into_iter().zip(taken) {
             match taken {
                 None | Some(Ok(None)) => {}
                 Some(Ok(found)) => several |= explicit.replace(found).is_some(),
@@ -168,8 +198,29 @@ impl Carriers {
     }
 }
 
-/// Empties every carrier: the whole query, `Authorization`, the cookies, and the subprotocols that
-/// carry a credential.
+impl Carriers {
+    fn take_header(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
+        // Each of them is removed before any is judged.
+        let mut found = Ok(None);
+        if !self.schemes.is_empty() {
+            found = header::take(head, &self.schemes, self.longest);
+        }
+        for name in &self.fields {
+            found = match (found, header::take_field(head, name)) {
+                (Err(rejection), _) | (_, Err(rejection)) => Err(rejection),
+                (Ok(Some(_)), Ok(Some(_))) => {
+                    Err(malformed("two credentials among the header fields"))
+                }
+                (Ok(one), Ok(other)) => Ok(one.or(other)),
+            };
+        }
+        found
+    }
+}
+
+/// Empties every usual carrier: the whole query, `Authorization`, the cookies, the subprotocols that
+/// carry a credential, and the header fields of some gateways (`X-Api-Key`,
+/// `X-Auth-Token`, `X-Access-Token`, `Cf-Access-Jwt-Assertion`, `X-Amzn-Oidc-Data`).
 ///
 /// For a layer that refuses before a strategy has read its credential. The rest of the request
 /// travels on in the rejection.
@@ -178,6 +229,9 @@ pub fn remove_all(head: &mut Parts) {
     query::remove(head);
     head.headers.remove(AUTHORIZATION);
     head.headers.remove(COOKIE);
+    for name in FIELDS {
+        head.headers.remove(name);
+    }
     let offered = subprotocols(&head.headers).collect::<Vec<_>>().join(", ");
     head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
     if let Some(offered) = HeaderValue::from_str(&offered)
@@ -188,105 +242,14 @@ pub fn remove_all(head: &mut Parts) {
     }
 }
 
+const FIELDS: [&str; 5] = [
+    "x-api-key",
+    "x-auth-token",
+    "x-access-token",
+    "cf-access-jwt-assertion",
+    "x-amzn-oidc-data",
+];
+
 fn malformed(detail: &'static str) -> Rejection {
     Rejection::new(RejectionKind::CredentialsMalformed, detail)
-}
-
-/// Names the carriers. Finish with [`build`](Self::build).
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct CarriersBuilder(Carriers);
-
-impl CarriersBuilder {
-    /// `?key=<credential>`, for browsers. Proxies log it, so keep the credential short-lived.
-    pub fn query(mut self, key: impl Into<Cow<'static, str>>) -> Self {
-        self.0.query.push(Key::plain(key.into()));
-        self
-    }
-
-    /// Like [`query`](Self::query), but the value may begin with `Bearer `, as in
-    /// `?Authorization=Bearer%20<credential>`. The space is written `%20` or `+`.
-    pub fn query_bearer(mut self, key: impl Into<Cow<'static, str>>) -> Self {
-        self.0.query.push(Key {
-            name: key.into(),
-            scheme: true,
-        });
-        self
-    }
-
-    /// `Authorization: Bearer <credential>` (RFC 6750 §2.1), for clients that can set headers.
-    /// Other schemes are left alone.
-    pub fn bearer_header(mut self) -> Self {
-        self.0.bearer_header = true;
-        self
-    }
-
-    /// An entry of `Sec-WebSocket-Protocol`, beside a real subprotocol.
-    pub fn subprotocol(mut self, dialect: SubprotocolFormat) -> Self {
-        self.0.subprotocols.push(dialect);
-        self
-    }
-
-    /// The cookie of this name. It decides only without an explicit credential, and only if an
-    /// `OriginLayer` further out has allowed the request's `Origin`.
-    pub fn cookie(self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.set_cookie(name.into(), true)
-    }
-
-    /// The cookie of this name, without an origin check.
-    ///
-    /// Any page that a user visits can then open an authenticated WebSocket in that user's name
-    /// (cross-site WebSocket hijacking), unless something else prevents it.
-    pub fn dangerous_cookie_from_any_origin(self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.set_cookie(name.into(), false)
-    }
-
-    fn set_cookie(mut self, name: Cow<'static, str>, check_origin: bool) -> Self {
-        self.0.cookie = Some(Cookie { name, check_origin });
-        self
-    }
-
-    /// Checks the names.
-    ///
-    /// # Errors
-    ///
-    /// No carrier at all, or a name that no client could send.
-    pub fn build(self) -> Result<Carriers, CarriersError> {
-        let carriers = self.0;
-        let nowhere = carriers.query.is_empty()
-            && !carriers.bearer_header
-            && carriers.subprotocols.is_empty()
-            && carriers.cookie.is_none();
-        if nowhere {
-            return Err(CarriersError::Nowhere);
-        }
-        if let Some(key) = carriers.query.iter().find(|key| !is_plain(&key.name)) {
-            return Err(CarriersError::QueryKey(key.name.to_string()));
-        }
-        if let Some(cookie) = carriers
-            .cookie
-            .as_ref()
-            .filter(|cookie| !is_plain(&cookie.name))
-        {
-            return Err(CarriersError::CookieName(cookie.name.to_string()));
-        }
-        Ok(carriers)
-    }
-}
-
-/// Why [`CarriersBuilder::build`] failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CarriersError {
-    /// No carrier was named.
-    #[error("no carrier: name at least one, for example `.bearer_header()`")]
-    Nowhere,
-    /// A query key that is empty or would have to be escaped.
-    #[error("the query key {0:?} is not made of letters, digits, `-`, `_` and `.`: choose another")]
-    QueryKey(String),
-    /// A cookie name that is empty or would have to be escaped.
-    #[error(
-        "the cookie name {0:?} is not made of letters, digits, `-`, `_` and `.`: choose another"
-    )]
-    CookieName(String),
 }

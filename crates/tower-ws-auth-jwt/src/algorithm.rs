@@ -30,7 +30,7 @@ pub enum Algorithm {
     ES256,
     /// ECDSA on P-384 with SHA-384.
     ES384,
-    /// `EdDSA` with Ed25519.
+    /// `EdDSA` with Ed25519; `Ed25519` names it too (RFC 9864 §2.2).
     EdDSA,
 }
 
@@ -70,6 +70,10 @@ impl Algorithm {
 
     /// Names are case-sensitive (RFC 7515 §4.1.1), and `none` is no algorithm.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
+        // RFC 9864 §2.2: the same signatures under the name of their curve.
+        if name == "Ed25519" {
+            return Some(Self::EdDSA);
+        }
         Self::ALL.into_iter().find(|known| known.name() == name)
     }
 

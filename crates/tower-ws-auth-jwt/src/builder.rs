@@ -5,8 +5,8 @@ use std::time::Duration;
 use tower_ws_auth_core::Clock;
 use tower_ws_auth_core::credential::Carriers;
 
-use crate::rules::Rules;
-use crate::{ConfigError, Jwt, KeySource};
+use crate::rules::{Horizon, Rules};
+use crate::{ConfigError, Jwt, KeySource, UserClaim};
 
 /// Configures a [`Jwt`]. Finish with [`build`](Self::build).
 #[must_use]
@@ -82,6 +82,13 @@ impl<C> JwtBuilder<C> {
         self
     }
 
+    /// Demands a claim that names the user. The application reads it from the claims with
+    /// [`UserClaim::of`].
+    pub fn user_claim(mut self, user: UserClaim) -> Self {
+        self.rules.user = Some(user);
+        self
+    }
+
     /// Demands this `typ` in the header, such as `at+jwt` (RFC 9068): the issuer's other tokens
     /// are then none here (RFC 8725 §3.11). Case does not matter, `application/` may be left out.
     pub fn typ(mut self, typ: impl Into<String>) -> Self {
@@ -113,6 +120,13 @@ impl<C> JwtBuilder<C> {
     /// One whose `iat` lies in the future is refused then, too.
     pub fn max_lifetime(mut self, longest: Duration) -> Self {
         self.rules.max_lifetime = Some(longest);
+        self
+    }
+
+    /// Refuses a token whose `exp` lies further ahead than this, 10 years unless set. Some issuers
+    /// write milliseconds, and such a token would be good for thousands of years.
+    pub fn max_exp_ahead(mut self, longest: Duration) -> Self {
+        self.rules.horizon = Horizon(longest);
         self
     }
 
@@ -156,6 +170,7 @@ impl<C> JwtBuilder<C> {
             Some(carriers) => carriers,
             None => Carriers::builder().query("token").bearer_header().build()?,
         };
+        self.keys.longest = carriers.max_length();
         self.rules.issuers = self.issuers.unwrap_or_default();
         self.rules.audiences = self.audiences.unwrap_or_default();
         #[cfg(feature = "jwks")]

@@ -1,7 +1,6 @@
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::{DecodeSliceError, Engine as _};
 use tower_ws_auth_core::Rejection;
-use tower_ws_auth_core::credential::MAX_CREDENTIAL;
 
 use crate::invalid;
 
@@ -16,17 +15,29 @@ pub(crate) struct Compact<'t> {
 }
 
 impl<'t> Compact<'t> {
-    pub(crate) fn split(token: &'t str) -> Result<Self, Rejection> {
-        if token.len() > MAX_CREDENTIAL {
-            return Err(invalid("the token is longer than 8 KiB"));
+    /// A token of no more bytes than `longest`.
+    pub(crate) fn split(token: &'t str, longest: usize) -> Result<Self, Rejection> {
+        if token.len() > longest {
+            return Err(invalid(
+                "the token is longer than its carrier allows (8 KiB by default)",
+            ));
         }
         let parts = token.rsplit_once('.').and_then(|(signed, signature)| {
             let (header, payload) = signed.split_once('.')?;
             (!has_dot(payload)).then_some((header, payload, signature, signed))
         });
         let Some((header, payload, signature, signed)) = parts else {
-            return Err(invalid("the token does not have three parts"));
+            return Err(invalid(if token.matches('.').count() == 4 {
+                "the token has five parts: it is encrypted (JWE), and only signed ones are read"
+            } else {
+                "the token does not have three parts"
+            }));
         };
+        if token.as_bytes().contains(&b'=') {
+            return Err(invalid(
+                "the token has `=` padding, which a JWS never has (RFC 7515 §2)",
+            ));
+        }
         Ok(Self {
             header,
             payload,

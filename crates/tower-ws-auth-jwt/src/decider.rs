@@ -9,7 +9,7 @@ use tower_ws_auth_core::{Rejection, RejectionKind};
 
 use crate::compact::Buffer;
 #[cfg(feature = "jwks")]
-use crate::jwks::Asked;
+use crate::jwks::{Asked, Wanted};
 use crate::rules::{Checked, Rules};
 use crate::source::Failure;
 use crate::{KeySource, invalid};
@@ -133,8 +133,8 @@ const PAYLOAD: usize = 1024;
 #[cfg(feature = "jwks")]
 impl<C> Decider<C> {
     /// Asks for the keys that a token wants, and says what is to be said at once.
-    pub(crate) fn ask_for_keys(&self) -> Rejection {
-        match self.keys.fetched().map(crate::Jwks::ask) {
+    pub(crate) fn ask_for_keys(&self, wanted: Wanted) -> Rejection {
+        match self.keys.fetched().map(|jwks| jwks.ask(wanted)) {
             Some(Asked::Refused(rejection)) => rejection,
             Some(Asked::Coming(_)) | None => Rejection::new(
                 RejectionKind::Unavailable,

@@ -54,7 +54,7 @@ impl<C: DeserializeOwned + 'static, T: 'static> DecideFuture<C, T> {
             Ok(granted) => Ok(granted),
             Err(Failure::Refused(rejection)) => Err(rejection),
             #[cfg(feature = "jwks")]
-            Err(Failure::Missing) => return Self::waiting(decider, token, note),
+            Err(Failure::Missing(wanted)) => return Self::waiting(decider, token, wanted, note),
         }))
     }
 
@@ -62,6 +62,7 @@ impl<C: DeserializeOwned + 'static, T: 'static> DecideFuture<C, T> {
     fn waiting(
         decider: &Arc<Decider<C>>,
         token: &str,
+        wanted: crate::jwks::Wanted,
         note: fn(&Checked<'_>, Duration) -> T,
     ) -> Self {
         use crate::jwks::Asked;
@@ -69,7 +70,7 @@ impl<C: DeserializeOwned + 'static, T: 'static> DecideFuture<C, T> {
         let Some(jwks) = decider.keys.fetched() else {
             return Self::Decided(None);
         };
-        match jwks.ask() {
+        match jwks.ask(wanted) {
             Asked::Refused(rejection) => Self::Decided(Some(Err(rejection))),
             Asked::Coming(landing) => {
                 let (decider, token) = (Arc::clone(decider), token.to_owned());
@@ -78,7 +79,7 @@ impl<C: DeserializeOwned + 'static, T: 'static> DecideFuture<C, T> {
                     match decider.decide(&token, note) {
                         Ok(granted) => Ok(granted),
                         Err(Failure::Refused(rejection)) => Err(rejection),
-                        Err(Failure::Missing) => Err(decider.verdict_on_missing()),
+                        Err(Failure::Missing(_)) => Err(decider.verdict_on_missing()),
                     }
                 }))
             }

@@ -24,7 +24,7 @@ use crate::{SigningKey, compact};
 /// let encoder = JwtEncoder::new(SigningKey::hs256(secret)?);
 /// let jwt = Jwt::<Claims>::builder(Key::hs256(secret)?).build()?;
 ///
-/// let token = encoder.encode(&Claims { user: "ada".into(), exp: 4_102_444_800 })?;
+/// let token = encoder.encode(&Claims { user: "ada".into(), exp: 2_000_000_000 })?;
 /// assert_eq!(jwt.verify_token(&token)?.identity().user, "ada");
 ///
 /// let token = encoder.encode(&Claims { user: "ada".into(), exp: 1 })?;

@@ -46,6 +46,9 @@ pub enum KeyError {
     /// A JWK that is malformed, contradicts itself or is not meant for verifying.
     #[error("the JWK cannot be used: {0}")]
     Jwk(&'static str),
+    /// A JWK for something else than the signatures that are verified here, such as encryption.
+    #[error("the JWK is for something else: {0}")]
+    Foreign(&'static str),
     /// A key of another kind than the algorithm takes.
     #[error("{algorithm} does not go with {found}: name the key's own algorithm")]
     WrongKind {
@@ -60,8 +63,8 @@ pub enum KeyError {
     /// The cryptography refuses the key, for instance for a point off its curve.
     #[error("the bytes of the key for {0} are not a valid key: was it copied completely?")]
     Invalid(Algorithm),
-    /// Two keys of one name.
-    #[error("two keys have the kid {0:?}: give each its own")]
+    /// More keys of one name and algorithm than a token is tried with.
+    #[error("more than four keys for one algorithm have the kid {0:?}: give each its own")]
     DuplicateKid(String),
     /// A name that is longer than the 256 bytes that a token may use.
     #[error("a kid has more than 256 bytes: choose a shorter one")]
@@ -100,6 +103,12 @@ pub enum ConfigError {
         "the fetched keys belong to the issuer {0:?}, which `issuer` does not allow: name it there"
     )]
     ForeignKeys(String),
+    /// A place that cannot name a user.
+    #[error(
+        "{0:?} names no claim that can hold a user: write a JSON Pointer such as `/sub`, `/user_id` or \
+         `/extend/id`"
+    )]
+    UserClaim(String),
     /// Of several issuers, one that cannot be told from the others.
     #[error("{0}")]
     Issuers(&'static str),

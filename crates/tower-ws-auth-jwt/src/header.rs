@@ -101,8 +101,8 @@ impl<'h> Members<'h> for Fields<'h> {
     ) -> Result<(), Unreadable> {
         match name {
             "alg" => self.alg = Some(value.text()?),
-            "kid" => self.kid = Some(value.text()?),
-            "typ" => self.typ = Some(value.text()?),
+            "kid" => self.kid = value.optional_text()?,
+            "typ" => self.typ = value.optional_text()?,
             _ => {
                 self.refused = self.refused.or(refused(name));
                 value.skip()?;

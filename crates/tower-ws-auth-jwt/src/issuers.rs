@@ -28,7 +28,7 @@ use crate::{ConfigError, Jwt, invalid};
 ///     Jwt::<Claims>::builder(Key::hs256(ours)?).issuer("https://we.example").build()?,
 ///     Jwt::<Claims>::builder(Key::hs256(theirs)?).issuer("https://they.example").build()?,
 /// ])?;
-/// let claims = serde_json::json!({ "iss": "https://we.example", "exp": 4_102_444_800_u64 });
+/// let claims = serde_json::json!({ "iss": "https://we.example", "exp": 2_000_000_000_u64 });
 ///
 /// let good = JwtEncoder::new(SigningKey::hs256(ours)?).encode(&claims)?;
 /// assert!(issuers.verify_token(&good).is_ok());
@@ -40,6 +40,7 @@ use crate::{ConfigError, Jwt, invalid};
 pub struct Issuers<C> {
     jwts: Vec<Jwt<C>>,
     by_issuer: HashMap<Box<str>, usize>,
+    others: Option<Jwt<C>>,
     carriers: Carriers,
 }
 
@@ -73,8 +74,19 @@ impl<C> Issuers<C> {
         Ok(Self {
             jwts,
             by_issuer,
+            others: None,
             carriers,
         })
+    }
+
+    /// Lets this one decide about the tokens of every other issuer, and about those without `iss`.
+    ///
+    /// Its own keys must have signed them, so it accepts no token in the name of an issuer that
+    /// another [`Jwt`] is for.
+    #[must_use]
+    pub fn others(mut self, jwt: Jwt<C>) -> Self {
+        self.others = Some(jwt);
+        self
     }
 
     /// Where the token travels, instead of where the first [`Jwt`] says.
@@ -85,9 +97,12 @@ impl<C> Issuers<C> {
     }
 
     fn of(&self, token: &str) -> Result<&Jwt<C>, Rejection> {
+        if let (true, Some(only)) = (self.by_issuer.is_empty(), &self.others) {
+            return Ok(only);
+        }
         let mut place = Buffer::<PAYLOAD>::new();
         let payload = place
-            .decode(Compact::split(token)?.payload)
+            .decode(Compact::split(token, self.carriers.max_length())?.payload)
             .ok_or_else(|| invalid("the payload is not UTF-8 in base64url"))?;
         let mut iss = Iss(None);
         json::read(payload, MAX_NAMES, &mut iss)
@@ -95,6 +110,7 @@ impl<C> Issuers<C> {
         let iss = iss.0.unwrap_or_default();
         let jwt = self.by_issuer.get(&*iss);
         jwt.and_then(|index| self.jwts.get(*index))
+            .or(self.others.as_ref())
             .ok_or_else(|| invalid("`iss` is missing or not a configured issuer"))
     }
 }
@@ -152,6 +168,18 @@ where
 
     fn admit(&self, claims: C, _head: &Parts) -> Result<C, Rejection> {
         Ok(claims)
+    }
+}
+
+/// It decides about every token.
+impl<C> From<Jwt<C>> for Issuers<C> {
+    fn from(jwt: Jwt<C>) -> Self {
+        Self {
+            jwts: Vec::new(),
+            by_issuer: HashMap::new(),
+            carriers: jwt.carriers().clone(),
+            others: Some(jwt),
+        }
     }
 }
 

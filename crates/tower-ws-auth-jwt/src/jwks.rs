@@ -24,9 +24,10 @@ use crate::source::Failure;
 use crate::{KeySource, Keys, RotatingKeys, invalid};
 
 pub use self::builder::JwksBuilder;
+pub(crate) use self::document::Skipped;
 pub use self::error::JwksError;
 pub use self::fetch::{Document, Fetch, FetchError, FetchFuture};
-pub(crate) use self::flight::Asked;
+pub(crate) use self::flight::{Asked, Wanted};
 #[cfg(feature = "jwks-reqwest")]
 pub use self::reqwest::Reqwest;
 
@@ -39,14 +40,16 @@ pub use self::reqwest::Reqwest;
 /// # Rules
 ///
 /// - A missing key makes one fetch, for which all that miss one wait together, and at most one in
-///   each [`cooldown`](JwksBuilder::cooldown), whatever tokens arrive. In between their tokens are
-///   refused at once.
+///   each [`cooldown`](JwksBuilder::cooldown), whatever tokens arrive. In between a token with a
+///   new `kid` is refused as `unavailable` (503), since the issuer may just have published its key.
+///   A `kid` that a later fetch did not bring is refused as `token_invalid`. That is remembered for
+///   1,024 of them; beyond that number every unknown `kid` is invalid.
 /// - A key of the set is left out, and the others stay, if it is a shared secret, private,
 ///   malformed, weak, not meant for signatures (`use`, `key_ops`), for an algorithm that is not
-///   allowed, or has the `kid` of one before it. A key is for one algorithm: its `alg`, that of its
+///   allowed, or has `kid` and algorithm of four before it. A key is for one algorithm: its `alg`, that of its
 ///   curve, or [`rsa_algorithm`](JwksBuilder::rsa_algorithm).
-/// - A set that was read replaces the one before, even if no key of it is left. A document that is
-///   too large, has too many keys or is no set is a failed fetch.
+/// - A set that was read replaces the one before. A document that is too large, has too many keys
+///   or is no set is a failed fetch, and so is a set of which no key is left, after one with keys.
 /// - When fetches fail, the keys from before are good for [`max_stale`](JwksBuilder::max_stale).
 /// - Without keys, or with keys that old, a token is refused as `unavailable` (503), and so is one
 ///   whose key is missing while nobody can say whether it exists.
@@ -121,20 +124,21 @@ impl Jwks {
             return Err(invalid("the token's `alg` is not allowed for fetched keys").into());
         }
         let snapshot = self.shared.snapshot();
+        let missing = Failure::Missing(self.shared.wants(header.kid.as_deref()));
         if !self.shared.is_current(&snapshot) {
-            return Err(Failure::Missing);
+            return Err(missing);
         }
         match snapshot.keys.verify(header, token) {
             Ok(()) => Ok(()),
             // The key is known: the set need not be asked for again.
             Err(refused) if snapshot.keys.names(header.kid.as_deref()) => Err(refused.into()),
-            Err(_) => Err(Failure::Missing),
+            Err(_) => Err(missing),
         }
     }
 
     /// Asks for the keys on behalf of a token that misses its own.
-    pub(crate) fn ask(&self) -> Asked {
-        self.shared.ask()
+    pub(crate) fn ask(&self, wanted: Wanted) -> Asked {
+        self.shared.ask(wanted)
     }
 
     /// Why a token is refused whose key is missing, and for which nobody will ask.

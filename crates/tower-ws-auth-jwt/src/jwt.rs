@@ -99,7 +99,7 @@ impl<C: DeserializeOwned> Jwt<C> {
             Ok((grant, ())) => Ok(grant),
             Err(Failure::Refused(rejection)) => Err(rejection),
             #[cfg(feature = "jwks")]
-            Err(Failure::Missing) => Err(self.decider.ask_for_keys()),
+            Err(Failure::Missing(wanted)) => Err(self.decider.ask_for_keys(wanted)),
         }
     }
 

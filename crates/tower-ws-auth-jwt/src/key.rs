@@ -123,7 +123,7 @@ impl Key {
         }?;
         match jwk.material {
             Material::Public(_) => Self::from_parsed(jwk),
-            Material::Secret(_) => Err(KeyError::Jwk("a shared secret is no public key")),
+            Material::Secret(_) => Err(KeyError::Foreign("a shared secret is no public key")),
         }
     }
 

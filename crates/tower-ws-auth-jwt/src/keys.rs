@@ -1,18 +1,18 @@
 use std::collections::HashMap;
-use std::slice;
 
 use tower_ws_auth_core::Rejection;
+use tower_ws_auth_core::credential::MAX_CREDENTIAL;
 
 use crate::compact::{self, Buffer, Compact};
 use crate::header::{Header, MAX_KID};
-use crate::{Key, KeyError, invalid};
+use crate::{Algorithm, Key, KeyError, invalid};
 
 /// The keys that tokens are verified with, found by `kid` where they have one.
 ///
-/// - A token with a `kid` is verified with the key of that name, or, if there is none, with
-///   those that have no name.
-/// - A token without a `kid` is verified with those that have no name. If every key has one, it
-///   must be a single key.
+/// - A token with a `kid` is verified with the keys of that name, or, if there is none, with
+///   those that have no name. Up to four keys for one algorithm may share a name (RFC 7517 §4.5).
+/// - A token without a `kid` is verified with those that have no name. If none of them fits, it is
+///   verified with those that have one, unless more than four fit.
 /// - In each case only keys count whose algorithm the token names in `alg`.
 ///
 /// ```
@@ -23,20 +23,25 @@ use crate::{Key, KeyError, invalid};
 ///     .with_kid("2025", Key::hmac(Algorithm::HS512, [2; 64])?);
 /// assert!(keys.check().is_ok());
 ///
-/// let twice = keys.with_kid("2025", Key::hs256([3; 32])?);
-/// assert!(twice.check().is_err());
+/// // The same name for another algorithm.
+/// let keys = keys.with_kid("2025", Key::hs256([3; 32])?);
+/// assert!(keys.check().is_ok());
 /// # Ok::<(), tower_ws_auth_jwt::KeyError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Keys {
-    named: HashMap<Box<str>, Key>,
+    /// Each with at most [`MAX_NAMED`] keys for an algorithm.
+    named: HashMap<Box<str>, Vec<Key>>,
     unnamed: Vec<Key>,
     fault: Option<KeyError>,
 }
 
-/// How many keys a token is tried with.
+/// How many keys without a name a token is tried with.
 const MAX_UNNAMED: usize = 8;
+
+/// How many keys with a name a token is tried with.
+const MAX_NAMED: usize = 4;
 
 impl Keys {
     /// No key yet.
@@ -65,11 +70,12 @@ impl Keys {
         if kid.len() > MAX_KID {
             return self.with_fault(KeyError::LongKid);
         }
-        let key = key.named(&kid);
-        match self.named.insert(kid.as_str().into(), key) {
-            None => self,
-            Some(_) => self.with_fault(KeyError::DuplicateKid(kid)),
+        if self.is_crowded(&kid, key.algorithm()) {
+            return self.with_fault(KeyError::DuplicateKid(kid));
         }
+        let key = key.named(&kid);
+        self.named.entry(kid.into()).or_default().push(key);
+        self
     }
 
     /// Says what is wrong with the set. Building a [`Jwt`](crate::Jwt) asks this too; a set that
@@ -77,7 +83,7 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// No key, two of one `kid`, a `kid` longer than 256 bytes, more than eight without a name.
+    /// No key, more than four of one `kid` and algorithm, a `kid` longer than 256 bytes, more than eight without a name.
     pub fn check(&self) -> Result<(), KeyError> {
         match &self.fault {
             Some(fault) => Err(fault.clone()),
@@ -96,27 +102,45 @@ impl Keys {
     ///
     /// [`TokenInvalid`](tower_ws_auth_core::RejectionKind::TokenInvalid).
     pub fn open(&self, token: &str) -> Result<Vec<u8>, Rejection> {
-        let token = Compact::split(token)?;
+        let token = Compact::split(token, MAX_CREDENTIAL)?;
         read(token.header, None, |header| self.verify(header, token))??;
         compact::decode(token.payload).ok_or_else(|| invalid("the payload is not base64url"))
     }
 
     pub(crate) fn verify(&self, header: &Header<'_>, token: Compact<'_>) -> Result<(), Rejection> {
-        let mut fits = false;
-        for key in self.candidates(header.kid.as_deref()) {
-            if key.algorithm() != header.algorithm {
-                continue;
-            }
-            fits = true;
-            if key.verify(token.signed, token.signature) {
-                return Ok(());
-            }
+        if self.fault.is_some() {
+            return Err(invalid(NO_KEY));
         }
-        Err(invalid(if fits {
-            "the signature is not good"
-        } else {
-            "there is no key for the token's `kid` and `alg`"
-        }))
+        let fits = |key: &&Key| key.algorithm() == header.algorithm;
+        let good = |key: &Key| key.verify(token.signed, token.signature);
+        let found = match header.kid.as_deref().and_then(|kid| self.named.get(kid)) {
+            Some(named) => try_each(named.iter().filter(fits), good),
+            None => match try_each(self.unnamed.iter().filter(fits), good) {
+                // In no order, so that all of them are tried or none.
+                None if header.kid.is_none() => {
+                    let named = || self.named.values().flatten().filter(fits);
+                    if named().nth(MAX_NAMED).is_some() {
+                        return Err(invalid(
+                            "the token has no `kid`, and more than four keys fit its `alg`",
+                        ));
+                    }
+                    try_each(named(), good)
+                }
+                found => found,
+            },
+        };
+        match found {
+            Some(true) => Ok(()),
+            Some(false) => Err(invalid("the signature is not good")),
+            None => Err(invalid(NO_KEY)),
+        }
+    }
+
+    /// Whether there is no room for another key of this name and algorithm.
+    pub(crate) fn is_crowded(&self, kid: &str, algorithm: Algorithm) -> bool {
+        let named = self.named.get(kid).map_or(&[][..], Vec::as_slice);
+        let alike = named.iter().filter(|key| key.algorithm() == algorithm);
+        alike.count() >= MAX_NAMED
     }
 
     #[cfg(feature = "jwks")]
@@ -136,25 +160,23 @@ impl Keys {
         kid.is_some_and(|kid| self.named.contains_key(kid))
     }
 
-    fn candidates(&self, kid: Option<&str>) -> &[Key] {
-        if self.fault.is_some() {
-            return &[];
-        }
-        if let Some(key) = kid.and_then(|kid| self.named.get(kid)) {
-            return slice::from_ref(key);
-        }
-        let mut named = self.named.values();
-        match (kid, named.next(), named.next()) {
-            (None, Some(only), None) if self.unnamed.is_empty() => slice::from_ref(only),
-            _ => &self.unnamed,
-        }
-    }
-
     /// The first one counts.
     fn with_fault(mut self, fault: KeyError) -> Self {
         self.fault.get_or_insert(fault);
         self
     }
+}
+
+const NO_KEY: &str = "there is no key for the token's `kid` and `alg`";
+
+/// Whether one of the keys is good; `None` if there is none.
+fn try_each<'k>(
+    keys: impl Iterator<Item = &'k Key>,
+    mut good: impl FnMut(&Key) -> bool,
+) -> Option<bool> {
+    let mut keys = keys.peekable();
+    keys.peek()?;
+    Some(keys.any(|key| good(key)))
 }
 
 /// Shows what the header of a token says.

@@ -11,15 +11,18 @@
 //!    key that it brings along is ignored; its `typ` is the configured one, if one is configured.
 //! 3. Its signature is good for one of the [`Keys`], and `alg` names **that key's** algorithm
 //!    (RFC 8725 §3.1). Only now the payload is decoded.
-//! 4. The payload is a JSON object with unique names; `exp`, `nbf` and `iat` are numbers.
-//! 5. `iss`, `aud`, `sub` and required claims are as configured. A token with an `aud` is refused
-//!    where no audience is configured (RFC 7519 §4.1.3).
-//! 6. It has an `exp`, and lives no longer than [`JwtBuilder::max_lifetime`].
-//! 7. `exp` has not passed: it has as soon as `now - leeway >= exp`. `nbf` has: `now + leeway >=
+//! 4. The payload is a JSON object with unique names; `exp`, `nbf` and `iat` are numbers. An `aud`,
+//!    `nbf` or `iat` that is `null` is absent, and so is an `aud` that is an empty list.
+//! 5. `iss` is as configured.
+//! 6. `exp` has not passed: it has as soon as `now - leeway >= exp`. `nbf` has: `now + leeway >=
 //!    nbf`. A fraction of a second counts; what is below 0 is 0; what is too large is for ever.
+//! 7. `aud`, `sub`, the claim of [`JwtBuilder::user_claim`] and required claims are as configured.
+//!    A token with an `aud` is refused where no audience is configured (RFC 7519 §4.1.3). It has an
+//!    `exp`, no further ahead than [`JwtBuilder::max_exp_ahead`], and lives no longer than
+//!    [`JwtBuilder::max_lifetime`].
 //! 8. The claims deserialise into the application's type.
 //!
-//! Rule 7 refuses with `token_expired` or `token_not_yet_valid`, which a client can do something
+//! Rule 6 refuses with `token_expired` or `token_not_yet_valid`, which a client can do something
 //! about, the others with `token_invalid`. The grant ends at `exp` plus the leeway.
 //!
 //! # Caveats
@@ -60,12 +63,12 @@
 //! #     .body(()).unwrap();
 //!
 //! let issuer = JwtEncoder::new(SigningKey::hs256(secret)?);
-//! let good = issuer.encode(&Claims { user: "ada".into(), exp: 4_102_444_800 })?;
+//! let good = issuer.encode(&Claims { user: "ada".into(), exp: 2_000_000_000 })?;
 //! let accepted = service.ready().await?.call(handshake(&format!("/ws?token={good}"))).await?;
 //! assert_eq!(accepted.status(), StatusCode::OK);
 //!
 //! let stranger = JwtEncoder::new(SigningKey::hs256([8; 32])?);
-//! let forged = stranger.encode(&Claims { user: "ada".into(), exp: 4_102_444_800 })?;
+//! let forged = stranger.encode(&Claims { user: "ada".into(), exp: 2_000_000_000 })?;
 //! let refused = service.ready().await?.call(handshake(&format!("/ws?token={forged}"))).await?;
 //! assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 //! assert_eq!(refused.extensions().get::<Rejection>().unwrap().reason(), "token_invalid");
@@ -108,7 +111,7 @@
 //! let issuer = JwtEncoder::new(key()?.with_kid("2025")?);
 //! let another = JwtEncoder::new(key()?.with_kid("2019")?); // It publishes no such key.
 //!
-//! let claims = json!({ "iss": "https://issuer.example", "user": "ada", "exp": 4_102_444_800_u64 });
+//! let claims = json!({ "iss": "https://issuer.example", "user": "ada", "exp": 2_000_000_000_u64 });
 //! let accepted = jwt.verify_token_or_wait(&issuer.encode(&claims)?).await?;
 //! assert_eq!(accepted.identity()["user"], "ada");
 //! let refused = jwt.verify_token_or_wait(&another.encode(&claims)?).await;
@@ -162,6 +165,7 @@ mod single_use;
 mod source;
 #[cfg(feature = "jwks")]
 mod trace;
+mod user_claim;
 
 pub use self::algorithm::Algorithm;
 pub use self::builder::JwtBuilder;
@@ -182,6 +186,7 @@ pub use self::signing_key::SigningKey;
 #[cfg(feature = "single-use")]
 pub use self::single_use::{Claimed, SingleUse};
 pub use self::source::KeySource;
+pub use self::user_claim::UserClaim;
 
 use tower_ws_auth_core::{Rejection, RejectionKind};
 

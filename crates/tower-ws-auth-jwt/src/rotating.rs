@@ -16,7 +16,7 @@ use crate::{KeyError, Keys};
 /// let (old, new) = ([1; 32], [2; 32]);
 /// let keys = RotatingKeys::new(Key::hs256(old)?)?;
 /// let jwt = Jwt::<serde_json::Value>::builder(keys.clone()).build()?;
-/// let claims = serde_json::json!({ "exp": 4_102_444_800_u64 });
+/// let claims = serde_json::json!({ "exp": 2_000_000_000_u64 });
 /// let token = JwtEncoder::new(SigningKey::hs256(old)?).encode(&claims)?;
 /// assert!(jwt.verify_token(&token).is_ok());
 ///

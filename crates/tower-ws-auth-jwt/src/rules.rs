@@ -4,8 +4,8 @@ use std::time::Duration;
 use serde::de::MapAccess;
 use tower_ws_auth_core::{Rejection, RejectionKind, RevocationKey};
 
-use crate::invalid;
 use crate::json::{self, Members, Unreadable, Value};
+use crate::{UserClaim, invalid};
 
 /// What is demanded of the registered claims (RFC 7519 §4.1).
 #[derive(Clone, Debug, Default)]
@@ -14,13 +14,26 @@ pub(crate) struct Rules {
     pub(crate) audiences: Vec<String>,
     pub(crate) ignore_audience: bool,
     pub(crate) subject: Option<String>,
+    pub(crate) user: Option<UserClaim>,
     /// Each once.
     pub(crate) required: Vec<String>,
     pub(crate) leeway: Duration,
     pub(crate) max_lifetime: Option<Duration>,
+    /// How far ahead `exp` may lie.
+    pub(crate) horizon: Horizon,
     pub(crate) allow_missing_exp: bool,
     /// Whether a token needs an id (`jti`), because it is good for one use.
     pub(crate) single_use: bool,
+}
+
+/// How far ahead an `exp` is believed: 10 years, which no token in milliseconds keeps to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Horizon(pub(crate) Duration);
+
+impl Default for Horizon {
+    fn default() -> Self {
+        Self(Duration::from_secs(10 * 365 * 24 * 60 * 60))
+    }
 }
 
 /// What is left to know of claims that keep the rules.
@@ -45,7 +58,8 @@ pub(crate) const INHERITED: &str = "wsauth_keys";
 impl Rules {
     /// Decides about the claims at the time `now`, and says when they end.
     ///
-    /// Whose token it is comes before when it holds: a stranger's expired token is a stranger's.
+    /// The issuer comes before the time, so that a stranger's expired token is a stranger's. The
+    /// time comes before the rest, so that an expired token of our issuer says that it has expired.
     ///
     /// Only `ours` inherit revocation keys: another issuer's claim of that name means nothing.
     pub(crate) fn check<'p>(
@@ -55,6 +69,8 @@ impl Rules {
         ours: bool,
     ) -> Result<Checked<'p>, Rejection> {
         let claims = Claims::read(payload, self, ours)?;
+        self.check_issuer(&claims)?;
+        self.check_time(&claims, now)?;
         self.check_parties(&claims)?;
         if claims.required != self.required.len() {
             return Err(invalid("a required claim is missing or null"));
@@ -63,7 +79,9 @@ impl Rules {
             return Err(invalid("`exp` is missing"));
         }
         self.check_lifetime(&claims, now)?;
-        self.check_time(&claims, now)?;
+        if let Some(user) = &self.user {
+            user.demand(payload)?;
+        }
         let end = claims.exp.map(|exp| exp.saturating_add(self.leeway));
         let id = claims.jti.map(|jti| (claims.iss.unwrap_or_default(), jti));
         if self.single_use && id.as_ref().is_none_or(|(_, jti)| jti.is_empty()) {
@@ -77,11 +95,15 @@ impl Rules {
         })
     }
 
-    fn check_parties(&self, claims: &Claims<'_, '_>) -> Result<(), Rejection> {
+    fn check_issuer(&self, claims: &Claims<'_, '_>) -> Result<(), Rejection> {
         let issued_by = |iss: &Cow<'_, str>| self.issuers.iter().any(|issuer| issuer == iss);
         if !self.issuers.is_empty() && !claims.iss.as_ref().is_some_and(issued_by) {
             return Err(invalid("`iss` is missing or not a configured issuer"));
         }
+        Ok(())
+    }
+
+    fn check_parties(&self, claims: &Claims<'_, '_>) -> Result<(), Rejection> {
         match claims.for_us {
             _ if self.ignore_audience => {}
             None if self.audiences.is_empty() => {}
@@ -102,7 +124,15 @@ impl Rules {
     }
 
     fn check_lifetime(&self, claims: &Claims<'_, '_>, now: Duration) -> Result<(), Rejection> {
-        let (Some(longest), Some(exp)) = (self.max_lifetime, claims.exp) else {
+        let Some(exp) = claims.exp else {
+            return Ok(());
+        };
+        if exp.saturating_sub(now) > self.horizon.0 {
+            return Err(invalid(
+                "`exp` lies further ahead than `max_exp_ahead`: is it in milliseconds?",
+            ));
+        }
+        let Some(longest) = self.max_lifetime else {
             return Ok(());
         };
         // Both times in the first comparison are by the issuer's clock, so no leeway there.
@@ -112,6 +142,11 @@ impl Rules {
         let from_now = exp.saturating_sub(now) > longest.saturating_add(self.leeway);
         if from_issue || from_now {
             return Err(invalid("the token lives longer than `max_lifetime`"));
+        }
+        let latest = now.saturating_add(self.leeway);
+        if claims.iat.is_some_and(|iat| latest < iat) {
+            let kind = RejectionKind::TokenNotYetValid;
+            return Err(Rejection::new(kind, "`iat` lies in the future"));
         }
         Ok(())
     }
@@ -128,10 +163,6 @@ impl Rules {
         if claims.nbf.is_some_and(|nbf| latest < nbf) {
             let kind = RejectionKind::TokenNotYetValid;
             return Err(Rejection::new(kind, "`nbf` lies in the future"));
-        }
-        if self.max_lifetime.is_some() && claims.iat.is_some_and(|iat| latest < iat) {
-            let kind = RejectionKind::TokenNotYetValid;
-            return Err(Rejection::new(kind, "`iat` lies in the future"));
         }
         Ok(())
     }
@@ -196,11 +227,13 @@ impl<'p> Members<'p> for Claims<'p, '_> {
             }
             "nbf" => {
                 self.fault = "`nbf` is not a number";
-                self.nbf = Some(value.date()?);
+                self.nbf = value.optional_date()?;
+                present = self.nbf.is_some();
             }
             "iat" => {
                 self.fault = "`iat` is not a number";
-                self.iat = Some(value.date()?);
+                self.iat = value.optional_date()?;
+                present = self.iat.is_some();
             }
             "iss" if !self.rules.issuers.is_empty() || self.rules.single_use => {
                 self.fault = "`iss` is not text";
@@ -217,13 +250,16 @@ impl<'p> Members<'p> for Claims<'p, '_> {
             "aud" if !self.rules.audiences.is_empty() => {
                 self.fault = "`aud` is neither text nor a list of texts";
                 let ours = &self.rules.audiences;
-                let mut for_us = false;
-                value.texts(&mut |aud| for_us |= ours.iter().any(|our| our == aud))?;
-                self.for_us = Some(for_us);
+                // Of an empty list, as of `null`, nothing is left: the token names no audience.
+                value.optional_texts(&mut |aud| {
+                    let known = ours.iter().any(|our| our == aud);
+                    self.for_us = Some(known || self.for_us == Some(true));
+                })?;
+                present = self.for_us.is_some();
             }
             "aud" => {
-                self.for_us = Some(false);
-                present = value.skip()?;
+                present = value.skip_list()?;
+                self.for_us = present.then_some(false);
             }
             INHERITED if self.ours => {
                 self.fault = "`wsauth_keys` is not a list of revocation keys";

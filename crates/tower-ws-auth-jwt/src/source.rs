@@ -1,4 +1,5 @@
 use tower_ws_auth_core::Rejection;
+use tower_ws_auth_core::credential::MAX_CREDENTIAL;
 
 use crate::compact::Compact;
 use crate::header::Header;
@@ -12,6 +13,8 @@ use crate::Jwks;
 use crate::RotatingKeys;
 #[cfg(feature = "jwks")]
 use crate::algorithm::Family;
+#[cfg(feature = "jwks")]
+use crate::jwks::Wanted;
 
 /// Where a [`Jwt`](crate::Jwt) has its keys from: [`Keys`] that stay, `RotatingKeys`, a `Jwks`,
 /// or a `Jwks` beside keys of one's own.
@@ -23,6 +26,8 @@ pub struct KeySource {
     #[cfg(feature = "jwks")]
     fetched: Option<Jwks>,
     seen: Seen,
+    /// How long a token may be.
+    pub(crate) longest: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -45,7 +50,7 @@ pub(crate) enum Failure {
     Refused(Rejection),
     /// The key for it is not here. It may be published.
     #[cfg(feature = "jwks")]
-    Missing,
+    Missing(Wanted),
 }
 
 impl KeySource {
@@ -65,7 +70,7 @@ impl KeySource {
         token: &'t str,
         typ: Option<&str>,
     ) -> Result<Verified<'t>, Failure> {
-        let token = Compact::split(token)?;
+        let token = Compact::split(token, self.longest)?;
         if let Some(header) = self.seen.header(token.header) {
             header.check_type(typ)?;
             return self.verify(header, token);
@@ -142,6 +147,7 @@ impl From<Own> for KeySource {
             #[cfg(feature = "jwks")]
             fetched: None,
             seen: Seen::default(),
+            longest: MAX_CREDENTIAL,
         }
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use http::Uri;
 
+#[cfg(feature = "tracing")]
 use crate::KeyError;
+use crate::jwks::Skipped;
 
 #[cfg(feature = "tracing")]
 pub(crate) fn fetched(url: &Uri, keys: usize, changed: bool) {
@@ -19,10 +21,17 @@ pub(crate) fn fetched(url: &Uri, keys: usize, changed: bool) {
     }
 }
 
+/// A key for something else is nothing to worry about, a bad one is.
 #[cfg(feature = "tracing")]
-pub(crate) fn skipped(url: &Uri, index: usize, reason: &KeyError) {
+pub(crate) fn skipped(url: &Uri, key: &Skipped) {
+    let Skipped { index, kid, reason } = key;
     let error = reason as &(dyn Error + 'static);
-    tracing::warn!(target: "tower_ws_auth", url = bare(url), index, error, "a fetched key is left out");
+    let url = bare(url);
+    if matches!(reason, KeyError::Foreign(_)) {
+        tracing::info!(target: "tower_ws_auth", url, index, ?kid, error, "a fetched key is left out");
+    } else {
+        tracing::warn!(target: "tower_ws_auth", url, index, ?kid, error, "a fetched key is left out");
+    }
 }
 
 #[cfg(feature = "tracing")]
@@ -47,7 +56,7 @@ fn bare(url: &Uri) -> String {
 pub(crate) fn fetched(_: &Uri, _: usize, _: bool) {}
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) fn skipped(_: &Uri, _: usize, _: &KeyError) {}
+pub(crate) fn skipped(_: &Uri, _: &Skipped) {}
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn failed(_: &Uri, _: &(dyn Error + 'static), _: Option<Duration>) {}

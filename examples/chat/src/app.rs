@@ -12,6 +12,7 @@ use axum::routing::{any, any_service, post};
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
+use tower_ws_auth::origin::OriginsError;
 use tower_ws_auth::{
     AuthLayer, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin, OriginLayer, Origins,
     RedactLayer,
@@ -57,9 +58,12 @@ pub(crate) fn router(
         let strategy = tickets.strategy().revocable(revocations.clone());
         strategy.map(User::by_ticket)
     };
+    let claim = options.jwt.user()?;
     let jwt = || {
-        let strategy = credentials.jwt()?.revocable(revocations.clone());
-        Ok::<_, Box<dyn Error + Send + Sync>>(strategy.map(User::by_jwt).authorize(named))
+        let strategy = credentials.tokens.strategy().revocable(revocations.clone());
+        let claim = claim.clone();
+        let strategy = strategy.map(move |claims| User::by_jwt(claim.of(&claims), &claims));
+        strategy.authorize(named)
     };
 
     // Outside of the origin check and the strategy, whose rejections it converts.
@@ -73,10 +77,10 @@ pub(crate) fn router(
     let cookies = ServiceBuilder::new().layer(close).layer(pages_only);
 
     // One strategy per route, and inside of it the layer that ends the connection in time.
-    let jwt_only = tokens.clone().layer(AuthLayer::new(jwt()?));
+    let jwt_only = tokens.clone().layer(AuthLayer::new(jwt()));
     let ticket_only = tokens.clone().layer(AuthLayer::new(ticket()));
     let session_only = cookies.layer(AuthLayer::new(session()));
-    let any_of = tokens.layer(AuthLayer::new(jwt()?.or(ticket()).or(session())));
+    let any_of = tokens.layer(AuthLayer::new(jwt().or(ticket()).or(session())));
     let sockets = Router::new()
         .route(
             "/ws/jwt",
@@ -117,6 +121,8 @@ pub(crate) fn router(
         Router::new()
     };
 
+    let redacted = options.jwt.jwt_query.iter().cloned();
+    let redacted = redacted.chain(["ticket".to_owned()]);
     let hub = Hub::default();
     if let Some(url) = &options.redis {
         relay::connect(&hub, redis::Client::open(url.as_str())?)?;
@@ -138,10 +144,7 @@ pub(crate) fn router(
                 .on_response(DefaultOnResponse::new().level(Level::INFO)),
         )
         // Outermost: no layer further in sees a token in a URI.
-        .layer(RedactLayer::new(
-            ["token", "Authorization", "access_token", "ticket"],
-            ["/*"],
-        )?))
+        .layer(RedactLayer::new(redacted, ["/*"])?))
 }
 
 fn named(user: &User, _head: &Parts) -> bool {
@@ -175,10 +178,25 @@ fn origins(
     options: &Options,
     address: SocketAddr,
 ) -> Result<Origins, Box<dyn Error + Send + Sync>> {
-    if !options.origin.is_empty() {
-        let origins = Origins::new(&options.origin);
-        return Ok(origins.map_err(|error| format!("--origin: {error}"))?);
+    let mut origins = if options.origin.is_empty() {
+        own_origins(options, address)?
+    } else {
+        Origins::new(&options.origin).map_err(|error| match error {
+            OriginsError::Null => "--origin: `null` needs --dangerous-null-origin".to_owned(),
+            OriginsError::File => "--origin: `file://` needs --dangerous-file-origin".to_owned(),
+            error => format!("--origin: {error}"),
+        })?
+    };
+    if options.dangerous_null_origin {
+        origins = origins.and_dangerous_null();
     }
+    if options.dangerous_file_origin {
+        origins = origins.and_dangerous_file();
+    }
+    Ok(origins)
+}
+
+fn own_origins(options: &Options, address: SocketAddr) -> Result<Origins, OriginsError> {
     let port = address.port();
     let scheme = if options.tls_cert.is_some() {
         "https"
@@ -190,5 +208,5 @@ fn origins(
         format!("{scheme}://localhost:{port}"),
         format!("{scheme}://{address}"),
     ];
-    Ok(Origins::new(own)?)
+    Origins::new(own)
 }

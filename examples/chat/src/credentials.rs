@@ -4,7 +4,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_ws_auth::jwt::Jwt;
 use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
 use tower_ws_auth::ticket::{MemoryTickets, TicketStore, Tickets};
@@ -12,7 +11,7 @@ use tower_ws_auth::{Clock, MemoryRevocations, Revocations};
 
 use crate::account::BODY_TIMEOUT;
 use crate::options::{Options, Secret};
-use crate::tokens::{Claims, Tokens, random};
+use crate::tokens::{Tokens, random};
 use crate::user::{Known, Record, revocation_key};
 
 /// The sources of the strategies. Clones share everything.
@@ -39,14 +38,12 @@ impl Credentials {
         options: &Options,
         clock: &Clock,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let tokens = Tokens::new(options, clock)?;
+        let tokens = Tokens::new(&options.jwt, clock)?;
         let redis = match &options.redis {
             Some(url) => Some(redis(url).await?),
             None => None,
         };
         let redis = redis.as_ref();
-        // Wrong options fail here, not at the first request.
-        tokens.strategy()?;
         let revocations = revocations(redis, clock);
         Ok(Self {
             tokens,
@@ -54,10 +51,6 @@ impl Credentials {
             tickets: tickets(options, redis, clock)?,
             revocations,
         })
-    }
-
-    pub(crate) fn jwt(&self) -> Result<Jwt<Claims>, Box<dyn Error + Send + Sync>> {
-        self.tokens.strategy()
     }
 }
 

@@ -16,6 +16,7 @@ mod relay;
 mod socket;
 mod tls;
 mod tokens;
+mod trusted;
 mod user;
 
 use std::error::Error;
@@ -34,9 +35,9 @@ use tower_ws_auth::close::ClientProtocol;
 use tower_ws_auth::lease::{DisconnectReason, LeaseLayer, Leases};
 
 use self::credentials::Credentials;
-pub use self::options::{Options, Palette, Secret};
+pub use self::options::{Hmac, JwtOptions, Offer, Options, Palette, Secret};
 use self::tls::{Tls, TlsListener};
-pub use self::tokens::{Claims, DemoTokens};
+pub use self::tokens::DemoTokens;
 
 /// The time that a shutdown waits: for requests under way, and then for closing handshakes.
 const GRACE: Duration = Duration::from_secs(6);

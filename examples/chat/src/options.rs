@@ -1,3 +1,5 @@
+mod jwt;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -5,6 +7,8 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Parser, ValueEnum};
 use tower_ws_auth::close::ClientProtocol;
+
+pub use self::jwt::{Hmac, JwtOptions, Offer};
 
 /// A chat whose WebSockets are guarded by tower-ws-auth.
 #[derive(Clone, Debug, Parser)]
@@ -14,35 +18,9 @@ pub struct Options {
     #[arg(long, env = "CHAT_LISTEN", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
 
-    /// The HS256 secret, at least 32 bytes; random by default.
-    #[arg(long, env = "CHAT_JWT_SECRET", hide_env_values = true)]
-    pub jwt_secret: Option<Secret>,
-
-    /// Accepts a secret of fewer than 32 bytes, which can be guessed offline from one token.
-    #[arg(long, env = "CHAT_DANGEROUS_SHORT_JWT_SECRET", value_parser = BoolishValueParser::new())]
-    pub dangerous_short_jwt_secret: bool,
-
-    /// The issuer that tokens must name.
-    #[arg(long, env = "CHAT_JWT_ISSUER")]
-    pub jwt_issuer: Option<String>,
-
-    /// The audience that tokens must name.
-    #[arg(long, env = "CHAT_JWT_AUDIENCE")]
-    pub jwt_audience: Option<String>,
-
-    /// How many seconds a token is still accepted after it has expired.
-    #[arg(
-        long,
-        env = "CHAT_JWT_LEEWAY",
-        default_value_t = 0,
-        value_name = "SECONDS"
-    )]
-    pub jwt_leeway: u64,
-
-    /// A JSON Web Key Set whose RS, ES and `EdDSA` keys verify tokens by their `kid`, beside the
-    /// secret.
-    #[arg(long, env = "CHAT_JWKS_URL", value_name = "URL")]
-    pub jwks_url: Option<String>,
+    /// Which tokens are good.
+    #[command(flatten)]
+    pub jwt: JwtOptions,
 
     /// A secret that signs session cookies, at least 16 bytes; the first signs, all verify. Random
     /// by default.
@@ -62,6 +40,14 @@ pub struct Options {
     /// localhost.
     #[arg(long, env = "CHAT_ORIGIN", value_delimiter = ',')]
     pub origin: Vec<String>,
+
+    /// Allows pages of `null` too. Every page can make a frame with this origin.
+    #[arg(long, env = "CHAT_DANGEROUS_NULL_ORIGIN", value_parser = BoolishValueParser::new())]
+    pub dangerous_null_origin: bool,
+
+    /// Allows pages of `file://` too, as some shells write it. A downloaded file is one as well.
+    #[arg(long, env = "CHAT_DANGEROUS_FILE_ORIGIN", value_parser = BoolishValueParser::new())]
+    pub dangerous_file_origin: bool,
 
     /// A Redis that many of these share: sessions, tickets and revocations.
     #[arg(

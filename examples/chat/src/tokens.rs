@@ -1,24 +1,14 @@
 use std::error::Error;
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use serde::Deserialize;
-use serde_json::json;
-use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
-use tower_ws_auth::jwt::{Algorithm, Jwks, Jwt, JwtEncoder, Key, SigningKey};
+use serde_json::{Map, Value, json};
+use tower_ws_auth::jwt::{Issuers, JwtEncoder, SigningKey, UserClaim};
 use tower_ws_auth::{Clock, Validity};
 
-use crate::options::Options;
-use crate::user::revocation_key;
-
-/// The claims that the chat needs.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Claims {
-    /// The user.
-    pub sub: String,
-    /// Seconds since the Unix epoch; a fraction is allowed.
-    pub exp: f64,
-}
+use crate::options::JwtOptions;
+use crate::trusted;
 
 /// Three tokens for trying the program out.
 #[derive(Clone)]
@@ -34,9 +24,11 @@ pub struct DemoTokens {
 /// Checks tokens, and mints them.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
-    options: Options,
-    secret: Vec<u8>,
-    jwks: Option<Jwks>,
+    options: JwtOptions,
+    /// The first one signs.
+    secrets: Vec<Vec<u8>>,
+    /// Clones share what was fetched.
+    strategy: Arc<Issuers<Value>>,
     clock: Clock,
 }
 
@@ -47,57 +39,27 @@ impl Tokens {
     }
 
     pub(crate) fn new(
-        options: &Options,
+        options: &JwtOptions,
         clock: &Clock,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let secret = match &options.jwt_secret {
-            Some(secret) => secret.as_bytes().to_owned(),
-            None => random()?,
+        let secrets = match options.jwt_secret.as_slice() {
+            [] => vec![random()?],
+            given => given.iter().map(|it| it.as_bytes().to_owned()).collect(),
         };
-        let tokens = Self {
+        Ok(Self {
+            strategy: Arc::new(trusted::strategy(options, &secrets, clock)?),
             options: options.clone(),
-            secret,
-            jwks: options.jwks_url.as_deref().map(jwks).transpose()?,
+            secrets,
             clock: clock.clone(),
-        };
-        // Wrong options fail here, not at the first request.
-        tokens.strategy()?;
-        Ok(tokens)
+        })
     }
 
-    pub(crate) fn strategy(&self) -> Result<Jwt<Claims>, Box<dyn Error + Send + Sync>> {
-        let carriers = Carriers::builder()
-            .query("token")
-            .query("access_token")
-            .query_bearer("Authorization")
-            .bearer_header()
-            .subprotocol(SubprotocolFormat::Phoenix)
-            .build()?;
-        let key = if self.options.dangerous_short_jwt_secret {
-            Key::dangerous_short_hmac(Algorithm::HS256, &self.secret)?
-        } else {
-            Key::hs256(&self.secret).map_err(|error| {
-                format!("--jwt-secret: {error} (here: --dangerous-short-jwt-secret)")
-            })?
-        };
-        let keys = match &self.jwks {
-            Some(jwks) => jwks.clone().with_local_keys(key),
-            None => key.into(),
-        };
-        let mut jwt = Jwt::builder(keys)
-            .carriers(carriers)
-            .require_claim("sub")
-            .clock(self.clock.clone())
-            .leeway(Duration::from_secs(self.options.jwt_leeway));
-        if let Some(issuer) = &self.options.jwt_issuer {
-            jwt = jwt.issuer(issuer);
-        }
-        if let Some(audience) = &self.options.jwt_audience {
-            jwt = jwt.audience(audience);
-        }
-        Ok(jwt
-            .build()?
-            .revocable_by(|claims: &Claims| revocation_key(&claims.sub)))
+    fn signing_secret(&self) -> &[u8] {
+        self.secrets.first().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn strategy(&self) -> Arc<Issuers<Value>> {
+        Arc::clone(&self.strategy)
     }
 
     /// A token for a user, limited by the validity of the session. Returns it with its expiry in
@@ -113,7 +75,7 @@ impl Tokens {
             Some(end) => exp.min(end.duration_since(SystemTime::UNIX_EPOCH)?.as_secs()),
             None => exp,
         };
-        Ok((self.token(user, exp, &self.secret, validity)?, exp))
+        Ok((self.token(user, exp, self.signing_secret(), validity)?, exp))
     }
 
     pub(crate) fn demo(&self) -> Result<DemoTokens, Box<dyn Error + Send + Sync>> {
@@ -124,8 +86,8 @@ impl Tokens {
             self.token("ada", exp, secret, &validity)
         };
         Ok(DemoTokens {
-            valid: token(now + HOUR, &self.secret)?,
-            expired: token(now.saturating_sub(HOUR), &self.secret)?,
+            valid: token(now + HOUR, self.signing_secret())?,
+            expired: token(now.saturating_sub(HOUR), self.signing_secret())?,
             tampered: token(now + HOUR, &random()?)?,
         })
     }
@@ -137,24 +99,32 @@ impl Tokens {
         secret: &[u8],
         validity: &Validity,
     ) -> Result<String, Box<dyn Error + Send + Sync>> {
-        let mut claims = json!({ "sub": user, "user": user, "exp": exp });
-        if let Some(issuer) = &self.options.jwt_issuer {
+        let mut claims = json!({ "sub": user, "user": user });
+        name(&mut claims, &self.options.user()?, user);
+        claims["exp"] = json!(exp);
+        if let Some(issuer) = self.options.jwt_issuer.first() {
             claims["iss"] = json!(issuer);
         }
-        if let Some(audience) = &self.options.jwt_audience {
+        if let Some(audience) = self.options.jwt_audience.first() {
             claims["aud"] = json!(audience);
         }
-        // The length of the secret was checked with the options.
-        let key = SigningKey::dangerous_short_hmac(Algorithm::HS256, secret)?;
-        // `iat` and the revocation keys are the session's.
+        // The length of the secret was judged when the options were.
+        let key = SigningKey::dangerous_short_hmac(self.options.jwt_algorithm.into(), secret)?;
+        // `iat` and the keys by which it is revoked are the session's.
         Ok(JwtEncoder::new(key).encode_inheriting(&claims, validity)?)
     }
 }
 
-fn jwks(url: &str) -> Result<Jwks, Box<dyn Error + Send + Sync>> {
-    // An unknown `kid` is fetched at once, but no more often than this.
-    let jwks = Jwks::builder(url).cooldown(Duration::from_secs(5)).start();
-    Ok(jwks.map_err(|error| format!("--jwks-url: {error}"))?)
+/// Names the user where a token of this program is expected to.
+fn name(claims: &mut Value, claim: &UserClaim, user: &str) {
+    let mut place = claims;
+    for name in claim.path() {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        place = &mut place[name];
+    }
+    *place = json!(user);
 }
 
 pub(crate) fn random() -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {

@@ -1,8 +1,7 @@
 //! The user of a socket, for every strategy.
 
 use serde::{Deserialize, Serialize};
-
-use crate::tokens::Claims;
+use serde_json::Value;
 
 #[derive(Clone, Debug)]
 pub(crate) struct User {
@@ -26,15 +25,16 @@ pub(crate) struct Record {
 }
 
 impl User {
-    pub(crate) fn by_jwt(claims: Claims) -> Self {
+    pub(crate) fn by_jwt(name: Option<String>, claims: &Value) -> Self {
         /// 9999-12-31T23:59:59Z: clocks and JavaScript cannot show a later moment.
         const LATEST: f64 = 253_402_300_799.0;
+        let exp = claims.get("exp").and_then(Value::as_f64);
         #[expect(clippy::cast_possible_truncation, reason = "within the range of both")]
-        let expires_at = claims.exp.floor().clamp(0.0, LATEST) as i64;
+        let expires_at = exp.map(|exp| exp.floor().clamp(0.0, LATEST) as i64);
         Self {
-            name: claims.sub,
+            name: name.unwrap_or_default(),
             via: "jwt",
-            expires_at: Some(expires_at),
+            expires_at,
         }
     }
 

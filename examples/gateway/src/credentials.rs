@@ -4,13 +4,12 @@ use std::error::Error;
 use std::time::Duration;
 
 use serde_json::Value;
-use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
-use tower_ws_auth::jwt::{Jwks, Jwt, Key};
+use tower_ws_auth::origin::OriginsError;
 use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions};
 use tower_ws_auth::session::{ConfigError, Secrets, Session, Sessions};
 use tower_ws_auth::{MemoryRevocations, Origins, Revocations};
 
-use crate::identity::{Claims, in_record, revocation_key};
+use crate::identity::{in_record, revocation_key};
 use crate::options::{Options, Secret};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -18,48 +17,20 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// Longer than a token should live. A token that lives longer passes again after it.
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// A JWT with the user in `sub`.
-pub(crate) fn jwt(options: &Options) -> Result<Jwt<Claims>, Failure> {
-    let carriers = Carriers::builder()
-        .query("token")
-        .query("access_token")
-        .query_bearer("Authorization")
-        .bearer_header()
-        .subprotocol(SubprotocolFormat::Phoenix)
-        .build()?;
-    let wrong = |option: &'static str| move |error: &dyn Error| format!("{option}: {error}");
-    let key = match &options.jwt_secret {
-        Some(secret) => {
-            let key = Key::hs256(secret.as_bytes());
-            Some(key.map_err(|error| wrong("--jwt-secret")(&error))?)
-        }
-        None => None,
-    };
-    let jwks = match &options.jwks_url {
-        Some(url) => {
-            let jwks = Jwks::builder(url.as_str()).start();
-            Some(jwks.map_err(|error| wrong("--jwks-url")(&error))?)
-        }
-        None => None,
-    };
-    let keys = match (jwks, key) {
-        (Some(jwks), Some(key)) => jwks.with_local_keys(key),
-        (Some(jwks), None) => jwks.into(),
-        (None, Some(key)) => key.into(),
-        (None, None) => return Err("a JWT needs --jwt-secret or --jwks-url".into()),
-    };
-    let mut jwt = Jwt::builder(keys)
-        .carriers(carriers)
-        .require_claim("sub")
-        .leeway(options.jwt_leeway);
-    if let Some(issuer) = &options.jwt_issuer {
-        jwt = jwt.issuer(issuer);
+pub(crate) fn origins(options: &Options) -> Result<Origins, Failure> {
+    let origins = Origins::new(&options.origin);
+    let mut origins = origins.map_err(|error| match error {
+        OriginsError::Null => "--origin: `null` needs --dangerous-null-origin".to_owned(),
+        OriginsError::File => "--origin: `file://` needs --dangerous-file-origin".to_owned(),
+        error => format!("--origin: {error}"),
+    })?;
+    if options.dangerous_null_origin {
+        origins = origins.and_dangerous_null();
     }
-    if let Some(audience) = &options.jwt_audience {
-        jwt = jwt.audience(audience);
+    if options.dangerous_file_origin {
+        origins = origins.and_dangerous_file();
     }
-    let jwt = jwt.build()?;
-    Ok(jwt.revocable_by(|claims: &Claims| revocation_key(&claims.sub)))
+    Ok(origins)
 }
 
 /// A session of another application, in the Redis that both share.

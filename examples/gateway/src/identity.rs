@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
 use serde_json::Value;
 use tower_ws_auth::{Authenticated, Term};
 
@@ -15,12 +14,6 @@ const USER: HeaderName = HeaderName::from_static("x-auth-user");
 const VIA: HeaderName = HeaderName::from_static("x-auth-via");
 const EXPIRES: HeaderName = HeaderName::from_static("x-auth-expires");
 
-/// The claims that the gateway needs.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Claims {
-    pub(crate) sub: String,
-}
-
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     name: String,
@@ -28,9 +21,9 @@ pub(crate) struct User {
 }
 
 impl User {
-    pub(crate) fn by_jwt(claims: Claims) -> Self {
+    pub(crate) fn by_jwt(name: Option<String>) -> Self {
         Self {
-            name: claims.sub,
+            name: name.unwrap_or_default(),
             via: "jwt",
         }
     }

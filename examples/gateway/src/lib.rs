@@ -17,9 +17,10 @@ mod proxy;
 mod server;
 mod stack;
 mod tasks;
+mod tokens;
 mod tunnel;
 mod upstream;
 
 pub use self::gateway::{Gateway, Open};
-pub use self::options::{Options, Secret, Strategy};
+pub use self::options::{Hmac, JwtOptions, Offer, Options, Secret, Strategy};
 pub use self::upstream::Upstream;

@@ -1,3 +1,5 @@
+mod jwt;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use clap::{Parser, ValueEnum, value_parser};
 use http::HeaderValue;
 use http::uri::Authority;
 
+pub use self::jwt::{Hmac, JwtOptions, Offer};
 use crate::upstream::{Upstream, host_and_port};
 
 /// A reverse proxy that authenticates WebSockets in front of a server that need not know how.
@@ -29,25 +32,17 @@ pub struct Options {
     #[arg(long, env = "GATEWAY_ORIGIN", value_delimiter = ',', required = true)]
     pub origin: Vec<String>,
 
-    /// The HS256 secret that verifies tokens, at least 32 bytes.
-    #[arg(long, env = "GATEWAY_JWT_SECRET", hide_env_values = true)]
-    pub jwt_secret: Option<Secret>,
+    /// Allows pages of `null` too. Every page can make a frame with this origin.
+    #[arg(long, env = "GATEWAY_DANGEROUS_NULL_ORIGIN", value_parser = BoolishValueParser::new())]
+    pub dangerous_null_origin: bool,
 
-    /// A JSON Web Key Set whose RS, ES and `EdDSA` keys verify tokens by their `kid`.
-    #[arg(long, env = "GATEWAY_JWKS_URL", value_name = "URL")]
-    pub jwks_url: Option<String>,
+    /// Allows pages of `file://` too, as some shells write it. A downloaded file is one as well.
+    #[arg(long, env = "GATEWAY_DANGEROUS_FILE_ORIGIN", value_parser = BoolishValueParser::new())]
+    pub dangerous_file_origin: bool,
 
-    /// The issuer that tokens must name.
-    #[arg(long, env = "GATEWAY_JWT_ISSUER")]
-    pub jwt_issuer: Option<String>,
-
-    /// The audience that tokens must name.
-    #[arg(long, env = "GATEWAY_JWT_AUDIENCE")]
-    pub jwt_audience: Option<String>,
-
-    /// How long a token is still accepted after it has expired.
-    #[arg(long, env = "GATEWAY_JWT_LEEWAY", default_value = "0", value_parser = seconds, value_name = "SECONDS")]
-    pub jwt_leeway: Duration,
+    /// Which tokens are good.
+    #[command(flatten)]
+    pub jwt: JwtOptions,
 
     /// A secret that signs session cookies, at least 16 bytes; all verify.
     #[arg(long, env = "GATEWAY_SESSION_SECRET", hide_env_values = true)]

@@ -15,7 +15,7 @@ use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tower_ws_auth::lease::{Leases, OverLimit};
 use tower_ws_auth::{
     AuthLayer, Authenticate, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin,
-    OriginLayer, Origins, Revocations,
+    OriginLayer, Revocations,
 };
 use tracing::Level;
 
@@ -23,7 +23,7 @@ use crate::identity::{USERS, User};
 use crate::options::{Options, Strategy};
 use crate::proxy::Proxy;
 use crate::tasks::Tasks;
-use crate::{credentials, failure};
+use crate::{credentials, failure, tokens};
 
 /// One type for every strategy.
 pub(crate) type Stack =
@@ -34,12 +34,14 @@ pub(crate) async fn build(
     options: &Options,
     tasks: &Tasks,
 ) -> Result<(Stack, Leases), Box<dyn Error + Send + Sync>> {
-    let origins = Origins::new(&options.origin).map_err(|error| format!("--origin: {error}"))?;
+    let origins = credentials::origins(options)?;
     let redis = credentials::redis(options).await?;
     let revocations = credentials::revocations(redis.as_ref());
     let jwt = || {
-        let jwt = credentials::jwt(options)?.revocable(revocations.clone());
-        Ok::<_, Box<dyn Error + Send + Sync>>(jwt.map(User::by_jwt).authorize(named))
+        let jwt = tokens::strategy(&options.jwt)?.revocable(revocations.clone());
+        let user = options.jwt.user()?;
+        let jwt = jwt.map(move |claims| User::by_jwt(user.of(&claims)));
+        Ok::<_, Box<dyn Error + Send + Sync>>(jwt.authorize(named))
     };
     let session = || {
         let revocations = revocations.clone();

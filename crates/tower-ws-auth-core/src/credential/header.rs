@@ -1,28 +1,56 @@
+use std::borrow::Cow;
+
+use http::HeaderName;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
-use super::{Credential, MAX_CREDENTIAL, malformed};
+use super::presented::TOO_LONG;
+use super::{Credential, malformed};
 use crate::Rejection;
 
-/// `Authorization: Bearer <credential>`, with the scheme in any case and one or more spaces after
-/// it (RFC 9110 §11.4).
-pub(super) fn take(head: &mut Parts) -> Result<Option<Credential>, Rejection> {
+/// The whole value of a field of another name.
+pub(super) fn take_field(
+    head: &mut Parts,
+    name: &HeaderName,
+) -> Result<Option<Credential>, Rejection> {
+    let several = head.headers.get_all(name).iter().count() > 1;
+    let Some(value) = head.headers.remove(name) else {
+        return Ok(None);
+    };
+    if several {
+        return Err(malformed(
+            "the field of the credential stands more than once",
+        ));
+    }
+    let end = value.len();
+    Credential::in_header(value, 0..end).map(Some)
+}
+
+/// `Authorization: Bearer <credential>`, or another of these schemes; the scheme in any case, one
+/// or more spaces after it (RFC 9110 §11.4).
+pub(super) fn take(
+    head: &mut Parts,
+    schemes: &[Cow<'static, str>],
+    limit: usize,
+) -> Result<Option<Credential>, Rejection> {
     let mut values = head.headers.get_all(AUTHORIZATION).iter();
     let Some(first) = values.next() else {
         return Ok(None);
     };
     let several = values.next().is_some();
-    let bearer = after_scheme(first.as_bytes());
+    let bearer = schemes
+        .iter()
+        .find_map(|scheme| after_scheme(first.as_bytes(), scheme));
     if !several && bearer.is_none() {
         return Ok(None);
     }
-    let too_long = first.len() > MAX_CREDENTIAL + "bearer ".len();
+    let too_long = first.len() > limit + "bearer ".len();
     let removed = head.headers.remove(AUTHORIZATION);
     if several {
         return Err(malformed("`Authorization` stands more than once"));
     }
     if too_long {
-        return Err(malformed("the credential is longer than 8 KiB"));
+        return Err(malformed(TOO_LONG));
     }
     match (removed, bearer) {
         (Some(value), Some(start)) => {
@@ -33,19 +61,19 @@ pub(super) fn take(head: &mut Parts) -> Result<Option<Credential>, Rejection> {
     }
 }
 
-/// The position of the credential, if the scheme is Bearer.
-fn after_scheme(value: &[u8]) -> Option<usize> {
-    const SCHEME: &[u8] = b"bearer";
-    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
+/// Where the credential begins, if this is the scheme.
+fn after_scheme(value: &[u8], wanted: &str) -> Option<usize> {
+    let (scheme, rest) = value.split_at_checked(wanted.len())?;
     let spaces = rest.iter().take_while(|&&b| b == b' ').count();
     // A tab is an invalid separator, but it still marks a bearer credential.
     let ends = rest.is_empty() || spaces > 0 || rest[0] == b'\t';
-    (scheme.eq_ignore_ascii_case(SCHEME) && ends).then_some(SCHEME.len() + spaces)
+    (scheme.eq_ignore_ascii_case(wanted.as_bytes()) && ends).then_some(wanted.len() + spaces)
 }
 
 #[cfg(test)]
 mod authorization_rfc6750_2_1 {
     use super::*;
+    use crate::credential::MAX_CREDENTIAL;
     use http::Request;
 
     fn take_from(values: &[&str]) -> (Result<Option<String>, &'static str>, usize) {
@@ -53,7 +81,7 @@ mod authorization_rfc6750_2_1 {
         for value in values {
             head.headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        let taken = take(&mut head);
+        let taken = take(&mut head, &["Bearer".into()], MAX_CREDENTIAL);
         let taken = taken
             .map(|c| c.map(|c| c.as_str().to_owned()))
             .map_err(|r| r.reason());

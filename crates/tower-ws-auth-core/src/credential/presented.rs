@@ -7,8 +7,14 @@ use super::malformed;
 use crate::Rejection;
 use crate::credential::cookie_header::Found;
 
-/// The longest accepted credential, in bytes.
+/// The longest accepted credential, in bytes, unless its carriers allow more.
 pub const MAX_CREDENTIAL: usize = 8 * 1024;
+
+/// The longest limit that carriers may have.
+pub(super) const LONGEST: usize = 16 * 1024;
+
+pub(super) const TOO_LONG: &str =
+    "the credential is longer than its carrier allows (8 KiB by default)";
 
 /// A presented credential: text that no `Debug` prints.
 ///
@@ -27,7 +33,8 @@ enum Text {
 }
 
 impl Credential {
-    /// The text: 1 to [`MAX_CREDENTIAL`] bytes of the b64token alphabet.
+    /// The text: 1 to [`MAX_CREDENTIAL`] bytes of the b64token alphabet, or as many as its carriers
+    /// allow.
     pub fn as_str(&self) -> &str {
         // Checked when it was made; an empty credential passes no strategy.
         str::from_utf8(self.as_bytes()).unwrap_or_default()
@@ -106,8 +113,8 @@ impl Credential {
         if text.is_empty() {
             return Err(malformed("the credential is empty"));
         }
-        if text.len() > MAX_CREDENTIAL {
-            return Err(malformed("the credential is longer than 8 KiB"));
+        if text.len() > LONGEST {
+            return Err(malformed(TOO_LONG));
         }
         if !is_b64token(text) {
             return Err(malformed(

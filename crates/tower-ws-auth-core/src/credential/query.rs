@@ -289,7 +289,7 @@ mod uri_query_parameter_rfc6750_2_3 {
     fn long_ones_are_refused_unread() {
         let longest = "a".repeat(MAX_CREDENTIAL);
         accepted(&format!("/ws?token={longest}"), &longest, "/ws");
-        for length in [MAX_CREDENTIAL + 1, 60_000] {
+        for length in [2 * MAX_CREDENTIAL, 60_000] {
             let uri = format!("/ws?token={}", "a".repeat(length));
             assert_eq!(
                 take_from(&uri),

@@ -5,7 +5,8 @@ use http::HeaderValue;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
 
-use super::{Credential, MAX_CREDENTIAL, malformed};
+use super::presented::{LONGEST, TOO_LONG};
+use super::{Credential, malformed, offers};
 use crate::Rejection;
 
 /// The format of a credential as an entry of `Sec-WebSocket-Protocol`.
@@ -18,13 +19,25 @@ pub enum SubprotocolFormat {
     /// `base64url.bearer.authorization.k8s.io.<base64url>`, as Kubernetes clients send it:
     /// url-safe base64 without padding.
     Kubernetes,
+    /// The entry after `bearer`, as it is: `bearer, <credential>`. `bearer` stays in the list, for
+    /// the server to select.
+    BearerPair,
+    /// `v1.token.websocket.jupyter.org.<credential>`, as Jupyter's clients send it.
+    Jupyter,
+    /// `header-<base64url>` of a JSON object with a member `Authorization`, as AWS `AppSync`'s
+    /// clients send it beside `graphql-ws`. The object may hold no escape.
+    AppSync,
+    /// The last entry, if it begins with this text. What follows is the credential as it is.
+    LastAfter(&'static str),
 }
 
 impl SubprotocolFormat {
-    fn prefix(self) -> &'static str {
+    /// How an entry in base64 begins.
+    fn prefix(self) -> Option<&'static str> {
         match self {
-            Self::Phoenix => "base64url.bearer.phx.",
-            Self::Kubernetes => "base64url.bearer.authorization.k8s.io.",
+            Self::Phoenix => Some("base64url.bearer.phx."),
+            Self::Kubernetes => Some("base64url.bearer.authorization.k8s.io."),
+            Self::BearerPair | Self::Jupyter | Self::AppSync | Self::LastAfter(_) => None,
         }
     }
 
@@ -42,6 +55,15 @@ const BEARER: &str = "base64url.bearer.";
 
 /// Whether an entry carries a credential in any format, ours or not. It must not be selected.
 pub(crate) fn is_credential(entry: &str) -> bool {
+    // The other formats, and whatever looks like a JWT.
+    if entry.starts_with("eyJ") || entry.starts_with("header-eyJ") || entry.contains(".eyJ") {
+        return true;
+    }
+    let jupyter = entry.strip_prefix(offers::JUPYTER);
+    jupyter.is_some_and(|rest| rest.starts_with('.')) || is_encoded(entry)
+}
+
+fn is_encoded(entry: &str) -> bool {
     entry
         .get(..BEARER.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(BEARER))
@@ -50,6 +72,21 @@ pub(crate) fn is_credential(entry: &str) -> bool {
 /// Takes one entry of the list. Another entry must remain, or the server would have nothing to
 /// select.
 pub(super) fn take(
+    head: &mut Parts,
+    dialects: &[SubprotocolFormat],
+) -> Result<Option<Credential>, Rejection> {
+    let encoded = take_encoded(head, dialects);
+    if dialects.iter().all(|dialect| dialect.prefix().is_some()) {
+        return encoded;
+    }
+    match (encoded, offers::take(head, dialects)) {
+        (Ok(Some(_)), Ok(Some(_))) => Err(malformed("two credentials among the subprotocols")),
+        (Err(rejection), _) | (_, Err(rejection)) => Err(rejection),
+        (Ok(encoded), Ok(offered)) => Ok(encoded.or(offered)),
+    }
+}
+
+fn take_encoded(
     head: &mut Parts,
     dialects: &[SubprotocolFormat],
 ) -> Result<Option<Credential>, Rejection> {
@@ -70,7 +107,7 @@ pub(super) fn take(
             match strip_prefix(entry, dialects) {
                 Some(encoded) => found.push(encoded),
                 // Another format, or other letter case: another parser might still read it.
-                None if is_credential(entry) => disguised = true,
+                None if is_encoded(entry) => disguised = true,
                 None if entry.is_empty() => {}
                 None => kept.push(entry),
             }
@@ -84,9 +121,7 @@ pub(super) fn take(
         _ if disguised => Err(malformed(
             "a subprotocol carries a credential in a way unknown here",
         )),
-        [(_, encoded)] if encoded.len() > MAX_CREDENTIAL * 4 / 3 + 3 => {
-            Err(malformed("the credential is longer than 8 KiB"))
-        }
+        [(_, encoded)] if encoded.len() > LONGEST * 4 / 3 + 3 => Err(malformed(TOO_LONG)),
         [_] if kept.is_empty() => Err(malformed(
             "no subprotocol beside the one that carries the credential",
         )),
@@ -114,7 +149,7 @@ fn strip_prefix<'a>(
 ) -> Option<(SubprotocolFormat, &'a str)> {
     dialects
         .iter()
-        .find_map(|&dialect| Some((dialect, entry.strip_prefix(dialect.prefix())?)))
+        .find_map(|&dialect| Some((dialect, entry.strip_prefix(dialect.prefix()?)?)))
 }
 
 /// Whether a line of the list has to be searched at all.

@@ -2,8 +2,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::{__inner_accessors, AllowedOrigin, Rejection, RejectionKind, ResponseBody, credential};
+use http::header::UPGRADE;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -42,6 +43,12 @@ pub enum MissingOrigin {
     /// ordinary route a page may have: browsers omit it from GET and HEAD requests. A strategy that
     /// reads a cookie requires an allowed `Origin` in either case.
     Allow,
+    /// A GET or HEAD passes whose browser says `Sec-Fetch-Site: same-origin`, and no handshake: for
+    /// the first poll of Socket.IO, `EventSource` and pages. The rest is refused.
+    ///
+    /// The request counts as an allowed page's, so a cookie decides about it. No page can write
+    /// this field; old browsers do not send it.
+    AllowSameOrigin,
 }
 
 impl<S> Layer<S> for OriginLayer {
@@ -92,7 +99,7 @@ where
                 self.inner.call(Request::from_parts(head, body))
             }),
             Err(rejection) => {
-                trace::refused(&rejection, &head);
+                trace::refused(&rejection, &head, self.layer.origins.meant(&head));
                 // This layer stands outside of the one that knows the carrier.
                 credential::remove_all(&mut head);
                 Gate::refuse(rejection, head)
@@ -101,7 +108,18 @@ where
     }
 }
 
+const MEANT: &str = "`Origin` differs from an entry by its case, a default port or a final `/`, which no browser writes";
+
 impl OriginLayer {
+    fn is_same_origin(&self, head: &Parts) -> bool {
+        let mut sites = head.headers.get_all("sec-fetch-site").iter();
+        self.missing == MissingOrigin::AllowSameOrigin
+            && matches!(head.method, Method::GET | Method::HEAD)
+            && !head.headers.contains_key(UPGRADE)
+            && sites.next().is_some_and(|site| site == "same-origin")
+            && sites.next().is_none()
+    }
+
     fn admit(&self, head: &mut Parts) -> Result<(), Rejection> {
         let detail = match self.origins.allows(head) {
             OriginCheck::Allowed(origin) => {
@@ -110,7 +128,13 @@ impl OriginLayer {
                 return Ok(());
             }
             OriginCheck::Missing if self.missing == MissingOrigin::Allow => return Ok(()),
+            OriginCheck::Missing if self.is_same_origin(head) => {
+                let same = HeaderValue::from_static("same-origin");
+                head.extensions.insert(AllowedOrigin::vouch_for(same));
+                return Ok(());
+            }
             OriginCheck::Missing => "no `Origin`",
+            OriginCheck::Refused if self.origins.meant(head).is_some() => MEANT,
             OriginCheck::Refused => "`Origin` is not on the list, or not alone",
         };
         Err(Rejection::new(RejectionKind::OriginDenied, detail))

@@ -1,9 +1,14 @@
+use std::fmt;
+use std::sync::Arc;
+
 use http::HeaderValue;
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 
 use crate::origin::OriginsError;
-use crate::origin::pattern::{Entry, Subdomains, is_host, is_port, parse, split_port};
+use crate::origin::pattern::{
+    Entry, Subdomains, is_host, is_installed, is_port, parse, split_port,
+};
 
 /// The pages that may connect.
 #[derive(Clone, Debug)]
@@ -11,6 +16,17 @@ pub struct Origins {
     exact: Vec<String>,
     subdomains: Vec<Subdomains>,
     same_as_host: Vec<Scheme>,
+    schemes: Vec<&'static str>,
+    predicate: Option<Predicate>,
+}
+
+#[derive(Clone)]
+struct Predicate(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl fmt::Debug for Predicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Predicate")
+    }
 }
 
 impl Origins {
@@ -22,24 +38,24 @@ impl Origins {
     /// - `https://*.example.com[:port]`: every subdomain, at any depth, and not `example.com`
     ///   itself. Anyone who can publish on a subdomain can connect. Use no wildcard over a domain
     ///   that gives names to strangers.
+    /// - `chrome-extension://<id>` and `app://.` (Electron) are exact ones. `moz-extension://*` and
+    ///   `safari-web-extension://*` are every extension of these browsers, because each
+    ///   installation has another id.
     ///
     /// # Errors
     ///
     /// An entry that no browser would send, `null`, a wildcard over a top-level domain, or an
     /// empty list.
     pub fn new<T: AsRef<str>>(entries: impl IntoIterator<Item = T>) -> Result<Self, OriginsError> {
-        let mut origins = Self {
-            exact: Vec::new(),
-            subdomains: Vec::new(),
-            same_as_host: Vec::new(),
-        };
+        let mut origins = Self::none();
         for entry in entries {
             match parse(entry.as_ref())? {
                 Entry::Exact(origin) => origins.exact.push(origin),
                 Entry::Subdomains(subdomains) => origins.subdomains.push(subdomains),
+                Entry::Scheme(scheme) => origins.schemes.push(scheme),
             }
         }
-        if origins.exact.is_empty() && origins.subdomains.is_empty() {
+        if origins.exact.is_empty() && origins.subdomains.is_empty() && origins.schemes.is_empty() {
             return Err(OriginsError::Empty);
         }
         Ok(origins)
@@ -56,10 +72,64 @@ impl Origins {
     /// to your address (DNS rebinding) has the same `Host`. Only something in front that refuses
     /// foreign names, as TLS does, prevents this.
     pub fn same_as_host(scheme: Scheme) -> Self {
+        Self::none().and_same_as_host(scheme)
+    }
+
+    /// The origins that a function allows, for example those of customers in a database's copy.
+    ///
+    /// It sees the text of the one `Origin`, as the browser wrote it, and never `null`. Compare it
+    /// whole: a prefix or a suffix is another page's as well.
+    pub fn matching(allowed: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self::none().and_matching(allowed)
+    }
+
+    /// Allows, besides, what [`matching`](Self::matching) does. Of two functions the last counts.
+    #[must_use]
+    pub fn and_matching(mut self, allowed: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.predicate = Some(Predicate(Arc::new(allowed)));
+        self
+    }
+
+    /// Allows, besides, `null`: a page from a file in most browsers, a sandboxed frame, a page
+    /// behind some redirects.
+    ///
+    /// Every page in the world can make a sandboxed frame. Where a cookie decides, each of them can
+    /// then connect in the name of its visitor.
+    #[must_use]
+    pub fn and_dangerous_null(mut self) -> Self {
+        self.exact.push("null".to_owned());
+        self
+    }
+
+    /// Allows, besides, `file://`, as Cordova, Electron and some web views write it.
+    ///
+    /// A file that a user has downloaded and opens is such a page too.
+    #[must_use]
+    pub fn and_dangerous_file(mut self) -> Self {
+        self.exact.push("file://".to_owned());
+        self
+    }
+
+    fn none() -> Self {
         Self {
             exact: Vec::new(),
             subdomains: Vec::new(),
-            same_as_host: vec![scheme],
+            same_as_host: Vec::new(),
+            schemes: Vec::new(),
+            predicate: None,
+        }
+    }
+
+    /// The entry that a refused origin means, if it differs only by letters of another case or a
+    /// default port. No browser writes it so.
+    pub(crate) fn meant<'o>(&'o self, head: &Parts) -> Option<&'o str> {
+        let origin = head.headers.get(ORIGIN)?.to_str().ok()?;
+        match parse(origin.strip_suffix('/').unwrap_or(origin)) {
+            Ok(Entry::Exact(origin)) => {
+                let mut exact = self.exact.iter();
+                exact.find(|exact| **exact == origin).map(String::as_str)
+            }
+            _ => None,
         }
     }
 
@@ -87,6 +157,8 @@ impl Origins {
         self.exact.iter().any(|exact| exact == origin)
             || self.subdomains.iter().any(|sub| sub.contain(origin))
             || (self.same_as_host.iter()).any(|scheme| scheme.is_same(origin, head))
+            || (self.schemes.iter()).any(|scheme| is_installed(scheme, origin))
+            || (self.predicate.as_ref()).is_some_and(|allow| origin != "null" && allow.0(origin))
     }
 }
 
@@ -183,6 +255,78 @@ mod tests {
             OriginCheck::Allowed(value) => value == origin,
             OriginCheck::Refused => false,
             OriginCheck::Missing => unreachable!(),
+        }
+    }
+
+    mod shells_and_extensions {
+        use super::*;
+
+        const ID: &str = "0c2b1a9e-7f6d-4a3b-9c8d-1e2f3a4b5c6d";
+
+        #[test]
+        fn are_allowed_by_their_own_entries() {
+            let origins = list(&["moz-extension://*", "chrome-extension://abc", "app://."]);
+            let firefox = format!("moz-extension://{ID}");
+            for origin in [&firefox, "chrome-extension://abc", "app://."] {
+                assert!(allowed(&origins, origin), "{origin}");
+            }
+            for other in [
+                "moz-extension://",
+                "moz-extension://evil.net",
+                &format!("{firefox}.evil.net"),
+                &format!("safari-web-extension://{ID}"),
+                &format!("https://{ID}"),
+                "chrome-extension://abd",
+                "app://..",
+                "app://x",
+                "null",
+                "file://",
+            ] {
+                assert!(!allowed(&origins, other), "{other}");
+            }
+        }
+
+        #[test]
+        fn null_and_files_are_allowed_by_frightening_names_alone() {
+            let origins = list(&[PAGE]).and_dangerous_null();
+            assert!(allowed(&origins, "null") && allowed(&origins, PAGE));
+            assert!(!allowed(&origins, "file://"));
+            let origins = list(&[PAGE]).and_dangerous_file();
+            assert!(allowed(&origins, "file://") && !allowed(&origins, "null"));
+        }
+
+        #[test]
+        fn a_function_decides_about_one_origin_and_never_about_null() {
+            let origins = Origins::matching(|origin| origin != PAGE);
+            assert!(allowed(&origins, "https://customer.example"));
+            assert!(!allowed(&origins, PAGE) && !allowed(&origins, "null"));
+            let two = head(&["https://a.example", "https://a.example"]);
+            assert_eq!(origins.allows(&two), OriginCheck::Refused);
+            assert!(allowed(
+                &origins.and_same_as_host(Scheme::Https),
+                "https://b.example"
+            ));
+        }
+
+        #[test]
+        fn the_entry_that_was_meant_is_known_and_allows_nothing() {
+            let origins = list(&[PAGE]);
+            for origin in [
+                "https://Example.com",
+                "https://example.com:443",
+                "https://example.com/",
+            ] {
+                assert!(!allowed(&origins, origin));
+                assert_eq!(origins.meant(&head(&[origin])), Some(PAGE));
+            }
+            for other in [
+                "https://example.org",
+                "http://example.com",
+                "null",
+                "https://example.com:8443",
+            ] {
+                assert_eq!(origins.meant(&head(&[other])), None);
+            }
         }
     }
 

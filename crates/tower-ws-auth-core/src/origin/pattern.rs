@@ -6,6 +6,8 @@ use crate::origin::Scheme;
 pub(crate) enum Entry {
     Exact(String),
     Subdomains(Subdomains),
+    /// Every origin of this scheme, with `://`.
+    Scheme(&'static str),
 }
 
 /// `https://*.example.com`.
@@ -33,6 +35,21 @@ pub(crate) fn parse(entry: &str) -> Result<Entry, OriginsError> {
     let Some((name, authority)) = text.split_once("://").filter(|(name, _)| is_scheme(name)) else {
         return Err(OriginsError::Scheme(entry.to_owned()));
     };
+    if authority == "*" {
+        let known = INSTALLED
+            .into_iter()
+            .find(|known| known.trim_end_matches("://") == name);
+        return known
+            .map(Entry::Scheme)
+            .ok_or_else(|| OriginsError::Wildcard(entry.to_owned()));
+    }
+    // Electron's own protocols are often written so, and a browser keeps it.
+    if name == "app" && authority == "." {
+        return Ok(Entry::Exact(text));
+    }
+    if name == "file" {
+        return Err(OriginsError::File);
+    }
     if authority.contains(['/', '\\', '?', '#', '@']) {
         return Err(OriginsError::Trailing(entry.to_owned()));
     }
@@ -64,6 +81,21 @@ pub(crate) fn parse(entry: &str) -> Result<Entry, OriginsError> {
     // Browsers write the shortest form of an address.
     let host = ipv6(host).map_or_else(|| host.to_owned(), |address| format!("[{address}]"));
     Ok(Entry::Exact(format!("{name}://{host}{port}")))
+}
+
+/// The schemes of extensions whose hosts are made up anew for each browser, so that nobody can list
+/// them.
+const INSTALLED: [&str; 2] = ["moz-extension://", "safari-web-extension://"];
+
+/// Whether an origin of this scheme has the host of an extension, which is a UUID.
+pub(crate) fn is_installed(scheme: &str, origin: &str) -> bool {
+    let host = origin.strip_prefix(scheme);
+    host.is_some_and(|host| {
+        let digits = host.bytes().filter(|b| *b != b'-');
+        host.len() == 36
+            && digits.clone().count() == 32
+            && digits.into_iter().all(|b| b.is_ascii_hexdigit())
+    })
 }
 
 /// Splits `host[:port]`, where the host may be an IPv6 address in brackets.
@@ -127,8 +159,17 @@ pub enum OriginsError {
     #[error("no origin is allowed: name at least one, such as `https://app.example.com`")]
     Empty,
     /// `null` is the origin of every sandboxed page.
-    #[error("every sandboxed page sends `null`: serve your page from a real origin")]
+    #[error(
+        "every sandboxed page sends `null`: serve your page from a real origin, or accept the risk \
+         with `and_dangerous_null`"
+    )]
     Null,
+    /// `file://` is every file that a user opens.
+    #[error(
+        "`file://` is every page on a user's disk: serve your page from a real origin, or accept the \
+         risk with `and_dangerous_file`"
+    )]
+    File,
     /// Not `scheme://…`, or the scheme of a socket.
     #[error(
         "{0:?} does not begin with the scheme of a page: write `https://host` or `http://host:port`"
@@ -149,7 +190,8 @@ pub enum OriginsError {
     Host(String),
     /// A wildcard that is not in front of a domain.
     #[error(
-        "the wildcard of {0:?} is too broad or in the wrong place: write `https://*.example.com`"
+        "the wildcard of {0:?} is too broad or in the wrong place: write `https://*.example.com`, or \
+         `moz-extension://*` and `safari-web-extension://*` for extensions"
     )]
     Wildcard(String),
 }
@@ -161,6 +203,7 @@ mod entries_rfc6454_6_2 {
     fn exact(entry: &str) -> Result<String, OriginsError> {
         match parse(entry)? {
             Entry::Exact(origin) => Ok(origin),
+            Entry::Scheme(scheme) => Ok(format!("{scheme}*")),
             Entry::Subdomains(sub) => Ok(format!("{}*{}", sub.scheme.prefix(), sub.parent)),
         }
     }
@@ -188,6 +231,22 @@ mod entries_rfc6454_6_2 {
             ("http://*.a.b.test:8080", "http://*.a.b.test:8080"),
         ] {
             assert_eq!(exact(entry).as_deref(), Ok(origin));
+        }
+    }
+
+    #[test]
+    fn of_shells_and_extensions_are_known() {
+        for entry in ["app://.", "moz-extension://*", "safari-web-extension://*"] {
+            assert_eq!(exact(entry).as_deref(), Ok(entry));
+        }
+        assert_eq!(exact("file://"), Err(OriginsError::File));
+        for entry in [
+            "chrome-extension://*",
+            "https://*",
+            "app://*",
+            "capacitor://*",
+        ] {
+            assert_eq!(exact(entry), Err(OriginsError::Wildcard(entry.into())));
         }
     }
 
@@ -233,7 +292,6 @@ mod entries_rfc6454_6_2 {
     fn with_a_host_that_no_browser_writes_are_refused() {
         for entry in [
             "https://",
-            "file://",
             "https://:8443",
             "https://example.com.",
             "https://.example.com",

@@ -3,8 +3,9 @@
 use crate::Rejection;
 use http::request::Parts;
 
-pub(crate) fn refused(rejection: &Rejection, head: &Parts) {
-    log(rejection, head);
+/// `entry` is the one that was meant.
+pub(crate) fn refused(rejection: &Rejection, head: &Parts, entry: Option<&str>) {
+    log(rejection, head, entry);
     #[cfg(feature = "metrics")]
     {
         use crate::telemetry::DECISIONS;
@@ -15,7 +16,7 @@ pub(crate) fn refused(rejection: &Rejection, head: &Parts) {
 }
 
 #[cfg(feature = "tracing")]
-fn log(rejection: &Rejection, head: &Parts) {
+fn log(rejection: &Rejection, head: &Parts, entry: Option<&str>) {
     tracing::info!(
         target: "tower_ws_auth",
         strategy = "origin",
@@ -24,6 +25,7 @@ fn log(rejection: &Rejection, head: &Parts) {
         status = rejection.status().as_u16(),
         detail = rejection.detail(),
         origin = origin(head).map(tracing::field::display),
+        entry,
         "handshake refused"
     );
 }
@@ -37,7 +39,7 @@ fn origin(head: &Parts) -> Option<std::slice::EscapeAscii<'_>> {
 }
 
 #[cfg(not(feature = "tracing"))]
-fn log(_: &Rejection, _: &Parts) {}
+fn log(_: &Rejection, _: &Parts, _: Option<&str>) {}
 
 #[cfg(test)]
 #[cfg(feature = "tracing")]
@@ -55,7 +57,7 @@ mod the_event_of_a_refusal {
         }
         let head = request.body(()).unwrap().into_parts().0;
         let rejection = Rejection::new(RejectionKind::OriginDenied, "not on the list");
-        let ((), log) = Log::during(|| refused(&rejection, &head));
+        let ((), log) = Log::during(|| refused(&rejection, &head, None));
         log
     }
 

@@ -1,7 +1,7 @@
 //! The places in which [`Carriers::take`] looks for a credential, after a cheap check.
 
 use http::Request;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::request::{Builder, Parts};
 use tower_ws_auth_core::credential::{
     self, Carriers, CarriersBuilder, CarriersError, MAX_CREDENTIAL, SubprotocolFormat,
@@ -267,4 +267,64 @@ fn emptying_keeps_the_subprotocols_without_a_credential() {
     assert_eq!(left.len(), 1);
     assert_eq!(left[SEC_WEBSOCKET_PROTOCOL], "chat, v2");
     assert!(emptied("base64url.bearer.phx.YWJj").is_empty());
+}
+
+#[test]
+fn other_schemes_and_fields_carry_a_credential_by_name() {
+    let assertion = HeaderName::from_static("cf-access-jwt-assertion");
+    let carriers = || {
+        let carriers = Carriers::builder().bearer_header().header_scheme("JWT");
+        carriers.header_field(assertion.clone())
+    };
+    for (name, value) in [
+        ("authorization", "JWT a.b.c"),
+        ("authorization", "jwt  a.b.c"),
+        ("authorization", "Bearer a.b.c"),
+        ("cf-access-jwt-assertion", "a.b.c"),
+    ] {
+        let mut head = head(Request::get("/ws").header(name, value));
+        let taken = take(carriers(), &mut head);
+        assert_eq!(taken, Ok(Some(("a.b.c".into(), "header"))), "{value}");
+        assert!(head.headers.is_empty());
+    }
+    let other = Request::get("/ws").header(AUTHORIZATION, "Token a.b.c");
+    assert_eq!(take(carriers(), &mut head(other)), Ok(None));
+    let two = Request::get("/ws").header(AUTHORIZATION, "JWT a.b.c");
+    let mut two = head(two.header("cf-access-jwt-assertion", "a.b.c"));
+    assert_eq!(take(carriers(), &mut two), Err("credentials_malformed"));
+    assert!(two.headers.is_empty());
+    let twice = Request::get("/ws").header("cf-access-jwt-assertion", "a.b.c");
+    let mut twice = head(twice.header("cf-access-jwt-assertion", "a.b.c"));
+    assert_eq!(take(carriers(), &mut twice), Err("credentials_malformed"));
+    for bad in [
+        Carriers::builder().header_scheme(""),
+        Carriers::builder().header_scheme("a b"),
+        Carriers::builder().header_field(AUTHORIZATION),
+        Carriers::builder().bearer_header().max_length(0),
+        Carriers::builder()
+            .bearer_header()
+            .max_length(16 * 1024 + 1),
+    ] {
+        assert!(bad.build().is_err());
+    }
+}
+
+#[test]
+fn the_limit_of_the_length_is_the_carriers() {
+    for (limit, length, passes) in [
+        (100, 100, true),
+        (100, 101, false),
+        (16 * 1024, 16 * 1024, true),
+        (16 * 1024, 16 * 1024 + 1, false),
+    ] {
+        let bearer = format!("Bearer {}", "a".repeat(length));
+        let mut head = head(Request::get("/ws").header(AUTHORIZATION, bearer));
+        let carriers = Carriers::builder().bearer_header().max_length(limit);
+        assert_eq!(
+            take(carriers, &mut head).is_ok(),
+            passes,
+            "{limit} {length}"
+        );
+        assert!(head.headers.is_empty());
+    }
 }

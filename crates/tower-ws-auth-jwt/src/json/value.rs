@@ -21,9 +21,28 @@ impl<'j, A: MapAccess<'j>> Value<'_, 'j, A> {
         Ok(text)
     }
 
+    /// A string, or `None` for `null`: an optional member that is null is absent.
+    pub(crate) fn optional_text(self) -> Result<Option<Cow<'j, str>>, Unreadable> {
+        let text: Option<Text<'j>> = self.map.next_value().map_err(|_| Unreadable)?;
+        Ok(text.map(|Text(text)| text))
+    }
+
     /// A string, or an array of strings.
     pub(crate) fn texts(self, each: &mut dyn FnMut(&str)) -> Result<(), Unreadable> {
-        let seed = Texts(each);
+        let seed = Texts {
+            each,
+            or_null: false,
+        };
+        let read = self.map.next_value_seed(seed);
+        read.map(drop).map_err(|_| Unreadable)
+    }
+
+    /// The same, or `null`; says whether it was more than that.
+    pub(crate) fn optional_texts(self, each: &mut dyn FnMut(&str)) -> Result<bool, Unreadable> {
+        let seed = Texts {
+            each,
+            or_null: true,
+        };
         self.map.next_value_seed(seed).map_err(|_| Unreadable)
     }
 
@@ -44,8 +63,23 @@ impl<'j, A: MapAccess<'j>> Value<'_, 'j, A> {
         Ok(date)
     }
 
+    /// The same, or `None` for `null`.
+    pub(crate) fn optional_date(self) -> Result<Option<Duration>, Unreadable> {
+        let date: Option<Date> = self.map.next_value().map_err(|_| Unreadable)?;
+        Ok(date.map(|Date(date)| date))
+    }
+
+    /// Any value; says whether it was more than `null` or `[]`.
+    pub(crate) fn skip_list(self) -> Result<bool, Unreadable> {
+        Ok(self.any()? == Found::Something)
+    }
+
     /// Any value; says whether it was more than `null`.
     pub(crate) fn skip(self) -> Result<bool, Unreadable> {
+        Ok(self.any()? != Found::Null)
+    }
+
+    fn any(self) -> Result<Found, Unreadable> {
         let any = Any(self.names);
         self.map.next_value_seed(any).map_err(|_| Unreadable)
     }
@@ -87,33 +121,43 @@ impl<'j> Deserialize<'j> for Date {
     }
 }
 
-struct Texts<'v>(&'v mut dyn FnMut(&str));
+struct Texts<'v> {
+    each: &'v mut dyn FnMut(&str),
+    or_null: bool,
+}
 
 impl<'j> DeserializeSeed<'j> for Texts<'_> {
-    type Value = ();
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'j>>(self, json: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'j>>(self, json: D) -> Result<bool, D::Error> {
         json.deserialize_any(self)
     }
 }
 
 impl<'j> Visitor<'j> for Texts<'_> {
-    type Value = ();
+    type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("text or a list of texts")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        (self.0)(text);
-        Ok(())
+    fn visit_str<E>(self, text: &str) -> Result<bool, E> {
+        (self.each)(text);
+        Ok(true)
     }
 
-    fn visit_seq<S: SeqAccess<'j>>(self, mut list: S) -> Result<(), S::Error> {
-        while let Some(Text(text)) = list.next_element()? {
-            (self.0)(&text);
+    fn visit_unit<E: serde::de::Error>(self) -> Result<bool, E> {
+        match self.or_null {
+            true => Ok(false),
+            false => Err(E::invalid_type(serde::de::Unexpected::Unit, &self)),
         }
-        Ok(())
+    }
+
+    fn visit_seq<S: SeqAccess<'j>>(self, mut list: S) -> Result<bool, S::Error> {
+        while let Some(Text(text)) = list.next_element()? {
+            (self.each)(&text);
+        }
+        Ok(true)
     }
 }
 
@@ -147,57 +191,67 @@ impl<'j> Visitor<'j> for RawList<'_, 'j> {
     }
 }
 
-/// Any value in which names are unique. Tells whether it was more than `null`.
+#[derive(PartialEq)]
+enum Found {
+    Null,
+    EmptyList,
+    Something,
+}
+
+/// Any value in which names are unique.
 struct Any<'v, 'j>(&'v mut Names<'j>);
 
 impl<'j> DeserializeSeed<'j> for Any<'_, 'j> {
-    type Value = bool;
+    type Value = Found;
 
-    fn deserialize<D: Deserializer<'j>>(self, json: D) -> Result<bool, D::Error> {
+    fn deserialize<D: Deserializer<'j>>(self, json: D) -> Result<Found, D::Error> {
         json.deserialize_any(self)
     }
 }
 
 impl<'j> Visitor<'j> for Any<'_, 'j> {
-    type Value = bool;
+    type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value with unique names")
     }
 
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
+    fn visit_unit<E>(self) -> Result<Found, E> {
+        Ok(Found::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(true)
+    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
+        Ok(Found::Something)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(true)
+    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
+        Ok(Found::Something)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(true)
+    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
+        Ok(Found::Something)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(true)
+    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
+        Ok(Found::Something)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(true)
+    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
+        Ok(Found::Something)
     }
 
-    fn visit_seq<S: SeqAccess<'j>>(self, mut list: S) -> Result<bool, S::Error> {
-        while list.next_element_seed(Any(self.0))?.is_some() {}
-        Ok(true)
+    fn visit_seq<S: SeqAccess<'j>>(self, mut list: S) -> Result<Found, S::Error> {
+        let mut found = Found::EmptyList;
+        while list.next_element_seed(Any(self.0))?.is_some() {
+            found = Found::Something;
+        }
+        Ok(found)
     }
 
-    fn visit_map<M: MapAccess<'j>>(self, mut map: M) -> Result<bool, M::Error> {
+    fn visit_map<M: MapAccess<'j>>(self, mut map: M) -> Result<Found, M::Error> {
         each_member(&mut map, self.0, |map, names, _| {
             Value { map, names }.skip().map(drop)
         })?;
-        Ok(true)
+        Ok(Found::Something)
     }
 }

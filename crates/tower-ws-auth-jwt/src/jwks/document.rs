@@ -8,6 +8,7 @@ use super::address::may_be_public;
 use super::error::Failed;
 use super::url;
 use crate::json::{self, Members, Unreadable, Value};
+use crate::key::jwk::kid_of;
 use crate::{Algorithm, Key, KeyError, Keys};
 
 /// What is taken from a document.
@@ -20,6 +21,14 @@ pub(crate) struct Limits {
     pub(crate) rsa: Algorithm,
 }
 
+/// A key that is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Skipped {
+    pub(crate) index: usize,
+    pub(crate) kid: Option<String>,
+    pub(crate) reason: KeyError,
+}
+
 impl Limits {
     pub(crate) fn allows(&self, algorithm: Algorithm) -> bool {
         let list = self.algorithms.as_ref();
@@ -27,13 +36,13 @@ impl Limits {
     }
 
     /// Reads a JWK Set (RFC 7517 §5), without the keys that cannot be used, each of which is
-    /// shown to `skipped` by its place in the set.
+    /// shown to `skipped`.
     pub(crate) fn read_set(
         &self,
         body: &[u8],
-        mut skipped: impl FnMut(usize, &KeyError),
+        mut skipped: impl FnMut(Skipped),
     ) -> Result<(Keys, usize), Failed> {
-        let json = str::from_utf8(body).map_err(|_| Failed::Set("it is not UTF-8"))?;
+        let json = text(body).ok_or(Failed::Set("it is not UTF-8"))?;
         let mut set = Set {
             keys: None,
             limit: self.keys,
@@ -53,7 +62,11 @@ impl Limits {
                     keys = keys.with(key);
                     count += 1;
                 }
-                Err(reason) => skipped(index, &reason),
+                Err(reason) => skipped(Skipped {
+                    index,
+                    kid: kid_of(jwk.get()),
+                    reason,
+                }),
             }
         }
         Ok((keys, count))
@@ -61,17 +74,23 @@ impl Limits {
 
     fn fitting(&self, keys: &Keys, key: Key) -> Result<Key, KeyError> {
         if !self.allows(key.algorithm()) {
-            return Err(KeyError::Jwk("its `alg` is not among the allowed ones"));
+            return Err(KeyError::Foreign("its `alg` is not among the allowed ones"));
         }
         match key.kid() {
-            // RFC 7517 §4.5 wants them distinct. Nobody can take a name from the key that has it.
-            Some(kid) if keys.names(Some(kid)) => Err(KeyError::Jwk(
-                "a key before it has the same `kid`, which counts",
+            // RFC 7517 §4.5 wants them distinct where their types are equal. The first ones count.
+            Some(kid) if keys.is_crowded(kid, key.algorithm()) => Err(KeyError::Jwk(
+                "four keys before it have the same `kid` and algorithm, which count",
             )),
             None if keys.is_full() => Err(KeyError::TooManyUnnamed),
             _ => Ok(key),
         }
     }
+}
+
+/// A document, without the byte order mark that some servers put before it.
+fn text(body: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(body).ok()?;
+    Some(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// How many names are remembered at a time.
@@ -109,7 +128,7 @@ pub(crate) fn read_configuration(
     at: &Uri,
     plain: bool,
 ) -> Result<Place, Failed> {
-    let json = str::from_utf8(body).map_err(|_| Failed::Configuration("it is not UTF-8"))?;
+    let json = text(body).ok_or(Failed::Configuration("it is not UTF-8"))?;
     let mut found = Configuration::default();
     json::read(json, MAX_MEMBERS, &mut found).map_err(|_| {
         Failed::Configuration(

@@ -46,6 +46,8 @@ pub(crate) enum Failed {
     TooLarge,
     #[error("the document is no JWK Set: {0}")]
     Set(&'static str),
+    #[error("no key of the set can be used, and the set before had some")]
+    Empty,
     #[error("the document is no OpenID configuration for these keys: {0}")]
     Configuration(&'static str),
 }

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +22,7 @@ pub(crate) struct Shared {
     waiting: Arc<Semaphore>,
     times: Times,
     clock: Clock,
+    hasher: RandomState,
 }
 
 /// How long what takes.
@@ -43,6 +46,44 @@ struct Flight {
     under_way: bool,
     began: Option<SystemTime>,
     failed: bool,
+    /// Counts the fetches that have begun.
+    number: u64,
+    /// The number of the last one that brought keys.
+    succeeded: u64,
+    /// What was wanted while no fetch was allowed, each with the number of fetches before.
+    missed: HashMap<Wanted, u64>,
+}
+
+/// A key that is missing, by a hash of its `kid` that nobody outside can compute; `None` for one
+/// without a name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Wanted(Option<u64>);
+
+/// How many kids are remembered that were missing.
+const MAX_MISSED: usize = 1024;
+
+impl Flight {
+    /// Whether the issuer may have published this key after the last fetch. Each is believed until
+    /// the next fetch, as long as there is room to remember it.
+    fn may_be_new(&mut self, wanted: Wanted) -> bool {
+        if wanted.0.is_none() {
+            return false;
+        }
+        match self.missed.get(&wanted) {
+            Some(since) => self.succeeded <= *since,
+            None if self.missed.len() >= MAX_MISSED => false,
+            None => {
+                self.missed.insert(wanted, self.number);
+                true
+            }
+        }
+    }
+
+    /// Forgets what two fetches did not bring.
+    fn forget(&mut self) {
+        let succeeded = self.succeeded;
+        self.missed.retain(|_, since| succeeded <= *since + 1);
+    }
 }
 
 /// How many tokens wait for keys at a time. Each holds up to 8 KiB.
@@ -85,12 +126,16 @@ impl Shared {
                 under_way: true,
                 began: None,
                 failed: true,
+                number: 0,
+                succeeded: 0,
+                missed: HashMap::new(),
             }),
             wanted: Notify::new(),
             landed: watch::Sender::new(0),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             times,
             clock,
+            hasher: RandomState::new(),
         }
     }
 
@@ -116,7 +161,7 @@ impl Shared {
     }
 
     /// Joins the fetch under way, or begins one if it is time for it.
-    pub(crate) fn ask(&self) -> Asked {
+    pub(crate) fn ask(&self, wanted: Wanted) -> Asked {
         let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
             return Asked::Refused(unavailable("too many tokens wait for keys"));
         };
@@ -124,7 +169,13 @@ impl Shared {
         if !flight.under_way {
             let cooling = |began| self.elapsed(began) < self.times.cooldown;
             if flight.began.is_some_and(cooling) {
-                return Asked::Refused(self.verdict_of(&flight));
+                let verdict = self.verdict_of(&flight);
+                if verdict.kind() == RejectionKind::TokenInvalid && flight.may_be_new(wanted) {
+                    return Asked::Refused(unavailable(
+                        "the key is not known, and it is too early to fetch the keys again",
+                    ));
+                }
+                return Asked::Refused(verdict);
             }
             flight.under_way = true;
             flight.began = Some(self.clock.now());
@@ -138,6 +189,10 @@ impl Shared {
         })
     }
 
+    pub(crate) fn wants(&self, kid: Option<&str>) -> Wanted {
+        Wanted(kid.map(|kid| self.hasher.hash_one(kid)))
+    }
+
     pub(crate) fn verdict(&self) -> Rejection {
         self.verdict_of(&self.flight())
     }
@@ -149,7 +204,7 @@ impl Shared {
         if flight.failed {
             return unavailable("the key is not known, and the last fetch failed");
         }
-        invalid("the issuer publishes no key for the token's `kid` and `alg`")
+        invalid("no published key has the token's `kid` and `alg`, or the signature is not good")
     }
 
     /// A fetch begins, by the clock of the task or because a token wants it.
@@ -158,6 +213,7 @@ impl Shared {
         let mut flight = self.flight();
         flight.under_way = true;
         flight.began = Some(now);
+        flight.number += 1;
         now
     }
 
@@ -171,6 +227,10 @@ impl Shared {
         let mut flight = self.flight();
         flight.under_way = false;
         flight.failed = failed;
+        if !failed {
+            flight.succeeded = flight.number;
+            flight.forget();
+        }
         drop(flight);
         self.landed.send_modify(|count| *count += 1);
     }

@@ -6,7 +6,7 @@ use http::Uri;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::document::{Place, read_configuration};
+use super::document::{Place, Skipped, read_configuration};
 use super::error::Failed;
 use super::fetch::{Document, Fetch};
 use super::flight::Shared;
@@ -37,6 +37,7 @@ pub(crate) struct Last {
     body: Vec<u8>,
     keys: Arc<Keys>,
     count: usize,
+    skipped: Vec<Skipped>,
 }
 
 /// For how long an issuer's configuration is believed. A set that moved may still stand where it
@@ -119,8 +120,21 @@ impl Refresh {
             trace::fetched(url, last.count, false);
             return Ok((Arc::clone(&last.keys), max_age));
         }
-        let skipped = |index, reason: &_| trace::skipped(url, index, reason);
-        let (keys, count) = self.shared.limits.read_set(&body, skipped)?;
+        let mut skipped = Vec::new();
+        let read = self.shared.limits.read_set(&body, |key| skipped.push(key));
+        let (keys, count) = read?;
+        let before = self.last.as_ref().map_or(&[][..], |last| &last.skipped);
+        let known = |key: &Skipped| {
+            let mut before = before.iter();
+            before.any(|known| known.kid == key.kid && known.reason == key.reason)
+        };
+        for key in skipped.iter().filter(|key| !known(key)) {
+            trace::skipped(url, key);
+        }
+        // An issuer without keys has no users: what it had before is likelier.
+        if count == 0 && self.last.as_ref().is_some_and(|last| last.count > 0) {
+            return Err(Failed::Empty);
+        }
         trace::fetched(url, count, true);
         let keys = Arc::new(keys);
         let last = Arc::clone(&keys);
@@ -128,6 +142,7 @@ impl Refresh {
             body,
             keys: last,
             count,
+            skipped,
         });
         Ok((keys, max_age))
     }

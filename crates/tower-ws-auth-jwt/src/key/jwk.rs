@@ -51,6 +51,31 @@ const MAX_MEMBERS: usize = 64;
 pub(crate) const NO_ALGORITHM: KeyError =
     KeyError::Jwk("it has no `alg`: name the algorithm with `Key::from_jwk_with`");
 
+/// The `kid` of a JWK that may be of no use otherwise, for the log.
+#[cfg(feature = "jwks")]
+pub(crate) fn kid_of(json: &str) -> Option<String> {
+    #[derive(Default)]
+    struct Kid<'j>(Option<Cow<'j, str>>);
+
+    impl<'j> Members<'j> for Kid<'j> {
+        fn member<A: MapAccess<'j>>(
+            &mut self,
+            name: &str,
+            value: Value<'_, 'j, A>,
+        ) -> Result<(), Unreadable> {
+            if name == "kid" {
+                self.0 = value.optional_text()?;
+                return Ok(());
+            }
+            value.skip().map(drop)
+        }
+    }
+
+    let mut kid = Kid::default();
+    json::read(json, MAX_MEMBERS, &mut kid).ok()?;
+    kid.0.map(|kid| kid.chars().take(MAX_KID).collect())
+}
+
 #[derive(Default)]
 struct Fields<'j> {
     kty: Option<Cow<'j, str>>,
@@ -76,14 +101,15 @@ impl<'j> Members<'j> for Fields<'j> {
     ) -> Result<(), Unreadable> {
         match name {
             "kty" => self.kty = Some(value.text()?),
-            "use" => self.purpose = Some(value.text()?),
+            "use" => self.purpose = value.optional_text()?,
             "key_ops" => {
                 let mut verifies = false;
-                value.texts(&mut |operation| verifies |= operation == "verify")?;
-                self.verifies = Some(verifies);
+                let verify = &mut |operation: &str| verifies |= operation == "verify";
+                let is_there = value.optional_texts(verify)?;
+                self.verifies = is_there.then_some(verifies);
             }
-            "alg" => self.alg = Some(value.text()?),
-            "kid" => self.kid = Some(value.text()?),
+            "alg" => self.alg = value.optional_text()?,
+            "kid" => self.kid = value.optional_text()?,
             "crv" => self.crv = Some(value.text()?),
             "k" => self.k = Some(value.text()?),
             "n" => self.n = Some(value.text()?),
@@ -107,10 +133,10 @@ impl Fields<'_> {
             .as_ref()
             .is_some_and(|purpose| purpose != "sig")
         {
-            return Err(KeyError::Jwk("its `use` is not `sig`"));
+            return Err(KeyError::Foreign("its `use` is not `sig`"));
         }
         if self.verifies == Some(false) {
-            return Err(KeyError::Jwk("its `key_ops` do not include `verify`"));
+            return Err(KeyError::Foreign("its `key_ops` do not include `verify`"));
         }
         if self.private {
             return Err(KeyError::Jwk(
@@ -127,7 +153,8 @@ impl Fields<'_> {
                 return Ok(Material::Secret(Zeroizing::new(bytes(self.k.as_ref())?)));
             }
             (Some("RSA"), None) => Public::Rsa {
-                n: bytes(self.n.as_ref())?,
+                // RFC 7518 §6.3.1.1 forbids leading zeros, and some issuers write one.
+                n: without_zeros(&bytes(self.n.as_ref())?),
                 e: bytes(self.e.as_ref())?,
             },
             (Some("EC"), Some("P-256")) => self.point(Curve::P256)?,
@@ -136,7 +163,7 @@ impl Fields<'_> {
                 x: bytes(self.x.as_ref())?,
             },
             _ => {
-                return Err(KeyError::Jwk(
+                return Err(KeyError::Foreign(
                     "its `kty` and `crv` are not oct, RSA, EC with P-256 or P-384, or OKP with Ed25519",
                 ));
             }
@@ -167,7 +194,7 @@ impl Fields<'_> {
             .alg
             .as_ref()
             .map(|name| {
-                Algorithm::from_name(name).ok_or(KeyError::Jwk("its `alg` is not known here"))
+                Algorithm::from_name(name).ok_or(KeyError::Foreign("its `alg` is not known here"))
             })
             .transpose()?;
         match (own, wanted) {
@@ -192,6 +219,14 @@ impl Material {
             Family::Rsa | Family::Hmac => None,
         }
     }
+}
+
+fn without_zeros(digits: &[u8]) -> Vec<u8> {
+    let first = digits.iter().position(|digit| *digit != 0);
+    digits
+        .get(first.unwrap_or(digits.len())..)
+        .unwrap_or_default()
+        .to_vec()
 }
 
 fn bytes(text: Option<&Cow<'_, str>>) -> Result<Vec<u8>, KeyError> {

@@ -112,14 +112,20 @@ mod registered_claims_rfc7519_4_1 {
             ("+1700000060", "token_invalid"),
         ] {
             let token = claims(format!(r#"{{"exp":{exp}}}"#));
-            assert_eq!(verdict(&jwt(), &token), expected, "{exp}");
+            let patient = builder().max_exp_ahead(Duration::MAX);
+            assert_eq!(
+                verdict(&patient.build().unwrap(), &token),
+                expected,
+                "{exp}"
+            );
             let generous = builder().dangerous_long_leeway(Duration::MAX);
+            let generous = generous.max_exp_ahead(Duration::MAX);
             let verdict = verdict(&generous.build().unwrap(), &token);
             let invalid = expected == "token_invalid";
             assert_eq!(verdict == "token_invalid", invalid, "{exp}");
         }
         for name in ["nbf", "iat"] {
-            for bad in ["\"1\"", "null", "[]", "true", "{}"] {
+            for bad in ["\"1\"", "[]", "true", "{}"] {
                 let token = claims(format!(r#"{{{EXP},"{name}":{bad}}}"#));
                 assert_eq!(verdict(&jwt(), &token), "token_invalid", "{name} {bad}");
             }
@@ -145,6 +151,46 @@ mod registered_claims_rfc7519_4_1 {
     }
 
     #[test]
+    fn an_optional_claim_that_is_null_is_absent_and_stands_for_nothing() {
+        let null = claims(format!(r#"{{{EXP},"aud":null,"iat":null,"nbf":null}}"#));
+        assert_eq!(verdict(&jwt(), &null), "accepted");
+        let empty = claims(format!(r#"{{{EXP},"aud":[]}}"#));
+        assert_eq!(verdict(&jwt(), &empty), "accepted");
+        let demanding = [
+            builder().audience("a"),
+            builder().require_claim("iat"),
+            builder().require_claim("nbf"),
+            builder().require_claim("aud"),
+        ];
+        for jwt in demanding {
+            let jwt = jwt.build().unwrap();
+            assert_eq!(verdict(&jwt, &null), "token_invalid", "{jwt:?}");
+        }
+        let jwt = builder().audience("a").build().unwrap();
+        assert_eq!(detail(&jwt, &null), "`aud` is missing");
+        assert_eq!(detail(&jwt, &empty), "`aud` is missing");
+    }
+
+    #[test]
+    fn an_exp_in_milliseconds_is_refused_and_the_log_asks_for_it() {
+        let in_millis = claims(r#"{"exp":1700000060000}"#);
+        assert!(detail(&jwt(), &in_millis).ends_with("is it in milliseconds?"));
+        let day = Duration::from_secs(86_400);
+        let short = builder().max_exp_ahead(day).build().unwrap();
+        assert_eq!(
+            verdict(&short, &claims(r#"{"exp":1700086400}"#)),
+            "accepted"
+        );
+        assert_eq!(
+            verdict(&short, &claims(r#"{"exp":1700086401}"#)),
+            "token_invalid"
+        );
+        let ten_years = |more: u64| claims(format!(r#"{{"exp":{}}}"#, NOW + 315_360_000 + more));
+        assert_eq!(verdict(&jwt(), &ten_years(0)), "accepted");
+        assert_eq!(verdict(&jwt(), &ten_years(1)), "token_invalid");
+    }
+
+    #[test]
     fn nbf_must_have_come() {
         for (nbf, leeway, expected) in [
             ("1700000000", 0, "accepted"),
@@ -157,6 +203,7 @@ mod registered_claims_rfc7519_4_1 {
             ("1e30", 60, "token_not_yet_valid"),
         ] {
             let jwt = builder().leeway(Duration::from_secs(leeway));
+            let jwt = jwt.max_exp_ahead(Duration::MAX);
             let token = claims(format!(r#"{{"exp":1e31,"nbf":{nbf}}}"#));
             assert_eq!(verdict(&jwt.build().unwrap(), &token), expected, "{nbf}");
         }
@@ -233,7 +280,7 @@ mod registered_claims_rfc7519_4_1 {
     #[test]
     fn a_token_for_somebody_is_refused_where_no_audience_is_configured() {
         let lax = builder().dangerous_ignore_audience().build().unwrap();
-        for aud in [r#""a""#, r#"["a"]"#, "[]", "null", "7", "{}"] {
+        for aud in [r#""a""#, r#"["a"]"#, "[7]", "[null]", "7", "{}"] {
             let token = claims(format!(r#"{{{EXP},"aud":{aud}}}"#));
             assert_eq!(
                 detail(&jwt(), &token),
@@ -371,14 +418,34 @@ mod which_reason_wins {
     fn expiry_before_claims_that_do_not_fit() {
         assert_eq!(reason(r#"{"iss":"a","exp":1}"#), "token_expired");
         assert_eq!(
-            reason(r#"{"iss":"a","exp":1e9,"nbf":1e10}"#),
+            reason(r#"{"iss":"a","exp":1e9,"nbf":1.8e9}"#),
             "token_expired"
         );
         assert_eq!(
-            reason(r#"{"iss":"a","exp":1e11,"nbf":1e10}"#),
+            reason(r#"{"iss":"a","exp":1.9e9,"nbf":1.8e9}"#),
             "token_not_yet_valid"
         );
-        assert_eq!(reason(r#"{"iss":"a","exp":1e11}"#), "token_invalid");
+        assert_eq!(reason(r#"{"iss":"a","exp":1.9e9}"#), "token_invalid");
+    }
+
+    #[test]
+    fn expiry_before_whatever_else_is_missing() {
+        let strict = builder()
+            .issuer("a")
+            .audience("b")
+            .subject("c")
+            .require_claim("jti");
+        let strict = strict.build().unwrap();
+        assert_eq!(
+            verdict(&strict, &claims(r#"{"iss":"a","exp":1}"#)),
+            "token_expired"
+        );
+        assert_eq!(
+            verdict(&strict, &claims(r#"{"iss":"b","exp":1}"#)),
+            "token_invalid"
+        );
+        let live = claims(r#"{"iss":"a","exp":1700000060}"#);
+        assert_eq!(detail(&strict, &live), "`aud` is missing");
     }
 
     #[test]
@@ -389,12 +456,12 @@ mod which_reason_wins {
             let source = rejection.source().unwrap();
             format!("{source} {source:?} {rejection:?}")
         };
-        let missing = source(r#"{"iss":"a","exp":1e11}"#);
+        let missing = source(r#"{"iss":"a","exp":1.9e9}"#);
         assert!(missing.contains("missing field `user`"), "{missing}");
         for payload in [
-            r#"{"iss":"a","exp":1e11,"user":["canary"]}"#,
-            r#"{"iss":"a","exp":1e11,"user":{"canary":1}}"#,
-            r#"{"iss":"a","exp":1e11,"user":424242}"#,
+            r#"{"iss":"a","exp":1.9e9,"user":["canary"]}"#,
+            r#"{"iss":"a","exp":1.9e9,"user":{"canary":1}}"#,
+            r#"{"iss":"a","exp":1.9e9,"user":424242}"#,
         ] {
             let text = source(payload);
             assert!(text.contains("at line 1 column"), "{text}");
@@ -411,7 +478,8 @@ mod the_grant {
 
     #[test]
     fn it_ends_at_exp_plus_leeway() {
-        let jwt = builder().leeway(Duration::from_secs(30)).build().unwrap();
+        let jwt = builder().leeway(Duration::from_secs(30));
+        let jwt = jwt.max_exp_ahead(Duration::MAX).build().unwrap();
         for (exp, end) in [
             ("1700000060", Clock::at(1_700_000_090)),
             // To the fraction: what the handshake accepts is not over on the open connection.

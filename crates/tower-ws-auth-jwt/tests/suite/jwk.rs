@@ -39,13 +39,13 @@ mod shared_secrets_rfc7518_6_4 {
     fn what_contradicts_itself_or_is_meant_for_something_else_is_refused() {
         for good in [
             r#","alg":"HS256","key_ops":["sign","verify"]"#,
+            r#","alg":"HS256","use":null,"key_ops":null,"kid":null"#,
             r#","alg":"HS256","use":"sig","key_ops":["verify"],"x5t":"?","ext":true"#,
         ] {
             assert!(Key::from_jwk(&oct(good)).is_ok(), "{good}");
         }
         for bad in [
             r#","alg":"HS256","use":"enc""#,
-            r#","alg":"HS256","use":null"#,
             r#","alg":"HS256","key_ops":["sign"]"#,
             r#","alg":"HS256","key_ops":[]"#,
             r#","alg":"HS256","key_ops":["sign, verify"]"#,
@@ -166,4 +166,24 @@ mod public_keys_rfc7518_6 {
             assert!(Key::from_jwk(&bad).is_err(), "{bad}");
         }
     }
+}
+
+#[test]
+fn an_rsa_modulus_may_begin_with_zeros() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    let mut n = vec![0xa5_u8; 256];
+    n[255] = 0xa7;
+    for zeros in [0, 1, 3] {
+        let padded = URL_SAFE_NO_PAD.encode([vec![0; zeros], n.clone()].concat());
+        let jwk = format!(r#"{{"kty":"RSA","alg":"RS256","e":"AQAB","n":"{padded}"}}"#);
+        let key = tower_ws_auth_jwt::Key::from_jwk(&jwk);
+        let built = cfg!(any(feature = "aws-lc-rs", feature = "rust-crypto"));
+        assert_eq!(key.is_ok(), built, "{zeros} {key:?}");
+    }
+    // Zeros make no key longer.
+    let short = URL_SAFE_NO_PAD.encode([vec![0; 128], n[128..].to_vec()].concat());
+    let jwk = format!(r#"{{"kty":"RSA","alg":"RS256","e":"AQAB","n":"{short}"}}"#);
+    assert!(tower_ws_auth_jwt::Key::from_jwk(&jwk).is_err());
 }

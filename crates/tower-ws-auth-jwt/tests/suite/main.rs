@@ -24,3 +24,4 @@ mod shown;
 #[cfg(feature = "single-use")]
 mod single_use;
 mod support;
+mod user_claim;

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod endings;
+mod foreign_tokens;
 mod held;
 mod jwks;
 mod jwt;

@@ -9,6 +9,7 @@
 )]
 
 mod endings;
+mod foreign_tokens;
 mod hostile_clients;
 mod hostile_upstreams;
 mod http2;

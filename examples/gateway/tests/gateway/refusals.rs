@@ -43,7 +43,7 @@ async fn a_refused_client_never_reaches_the_upstream() {
     assert_eq!(refused(address, &token, &two).await.0, 400);
     let bearer = format!("Bearer {nobody}");
     let nobody = refused(address, "/echo", &[("authorization", &bearer)]).await;
-    assert_eq!(nobody, (403, "forbidden".to_owned()));
+    assert_eq!(nobody, (401, "token_invalid".to_owned()));
     let close = page(&gateway, "/echo", &expired).await;
     assert_eq!(close, Some(closed(4401, "token_expired")));
     assert_eq!(upstream.connections(), 0);

@@ -80,7 +80,7 @@ fn padded(length: usize) -> String {
         room: "lobby",
         iss: "https://issuer.example",
         aud: "chat",
-        exp: 4_102_444_800,
+        exp: 2_000_000_000,
         roles: (0..roles).map(|n| format!("project:{n:06}")).collect(),
     };
     encoder.encode(&claims).unwrap()

@@ -77,7 +77,7 @@ fn claims() -> All {
         iss: ISSUER,
         aud: AUDIENCE,
         iat: 1_700_000_000,
-        exp: 4_102_444_800,
+        exp: 2_000_000_000,
     }
 }
 

@@ -314,3 +314,56 @@ mod the_service_of_the_layer {
         assert_eq!(error, "broken");
     }
 }
+
+mod without_an_origin {
+    use super::*;
+
+    /// Whether it passes, and whether as an allowed page's.
+    fn passes(missing: MissingOrigin, request: http::request::Builder) -> (bool, bool) {
+        let origins = Origins::new(["https://example.com"]).unwrap();
+        let vouched = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = std::sync::Arc::clone(&vouched);
+        let layer = OriginLayer::new(origins, missing);
+        let mut service = layer.layer(tower::service_fn(move |request: Request<()>| {
+            let there = request.extensions().get::<AllowedOrigin>().is_some();
+            seen.store(there, std::sync::atomic::Ordering::SeqCst);
+            async { Ok::<_, std::convert::Infallible>(Response::new(())) }
+        }));
+        let request = request.body(()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let answer = runtime.block_on(async { service.call(request).await.unwrap() });
+        let vouched = vouched.load(std::sync::atomic::Ordering::SeqCst);
+        (answer.status() == StatusCode::OK, vouched)
+    }
+
+    #[test]
+    fn the_browsers_word_counts_for_a_plain_get_where_that_is_wanted() {
+        let get = |site: &str| Request::get("/").header("sec-fetch-site", site);
+        let same = MissingOrigin::AllowSameOrigin;
+        assert_eq!(passes(same, get("same-origin")), (true, true));
+        for refused in [
+            Request::get("/"),
+            get("same-site"),
+            get("cross-site"),
+            get("none"),
+            get("Same-Origin"),
+            get("same-origin").header("sec-fetch-site", "same-origin"),
+            get("same-origin").header("upgrade", "websocket"),
+            get("same-origin").header("origin", "https://evil.net"),
+            get("same-origin").header("origin", "null"),
+            Request::post("/").header("sec-fetch-site", "same-origin"),
+        ] {
+            assert_eq!(passes(same, refused), (false, false));
+        }
+        assert_eq!(
+            passes(MissingOrigin::Refuse, get("same-origin")),
+            (false, false)
+        );
+        assert_eq!(
+            passes(MissingOrigin::Allow, get("same-origin")),
+            (true, false)
+        );
+    }
+}

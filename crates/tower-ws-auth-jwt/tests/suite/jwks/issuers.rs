@@ -23,7 +23,7 @@ fn issuers(server: &Server) -> Issuers<Value> {
 }
 
 fn token(pair: Pair, kid: &str, issuer: &str, audience: &str) -> String {
-    let claims = json!({ "iss": issuer, "aud": audience, "exp": 4_102_444_800_u64 });
+    let claims = json!({ "iss": issuer, "aud": audience, "exp": 2_000_000_000_u64 });
     pair.signed(Some(kid), &claims)
 }
 

@@ -71,11 +71,11 @@ impl Pair {
 
     /// A token for a long time.
     pub(crate) fn token(self, kid: &str) -> String {
-        self.signed(Some(kid), &json!({ "exp": 4_102_444_800_u64 }))
+        self.signed(Some(kid), &json!({ "exp": 2_000_000_000_u64 }))
     }
 
     pub(crate) fn token_of(self, kid: &str, issuer: &str) -> String {
-        let claims = json!({ "iss": issuer, "exp": 4_102_444_800_u64 });
+        let claims = json!({ "iss": issuer, "exp": 2_000_000_000_u64 });
         self.signed(Some(kid), &claims)
     }
 

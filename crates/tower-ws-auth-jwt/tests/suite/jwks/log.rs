@@ -11,7 +11,7 @@ use super::server::{Reply, Server, jwt, patient, verdict};
 async fn left_out_keys_and_failures_are_logged_without_queries_and_keys() {
     let log = Log::capture();
     let secret = "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2E";
-    let oct = format!(r#"{{"kty":"oct","kid":"canary","alg":"HS256","k":"{secret}"}}"#);
+    let oct = format!(r#"{{"kty":"oct","kid":"known\ncanvas","alg":"HS256","k":"{secret}"}}"#);
     let server = Server::publishing(set([oct, Pair::P256.jwk("a")])).await;
     let jwks = patient(Jwks::builder(server.url("/jwks?key=canary")));
     let jwks = jwks.start().unwrap();
@@ -40,7 +40,8 @@ async fn left_out_keys_and_failures_are_logged_without_queries_and_keys() {
         ours.iter()
             .any(|line| line.contains(level) && line.contains(words))
     };
-    assert!(said("WARN", "a shared secret is no public key"), "{text}");
+    assert!(said("INFO", "a shared secret is no public key"), "{text}");
+    assert!(said("INFO", r#"kid=Some("known\ncanvas")"#), "{text}");
     assert!(said("INFO", "/jwks"), "{text}");
     assert!(said("WARN", "/broken"), "{text}");
     assert!(said("WARN", "/closed"), "{text}");

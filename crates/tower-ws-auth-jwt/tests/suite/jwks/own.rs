@@ -14,7 +14,7 @@ fn own(secret: u8, kid: Option<&str>) -> String {
         Some(kid) => key.with_kid(kid).unwrap(),
         None => key,
     };
-    let claims = json!({ "exp": 4_102_444_800_u64 });
+    let claims = json!({ "exp": 2_000_000_000_u64 });
     JwtEncoder::new(key).encode(&claims).unwrap()
 }
 

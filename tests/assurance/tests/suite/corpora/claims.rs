@@ -49,10 +49,10 @@ fn times() -> Vec<Bad> {
         "false",
         "\"\"",
         "\"1\"",
-        "\"4102444800\"",
+        "\"2000000000\"",
         "\"never\"",
         "[]",
-        "[4102444800]",
+        "[2000000000]",
         "{}",
         "NaN",
         "Infinity",
@@ -60,12 +60,12 @@ fn times() -> Vec<Bad> {
         "1e400",
         "-1e400",
         "0x7fffffff",
-        "4102444800.",
+        "2000000000.",
         ".5",
         "+1",
         "01",
         "1_000",
-        "4102444800L",
+        "2000000000L",
         "--1",
         "1e",
         "\"2099-01-01T00:00:00Z\"",
@@ -73,10 +73,14 @@ fn times() -> Vec<Bad> {
     ];
     for odd in no_number {
         for claim in ["exp", "nbf", "iat"] {
+            // An optional claim that is null is absent.
+            if odd == "null" && claim != "exp" {
+                continue;
+            }
             let exp = if claim == "exp" {
                 ""
             } else {
-                r#","exp":4102444800"#
+                r#","exp":2000000000"#
             };
             bad.push(invalid(format!(r#"{{"sub":"ada","{claim}":{odd}{exp}}}"#)));
         }
@@ -84,7 +88,7 @@ fn times() -> Vec<Bad> {
     let future = [
         "1800000001",
         "1800000000.5",
-        "4102444800",
+        "2000000000",
         "1e30",
         "1e300",
         "18446744073709551615",
@@ -102,20 +106,20 @@ fn times() -> Vec<Bad> {
     }
     for payload in [
         r#"{"sub":"ada"}"#,
-        r#"{"sub":"ada","EXP":4102444800}"#,
-        r#"{"sub":"ada","Exp":4102444800}"#,
-        r#"{"sub":"ada","exp ":4102444800}"#,
-        r#"{"sub":"ada","expires":4102444800}"#,
-        r#"{"sub":"ada","x":{"exp":4102444800}}"#,
+        r#"{"sub":"ada","EXP":2000000000}"#,
+        r#"{"sub":"ada","Exp":2000000000}"#,
+        r#"{"sub":"ada","exp ":2000000000}"#,
+        r#"{"sub":"ada","expires":2000000000}"#,
+        r#"{"sub":"ada","x":{"exp":2000000000}}"#,
         r#"{"sub":"ada","iat":1800000000}"#,
     ] {
         bad.push(invalid(payload));
     }
     // A parser that takes the first one sees another token than one that takes the last.
     for (one, two) in [
-        ("4102444800", "1"),
-        ("1", "4102444800"),
-        ("4102444800", "4102444800"),
+        ("2000000000", "1"),
+        ("1", "2000000000"),
+        ("2000000000", "2000000000"),
     ] {
         bad.push(invalid(format!(
             r#"{{"sub":"ada","exp":{one},"exp":{two}}}"#
@@ -126,7 +130,7 @@ fn times() -> Vec<Bad> {
     }
     // An expired token is refused with any other claims.
     for more in [
-        r#","nbf":4102444800"#,
+        r#","nbf":2000000000"#,
         r#","x":[[[[]]]]"#,
         r#","iat":1e300"#,
     ] {
@@ -144,9 +148,7 @@ fn parties() -> Vec<Bad> {
     for aud in [
         r#""a""#,
         r#""""#,
-        "[]",
         r#"["a","b"]"#,
-        "null",
         "0",
         "{}",
         "[null]",
@@ -154,23 +156,23 @@ fn parties() -> Vec<Bad> {
         "true",
     ] {
         bad.push(invalid(format!(
-            r#"{{"sub":"ada","exp":4102444800,"aud":{aud}}}"#
+            r#"{{"sub":"ada","exp":2000000000,"aud":{aud}}}"#
         )));
         bad.push(invalid(format!(
-            r#"{{"aud":{aud},"sub":"ada","exp":4102444800}}"#
+            r#"{{"aud":{aud},"sub":"ada","exp":2000000000}}"#
         )));
     }
     for sub in ["null", "0", "[]", "{}", "true", r#"["ada"]"#, "1e5"] {
-        bad.push(invalid(format!(r#"{{"sub":{sub},"exp":4102444800}}"#)));
+        bad.push(invalid(format!(r#"{{"sub":{sub},"exp":2000000000}}"#)));
     }
-    for none in [r#"{"exp":4102444800}"#, r#"{"Sub":"ada","exp":4102444800}"#] {
+    for none in [r#"{"exp":2000000000}"#, r#"{"Sub":"ada","exp":2000000000}"#] {
         bad.push(invalid(none));
     }
     bad
 }
 
 fn objects() -> Vec<Bad> {
-    let good = r#"{"sub":"ada","exp":4102444800}"#;
+    let good = r#"{"sub":"ada","exp":2000000000}"#;
     let mut bad: Vec<_> = [
         "",
         " ",
@@ -188,12 +190,12 @@ fn objects() -> Vec<Bad> {
         "{\"sub\"",
         "{\"sub\":}",
         "{\"sub\":\"ada\",}",
-        "{sub:\"ada\",exp:4102444800}",
-        "{'sub':'ada','exp':4102444800}",
+        "{sub:\"ada\",exp:2000000000}",
+        "{'sub':'ada','exp':2000000000}",
         "ada",
         "foo",
-        "\u{feff}{\"sub\":\"ada\",\"exp\":4102444800}",
-        "sub=ada&exp=4102444800",
+        "\u{feff}{\"sub\":\"ada\",\"exp\":2000000000}",
+        "sub=ada&exp=2000000000",
     ]
     .into_iter()
     .map(invalid)
@@ -207,20 +209,20 @@ fn objects() -> Vec<Bad> {
         format!("[{good}]"),
         format!("\"{}\"", good.replace('"', "\\\"")),
         format!("/**/{good}"),
-        r#"{"sub":"ada","sub":"eve","exp":4102444800}"#.to_owned(),
-        r#"{"sub":"eve","\u0073ub":"ada","exp":4102444800}"#.to_owned(),
-        r#"{"sub":"ada","exp":4102444800,"x":{"a":1,"a":1}}"#.to_owned(),
-        r#"{"sub":"ada","exp":4102444800,"x":[{"a":{"b":1,"b":2}}]}"#.to_owned(),
-        r#"{"sub":"ada","exp":4102444800,"x":"\ud800"}"#.to_owned(),
-        r#"{"sub":"ada","exp":4102444800,"x":"\x00"}"#.to_owned(),
-        "{\"sub\":\"ada\",\"exp\":4102444800,\"x\":\"\u{1}\"}".to_owned(),
+        r#"{"sub":"ada","sub":"eve","exp":2000000000}"#.to_owned(),
+        r#"{"sub":"eve","\u0073ub":"ada","exp":2000000000}"#.to_owned(),
+        r#"{"sub":"ada","exp":2000000000,"x":{"a":1,"a":1}}"#.to_owned(),
+        r#"{"sub":"ada","exp":2000000000,"x":[{"a":{"b":1,"b":2}}]}"#.to_owned(),
+        r#"{"sub":"ada","exp":2000000000,"x":"\ud800"}"#.to_owned(),
+        r#"{"sub":"ada","exp":2000000000,"x":"\x00"}"#.to_owned(),
+        "{\"sub\":\"ada\",\"exp\":2000000000,\"x\":\"\u{1}\"}".to_owned(),
         format!(
-            r#"{{"sub":"ada","exp":4102444800,"x":{}{}}}"#,
+            r#"{{"sub":"ada","exp":2000000000,"x":{}{}}}"#,
             "[".repeat(2_000),
             "]".repeat(2_000)
         ),
         format!(
-            r#"{{"sub":"ada","exp":4102444800,"x":{}1{}}}"#,
+            r#"{{"sub":"ada","exp":2000000000,"x":{}1{}}}"#,
             r#"{"x":"#.repeat(500),
             "}".repeat(500)
         ),
@@ -231,11 +233,11 @@ fn objects() -> Vec<Bad> {
     }
     for bytes in [
         &b"\xff\xfe"[..],
-        b"{\"sub\":\"\xff\",\"exp\":4102444800}",
-        b"{\"sub\":\"ad\xc3\",\"exp\":4102444800}",
-        b"{\"sub\":\"\xc0\x80\",\"exp\":4102444800}",
-        b"{\"sub\":\"\xed\xa0\x80\",\"exp\":4102444800}",
-        b"{\"sub\":\"\xf4\x90\x80\x80\",\"exp\":4102444800}",
+        b"{\"sub\":\"\xff\",\"exp\":2000000000}",
+        b"{\"sub\":\"ad\xc3\",\"exp\":2000000000}",
+        b"{\"sub\":\"\xc0\x80\",\"exp\":2000000000}",
+        b"{\"sub\":\"\xed\xa0\x80\",\"exp\":2000000000}",
+        b"{\"sub\":\"\xf4\x90\x80\x80\",\"exp\":2000000000}",
         b"\x1f\x8b\x08\0\0\0\0\0",
         b"\0\0\0\0",
     ] {

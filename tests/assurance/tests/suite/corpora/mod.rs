@@ -5,6 +5,7 @@ pub(crate) mod carriers;
 mod claims;
 mod cookies;
 mod handshake;
+mod issuers;
 mod oracle;
 mod rfc;
 mod tokens;

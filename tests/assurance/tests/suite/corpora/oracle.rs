@@ -26,16 +26,16 @@ const VALUES: [&str; 38] = [
     "1e9",
     "1e10",
     "1e30",
-    "4102444800",
-    "4102444800.5",
-    "4102444800.0",
+    "2000000000",
+    "2000000000.5",
+    "2000000000.0",
     "41024448e2",
     "18446744073709551615",
     "18446744073709551616",
     "-0",
     "\"\"",
     "\"ada\"",
-    "\"4102444800\"",
+    "\"2000000000\"",
     "\"HS256\"",
     "\"RS256\"",
     "\"ES256\"",
@@ -122,7 +122,7 @@ fn token(door: Door, random: &mut Random) -> String {
         pair("alg", &format!("\"{}\"", door.alg())),
         pair("typ", "\"JWT\""),
     ];
-    let mut claims = vec![pair("sub", "\"ada\""), pair("exp", "4102444800")];
+    let mut claims = vec![pair("sub", "\"ada\""), pair("exp", "2000000000")];
     if random.below(3) == 0 {
         mutate_members(&mut header, random);
     }
@@ -231,6 +231,13 @@ fn within_their_types(door: Door, token: &str) -> Option<String> {
     if claims["nbf"].as_f64().is_some_and(|nbf| nbf < 0.0) {
         claims["nbf"] = json!(0);
     }
+    // An optional claim that is null is absent, and so is an empty list of audiences.
+    let members = claims.as_object_mut()?;
+    members.retain(|name, value| match name.as_str() {
+        "nbf" | "iat" => !value.is_null(),
+        "aud" => !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()),
+        _ => true,
+    });
     let header = serde_json::to_string(header).ok()?;
     Some(sign(door, &header, &claims.to_string()))
 }

@@ -237,7 +237,7 @@ async fn a_token_that_may_be_revoked() {
         let jwt = jwt.revocable_by(|claims: &Claims| format!("user:{}", claims.sub));
         let claims = Claims {
             sub: "ada".to_owned(),
-            exp: 4_102_444_800,
+            exp: 2_000_000_000,
         };
         let encoder = JwtEncoder::new(SigningKey::hs256(SECRET).unwrap());
         let mut asked = Asked::new(jwt.revocable(revocations.clone()), revocations);

@@ -118,7 +118,7 @@ pub(super) fn forms(door: Door, bad: &mut Vec<Bad>) {
             format!("{h}.{payload}.{standard}"),
         ));
     }
-    let payload_with_both = b64("{\"sub\":\"???>>>~~~\u{fbff}\",\"exp\":4102444800}");
+    let payload_with_both = b64("{\"sub\":\"???>>>~~~\u{fbff}\",\"exp\":2000000000}");
     let other = payload_with_both.replace('-', "+").replace('_', "/");
     if other != payload_with_both {
         let signed = hmac_over("HS256", SECRET, &format!("{h}.{other}"));
@@ -131,7 +131,7 @@ pub(super) fn forms(door: Door, bad: &mut Vec<Bad>) {
             sign(
                 door,
                 HS256.replace("HS256", door.alg()).as_str(),
-                &format!(r#"{{"exp":4102444800,"x":"{fat}"}}"#),
+                &format!(r#"{{"exp":2000000000,"x":"{fat}"}}"#),
             ),
         ));
         bad.push(Bad::new(format!("{size} letters"), fat.clone()));

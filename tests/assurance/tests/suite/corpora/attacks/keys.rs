@@ -135,7 +135,6 @@ pub(super) fn confusion(door: Door, bad: &mut Vec<Bad>) {
         "ES512",
         "ES256K",
         "EdDSA",
-        "Ed25519",
         "Ed448",
         "RSA-OAEP",
         "RSA1_5",

@@ -75,7 +75,7 @@ pub(super) fn signatures(door: Door, bad: &mut Vec<Bad>) {
         format!("{signed}.{}", hex(&real)),
     ));
     // A good signature, of something else.
-    let other = with_claims(r#"{"sub":"eve","exp":4102444800}"#);
+    let other = with_claims(r#"{"sub":"eve","exp":2000000000}"#);
     let (other_signed, _) = other.rsplit_once('.').unwrap();
     bad.push(Bad::new(
         "the signature of another token",

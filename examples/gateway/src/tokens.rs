@@ -1,0 +1,160 @@
+//! Which tokens are good, built once from the options.
+
+use std::error::Error;
+use std::fs;
+
+use http::HeaderName;
+use serde_json::Value;
+use tower_ws_auth::credential::{Carriers, CarriersError};
+use tower_ws_auth::jwt::{
+    Algorithm, Issuers, Jwks, Jwt, JwtBuilder, Key, KeyError, KeySource, Keys, UserClaim,
+};
+
+use crate::identity::revocation_key;
+use crate::options::JwtOptions;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// What decides about tokens. Each `--oidc-issuer` decides about its own.
+pub(crate) fn strategy(options: &JwtOptions) -> Result<Issuers<Value>, Failure> {
+    let user = options.user()?;
+    let rules = |keys: KeySource| {
+        let mut jwt = Jwt::builder(keys)
+            .user_claim(user.clone())
+            .leeway(options.jwt_leeway);
+        if !options.jwt_audience.is_empty() {
+            jwt = jwt.audiences(&options.jwt_audience);
+        }
+        jwt
+    };
+    let mut discovered = Vec::new();
+    for issuer in &options.oidc_issuer {
+        let jwks = Jwks::discover(issuer).start();
+        let jwks = jwks.map_err(|error| format!("--oidc-issuer: {error}"))?;
+        discovered.push(build(rules(jwks.into()), &user)?);
+    }
+    let mut issuers = None;
+    if !discovered.is_empty() {
+        issuers = Some(Issuers::new(discovered)?);
+    }
+    if let Some(keys) = own(options)? {
+        let mut jwt = rules(keys);
+        if !options.jwt_issuer.is_empty() {
+            jwt = jwt.issuers(&options.jwt_issuer);
+        }
+        let own = build(jwt, &user)?;
+        issuers = Some(match issuers {
+            Some(issuers) => issuers.others(own),
+            None => own.into(),
+        });
+    }
+    let issuers =
+        issuers.ok_or("a JWT needs --jwt-secret, --jwt-public-key, --jwks-url or --oidc-issuer")?;
+    Ok(issuers.carriers(carriers(options)?))
+}
+
+fn build(jwt: JwtBuilder<Value>, user: &UserClaim) -> Result<Jwt<Value>, Failure> {
+    let user = user.clone();
+    // Called for tokens that name their user.
+    let key = move |claims: &_| revocation_key(&user.of(claims).unwrap_or_default());
+    Ok(jwt.build()?.revocable_by(key))
+}
+
+fn carriers(options: &JwtOptions) -> Result<Carriers, Failure> {
+    let mut carriers = Carriers::builder().max_length(options.jwt_max_length);
+    for scheme in options.jwt_scheme.iter().cloned() {
+        carriers = carriers.header_scheme(scheme);
+    }
+    for name in &options.jwt_header_name {
+        let name = HeaderName::try_from(name.as_str());
+        carriers = carriers.header_field(name.map_err(|_| "--jwt-header-name: no field name")?);
+    }
+    for format in options.jwt_subprotocol.iter().copied() {
+        carriers = carriers.subprotocol(format.into());
+    }
+    for key in options.jwt_query.iter().cloned() {
+        carriers = if key.eq_ignore_ascii_case("authorization") {
+            carriers.query_bearer(key)
+        } else {
+            carriers.query(key)
+        };
+    }
+    if let Some(name) = options.jwt_cookie.clone() {
+        carriers = carriers.cookie(name);
+    }
+    Ok(carriers.build().map_err(|error| {
+        let flag = match error {
+            CarriersError::QueryKey(_) => "--jwt-query",
+            CarriersError::CookieName(_) => "--jwt-cookie",
+            CarriersError::Scheme(_) => "--jwt-scheme",
+            CarriersError::Field(_) => "--jwt-header-name",
+            _ => "--jwt-max-length",
+        };
+        format!("{flag}: {error}")
+    })?)
+}
+
+/// The keys that belong to no `--oidc-issuer`, if there are any.
+fn own(options: &JwtOptions) -> Result<Option<KeySource>, Failure> {
+    let mut keys = Keys::new();
+    for secret in &options.jwt_secret {
+        keys = keys.with(shared(options, secret.as_bytes())?);
+    }
+    for file in &options.jwt_public_key {
+        keys = keys.with(public_key(file)?);
+    }
+    let none = options.jwt_secret.is_empty() && options.jwt_public_key.is_empty();
+    let Some(url) = &options.jwks_url else {
+        return Ok((!none).then(|| keys.into()));
+    };
+    let jwks = Jwks::builder(url).start();
+    let jwks = jwks.map_err(|error| format!("--jwks-url: {error}"))?;
+    Ok(Some(if none {
+        jwks.into()
+    } else {
+        jwks.with_local_keys(keys)
+    }))
+}
+
+fn shared(options: &JwtOptions, secret: &[u8]) -> Result<Key, Failure> {
+    let algorithm = options.jwt_algorithm.into();
+    let key = if options.dangerous_short_jwt_secret {
+        Key::dangerous_short_hmac(algorithm, secret)
+    } else {
+        Key::hmac(algorithm, secret)
+    };
+    Ok(key.map_err(|error| match error {
+        KeyError::ShortSecret { length, least, .. } => format!(
+            "--jwt-secret: it has {length} bytes and {algorithm} wants {least}: take a random one \
+             of that length, or accept the risk with --dangerous-short-jwt-secret"
+        ),
+        error => format!("--jwt-secret: {error}"),
+    })?)
+}
+
+/// `FILE`, or `ALG=FILE` for an RSA key.
+fn public_key(option: &str) -> Result<Key, Failure> {
+    const RSA: [Algorithm; 6] = [
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+    ];
+    let named = option.split_once('=').and_then(|(name, file)| {
+        let algorithm = RSA.into_iter().find(|algorithm| algorithm.name() == name)?;
+        Some((algorithm, file))
+    });
+    let (rsa, file) = named.unwrap_or((Algorithm::RS256, option));
+    let wrong = |error: &dyn Error| format!("--jwt-public-key {file}: {error}");
+    let pem = fs::read(file).map_err(|error| wrong(&error))?;
+    let mut key = Key::from_pem(rsa, &pem);
+    // The curve of another key names its algorithm.
+    for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
+        if let Err(KeyError::WrongKind { .. }) = key {
+            key = Key::from_pem(algorithm, &pem);
+        }
+    }
+    Ok(key.map_err(|error| wrong(&error))?)
+}
