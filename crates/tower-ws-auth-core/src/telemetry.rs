@@ -16,7 +16,7 @@
 //! | `script ended` | DEBUG | `protocol` `script` |
 //! | `closing handshake ended` | DEBUG | `closing_handshake` |
 //! | `the client got 101 and then nothing: …` | WARN | `closing_handshake` `error` |
-//! | `lease ended` | INFO | `reason` `code` `protocol` `open_ms` |
+//! | `lease ended` | INFO | `reason` `code` `open_ms` `protocol` |
 //! | `join accepted` | DEBUG | `strategy` `outcome` `channel` `latency_us` |
 //! | `join refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `detail` `source` `channel` `latency_us` |
 //! | `fetched keys …`, `a fetched key is left out` | DEBUG, INFO, WARN | `url` `keys` `index` `error` |

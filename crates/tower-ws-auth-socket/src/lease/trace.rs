@@ -44,8 +44,8 @@ impl Opened {
             target: "tower_ws_auth",
             reason = reason.reason(),
             code = close.map(|close| close.code().get()),
-            protocol = close.map(|_| protocol.name()),
             open_ms = u64::try_from(open).unwrap_or(u64::MAX),
+            protocol = close.map(|_| protocol.name()),
             "lease ended"
         );
     }

@@ -46,13 +46,10 @@ async fn an_expiry_is_an_event_with_its_code_and_its_time_and_is_counted() {
         line.contains("reason=\"token_expired\" code=4401 open_ms="),
         "{line}"
     );
-    let open: u64 = line
-        .split_once("open_ms=")
-        .unwrap()
-        .1
-        .trim()
-        .parse()
-        .unwrap();
+    let (_, open) = line.split_once("open_ms=").unwrap();
+    let (open, protocol) = open.split_once(' ').unwrap();
+    assert_eq!(protocol.trim(), "protocol=\"plain\"");
+    let open: u64 = open.parse().unwrap();
     assert!((100..20_000).contains(&open), "{line}");
     let closing_handshake = told.event("closing handshake ended");
     assert!(

@@ -239,3 +239,20 @@ async fn a_client_that_reads_nothing_is_dropped_at_the_deadline() {
     assert!(matches!(outcome, Outcome::Deadline), "{outcome:?}");
     assert_eq!((ended, began.elapsed()), (Ended::Deadline, LIMITS.deadline));
 }
+
+/// A client of Phoenix may be held for a minute.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_listened_to_keeps_less_than_four_kilobytes() {
+    let script = answers().compile().unwrap();
+    let (server, _far) = duplex(512);
+    let telling = Telling {
+        values: Values::default(),
+        close: Close::new(CloseCode::NORMAL, ""),
+        limits: LIMITS,
+        give_way: Arc::default(),
+    };
+    let following = follow(server, false, &script, telling);
+    let kept = size_of_val(&following) + BUFFER + Pattern::MAX_PREFIX;
+    assert!(kept < 4096, "{kept}");
+    println!("{kept} bytes");
+}
