@@ -176,7 +176,7 @@ fn try_each<'k>(
 ) -> Option<bool> {
     let mut keys = keys.peekable();
     keys.peek()?;
-    Some(keys.any(|key| good(key)))
+    Some(keys.any(good))
 }
 
 /// Shows what the header of a token says.

@@ -147,10 +147,10 @@ impl<'j> Visitor<'j> for Texts<'_> {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<bool, E> {
-        match self.or_null {
-            true => Ok(false),
-            false => Err(E::invalid_type(serde::de::Unexpected::Unit, &self)),
+        if self.or_null {
+            return Ok(false);
         }
+        Err(E::invalid_type(serde::de::Unexpected::Unit, &self))
     }
 
     fn visit_seq<S: SeqAccess<'j>>(self, mut list: S) -> Result<bool, S::Error> {

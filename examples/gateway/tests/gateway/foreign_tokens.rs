@@ -143,7 +143,7 @@ async fn a_pem_file_verifies_and_its_text_is_no_secret() {
 
 /// As an attacker signs with the public key for a secret.
 fn hmac_of(public: &str, claims: &Value) -> String {
-    use hmac::Mac as _;
+    use hmac::{KeyInit as _, Mac as _};
 
     let part = |json: &Value| crate::passing::base64(json.to_string().as_bytes(), *b"-_");
     let text = format!("{}.{}", part(&json!({ "alg": "HS256" })), part(claims));
