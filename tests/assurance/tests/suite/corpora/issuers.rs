@@ -108,7 +108,7 @@ impl Issuer {
             Signs::Ed(_) => (Algorithm::EdDSA, EncodingKey::from_ed_pem(ED.as_bytes())),
             Signs::Shared(shared) => {
                 let algorithm = shared.name().parse().unwrap();
-                (algorithm, Ok(EncodingKey::from_secret(SECRET)))
+                (algorithm, EncodingKey::from_secret(SECRET))
             }
         };
         let mut header = Header::new(algorithm);
