@@ -61,7 +61,8 @@ where
         let decided = match first {
             Ok(first) => {
                 replay = first.replay;
-                self.decide(&mut client, first.credential).await
+                // In a box: a client that waits has no room for what comes later.
+                Box::pin(self.decide(&mut client, first.credential)).await
             }
             Err(end) => {
                 drop(self);
@@ -90,7 +91,7 @@ where
                     protocol: &protocol,
                     shared,
                 };
-                farewell.say(client.into_io(replay), said).await;
+                Box::pin(farewell.say(client.into_io(replay), said)).await;
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::protocol::ClientProtocol;
 /// // {"type":"auth","token":"…"}
 /// let own = MessageFormat::json("token").expecting("type", "auth");
 /// // A closure, for everything else.
-/// let login = MessageFormat::from_fn(|message| message.strip_prefix("LOGIN ").map(Into::into));
+/// let login = MessageFormat::from_fn(|message| message.strip_prefix("LOGIN ").map(str::to_owned));
 /// # let _ = (own, login);
 /// ```
 #[derive(Clone)]

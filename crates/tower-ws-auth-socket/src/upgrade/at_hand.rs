@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+#[cfg(feature = "first-message")]
 use std::task::{Context, Waker};
 
 use http::request::Parts;

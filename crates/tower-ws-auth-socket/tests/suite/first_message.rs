@@ -11,4 +11,5 @@ mod formats;
 mod http2;
 mod lab;
 mod limits;
+mod memory;
 mod wire;

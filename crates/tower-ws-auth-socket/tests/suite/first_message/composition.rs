@@ -69,6 +69,10 @@ async fn the_whole_stack_ends_what_was_opened_by_a_message() {
         .await
         .unwrap();
     ada.reads_close(4403, "revoked").await;
+    // What was granted before the revocation opens nothing any more.
+    let mut late = Client::open_with(address, "/ws", PAGE).await;
+    late.say(&auth("ada")).await;
+    late.reads_close(4401, "token_invalid").await;
     bounded("no lease", async {
         while !open.is_empty() {
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -87,6 +87,7 @@ pub(crate) fn patient(format: MessageFormat) -> FirstMessageLayer {
     FirstMessageLayer::new(format)
         .timeout(2 * test_support::PATIENCE)
         .deadline(2 * test_support::PATIENCE)
+        .answer_timeout(2 * test_support::PATIENCE)
         .reject_delay(Duration::ZERO)
 }
 

@@ -1,0 +1,63 @@
+//! What a client costs that waits, and one that does not.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Waker};
+
+use http::{Request, Response};
+use test_support::at_once;
+use tower::{Layer, Service, service_fn};
+
+use super::lab::{Client, json, patient, route, serve};
+
+#[test]
+fn a_client_that_waits_has_at_most_four_kilobytes() {
+    const CLIENTS: i64 = 200;
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    let layer = patient(json());
+    let early = layer.early();
+    let address = runtime.block_on(serve(route(layer).0));
+    let open = async |count: i64| {
+        let before = early.waiting();
+        let mut clients = Vec::new();
+        for _ in 0..count {
+            clients.push(Client::open_with(address, "/ws", "Cookie: a=b; c=d\r\n").await);
+        }
+        // The last one's server is done with it.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert!(early.waiting() > before);
+        clients
+    };
+    let _first = runtime.block_on(open(20));
+    let mut clients = Vec::new();
+    let made = allocation_counter::measure(|| clients = runtime.block_on(open(CLIENTS)));
+    let each = made.bytes_current / CLIENTS;
+    // The clients' own ends are in it.
+    assert!(each <= 4096, "{each} bytes");
+    drop(clients);
+}
+
+#[test]
+fn a_handshake_that_goes_its_usual_way_costs_nothing() {
+    let inner = service_fn(|_: Request<()>| -> Ready<Result<_, Infallible>> {
+        ready(Ok(Response::new(())))
+    });
+    let mut service = patient(json()).when(|_| false).layer(inner);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready());
+    // As from hyper, whose values share a buffer: a clone of it allocates nothing.
+    let key = http::HeaderValue::from_static(test_support::handshake::KEY);
+    let request = Request::get("/ws")
+        .header("host", "example.com")
+        .header("upgrade", "websocket")
+        .header("connection", "Upgrade")
+        .header("sec-websocket-key", key)
+        .header("sec-websocket-version", "13")
+        .body(())
+        .unwrap();
+    let made = allocation_counter::measure(|| {
+        assert!(at_once(service.call(request)).is_ok());
+    });
+    assert_eq!(made.count_total, 0);
+}
