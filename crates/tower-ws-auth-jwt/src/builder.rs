@@ -69,7 +69,7 @@ impl<C> JwtBuilder<C> {
 
     /// Accepts a token for whatever audience.
     ///
-    /// One that was issued for another service is then good here as well, so whoever runs that
+    /// One that was issued for another service is then good here as well, so the operator of that
     /// service can come in with its users' tokens.
     pub fn dangerous_ignore_audience(mut self) -> Self {
         self.rules.ignore_audience = true;
@@ -132,7 +132,7 @@ impl<C> JwtBuilder<C> {
 
     /// Accepts a token without `exp`.
     ///
-    /// It is good for as long as the key is, whoever has got hold of it.
+    /// It is good for as long as the key is, also for a thief.
     pub fn dangerous_allow_missing_exp(mut self) -> Self {
         self.rules.allow_missing_exp = true;
         self

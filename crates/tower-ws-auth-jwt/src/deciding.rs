@@ -99,7 +99,7 @@ impl<C, T> Future for DecideFuture<C, T> {
     )]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            // Nothing is left for whoever polls after the end.
+            // A poll after the end finds nothing.
             Self::Decided(decided) => decided.take().map_or(Poll::Pending, Poll::Ready),
             #[cfg(feature = "jwks")]
             Self::Waiting(waiting) => waiting.as_mut().poll(cx),

@@ -27,7 +27,7 @@
 //!
 //! # Caveats
 //!
-//! - A token is good until it expires, for whoever has it. Make it short-lived, the more so in a
+//! - A token is good until it expires, for everybody who has it. Make it short-lived, the more so in a
 //!   query string, which proxies log.
 //! - Only the configured keys count. Nothing that a token names is fetched, and no certificate is
 //!   checked.
@@ -117,7 +117,7 @@
 //! let refused = jwt.verify_token_or_wait(&another.encode(&claims)?).await;
 //! assert_eq!(refused.unwrap_err().reason(), "token_invalid");
 //!
-//! // Whoever stands between could put in keys of their own.
+//! // An attacker between could put in keys of their own.
 //! assert!(Jwks::builder("http://issuer.example/jwks").start().is_err());
 //! # Ok(())
 //! # }

@@ -108,7 +108,7 @@ impl Rules {
             _ if self.ignore_audience => {}
             None if self.audiences.is_empty() => {}
             Some(true) => {}
-            // RFC 7519 §4.1.3: whoever is not in the audience must refuse, also if it has no name.
+            // RFC 7519 §4.1.3: a service that is not in the audience must refuse, also one without a name.
             Some(false) if self.audiences.is_empty() => {
                 return Err(invalid(
                     "the token has an `aud` and no audience is configured",

@@ -251,7 +251,7 @@ impl<C> Future for Claimed<C> {
                 Err(rejection) => Some(Err(rejection)),
             },
         };
-        // Nothing is left for whoever polls after the end.
+        // A poll after the end finds nothing.
         decided.map_or(Poll::Pending, Poll::Ready)
     }
 }

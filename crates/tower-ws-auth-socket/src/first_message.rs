@@ -82,7 +82,7 @@
 //! | has a handler that answers without an upgrade | 4000 + the status, or 1011 `internal_error` from 500 on |
 //!
 //! A waiting client has no place in a service with a limit. The places for those that wait are
-//! limited in all and by address. Whoever opens sockets faster than that evicts others, so put a rate
+//! limited in all and by address. A client that opens sockets faster than that evicts others, so put a rate
 //! limit by address outside. Behind a proxy, say where the [address](FirstMessageLayer::address) is.
 //!
 //! Binary protocols, and those whose server speaks first, do not fit. There open the connection by a
@@ -92,12 +92,12 @@ mod client;
 mod config;
 mod detach;
 mod early;
-mod farewell;
 mod format;
 mod json;
 mod layer;
 mod places;
 mod reader;
+mod refusal;
 mod service;
 mod stomp;
 mod trace;

@@ -10,6 +10,7 @@ mod features;
 mod fuzz;
 mod mutants;
 mod promises;
+mod prose;
 mod run;
 mod rust_tests;
 mod sabotage;

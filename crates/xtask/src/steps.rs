@@ -9,8 +9,8 @@ use crate::console::say;
 use crate::run::{cargo, run as call};
 use crate::workspace::Workspace;
 use crate::{
-    autobahn, bench, deny, features, fuzz, mutants, promises, rust_tests as tests, sabotage, setup,
-    soak, supply, workflows,
+    autobahn, bench, deny, features, fuzz, mutants, promises, prose, rust_tests as tests, sabotage,
+    setup, soak, supply, workflows,
 };
 
 pub(crate) struct Step {
@@ -67,6 +67,7 @@ use Tier::{Assure as Slow, Test};
 pub(crate) const STEPS: &[Step] = &[
     Step { name: "setup", tier: Test, place: First, run: setup::step, about: "installs the missing tools" },
     Step { name: "fmt", tier: Test, place: First, run: fmt, about: "formatting" },
+    Step { name: "prose", tier: Test, place: First, run: prose::check, about: "the words and phrases of the documents and comments" },
     Step { name: "promises", tier: Test, place: First, run: promises::check, about: "each promise has its tests and its sabotage" },
     Step { name: "build", tier: Test, place: First, run: tests::build, about: "builds every test" },
     Step { name: "tests", tier: Test, place: Tests, run: tests::short, about: "every Rust test, with long ones in their short form" },

@@ -22,7 +22,7 @@ pub(crate) fn of_assure(only: &[&'static Step]) -> Plan {
 }
 
 pub(crate) fn lint() -> Plan {
-    let lint = ["fmt", "promises", "clippy", "docs"];
+    let lint = ["fmt", "prose", "promises", "clippy", "docs"];
     let step = |name: &str| STEPS.iter().find(|step| step.name == name);
     vec![[lint.iter().copied().filter_map(step).collect(), Vec::new()]]
 }

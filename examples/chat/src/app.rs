@@ -154,7 +154,7 @@ fn named(user: &User, _head: &Parts) -> bool {
 fn close_layer(options: &Options, closing_handshakes: &TaskTracker) -> CloseFrameLayer {
     let tracker = closing_handshakes.clone();
     let close = CloseFrameLayer::new()
-        .client_protocol(options.palette.into())
+        .client_protocol(options.client_protocol.into())
         .subprotocols(socket::SUBPROTOCOLS)
         .reject_delay(Duration::from_millis(options.hold_ms))
         .spawn_with(move |closing_handshake| {

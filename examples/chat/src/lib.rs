@@ -35,7 +35,7 @@ use tower_ws_auth::close::ClientProtocol;
 use tower_ws_auth::lease::{DisconnectReason, LeaseLayer, Leases};
 
 use self::credentials::Credentials;
-pub use self::options::{Hmac, JwtOptions, Offer, Options, Palette, Secret};
+pub use self::options::{Hmac, JwtOptions, Offer, Options, Protocol, Secret};
 use self::tls::{Tls, TlsListener};
 pub use self::tokens::DemoTokens;
 
@@ -86,7 +86,7 @@ impl Chat {
         let tracker = closing_handshakes.clone();
         let lease = LeaseLayer::new(credentials.revocations.clone())
             .clock(clock)
-            .client_protocol(ClientProtocol::from(options.palette))
+            .client_protocol(ClientProtocol::from(options.client_protocol))
             .spawn_with(move |closing_handshake| {
                 tracker.spawn(closing_handshake);
             });

@@ -68,13 +68,13 @@ pub struct Options {
 
     /// In which language a refused or ended client is told.
     #[arg(
-        long,
+        long = "palette",
         alias = "client-protocol",
         env = "CHAT_PALETTE",
         value_enum,
         default_value_t
     )]
-    pub palette: Palette,
+    pub client_protocol: Protocol,
 
     /// Sends a JSON message with the full reason before the close frame.
     #[arg(long, env = "CHAT_REJECT_MESSAGE", value_parser = BoolishValueParser::new())]
@@ -91,7 +91,7 @@ pub struct Options {
 
 /// The language of a kind of client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Palette {
+pub enum Protocol {
     /// Code 4000 and the HTTP status, such as 4401.
     #[default]
     #[value(alias = "plain")]
@@ -121,21 +121,21 @@ pub enum Palette {
     Detect,
 }
 
-impl From<Palette> for ClientProtocol {
-    fn from(palette: Palette) -> Self {
-        match palette {
-            Palette::Http => Self::plain(),
-            Palette::Iana => Self::iana(),
-            Palette::SocketIo => Self::socket_io(),
-            Palette::Phoenix => Self::phoenix(),
-            Palette::PhoenixHeld => Self::phoenix_held(),
-            Palette::GraphqlWs => Self::graphql_ws(),
-            Palette::SubscriptionsTransportWs => Self::subscriptions_transport_ws(),
-            Palette::ActionCable => Self::action_cable(),
-            Palette::Signalr => Self::signalr(),
-            Palette::Centrifuge => Self::centrifugo(),
-            Palette::Pusher => Self::pusher(),
-            Palette::Detect => Self::detect(),
+impl From<Protocol> for ClientProtocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Http => Self::plain(),
+            Protocol::Iana => Self::iana(),
+            Protocol::SocketIo => Self::socket_io(),
+            Protocol::Phoenix => Self::phoenix(),
+            Protocol::PhoenixHeld => Self::phoenix_held(),
+            Protocol::GraphqlWs => Self::graphql_ws(),
+            Protocol::SubscriptionsTransportWs => Self::subscriptions_transport_ws(),
+            Protocol::ActionCable => Self::action_cable(),
+            Protocol::Signalr => Self::signalr(),
+            Protocol::Centrifuge => Self::centrifugo(),
+            Protocol::Pusher => Self::pusher(),
+            Protocol::Detect => Self::detect(),
         }
     }
 }

@@ -121,7 +121,7 @@ fn a_revocation_is_counted_and_an_applications_own_reason_is_no_label() {
 fn a_recorder_can_get_the_description_of_each() {
     let described = Counts::during(telemetry::describe);
     let texts = described.iter().filter(|(name, _)| name.starts_with("# "));
-    assert_eq!(texts.count(), 6, "{described:?}");
+    assert_eq!(texts.count(), 7, "{described:?}");
     // No series at all would read as no scrape.
     assert!(described.contains(&("ws_auth_leases".to_owned(), 0.0)));
 }

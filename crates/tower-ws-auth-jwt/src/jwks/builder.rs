@@ -137,7 +137,7 @@ impl JwksBuilder {
 
     /// Accepts `http` to other machines.
     ///
-    /// Whoever stands between then chooses the keys, and with them who comes in as whom.
+    /// An attacker between then chooses the keys, and with them every identity.
     pub fn dangerous_plain_http(mut self) -> Self {
         self.plain = true;
         self

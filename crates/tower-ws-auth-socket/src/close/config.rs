@@ -46,7 +46,7 @@ type When = dyn Fn(&Rejection, &Parts) -> bool + Send + Sync;
 type Classifier = dyn Fn(&response::Parts, &Parts) -> Option<Rejection> + Send + Sync;
 type FirstMessage = dyn Fn(&Rejection, &Close) -> Option<String> + Send + Sync;
 
-const MAX_FAREWELLS: u32 = 1024;
+const MAX_CLOSING_HANDSHAKES: u32 = 1024;
 pub(crate) const REJECT_DELAY: Duration = Duration::from_millis(300);
 
 impl Default for Config {
@@ -59,9 +59,9 @@ impl Default for Config {
             subprotocols: Arc::new([]),
             reject_delay: None,
             limits: Limits::default(),
-            permits: Arc::new(Semaphore::new(MAX_FAREWELLS as usize)),
+            permits: Arc::new(Semaphore::new(MAX_CLOSING_HANDSHAKES as usize)),
             places: Arc::default(),
-            max_closing_handshakes: MAX_FAREWELLS,
+            max_closing_handshakes: MAX_CLOSING_HANDSHAKES,
             spawner: None,
         }
     }
@@ -186,7 +186,7 @@ pub fn json_message(rejection: &Rejection, close: &Close) -> String {
     )
 }
 
-/// One closing handshake, to be driven to its end by whoever spawns it. Dropping it drops the client.
+/// One closing handshake, to be driven to its end by a spawned task. Dropping it drops the client.
 #[must_use = "a closing handshake does nothing unless it is spawned"]
 pub struct ClosingHandshake(pub(crate) Pin<Box<dyn Future<Output = ()> + Send>>);
 

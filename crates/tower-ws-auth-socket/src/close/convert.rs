@@ -79,7 +79,7 @@ impl Conversion {
                 )
             });
         if let Some(conversion) = &conversion {
-            // Evidence for the layers further out, whoever made the response.
+            // Evidence for the layers further out, whichever layer made the response.
             response.extensions.insert(conversion.rejection.clone());
         }
         (Response::from_parts(response, body), conversion)

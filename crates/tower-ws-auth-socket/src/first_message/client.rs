@@ -12,10 +12,10 @@ use tower_service::Service;
 use tower_ws_auth_core::{Rejection, RejectionKind};
 
 use crate::first_message::config::Config;
-use crate::first_message::farewell::Said;
 use crate::first_message::format::Read;
 use crate::first_message::places::{Ended, Place};
 use crate::first_message::reader::{Event, Fault, Reader};
+use crate::first_message::refusal::Said;
 use crate::first_message::trace;
 use crate::frame::write_text;
 use crate::upgrade::{Io, Words};

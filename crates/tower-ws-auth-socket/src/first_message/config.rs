@@ -33,7 +33,7 @@ pub(super) struct Config {
     pub(super) places: Arc<Places>,
     /// Every connection that is not the service's.
     pub(super) running: Arc<Semaphore>,
-    pub(super) farewells: Arc<Semaphore>,
+    pub(super) closing_handshakes: Arc<Semaphore>,
     pub(super) spawner: Option<Arc<dyn Fn(BoxFuture<()>) + Send + Sync>>,
 }
 
@@ -47,7 +47,7 @@ impl Config {
     pub(super) fn new(format: MessageFormat) -> Self {
         const WAITING: usize = 4096;
         const BY_ADDRESS: usize = 256;
-        const FAREWELLS: usize = 1024;
+        const CLOSING_HANDSHAKES: usize = 1024;
         Self {
             format,
             protocol: None,
@@ -64,7 +64,7 @@ impl Config {
             most_by_address: BY_ADDRESS,
             places: Arc::new(Places::new(WAITING, BY_ADDRESS)),
             running: Arc::new(Semaphore::new(MOST_RUNNING as usize)),
-            farewells: Arc::new(Semaphore::new(FAREWELLS)),
+            closing_handshakes: Arc::new(Semaphore::new(CLOSING_HANDSHAKES)),
             spawner: None,
         }
     }

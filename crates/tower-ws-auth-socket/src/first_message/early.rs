@@ -15,8 +15,8 @@ use tower_ws_auth_core::credential::MessageCredential;
 use crate::close::by_status;
 use crate::first_message::client::{Client, End};
 use crate::first_message::config::Config;
-use crate::first_message::farewell::{Farewell, Said};
 use crate::first_message::places::Place;
+use crate::first_message::refusal::{Refusing, Said};
 use crate::frame::{Close, CloseCode};
 use crate::protocol::ClientProtocol;
 use crate::upgrade::{AtHand, Io, is_shared};
@@ -86,12 +86,12 @@ where
             }
             Err(End::Gone) => {}
             Err(End::Said(said)) => {
-                let farewell = Farewell {
+                let refusing = Refusing {
                     config: &config,
                     protocol: &protocol,
                     shared,
                 };
-                Box::pin(farewell.say(client.into_io(replay), said)).await;
+                Box::pin(refusing.say(client.into_io(replay), said)).await;
             }
         }
     }

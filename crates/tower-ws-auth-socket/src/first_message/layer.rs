@@ -118,7 +118,7 @@ impl FirstMessageLayer {
     /// their closing handshake.
     pub fn max_closing_handshakes(self, count: usize) -> Self {
         let count = count.min(Semaphore::MAX_PERMITS);
-        self.with(|config| config.farewells = Arc::new(Semaphore::new(count)))
+        self.with(|config| config.closing_handshakes = Arc::new(Semaphore::new(count)))
     }
 
     /// Who runs the connections until the handler has them, in place of the runtime on which the

@@ -50,7 +50,7 @@ impl<S> FirstMessageService<S> {
         if head.extensions.get::<Answered>().is_some() {
             return None;
         }
-        // Whoever put it here, it was not this layer.
+        // Removes a value that this layer did not set.
         head.extensions.remove::<MessageCredential>();
         let handshake = Handshake::check(head).ok()?;
         if self.config.when.as_ref().is_some_and(|when| !when(head)) {

@@ -156,7 +156,7 @@ impl Shared {
                 },
             );
         }
-        // Whoever counts connections need not count this one any more.
+        // A count of connections need not have this one any more.
         let watches = self.lock().watches.clone();
         for watch in watches.iter().flatten() {
             watch.connection().end(reason);

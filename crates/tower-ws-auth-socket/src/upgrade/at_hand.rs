@@ -85,7 +85,7 @@ impl Guarded {
     pub(crate) fn accept(self) {
         match self {
             Self::Own(own) => own.accept(),
-            // Whoever has the connection opens it.
+            // The owner of the connection opens it.
             Self::Joined(mut end) => drop(end.take()),
         }
     }

@@ -62,10 +62,10 @@ pub enum Outcome {
     Deadline,
     /// The connection broke.
     Broken(io::Error),
-    /// There was no connection to be had: as a rule the server was built without upgrades
+    /// The connection was unavailable: as a rule the server was built without upgrades
     /// (`serve_connection` in place of `serve_connection_with_upgrades`).
     UpgradeFailed(hyper::Error),
-    /// There was no connection to be had behind a [`UpgradeGuard`](crate::upgrade::UpgradeGuard): the service answered
+    /// The connection was unavailable behind a [`UpgradeGuard`](crate::upgrade::UpgradeGuard): the service answered
     /// without an upgrade, or the upgrade failed.
     NotUpgraded,
 }

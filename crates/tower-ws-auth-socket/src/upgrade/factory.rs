@@ -72,7 +72,7 @@ impl Future for Answer {
     type Output = Result<Response<String>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        // No waker and no channel: whoever opens the link polls next, and a channel would count
+        // No waker and no channel: the task that opens the link polls next, and a channel would count
         // against the task's budget.
         if !self.0.is_opening() {
             return Poll::Pending;

@@ -191,7 +191,7 @@ impl Drop for Line {
             drop(inner);
             return wake([closing_handshake]);
         }
-        // In any other state whoever holds the upgrade ends the link.
+        // In any other state the holder of the upgrade ends the link.
         let open = matches!(inner.state, State::Open(_));
         drop(inner);
         if open {

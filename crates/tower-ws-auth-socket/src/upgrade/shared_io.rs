@@ -123,7 +123,7 @@ impl Link {
         }
     }
 
-    /// No task waits for the connection: this runs in whoever wakes, which is the server's own
+    /// No task waits for the connection: this runs in the task that wakes, which is the server's own
     /// task at the moment when it hands the connection over or gives it up.
     fn advance(self: &Arc<Self>) {
         let waker = Waker::from(self.clone());

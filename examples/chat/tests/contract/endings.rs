@@ -200,8 +200,8 @@ async fn a_stop_tells_everybody_that_is_connected() {
 }
 
 #[tokio::test]
-async fn a_palette_speaks_the_codes_of_other_clients_to_the_refused_and_to_the_ended() {
-    for (palette, refused, ended) in [
+async fn a_client_protocol_speaks_the_codes_of_other_clients_to_the_refused_and_to_the_ended() {
+    for (protocol, refused, ended) in [
         ("http", 4401, 4403),
         ("iana", 3000, 3003),
         ("centrifuge", 3500, 3503),
@@ -210,23 +210,23 @@ async fn a_palette_speaks_the_codes_of_other_clients_to_the_refused_and_to_the_e
         ("phoenix", 1000, 1000),
         ("graphql-ws", 4401, 4401),
     ] {
-        let option = if palette == "plain" {
+        let option = if protocol == "plain" {
             "--client-protocol"
         } else {
             "--palette"
         };
-        let address = start(&[option, palette]).await;
+        let address = start(&[option, protocol]).await;
         let (cookie, own) = (login(address, "ada").await, own_origin(address));
         let bad = connect(address, "jwt?token=bad", &[("origin", &own)]).await;
         assert_eq!(
             refusal(bad).await,
             said(refused, "token_invalid"),
-            "{palette}"
+            "{protocol}"
         );
         let socket = welcomed(address, "ada").await;
         let body = r#"{"user":"ada"}"#;
         post(address, "/revoke", &[("Cookie", &cookie)], body).await;
-        assert_eq!(close_of(socket).await, said(ended, "revoked"), "{palette}");
+        assert_eq!(close_of(socket).await, said(ended, "revoked"), "{protocol}");
     }
 }
 

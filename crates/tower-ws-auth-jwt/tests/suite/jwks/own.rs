@@ -89,7 +89,7 @@ fn keys_that_cannot_be_used_do_not_replace_those_that_can() {
 }
 
 #[test]
-fn whoever_verifies_meanwhile_sees_one_set_or_the_other() {
+fn a_verification_meanwhile_sees_one_set_or_the_other() {
     let set = |secret| {
         Keys::new()
             .with_kid("a", Key::hs256([secret; 32]).unwrap())

@@ -400,7 +400,7 @@ mod revocation {
             assert_eq!(close_of(socket).await, said(4403, "revoked"));
         }
         echoes(&mut bob, "still here").await;
-        // Whoever comes with something newer is let in, and stays.
+        // A client with a newer credential is let in, and stays.
         let mut again = server.connect("user=ada").await;
         echoes(&mut again, "back").await;
         drop((bob, again));

@@ -52,18 +52,18 @@ impl Said {
 }
 
 /// How it is said.
-pub(super) struct Farewell<'a> {
+pub(super) struct Refusing<'a> {
     pub(super) config: &'a Config,
     pub(super) protocol: &'a ClientProtocol,
     pub(super) shared: bool,
 }
 
-impl Farewell<'_> {
+impl Refusing<'_> {
     /// Says it, and waits for the client's own close frame. What the client has sent before is read
     /// from `io` again: a script may answer it.
     pub(super) async fn say(&self, io: Io, said: Said) {
         const HURRIED: Duration = Duration::from_millis(100);
-        let permit = Arc::clone(&self.config.farewells).try_acquire_owned();
+        let permit = Arc::clone(&self.config.closing_handshakes).try_acquire_owned();
         let mut limits = self.config.limits;
         if permit.is_err() {
             limits.deadline = limits.deadline.min(HURRIED);
