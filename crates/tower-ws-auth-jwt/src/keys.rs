@@ -172,7 +172,7 @@ const NO_KEY: &str = "there is no key for the token's `kid` and `alg`";
 /// Whether one of the keys is good; `None` if there is none.
 fn try_each<'k>(
     keys: impl Iterator<Item = &'k Key>,
-    mut good: impl FnMut(&Key) -> bool,
+    good: impl FnMut(&Key) -> bool,
 ) -> Option<bool> {
     let mut keys = keys.peekable();
     keys.peek()?;

@@ -75,8 +75,8 @@ impl SessionStore for RedisSessions {
             let _place = self.redis.place_for(Lookup::Session).map_err(failure)?;
             let (record, left): (Option<Vec<u8>>, i64) =
                 self.redis.ask_all(&load).await.map_err(failure)?;
-            // Bytes that are not UTF-8 are no record.
-            let record = record.and_then(|record| String::from_utf8(record).ok());
+            // Bytes that are not UTF-8, such as msgpack, are an unreadable record, as an empty text is.
+            let record = record.map(|record| String::from_utf8(record).unwrap_or_default());
             Ok(record.and_then(|record| {
                 let ttl = match left {
                     // It never expires.

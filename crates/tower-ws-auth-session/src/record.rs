@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 use tower_ws_auth_core::RevocationKey;
 
@@ -196,6 +196,8 @@ fn read_date(text: &str) -> Option<SystemTime> {
     let late = late.filter(|(year, _)| year.bytes().all(|byte| byte.is_ascii_digit()));
     let late = late.map(|(_, rest)| format!("9999{rest}"));
     let date = OffsetDateTime::parse(late.as_deref().unwrap_or(text), &Rfc3339);
+    // RFC 1123, as `toUTCString` and stores in PHP and Python write it.
+    let date = date.or_else(|_| OffsetDateTime::parse(text, &Rfc2822));
     date.ok().map(Into::into)
 }
 
@@ -237,6 +239,20 @@ mod records_as_express_session_writes_them {
         let mut other = same;
         other["user"] = "bob".into();
         assert_eq!(saved(json, |user| user.user = Some("bob".into())), other);
+    }
+
+    #[test]
+    fn an_end_as_text_is_read_in_two_forms() {
+        let end = |expires: &str| {
+            let json = format!(r#"{{"cookie":{{"expires":"{expires}"}}}}"#);
+            Record::parse(&json).map(|record| record.expires())
+        };
+        let moment = Some(Some(Clock::at(1_700_000_000)));
+        assert_eq!(end("2023-11-14T22:13:20.000Z"), moment);
+        assert_eq!(end("Tue, 14 Nov 2023 22:13:20 GMT"), moment);
+        for bad in ["Tue, 14 Nov 2023", "14/11/2023", "soon", "1700000000"] {
+            assert_eq!(end(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tracing::Level;
 use crate::credentials::Credentials;
 use crate::doors::Doors;
 use crate::hub::Hub;
-use crate::options::Options;
+use crate::options::{Opaque, Options};
 use crate::user::{Record, User};
 use crate::{account, metrics, page, relay, socket};
 
@@ -182,16 +182,16 @@ fn origins(
         own_origins(options, address)?
     } else {
         Origins::new(&options.origin).map_err(|error| match error {
-            OriginsError::Null => "--origin: `null` needs --dangerous-null-origin".to_owned(),
-            OriginsError::File => "--origin: `file://` needs --dangerous-file-origin".to_owned(),
+            OriginsError::Null => "--origin: `null` needs --dangerous-origin null".to_owned(),
+            OriginsError::File => "--origin: `file://` needs --dangerous-origin file".to_owned(),
             error => format!("--origin: {error}"),
         })?
     };
-    if options.dangerous_null_origin {
-        origins = origins.and_dangerous_null();
-    }
-    if options.dangerous_file_origin {
-        origins = origins.and_dangerous_file();
+    for kind in &options.dangerous_origin {
+        origins = match kind {
+            Opaque::Null => origins.and_dangerous_null(),
+            Opaque::File => origins.and_dangerous_file(),
+        };
     }
     Ok(origins)
 }

@@ -76,11 +76,21 @@ fn sessions(
     let secrets = if options.session_secret.is_empty() {
         Secrets::express([random()?])?
     } else {
-        Secrets::express(options.session_secret.iter().map(Secret::as_bytes))
-            .map_err(|error| format!("--session-secret: {error}"))?
+        let given = options.session_secret.iter().map(Secret::as_bytes);
+        let secrets = if options.dangerous_short_session_secret {
+            Secrets::dangerous_short_express(given)
+        } else {
+            Secrets::express(given)
+        };
+        secrets.map_err(|error| {
+            format!("--session-secret: {error} (here: --dangerous-short-session-secret)")
+        })?
     };
     let sessions = match redis {
-        Some(redis) => Sessions::builder(secrets, RedisSessions::new(redis.clone())),
+        Some(redis) => Sessions::builder(
+            secrets,
+            RedisSessions::new(redis.clone()).prefix(&options.session_prefix),
+        ),
         None => Sessions::builder(secrets, MemorySessions::new(SESSIONS)),
     };
     // A logout is then one call, and revoking a user ends the user's sessions too.

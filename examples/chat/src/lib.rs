@@ -35,7 +35,7 @@ use tower_ws_auth::close::ClientProtocol;
 use tower_ws_auth::lease::{DisconnectReason, LeaseLayer, Leases};
 
 use self::credentials::Credentials;
-pub use self::options::{Hmac, JwtOptions, Offer, Options, Protocol, Secret};
+pub use self::options::{Hmac, JwtOptions, Offer, Opaque, Options, Protocol, Secret};
 use self::tls::{Tls, TlsListener};
 pub use self::tokens::DemoTokens;
 

@@ -27,6 +27,20 @@ pub struct Options {
     #[arg(long, env = "CHAT_SESSION_SECRET", hide_env_values = true)]
     pub session_secret: Vec<Secret>,
 
+    /// Accepts a session secret of fewer than 16 bytes, such as `keyboard cat`, which can be guessed
+    /// offline from one cookie.
+    #[arg(long, env = "CHAT_DANGEROUS_SHORT_SESSION_SECRET", value_parser = BoolishValueParser::new())]
+    pub dangerous_short_session_secret: bool,
+
+    /// What the keys of sessions begin with in Redis: the `prefix` of connect-redis.
+    #[arg(
+        long,
+        env = "CHAT_SESSION_PREFIX",
+        default_value = "sess:",
+        value_name = "PREFIX"
+    )]
+    pub session_prefix: String,
+
     /// By when a ticket must be used, in seconds.
     #[arg(
         long,
@@ -41,13 +55,15 @@ pub struct Options {
     #[arg(long, env = "CHAT_ORIGIN", value_delimiter = ',')]
     pub origin: Vec<String>,
 
-    /// Allows pages of `null` too. Every page can make a frame with this origin.
-    #[arg(long, env = "CHAT_DANGEROUS_NULL_ORIGIN", value_parser = BoolishValueParser::new())]
-    pub dangerous_null_origin: bool,
-
-    /// Allows pages of `file://` too, as some shells write it. A downloaded file is one as well.
-    #[arg(long, env = "CHAT_DANGEROUS_FILE_ORIGIN", value_parser = BoolishValueParser::new())]
-    pub dangerous_file_origin: bool,
+    /// Allows pages without an origin of their own too.
+    #[arg(
+        long,
+        env = "CHAT_DANGEROUS_ORIGIN",
+        value_enum,
+        value_delimiter = ',',
+        value_name = "KIND"
+    )]
+    pub dangerous_origin: Vec<Opaque>,
 
     /// A Redis that many of these share: sessions, tickets and revocations.
     #[arg(
@@ -138,6 +154,15 @@ impl From<Protocol> for ClientProtocol {
             Protocol::Detect => Self::detect(),
         }
     }
+}
+
+/// What a page sends that has no origin of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Opaque {
+    /// `null`: every page can make a frame with this origin.
+    Null,
+    /// `file://`, as some shells write it: a downloaded file is one as well.
+    File,
 }
 
 /// Text that no `Debug` prints.

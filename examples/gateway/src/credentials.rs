@@ -10,7 +10,7 @@ use tower_ws_auth::session::{ConfigError, Secrets, Session, Sessions};
 use tower_ws_auth::{MemoryRevocations, Origins, Revocations};
 
 use crate::identity::{in_record, revocation_key};
-use crate::options::{Options, Secret};
+use crate::options::{Opaque, Options, Secret};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -20,15 +20,15 @@ const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 pub(crate) fn origins(options: &Options) -> Result<Origins, Failure> {
     let origins = Origins::new(&options.origin);
     let mut origins = origins.map_err(|error| match error {
-        OriginsError::Null => "--origin: `null` needs --dangerous-null-origin".to_owned(),
-        OriginsError::File => "--origin: `file://` needs --dangerous-file-origin".to_owned(),
+        OriginsError::Null => "--origin: `null` needs --dangerous-origin null".to_owned(),
+        OriginsError::File => "--origin: `file://` needs --dangerous-origin file".to_owned(),
         error => format!("--origin: {error}"),
     })?;
-    if options.dangerous_null_origin {
-        origins = origins.and_dangerous_null();
-    }
-    if options.dangerous_file_origin {
-        origins = origins.and_dangerous_file();
+    for kind in &options.dangerous_origin {
+        origins = match kind {
+            Opaque::Null => origins.and_dangerous_null(),
+            Opaque::File => origins.and_dangerous_file(),
+        };
     }
     Ok(origins)
 }
@@ -44,12 +44,20 @@ pub(crate) fn session(
         return Err("a session needs --session-secret".into());
     }
     let redis = redis.ok_or("a session needs --redis, where its record is")?;
-    let secrets = Secrets::express(options.session_secret.iter().map(Secret::as_bytes))
-        .map_err(|error| format!("--session-secret: {error}"))?;
+    let given = options.session_secret.iter().map(Secret::as_bytes);
+    let secrets = if options.dangerous_short_session_secret {
+        Secrets::dangerous_short_express(given)
+    } else {
+        Secrets::express(given)
+    };
+    let secrets = secrets.map_err(|error| {
+        format!("--session-secret: {error} (here: --dangerous-short-session-secret)")
+    })?;
+    let store = RedisSessions::new(redis.clone()).prefix(&options.session_prefix);
     let pointer = options.session_user.clone();
     let user = move |record: &Value| in_record(record, &pointer);
     let key = user.clone();
-    let mut sessions = Sessions::builder(secrets, RedisSessions::new(redis.clone()))
+    let mut sessions = Sessions::builder(secrets, store)
         .cookie_name(&options.session_cookie)
         .revocations(revocations)
         .revocable_by(move |record| key(record).map(|user| revocation_key(&user)));

@@ -22,5 +22,5 @@ mod tunnel;
 mod upstream;
 
 pub use self::gateway::{Gateway, Open};
-pub use self::options::{Hmac, JwtOptions, Offer, Options, Secret, Strategy};
+pub use self::options::{Hmac, JwtOptions, Offer, Opaque, Options, Secret, Strategy};
 pub use self::upstream::Upstream;

@@ -1,4 +1,6 @@
 mod jwt;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,13 +34,15 @@ pub struct Options {
     #[arg(long, env = "GATEWAY_ORIGIN", value_delimiter = ',', required = true)]
     pub origin: Vec<String>,
 
-    /// Allows pages of `null` too. Every page can make a frame with this origin.
-    #[arg(long, env = "GATEWAY_DANGEROUS_NULL_ORIGIN", value_parser = BoolishValueParser::new())]
-    pub dangerous_null_origin: bool,
-
-    /// Allows pages of `file://` too, as some shells write it. A downloaded file is one as well.
-    #[arg(long, env = "GATEWAY_DANGEROUS_FILE_ORIGIN", value_parser = BoolishValueParser::new())]
-    pub dangerous_file_origin: bool,
+    /// Allows pages without an origin of their own too.
+    #[arg(
+        long,
+        env = "GATEWAY_DANGEROUS_ORIGIN",
+        value_enum,
+        value_delimiter = ',',
+        value_name = "KIND"
+    )]
+    pub dangerous_origin: Vec<Opaque>,
 
     /// Which tokens are good.
     #[command(flatten)]
@@ -47,6 +51,20 @@ pub struct Options {
     /// A secret that signs session cookies, at least 16 bytes; all verify.
     #[arg(long, env = "GATEWAY_SESSION_SECRET", hide_env_values = true)]
     pub session_secret: Vec<Secret>,
+
+    /// Accepts a session secret of fewer than 16 bytes, such as `keyboard cat`, which can be guessed
+    /// offline from one cookie.
+    #[arg(long, env = "GATEWAY_DANGEROUS_SHORT_SESSION_SECRET", value_parser = BoolishValueParser::new())]
+    pub dangerous_short_session_secret: bool,
+
+    /// What the keys of sessions begin with in Redis: the `prefix` of connect-redis.
+    #[arg(
+        long,
+        env = "GATEWAY_SESSION_PREFIX",
+        default_value = "sess:",
+        value_name = "PREFIX"
+    )]
+    pub session_prefix: String,
 
     /// The name of the session cookie.
     #[arg(
@@ -148,6 +166,15 @@ pub enum Strategy {
     Any,
 }
 
+/// What a page sends that has no origin of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Opaque {
+    /// `null`: every page can make a frame with this origin.
+    Null,
+    /// `file://`, as some shells write it: a downloaded file is one as well.
+    File,
+}
+
 /// Text that no `Debug` prints.
 #[derive(Clone)]
 pub struct Secret(String);
@@ -211,81 +238,4 @@ fn pointer(text: &str) -> Result<String, String> {
         return Err("it points nowhere: write /NAME, or /NAME/NAME for what is inside".to_owned());
     }
     Ok(text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the gateway says to an option.
-    fn given(option: &str, value: &str) -> Result<Options, String> {
-        let with = [
-            "gateway",
-            "--upstream",
-            "http://localhost",
-            "--origin",
-            "https://app.example",
-        ];
-        let option = format!("{option}={value}");
-        let options = with.into_iter().chain([&*option]);
-        Options::try_parse_from(options).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn what_would_fail_every_request_is_an_error_that_names_the_option_and_the_way_out() {
-        let host = "write HOST or HOST:PORT";
-        for (option, value, way_out) in [
-            ("--upstream-host", "", host),
-            ("--upstream-host", "a b", host),
-            ("--upstream-host", "a/b", host),
-            ("--upstream-host", "[::1", host),
-            ("--upstream-host", "[h]", host),
-            ("--upstream-host", "[fe80::1%eth0]", host),
-            ("--upstream-host", "::1", host),
-            ("--upstream-host", ":80", host),
-            ("--upstream-host", "h:99999", host),
-            ("--upstream-host", "h:x", host),
-            ("--upstream-host", "root@h", host),
-            ("--upstream-host", "http://h", host),
-            ("--upstream-host", "zoë.example", host),
-            ("--connect-timeout", "0", "write more than 0"),
-            ("--connect-timeout", "0.00000000001", "write more than 0"),
-            ("--head-timeout", "0", "write more than 0"),
-            ("--max-connections", "0", "is not in 1..="),
-            ("--session-user", "", "write /NAME"),
-            ("--session-user", "user", "write /NAME"),
-        ] {
-            let error = given(option, value).expect_err(value);
-            let named = format!("'{value}' for '{option} ");
-            assert!(error.contains(&named) && error.contains(way_out), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
-        for host in [
-            "h",
-            "h:80",
-            "a.example:65535",
-            "127.0.0.1",
-            "[::1]",
-            "[::1]:80",
-        ] {
-            let options = given("--upstream-host", host).unwrap();
-            assert_eq!(options.upstream_host.unwrap(), host);
-        }
-    }
-
-    #[test]
-    fn zero_stays_what_it_means_elsewhere() {
-        for option in [
-            "--idle-timeout",
-            "--grace",
-            "--jwt-leeway",
-            "--hold-ms",
-            "--max-per-user",
-        ] {
-            assert!(given(option, "0").is_ok(), "{option}");
-        }
-    }
 }

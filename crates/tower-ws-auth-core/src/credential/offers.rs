@@ -36,7 +36,7 @@ pub(super) fn take(
     let rest = rest.filter(|_| !kept.is_empty());
     let alone = rest.is_none();
     let mut texts = found.into_iter().map(|(_, text)| text);
-    let (first, several) = (texts.next().flatten(), texts.next().is_some());
+    let (first, several) = (texts.next().and_then(Result::ok), texts.next().is_some());
     head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
     if let Some(rest) = rest {
         head.headers.insert(SEC_WEBSOCKET_PROTOCOL, rest);
@@ -61,29 +61,38 @@ fn offers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     entries.filter(|entry| !entry.is_empty())
 }
 
-/// The credential of this entry, if it carries one in this format; `Some(None)` if it does and
+/// A credential in the wrong form.
+struct Unreadable;
+
+/// The credential of this entry, if it carries one in this format; an error if
 /// nobody can read it.
-fn read(format: SubprotocolFormat, offers: &[&str], at: usize) -> Option<Option<String>> {
+fn read(
+    format: SubprotocolFormat,
+    offers: &[&str],
+    at: usize,
+) -> Option<Result<String, Unreadable>> {
     let offer = offers.get(at)?;
     let before = at.checked_sub(1).and_then(|before| offers.get(before));
     let is_last = at + 1 == offers.len();
     match format {
         SubprotocolFormat::Phoenix | SubprotocolFormat::Kubernetes => None,
-        SubprotocolFormat::BearerPair => (*before? == "bearer").then(|| Some((*offer).to_owned())),
+        SubprotocolFormat::BearerPair => (*before? == "bearer").then(|| Ok((*offer).to_owned())),
         SubprotocolFormat::Jupyter => {
             let token = offer.strip_prefix(JUPYTER)?.strip_prefix('.')?;
             // `encodeURIComponent` changes no character of a token that an entry may hold.
-            Some(Some(token.to_owned()))
+            Some(Ok(token.to_owned()))
         }
-        SubprotocolFormat::AppSync => Some(authorization(offer.strip_prefix("header-")?)),
+        SubprotocolFormat::AppSync => {
+            Some(authorization(offer.strip_prefix("header-")?).ok_or(Unreadable))
+        }
         SubprotocolFormat::LastAfter(prefix) => {
             let token = offer.strip_prefix(prefix).filter(|_| is_last)?;
-            Some(Some(token.to_owned()))
+            Some(Ok(token.to_owned()))
         }
     }
 }
 
-/// The member `Authorization` of a JSON object in base64, as AWS AppSync's clients write it. No
+/// The member `Authorization` of a JSON object in base64, as AWS `AppSync`'s clients write it. No
 /// token has a character that JSON escapes, so the text is looked for as it is.
 fn authorization(encoded: &str) -> Option<String> {
     const NAME: &str = "\"Authorization\"";

@@ -87,9 +87,10 @@ mod compact_serialization_rfc7515_7_1 {
             format!("{payload}é"),
         ] {
             let token = sign(&header, &bad);
-            let want = match bad.contains('=') {
-                true => "the token has `=` padding, which a JWS never has (RFC 7515 §2)",
-                false => "the payload is not UTF-8 in base64url",
+            let want = if bad.contains('=') {
+                "the token has `=` padding, which a JWS never has (RFC 7515 §2)"
+            } else {
+                "the payload is not UTF-8 in base64url"
             };
             assert_eq!(detail(&jwt(), &token), want, "{bad:?}");
             let token = sign(&bad, &payload);

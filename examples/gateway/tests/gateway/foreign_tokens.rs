@@ -253,7 +253,7 @@ async fn a_page_without_an_origin_of_its_own_needs_a_frightening_flag() {
         let refused = refused(gateway.address, &path, &[("origin", origin)]).await;
         assert_eq!(refused.0, 403, "{origin}");
     }
-    let flags = ["--dangerous-null-origin", "--dangerous-file-origin"];
+    let flags = ["--dangerous-origin", "null,file"];
     let gateway = Running::start(upstream.address, &flags).await;
     for origin in ["null", "file://", ORIGIN] {
         let mut headers = vec![("origin", origin.to_owned())];

@@ -20,7 +20,6 @@ fn issuer(name: &'static str, signs: Signs, claims: Value) -> Issuer {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn all() -> Vec<Issuer> {
     use Signs::{Ec, Ed, Rsa, Shared};
     use jwt::Algorithm::{HS256, HS512};
