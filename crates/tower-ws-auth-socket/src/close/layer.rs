@@ -16,7 +16,7 @@ use crate::close::future::ResponseFuture;
 use crate::close::{ClientProtocol, ClosingHandshakes};
 
 /// Turns a rejection from further in into an upgrade and a close frame; see the
-/// [crate's documentation](crate).
+/// [module's documentation](crate::close).
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct CloseFrameLayer {
@@ -25,7 +25,7 @@ pub struct CloseFrameLayer {
 
 impl CloseFrameLayer {
     /// The defaults: for requests with an `Origin`, code 4000 + status, no message before it,
-    /// a hold of 300 ms, a deadline of 5 s, 4 MiB, 1024 closing handshakes at a time, `tokio::spawn`.
+    /// a delay of 300 ms, a deadline of 5 s, 4 MiB, 1024 closing handshakes at a time, `tokio::spawn`.
     pub fn new() -> Self {
         Self::default()
     }
@@ -178,9 +178,9 @@ impl CloseFrameLayer {
     /// let closing_handshakes = tokio_util::task::TaskTracker::new();
     /// let tracker = closing_handshakes.clone();
     /// let layer = CloseFrameLayer::new().spawn_with(move |closing_handshake| {
-    ///     tracker.spawn(closing handshake);
+    ///     tracker.spawn(closing_handshake);
     /// });
-    /// // After the server has stopped: closing handshakes.close(); closing handshakes.wait().await;
+    /// // After the server has stopped: closing_handshakes.close(); closing_handshakes.wait().await;
     /// # let _ = layer;
     /// ```
     pub fn spawn_with(self, spawn: impl Fn(ClosingHandshake) + Send + Sync + 'static) -> Self {

@@ -13,7 +13,7 @@ use tower_ws_auth_core::{BoxFuture, Clock, MemoryRevocations};
 use crate::lease::Leased;
 use crate::lease::leases::Leases;
 
-/// Ends connections when what opened them ends; see the [crate's documentation](crate).
+/// Ends connections when what opened them ends; see the [module's documentation](crate::lease).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct LeaseLayer {

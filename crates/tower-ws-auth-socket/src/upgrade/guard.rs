@@ -38,8 +38,8 @@ pub enum Protocol {
 ///     mut register: impl FnMut(CloseHandle),
 /// ) -> Option<Response<C>> {
 ///     let (mut head, body) = request.into_parts();
-///     let (guard, close handle) = UpgradeGuard::interpose(&mut head, Protocol::WebSocket)?;
-///     register(close handle);
+///     let (guard, close_handle) = UpgradeGuard::interpose(&mut head, Protocol::WebSocket)?;
+///     register(close_handle);
 ///     let response = service(Request::from_parts(head, body));
 ///     match response.status() {
 ///         StatusCode::SWITCHING_PROTOCOLS => guard.accept(),
@@ -51,8 +51,8 @@ pub enum Protocol {
 /// // Later, from anywhere:
 /// fn revoke(close_handle: &CloseHandle) {
 ///     let close = Close::new(CloseCode::POLICY, "revoked");
-///     close handle.cut(&close, Limits::default(), |closing handshake| {
-///         tokio::spawn(closing handshake);
+///     close_handle.cut(&close, Limits::default(), |closing_handshake| {
+///         tokio::spawn(closing_handshake);
 ///     });
 /// }
 ///
