@@ -36,7 +36,7 @@ use crate::{Decision, Evidence, Join, PatternsBuilder, Policy};
 ///     .rule("staff-*", |join: &Join<User, ()>| join.identity().staff)
 ///     .build()?;
 ///
-/// `build` refuses a rule that is never reached, or that undoes another one.
+/// // `build` refuses a rule that is never reached, or that undoes another one.
 /// let open = Patterns::<User, ()>::builder()
 ///     .placeholder("user", |user: &User| user.name.as_str().into())
 ///     .allow("private-{user}")
