@@ -31,7 +31,7 @@
 //! #[derive(Clone)]
 //! struct User { name: String }
 //!
-//! The form of your messages.
+//! /// The form of your messages.
 //! struct Subscribe { id: u64 }
 //!
 //! # #[tokio::main(flavor = "current_thread")]

@@ -11,7 +11,7 @@
 //!   credentials, a refused page learns nothing about its visitor.
 //! - A request without `Origin` does not come from a browser's WebSocket. [`MissingOrigin`] decides
 //!   about it. A strategy that reads a cookie requires an allowed origin in any case.
-//! - An accepted request with an `Origin` carries [`AllowedOrigin`](crate::AllowedOrigin) in its
+//! - An accepted request with an `Origin` carries [`AllowedOrigin`] in its
 //!   extensions. A refused one loses its query, `Authorization`, cookies and credential-bearing
 //!   subprotocols.
 //!
