@@ -116,7 +116,7 @@
 //! |---|---|---|
 //! | `none` | no feature: `AuthLayer`, `OriginLayer` and `RedactLayer`, for a strategy of your own | 16 |
 //! | `default` | all layers, stores in memory, axum's extractors, tracing, aws-lc-rs for RSA, EC and `EdDSA` | 75 |
-//! | `first-message` | the credential in the first message of a connection | +0 |
+//! | `first-message` | the credential in the first message of a connection | +2 |
 //! | `http2` | WebSockets over HTTP/2 | +8 |
 //! | `metrics` | counters, a gauge and a histogram for a recorder of the `metrics` crate | +3 |
 //! | `tower-http` | [`RedactedQuery`], a `MakeSpan` for `TraceLayer` | +2 |
