@@ -47,7 +47,7 @@
 //! let sessions: Sessions<Record> =
 //!     Sessions::builder(secrets, MemorySessions::new(100_000)).build()?;
 //!
-//! POST /login, once the password is checked:
+//! // POST /login, once the password is checked:
 //! let record = Record { user: Some("ada".to_owned()) };
 //! let (id, set_cookie) = sessions.create(&record).await?;
 //!
@@ -74,7 +74,7 @@
 //! assert_eq!(refused.status(), StatusCode::FORBIDDEN);
 //! assert_eq!(refused.extensions().get::<Rejection>().unwrap().reason(), "origin_denied");
 //!
-//! POST /logout, with the cookie for the response:
+//! // POST /logout, with the cookie for the response:
 //! let set_cookie = sessions.destroy(&id).await?;
 //!
 //! let refused = service.ready().await?.call(handshake("https://example.com")).await?;

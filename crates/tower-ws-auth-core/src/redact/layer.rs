@@ -60,7 +60,7 @@ use crate::credential::{self, Key, RedactedPairs, is_plain, may_hold_credential,
 /// let mut service = tower::ServiceBuilder::new()
 ///     .layer(RedactLayer::new(["token"], ["/ws", "/live/*"])?)
 ///     .map_request(|request: Request<()>| {
-/// A layer in between, such as a TraceLayer, sees this:
+/// // A layer in between, such as a TraceLayer, sees this:
 ///         assert_eq!(request.uri(), "/ws?room=1");
 ///         request
 ///     })

@@ -18,7 +18,7 @@ use crate::redact::layer::plain_keys;
 /// let uri = "/ws?room=1&token=secret&tokens=2".parse()?;
 /// assert_eq!(redacted.uri(&uri).to_string(), "/ws?room=1&token=redacted&tokens=2");
 ///
-/// A pair that another parser might read as the key is removed as a whole.
+/// // A pair that another parser might read as the key is removed as a whole.
 /// let uri = "/ws?a=1;token=secret&token[]=secret".parse()?;
 /// assert_eq!(redacted.uri(&uri).to_string(), "/ws?redacted&redacted");
 ///

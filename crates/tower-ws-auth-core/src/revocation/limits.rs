@@ -21,7 +21,8 @@ pub enum OverLimit {
 /// `LeaseLayer` enforces its `max_connections` by this.
 ///
 /// ```
-/// use tower_ws_auth_core::revocation::{ConnectionLimits, OverLimit, Watch};
+/// use tower_ws_auth_core::private::{ConnectionLimits, Watch};
+/// use tower_ws_auth_core::revocation::OverLimit;
 /// use tower_ws_auth_core::Rejection;
 ///
 /// fn limits() -> ConnectionLimits {
