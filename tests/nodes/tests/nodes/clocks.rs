@@ -33,7 +33,8 @@ async fn a_logout_meets_handshakes(here: &Node, there: &Node) {
         match end(there, path, &cookie).await {
             Answer::Closed(4401, reason, messages) => match &*reason {
                 "session_invalid" => assert!(messages.is_empty(), "{messages:?}"),
-                "session_ended" => assert_eq!(messages.len(), 1, "{messages:?}"),
+                // A welcome at most: the end may come before the handler has said anything.
+                "session_ended" => assert!(messages.len() <= 1, "{messages:?}"),
                 other => panic!("{other}"),
             },
             // A command has a second, of which the way takes a third: a busy machine the rest.
