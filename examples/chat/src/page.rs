@@ -9,8 +9,13 @@ use axum::routing::{MethodRouter, get};
 
 /// Nothing from another host, nothing inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-                      connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
+                      connect-src 'self'; frame-src 'self'; img-src data:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+/// The page in a frame whose origin is `null`: it shows how a foreign page is refused. Firefox
+/// counts no socket as `'self'` there.
+const FOREIGN_POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'self'; \
+                              connect-src ws: wss:; frame-ancestors 'self'";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -43,19 +48,23 @@ const FILES: &[(&str, &str, &str)] = files! {
 
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let add = |router: Router<S>, &(path, content_type, text)| {
-        router.route(path, file(content_type, text))
+        router.route(path, file(content_type, POLICY, text))
     };
-    FILES.iter().fold(Router::new(), add)
+    let foreign = include_str!("../static/page/foreign.html");
+    let foreign = file(HTML, FOREIGN_POLICY, foreign);
+    let router = Router::new().route("/page/foreign.html", foreign);
+    FILES.iter().fold(router, add)
 }
 
 fn file<S: Clone + Send + Sync + 'static>(
     content_type: &'static str,
+    policy: &'static str,
     text: &'static str,
 ) -> MethodRouter<S> {
     get(async move || {
         let headers = [
             (CONTENT_TYPE, content_type),
-            (CONTENT_SECURITY_POLICY, POLICY),
+            (CONTENT_SECURITY_POLICY, policy),
             (CACHE_CONTROL, "no-cache"),
             (REFERRER_POLICY, "no-referrer"),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),

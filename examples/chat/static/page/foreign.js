@@ -1,7 +1,8 @@
 // Runs in a frame whose origin is `null`, as a page of somebody else would run.
 'use strict';
 
-addEventListener('message', ({ data: { url, protocols } }) => {
+addEventListener('message', ({ source, data: { url, protocols } }) => {
+  if (source !== parent) return;
   const ws = new WebSocket(url, protocols);
   const tell = (type, detail) => parent.postMessage({ type, detail }, '*');
   ws.addEventListener('open', () => tell('open'));

@@ -1,4 +1,4 @@
-/** A WebSocket as a foreign page opens it: in a sandboxed frame, whose origin is none of this server's. */
+/** A WebSocket as a foreign page opens it: in a frame that the server has put into a sandbox, with the origin `null`. */
 export class ForeignSocket extends EventTarget {
   readyState = WebSocket.CONNECTING;
   protocol = '';
@@ -7,10 +7,9 @@ export class ForeignSocket extends EventTarget {
   constructor(url, protocols) {
     super();
     const frame = this.#frame;
-    frame.sandbox = 'allow-scripts';
     frame.hidden = true;
     frame.title = 'a foreign page';
-    frame.srcdoc = `<!doctype html><script src="${new URL('/page/foreign.js', location.href)}"></script>`;
+    frame.src = '/page/foreign.html';
     const heard = ({ source, data: { type, detail } }) => {
       if (source !== frame.contentWindow) return;
       if (type === 'ready') return source.postMessage({ url, protocols }, '*');

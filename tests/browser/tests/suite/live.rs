@@ -19,6 +19,8 @@ async fn the_page_shows_how_connections_end(browser: &Browser) {
     a_logout_ends_what_is_open(browser).await;
     no_attempt_logs_the_user_out(browser).await;
     the_page_recovers_from_a_restart(browser).await;
+    the_next_click_finds_out_about_a_restart(browser).await;
+    two_tabs_recover_beside_each_other(browser).await;
 }
 
 const BY_LEASE: [&str; 5] = ["passed", "passed", "passed", "ended", "passed"];
@@ -126,5 +128,59 @@ async fn the_page_recovers_from_a_restart(browser: &Browser) {
         let card = page.card_of(button).await;
         assert_eq!(card.verdict, "accepted", "{button}");
     }
+    page.finish_even_if_connections_failed().await;
+}
+
+/// No connection of the page was open, so nothing told it.
+async fn the_next_click_finds_out_about_a_restart(browser: &Browser) {
+    let mut page = Page::open(browser, &[]).await;
+    for button in ["Session: valid", "Ticket: valid"] {
+        page.click("#login").await;
+        page.text_is("#account", "logged in as ada").await;
+        page.restart_chat().await;
+        let card = page.card_of(button).await;
+        assert_eq!(card.verdict, "accepted", "{button}: {card:?}");
+        page.click("#logout").await;
+        page.card_until(|card| card.verdict == "ended").await;
+    }
+    // A browser reports each 401.
+    let errors = browser.console_errors().await;
+    assert!(
+        errors.iter().all(|error| error.contains("401")),
+        "{errors:?}"
+    );
+}
+
+/// A login ends the session before it. The tabs share the session, so only one of them may log in.
+async fn two_tabs_recover_beside_each_other(browser: &Browser) {
+    let mut page = Page::open(browser, &[]).await;
+    page.click("#stay").await;
+    page.status_is("open as ada").await;
+    let client = &browser.client;
+    let first = client.window().await.unwrap();
+    page.press("Revocation: open a second tab").await;
+    let windows = client.windows().await.unwrap();
+    let second = windows.into_iter().find(|window| *window != first);
+    let second = second.unwrap();
+    client.switch_to_window(second.clone()).await.unwrap();
+    page.text_is("#account", "logged in as ada").await;
+    page.click("#stay").await;
+    page.status_is("open as ada").await;
+    page.click("#clear").await;
+    client.switch_to_window(first.clone()).await.unwrap();
+    page.click("#clear").await;
+
+    page.restart_chat().await;
+    let welcomed = |event: &Event| {
+        let text = event.text.as_deref().unwrap_or_default();
+        event.source == "Chat" && text.contains("welcome")
+    };
+    page.log_until(welcomed).await;
+    client.switch_to_window(second).await.unwrap();
+    page.log_until(welcomed).await;
+    page.status_is("open as ada").await;
+    client.close_window().await.unwrap();
+    client.switch_to_window(first).await.unwrap();
+    page.status_is("open as ada").await;
     page.finish_even_if_connections_failed().await;
 }
