@@ -105,7 +105,7 @@ export async function withoutCookie() {
   await post('/logout', {}).finally(remove);
   isCookieGone = true;
   doubtSession();
-  return () => user !== null && ensureSession();
+  return () => user !== null && ensureSession().catch(doubtSession);
 }
 
 /** Sends a forged cookie to this path; the function it returns removes it. The real one comes second and stays. */

@@ -69,7 +69,12 @@ impl Server {
         let (address, tokens) = (chat.address(), chat.demo_tokens().unwrap());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
-            let stopped = async { _ = stopped.await };
+            let stopped = async {
+                // An abandoned page still has its chat, and so nothing to report on the console.
+                if stopped.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
             chat.serve(stopped).await.unwrap();
         });
         (Self { stop, task }, address, tokens)
@@ -102,12 +107,12 @@ impl<'a> Page<'a> {
     }
 
     /// Stops the chat and starts another one in its place, which knows no secret of the first.
-    pub(crate) async fn restart_chat(&mut self) {
+    pub(crate) async fn restart_chat(&mut self, options: &[&str]) {
         let (next, listen) = (oneshot::channel().0, self.chat.to_string());
         let stop = std::mem::replace(&mut self.server.stop, next);
         stop.send(()).unwrap();
         (&mut self.server.task).await.unwrap();
-        (self.server, self.chat, self.tokens) = Server::start(&listen, &[]).await;
+        (self.server, self.chat, self.tokens) = Server::start(&listen, options).await;
     }
 
     pub(crate) async fn reload(&self) {

@@ -118,7 +118,7 @@ async fn the_page_recovers_from_a_restart(browser: &Browser) {
     page.card_of("Session: valid").await;
     page.click("#clear").await;
 
-    page.restart_chat().await;
+    page.restart_chat(&[]).await;
     // Nobody clicks anything: it connects, and is in its channel again.
     page.log_until(joined).await;
     page.status_is("open as ada").await;
@@ -137,7 +137,7 @@ async fn the_next_click_finds_out_about_a_restart(browser: &Browser) {
     for button in ["Session: valid", "Ticket: valid"] {
         page.click("#login").await;
         page.text_is("#account", "logged in as ada").await;
-        page.restart_chat().await;
+        page.restart_chat(&[]).await;
         let card = page.card_of(button).await;
         assert_eq!(card.verdict, "accepted", "{button}: {card:?}");
         page.click("#logout").await;
@@ -170,7 +170,8 @@ async fn two_tabs_recover_beside_each_other(browser: &Browser) {
     client.switch_to_window(first.clone()).await.unwrap();
     page.click("#clear").await;
 
-    page.restart_chat().await;
+    // Both tabs ask about their session before either has an answer.
+    page.restart_chat(&["--hold-ms", "1500"]).await;
     let welcomed = |event: &Event| {
         let text = event.text.as_deref().unwrap_or_default();
         event.source == "Chat" && text.contains("welcome")
