@@ -42,6 +42,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "/page/foreign_socket.js": JS = "page/foreign_socket.js",
     "/page/log.js": JS = "page/log.js",
     "/page/stack.js": JS = "page/stack.js",
+    "/page/story.js": JS = "page/story.js",
     "/page/words.js": JS = "page/words.js",
     "/reconnect.js": JS = "reconnect.js",
 };

@@ -2,25 +2,22 @@
 
 import { byId, element } from './dom.js';
 import { lightStack, strip } from './stack.js';
-import { clock, duration, fromNow, httpAnswer, whatToDo } from './words.js';
+import * as story from './story.js';
+import { clock } from './words.js';
 
 const LIMIT = 6;
-const FOREIGN = 'A foreign page learns nothing, not even why: it may act with the cookies of its visitor. A page of your own reads the reason instead.';
-const VERDICTS = { trying: 'Trying', accepted: 'Accepted', refused: 'Refused', ended: 'Accepted', failed: 'No answer' };
 
 export class Card {
-  #name;
-  #began = new Date();
   #details = element('details', { className: 'card' }, element('summary'));
-  #ticking;
+  #facts = element('p', { className: 'facts' });
+  #outcome;
   #seen = []; // by the browser
-  /** What is known of the attempt; `layer` is where it stopped or ended. */
-  #outcome = { verdict: 'trying', layer: null, open: false, code: '', reason: '' };
+  #ticking;
 
   /** A card of a step before the one that matters goes among the earlier ones at once. */
   constructor(name, { isStep = false } = {}) {
-    this.#name = name;
-    this.#details.addEventListener('toggle', () => this.#details.open && this.#light());
+    this.#outcome = { name, began: new Date(), verdict: 'trying', layer: null, open: false, code: '', reason: '' };
+    this.#details.addEventListener('toggle', () => this.#light());
     if (isStep) {
       addEarlier(this.#details);
     } else {
@@ -29,7 +26,12 @@ export class Card {
       this.#details.open = true;
       byId('latest').replaceChildren(this.#details);
     }
-    this.#render();
+    this.#change({});
+  }
+
+  /** In words, for the log. */
+  get verdict() {
+    return story.inShort(this.#outcome);
   }
 
   /** A word on what it waits for. */
@@ -39,8 +41,7 @@ export class Card {
 
   /** The handshake begins, maybe long after the click. */
   begins({ cookieDecides, foreign }) {
-    this.#began = new Date();
-    this.#change({ note: '', cookieDecides, foreign });
+    this.#change({ began: new Date(), note: '', cookieDecides, foreign });
   }
 
   opened() {
@@ -51,139 +52,84 @@ export class Card {
     this.#see('error');
   }
 
-  welcomed({ user, via, expires_at: end }, isStep) {
-    this.#see('message welcome');
+  /** The first message. If a join follows, its answer decides. */
+  welcomed({ user, via, expires_at: end }, joins) {
     const expiry = end === null ? null : new Date(end * 1000);
-    this.#change({ verdict: isStep ? 'trying' : 'accepted', open: true, user, via, expiry, acceptedAt: new Date() });
-    this.#ticking = setInterval(() => this.#render(), 1000);
+    const verdict = joins ? 'trying' : 'accepted';
+    this.#see('message welcome', { verdict, open: true, user, via, expiry, acceptedAt: new Date() });
+    // The rest of the card stays as it is, with what is selected and focused in it.
+    this.#ticking = setInterval(() => (this.#facts.textContent = story.facts(this.#outcome)), 1000);
   }
 
-  /** The answer to a join, of which the handler decides. */
+  /** The handler's answer to a join. */
   answered({ type, channel, reason }) {
-    this.#see(`message ${[type, reason].filter(Boolean).join(' ')}`);
-    if (type === 'joined') this.#change({ verdict: 'accepted', channel });
-    else this.#change({ verdict: 'refused', layer: 'handler', channel, reason });
+    if (type === 'joined') this.#see('message joined', { verdict: 'accepted', channel });
+    else this.#see(`message denied ${reason}`, { verdict: 'refused', layer: 'handler', channel, reason });
   }
 
   closed({ code, reason, wasClean }) {
     clearInterval(this.#ticking);
-    this.#see(`close ${code}\n${reason || '(no reason)'}\nwasClean: ${wasClean}`);
-    const { verdict, foreign, acceptedAt } = this.#outcome;
-    const closedAt = new Date();
-    if (verdict === 'refused') this.#change({ open: false }); // the join was
-    else if (acceptedAt) this.#change({ ...ending(code, reason), open: false, code, reason, closedAt });
-    else if (foreign) this.#change({ verdict: 'refused', layer: 'origin', code, reason: 'origin_denied', closedAt });
-    else if (reason) this.#change({ verdict: 'refused', layer: 'auth', code, reason, closedAt });
-    else this.#change({ verdict: 'failed', code, closedAt });
+    const outcome = story.closed(this.#outcome, code, reason, new Date());
+    this.#see(`close ${code}\n${reason || '(no reason)'}\nwasClean: ${wasClean}`, outcome);
   }
 
-  /** Nothing to try: the server gave no credential. */
+  /** There was nothing to try. */
   gaveUp(text) {
     this.#change({ verdict: 'failed', note: text });
   }
 
-  /** In words, for the log: `Refused at auth.` */
-  get verdict() {
-    const { verdict, layer } = this.#outcome;
-    if (verdict === 'refused') return `Refused at ${layer}. `;
-    return verdict === 'ended' ? `Ended by ${layer}. ` : '';
-  }
-
-  #see(line) {
+  #see(line, known = {}) {
     this.#seen.push(line);
-    this.#render();
+    this.#change(known);
   }
 
   #change(known) {
     this.#outcome = { ...this.#outcome, ...known };
     this.#render();
+    this.#light();
   }
 
   #light() {
-    lightStack(this.#outcome, this.#caption());
-  }
-
-  #caption() {
-    const { verdict, layer, note } = this.#outcome;
-    if (verdict === 'refused') return `${this.#name} – stopped at ${layer}.`;
-    if (verdict === 'ended') return `${this.#name} – passed every layer, and ${layer ? `was ended by ${layer}` : 'broke'}.`;
-    if (verdict === 'accepted') return `${this.#name} – passed every layer.`;
-    return verdict === 'failed' ? `${this.#name} – no answer.` : `${this.#name} – ${note || 'trying'} …`;
+    if (this.#details.open) lightStack(this.#outcome, story.caption(this.#outcome));
   }
 
   #render() {
-    const { verdict, layer, code, reason } = this.#outcome;
-    Object.assign(this.#details.dataset, { verdict, name: this.#name, layer: layer ?? '', code, reason });
-    const why = this.#why();
-    this.#details.firstElementChild.replaceChildren(
-      element('strong', { className: 'verdict' }, VERDICTS[verdict]),
-      ...(why ? [' ', element('code', { className: 'why' }, why)] : []),
-      ' ',
-      element('span', { className: 'name' }, `${this.#name}, `, element('time', { dateTime: this.#began.toISOString() }, clock(this.#began))),
-    );
+    const { name, verdict, layer, code, reason } = this.#outcome;
+    Object.assign(this.#details.dataset, { name, verdict, layer: layer ?? '', code, reason });
+    this.#facts.textContent = story.facts(this.#outcome);
+    this.#summarize();
     while (this.#details.children.length > 1) this.#details.lastElementChild.remove();
-    this.#details.append(strip(this.#outcome), element('p', { className: 'facts' }, this.#facts()));
+    this.#details.append(strip(this.#outcome), this.#facts);
     if (verdict !== 'trying' && this.#seen.length > 0) this.#details.append(this.#sides(), this.#advice());
-    if (this.#details.open) this.#light();
   }
 
-  #why() {
-    const { verdict, code, reason, channel, foreign } = this.#outcome;
-    if (verdict === 'accepted') return channel ? `joined ${channel}` : '101';
-    if (verdict === 'ended') return `then ${code} ${reason}`.trim();
-    if (verdict === 'refused') return channel ? `denied ${reason}` : foreign ? `${code}` : `${code} ${reason}`;
-    return code ? `${code}` : '';
-  }
-
-  #facts() {
-    const { verdict, layer, note, user, via, expiry, open, acceptedAt, closedAt, channel, foreign } = this.#outcome;
-    if (verdict === 'trying') return `${note || 'Waiting for the answer'} …`;
-    if (verdict === 'failed') return note || 'The server is away, or this page may not connect: a browser cannot tell which.';
-    if (verdict === 'refused') {
-      if (channel) return `The chat did not let ${user} into ${channel}. The socket itself stays open.`;
-      if (foreign) return 'Stopped at origin. The page cannot read that: this one knows because it opened the foreign page.';
-      return `Stopped at ${layer} after ${duration(closedAt - this.#began)}.`;
-    }
-    const who = `${user}, by a ${via === 'jwt' ? 'JWT' : via}.`;
-    const how = layer === null ? 'The connection broke' : `Ended by ${layer}`;
-    if (verdict === 'ended') return `${who} ${how} after ${duration(closedAt - acceptedAt)}.`;
-    if (!open) return `${who} Closed by this page after ${duration(closedAt - acceptedAt)}.`;
-    return expiry ? `${who} Open until ${clock(expiry)}, ${fromNow(expiry)}.` : `${who} Open.`;
+  /** The summary itself stays: it may have the focus. */
+  #summarize() {
+    const { name, began, verdict } = this.#outcome;
+    const time = element('time', { dateTime: began.toISOString() }, clock(began));
+    this.#details.firstElementChild.replaceChildren(
+      element('strong', { className: 'verdict' }, story.VERDICTS[verdict]),
+      ' ',
+      element('code', { className: 'why' }, story.why(this.#outcome)),
+      ' ',
+      element('span', { className: 'name' }, `${name}, `, time),
+    );
   }
 
   #sides() {
+    const side = (title, className, text) =>
+      element('div', {}, element('h3', {}, title), element('pre', { className }, text));
     return element(
       'div',
       { className: 'sides' },
-      element('div', {}, element('h3', {}, 'What curl sees'), element('pre', { className: 'curl' }, this.#curl())),
-      element('div', {}, element('h3', {}, 'What the browser sees'), element('pre', { className: 'browser' }, this.#seen.join('\n'))),
+      side('What curl sees', 'curl', story.curlSees(this.#outcome)),
+      side('What the browser sees', 'browser', this.#seen.join('\n')),
     );
   }
 
-  /** The same request without `Origin`, which a program leaves out and a browser never does. */
-  #curl() {
-    const { verdict, code, reason, cookieDecides, channel, foreign } = this.#outcome;
-    if (foreign) return `${httpAnswer('origin_denied')}\n\n(with that page's Origin)`;
-    if (verdict === 'failed') return 'the same silence, or the reason: a program may ask without Origin';
-    if (cookieDecides) return `${httpAnswer('origin_denied')}\n\n(no Origin: a cookie counts for pages only)`;
-    if (verdict === 'refused' && !channel) return httpAnswer(reason, code);
-    const more = channel ? '\n\n(a join is a message on the open socket)' : verdict === 'ended' ? '\n\n(and the same close frame)' : '';
-    return `101 Switching Protocols${more}`;
-  }
-
   #advice() {
-    const { verdict, code, reason, foreign, open } = this.#outcome;
-    if (foreign) return element('p', { className: 'todo' }, FOREIGN);
-    if (verdict === 'accepted' && open) return element('p', { className: 'todo' }, 'The first message proves it; open alone does not.');
-    return element('p', { className: 'todo' }, whatToDo(code, reason));
+    return element('p', { className: 'todo' }, story.advice(this.#outcome));
   }
-}
-
-/** The layer that ended an open connection, or none if the client did. */
-function ending(code, reason) {
-  if (code === 1000 || code === 1005) return { verdict: 'accepted' };
-  const byTheChat = code === 4408 || code === 1002;
-  return { verdict: 'ended', layer: byTheChat ? 'handler' : reason ? 'lease' : null };
 }
 
 function addEarlier(card) {

@@ -3,6 +3,7 @@ export class ForeignSocket extends EventTarget {
   readyState = WebSocket.CONNECTING;
   protocol = '';
   #frame = document.createElement('iframe');
+  #heard;
 
   constructor(url, protocols) {
     super();
@@ -10,23 +11,26 @@ export class ForeignSocket extends EventTarget {
     frame.hidden = true;
     frame.title = 'a foreign page';
     frame.src = '/page/foreign.html';
-    const heard = ({ source, data: { type, detail } }) => {
+    this.#heard = ({ source, data: { type, detail } }) => {
       if (source !== frame.contentWindow) return;
       if (type === 'ready') return source.postMessage({ url, protocols }, '*');
+      if (type === 'close') return this.#closed(detail);
       if (type === 'open') this.readyState = WebSocket.OPEN;
-      if (type === 'close') {
-        this.readyState = WebSocket.CLOSED;
-        removeEventListener('message', heard);
-        frame.remove();
-      }
       this.dispatchEvent(Object.assign(new Event(type), detail));
     };
-    addEventListener('message', heard);
+    addEventListener('message', this.#heard);
     document.body.append(frame);
   }
 
-  /** No foreign page gets this far: the frame goes, and its connection with it. */
-  close() {
+  /** Leaves the foreign page, and its connection with it. */
+  close(code) {
+    this.#closed({ code, reason: '', wasClean: true });
+  }
+
+  #closed(detail) {
+    this.readyState = WebSocket.CLOSED;
+    removeEventListener('message', this.#heard);
     this.#frame.remove();
+    this.dispatchEvent(Object.assign(new Event('close'), detail));
   }
 }
