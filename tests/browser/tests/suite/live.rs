@@ -27,8 +27,7 @@ const BY_LEASE: [&str; 5] = ["passed", "passed", "passed", "ended", "passed"];
 
 async fn a_connection_ends_with_its_token(browser: &Browser) {
     let page = Page::open(browser, &[]).await;
-    let card = page.card_of("Lease: token of 5 s").await;
-    assert!(card.text.starts_with("Accepted 101"), "{card:?}");
+    page.card_of("Lease: token of 5 s").await;
     let card = page.card_until(|card| card.verdict == "ended").await;
     assert_ended(&card, "4401", "token_expired");
     page.finish().await;
