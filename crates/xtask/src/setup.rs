@@ -48,6 +48,8 @@ const NPM: &[(&str, &str)] = &[
     ("@anycable/core", "1.1.7"),
     ("@microsoft/signalr", "10.0.11"),
     ("@rails/actioncable", "8.1.400"),
+    // The rules by which the page of the example is checked.
+    ("axe-core", "4.14.1"),
     ("centrifuge", "5.8.0"),
     ("connect-redis", "9.0.0"),
     ("cookie-signature", "1.2.2"),

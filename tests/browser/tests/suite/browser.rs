@@ -34,6 +34,12 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
+    /// A command of Chromium's developer tools.
+    pub(crate) async fn devtools(&self, command: &'static str, parameters: Value) {
+        let command = DevTools(command, parameters);
+        self.client.issue_cmd(command).await.unwrap();
+    }
+
     /// Runs a scenario in a new browser.
     pub(crate) async fn run(kind: Kind, scenario: impl AsyncFnOnce(&Self)) {
         let browser = Self::start(kind).await;
@@ -236,5 +242,26 @@ impl WebDriverCompatibleCommand for ChromiumLog {
 
     fn method_and_body(&self, _url: &url::Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(r#"{"type":"browser"}"#.to_owned()))
+    }
+}
+
+/// Chromedriver's own command: one of the developer tools, with its parameters.
+#[derive(Debug)]
+struct DevTools(&'static str, Value);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _url: &url::Url) -> (http::Method, Option<String>) {
+        let Self(command, parameters) = self;
+        let body = json!({ "cmd": command, "params": parameters });
+        (http::Method::POST, Some(body.to_string()))
     }
 }

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use chat::{Chat, Options};
+use chat::{Chat, DemoTokens, Options};
 use clap::Parser;
 use fantoccini::{Client, Locator};
+use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::browser::{Browser, Kind, PATIENCE};
@@ -23,35 +26,136 @@ pub(crate) struct Event {
     pub(crate) clean: Option<String>,
 }
 
+/// The newest card of the page, and the row of layers.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Card {
+    /// The button's name.
+    pub(crate) name: String,
+    pub(crate) verdict: String,
+    /// Where it stopped or ended.
+    pub(crate) layer: String,
+    pub(crate) code: String,
+    pub(crate) reason: String,
+    /// All that it says.
+    pub(crate) text: String,
+    /// The state of each layer in the row at the top of the page.
+    pub(crate) stack: Vec<String>,
+    /// The answer without an `Origin`, as the card claims it.
+    pub(crate) curl: Option<String>,
+}
+
 /// The chat's page, open in a browser.
 pub(crate) struct Page<'a> {
     chat: SocketAddr,
+    /// Tokens of the chat, for requests that do not come from the page.
+    pub(crate) tokens: DemoTokens,
+    server: Server,
     browser: &'a Browser,
     client: &'a Client,
+}
+
+/// A chat that serves until it is stopped.
+struct Server {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(listen: &str, options: &[&str]) -> (Self, SocketAddr, DemoTokens) {
+        let first = ["chat", "--listen", listen];
+        let options = first.iter().chain(options);
+        let options = Options::try_parse_from(options).unwrap();
+        let chat = Chat::bind(options).await.unwrap();
+        let (address, tokens) = (chat.address(), chat.demo_tokens().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let stopped = async {
+                // An abandoned page still has its chat, and so nothing to report on the console.
+                if stopped.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            chat.serve(stopped).await.unwrap();
+        });
+        (Self { stop, task }, address, tokens)
+    }
 }
 
 impl<'a> Page<'a> {
     /// Starts a chat with these options and opens its page; no cookie of an earlier chat is left.
     pub(crate) async fn open(browser: &'a Browser, options: &[&str]) -> Self {
-        let options = ["chat", "--listen", "127.0.0.1:0"].iter().chain(options);
-        let chat = Chat::bind(Options::try_parse_from(options).unwrap())
-            .await
-            .unwrap();
-        let address = chat.address();
-        tokio::spawn(chat.serve(std::future::pending()));
+        let (server, address, tokens) = Server::start("127.0.0.1:0", options).await;
         let client = &browser.client;
         client.goto(&format!("http://{address}/")).await.unwrap();
         client.delete_all_cookies().await.unwrap();
         let page = Self {
             chat: address,
+            tokens,
+            server,
             browser,
             client,
         };
-        page.wait_for("a button", async || {
-            page.find("button[data-case=valid]").await
+        page.is_drawn().await;
+        page
+    }
+
+    async fn is_drawn(&self) {
+        self.wait_for("a button", async || {
+            self.find("button[data-case=valid]").await
         })
         .await;
-        page
+    }
+
+    /// Stops the chat and starts another one in its place, which knows no secret of the first.
+    pub(crate) async fn restart_chat(&mut self, options: &[&str]) {
+        let (next, listen) = (oneshot::channel().0, self.chat.to_string());
+        let stop = std::mem::replace(&mut self.server.stop, next);
+        stop.send(()).unwrap();
+        (&mut self.server.task).await.unwrap();
+        (self.server, self.chat, self.tokens) = Server::start(&listen, options).await;
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.client.refresh().await.unwrap();
+        self.is_drawn().await;
+    }
+
+    /// The result of a script in the page.
+    pub(crate) async fn script<T: serde::de::DeserializeOwned>(&self, script: &str) -> T {
+        let result = self.client.execute(script, vec![]).await.unwrap();
+        serde_json::from_value(result).unwrap()
+    }
+
+    /// The text that a GET from the page returns.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        const SCRIPT: &str = "const [path, done] = arguments; \
+            fetch(path).then((answer) => answer.text()).then(done);";
+        let text = self.client.execute_async(SCRIPT, vec![path.into()]).await;
+        text.unwrap().as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn press(&self, button: &str) {
+        self.click(&format!("[aria-label='{button}']")).await;
+    }
+
+    /// Waits until the newest card is so.
+    pub(crate) async fn card_until(&self, done: impl Fn(&Card) -> bool) -> Card {
+        let began = Instant::now();
+        loop {
+            let card: Option<Card> = self.script(CARD).await;
+            match card {
+                Some(card) if done(&card) => return card,
+                _ => assert!(began.elapsed() < PATIENCE, "the card stays {card:?}"),
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Clicks a button and returns its card once it says `Accepted` or `Refused`.
+    pub(crate) async fn card_of(&self, button: &str) -> Card {
+        self.press(button).await;
+        let decided = |card: &Card| card.name == button && card.verdict != "trying";
+        self.card_until(decided).await
     }
 
     /// The address of the chat.
@@ -124,11 +228,23 @@ impl<'a> Page<'a> {
     }
 
     pub(crate) async fn status_is(&self, expected: &str) {
+        self.text_is("#status", expected).await;
+    }
+
+    /// Waits until an element has this text.
+    pub(crate) async fn text_is(&self, selector: &str, expected: &str) {
         self.wait_for(expected, async || {
-            let status = self.client.find(Locator::Css("#status")).await.ok()?;
-            (status.text().await.ok()?.trim() == expected).then_some(())
+            let found = self.client.find(Locator::Css(selector)).await.ok()?;
+            (found.text().await.ok()?.trim() == expected).then_some(())
         })
         .await;
+    }
+
+    /// No error is on the console, but for connections that may have failed.
+    pub(crate) async fn finish_even_if_connections_failed(self) {
+        let errors = self.browser.console_errors().await;
+        let of_a_connection = |error: &String| error.contains("WebSocket connection");
+        assert!(errors.iter().all(of_a_connection), "{errors:?}");
     }
 
     /// No error is on the console.
@@ -181,3 +297,13 @@ impl<'a> Page<'a> {
         panic!("never saw {what:?}");
     }
 }
+
+/// See [`Card`].
+const CARD: &str = r"
+const card = document.querySelector('#latest .card');
+if (!card) return null;
+const stack = [...document.querySelectorAll('#layers li')].map((layer) => layer.dataset.state);
+const curl = card.querySelector('.curl')?.textContent ?? null;
+const { name, verdict, layer, code, reason } = card.dataset;
+return { name, verdict, layer, code, reason, text: card.innerText, stack, curl };
+";

@@ -11,9 +11,12 @@
 #![cfg(feature = "browser")]
 
 mod browser;
+mod cards;
 mod chat_page;
+mod comfort;
 mod elsewhere;
 mod leases;
+mod live;
 mod origins;
 mod page;
 mod refusals;
