@@ -135,7 +135,7 @@ pub fn stays(
             if passed >= time {
                 return;
             }
-            sleep(pause(passed).min(time - passed)).await;
+            sleep(pause(passed).min(time.saturating_sub(passed))).await;
         }
     }
 }
@@ -314,6 +314,7 @@ mod tests {
         until("a condition that holds", || true).await;
         assert_eq!(began.elapsed(), Duration::ZERO);
         until("three seconds", || passed() == 3).await;
+        assert_eq!(passed(), 3);
         assert!(began.elapsed() < SECOND.mul_f64(3.1));
         let four = until_ok("an error", async || {
             (passed() == 4).then_some(4).ok_or("no")

@@ -148,9 +148,9 @@ async fn a_handler_that_takes_the_socket_and_answers_403_never_meets_the_client(
     let handler = async move |mut request: Request| {
         let upgrade = hyper::upgrade::on(&mut request);
         let tell = tell.clone();
-        let (begin, begun) = oneshot::channel();
+        let (tell_begin, begun) = oneshot::channel();
         tokio::spawn(async move {
-            let _ = begin.send(());
+            let _ = tell_begin.send(());
             let _ = tell.send(upgrade.await.map(|_| ()).map_err(|error| error.to_string()));
         });
         // It has begun to wait, on the one thread that there is.

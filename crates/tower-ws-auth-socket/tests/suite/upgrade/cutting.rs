@@ -194,12 +194,12 @@ async fn a_client_that_floods_reads_its_code() {
         let frame = masked(true, 2, &[1; 1000]);
         while write.write_all(&frame).await.is_ok() {}
     });
-    let (begin, begun) = oneshot::channel();
+    let (tell_begin, begun) = oneshot::channel();
     let reading = tokio::spawn(async move {
         for _ in 0..100 {
             crate::upgrade::lab::read_frame(&mut read).await;
         }
-        begin.send(()).unwrap();
+        tell_begin.send(()).unwrap();
         loop {
             let frame = crate::upgrade::lab::read_frame(&mut read).await;
             if frame.opcode == 8 {
