@@ -1,15 +1,15 @@
 //! The chat's page in a browser.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use chat::{Chat, Options};
 use clap::Parser;
 use fantoccini::{Client, Locator};
 use serde_json::Value;
-use tokio::time::sleep;
+use test_support::until_ok;
 
-use crate::browser::{Browser, Kind, PATIENCE};
+use crate::browser::{Browser, Kind};
 
 /// An entry of the page's log.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl<'a> Page<'a> {
             browser,
             client,
         };
-        page.wait_for("a button", async || {
+        until_ok("a button", async || {
             page.find("button[data-case=valid]").await
         })
         .await;
@@ -110,21 +110,23 @@ impl<'a> Page<'a> {
 
     /// Waits until the log holds such an entry; the log up to it.
     pub(crate) async fn log_until(&self, done: impl Fn(&Event) -> bool) -> Vec<Event> {
-        let mut last = Vec::new();
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
-            last = self.log().await;
-            if let Some(at) = last.iter().position(&done) {
-                last.truncate(at + 1);
-                return last;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the log never showed it: {last:?}");
+        let last = RefCell::default();
+        until_ok(
+            || format!("an entry of the log {last:?}"),
+            async || {
+                let mut log = self.log().await;
+                let found = log.iter().position(&done);
+                log.truncate(found.map_or(log.len(), |at| at + 1));
+                last.replace(log);
+                found.is_some()
+            },
+        )
+        .await;
+        last.into_inner()
     }
 
     pub(crate) async fn status_is(&self, expected: &str) {
-        self.wait_for(expected, async || {
+        until_ok(expected, async || {
             let status = self.client.find(Locator::Css("#status")).await.ok()?;
             (status.text().await.ok()?.trim() == expected).then_some(())
         })
@@ -168,16 +170,5 @@ impl<'a> Page<'a> {
             .await
             .ok()
             .map(drop)
-    }
-
-    async fn wait_for<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
-            if let Some(found) = look().await {
-                return found;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        panic!("never saw {what:?}");
     }
 }
