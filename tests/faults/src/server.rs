@@ -1,5 +1,7 @@
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,6 +25,8 @@ use tower_ws_auth::{
 };
 
 use crate::counted::Counted;
+
+const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(10);
 
 /// The page that may connect.
 pub const ORIGIN: &str = "https://app.example";
@@ -167,7 +171,7 @@ impl Server {
             loop {
                 // For instance out of descriptors. It works again when a client leaves.
                 let Ok((stream, _)) = listener.accept().await else {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
                     continue;
                 };
                 let io = Counted {
@@ -263,21 +267,21 @@ impl Server {
     }
 
     /// Whether every permit for closing handshakes is free.
-    pub async fn has_all_permits(&self) -> bool {
+    pub fn has_all_permits(&self) -> bool {
         let closing_handshakes = self.close.closing_handshakes();
-        tokio::time::timeout(Duration::ZERO, closing_handshakes.wait())
-            .await
-            .is_ok()
+        let wait = pin!(closing_handshakes.wait());
+        wait.poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
     }
 
     /// Whether nothing is open, registered or delayed.
-    pub async fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.sockets.now() == 0
             && self.handlers.now() == 0
             && self.closing_handshakes.now() == 0
             && self.leases.is_empty()
             && self.revocations.is_empty()
-            && self.has_all_permits().await
+            && self.has_all_permits()
     }
 }
 

@@ -1,7 +1,4 @@
-use std::time::Duration;
-
-use test_support::{bounded, free_port};
-use tokio::time::sleep;
+use test_support::{free_port, until_ok};
 
 use crate::Server;
 
@@ -13,7 +10,6 @@ pub struct Cluster {
 }
 
 const SLOTS: usize = 16_384;
-const PAUSE: Duration = Duration::from_millis(20);
 
 impl Cluster {
     /// Starts this many masters, and replicas of this many of them. The cluster is up on return.
@@ -49,17 +45,13 @@ impl Cluster {
             let meet = format!("CLUSTER MEET 127.0.0.1 {} {bus}", node.port());
             let () = cluster.nodes[0].ask(&meet).await;
         }
-        bounded("the nodes meet", cluster.have_met()).await;
+        cluster.have_met().await;
         for (master, replica) in cluster.nodes.iter().zip(&cluster.nodes[masters..]) {
             let id = cluster.id(master).await;
             let () = replica.ask(&format!("CLUSTER REPLICATE {id}")).await;
-            bounded(
-                "the replica is in step",
-                says(replica, "INFO", "link_status:up"),
-            )
-            .await;
+            says(replica, "INFO", "link_status:up").await;
         }
-        bounded("the cluster is up", cluster.is_up()).await;
+        cluster.is_up().await;
         cluster
     }
 
@@ -130,17 +122,9 @@ impl Cluster {
 
     /// Kills a master with SIGKILL, once its replica has all its data.
     pub async fn kill(&mut self, master: usize, replica: usize) {
-        bounded("it is replicated", async {
-            loop {
-                let [of_master, of_replica] = [
-                    self.offset(master, "master_repl_offset:").await,
-                    self.offset(replica, "slave_repl_offset:").await,
-                ];
-                if of_master == of_replica {
-                    return;
-                }
-                sleep(PAUSE).await;
-            }
+        until_ok("it is replicated", async || {
+            let of_master = self.offset(master, "master_repl_offset:").await;
+            of_master == self.offset(replica, "slave_repl_offset:").await
         })
         .await;
         self.nodes[master].kill();
@@ -153,8 +137,7 @@ impl Cluster {
                 let () = node.ask("CONFIG SET cluster-node-timeout 500").await;
             }
         }
-        let promoted = says(&self.nodes[replica], "INFO", "role:master");
-        bounded("the replica is promoted", promoted).await;
+        says(&self.nodes[replica], "INFO", "role:master").await;
     }
 
     async fn offset(&self, node: usize, name: &str) -> String {
@@ -169,13 +152,11 @@ impl Cluster {
 
     async fn have_met(&self) {
         for node in &self.nodes {
-            loop {
+            until_ok("the nodes meet", async || {
                 let known: String = node.ask("CLUSTER NODES").await;
-                if known.lines().count() == self.nodes.len() && !known.contains("handshake") {
-                    break;
-                }
-                sleep(PAUSE).await;
-            }
+                known.lines().count() == self.nodes.len() && !known.contains("handshake")
+            })
+            .await;
         }
     }
 
@@ -189,7 +170,6 @@ impl Cluster {
 }
 
 async fn says(node: &Server, question: &str, answer: &str) {
-    while !node.ask::<String>(question).await.contains(answer) {
-        sleep(PAUSE).await;
-    }
+    let says = async || node.ask::<String>(question).await.contains(answer);
+    until_ok(answer, says).await;
 }

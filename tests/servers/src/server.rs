@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use test_support::{PATIENCE, free_port, signal};
 
+/// Between two looks whether a server has started.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// A Redis of our own: on a free port, in a folder of its own, without persistence. It is killed on
 /// drop.
 #[derive(Debug)]
@@ -100,7 +103,7 @@ impl Server {
             if self.answers() {
                 return true;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(PAUSE);
         }
         false
     }

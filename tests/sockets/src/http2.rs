@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Empty};
@@ -11,9 +10,8 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use test_support::PATIENCE;
+use test_support::until;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -33,19 +31,19 @@ impl Http2 {
     ///
     /// # Errors
     ///
-    /// It is unavailable, or does not announce it.
+    /// It is unavailable.
+    ///
+    /// # Panics
+    ///
+    /// It does not announce it.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TokioIo::new(TcpStream::connect(address).await?);
         let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
             .await
             .map_err(io::Error::other)?;
         // There is no notification for the server's settings.
-        let enabled = async {
-            while !connection.is_extended_connect_protocol_enabled() {
-                sleep(Duration::from_millis(2)).await;
-            }
-        };
-        timeout(PATIENCE, enabled).await?;
+        let enabled = || connection.is_extended_connect_protocol_enabled();
+        until("extended CONNECT", enabled).await;
         tokio::spawn(connection);
         Ok(Self { address, sender })
     }

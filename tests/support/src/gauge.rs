@@ -1,10 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use tokio::time::sleep;
-
-use crate::bounded;
+use crate::until;
 
 /// Counts the present values, and all values ever.
 #[derive(Clone, Debug, Default)]
@@ -36,12 +33,7 @@ impl Gauge {
 
     /// Waits until there are none. If they stay, the panic names `what` they are.
     pub async fn none_left(&self, what: &str) {
-        let none = async {
-            while self.now() > 0 {
-                sleep(Duration::from_millis(2)).await;
-            }
-        };
-        bounded(what, none).await;
+        until(what, || self.now() == 0).await;
     }
 }
 

@@ -28,6 +28,7 @@ mod random;
 mod signal;
 mod stopwatch;
 mod tier;
+mod wait;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -43,6 +44,10 @@ pub use self::random::Random;
 pub use self::signal::signal;
 pub use self::stopwatch::{Stopwatch, measured};
 pub use self::tier::of_tier;
+pub use self::wait::{
+    Success, What, Within, arrives_no_more, settle, stands_still, stays, until, until_done,
+    until_ok, within,
+};
 
 /// No test waits longer than this for a peer, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);

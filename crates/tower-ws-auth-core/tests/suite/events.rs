@@ -159,8 +159,9 @@ fn a_decision_without_a_single_strategy_is_any_ofs() {
 
 #[test]
 fn the_latency_is_that_of_the_decision() {
+    const TAKES: std::time::Duration = std::time::Duration::from_millis(2);
     let slow = |_: &mut http::request::Parts| async {
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(TAKES);
         Ok::<_, Rejection>(Grant::new(User("ada")))
     };
     let (_, line) = logged(&AuthLayer::new(slow), handshake("/ws"));

@@ -1,8 +1,10 @@
 //! The rule of the crate's documentation is enough, and no more than that.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use test_servers::Server;
+use test_support::until;
+use tokio::time::timeout;
 use tower_ws_auth_core::{DisconnectReason, Grant, Revocations};
 use tower_ws_auth_redis::{Redis, RedisError, RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth_session::{Secrets, Sessions};
@@ -90,12 +92,9 @@ async fn revocations(redis: &Redis, hearing: Duration) -> Result<(), Box<dyn std
     let grant = Grant::new(()).revocable_by(one.key("user:ada").await?);
     let watch = other.watch(grant.term()).await?;
     one.revoke("user:ada", DisconnectReason::Revoked).await?;
-    let began = Instant::now();
-    while watch.connection().disconnect_reason().is_none() {
-        if began.elapsed() > hearing {
-            return Err("nothing was heard".into());
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
+    let heard = until("the news", || {
+        watch.connection().disconnect_reason().is_some()
+    });
+    let in_time = timeout(hearing, heard).await;
+    in_time.map_err(|_| "nothing was heard".into())
 }

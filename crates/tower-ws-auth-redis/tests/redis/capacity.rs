@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use test_servers::Server;
-use tokio::task::{JoinHandle, yield_now};
+use test_support::settle;
+use tokio::task::JoinHandle;
 use tower_ws_auth_core::{DisconnectReason, RevocationStore as _, Revocations};
 use tower_ws_auth_redis::{RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth_session::SessionStore as _;
@@ -45,10 +46,7 @@ async fn guesses_leave_room_for_the_commands_of_proven_clients() {
         tokio::spawn(async move { sessions.load(&session).await })
     });
     let loads: Vec<_> = loads.collect();
-    // Each has its turn now, on the one thread that there is, some dozens at a time.
-    for _ in 0..GUESSES {
-        yield_now().await;
-    }
+    settle().await;
     assert_eq!((waiting(&takes), waiting(&loads)), (PLACES / 3, PLACES / 3));
 
     let check = tokio::spawn(store.find(vec!["user:ada".into()]));

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use test_servers::{Cluster, Proxy, Server};
-use test_support::{bounded, free_port, of_tier};
+use test_support::{bounded, free_port, of_tier, until_ok};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 use tower_ws_auth_core::{
     DisconnectReason, Revocation, RevocationKey, RevocationStore as _, Revocations,
 };
@@ -16,17 +14,15 @@ use tower_ws_auth_redis::{Redis, RedisBuilder, RedisRevocations, RedisSessions, 
 use tower_ws_auth_session::{Replaced, SessionStore as _};
 use tower_ws_auth_ticket::{ReplayStore as _, TicketStore as _};
 
-use crate::{TTL, in_time, key, patient, sessions, soon, sooner_or_later};
+use crate::{TTL, in_time, key, patient, sessions, soon};
 
 /// Waits until Redis says so: after a start it takes two seconds to make sure that it may write.
 async fn is_up(server: &Server) {
-    while !server
-        .ask::<String>("CLUSTER INFO")
-        .await
-        .contains("cluster_state:ok")
-    {
-        sleep(Duration::from_millis(20)).await;
-    }
+    until_ok("the cluster is up", async || {
+        let info: String = server.ask("CLUSTER INFO").await;
+        info.contains("cluster_state:ok")
+    })
+    .await;
 }
 
 /// One node that has all slots: the protocol is that of a cluster, the routing trivial.
@@ -80,12 +76,12 @@ async fn a_take_in_a_cluster_whose_answer_is_lost_is_an_error_and_is_not_sent_ag
     is_up(&server).await;
     let redis = patient().cluster_lazy([proxy.url().as_str()]).unwrap();
     let store = RedisTickets::new(redis);
-    sooner_or_later(async || store.claim(key(0), TTL).await).await;
+    until_ok("a claim", async || store.claim(key(0), TTL).await).await;
     store.issue(key(1), vec![1], None, TTL).await.unwrap();
     proxy.cut_answer(0);
     store.take(key(1)).await.unwrap_err();
     assert!(proxy.has_cut());
-    let again = sooner_or_later(async || store.take(key(1)).await).await;
+    let again = until_ok("a take", async || store.take(key(1)).await).await;
     assert!(again.is_none());
     let stats: String = server.ask("INFO commandstats").await;
     let taken = stats.lines().find(|line| line.contains("_getdel:"));
@@ -202,13 +198,11 @@ impl Load {
     /// Waits until so much more has been done, and fails if a worker did.
     async fn goes_on(&mut self, rounds: usize) {
         let enough = self.done.load(Ordering::Relaxed) + rounds;
-        bounded("the load goes on", async {
-            while self.done.load(Ordering::Relaxed) < enough {
-                if let Some(failed) = self.workers.iter().position(JoinHandle::is_finished) {
-                    self.workers.swap_remove(failed).await.unwrap();
-                }
-                sleep(Duration::from_millis(5)).await;
+        until_ok("the load goes on", async || {
+            if let Some(failed) = self.workers.iter().position(JoinHandle::is_finished) {
+                self.workers.swap_remove(failed).await.unwrap();
             }
+            self.done.load(Ordering::Relaxed) >= enough
         })
         .await;
     }
@@ -299,7 +293,10 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
     let replica = masters + dead;
     let nodes = [0, 1].map(|_| Stores::new(&connect(Redis::builder(), &cluster)));
     let nodes = [&nodes[0], &nodes[1]];
-    sooner_or_later(async || nodes[0].tickets.claim(key(0), TTL).await).await;
+    until_ok("a claim", async || {
+        nodes[0].tickets.claim(key(0), TTL).await
+    })
+    .await;
     let revocations = nodes.map(|node| Revocations::new(node.revocations.clone()));
     // Some are taken before it dies, some while it is dead, and some never.
     let tickets = 1..=of_tier(30, 300);
@@ -310,14 +307,17 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
             Err(_) => node.take(ticket).await.map(drop).map_err(drop).and(Err(())),
             Ok(()) => Ok(()),
         };
-        sooner_or_later(issue).await;
+        until_ok("a ticket", issue).await;
     }
     let mut uses = vec![0; *tickets.end() + 1];
     for n in tickets.clone().step_by(3) {
-        let taken = sooner_or_later(async || nodes[0].tickets.take(key(n)).await).await;
+        let taken = until_ok("a take", async || nodes[0].tickets.take(key(n)).await).await;
         uses[n] += usize::from(taken.is_some());
     }
-    let claimed = sooner_or_later(async || nodes[1].tickets.claim(key(0), TTL).await).await;
+    let claimed = until_ok("a claim", async || {
+        nodes[1].tickets.claim(key(0), TTL).await
+    })
+    .await;
     assert!(!claimed);
 
     cluster.kill(dead, replica).await;
@@ -333,12 +333,12 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
 
     // Without a restart or any other intervention.
     for node in nodes {
-        sooner_or_later(async || node.tickets.peek(key(1)).unwrap().await).await;
+        until_ok("a peek", async || node.tickets.peek(key(1)).unwrap().await).await;
     }
     for n in tickets.clone() {
         let racers = [nodes[0], nodes[1], nodes[0], nodes[1]];
         let racers = racers.map(|node| async move {
-            sooner_or_later(async || node.tickets.take(key(n)).await).await
+            until_ok("a take", async || node.tickets.take(key(n)).await).await
         });
         let taken = join_all(racers).await;
         uses[n] += taken.into_iter().flatten().count();
@@ -349,15 +349,19 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
         uses.iter().sum::<usize>(),
         uses.len() - 1
     );
-    let again = sooner_or_later(async || nodes[0].tickets.claim(key(0), TTL).await).await;
+    let again = until_ok("a claim", async || {
+        nodes[0].tickets.claim(key(0), TTL).await
+    })
+    .await;
     assert!(!again, "a claim is undone");
     // A revocation on one node is heard on the other.
     for (n, node) in revocations.iter().enumerate() {
         let name = format!("{{moved}}user:{n}");
-        sooner_or_later(async || node.revoke(&name, DisconnectReason::Revoked).await).await;
+        let revoke = async || node.revoke(&name, DisconnectReason::Revoked).await;
+        until_ok("a revocation", revoke).await;
         let keys = vec![RevocationKey::from(name)];
         let other = &nodes[1 - n].revocations;
-        let found = sooner_or_later(async || other.find(keys.clone()).await).await;
+        let found = until_ok("a look", async || other.find(keys.clone()).await).await;
         assert!(found[0].is_some());
     }
     everything_works(nodes, 1_000_000).await;

@@ -18,8 +18,7 @@ use std::time::Duration;
 
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
-use test_support::{PATIENCE, measured};
-use tokio::time::{sleep, timeout};
+use test_support::{PATIENCE, measured, until_ok};
 use tower_ws_auth_redis::{Redis, RedisBuilder};
 use tower_ws_auth_ticket::TicketKey;
 
@@ -42,7 +41,7 @@ async fn unhurried(url: &str) -> Redis {
 /// One with the default times, for tests in which Redis is not there. While the machine stalls, it
 /// may have to try again.
 async fn connected(url: &str) -> Redis {
-    sooner_or_later(async || Redis::connect(url).await).await
+    until_ok("a connection", async || Redis::connect(url).await).await
 }
 
 /// Another program's connection.
@@ -64,20 +63,7 @@ async fn in_time<T>(operation: impl Future<Output = T>) -> T {
 
 /// Retries until it works, which must be within two seconds.
 async fn soon<T, E>(operation: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let (answer, took) = measured(sooner_or_later(operation)).await;
+    let (answer, took) = measured(until_ok("it works again", operation)).await;
     assert!(took < Duration::from_secs(2), "works again after {took:?}");
     answer
-}
-
-/// Tries until it works.
-async fn sooner_or_later<T, E>(mut operation: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let tries = async {
-        loop {
-            if let Ok(answer) = operation().await {
-                return answer;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, tries).await.expect("never works")
 }

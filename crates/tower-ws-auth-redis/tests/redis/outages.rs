@@ -3,11 +3,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use test_servers::{Proxy, Server};
-use test_support::free_port;
+use test_support::{free_port, until_ok};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tower_ws_auth_redis::{Redis, RedisError, RedisTickets};
 use tower_ws_auth_ticket::{ReplayStore as _, TicketStore as _};
 
-use crate::{PATIENCE, TTL, connected, in_time, key, measured, patient, soon, unhurried, wire};
+use crate::{TTL, connected, in_time, key, measured, patient, soon, unhurried};
 
 async fn store(url: &str) -> RedisTickets {
     RedisTickets::new(connected(url).await)
@@ -89,33 +91,29 @@ async fn slow() {
     let server = Server::with(&["--enable-debug-command", "yes"]);
     let store = store(&server.url()).await;
     // While the machine stalls, Redis may be done with its pause before it is asked.
-    let began = Instant::now();
-    loop {
+    until_ok("a pause", async || {
         let () = server.ask("CLIENT PAUSE 1500 ALL").await;
-        if has_failed(&store).await {
-            break;
-        }
-        assert!(began.elapsed() < PATIENCE);
-    }
+        has_failed(&store).await
+    })
+    .await;
     works(&store).await;
-    let began = Instant::now();
-    loop {
-        let mut wire = wire(&server.url()).await;
-        let sleep = tokio::spawn(async move {
-            let sleep = redis::cmd("DEBUG").arg("SLEEP").arg("1.5").to_owned();
-            let _: Result<(), _> = sleep.query_async(&mut wire).await;
-        });
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut wire = TcpStream::connect(("127.0.0.1", server.port()))
+        .await
+        .unwrap();
+    wire.write_all(b"PING\r\n").await.unwrap();
+    wire.read_exact(&mut [0; b"+PONG\r\n".len()]).await.unwrap();
+    until_ok("a sleep", async || {
+        // Redis reads it before everything that is sent from now on.
+        wire.write_all(b"DEBUG SLEEP 1.5\r\n").await.unwrap();
         let failed = has_failed(&store).await;
         if failed {
             works(&store).await;
         }
-        sleep.await.unwrap();
-        if failed {
-            return;
-        }
-        assert!(began.elapsed() < PATIENCE);
-    }
+        // It is awake again.
+        wire.read_exact(&mut [0; b"+OK\r\n".len()]).await.unwrap();
+        failed
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -164,7 +162,7 @@ async fn before_the_first_connection() {
 #[tokio::test]
 async fn do_not_let_commands_pile_up() {
     let server = Server::start();
-    let redis = crate::sooner_or_later(async || {
+    let redis = until_ok("a connection", async || {
         let builder = Redis::builder().max_in_flight(8);
         builder.connect(&server.url()).await
     });

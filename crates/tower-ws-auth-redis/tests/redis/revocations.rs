@@ -1,13 +1,15 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use test_servers::{Proxy, Server};
+use test_support::{stays, until, until_ok, within};
+use tokio::time::timeout;
 use tower_ws_auth_core::private::Watch;
 use tower_ws_auth_core::{
     Clock, DisconnectReason, Grant, RejectionKind, RevocationKey, Revocations,
 };
 use tower_ws_auth_redis::{Redis, RedisRevocations};
 
-use crate::{connected, in_time, soon, sooner_or_later, unhurried, wire};
+use crate::{connected, in_time, soon, unhurried, wire};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -44,7 +46,7 @@ async fn decided(
     key: &str,
     issued: SystemTime,
 ) -> Result<Watch, RejectionKind> {
-    sooner_or_later(async || match open(node, key, issued).await {
+    until_ok("a decision", async || match open(node, key, issued).await {
         Err(RejectionKind::Unavailable) => Err(()),
         decided => Ok(decided),
     })
@@ -57,20 +59,19 @@ async fn open_now(node: &Revocations, key: &str) -> Watch {
 
 /// In less than the minute after which a node asks about all its connections.
 async fn ends(watch: &Watch) -> DisconnectReason {
-    let began = Instant::now();
-    loop {
-        if let Some(reason) = watch.connection().disconnect_reason() {
-            return reason;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "it goes on");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let in_time = within(Duration::from_secs(30));
+    let reason = in_time.until_ok("its end", async || watch.connection().disconnect_reason());
+    reason.await
+}
+
+fn is_open(watch: &Watch) -> bool {
+    watch.connection().disconnect_reason().is_none()
 }
 
 /// Waits until a node hears the others.
 async fn listens(node: &Revocations, others: &Revocations) {
     let mut patience = Duration::from_millis(10);
-    sooner_or_later(async || {
+    until_ok("it hears the others", async || {
         let key = format!("probe:{:?}", Instant::now());
         let watch = open_now(node, &key).await;
         others
@@ -78,8 +79,8 @@ async fn listens(node: &Revocations, others: &Revocations) {
             .await
             .map_err(drop)?;
         patience *= 2;
-        tokio::time::sleep(patience).await;
-        watch.connection().disconnect_reason().ok_or(())
+        let heard = until("the news", || !is_open(&watch));
+        timeout(patience, heard).await.map_err(drop)
     })
     .await;
 }
@@ -102,8 +103,8 @@ async fn revoked_on_one_node_ends_connections_and_refuses_credentials_on_all() {
         assert_eq!(refused.unwrap_err(), RejectionKind::TokenInvalid);
         // And what was issued since passes, and stays.
         let young = open_now(node, "user:ada").await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(young.connection().disconnect_reason(), None);
+        let moment = Duration::from_millis(50);
+        stays("the young one", moment, || is_open(&young)).await;
     }
     assert_eq!(another.connection().disconnect_reason(), None);
 }
@@ -304,7 +305,7 @@ async fn an_unreadable_value_under_one_key_affects_no_other_key() {
     assert_eq!(ended.count(), 0);
     // A client with another, readable key is not refused.
     let grant = Grant::new(()).revocable_by("user:0").revocable_by("user:1");
-    sooner_or_later(async || cut_off.watch(grant.term()).await).await;
+    until_ok("a watch", async || cut_off.watch(grant.term()).await).await;
     #[cfg(feature = "tracing")]
     {
         let log = log.text();
@@ -342,9 +343,9 @@ async fn the_listener_stops_when_the_last_handle_is_gone() {
 
 /// Waits until so many nodes listen.
 async fn listen(server: &Server, nodes: u64) {
-    sooner_or_later(async || {
+    until_ok("the listeners", async || {
         let (_, count): (String, u64) = server.ask("PUBSUB NUMSUB wsauth:revoked").await;
-        if count == nodes { Ok(()) } else { Err(count) }
+        count == nodes
     })
     .await;
 }
@@ -371,7 +372,7 @@ mod never_moves_backwards {
 
     /// Waits until a node has written what it could not write: this key was the last one.
     async fn has_caught_up(server: &Server, last: &str) {
-        sooner_or_later(async || kept(server, last).await.ok_or(())).await;
+        until_ok("the last key", async || kept(server, last).await).await;
     }
 
     #[tokio::test]
@@ -403,7 +404,8 @@ mod never_moves_backwards {
         proxy.sever();
         fails_to_revoke(&node, "user:ada").await;
         proxy.mend();
-        sooner_or_later(async || node.revoke("user:ada", DisconnectReason::Revoked).await).await;
+        let revoke = async || node.revoke("user:ada", DisconnectReason::Revoked).await;
+        until_ok("a revocation", revoke).await;
         let () = server.ask("DEL wsauth:revoked:user:ada").await;
         proxy.sever();
         fails_to_revoke(&node, "last").await;
@@ -519,8 +521,8 @@ async fn a_node_without_news_for_too_long_ends_its_revocable_connections() {
     listens(&bounded, &other).await;
     let watch = open_now(&bounded, "user:ada").await;
     // As long as it hears that nothing happens, nothing does.
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(watch.connection().disconnect_reason(), None);
+    let longer = Duration::from_secs(5);
+    stays("the connection", longer, || is_open(&watch)).await;
     let began = Instant::now();
     proxy.sever();
     assert_eq!(ends(&watch).await, DisconnectReason::GoingAway);

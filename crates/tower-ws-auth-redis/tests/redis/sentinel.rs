@@ -1,8 +1,7 @@
 #![cfg(feature = "redis-sentinel")]
 
-use std::time::{Duration, Instant};
-
 use test_servers::Server;
+use test_support::{until_ok, within};
 use tower_ws_auth_redis::{Redis, RedisTickets};
 use tower_ws_auth_ticket::TicketStore as _;
 
@@ -28,43 +27,32 @@ async fn the_master_that_sentinel_names_is_followed() {
     let store = RedisTickets::new(redis);
     soon(async || store.take(key(0)).await).await;
     // Sentinel has to learn of the replica, and the replica of the data.
-    let began = Instant::now();
-    while !replica
-        .ask::<String>("INFO replication")
-        .await
-        .contains("master_link_status:up")
-        || !sentinel
-            .ask::<String>("INFO sentinel")
-            .await
-            .contains("slaves=1")
-    {
-        assert!(began.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until_ok("all know of the replica", async || {
+        let of_replica: String = replica.ask("INFO replication").await;
+        let of_sentinel: String = sentinel.ask("INFO sentinel").await;
+        of_replica.contains("master_link_status:up") && of_sentinel.contains("slaves=1")
+    })
+    .await;
     // A new one each time, because one without an answer may have been issued.
-    let mut n = 2;
-    while store.issue(key(n), vec![1], None, TTL).await.is_err() {
-        assert!(began.elapsed() < 2 * PATIENCE);
+    let mut n = 1;
+    until_ok("a ticket", async || {
         n += 1;
-    }
-    while replica.ask::<u64>("DBSIZE").await != master.ask::<u64>("DBSIZE").await {
-        assert!(began.elapsed() < 2 * PATIENCE, "it is not replicated");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        store.issue(key(n), vec![1], None, TTL).await
+    })
+    .await;
+    until_ok("it is replicated", async || {
+        replica.ask::<u64>("DBSIZE").await == master.ask::<u64>("DBSIZE").await
+    })
+    .await;
     master.kill();
     in_time(store.take(key(0))).await.unwrap_err();
     // Not before: a machine that stalls is not to lose its master.
     let soon_down = "SENTINEL SET main down-after-milliseconds 500";
     let () = sentinel.ask(soon_down).await;
-    let began = Instant::now();
-    let taken = loop {
-        if let Ok(taken) = in_time(store.take(key(n))).await {
-            break taken;
-        }
-        // A Sentinel that was stalled does nothing for half a minute.
-        assert!(began.elapsed() < 2 * PATIENCE);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    // A Sentinel that was stalled does nothing for half a minute.
+    let patience = within(2 * PATIENCE);
+    let take = async || in_time(store.take(key(n))).await;
+    let taken = patience.until_ok("the replica takes over", take).await;
     assert!(taken.is_some(), "it was replicated");
     let again = soon(async || store.take(key(n)).await).await;
     assert!(again.is_none());

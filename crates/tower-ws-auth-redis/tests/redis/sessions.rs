@@ -154,6 +154,7 @@ async fn are_created_once_and_not_brought_back() {
 
 #[tokio::test]
 async fn live_for_their_ttl_in_whole_seconds() {
+    const OVER_A_SECOND: Duration = Duration::from_millis(1_050);
     let server = Server::start();
     let store = store(&server).await;
     let id = id().await;
@@ -182,7 +183,7 @@ async fn live_for_their_ttl_in_whole_seconds() {
     let began = Instant::now();
     store.touch(&id, Duration::ZERO).await.unwrap();
     lives(1, began).await;
-    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    tokio::time::sleep(OVER_A_SECOND).await;
     assert!(store.load(&id).await.unwrap().is_none());
 }
 

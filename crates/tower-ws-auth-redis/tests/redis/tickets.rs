@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use test_servers::Server;
+use test_support::until_ok;
 use tower_ws_auth_redis::{Redis, RedisTickets};
 use tower_ws_auth_ticket::{PutError, ReplayStore as _, TicketStore as _};
 
-use crate::{TTL, key, sooner_or_later, unhurried};
+use crate::{TTL, key, unhurried};
 
 async fn store(server: &Server) -> RedisTickets {
     RedisTickets::new(unhurried(&server.url()).await)
@@ -79,9 +80,8 @@ async fn expire() {
     assert_eq!(store.take(key(2)).await.unwrap(), None);
     assert_eq!(store.take(key(3)).await.unwrap(), None);
     // And leave nothing behind, when Redis has found the time.
-    sooner_or_later(async || match server.ask::<u64>("DBSIZE").await {
-        0 => Ok(()),
-        left => Err(left),
+    until_ok("an empty Redis", async || {
+        server.ask::<u64>("DBSIZE").await == 0
     })
     .await;
 }
@@ -264,7 +264,8 @@ async fn a_ttl_without_end_or_of_nothing_is_no_error() {
         .unwrap();
     assert!(store.take(key(1)).await.unwrap().is_some());
     assert!(store.claim(key(1), Duration::ZERO).await.unwrap());
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let no_time = Duration::from_millis(20);
+    tokio::time::sleep(no_time).await;
     assert!(store.claim(key(1), Duration::MAX).await.unwrap());
 }
 

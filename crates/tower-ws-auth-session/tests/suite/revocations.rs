@@ -8,6 +8,7 @@ use crate::common::{
     Hand, NOW, PAGE, Record, ada, cookies, handshake, overwrite, pair, send, strategy,
 };
 use http::{HeaderMap, HeaderValue};
+use test_support::until_ok;
 use tower_ws_auth_core::revocation::{BoxFuture, Revocation};
 use tower_ws_auth_core::{
     AuthenticateExt as _, Clock, DisconnectReason, MemoryRevocations, RevocationError,
@@ -402,9 +403,10 @@ mod a_logout {
             .await
         );
         drop(logout);
-        while node.store.load(&id).await.unwrap().is_some() {
-            tokio::task::yield_now().await;
-        }
+        until_ok("the logout", async || {
+            node.store.load(&id).await.unwrap().is_none()
+        })
+        .await;
         assert_eq!(node.opens(&cookie).await, "session_invalid");
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use test_support::handshake;
+use test_support::{handshake, settle};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 use tower_ws_auth_core::{
     AuthLayer, Authenticate as _, Authenticated, Clock, Grant, Rejection, RejectionKind, Term,
@@ -308,9 +308,7 @@ mod a_body_that_is_held_back {
             }
         };
         // The service has been polled by now.
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
         time.fetch_add(100, Ordering::SeqCst);
         let sent = body.send_data(Bytes::from_static(br#"{"channel":"a"}"#));
         sent.await.unwrap();

@@ -1,5 +1,7 @@
 //! Logging in and out, and the ways in that a login opens.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac};
@@ -194,6 +196,7 @@ async fn a_ticket_opens_one_socket() {
 
 #[tokio::test]
 async fn what_is_no_ticket_looks_the_same_whatever_it_is() {
+    const LONGER_THAN_A_TICKET: Duration = Duration::from_millis(3100);
     let address = start(&["--ticket-ttl", "3"]).await;
     let (cookie, own) = (login(address, "ada").await, own_origin(address));
     let expired = ticket(address, &cookie, "").await;
@@ -202,7 +205,7 @@ async fn what_is_no_ticket_looks_the_same_whatever_it_is() {
         .await
         .unwrap();
     let for_channel = ticket(address, &cookie, r#"{"channel":"ticket-1"}"#).await;
-    tokio::time::sleep(std::time::Duration::from_millis(3100)).await;
+    tokio::time::sleep(LONGER_THAN_A_TICKET).await;
     for no_ticket in [
         &expired,
         &used,

@@ -13,6 +13,9 @@ use crate::peer::{
     start, ticket, token, token_of, welcomed,
 };
 
+/// In it a ban that came late would end a socket.
+const BAN_WOULD_TAKE: Duration = Duration::from_millis(100);
+
 /// A socket by each way in.
 async fn by_every_way(address: SocketAddr, user: &str, cookie: &str) -> Vec<Socket> {
     let own = own_origin(address);
@@ -135,7 +138,7 @@ async fn a_revoke_refuses_what_was_issued_before_and_nothing_that_is_issued_then
     let mut open = vec![connect(address, "session", &headers).await.unwrap()];
     open.push(connect(address, &by_token, &[]).await.unwrap());
     open.push(connect(address, &by_ticket, &[]).await.unwrap());
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(BAN_WOULD_TAKE).await;
     for socket in &mut open {
         assert_eq!(next(socket).await["user"], "ada");
         still_talks(socket).await;

@@ -2,17 +2,18 @@
 //!
 //! A recorder is the whole process's, so each of these tests has a chat in a process of its own.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::json;
+use test_support::until_ok;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::peer::{
@@ -91,19 +92,16 @@ impl Counts {
 
     /// When what is counted after the wire has told it is counted too.
     async fn when(address: SocketAddr, series: &str, value: f64) -> Self {
-        let counted = async {
-            loop {
-                let counts = Self::of(address).await;
-                if (counts.get(series) - value).abs() < 0.1 {
-                    return counts;
-                }
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        if let Ok(counts) = timeout(PATIENCE, counted).await {
-            return counts;
-        }
-        panic!("not {series} {value}: {:#?}", Self::of(address).await);
+        let last = RefCell::new(None);
+        let what = || format!("{series} {value} in {:#?}", last.borrow());
+        until_ok(what, async || {
+            let counts = Self::of(address).await;
+            let counted = (counts.get(series) - value).abs() < 0.1;
+            last.replace(Some(counts));
+            counted
+        })
+        .await;
+        last.into_inner().unwrap()
     }
 
     fn get(&self, series: &str) -> f64 {
@@ -342,12 +340,8 @@ async fn a_storm_of_every_outcome_leaves_nothing_open_and_no_label_that_a_client
             .map(|(_, n)| n)
             .sum::<f64>()
     };
-    let all_told = async {
-        while closing_handshakes(&Counts::of(address).await) < 99.9 {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, all_told).await.unwrap();
+    let all_told = async || closing_handshakes(&Counts::of(address).await) > 99.9;
+    until_ok("all are told", all_told).await;
 
     let counts = Counts::of(address).await;
     counts.assert(

@@ -2,11 +2,10 @@
 
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
-use std::time::Duration;
 
 use chat::{Chat, Options};
 use clap::Parser;
-use test_support::signal;
+use test_support::{settle, signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
@@ -155,7 +154,8 @@ async fn a_request_that_never_ends_does_not_keep_the_program_from_stopping() {
         .write_all(b"GET /ws/jwt HTTP/1.1\r\nHost: x\r\nX:")
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Until it has been read.
+    settle().await;
     stop.send(()).unwrap();
     timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
 }

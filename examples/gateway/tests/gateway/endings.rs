@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
 use serde_json::json;
+use test_support::until;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -30,13 +31,14 @@ async fn a_token_that_expires_ends_both_sides() {
 
 #[tokio::test]
 async fn a_silent_connection_ends_and_both_sides_are_told() {
+    const PAUSE_OF_A_CLIENT: Duration = Duration::from_millis(500);
     let upstream = Upstream::start().await;
     let gateway = Running::start(upstream.address, &["--idle-timeout", "2.5"]).await;
     let mut socket = ada(&gateway, "/echo").await;
     let mut began = Instant::now();
     // Longer than that, and never silent for so long.
     for _ in 0..6 {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(PAUSE_OF_A_CLIENT).await;
         began = Instant::now();
         socket.send(Message::text("hi")).await.unwrap();
         assert_eq!(next(&mut socket).await, Message::text("hi"));
@@ -112,9 +114,7 @@ async fn a_shutdown_is_bounded_whatever_clients_do() {
     tokio::io::AsyncWriteExt::write_all(&mut waiting, request.as_bytes())
         .await
         .unwrap();
-    while upstream.connections() < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("two connections", || upstream.connections() == 2).await;
     let open = gateway.open.clone();
     gateway.tell_to_stop();
     let took = gateway.stopped().await;

@@ -13,6 +13,8 @@ use crate::peer::{ORIGIN, PATIENCE, Running, SOON, ada, connect, end_of, next, r
 use crate::peer::{handshake, raw};
 use crate::upstream::Upstream;
 
+const PAUSE_OF_A_DRIP: Duration = Duration::from_millis(20);
+
 /// Sends bytes and reads to the end of the connection, which a reset is too.
 async fn all_of(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -271,7 +273,7 @@ mod a_place {
                 if stream.write_all(&[byte]).await.is_err() {
                     break;
                 }
-                sleep(Duration::from_millis(20)).await;
+                sleep(PAUSE_OF_A_DRIP).await;
             }
         };
         // Not by the default timeout of ten seconds.

@@ -10,6 +10,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use test_support::{stays, until};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -165,13 +166,9 @@ async fn a_connection_of_no_use_is_closed_and_one_with_a_socket_is_not() {
     let response = open(&mut used, gateway.address, "/echo", &token_of("ada")).await;
     let upgraded = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
     let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
-    let closed = async {
-        while !refused.is_closed() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(PATIENCE, closed).await.expect("it stays open");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    until("the end of the one of no use", || refused.is_closed()).await;
+    let longer = Duration::from_secs(1);
+    stays("the other one", longer, || !used.is_closed()).await;
     socket.send(Message::text("hi")).await.unwrap();
     let echo = timeout(PATIENCE, socket.next()).await.unwrap();
     assert_eq!(echo.unwrap().unwrap(), Message::text("hi"));

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use tokio::time::sleep;
+use test_support::{stands_still, until};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::peer::{PATIENCE, Running, SOON, ada, end_of, handshake, next, raw};
+use crate::peer::{Running, SOON, ada, end_of, handshake, next, raw};
 use crate::upstream::Upstream;
 
 #[tokio::test]
@@ -14,20 +14,10 @@ async fn a_client_that_does_not_read_is_not_read_for() {
     let upstream = Upstream::start().await;
     let gateway = Running::start(upstream.address, &[]).await;
     let (stream, _head) = raw(gateway.address, &handshake("/flood", "")).await;
-    let mut written = 0;
     // The buffers of four sockets fill, and then nothing moves.
-    let stalled = async {
-        loop {
-            sleep(Duration::from_millis(300)).await;
-            if upstream.written() == written && written > 0 {
-                break;
-            }
-            written = upstream.written();
-        }
-    };
-    tokio::time::timeout(PATIENCE, stalled)
-        .await
-        .expect("it is read for ever");
+    until("the flood", || upstream.written() > 0).await;
+    let time = Duration::from_millis(300);
+    let written = stands_still("the flood", time, || upstream.written()).await;
     // The kernel's buffers for two connections on loopback. The gateway itself holds a chunk.
     assert!(written < 64 * 1024 * 1024, "{written}");
     drop(stream);

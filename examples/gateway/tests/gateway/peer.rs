@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use gateway::{Gateway, Open, Options};
 use serde_json::{Value, json};
 use test_support::handshake::KEY;
+use test_support::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -79,13 +80,9 @@ impl Running {
 
     /// Waits until no socket and no task is left.
     pub(crate) async fn is_empty_within(&self, time: Duration) {
-        let what = || format!("{:?} are left after {time:?}", self.open);
-        let empty = async {
-            while self.open.sockets() + self.open.tasks() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        assert!(timeout(time, empty).await.is_ok(), "{}", what());
+        let left = || format!("{:?} are left", self.open);
+        let empty = || self.open.sockets() + self.open.tasks() == 0;
+        within(time).until(left, empty).await;
     }
 }
 

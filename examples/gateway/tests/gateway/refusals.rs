@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use test_support::until;
 use tokio::net::TcpListener;
 
 use crate::peer::{
@@ -128,9 +129,7 @@ async fn a_client_that_leaves_before_the_answer_leaves_nothing_behind() {
     tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
         .await
         .unwrap();
-    while upstream.connections() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("a connection", || upstream.connections() > 0).await;
     drop(stream);
     gateway.is_empty_within(SOON).await;
     upstream.is_empty_within(SOON).await;

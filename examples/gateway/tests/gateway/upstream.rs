@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use test_support::{until_ok, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
-use crate::peer::PATIENCE;
+const PAUSE_OF_A_DRIP: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
 pub(crate) struct Upstream {
@@ -89,26 +90,15 @@ impl Upstream {
 
     /// The first close frame that it has read, once there is one.
     pub(crate) async fn close(&self) -> Option<(u16, String)> {
-        let waiting = async {
-            loop {
-                if let Some(close) = self.seen.closes.lock().unwrap().first() {
-                    return close.clone();
-                }
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, waiting).await.expect("no end comes")
+        let first = async || self.seen.closes.lock().unwrap().first().cloned();
+        until_ok("an end", first).await
     }
 
     /// Waits until no connection is left.
     pub(crate) async fn is_empty_within(&self, time: Duration) {
         let open = || self.seen.open.load(Ordering::SeqCst);
-        let empty = async {
-            while open() > 0 {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        assert!(timeout(time, empty).await.is_ok(), "{} are left", open());
+        let left = || format!("{} are left", open());
+        within(time).until(left, || open() == 0).await;
     }
 
     /// Drops every connection as it stands, and each that comes.
@@ -134,7 +124,7 @@ impl Upstream {
         }
         if path == "/drip" {
             while stream.write_all(b"x").await.is_ok() {
-                sleep(Duration::from_millis(20)).await;
+                sleep(PAUSE_OF_A_DRIP).await;
             }
         }
         if path == "/stuck" {

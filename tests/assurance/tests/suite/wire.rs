@@ -2,17 +2,16 @@
 //! refusal that it stands for.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Version;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use test_support::PATIENCE;
+use test_support::{PATIENCE, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::corpora::carriers::Wire;
 use crate::stack::Answer;
@@ -140,12 +139,8 @@ impl Http2 {
             .await
             .unwrap();
         // Nothing tells when the server's settings are there.
-        let enabled = async {
-            while !connection.is_extended_connect_protocol_enabled() {
-                sleep(Duration::from_millis(2)).await;
-            }
-        };
-        timeout(PATIENCE, enabled).await.unwrap();
+        let enabled = || connection.is_extended_connect_protocol_enabled();
+        until("extended CONNECT", enabled).await;
         tokio::spawn(connection);
         Self(sender)
     }

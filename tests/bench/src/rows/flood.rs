@@ -18,6 +18,8 @@ const FLOOD: u32 = 2000;
 /// Valid ones, in a measured second.
 const GOOD: u32 = 250;
 const PAIRS: usize = 9;
+/// By then as many are delayed as may be, or none any more.
+const SETTLES: Duration = Duration::from_millis(700);
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -36,14 +38,13 @@ fn ratio(browsers: bool) -> f64 {
         .map(|_| {
             let idle = percentile(address, good);
             flood.on.store(true, Ordering::Relaxed);
-            // Until the maximum number is delayed.
-            std::thread::sleep(Duration::from_millis(700));
+            std::thread::sleep(SETTLES);
             let before = (flood.refused.load(Ordering::Relaxed), Instant::now());
             let beside = percentile(address, good);
             let refused = flood.refused.load(Ordering::Relaxed) - before.0;
             let rate = f64::from(refused) / before.1.elapsed().as_secs_f64();
             flood.on.store(false, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_millis(700));
+            std::thread::sleep(SETTLES);
             assert!(rate > 0.8 * f64::from(FLOOD), "only {rate} were refused");
             beside / idle
         })

@@ -23,6 +23,8 @@ use tower::{BoxError, Service, service_fn};
 
 use super::connection::{CLOSE, REQUEST, try_serve};
 
+const TICK: Duration = Duration::from_millis(500);
+
 const HANDSHAKES: u32 = 25;
 
 pub(super) type Answer = Result<Response<Empty<Bytes>>, Infallible>;
@@ -105,7 +107,7 @@ where
             // call.
             tokio::spawn(async {
                 loop {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    tokio::time::sleep(TICK).await;
                 }
             });
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

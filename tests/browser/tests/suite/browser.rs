@@ -5,17 +5,18 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder};
 use futures_util::FutureExt;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use test_support::until_ok;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// Generous: the first start of a browser on a new machine, with other work beside it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,8 +81,7 @@ impl Browser {
             "const [message] = arguments; setTimeout(() => { throw new Error(message); });";
         self.client.execute(script, vec![END.into()]).await.unwrap();
         let mut errors = Vec::new();
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
+        loop {
             for error in self.new_console_errors().await {
                 if error.contains(END) {
                     return errors;
@@ -89,19 +89,21 @@ impl Browser {
                 errors.push(error);
             }
         }
-        panic!("the console has not shown the last error, only {errors:?}");
     }
 
-    /// The next ones, or none after a moment.
+    /// The next ones.
     async fn new_console_errors(&self) -> Vec<String> {
         match self.kind {
             Kind::Chromium => {
-                let log = self.client.issue_cmd(ChromiumLog).await.unwrap();
-                let entries = log.as_array().cloned().unwrap_or_default();
-                if entries.is_empty() {
-                    sleep(Duration::from_millis(20)).await;
-                }
-                let messages = entries.iter().map(|entry| entry["message"].to_string());
+                let log = until_ok("the last error on the console", async || {
+                    let log = self.client.issue_cmd(ChromiumLog).await.unwrap();
+                    log.as_array()
+                        .is_some_and(|log| !log.is_empty())
+                        .then_some(log)
+                });
+                let log = log.await;
+                let entries = log.as_array().into_iter().flatten();
+                let messages = entries.map(|entry| entry["message"].to_string());
                 messages.collect()
             }
             Kind::Firefox => {

@@ -1,18 +1,18 @@
 //! The chat's page in a browser.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use chat::{Chat, DemoTokens, Options};
 use clap::Parser;
 use fantoccini::{Client, Locator};
 use serde::Deserialize;
 use serde_json::Value;
+use test_support::{until_done, until_ok};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
-use crate::browser::{Browser, Kind, PATIENCE};
+use crate::browser::{Browser, Kind};
 
 /// An entry of the page's log.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct Event {
 }
 
 /// The newest card of the page, and the row of layers.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Card {
     /// The button's name.
     pub(crate) name: String,
@@ -100,7 +100,7 @@ impl<'a> Page<'a> {
     }
 
     async fn is_drawn(&self) {
-        self.wait_for("a button", async || {
+        until_ok("a button", async || {
             self.find("button[data-case=valid]").await
         })
         .await;
@@ -140,15 +140,14 @@ impl<'a> Page<'a> {
 
     /// Waits until the newest card is so.
     pub(crate) async fn card_until(&self, done: impl Fn(&Card) -> bool) -> Card {
-        let began = Instant::now();
-        loop {
+        until_done("the card", async || {
             let card: Option<Card> = self.script(CARD).await;
             match card {
-                Some(card) if done(&card) => return card,
-                _ => assert!(began.elapsed() < PATIENCE, "the card stays {card:?}"),
+                Some(card) if done(&card) => Ok(card),
+                other => Err(other),
             }
-            sleep(Duration::from_millis(50)).await;
-        }
+        })
+        .await
     }
 
     /// Clicks a button and returns its card once it says `Accepted` or `Refused`.
@@ -214,17 +213,19 @@ impl<'a> Page<'a> {
 
     /// Waits until the log holds such an entry; the log up to it.
     pub(crate) async fn log_until(&self, done: impl Fn(&Event) -> bool) -> Vec<Event> {
-        let mut last = Vec::new();
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
-            last = self.log().await;
-            if let Some(at) = last.iter().position(&done) {
-                last.truncate(at + 1);
-                return last;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the log never showed it: {last:?}");
+        let last = RefCell::default();
+        until_ok(
+            || format!("an entry of the log {last:?}"),
+            async || {
+                let mut log = self.log().await;
+                let found = log.iter().position(&done);
+                log.truncate(found.map_or(log.len(), |at| at + 1));
+                last.replace(log);
+                found.is_some()
+            },
+        )
+        .await;
+        last.into_inner()
     }
 
     pub(crate) async fn status_is(&self, expected: &str) {
@@ -233,7 +234,7 @@ impl<'a> Page<'a> {
 
     /// Waits until an element has this text.
     pub(crate) async fn text_is(&self, selector: &str, expected: &str) {
-        self.wait_for(expected, async || {
+        until_ok(expected, async || {
             let found = self.client.find(Locator::Css(selector)).await.ok()?;
             (found.text().await.ok()?.trim() == expected).then_some(())
         })
@@ -284,17 +285,6 @@ impl<'a> Page<'a> {
             .await
             .ok()
             .map(drop)
-    }
-
-    async fn wait_for<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
-            if let Some(found) = look().await {
-                return found;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        panic!("never saw {what:?}");
     }
 }
 

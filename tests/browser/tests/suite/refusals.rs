@@ -1,14 +1,13 @@
 //! A page reads the code and the reason of every refusal.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use client_tests::{Server, refusals};
-use serde_json::{Value, json};
-use tokio::time::sleep;
+use serde_json::json;
 
-use crate::browser::{Browser, Kind, PATIENCE};
+use crate::browser::{Browser, Kind};
 use crate::transport::Transport;
-use test_support::of_tier;
+use test_support::{of_tier, until_done};
 
 /// Chromium slows a page down the more of its sockets are connecting: with 32 of them it opened 11
 /// a second, with 5 about 80. Those that are open cost nothing.
@@ -47,16 +46,15 @@ async fn every_refusal_is_read_over(transport: Transport, count: usize, browser:
     let base = transport.sockets(server.address).into();
     let arguments = [&[base, refusals][..], &numbers].concat();
     page.execute(SCRIPT, arguments).await.unwrap();
-    let mut counts = Value::Null;
-    let mut progress = Instant::now();
-    while counts["done"] != count && progress.elapsed() < PATIENCE {
-        sleep(Duration::from_millis(100)).await;
+    let counts = until_done("all refusals", async || {
         let now = page.execute("return window.counts", vec![]).await.unwrap();
-        if now["done"] != counts["done"] {
-            progress = Instant::now();
+        if now["done"] == count {
+            Ok(now)
+        } else {
+            Err(now)
         }
-        counts = now;
-    }
+    });
+    let counts = counts.await;
     let took = began.elapsed();
     println!("{transport:?}: {} refusals in {took:?}", counts["done"]);
 

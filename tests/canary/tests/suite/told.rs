@@ -1,7 +1,4 @@
-use std::time::Duration;
-
-use test_support::{Counting, Counts, Log, PATIENCE};
-use tokio::time::{sleep, timeout};
+use test_support::{Counting, Counts, Log, until};
 
 /// The log and the metrics of this thread.
 pub(crate) struct Told {
@@ -20,13 +17,8 @@ impl Told {
 
     /// Waits until it is so many.
     pub(crate) async fn counted(&self, name: &str, expected: f64) {
-        let counted = async {
-            while (self.count(name) - expected).abs() > 0.1 {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let in_time = timeout(PATIENCE, counted).await.is_ok();
-        assert!(in_time, "not {name} {expected}: {:?}", self.counts);
+        let what = || format!("{name} {expected} in {:?}", self.counts);
+        until(what, || (self.count(name) - expected).abs() < 0.1).await;
     }
 
     /// The one event with these words.

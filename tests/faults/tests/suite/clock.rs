@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use fault_tests::{Server, Settings, close_code, open};
-use test_support::PATIENCE;
 use test_support::frame::{self, BINARY, Frame};
+use test_support::{PATIENCE, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -24,6 +24,10 @@ use tower_ws_auth::{Clock, DisconnectReason};
 
 const HOUR: i64 = 3600;
 const SOON: Duration = Duration::from_secs(20);
+/// Of four seconds.
+const LONGER_THAN_ITS_TOKEN: Duration = Duration::from_millis(4500);
+/// A token says in whole seconds when it was issued.
+const UNTIL_THE_NEXT_SECOND: Duration = Duration::from_millis(1100);
 
 /// The system's clock, and how many seconds it goes wrong.
 #[derive(Clone, Default)]
@@ -210,7 +214,7 @@ async fn an_expired_credential_is_never_accepted_and_a_lease_follows_the_time_of
     let soon = server.token("ada", 4).unwrap();
     let mut lease = by_token(&server, &soon).await;
     wrong.set(-HOUR);
-    sleep(Duration::from_millis(4500)).await;
+    sleep(LONGER_THAN_ITS_TOKEN).await;
     assert!(is_open(&mut lease).await);
     wrong.set(0);
     assert_eq!(closed(&mut lease).await, 4401);
@@ -247,17 +251,12 @@ async fn a_revocation_holds_if_the_clock_jumps_either_way() {
     for token in [&before, &again] {
         assert_eq!(refusal_of_token(&server, token).await, Some(4401));
     }
-    sleep(Duration::from_millis(1100)).await;
+    sleep(UNTIL_THE_NEXT_SECOND).await;
     let new = server.token("ada", 7200).unwrap();
     assert_eq!(refusal_of_token(&server, &new).await, None);
     idle(&server).await;
 }
 
 async fn idle(server: &Server) {
-    let idle = async {
-        while !server.is_idle().await {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, idle).await.expect("something is left");
+    until("nothing is left", || server.is_idle()).await;
 }

@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use fault_tests::{LIFE, Server, Settings, close_code, request};
-use test_support::PATIENCE;
 use test_support::frame::{self, BINARY, Frame};
 use test_support::handshake::read_head;
+use test_support::{PATIENCE, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, oneshot};
@@ -85,6 +85,7 @@ enum Fault {
 
 /// The slack for a slow machine. An unbounded client would stay for longer than this.
 const SLACK: Duration = Duration::from_secs(20);
+const PAUSE_OF_A_DRIP: Duration = Duration::from_millis(250);
 const HALF_A_MESSAGE: &[u8] = b"\x82\xfe\x01\x00\0\0\0\0half";
 
 impl Phase {
@@ -244,7 +245,7 @@ async fn misbehave(phase: Phase, fault: Fault, mut stream: TcpStream) {
             let early = matches!(phase, Phase::Connected | Phase::HalfHead);
             let byte = if early { b'a' } else { 0x82 };
             while stream.write_all(&[byte]).await.is_ok() {
-                sleep(Duration::from_millis(250)).await;
+                sleep(PAUSE_OF_A_DRIP).await;
             }
         }
         Fault::Flood => {
@@ -329,27 +330,26 @@ async fn suffers(phase: Phase, fault: Fault, all_in: In) -> Duration {
         let target = target.clone();
         clients.spawn(client(phase, fault, server.address, target, all_in.clone()));
     }
-    let all_gone = async {
-        while server.sockets.ever() < CLIENTS || !server.is_idle().await {
-            sleep(Duration::from_millis(20)).await;
-            // One that has panicked says why; the others go on until they are aborted.
-            while let Some(ended) = clients.try_join_next() {
-                ended.unwrap();
-            }
-        }
+    let left = || {
+        format!(
+            "{fault:?} in {phase:?}: {} sockets, {} handlers, {} closing handshakes, {} leases, \
+             registered: {:?}, permits: {}",
+            server.sockets.now(),
+            server.handlers.now(),
+            server.closing_handshakes.now(),
+            server.leases.len(),
+            server.revocations,
+            server.has_all_permits(),
+        )
     };
-    let gone = timeout(bound, all_gone).await;
-    assert!(
-        gone.is_ok(),
-        "{fault:?} in {phase:?} after {:?}: {} sockets, {} handlers, {} closing handshakes, {} leases, registered: {:?}, permits: {}",
-        began.elapsed(),
-        server.sockets.now(),
-        server.handlers.now(),
-        server.closing_handshakes.now(),
-        server.leases.len(),
-        server.revocations,
-        server.has_all_permits().await,
-    );
+    let all_gone = within(bound).until(left, || {
+        // One that has panicked says why; the others go on until they are aborted.
+        while let Some(ended) = clients.try_join_next() {
+            ended.unwrap();
+        }
+        server.sockets.ever() >= CLIENTS && server.is_idle()
+    });
+    all_gone.await;
     let refused = phase.is_refused();
     let has_called = server.handlers.ever() > 0;
     let is_early = matches!(phase, Phase::Connected | Phase::HalfHead);
@@ -423,7 +423,7 @@ async fn a_well_behaved_client_beside_them_is_served_and_nothing_of_the_process_
                 clients.spawn(client(phase, fault, server.address, target, all_in));
             }
         }
-        sleep(Duration::from_millis(300)).await;
+        until("the others", || server.sockets.ever() >= clients.len()).await;
         for _ in 0..20 {
             let mut stream = TcpStream::connect(server.address).await.unwrap();
             let target = format!("/ws?token={}", server.token("bob", 600).unwrap());
@@ -451,18 +451,9 @@ async fn a_well_behaved_client_beside_them_is_served_and_nothing_of_the_process_
                 .expect("it is served in time");
         }
         let longest = Phase::Accepted.bound(Fault::Silence);
-        let idle = async {
-            while !server.is_idle().await {
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(longest, idle).await.expect("something is left");
+        let nothing = within(longest).until("nothing is left", || server.is_idle());
+        nothing.await;
         clients.shutdown().await;
     }
-    let gone = async {
-        while tasks() > before {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, gone).await.expect("a task is left");
+    until("no task is left", || tasks() <= before).await;
 }

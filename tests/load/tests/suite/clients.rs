@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use test_support::{stands_still, within};
 use tokio::runtime::Handle;
 
 /// The clients' process, which always ends with the test.
@@ -40,18 +41,23 @@ pub(crate) fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
+/// The tasks and descriptors of a server that has started.
+pub(crate) async fn idle() -> (usize, usize) {
+    let time = Duration::from_millis(100);
+    stands_still("tasks and descriptors", time, || (tasks(), descriptors())).await
+}
+
 /// Waits until no more tasks and descriptors are there than these; a slow machine needs its time.
 pub(crate) async fn back_to(idle_tasks: usize, idle_descriptors: usize) {
-    let began = std::time::Instant::now();
-    while tasks() > idle_tasks || descriptors() > idle_descriptors {
-        assert!(
-            began.elapsed() < Duration::from_secs(20),
+    let left = || {
+        format!(
             "{} tasks and {} descriptors are left, {idle_tasks} and {idle_descriptors} before",
             tasks(),
             descriptors()
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+        )
+    };
+    let back = || tasks() <= idle_tasks && descriptors() <= idle_descriptors;
+    within(Duration::from_secs(20)).until(left, back).await;
 }
 
 pub(crate) fn resident_bytes() -> usize {

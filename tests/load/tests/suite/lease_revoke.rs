@@ -8,8 +8,7 @@ use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::routing::any;
 use http::request::Parts;
-use test_support::Stopwatch;
-use test_support::of_tier;
+use test_support::{Stopwatch, of_tier, until};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tower::ServiceBuilder;
@@ -17,9 +16,7 @@ use tower_ws_auth::lease::{DisconnectReason, LeaseLayer};
 use tower_ws_auth::{AuthLayer, AuthenticateExt, Grant, MemoryRevocations, Rejection, Revocations};
 
 use crate::ALONE;
-use crate::clients::{
-    Clients, allow_descriptors, answered, back_to, descriptors, resident_bytes, tasks,
-};
+use crate::clients::{Clients, allow_descriptors, answered, back_to, idle, resident_bytes};
 
 /// So many sockets, and the longest gap in which no other task of the thread runs.
 ///
@@ -53,6 +50,9 @@ fn thousands_of_sockets_of_a_key_end_without_a_stall_of_two_threads() {
         .block_on(async { tokio::spawn(revoke_all("two threads")).await.unwrap() });
 }
 
+/// How long the probe ticks before anything happens.
+const QUIET: Duration = Duration::from_millis(300);
+
 async fn revoke_all(name: &str) {
     allow_descriptors(12_000);
     let hour = Duration::from_secs(3600);
@@ -70,8 +70,8 @@ async fn revoke_all(name: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let (idle_tasks, idle_descriptors, idle_bytes) = (tasks(), descriptors(), resident_bytes());
+    let (idle_tasks, idle_descriptors) = idle().await;
+    let idle_bytes = resident_bytes();
 
     let (count, longest_gap) = of_tier(SHORT, LONG);
     let (clients, output) = Clients::start(address, count);
@@ -81,7 +81,7 @@ async fn revoke_all(name: &str) {
     let each = (resident_bytes() - idle_bytes) / count;
 
     let probe = Probe::start();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(QUIET).await;
     let quiet = probe.longest();
     let began = Instant::now();
     let revoked = revocations.revoke("user:ada", DisconnectReason::Revoked);
@@ -93,11 +93,11 @@ async fn revoke_all(name: &str) {
     let told = probe.longest();
     tokio::time::sleep_until((began + took + DEADLINE).into()).await;
     let late = Stopwatch::start();
-    while !(layer.leases().is_empty() && revocations.is_empty()) {
-        let in_time = late.elapsed() < Duration::from_secs(1);
-        assert!(in_time, "{:?}", layer.leases());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let leases = layer.leases();
+    let left = || format!("{leases:?}");
+    until(left, || leases.is_empty() && revocations.is_empty()).await;
+    let late = late.elapsed();
+    assert!(late < Duration::from_secs(1), "{late:?}");
     let (all_gone, gone) = (began.elapsed(), probe.longest());
     println!(
         "{name}: {count} sockets of {each} bytes revoked in {took:?}; a task that ticks every ms \
@@ -121,6 +121,8 @@ fn ada(_: &mut Parts) -> std::future::Ready<Result<Grant<()>, Rejection>> {
     std::future::ready(Ok(grant))
 }
 
+const TICK: Duration = Duration::from_millis(1);
+
 /// A task that ticks every millisecond, and how long it waited for its turn.
 struct Probe(Arc<Shared>);
 
@@ -138,7 +140,7 @@ impl Probe {
             while !ticking.over.load(Ordering::Relaxed) {
                 // Not what the machine stood still: no other thread got on then.
                 let last = Stopwatch::start();
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(TICK).await;
                 let gap = u64::try_from(last.elapsed().as_micros()).unwrap();
                 ticking.longest.fetch_max(gap, Ordering::Relaxed);
             }

@@ -8,7 +8,7 @@ use tower_ws_auth::CloseFrameLayer;
 
 use crate::ALONE;
 use crate::clients::{
-    Clients, allow_descriptors, answered, back_to, descriptors, resident_bytes, tasks,
+    Clients, allow_descriptors, answered, back_to, descriptors, idle, resident_bytes, tasks,
 };
 
 /// Five or twenty seconds, and more on a machine on which the clients need so long to be there all at once:
@@ -39,8 +39,8 @@ async fn with_permits_for_all_no_task_and_no_descriptor_is_left_a_second_after_t
         .max_closing_handshakes(count)
         .deadline(deadline);
     let server = Server::axum(Stack::closing(close)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let (idle_tasks, idle_descriptors, idle_bytes) = (tasks(), descriptors(), resident_bytes());
+    let (idle_tasks, idle_descriptors) = idle().await;
+    let idle_bytes = resident_bytes();
 
     let began = Instant::now();
     let (clients, output) = Clients::start(server.address, count);

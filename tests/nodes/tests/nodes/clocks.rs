@@ -12,6 +12,8 @@ use crate::{PROGRAM, refused};
 
 /// News of a revocation arrives within the longest way, and the close frame some time after it.
 const SOON: Duration = Duration::from_secs(20);
+/// A logout comes between handshakes.
+const BETWEEN_THEM: Duration = Duration::from_millis(100);
 
 async fn node(server: &Server, way: u64, wrong: i64) -> Node {
     let way = LongWay::to(server.port(), Duration::from_millis(way)).await;
@@ -45,7 +47,7 @@ async fn a_logout_meets_handshakes(here: &Node, there: &Node) {
         }
     });
     let logout = async {
-        sleep(Duration::from_millis(100)).await;
+        sleep(BETWEEN_THEM).await;
         here.logout(&cookie).await;
         // And from now on there is none.
         for node in [here, there] {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use node_tests::{Node, Socket};
 use test_servers::{Proxy, Server};
-use test_support::Stopwatch;
-use tokio::time::{sleep, timeout};
+use test_support::{Stopwatch, within};
+use tokio::time::timeout;
 
 use crate::{PROGRAM, refused};
 
@@ -46,18 +46,14 @@ impl Pair {
 
     /// Waits until the node that was cut off answers by Redis again.
     async fn is_back(&self) {
-        let back = async {
-            while self
-                .cut
+        let login = async || {
+            self.cut
                 .post("/login", "", r#"{"user":"bob"}"#)
                 .await
                 .status
-                != 204
-            {
-                sleep(Duration::from_millis(20)).await;
-            }
+                == 204
         };
-        timeout(SOON, back).await.expect("it does not come back");
+        within(SOON).until_ok("it comes back", login).await;
     }
 }
 
@@ -156,18 +152,16 @@ async fn a_ban_that_fails_and(is_said_again: bool) {
 
     pair.way.mend();
     if is_said_again {
-        let again = async {
-            loop {
-                let body = r#"{"user":"ada"}"#;
-                match cut.post("/revoke", &ada.cookie, body).await.status {
-                    // Said again, or written before that by the node itself.
-                    204 | 401 => break,
-                    503 => sleep(Duration::from_millis(20)).await,
-                    status => panic!("{status}"),
-                }
+        let again = async || {
+            let body = r#"{"user":"ada"}"#;
+            match cut.post("/revoke", &ada.cookie, body).await.status {
+                // Said again, or written before that by the node itself.
+                204 | 401 => true,
+                503 => false,
+                status => panic!("{status}"),
             }
         };
-        timeout(SOON, again).await.expect("it does not come back");
+        within(SOON).until_ok("it comes back", again).await;
         ada.is_refused_by(pair.nodes()).await;
     }
     end(there, refused(4403, "revoked")).await;

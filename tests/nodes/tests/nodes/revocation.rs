@@ -150,6 +150,7 @@ async fn by_a_logout_closes_the_sockets_of_that_session_alone() {
 
 #[tokio::test]
 async fn takes_effect_on_a_node_that_was_cut_off_when_it_is_back() {
+    const PAUSE: Duration = Duration::from_millis(100);
     let server = Server::start();
     let proxy = Proxy::to(server.port()).await;
     let a = Node::start(PROGRAM, &server.url(), &[]).await;
@@ -172,7 +173,7 @@ async fn takes_effect_on_a_node_that_was_cut_off_when_it_is_back() {
             socket.is_alive().await;
         }
         assert_eq!(b.refusal(&path).await, refused(503, "unavailable"));
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(PAUSE).await;
     }
     proxy.mend();
     let began = Stopwatch::start();

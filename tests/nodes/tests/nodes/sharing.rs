@@ -1,9 +1,9 @@
 //! One node accepts the credentials of the other.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use node_tests::Socket;
-use socket_tests::PATIENCE;
+use test_support::until_ok;
 
 use crate::{refused, two};
 
@@ -139,11 +139,8 @@ async fn a_message_on_one_node_arrives_once_on_both() {
     assert_eq!(here.heard().await["text"], "alone");
     server.start_again();
     // As soon as it has found Redis again.
-    let began = Instant::now();
-    while b.post("/login", "", r#"{"user":"bob"}"#).await.status != 204 {
-        assert!(began.elapsed() < PATIENCE, "never again");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let login = async || b.post("/login", "", r#"{"user":"bob"}"#).await.status == 204;
+    until_ok("a login", login).await;
     let mut echo = b.open_page("/session", &b.login("bob").await).await;
     assert_eq!(echo.join("room-1", None).await["type"], "joined");
     both_hear(&mut here, &mut there).await;

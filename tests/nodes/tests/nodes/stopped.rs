@@ -70,6 +70,9 @@ fn is_refused(answer: &Answer) -> bool {
     matches!(answer, Answer::Closed(4401 | 4503, _, said) if said.is_empty())
 }
 
+/// What is sent to a stopped node waits there by then, as a rule.
+const TO_REACH_ITS_QUEUE: Duration = Duration::from_millis(200);
+
 async fn nothing_that_was_revoked_meanwhile_goes_on(is_news_lost: bool) {
     let (server, a, b) = two(&[]).await;
     let (mut ada, mut eve) = (User::of(&a, "ada").await, User::of(&a, "eve").await);
@@ -89,8 +92,7 @@ async fn nothing_that_was_revoked_meanwhile_goes_on(is_news_lost: bool) {
     // Longer than a command may take and than the pause between two looks, and it counts from now.
     sleep(of_tier(Duration::from_secs(3), Duration::from_secs(20))).await;
     let waiting = [ada.again(), eve.again()].map(|user| tokio::spawn(user.meets(b.clone())));
-    // They wait in the node's queue, as a rule.
-    sleep(Duration::from_millis(200)).await;
+    sleep(TO_REACH_ITS_QUEUE).await;
     b.resume();
 
     let began = Stopwatch::start();

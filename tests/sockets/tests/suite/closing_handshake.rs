@@ -1,9 +1,12 @@
 //! The closing handshake of a refused client stays within bounds, whatever the client does.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use socket_tests::{Answer, PATIENCE, Server, Stack, end_of, handshake, servers};
+use test_support::{stands_still, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -17,6 +20,7 @@ const CLOSE_4401: &[u8] = b"\x88\x0f\x11\x31token_invalid";
 /// A deadline that would show an end by mistake, far beyond the expected one.
 const FAR: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
+const PAUSE_OF_A_DRIP: Duration = Duration::from_millis(50);
 /// Before the default deadline of five seconds.
 const BEFORE_THE_USUAL: Duration = Duration::from_secs(4);
 
@@ -107,7 +111,7 @@ async fn a_client_that_drips_bytes_is_gone_by_the_deadline() {
         let mut client = refused(server.address).await;
         let began = Instant::now();
         while client.write_all(b"\x82").await.is_ok() && began.elapsed() < SOON {
-            sleep(Duration::from_millis(50)).await;
+            sleep(PAUSE_OF_A_DRIP).await;
         }
         assert!(began.elapsed() < BEFORE_THE_USUAL, "{:?}", began.elapsed());
         all_gone(&tracker).await;
@@ -140,23 +144,28 @@ async fn a_flood_is_cut_at_the_cap_and_the_code_can_still_be_read() {
     for server in servers {
         let client = refused(server.address).await;
         let (mut from, mut to) = client.into_split();
+        let sent = Arc::new(AtomicUsize::new(0));
+        let sending = Arc::clone(&sent);
         let flood = tokio::spawn(async move {
             let flood = vec![0x82; 65_536];
-            let mut sent = 0;
-            while sent < 100_000_000 && to.write_all(&flood).await.is_ok() {
-                sent += 65_536;
+            while sending.load(Ordering::Relaxed) < 100_000_000
+                && to.write_all(&flood).await.is_ok()
+            {
+                sending.fetch_add(flood.len(), Ordering::Relaxed);
             }
-            sent
         });
         let mut frame = [0; CLOSE_4401.len()];
-        // Read late: by then the cap has long been reached.
-        sleep(Duration::from_millis(400)).await;
+        // Read late: the cap has been reached.
+        let time = Duration::from_millis(200);
+        until("the flood", || sent.load(Ordering::Relaxed) > 0).await;
+        stands_still("the flood", time, || sent.load(Ordering::Relaxed)).await;
         timeout(PATIENCE, from.read_exact(&mut frame))
             .await
             .unwrap()
             .unwrap();
         assert_eq!(frame, CLOSE_4401);
-        let sent = timeout(PATIENCE, flood).await.unwrap().unwrap();
+        timeout(PATIENCE, flood).await.unwrap().unwrap();
+        let sent = sent.load(Ordering::Relaxed);
         assert!(sent < 100_000_000, "{sent} bytes were taken");
         all_gone(&tracker).await;
     }

@@ -16,7 +16,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::StatusCode;
 use socket_tests::{Answer, Http2, PATIENCE, Stack, end_of, handshake, token};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -129,7 +129,7 @@ async fn a_timeout_of_tower_http_is_read_as_4408_and_the_handler_is_gone() {
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_millis(100));
     let layers = ServiceBuilder::new().layer(converting()).layer(timeout);
     let handler = async |upgrade: WebSocketUpgrade| {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(PATIENCE).await;
         upgrade.on_upgrade(echo)
     };
     let address = serve(Router::new().route("/ws", any(handler).layer(layers))).await;
@@ -148,11 +148,13 @@ async fn a_handler_that_takes_the_socket_and_answers_403_never_meets_the_client(
     let handler = async move |mut request: Request| {
         let upgrade = hyper::upgrade::on(&mut request);
         let tell = tell.clone();
+        let (tell_begin, begun) = oneshot::channel();
         tokio::spawn(async move {
+            let _ = tell_begin.send(());
             let _ = tell.send(upgrade.await.map(|_| ()).map_err(|error| error.to_string()));
         });
-        // It may have begun to wait.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // It has begun to wait, on the one thread that there is.
+        begun.await.unwrap();
         (StatusCode::FORBIDDEN, "you are banned").into_response()
     };
     let router = Router::new().route("/ws", any(handler).layer(converting()));

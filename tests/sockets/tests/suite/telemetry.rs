@@ -7,9 +7,8 @@ use axum::Router;
 use axum::routing::any;
 use futures_util::SinkExt;
 use http::{Request, Response, StatusCode};
-use socket_tests::{PATIENCE, Server, Stack, end_of, handshake, token};
-use test_support::Log;
-use tokio::time::{sleep, timeout};
+use socket_tests::{Server, Stack, end_of, handshake, token};
+use test_support::{Log, until};
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 use tower_ws_auth::close::OriginalStatus;
@@ -71,14 +70,8 @@ async fn a_stack_at_trace_level_logs_everything_but_the_credential() {
     }
 
     // The log of a closing handshake comes after its client has read it.
-    let three = async {
-        while log.text().matches("closing handshake ended").count() < 3 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, three)
-        .await
-        .expect("a closing handshake ends");
+    let three = || log.text().matches("closing handshake ended").count() >= 3;
+    until("three closing handshakes", three).await;
 
     let unauthorized = StatusCode::UNAUTHORIZED;
     let expired_kind = Some(RejectionKind::TokenExpired);
@@ -135,12 +128,8 @@ async fn a_script_says_in_which_protocol_and_what_ended_it() {
     socket.send("40".into()).await.unwrap();
     socket.close(None).await.unwrap();
     end_of(Ok(socket)).await;
-    let ended = async {
-        while !log.text().contains("closing handshake ended") {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, ended).await.expect("it ends");
+    let ended = || log.text().contains("closing handshake ended");
+    until("its end", ended).await;
     let text = log.text();
     for expected in [
         r#"status=401 code=1000 protocol="socket_io""#,

@@ -10,6 +10,7 @@ use axum::response::Response;
 use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use test_support::until;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -101,12 +102,7 @@ async fn told(address: SocketAddr, credential: &str) -> Value {
 /// It closes its socket, and its place is free.
 async fn leave(mut socket: Socket, revocations: &Revocations) {
     socket.close(None).await.unwrap();
-    let gone = async {
-        while revocations.count("user:ada") > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(SOON, gone).await.unwrap();
+    until("a free place", || revocations.count("user:ada") == 0).await;
 }
 
 async fn echoes(socket: &mut Socket) {

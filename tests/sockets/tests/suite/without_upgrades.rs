@@ -1,15 +1,14 @@
 //! A server that was built without upgrades offers one all the same: the operator is warned.
 
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use socket_tests::{Answer, PATIENCE, Stack, end_of, handshake};
-use test_support::Log;
+use socket_tests::{Answer, Stack, end_of, handshake};
+use test_support::{Log, until};
 use tower::ServiceBuilder;
 
 #[tokio::test]
@@ -36,10 +35,7 @@ async fn it_is_logged_as_a_warning_that_names_the_cause() {
     let headers = [("origin", "https://app.example")];
     let answer = end_of(handshake(address, "?token=x", &headers).await).await;
     assert_eq!(answer, Answer::Lost);
-    let began = Instant::now();
-    while !log.text().contains("upgrade_failed") && began.elapsed() < PATIENCE {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the warning", || log.text().contains("upgrade_failed")).await;
     let text = log.text();
     let warning = text
         .lines()

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
+use test_support::until;
 use tower_ws_auth_jwt::{ConfigError, Document, FetchError, Jwks, Jwt, Key};
 
 use super::keys::{Pair, set};
-use super::server::{Reply, Server, jwt, patient, until, verdict};
+use super::server::{Hands, Reply, Server, jwt, patient, verdict};
 
 const CONFIGURATION: &str = "/.well-known/openid-configuration";
 
@@ -197,7 +198,9 @@ async fn the_issuer_of_the_keys_and_that_of_the_rules_agree() {
 async fn keys_that_moved_are_found_again() {
     let server = configured(|server| server.url(""), "/jwks").await;
     let issuer = server.url("");
-    let jwks = patient(Jwks::discover(&issuer)).cooldown(std::time::Duration::from_millis(20));
+    let hands = Hands::default();
+    let jwks = patient(Jwks::discover(&issuer)).clock(hands.clock());
+    let jwks = jwks.cooldown(std::time::Duration::from_millis(20));
     let jwks = jwks.start().unwrap();
     let jwt = jwt(jwks.clone());
     jwks.available().await;
@@ -205,10 +208,11 @@ async fn keys_that_moved_are_found_again() {
     server.publish(CONFIGURATION, Reply::Text(text));
     server.publish("/moved", Reply::Text(set([Pair::Ed.jwk("b")])));
     server.publish("/jwks", Reply::Status(404));
-    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+    // Longer than the cooldown.
+    hands.forward(1);
     let token = Pair::Ed.token_of("b", &issuer);
     assert_eq!(verdict(&jwt, &token).await, "unavailable");
-    until(|| server.asked("/moved") == 1).await;
+    until("a fetch from there", || server.asked("/moved") == 1).await;
     assert_eq!(verdict(&jwt, &token).await, "accepted");
 }
 

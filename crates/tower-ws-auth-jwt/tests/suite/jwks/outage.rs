@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use test_support::until;
 use tower_ws_auth_jwt::{Document, FetchError, Jwks};
 
 use super::keys::{Pair, set};
-use super::server::{Hands, PATIENCE, Reply, Server, impatient, jwt, until, verdict};
+use super::server::{Hands, PATIENCE, Reply, Server, impatient, jwt, verdict};
 
 #[tokio::test]
 async fn keys_are_kept_to_the_hard_limit_and_come_back() {
@@ -34,7 +35,7 @@ async fn keys_are_kept_to_the_hard_limit_and_come_back() {
     );
 
     server.publish("/jwks", Reply::Text(set([Pair::P256.jwk("a")])));
-    until(|| jwks.is_available()).await;
+    until("the keys", || jwks.is_available()).await;
     assert_eq!(verdict(&jwt, &known).await, "accepted");
     hands.forward(60);
     assert_eq!(verdict(&jwt, &unknown).await, "token_invalid");
@@ -99,6 +100,8 @@ async fn a_client_that_panics_is_one_that_failed() {
 async fn a_server_that_is_down_is_asked_at_longer_and_longer_intervals() {
     use std::sync::{Arc, Mutex};
 
+    const OUTAGE: Duration = Duration::from_secs(600);
+
     let asked = Arc::new(Mutex::new(Vec::new()));
     let moments = Arc::clone(&asked);
     let fetch = move |_| {
@@ -107,7 +110,7 @@ async fn a_server_that_is_down_is_asked_at_longer_and_longer_intervals() {
     };
     let jwks = Jwks::builder("https://issuer.example/jwks").fetch(fetch);
     let _jwks = jwks.start().unwrap();
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(OUTAGE).await;
     let asked = asked.lock().unwrap();
     let pauses = asked.windows(2).map(|two| (two[1] - two[0]).as_secs_f64());
     for (n, pause) in pauses.enumerate() {

@@ -1,12 +1,13 @@
 //! A key that nobody knew comes in by one fetch.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
+use test_support::{stands_still, until};
 
 use super::keys::{Pair, b64, set};
-use super::server::{Hands, PATIENCE, Reply, Server, jwt, patient, until, verdict};
+use super::server::{Hands, Reply, Server, jwt, patient, verdict};
 
 #[tokio::test]
 async fn the_first_token_waits_for_the_first_fetch() {
@@ -207,7 +208,7 @@ async fn the_set_is_fetched_again_by_itself_and_sooner_if_the_answer_says_so() {
     let server = Server::publishing(set([Pair::P256.jwk("a")])).await;
     let every = Duration::from_millis(50);
     let jwks = times(server.jwks()).refresh(every).start().unwrap();
-    until(|| server.asked("/jwks") >= 3).await;
+    until("three fetches", || server.asked("/jwks") >= 3).await;
     drop(jwks);
 
     let set = set([Pair::P256.jwk("a")]);
@@ -215,7 +216,7 @@ async fn the_set_is_fetched_again_by_itself_and_sooner_if_the_answer_says_so() {
     let url = server.url("/cached");
     let jwks = times(patient(tower_ws_auth_jwt::Jwks::builder(url)));
     let jwks = jwks.start().unwrap();
-    until(|| server.asked("/cached") >= 3).await;
+    until("three fetches", || server.asked("/cached") >= 3).await;
     drop(jwks);
 }
 
@@ -229,16 +230,8 @@ async fn the_last_handle_that_is_dropped_ends_the_fetching() {
     jwks.available().await;
     drop(jwks);
     let before = server.asked("/jwks");
-    until(|| server.asked("/jwks") > before).await;
+    until("another fetch", || server.asked("/jwks") > before).await;
     drop(jwt);
     // One that was under way may yet be counted.
-    let began = Instant::now();
-    loop {
-        let after = server.asked("/jwks");
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        if server.asked("/jwks") == after {
-            return;
-        }
-        assert!(began.elapsed() < PATIENCE, "the fetching goes on");
-    }
+    stands_still("the fetching", every * 7, || server.asked("/jwks")).await;
 }

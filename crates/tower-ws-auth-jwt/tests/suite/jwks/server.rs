@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -156,13 +156,4 @@ pub(crate) async fn verdict(jwt: &Jwt<Value>, token: &str) -> &'static str {
     jwt.verify_token_or_wait(token)
         .await
         .map_or_else(|rejection| rejection.reason(), |_| "accepted")
-}
-
-/// Waits until something holds.
-pub(crate) async fn until(holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "it never came to hold");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }

@@ -176,20 +176,22 @@ async fn a_task_tracker_knows_them_too() {
     }
 }
 
+const PAUSE_OF_A_LATE_READER: Duration = Duration::from_millis(300);
+
 /// A client that has not read its reason when the server stops reads it after that.
 async fn outlives(server: Server, wait: impl AsyncFnOnce()) {
     let client = server.open().await.unwrap();
     server.stop().await;
     let began = Instant::now();
     let reading = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(PAUSE_OF_A_LATE_READER).await;
         read_late(client).await
     };
     let (code, ()) = timeout(PATIENCE, async { tokio::join!(reading, wait()) })
         .await
         .expect("no wait for a deadline");
     assert_eq!(code, Some(4401));
-    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert!(began.elapsed() >= PAUSE_OF_A_LATE_READER);
 }
 
 #[tokio::test]

@@ -6,8 +6,7 @@ use axum::response::IntoResponse;
 use axum::routing::any;
 use http::StatusCode;
 use http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
-use test_support::{bounded, handshake};
-use tokio::time::sleep;
+use test_support::{handshake, until};
 use tower_ws_auth_core::AuthLayer;
 
 use super::lab::{Client, Names, auth, carriers, echo, json, patient, route, serve, server};
@@ -95,12 +94,7 @@ async fn a_client_that_goes_ends_the_decision_about_it() {
     let (route, names) = route(patient(json()));
     let mut client = Client::open(serve(route).await).await;
     client.say(&auth("never")).await;
-    bounded("the decision", async {
-        while names.deciding.now() == 0 {
-            sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
+    until("the decision", || names.deciding.now() > 0).await;
     drop(client);
     names.deciding.none_left("decisions").await;
 }

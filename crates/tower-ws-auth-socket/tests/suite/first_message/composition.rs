@@ -10,7 +10,7 @@ use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use hyper_util::rt::TokioIo;
-use test_support::bounded;
+use test_support::{bounded, until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tower::ServiceBuilder;
@@ -73,12 +73,7 @@ async fn the_whole_stack_ends_what_was_opened_by_a_message() {
     let mut late = Client::open_with(address, "/ws", PAGE).await;
     late.say(&auth("ada")).await;
     late.reads_close(4401, "token_invalid").await;
-    bounded("no lease", async {
-        while !open.is_empty() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
+    until("no lease", || open.is_empty()).await;
 }
 
 #[tokio::test]

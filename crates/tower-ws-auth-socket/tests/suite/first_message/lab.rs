@@ -1,6 +1,7 @@
 //! A server that takes its credentials from first messages, and a client that writes and reads frames.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -11,6 +12,7 @@ use test_support::frame::{self, CLOSE, Frame, TEXT, masked};
 use test_support::{Gauge, bounded, handshake};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::{
     AuthLayer, Authenticate, Authenticated, BoxFuture, Grant, Rejection, RejectionKind,
@@ -23,6 +25,8 @@ pub(crate) struct Names {
     carriers: Carriers,
     /// Decisions under way.
     pub(crate) deciding: Gauge,
+    /// Lets one decision about `slow` go on.
+    pub(crate) sign: Arc<Notify>,
 }
 
 impl Names {
@@ -30,6 +34,7 @@ impl Names {
         Self {
             carriers: carriers(),
             deciding: Gauge::default(),
+            sign: Arc::default(),
         }
     }
 }
@@ -51,6 +56,7 @@ impl Authenticate for Names {
 
     fn verify(&self, credential: Credential, _: &Parts) -> Self::Future {
         let held = self.deciding.hold();
+        let sign = Arc::clone(&self.sign);
         Box::pin(async move {
             let _held = held;
             let name = credential.as_str();
@@ -66,7 +72,7 @@ impl Authenticate for Names {
             }
             match name {
                 "never" => std::future::pending().await,
-                "slow" => tokio::time::sleep(Duration::from_millis(300)).await,
+                "slow" => sign.notified().await,
                 _ => {}
             }
             let grant = Grant::new(name.to_owned()).revocable_by(format!("user:{name}"));

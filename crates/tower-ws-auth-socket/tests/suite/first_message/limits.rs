@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use test_support::bounded;
 use test_support::frame::{TEXT, masked};
+use test_support::{bounded, until};
 use tokio::time::sleep;
 use tower_ws_auth_socket::first_message::FirstMessageLayer;
 
@@ -116,15 +116,12 @@ async fn a_shutdown_ends_those_that_wait_and_lets_the_others_pass() {
     let address = serve(route).await;
     let mut decided = Client::open(address).await;
     decided.say(&auth("slow")).await;
-    while names.deciding.now() == 0 {
-        sleep(Duration::from_millis(2)).await;
-    }
+    until("the decision", || names.deciding.now() > 0).await;
     let waiting = Client::open(address).await;
-    while early.waiting() == 0 {
-        sleep(Duration::from_millis(2)).await;
-    }
+    until("the other client", || early.waiting() > 0).await;
     early.end_all();
     waiting.reads_close(1001, "going_away").await;
+    names.sign.notify_one();
     bounded("the last", early.wait()).await;
     decided.is("slow").await;
     let late = Client::open(address).await;

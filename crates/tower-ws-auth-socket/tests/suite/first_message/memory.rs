@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use std::task::{Context, Waker};
 
 use http::{Request, Response};
-use test_support::at_once;
+use test_support::{at_once, settle, until};
 use tower::{Layer, Service, service_fn};
 
 use super::lab::{Client, json, patient, route, serve};
@@ -24,9 +24,10 @@ fn a_client_that_waits_has_at_most_four_kilobytes() {
         for _ in 0..count {
             clients.push(Client::open_with(address, "/ws", "Cookie: a=b; c=d\r\n").await);
         }
-        // The last one's server is done with it.
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        assert!(early.waiting() > before);
+        let all = before + clients.len();
+        until("the last one", || early.waiting() == all).await;
+        // Its server is done with it.
+        settle().await;
         clients
     };
     let _first = runtime.block_on(open(20));

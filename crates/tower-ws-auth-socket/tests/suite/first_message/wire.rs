@@ -1,11 +1,8 @@
 //! First messages in every shape (RFC 6455 §5).
 
-use std::time::Duration;
-
-use test_support::bounded;
 use test_support::frame::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, masked, unmasked};
+use test_support::{bounded, until};
 use tokio::io::AsyncReadExt;
-use tokio::time::sleep;
 
 use super::lab::{Client, auth, json, patient, route, serve, server};
 
@@ -117,6 +114,7 @@ async fn messages_during_the_decision_wait_for_the_handler_in_their_order() {
     for number in 0..200 {
         client.say(&format!("{number} {}", "x".repeat(100))).await;
     }
+    names.sign.notify_one();
     for number in 0..200 {
         client
             .hears(&format!("slow: {number} {}", "x".repeat(100)))
@@ -142,9 +140,7 @@ async fn a_client_that_goes_before_its_message_leaves_nothing() {
     client
         .send(&masked(true, TEXT, auth("ada").as_bytes())[..9])
         .await;
-    while early.waiting() == 0 {
-        sleep(Duration::from_millis(2)).await;
-    }
+    until("the client", || early.waiting() > 0).await;
     drop(client);
     bounded("the end", early.wait()).await;
     assert_eq!(early.waiting(), 0);

@@ -12,6 +12,7 @@ use axum::routing::any;
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use http::request::Parts;
+use test_support::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -229,12 +230,7 @@ impl Server {
 
     /// Everybody's registration is gone.
     async fn is_empty(&self) {
-        let gone = async {
-            while !self.revocations.is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(SOON, gone).await.unwrap();
+        until("registrations", || self.revocations.is_empty()).await;
     }
 }
 
@@ -431,9 +427,7 @@ mod a_renewal {
             Some(429)
         );
         first.close(None).await.unwrap();
-        while server.revocations.count("room:1") > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("a free place", || server.revocations.count("room:1") == 0).await;
         assert_eq!(ask(&mut second, to_first).await, "renewed");
         // The place that it had is free.
         let mut third = server.connect("/?user=ada&token=3&room=2").await.unwrap();

@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use http::request::Parts;
-use test_support::handshake;
+use test_support::{handshake, until};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -168,20 +168,16 @@ impl Server {
 
     /// Nothing is left: no handler, no lease, no registration.
     async fn is_empty(&self) {
-        let began = Instant::now();
-        while self.handlers.running() > 0
-            || !self.layer.leases().is_empty()
-            || !self.revocations.is_empty()
-        {
-            assert!(
-                began.elapsed() < SOON,
-                "{} handlers, {:?}, {:?}",
-                self.handlers.running(),
-                self.layer.leases(),
+        let (handlers, leases) = (&self.handlers, self.layer.leases());
+        let left = || {
+            format!(
+                "{} handlers, {leases:?}, {:?}",
+                handlers.running(),
                 self.revocations
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            )
+        };
+        let empty = || handlers.running() == 0 && leases.is_empty() && self.revocations.is_empty();
+        until(left, empty).await;
     }
 }
 
@@ -597,11 +593,7 @@ mod max_connections {
         }
         assert_eq!(server.revocations.count("user:ada"), 2);
         open.pop().unwrap().close(None).await.unwrap();
-        let began = Instant::now();
-        while server.revocations.count("user:ada") > 1 {
-            assert!(began.elapsed() < SOON);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("a free place", || server.revocations.count("user:ada") == 1).await;
         server.connect("user=ada").await;
     }
 

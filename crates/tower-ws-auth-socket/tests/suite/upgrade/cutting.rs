@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
-use test_support::bounded;
 use test_support::frame::masked;
+use test_support::{arrives_no_more, bounded, settle};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
 use tower_ws_auth_socket::private::{Limits, Outcome};
 
 use crate::upgrade::handlers;
@@ -12,7 +13,8 @@ use crate::upgrade::lab::{Lab, Setup, patient, short};
 async fn an_idle_connection_ends_on_both_sides_with_the_same_close() {
     let (mut lab, mut client, close_handle) = Lab::opened(handlers::reads_the_code).await;
     client.send(1, b"hello").await;
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Until the handler has read it.
+    client.begins(b"").await;
     assert!(!close_handle.is_over());
     assert!(lab.cut(&close_handle, patient()));
     client.reads_the_code().await;
@@ -107,9 +109,8 @@ async fn a_large_message_is_finished_first() {
     let (lab, mut client, close_handle) = Lab::opened(handlers::echo).await;
     let payload = vec![5; 8 << 20];
     client.send(2, &payload).await;
-    // The echo fills the buffers of the network from now on, and waits for this client.
-    client.hears().await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // The echo waits for this client.
+    arrives_no_more(&client.stream).await;
     lab.cut(&close_handle, patient());
     assert_eq!(client.frame().await.payload.len(), payload.len());
     client.reads_the_code().await;
@@ -137,7 +138,7 @@ async fn half_a_frame_that_nobody_will_finish_is_not_waited_for() {
     client.hears().await;
     lab.cut(&close_handle, patient());
     // The closing handshake waits for the rest of the frame first.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    settle().await;
     handlers::sign().notify_one();
     assert!(matches!(lab.outcome().await, Outcome::Broken(_)));
     lab.is_empty().await;
@@ -178,7 +179,7 @@ fn at_the_short_deadline(began: Instant) {
 #[tokio::test]
 async fn a_client_that_reads_nothing_is_gone_by_the_deadline() {
     let (mut lab, client, close_handle) = Lab::opened(handlers::chatterbox).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    arrives_no_more(&client.stream).await;
     lab.cut(&close_handle, short());
     assert!(matches!(lab.outcome().await, Outcome::Deadline));
     lab.is_empty().await;
@@ -193,7 +194,12 @@ async fn a_client_that_floods_reads_its_code() {
         let frame = masked(true, 2, &[1; 1000]);
         while write.write_all(&frame).await.is_ok() {}
     });
+    let (tell_begin, begun) = oneshot::channel();
     let reading = tokio::spawn(async move {
+        for _ in 0..100 {
+            crate::upgrade::lab::read_frame(&mut read).await;
+        }
+        tell_begin.send(()).unwrap();
         loop {
             let frame = crate::upgrade::lab::read_frame(&mut read).await;
             if frame.opcode == 8 {
@@ -202,7 +208,7 @@ async fn a_client_that_floods_reads_its_code() {
             }
         }
     });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    bounded("a hundred echoes", begun).await.unwrap();
     lab.cut(&close_handle, patient());
     bounded("the code", reading).await.unwrap();
     assert!(matches!(lab.outcome().await, Outcome::ByteCap));
@@ -290,7 +296,6 @@ async fn a_handlers_own_close_frame_stands() {
 async fn a_clients_own_close_frame_gets_one_answer() {
     let (mut lab, mut client, close_handle) = Lab::opened(handlers::sleeper).await;
     client.send(8, b"\x03\xe8").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
     lab.cut(&close_handle, patient());
     client.reads_the_code_silently().await;
     client.reads_the_end().await;

@@ -140,6 +140,8 @@ pub(crate) async fn vectored(mut io: Io) {
     }
 }
 
+const PAUSE_OF_A_SLOW_WRITER: Duration = Duration::from_millis(5);
+
 /// Finishes its half frame at a sign, and then takes its time.
 pub(crate) async fn slow_writer(mut io: Io) {
     let frame = unmasked(true, 2, &[1; 60]);
@@ -147,7 +149,7 @@ pub(crate) async fn slow_writer(mut io: Io) {
     sign().notified().await;
     for byte in &frame[10..] {
         io.write_all(&[*byte]).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(PAUSE_OF_A_SLOW_WRITER).await;
     }
     let refused = io.write_all(&unmasked(true, 2, &[2; 60])).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::BrokenPipe);
@@ -160,8 +162,10 @@ pub(crate) async fn closes_first(io: Io) {
     while let Some(Ok(_)) = socket.next().await {}
 }
 
-/// Reads bytes to the end.
+/// Reads bytes to the end. Gives a sign after three of them.
 pub(crate) async fn bytes_to_the_end(mut io: Io) {
+    io.read_exact(&mut [0; 3]).await.unwrap();
+    sign().notify_one();
     let mut bytes = Vec::new();
     let _ = io.read_to_end(&mut bytes).await;
     assert!(io.write_all(b"more").await.is_err());

@@ -15,7 +15,7 @@ async fn another_protocol_ends_without_a_frame() {
     let (mut client, close_handle) = lab.open().await;
     // Would be a close frame, and half of another one.
     client.stream.write_all(b"\x88\x00\x88").await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    bounded("their reading", handlers::sign().notified()).await;
     lab.cut(&close_handle, patient());
     let mut rest = Vec::new();
     bounded("end", client.stream.read_to_end(&mut rest))

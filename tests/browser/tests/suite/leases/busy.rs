@@ -4,13 +4,12 @@
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use serde_json::{Value, json};
-use tokio::time::sleep;
+use serde_json::json;
 
 use super::server::Server;
-use crate::browser::{Browser, Kind, PATIENCE};
+use crate::browser::{Browser, Kind};
 use crate::transport::Transport;
-use test_support::of_tier;
+use test_support::{of_tier, until_done};
 
 /// The size of the messages that a socket sends as soon as it is open.
 const MESSAGE: usize = 64 << 10;
@@ -105,18 +104,14 @@ async fn closes_of(browser: &Browser, urls: &[String], messages: usize, posting:
     let arguments = [json!(urls), json!(messages), json!(MESSAGE), json!(posting)];
     let page = &browser.client;
     page.execute(SCRIPT, arguments.to_vec()).await.unwrap();
-    let mut progress = (Instant::now(), Value::Null);
-    loop {
-        let now = page.execute("return window.seen", vec![]).await.unwrap();
+    let seen = until_done("all closes", async || {
+        let mut now = page.execute("return window.seen", vec![]).await.unwrap();
         if now["done"] == urls.len() {
-            return serde_json::from_value(now).unwrap();
+            return Ok(now);
         }
-        if now["closes"] != progress.1 {
-            progress = (Instant::now(), now["closes"].clone());
-        }
-        assert!(progress.0.elapsed() < PATIENCE, "{now}");
-        sleep(Duration::from_millis(100)).await;
-    }
+        Err(now["closes"].take())
+    });
+    serde_json::from_value(seen.await).unwrap()
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,8 @@
 mod busy;
 mod server;
 
-use std::time::{Duration, Instant};
+use std::cell::RefCell;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -11,9 +12,9 @@ use tokio::time::sleep;
 use tower_ws_auth::lease::DisconnectReason;
 
 use self::server::Server;
-use crate::browser::{Browser, Kind, PATIENCE};
+use crate::browser::{Browser, Kind};
 use crate::transport::Transport;
-use test_support::of_tier;
+use test_support::{of_tier, until, until_ok};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_socket_in_chromium_reads_its_code_and_its_reason_in_a_clean_close() {
@@ -96,34 +97,28 @@ async fn cut_at_random(server: &Server, browser: &Browser, base: &str) -> usize 
     }
     let bytes: u64 = seen.iter().map(|socket| socket.bytes).sum();
     println!("{sockets} sockets have read {bytes} bytes");
-    let began = Instant::now();
-    while server.running() > 0
-        || !server.layer.leases().is_empty()
-        || !server.revocations.is_empty()
-    {
-        assert!(began.elapsed() < PATIENCE, "{:?}", server.layer.leases());
-        sleep(Duration::from_millis(5)).await;
-    }
+    let leases = server.layer.leases();
+    let left = || format!("{} handlers, {leases:?}", server.running());
+    let nothing = || server.running() == 0 && leases.is_empty() && server.revocations.is_empty();
+    until(left, nothing).await;
     sockets
 }
 
 /// The observations of the page's sockets, once they all match.
 async fn seen_until(browser: &Browser, so: impl Fn(&Seen) -> bool) -> Vec<Seen> {
-    let began = Instant::now();
-    loop {
-        let seen = browser
-            .client
-            .execute("return window.seen", vec![])
-            .await
-            .unwrap();
-        let seen: Vec<Seen> = serde_json::from_value(seen).unwrap();
-        if seen.iter().all(&so) {
-            return seen;
-        }
-        let left: Vec<_> = seen.iter().filter(|socket| !so(socket)).collect();
-        assert!(began.elapsed() < PATIENCE, "{left:?}");
-        sleep(Duration::from_millis(100)).await;
-    }
+    let last: RefCell<Vec<Seen>> = RefCell::default();
+    let left = || {
+        let last = last.borrow();
+        let left: Vec<_> = last.iter().filter(|socket| !so(socket)).collect();
+        format!("{left:?}")
+    };
+    until_ok(left, async || {
+        let seen = browser.client.execute("return window.seen", vec![]).await;
+        last.replace(serde_json::from_value(seen.unwrap()).unwrap());
+        last.borrow().iter().all(&so)
+    })
+    .await;
+    last.into_inner()
 }
 
 /// The observations of one socket of the page.

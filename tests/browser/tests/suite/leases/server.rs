@@ -138,6 +138,8 @@ async fn echo(mut socket: WebSocket) {
     }
 }
 
+const BETWEEN_MESSAGES: Duration = Duration::from_millis(20);
+
 async fn duplex(socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
     let writing = tokio::spawn(async move {
@@ -147,7 +149,7 @@ async fn duplex(socket: WebSocket) {
             if sink.send(Message::binary(vec![FILL; size])).await.is_err() {
                 return;
             }
-            sleep(Duration::from_millis(20)).await;
+            sleep(BETWEEN_MESSAGES).await;
         }
     });
     while let Some(Ok(_)) = stream.next().await {}

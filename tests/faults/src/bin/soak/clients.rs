@@ -21,6 +21,8 @@ pub(crate) const KINDS: usize = 12;
 
 /// No client waits longer than this.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The token of a silent client is valid for two seconds.
+const LONGER_THAN_ITS_TOKEN: Duration = Duration::from_secs(3);
 /// Revocations are remembered by key, so there are a few hundred users for all clients.
 const USERS: usize = 500;
 
@@ -162,7 +164,7 @@ impl Clients {
         let opened = timeout(PATIENCE, open(self.server.address, &target, "")).await??;
         expect(&opened.1, &Some(101))?;
         // Nothing is read while the handler writes, until the server gives up.
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        tokio::time::sleep(LONGER_THAN_ITS_TOKEN).await;
         until_the_end(opened.0).await
     }
 

@@ -17,6 +17,8 @@ use samples::{Sample, Samples};
 
 /// The number of clients a second.
 const RATE: u64 = 250;
+/// Between two looks whether all clients have gone.
+const PAUSE: Duration = Duration::from_millis(50);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -74,7 +76,7 @@ async fn soak() -> Result<(), BoxError> {
         }
     }
     while clients.are_here() {
-        sleep(Duration::from_millis(50)).await;
+        sleep(PAUSE).await;
     }
     println!("{}", clients.report());
     back_to(Some(&before), &server).await?;
@@ -94,8 +96,8 @@ async fn back_to(before: Option<&Sample>, server: &Server) -> Result<(), BoxErro
             .is_none_or(|before| now.tasks <= before.tasks && now.descriptors <= before.descriptors)
     };
     let back = async {
-        while !(server.is_idle().await && is_back()) {
-            sleep(Duration::from_millis(50)).await;
+        while !(server.is_idle() && is_back()) {
+            sleep(PAUSE).await;
         }
     };
     if timeout(Duration::from_secs(10), back).await.is_err() {

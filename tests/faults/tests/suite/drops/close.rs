@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
+use test_support::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -12,7 +13,7 @@ use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_ws_auth::close::ClosingHandshake;
 use tower_ws_auth::{AuthLayer, Authenticate, CloseFrameLayer, Grant, Rejection, RejectionKind};
 
-use super::steps::{everywhere, polled, waits};
+use super::steps::{PAUSE_OF_A_SLOW_CLIENT, everywhere, polled, waits};
 use super::wire::{CLOSE, Upgrading, Visit, Wire, is_over, is_switching};
 
 /// How long the strategy takes to say no.
@@ -108,15 +109,11 @@ async fn a_handler_that_refuses_late_never_gets_the_connection() {
             all_permits_are_back(&close).await;
         }
         visit.ends().await;
-        let told = async {
-            // This, the service's, and no handler's.
-            while Arc::strong_count(&handlers) > 2 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(Duration::from_secs(10), told)
-            .await
-            .expect("the handler is told that there is no connection");
+        // This, the service's, and no handler's.
+        let told = || Arc::strong_count(&handlers) <= 2;
+        within(Duration::from_secs(10))
+            .until("the handler is told that there is no connection", told)
+            .await;
         is_done
     })
     .await;
@@ -150,7 +147,7 @@ async fn a_closing_handshake_that_is_dropped_anywhere_drops_its_client_and_gives
                 if client.read_exact(&mut frame).await.is_ok() {
                     assert_eq!(frame, CLOSE_4401);
                     for byte in CLOSE {
-                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        tokio::time::sleep(PAUSE_OF_A_SLOW_CLIENT).await;
                         if client.write_all(&[*byte]).await.is_err() {
                             break;
                         }

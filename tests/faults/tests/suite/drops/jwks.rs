@@ -8,13 +8,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::{Value, json};
+use test_support::settle;
 use tokio::runtime::Handle;
 use tower::{Layer, Service};
 use tower_ws_auth::AuthLayer;
 use tower_ws_auth::jwt::{Algorithm, Document, FetchError, Jwks, Jwt, JwtEncoder, SigningKey};
 
 use super::inner::{Inner, SERVICE_WAITS, handshake, refused_as};
-use super::steps::{everywhere, polled, settle};
+use super::steps::{everywhere, polled};
 
 const ISSUER: &str = "https://issuer.example";
 
@@ -30,6 +31,8 @@ fn issuer() -> (String, String) {
     (set.to_string(), token.unwrap())
 }
 
+const FETCH: Duration = Duration::from_secs(1);
+
 /// Keys that come after a second.
 fn jwks(set: &str, fetches: &Arc<AtomicUsize>) -> Jwks {
     let (set, fetches) = (set.to_owned(), Arc::clone(fetches));
@@ -39,7 +42,7 @@ fn jwks(set: &str, fetches: &Arc<AtomicUsize>) -> Jwks {
             fetches.fetch_add(1, Ordering::SeqCst);
             let set = set.clone();
             async move {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(FETCH).await;
                 Ok::<_, FetchError>(Document::new(set))
             }
         })

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
 use test_support::handshake::read_head;
+use test_support::settle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use tower_ws_auth::{
 
 use super::inner::SERVICE_WAITS;
 use super::slow::{Slow, WAITS};
-use super::steps::{everywhere, interrupted, polled, settle};
+use super::steps::{PAUSE_OF_A_SLOW_CLIENT, everywhere, interrupted, polled};
 use super::wire::{CLOSE, Upgrading, Visit, Wire, is_over, is_switching};
 
 fn ada() -> impl Authenticate<Identity = &'static str> {
@@ -171,7 +172,7 @@ async fn the_closing_handshake_of_a_lease_drops_its_connection_wherever_it_is_dr
                 while let Ok(read @ 1..) = from.read(&mut bytes).await {
                     all.extend_from_slice(&bytes[..read]);
                     if all == b"\x88\x0c\x03\xe9going_away" {
-                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        tokio::time::sleep(PAUSE_OF_A_SLOW_CLIENT).await;
                         let _ = to.write_all(CLOSE).await;
                     }
                 }

@@ -8,7 +8,8 @@ use http::Request;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use test_servers::Server;
-use tokio::time::{sleep, timeout};
+use test_support::{settle, until_ok, within};
+use tokio::time::timeout;
 use tower::{Layer, Service};
 use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth::session::{Secrets, Sessions};
@@ -21,7 +22,7 @@ use tower_ws_auth::{
 };
 
 use super::inner::{Inner, handshake, refused_as};
-use super::steps::{everywhere, polled, settle};
+use super::steps::{everywhere, polled};
 
 const ROUNDS: usize = 25;
 const TTL: Duration = Duration::from_secs(30);
@@ -44,13 +45,12 @@ async fn connect(server: &Server) -> Redis {
             .count()
             == MOST
     };
-    while !all_free().await {
-        sleep(Duration::from_millis(5)).await;
-    }
+    until_ok("all places are free", all_free).await;
     // Until these claims are gone: Redis counts what has expired until it looks at it again.
-    while server.ask::<usize>("DBSIZE").await > 0 {
-        sleep(Duration::from_millis(5)).await;
-    }
+    until_ok("an empty Redis", async || {
+        server.ask::<usize>("DBSIZE").await == 0
+    })
+    .await;
     redis
 }
 
@@ -242,12 +242,8 @@ async fn no_connection_on_redis_stays_registered_and_a_revocation_that_is_droppe
             let first = polled(revoke(), polls).await.map(Result::unwrap);
             revoke().await.unwrap();
             // On the other node too, which hears of it.
-            let heard = async {
-                while watch.connection().disconnect_reason().is_none() {
-                    sleep(Duration::from_millis(1)).await;
-                }
-            };
-            timeout(TTL * 2, heard).await.unwrap();
+            let heard = || watch.connection().disconnect_reason().is_some();
+            within(TTL * 2).until("the news", heard).await;
             assert!(other.watch(&term).await.is_err());
             first.is_some()
         })
@@ -277,7 +273,6 @@ async fn an_operation_dropped_while_redis_is_silent_gives_its_place_back_and_is_
         }
         // It goes out on the socket.
         settle().await;
-        sleep(Duration::from_millis(20)).await;
         let busy = store.take(keys[0]).await.unwrap_err();
         assert!(format!("{busy:?}").contains("Busy"), "{busy:?}");
         drop(takes);

@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 use http::request::Parts;
 use http::{Request, StatusCode};
 use serde::{Deserialize, Serialize};
+use test_support::{settle, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_ws_auth::jwt::{JwtEncoder, Key, SigningKey};
 use tower_ws_auth::session::{MemorySessions, Secrets};
@@ -22,7 +23,7 @@ use tower_ws_auth::{
 
 use super::inner::SERVICE_WAITS;
 use super::slow::{Slow, WAITS};
-use super::steps::{everywhere, settle, waits};
+use super::steps::{everywhere, waits};
 use super::wire::{Upgrading, Wire, is_switching};
 
 /// A refused client is held for a while.
@@ -114,13 +115,10 @@ where
     });
     ended.await.expect("a lease or a permit is left");
     // The task of the expiry looks at the clock once a second.
-    sleep(Duration::from_secs(2)).await;
-    assert!(
-        revocations.is_empty(),
-        "after {polls} polls: a registration is left"
-    );
-    let tasks = Handle::current().metrics().num_alive_tasks();
-    assert_eq!(tasks, 0, "after {polls} polls: a task is left");
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let left = || format!("{} tasks, {revocations:?} after {polls} polls", tasks());
+    let nothing = || tasks() == 0 && revocations.is_empty();
+    within(Duration::from_secs(2)).until(left, nothing).await;
     (status, service.let_in())
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+pub(crate) const PAUSE_OF_A_SLOW_CLIENT: Duration = Duration::from_millis(100);
+
 /// A future, polled as an executor would: again only when it was woken.
 struct Steps<F: Future>(Pin<Box<F>>);
 
@@ -65,13 +67,6 @@ pub(crate) async fn everywhere(mut at: impl AsyncFnMut(usize) -> bool) -> usize 
         }
     }
     panic!("it never ends");
-}
-
-/// Lets everything else go on until it waits.
-pub(crate) async fn settle() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// Waits so many times, and is woken at once.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use test_support::Stopwatch;
 use test_support::frame::{BINARY, CONTINUATION, masked};
+use test_support::{Stopwatch, arrives_no_more, until};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -13,7 +13,7 @@ use tower_ws_auth::Clock;
 use tower_ws_auth::lease::DisconnectReason;
 
 use super::frames::{FILL, Reader, masked_close, open};
-use super::server::{Server, until};
+use super::server::Server;
 use crate::ALONE;
 
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -146,7 +146,7 @@ async fn a_handler_that_writes_without_reading_ends() {
     let server = server().await;
     for address in [server.axum, server.hyper] {
         let stream = open(address, "/chatter?user=ada").await;
-        sleep(Duration::from_millis(50)).await;
+        arrives_no_more(&stream).await;
         revoke(&server).await;
         is_told(stream, 4403, "revoked").await;
     }
@@ -180,7 +180,9 @@ async fn a_client_that_never_reads_is_gone_a_second_after_the_deadline() {
         open_ones.push(open(address, "/chatter?user=ada").await);
     }
     // Every buffer on the way is full, and a frame is half written.
-    sleep(Duration::from_millis(500)).await;
+    for stream in &open_ones {
+        arrives_no_more(stream).await;
+    }
     let began = Stopwatch::start();
     revoke(&server).await;
     until("leases", || server.layer.leases().is_empty()).await;
@@ -192,6 +194,7 @@ async fn a_client_that_never_reads_is_gone_a_second_after_the_deadline() {
 
 #[tokio::test]
 async fn a_clock_that_jumps_forward_ends_and_one_that_jumps_back_prolongs() {
+    const LONGER_THAN_ITS_GRANT: Duration = Duration::from_millis(3200);
     let _alone = ALONE.lock().await;
     let ahead = Arc::new(AtomicI64::new(0));
     let reads = Arc::clone(&ahead);
@@ -206,7 +209,7 @@ async fn a_clock_that_jumps_forward_ends_and_one_that_jumps_back_prolongs() {
     let later = open(server.hyper, "/echo?user=bob&ms=3600000").await;
     ahead.store(-3600, Ordering::SeqCst);
     // Its end has come by the clock that was, and is an hour away by the one that is.
-    sleep(Duration::from_millis(3200)).await;
+    sleep(LONGER_THAN_ITS_GRANT).await;
     soon.write_all(&masked(true, BINARY, &[FILL; 5]))
         .await
         .unwrap();

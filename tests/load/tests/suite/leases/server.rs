@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::Path;
@@ -17,6 +17,7 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use test_support::{stands_still, until};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_tungstenite::WebSocketStream;
@@ -103,8 +104,8 @@ impl Server {
             idle: (0, 0),
             _alone: alone,
         };
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        server.idle = server.in_use();
+        let time = Duration::from_millis(100);
+        server.idle = stands_still("tasks and descriptors", time, || server.in_use()).await;
         server
     }
 
@@ -136,14 +137,6 @@ impl Drop for Server {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-pub(crate) async fn until(what: &str, done: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}: never");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

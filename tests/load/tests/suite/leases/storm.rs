@@ -16,6 +16,9 @@ use super::handlers::pause;
 use super::server::Server;
 use crate::ALONE;
 
+/// Of the time in which the others are revoked.
+const IN_THE_MIDDLE: Duration = Duration::from_millis(1500);
+
 const CLIENTS: usize = 1000;
 /// By the number of the client; the last of four stays until the server goes down.
 const EXPIRE: usize = 0;
@@ -62,7 +65,7 @@ async fn a_thousand_connections_are_cut_at_random_and_nothing_of_them_remains() 
     }));
     let banned = DisconnectReason::application(4999, "banned").unwrap();
     let all_at_once = async {
-        sleep(Duration::from_millis(1500)).await;
+        sleep(IN_THE_MIDDLE).await;
         let revoked = server.revocations.revoke("group:red", banned);
         revoked.await.unwrap();
     };

@@ -9,7 +9,7 @@ use axum::routing::{any, post};
 use http::{Request, StatusCode};
 use socket_tests::{Answer, end_of, token};
 use stacks_tests::{APP, accepts, auth, browser, close, echo, origin, refuses, serve};
-use test_support::Log;
+use test_support::{Log, PATIENCE};
 use tower::ServiceBuilder;
 use tower_governor::GovernorLayer;
 use tower_governor::governor::GovernorConfigBuilder;
@@ -170,7 +170,7 @@ mod timeout {
     #[tokio::test]
     async fn with_the_classifier_a_slow_service_reads_as_4000_and_the_status() {
         let slow = async || {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(PATIENCE).await;
         };
         let most = Duration::from_millis(100);
         for status in [StatusCode::REQUEST_TIMEOUT, StatusCode::SERVICE_UNAVAILABLE] {

@@ -1,14 +1,11 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
-use socket_tests::PATIENCE;
 use tempfile::TempDir;
-use test_support::free_port;
+use test_support::{free_port, until_ok};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
 
 /// A proxy that runs until it is dropped.
 pub(crate) struct Proxy {
@@ -34,27 +31,19 @@ impl Proxy {
             folder,
             _process: process,
         };
-        let started = Instant::now();
-        while TcpStream::connect(address).await.is_err() {
-            let late = started.elapsed() > PATIENCE;
-            assert!(!late, "it does not listen: {}", proxy.all_logs());
-            sleep(Duration::from_millis(10)).await;
-        }
+        let logs = || format!("a connection, with the logs {}", proxy.all_logs());
+        until_ok(logs, async || TcpStream::connect(address).await).await;
         proxy
     }
 
     /// Everything in its logs, as soon as that many requests for a socket are there.
     pub(crate) async fn logs(&self, requests: usize) -> String {
-        let started = Instant::now();
-        loop {
+        let what = || format!("{requests} requests in {:?}", self.all_logs());
+        until_ok(what, async || {
             let text = self.all_logs();
-            if text.matches("GET /ws").count() >= requests {
-                return text;
-            }
-            let late = started.elapsed() > PATIENCE;
-            assert!(!late, "{requests} requests expected in {text:?}");
-            sleep(Duration::from_millis(10)).await;
-        }
+            (text.matches("GET /ws").count() >= requests).then_some(text)
+        })
+        .await
     }
 
     fn all_logs(&self) -> String {
