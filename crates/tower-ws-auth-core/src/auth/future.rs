@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::handshake::{Handshake, lists, simplify};
 use crate::rejection::response::closes;
-use crate::revocation::{BoxFuture, WatchFuture};
+use crate::revocation::{BoxFuture, Reserved, Revocations, WatchFuture};
 use crate::trace::Decision;
 use crate::{Authenticate, Authenticated, Grant, Rejection, ResponseBody};
 
@@ -147,40 +147,44 @@ struct Peek<A: Authenticate, S, B> {
 
 enum Step<V> {
     Asking(BoxFuture<Result<Grant<V>, Rejection>>),
-    /// The connection limit is reached. The client's advice depends on whether it could pass later.
-    NoRoom {
-        checking: WatchFuture,
-        no_room: Rejection,
+    /// It is registered, and the store is asked about revocations.
+    Watching {
+        watching: WatchFuture,
+        limits: Revocations,
+        issued_at: Option<SystemTime>,
     },
 }
 
 impl<A: Authenticate, S, B> Peek<A, S, B> {
     /// Ready when only the credential can still refuse the request.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Reserved>, Rejection>> {
         loop {
             match &mut self.step {
                 Step::Asking(asking) => {
                     let mut grant = ready!(asking.as_mut().poll(cx))?;
-                    let limits = grant.take_limits();
+                    let limits = grant.take_limits().filter(Revocations::are_limited);
                     let (verified, term) = grant.into_parts();
                     if let Some((head, _)) = &self.waiting.request {
                         self.waiting.strategy.admit(verified, head)?;
                     }
                     let Some(limits) = limits else {
-                        return Poll::Ready(Ok(()));
+                        return Poll::Ready(Ok(None));
                     };
-                    match limits.refuse_without_room(term.revocation_keys()) {
-                        Ok(()) => return Poll::Ready(Ok(())),
-                        Err(no_room) => {
-                            let checking = limits.watch(&term);
-                            self.step = Step::NoRoom { checking, no_room };
-                        }
-                    }
+                    // A revoked credential takes no place, and is not told to come back.
+                    self.step = Step::Watching {
+                        watching: limits.watch(&term),
+                        limits,
+                        issued_at: term.issued_at(),
+                    };
                 }
-                Step::NoRoom { checking, no_room } => {
-                    let checked = ready!(Pin::new(checking).poll(cx));
-                    let refused = checked.map_or_else(|revoked| revoked, |_| no_room.clone());
-                    return Poll::Ready(Err(refused));
+                Step::Watching {
+                    watching,
+                    limits,
+                    issued_at,
+                } => {
+                    let watch = ready!(Pin::new(watching).poll(cx))?;
+                    limits.reserve(&watch)?;
+                    return Poll::Ready(Ok(Some(Reserved::new(watch, *issued_at))));
                 }
             }
         }
@@ -224,7 +228,7 @@ where
 
     pub(crate) fn verify(credential: A::Credential, waiting: Waiting<A, S, B>) -> Self {
         Self {
-            state: waiting.verify(credential),
+            state: waiting.verify(credential, None),
         }
     }
 }
@@ -234,15 +238,24 @@ where
     A: Authenticate,
     S: Service<Request<B>>,
 {
-    /// Lets the strategy decide.
-    fn verify(self, credential: A::Credential) -> State<A, S, B> {
-        match &self.request {
-            Some((head, _)) => State::Verifying {
-                verifying: self.strategy.verify(credential, head),
-                waiting: self,
-            },
-            // `waiting` is present until the request is decided.
-            None => State::Peeking { peek: None },
+    /// Lets the strategy decide. A revocable one finds the place of its connection in the head.
+    fn verify(mut self, credential: A::Credential, place: Option<Reserved>) -> State<A, S, B> {
+        // `request` is present until it is decided.
+        let Some((head, _)) = &mut self.request else {
+            return State::Peeking { peek: None };
+        };
+        let verifying = match place {
+            None => self.strategy.verify(credential, head),
+            Some(place) => {
+                head.extensions.insert(place);
+                let verifying = self.strategy.verify(credential, head);
+                head.extensions.remove::<Reserved>();
+                verifying
+            }
+        };
+        State::Verifying {
+            verifying,
+            waiting: self,
         }
     }
 
@@ -320,13 +333,13 @@ where
                             *slot = Some(peek);
                             return Poll::Pending;
                         }
-                        Poll::Ready(Ok(())) => {
+                        Poll::Ready(Ok(place)) => {
                             let Peek {
                                 credential,
                                 waiting,
                                 ..
                             } = *peek;
-                            waiting.verify(credential)
+                            waiting.verify(credential, place)
                         }
                         Poll::Ready(Err(rejection)) => {
                             return match peek.waiting.refuse(rejection) {

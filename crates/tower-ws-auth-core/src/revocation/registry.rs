@@ -2,11 +2,12 @@ use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::connection::Connection;
 use super::limits::Enforced;
 use super::{ConnectionLimits, DisconnectReason, OverLimit, Revocation, RevocationKey};
+use crate::Clock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -15,6 +16,7 @@ pub(super) struct Registry {
     shards: [Mutex<Shard>; SHARDS],
     next: AtomicU64,
     pub(super) enforced: Enforced,
+    clock: Clock,
 }
 
 #[cfg(not(loom))]
@@ -35,16 +37,31 @@ enum Holders {
 #[derive(Clone)]
 struct Held {
     connection: Arc<Connection>,
-    /// Accepted and upgraded: connection limits count it.
-    is_open: bool,
+    standing: Standing,
 }
 
+/// Whether connection limits count a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Its handshake is under way: it does not count.
+    Undecided,
+    /// Its handshake is about to spend a credential, and has held a place since this moment.
+    Place(SystemTime),
+    /// It was accepted and upgraded.
+    Open,
+}
+
+/// The longest time for which a handshake holds a place.
+const PLACE_LIFE: Duration = Duration::from_secs(10);
+
 impl Registry {
-    pub(super) fn new() -> Self {
+    /// `clock` tells how long a place has been held.
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             next: AtomicU64::new(0),
             enforced: Enforced::default(),
+            clock,
         }
     }
 
@@ -67,6 +84,36 @@ impl Registry {
         connection
     }
 
+    /// Takes a place for a connection under each key that these limits may refuse. Returns `false`
+    /// if there is no room under one of them; then it holds none of these places.
+    ///
+    /// A place counts until the connection is opened, ended or removed, and for at most
+    /// [`PLACE_LIFE`].
+    pub(super) fn reserve(&self, connection: &Connection, limits: &ConnectionLimits) -> bool {
+        self.reserve_under(connection.keys().iter(), connection, limits)
+    }
+
+    fn reserve_under<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a RevocationKey>,
+        connection: &Connection,
+        limits: &ConnectionLimits,
+    ) -> bool {
+        let most = |key: &'a RevocationKey| Some((key, limits.most(key, OverLimit::RefuseNewest)?));
+        let mut limited: Vec<_> = keys.filter_map(most).collect();
+        // In one order for all: of two connections that have the same keys, one finds room.
+        limited.sort_unstable_by(|(one, _), (other, _)| one.name().cmp(other.name()));
+        let now = self.clock.now();
+        let mut all = limited.iter();
+        let has_places = all.all(|(key, most)| self.take_place(key, connection, *most, now));
+        if !has_places {
+            for (key, _) in limited {
+                self.give_back(key, connection);
+            }
+        }
+        has_places
+    }
+
     /// Counts a connection from now on, as the newest one under each of its keys. Under the keys
     /// that both have, it takes over the count of `instead_of`.
     ///
@@ -78,30 +125,23 @@ impl Registry {
         instead_of: Option<&Connection>,
         limits: &ConnectionLimits,
     ) -> Option<Vec<Arc<Connection>>> {
-        let order = self.next.fetch_add(1, Ordering::Relaxed);
-        let keys = || connection.keys().iter();
         let counted = |key: &RevocationKey| instead_of.filter(|old| self.is_open(old, key));
-        let fresh = || keys().filter(|key| counted(key).is_none());
-        for key in fresh() {
-            self.count_in(key, connection, order, None);
-        }
-        // Counted before judged, so that the later of two concurrent ones finds the other.
-        let refused = |key: &RevocationKey| {
-            let most = limits.most(key, OverLimit::RefuseNewest);
-            most.is_some_and(|most| self.open_before(key, connection, most) >= most)
-        };
-        if fresh().any(refused) {
-            for key in fresh() {
-                self.count_out(key, connection);
-            }
+        let fresh = connection
+            .keys()
+            .iter()
+            .filter(|key| counted(key).is_none());
+        // Judged and counted under one lock: of two concurrent ones, the later finds the other.
+        if !self.reserve_under(fresh, connection, limits) {
             return None;
         }
+        let order = self.next.fetch_add(1, Ordering::Relaxed);
         let mut evicted = Vec::new();
-        for key in keys() {
+        for key in connection.keys() {
             let old = counted(key);
-            if old.is_some() {
-                self.count_in(key, connection, order, old);
-            } else if let Some(most) = limits.most(key, OverLimit::EndOldest) {
+            self.count_in(key, connection, order, old);
+            if old.is_none()
+                && let Some(most) = limits.most(key, OverLimit::EndOldest)
+            {
                 evicted.extend(self.over_limit(key, most));
             }
         }
@@ -109,11 +149,37 @@ impl Registry {
         Some(evicted)
     }
 
-    /// Whether fewer than `most` connections are open under a key.
-    pub(super) fn has_room(&self, key: &str, most: usize) -> bool {
+    /// Whether a connection finds room under a key: fewer than `most` others count there.
+    pub(super) fn has_room(&self, key: &str, most: usize, connection: &Connection) -> bool {
+        let now = self.clock.now();
         match self.shard(key).get(key) {
-            Some(holders) if holders.len() >= most => holders.open().take(most).count() < most,
-            Some(_) | None => most > 0,
+            Some(holders) => holders.have_room(connection, most, now),
+            None => most > 0,
+        }
+    }
+
+    /// Lets a connection count under a key if there is room. Under one lock, so that no other takes
+    /// the same place.
+    fn take_place(&self, key: &str, connection: &Connection, most: usize, now: SystemTime) -> bool {
+        let mut shard = self.shard(key);
+        let Some(holders) = shard.get_mut(key) else {
+            return most > 0;
+        };
+        let has_room = holders.have_room(connection, most, now);
+        if has_room
+            && let Some(held) = holders.find(connection)
+            && held.standing != Standing::Open
+        {
+            held.standing = Standing::Place(now);
+        }
+        has_room
+    }
+
+    fn give_back(&self, key: &str, connection: &Connection) {
+        if let Some(held) = (self.shard(key).get_mut(key)).and_then(|it| it.find(connection))
+            && held.standing != Standing::Open
+        {
+            held.standing = Standing::Undecided;
         }
     }
 
@@ -122,7 +188,7 @@ impl Registry {
         let held = shard
             .get_mut(key)
             .and_then(|holders| holders.find(connection));
-        held.is_some_and(|held| held.is_open)
+        held.is_some_and(|held| held.standing == Standing::Open)
     }
 
     fn count_in(
@@ -134,28 +200,10 @@ impl Registry {
     ) {
         if let Some(holders) = self.shard(key).get_mut(key) {
             if let Some(old) = instead_of.and_then(|old| holders.find(old)) {
-                old.is_open = false;
+                old.standing = Standing::Undecided;
             }
             holders.open_as(connection, order);
         }
-    }
-
-    fn count_out(&self, key: &str, connection: &Connection) {
-        if let Some(held) = (self.shard(key).get_mut(key)).and_then(|it| it.find(connection)) {
-            held.is_open = false;
-        }
-    }
-
-    /// The number of connections that were opened under a key before this one, at most `most`.
-    fn open_before(&self, key: &str, connection: &Connection, most: usize) -> usize {
-        self.shard(key).get(key).map_or(0, |holders| {
-            if holders.len() <= most {
-                return 0;
-            }
-            let open = holders.open();
-            let before = open.take_while(|before| before.id() != connection.id());
-            before.take(most).count()
-        })
     }
 
     /// The oldest open connections under a key, beyond the newest `most`.
@@ -289,11 +337,22 @@ impl Holders {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// The counted connections, in the order of their opening. Ended ones do not count.
+    /// The open connections, in the order of their opening. Ended ones are not among them.
     fn open(&self) -> impl Iterator<Item = &Arc<Connection>> {
-        let open = self.iter().filter(|held| held.is_open);
+        let open = self.iter().filter(|held| held.standing == Standing::Open);
         open.map(|held| &held.connection)
             .filter(|connection| !connection.has_ended())
+    }
+
+    /// Whether fewer than `most` others are open or hold a place. Ended ones do not count.
+    fn have_room(&self, connection: &Connection, most: usize, now: SystemTime) -> bool {
+        if self.len() < most {
+            return true;
+        }
+        let others = self.iter().filter(|held| {
+            held.standing.counts(now) && !held.is(connection) && !held.connection.has_ended()
+        });
+        others.take(most).count() < most
     }
 
     fn find(&mut self, connection: &Connection) -> Option<&mut Held> {
@@ -343,13 +402,13 @@ impl Holders {
         match self {
             Self::One(at, one) if one.is(connection) => {
                 *at = order;
-                one.is_open = true;
+                one.standing = Standing::Open;
             }
             Self::One(..) => {}
             Self::Many(many) => {
                 let at = place(many, connection);
                 if let Some(mut held) = at.and_then(|at| many.remove(&at)) {
-                    held.is_open = true;
+                    held.standing = Standing::Open;
                     put_behind(many, order, held);
                 }
             }
@@ -361,12 +420,26 @@ impl Held {
     fn new(connection: &Arc<Connection>) -> Self {
         Self {
             connection: Arc::clone(connection),
-            is_open: false,
+            standing: Standing::Undecided,
         }
     }
 
     fn is(&self, connection: &Connection) -> bool {
         self.connection.id() == connection.id()
+    }
+}
+
+impl Standing {
+    fn counts(self, now: SystemTime) -> bool {
+        match self {
+            Self::Undecided => false,
+            // A clock that is set back does not prolong it.
+            Self::Place(since) => match now.duration_since(since) {
+                Ok(held) => held < PLACE_LIFE,
+                Err(ahead) => ahead.duration() < PLACE_LIFE,
+            },
+            Self::Open => true,
+        }
     }
 }
 
@@ -436,7 +509,7 @@ mod tests {
 
     #[test]
     fn a_map_gives_back_the_memory_of_a_crowd_and_not_that_of_one() {
-        let registry = Registry::new();
+        let registry = Registry::new(Clock::system());
         let names = (0..1_000_000).map(|n| n.to_string());
         let of_one_shard = names.filter(|name| shard_of(name) == 0);
         let keys: Vec<RevocationKey> = of_one_shard.take(1001).map(RevocationKey::from).collect();
@@ -455,7 +528,7 @@ mod tests {
 
     #[test]
     fn only_open_connections_count_and_a_renewal_takes_over_the_old_place() {
-        let registry = Registry::new();
+        let registry = Registry::new(Clock::system());
         let register = |keys: &[&str]| {
             let keys = keys.iter().map(|key| RevocationKey::from(*key)).collect();
             registry.register(keys, SystemTime::UNIX_EPOCH)
@@ -463,9 +536,10 @@ mod tests {
         let one = ConnectionLimits::new().max_connections(1, "user:", OverLimit::RefuseNewest);
         let open = |new, old| registry.open(new, old, &one).is_some();
         let [first, second] = [(); 2].map(|()| register(&["user:ada"]));
-        assert!(registry.has_room("user:ada", 1));
+        assert!(registry.has_room("user:ada", 1, &first));
         assert!(open(&second, None));
-        assert!(!registry.has_room("user:ada", 1));
+        assert!(!registry.has_room("user:ada", 1, &first));
+        assert!(registry.has_room("user:ada", 1, &second));
         assert!(!open(&first, None));
         // A refused one takes no room.
         let renewed = register(&["user:ada", "token:2"]);
@@ -480,10 +554,53 @@ mod tests {
         assert!(registry.is_empty());
     }
 
+    #[test]
+    fn a_place_counts_until_it_is_opened_or_given_back_and_for_ten_seconds_at_most() {
+        let now = Arc::new(AtomicU64::new(1000));
+        let at = Arc::clone(&now);
+        let clock = Clock::from_fn(move || Clock::at(at.load(Ordering::Relaxed)));
+        let registry = Registry::new(clock);
+        let one = ConnectionLimits::new()
+            .max_connections(1, "user:", OverLimit::RefuseNewest)
+            .max_connections(1, "room:", OverLimit::RefuseNewest);
+        let register = |keys: &[&str]| {
+            let keys = keys.iter().map(|key| RevocationKey::from(*key)).collect();
+            registry.register(keys, SystemTime::UNIX_EPOCH)
+        };
+        let reserve = |connection| registry.reserve(connection, &one);
+        let open = |connection| registry.open(connection, None, &one).is_some();
+        let [first, second] = [(); 2].map(|()| register(&["user:ada", "other"]));
+        let elsewhere = register(&["user:ada", "room:1"]);
+        assert!(reserve(&first) && reserve(&first));
+        // Under the key that has room it takes no place either.
+        assert!(!reserve(&second) && !open(&second) && !reserve(&elsewhere));
+        let guest = register(&["room:1"]);
+        assert!(reserve(&guest));
+        assert!(!open(&second) && open(&first) && !open(&second));
+        first.end(&DisconnectReason::Revoked);
+        assert!(reserve(&second));
+        registry.remove(&second);
+
+        let [slow, quick, last] = [(); 3].map(|()| register(&["user:ada"]));
+        assert!(reserve(&slow));
+        for (moment, lapses) in [(1009, false), (991, false), (1010, true), (990, true)] {
+            now.store(moment, Ordering::Relaxed);
+            assert_eq!(registry.has_room("user:ada", 1, &quick), lapses, "{moment}");
+        }
+        assert!(open(&quick));
+        // Its place has lapsed: it finds no room.
+        assert!(!open(&slow) && !reserve(&last));
+        for gone in [first, elsewhere, guest, slow, quick, last] {
+            registry.remove(&gone);
+        }
+        assert!(registry.is_empty());
+    }
+
     mod in_any_order {
         use super::*;
         use proptest::prelude::*;
         use proptest::sample::Index;
+        use std::collections::HashSet;
 
         const KEYS: [&str; 3] = ["user:a", "user:b", "room:c"];
         const MOST: usize = 2;
@@ -491,6 +608,7 @@ mod tests {
         #[derive(Clone, Debug)]
         enum Step {
             Register(Vec<&'static str>),
+            Reserve(Index),
             Open(Index),
             Renew(Index, Index),
             End(Index),
@@ -502,6 +620,7 @@ mod tests {
             let which = any::<Index>;
             prop_oneof![
                 keys.prop_map(|keys| Step::Register(keys.clone())),
+                which().prop_map(Step::Reserve),
                 which().prop_map(Step::Open),
                 (which(), which()).prop_map(|(new, old)| Step::Renew(new, old)),
                 which().prop_map(Step::End),
@@ -514,10 +633,19 @@ mod tests {
             connection: Arc<Connection>,
             /// The step at which it was opened under each of its keys.
             open: HashMap<String, usize>,
+            /// The keys under which it holds a place.
+            places: HashSet<String>,
+        }
+
+        impl Known {
+            fn counts_under(&self, key: &str) -> bool {
+                (self.open.contains_key(key) || self.places.contains(key))
+                    && self.connection.disconnect_reason().is_none()
+            }
         }
 
         fn judge(steps: Vec<Step>, over: OverLimit) {
-            let registry = Registry::new();
+            let registry = Registry::new(Clock::system());
             let limits = ConnectionLimits::new().max_connections(MOST, "user:", over);
             let mut known: Vec<Known> = Vec::new();
             let open_under = |known: &[Known], key: &str| -> Vec<u64> {
@@ -529,6 +657,12 @@ mod tests {
                 open.sort_unstable();
                 open.into_iter().map(|(_, id)| id).collect()
             };
+            let room_for = |known: &[Known], which: usize, key: &str, most| {
+                let counted = known.iter().enumerate();
+                let others =
+                    counted.filter(|(other, one)| *other != which && one.counts_under(key));
+                others.count() < most
+            };
             for (now, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Register(keys) => {
@@ -536,6 +670,7 @@ mod tests {
                         known.push(Known {
                             connection: registry.register(keys, SystemTime::UNIX_EPOCH),
                             open: HashMap::new(),
+                            places: HashSet::new(),
                         });
                     }
                     _ if known.is_empty() => {}
@@ -545,6 +680,24 @@ mod tests {
                     Step::Remove(which) => {
                         let gone = known.remove(which.index(known.len()));
                         registry.remove(&gone.connection);
+                    }
+                    Step::Reserve(which) => {
+                        let which = which.index(known.len());
+                        let connection = Arc::clone(&known[which].connection);
+                        let keys = connection.keys().iter().map(ToString::to_string);
+                        let limited: Vec<_> = keys.filter(|key| key.starts_with("user:")).collect();
+                        let finds_room = over == OverLimit::EndOldest
+                            || limited.iter().all(|key| room_for(&known, which, key, MOST));
+                        assert_eq!(registry.reserve(&connection, &limits), finds_room);
+                        let one = &mut known[which];
+                        one.places
+                            .retain(|key| finds_room || !limited.contains(key));
+                        if finds_room && over == OverLimit::RefuseNewest {
+                            let fresh = limited
+                                .into_iter()
+                                .filter(|key| !one.open.contains_key(key));
+                            one.places.extend(fresh);
+                        }
                     }
                     Step::Open(which) | Step::Renew(which, _) => {
                         let old = match step {
@@ -562,17 +715,21 @@ mod tests {
                             .iter()
                             .filter(|key| old.is_none_or(|old| !known[old].open.contains_key(*key)))
                             .collect();
-                        let full = |key: &&&String| {
-                            key.starts_with("user:") && open_under(&known, key).len() >= MOST
+                        let full = |key: &str| {
+                            key.starts_with("user:") && !room_for(&known, which, key, MOST)
                         };
                         let refused =
-                            over == OverLimit::RefuseNewest && fresh.iter().any(|key| full(&key));
+                            over == OverLimit::RefuseNewest && fresh.iter().any(|key| full(key));
                         let before: HashMap<_, _> =
                             KEYS.map(|key| (key, open_under(&known, key))).into();
                         let instead_of = old.map(|old| Arc::clone(&known[old].connection));
                         let evicted = registry.open(&connection, instead_of.as_deref(), &limits);
                         assert_eq!(evicted.is_none(), refused);
-                        let Some(evicted) = evicted else { continue };
+                        let Some(evicted) = evicted else {
+                            known[which].places.retain(|key| !fresh.contains(&key));
+                            continue;
+                        };
+                        known[which].places.clear();
                         for key in &keys {
                             if let Some(old) = old {
                                 known[old].open.remove(key);
@@ -601,8 +758,11 @@ mod tests {
                 }
                 for key in KEYS {
                     let open = open_under(&known, key);
-                    for most in 0..4 {
-                        assert_eq!(registry.has_room(key, most), open.len() < most, "{key}");
+                    for (which, one) in known.iter().enumerate() {
+                        for most in 0..4 {
+                            let has_room = registry.has_room(key, most, &one.connection);
+                            assert_eq!(has_room, room_for(&known, which, key, most), "{key}");
+                        }
                     }
                     if let Some(holders) = registry.shard(key).get(key) {
                         let in_order: Vec<_> = holders.open().map(|one| one.id()).collect();

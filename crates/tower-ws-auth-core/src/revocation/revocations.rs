@@ -53,7 +53,7 @@ impl Revocations {
         clock: Clock,
         allowed_skew: Duration,
     ) -> Self {
-        let registry = Arc::new(Registry::new());
+        let registry = Arc::new(Registry::new(clock.clone()));
         let here = LocalConnections {
             registry: Arc::downgrade(&registry),
         };
@@ -417,14 +417,16 @@ impl Future for WatchFuture {
                 .decide(found, self.issued_at, self.allowed_skew)
             {
                 Ok(()) => Ok(watch),
-                Err(_) => Err(Rejection::new(
-                    self.refused_as,
-                    "issued before one of its keys was revoked",
-                )),
+                Err(_) => Err(issued_before(self.refused_as)),
             },
             Err(error) => Err(unavailable("the store of revocations failed").with_source(error)),
         })
     }
+}
+
+/// The rejection of a revoked credential.
+pub(super) fn issued_before(kind: RejectionKind) -> Rejection {
+    Rejection::new(kind, "issued before one of its keys was revoked")
 }
 
 impl fmt::Debug for WatchFuture {
