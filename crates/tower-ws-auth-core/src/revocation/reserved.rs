@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use http::request::Parts;
 
-use super::revocations::issued_before;
+use super::watch::issued_before;
 use super::{Revocations, Watch};
 use crate::{Grant, Rejection};
 
