@@ -45,9 +45,14 @@ fn tickets() -> Tickets<String> {
 }
 
 async fn ticket(tickets: &Tickets<String>) -> String {
-    let wanted = TicketRequest::new("ada".to_owned(), Purpose::handshake());
-    let wanted = wanted.revocable_by("user:ada");
-    tickets.issue(wanted).await.unwrap().ticket().to_owned()
+    let ticket_request = TicketRequest::new("ada".to_owned(), Purpose::handshake());
+    let ticket_request = ticket_request.revocable_by("user:ada");
+    tickets
+        .issue(ticket_request)
+        .await
+        .unwrap()
+        .ticket()
+        .to_owned()
 }
 
 async fn echo(upgrade: WebSocketUpgrade) -> Response {
