@@ -67,7 +67,7 @@ impl Delays {
 
     fn next(&mut self) -> Duration {
         let (least, most) = (*self.range.start(), *self.range.end());
-        let micros = usize::try_from((most - least).as_micros()).unwrap();
+        let micros = usize::try_from(most.saturating_sub(least).as_micros()).unwrap();
         let more = self.random.below(micros + 1);
         least + Duration::from_micros(more as u64)
     }

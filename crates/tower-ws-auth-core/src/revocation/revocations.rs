@@ -66,7 +66,7 @@ impl Revocations {
         }
     }
 
-    pub(super) fn registry(&self) -> &Registry {
+    pub(super) fn registry(&self) -> &Arc<Registry> {
         &self.shared.registry
     }
 

@@ -38,7 +38,7 @@ impl Watch {
 
     /// Whether it is registered with these revocations.
     pub fn is_of(&self, revocations: &Revocations) -> bool {
-        std::ptr::eq(&*self.0.registry, revocations.registry())
+        Arc::ptr_eq(&self.0.registry, revocations.registry())
     }
 }
 

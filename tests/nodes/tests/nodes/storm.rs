@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::PROGRAM;
 
 /// By how many seconds a clock is wrong at most. Two of them differ by the allowed skew at most.
-const WRONG: usize = 30;
+const WRONG: u32 = 30;
 /// The longest delays of the ways to Redis, in milliseconds.
 const WAYS: [u64; 4] = [0, 5, 50, 150];
 /// The time that a revoked connection may stay open, from the answer or from the end of a cut. It
@@ -42,7 +42,8 @@ struct Place {
 impl Place {
     async fn new(server: &Server, mut random: Random) -> Self {
         let longest = random.of(&WAYS);
-        let wrong = i64::try_from(random.below(2 * WRONG + 1)).unwrap() - WRONG as i64;
+        let wrong = random.next() % u64::from(2 * WRONG + 1);
+        let wrong = i64::try_from(wrong).unwrap() - i64::from(WRONG);
         println!("a node that is {longest} ms from Redis, and {wrong} s ahead");
         let delays = Duration::ZERO..=Duration::from_millis(longest);
         let long = LongWay::varying(server.port(), delays, random.next()).await;
@@ -511,9 +512,9 @@ impl Counts {
         let [opened, refused, unavailable] = [&self.opened, &self.refused, &self.unavailable]
             .map(|counter| counter.load(Ordering::Relaxed));
         let handshakes = opened + refused + unavailable;
-        let rate = (minted + logouts + bans + handshakes) as f64 / took.as_secs_f64();
+        let rate = (minted + logouts + bans + handshakes) / took.as_secs().max(1);
         println!(
-            "{done} acts in {took:.1?}, {rate:.0} requests a second: {minted} mintings, \
+            "{done} acts in {took:.1?}, {rate} requests a second: {minted} mintings, \
              {logouts} logouts, {bans} bans, {handshakes} handshakes, of which {opened} opened, \
              {refused} were refused and {unavailable} found no Redis"
         );

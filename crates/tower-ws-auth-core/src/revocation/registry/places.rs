@@ -279,136 +279,170 @@ mod tests {
             }
         }
 
-        fn judge(steps: Vec<Step>, over: OverLimit) {
-            let registry = Registry::new(Clock::system());
-            let limits = ConnectionLimits::new().max_connections(MOST, "user:", over);
-            let mut known: Vec<Known> = Vec::new();
-            let open_under = |known: &[Known], key: &str| -> Vec<u64> {
-                let mut open: Vec<_> = known
-                    .iter()
-                    .filter(|one| one.connection.disconnect_reason().is_none())
-                    .filter_map(|one| Some((*one.open.get(key)?, one.connection.id())))
-                    .collect();
-                open.sort_unstable();
-                open.into_iter().map(|(_, id)| id).collect()
-            };
-            let room_for = |known: &[Known], which: usize, key: &str, most| {
-                let counted = known.iter().enumerate();
-                let others =
-                    counted.filter(|(other, one)| *other != which && one.counts_under(key));
-                others.count() < most
-            };
-            for (now, step) in steps.into_iter().enumerate() {
+        /// A registry, and the same counted by hand.
+        struct Counted {
+            registry: Registry,
+            limits: ConnectionLimits,
+            over: OverLimit,
+            known: Vec<Known>,
+        }
+
+        impl Counted {
+            fn new(over: OverLimit) -> Self {
+                Self {
+                    registry: Registry::new(Clock::system()),
+                    limits: ConnectionLimits::new().max_connections(MOST, "user:", over),
+                    over,
+                    known: Vec::new(),
+                }
+            }
+
+            fn take(&mut self, now: usize, step: Step) {
                 match step {
                     Step::Register(keys) => {
                         let keys = keys.into_iter().map(RevocationKey::from).collect();
-                        known.push(Known {
-                            connection: registry.register(keys, SystemTime::UNIX_EPOCH),
+                        self.known.push(Known {
+                            connection: self.registry.register(keys, SystemTime::UNIX_EPOCH),
                             open: HashMap::new(),
                             places: HashSet::new(),
                         });
                     }
-                    _ if known.is_empty() => {}
+                    _ if self.known.is_empty() => {}
                     Step::End(which) => {
-                        which.get(&known).connection.end(&DisconnectReason::Revoked);
+                        let known = which.get(&self.known);
+                        known.connection.end(&DisconnectReason::Revoked);
                     }
                     Step::Remove(which) => {
-                        let gone = known.remove(which.index(known.len()));
-                        registry.remove(&gone.connection);
+                        let gone = self.known.remove(which.index(self.known.len()));
+                        self.registry.remove(&gone.connection);
                     }
-                    Step::Reserve(which) => {
-                        let which = which.index(known.len());
-                        let connection = Arc::clone(&known[which].connection);
-                        let keys = connection.keys().iter().map(ToString::to_string);
-                        let limited: Vec<_> = keys.filter(|key| key.starts_with("user:")).collect();
-                        let finds_room = over == OverLimit::EndOldest
-                            || limited.iter().all(|key| room_for(&known, which, key, MOST));
-                        assert_eq!(registry.reserve(&connection, &limits), finds_room);
-                        let one = &mut known[which];
-                        one.places
-                            .retain(|key| finds_room || !limited.contains(key));
-                        if finds_room && over == OverLimit::RefuseNewest {
-                            let fresh = limited
-                                .into_iter()
-                                .filter(|key| !one.open.contains_key(key));
-                            one.places.extend(fresh);
-                        }
-                    }
-                    Step::Open(which) | Step::Renew(which, _) => {
-                        let old = match step {
-                            Step::Renew(_, old) => Some(old.index(known.len())),
-                            _ => None,
-                        };
-                        let which = which.index(known.len());
-                        if old == Some(which) || !known[which].open.is_empty() {
-                            continue;
-                        }
-                        let connection = Arc::clone(&known[which].connection);
-                        let keys: Vec<String> =
-                            connection.keys().iter().map(ToString::to_string).collect();
-                        let fresh: Vec<_> = keys
-                            .iter()
-                            .filter(|key| old.is_none_or(|old| !known[old].open.contains_key(*key)))
-                            .collect();
-                        let full = |key: &str| {
-                            key.starts_with("user:") && !room_for(&known, which, key, MOST)
-                        };
-                        let refused =
-                            over == OverLimit::RefuseNewest && fresh.iter().any(|key| full(key));
-                        let before: HashMap<_, _> =
-                            KEYS.map(|key| (key, open_under(&known, key))).into();
-                        let instead_of = old.map(|old| Arc::clone(&known[old].connection));
-                        let evicted = registry.open(&connection, instead_of.as_deref(), &limits);
-                        assert_eq!(evicted.is_none(), refused);
-                        let Some(evicted) = evicted else {
-                            known[which].places.retain(|key| !fresh.contains(&key));
-                            continue;
-                        };
-                        known[which].places.clear();
-                        for key in &keys {
-                            if let Some(old) = old {
-                                known[old].open.remove(key);
-                            }
-                            known[which].open.insert(key.clone(), now);
-                        }
-                        let mut ids: Vec<_> = evicted.iter().map(|one| one.id()).collect();
-                        let mut expected = Vec::new();
-                        for key in &fresh {
-                            let mut open = before[key.as_str()].clone();
-                            if connection.disconnect_reason().is_none() {
-                                open.push(connection.id());
-                            }
-                            if over == OverLimit::EndOldest && key.starts_with("user:") {
-                                let excess = open.len().saturating_sub(MOST);
-                                expected.extend(open.into_iter().take(excess));
-                            }
-                        }
-                        ids.sort_unstable();
-                        expected.sort_unstable();
-                        assert_eq!(ids, expected);
-                        for one in evicted {
-                            one.end(&DisconnectReason::TooManyConnections);
+                    Step::Reserve(which) => self.reserve(which.index(self.known.len())),
+                    Step::Open(which) => self.open(now, which.index(self.known.len()), None),
+                    Step::Renew(which, old) => {
+                        let [which, old] = [which, old].map(|one| one.index(self.known.len()));
+                        if which != old {
+                            self.open(now, which, Some(old));
                         }
                     }
                 }
+            }
+
+            fn open_under(&self, key: &str) -> Vec<u64> {
+                let open = self.known.iter();
+                let open = open.filter(|one| one.connection.disconnect_reason().is_none());
+                let open = open.filter_map(|one| Some((*one.open.get(key)?, one.connection.id())));
+                let mut open: Vec<_> = open.collect();
+                open.sort_unstable();
+                open.into_iter().map(|(_, id)| id).collect()
+            }
+
+            fn has_room(&self, which: usize, key: &str, most: usize) -> bool {
+                let all = self.known.iter().enumerate();
+                let others = all.filter(|(other, one)| *other != which && one.counts_under(key));
+                others.count() < most
+            }
+
+            fn may_be_full(&self, key: &str) -> bool {
+                self.over == OverLimit::RefuseNewest && key.starts_with("user:")
+            }
+
+            fn reserve(&mut self, which: usize) {
+                let connection = Arc::clone(&self.known[which].connection);
+                let keys = connection.keys().iter().map(ToString::to_string);
+                let limited: Vec<_> = keys.filter(|key| self.may_be_full(key)).collect();
+                let mut all = limited.iter();
+                let finds_room = all.all(|key| self.has_room(which, key, MOST));
+                assert_eq!(self.registry.reserve(&connection, &self.limits), finds_room);
+                let one = &mut self.known[which];
+                if finds_room {
+                    let fresh = limited.iter().filter(|key| !one.open.contains_key(*key));
+                    one.places.extend(fresh.cloned());
+                } else {
+                    one.places.retain(|key| !limited.contains(key));
+                }
+            }
+
+            fn open(&mut self, now: usize, which: usize, old: Option<usize>) {
+                if !self.known[which].open.is_empty() {
+                    return;
+                }
+                let connection = Arc::clone(&self.known[which].connection);
+                let keys = connection.keys().iter().map(ToString::to_string);
+                let keys: Vec<String> = keys.collect();
+                let is_taken_over =
+                    |key: &str| old.is_some_and(|old| self.known[old].open.contains_key(key));
+                let (_, fresh): (Vec<_>, Vec<_>) =
+                    keys.iter().cloned().partition(|key| is_taken_over(key));
+                let is_full = |key: &str| self.may_be_full(key) && !self.has_room(which, key, MOST);
+                let refused = fresh.iter().any(|key| is_full(key));
+                let expected = self.evicted_by(&connection, &fresh);
+
+                let instead_of = old.map(|old| Arc::clone(&self.known[old].connection));
+                let evicted =
+                    (self.registry).open(&connection, instead_of.as_deref(), &self.limits);
+                assert_eq!(evicted.is_none(), refused);
+                let Some(evicted) = evicted else {
+                    self.known[which].places.retain(|key| !fresh.contains(key));
+                    return;
+                };
+                self.known[which].places.clear();
+                for key in keys {
+                    if let Some(old) = old {
+                        self.known[old].open.remove(&key);
+                    }
+                    self.known[which].open.insert(key, now);
+                }
+                let mut ids: Vec<_> = evicted.iter().map(|one| one.id()).collect();
+                ids.sort_unstable();
+                assert_eq!(ids, expected);
+                for one in evicted {
+                    one.end(&DisconnectReason::TooManyConnections);
+                }
+            }
+
+            /// The connections that have to go when this one is opened under these keys.
+            fn evicted_by(&self, connection: &Connection, fresh: &[String]) -> Vec<u64> {
+                let mut expected = Vec::new();
+                for key in fresh {
+                    let mut open = self.open_under(key);
+                    if connection.disconnect_reason().is_none() {
+                        open.push(connection.id());
+                    }
+                    if self.over == OverLimit::EndOldest && key.starts_with("user:") {
+                        let excess = open.len().saturating_sub(MOST);
+                        expected.extend(open.into_iter().take(excess));
+                    }
+                }
+                expected.sort_unstable();
+                expected
+            }
+
+            fn agrees(&self) {
                 for key in KEYS {
-                    let open = open_under(&known, key);
-                    for (which, one) in known.iter().enumerate() {
+                    for (which, one) in self.known.iter().enumerate() {
                         for most in 0..4 {
-                            let has_room = registry.has_room(key, most, &one.connection);
-                            assert_eq!(has_room, room_for(&known, which, key, most), "{key}");
+                            let has_room = self.registry.has_room(key, most, &one.connection);
+                            assert_eq!(has_room, self.has_room(which, key, most), "{key}");
                         }
                     }
-                    if let Some(holders) = registry.shard(key).get(key) {
+                    if let Some(holders) = self.registry.shard(key).get(key) {
                         let in_order: Vec<_> = holders.open().map(|one| one.id()).collect();
-                        assert_eq!(in_order, open);
+                        assert_eq!(in_order, self.open_under(key));
                     }
                 }
             }
-            for one in known {
-                registry.remove(&one.connection);
+        }
+
+        fn judge(steps: Vec<Step>, over: OverLimit) {
+            let mut counted = Counted::new(over);
+            for (now, step) in steps.into_iter().enumerate() {
+                counted.take(now, step);
+                counted.agrees();
             }
-            assert!(registry.is_empty());
+            for one in &counted.known {
+                counted.registry.remove(&one.connection);
+            }
+            assert!(counted.registry.is_empty());
         }
 
         proptest! {
