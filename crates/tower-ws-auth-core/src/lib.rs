@@ -180,5 +180,5 @@ pub mod private {
     pub use crate::credential::cookie_header as cookie;
     pub use crate::revocation::connection::Connection;
     pub use crate::revocation::limits::{ConnectionLimits, Evicted};
-    pub use crate::revocation::revocations::{Watch, WatchFuture};
+    pub use crate::revocation::watch::{Watch, WatchFuture};
 }

@@ -44,11 +44,14 @@ pub(crate) mod connection;
 mod disconnect_reason;
 mod key;
 pub(crate) mod limits;
+mod local_connections;
 mod memory;
 mod registry;
+mod reserved;
 mod revocable;
-pub(crate) mod revocations;
+mod revocations;
 mod store;
+pub(crate) mod watch;
 
 pub use self::builder::RevocationsBuilder;
 pub(crate) use self::connection::Connection;
@@ -56,8 +59,10 @@ pub use self::disconnect_reason::{ApplicationReason, DisconnectReason, InvalidDi
 pub use self::key::RevocationKey;
 pub(crate) use self::limits::ConnectionLimits;
 pub use self::limits::OverLimit;
+pub use self::local_connections::LocalConnections;
 pub use self::memory::MemoryRevocations;
+pub(crate) use self::reserved::Reserved;
 pub use self::revocable::{Checking, Revocable, RevocableFuture};
-pub use self::revocations::{LocalConnections, Revocations};
-pub(crate) use self::revocations::{Watch, WatchFuture};
+pub use self::revocations::Revocations;
 pub use self::store::{BoxFuture, Revocation, RevocationError, RevocationStore};
+pub(crate) use self::watch::{Watch, WatchFuture};

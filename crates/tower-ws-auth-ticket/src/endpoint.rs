@@ -46,7 +46,7 @@ use crate::{BoxFuture, IssueError, Purpose, TicketRequest, Tickets};
 /// body until the session is revoked gets a ticket that is refused.
 pub struct TicketEndpoint<P, F> {
     tickets: Tickets<P>,
-    order: Arc<F>,
+    decide: Arc<F>,
 }
 
 /// The mint request of a client to a [`TicketEndpoint`]: `{"channel":"lobby"}`, or an empty body.
@@ -74,9 +74,9 @@ const MAX_BODY: usize = 4 * 1024;
 type Answer = Response<ResponseBody<Full<Bytes>>>;
 
 impl<P, F> TicketEndpoint<P, F> {
-    pub(crate) fn new(tickets: Tickets<P>, order: F) -> Self {
-        let order = Arc::new(order);
-        Self { tickets, order }
+    pub(crate) fn new(tickets: Tickets<P>, decide: F) -> Self {
+        let decide = Arc::new(decide);
+        Self { tickets, decide }
     }
 }
 
@@ -127,10 +127,10 @@ where
         came_at: SystemTime,
     ) -> Result<Issued, Rejection> {
         let settings = self.tickets.settings();
-        let order = (self.order)(head, mint_request)?;
-        let order = order.complete(&settings.bindings, head, came_at)?;
+        let ticket_request = (self.decide)(head, mint_request)?;
+        let ticket_request = ticket_request.complete(&settings.bindings, head, came_at)?;
         self.tickets
-            .issue(order)
+            .issue(ticket_request)
             .await
             .map_err(|error| match error {
                 IssueError::Full | IssueError::SubjectFull => {
@@ -245,7 +245,7 @@ impl<P, F> Clone for TicketEndpoint<P, F> {
     fn clone(&self) -> Self {
         Self {
             tickets: self.tickets.clone(),
-            order: Arc::clone(&self.order),
+            decide: Arc::clone(&self.decide),
         }
     }
 }

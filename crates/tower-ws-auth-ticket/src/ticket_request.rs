@@ -66,8 +66,8 @@ impl<P> TicketRequest<P> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let tickets: Tickets<String> = Tickets::builder(Arc::new(MemoryTickets::new())).build()?;
     /// # let validity = Validity::since(Clock::at(1_700_000_000)).revocable_by("session:4f2a");
-    /// let order = TicketRequest::new("ada".to_owned(), Purpose::channel("lobby")).inherit(&validity);
-    /// let issued = tickets.issue(order).await?;
+    /// let ticket_request = TicketRequest::new("ada".to_owned(), Purpose::channel("lobby")).inherit(&validity);
+    /// let issued = tickets.issue(ticket_request).await?;
     ///
     /// let grant = tickets.take_for_channel(issued.ticket(), "lobby").await?;
     /// assert_eq!(grant.term().issued_at(), Some(Clock::at(1_700_000_000)));

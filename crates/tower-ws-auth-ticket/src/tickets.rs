@@ -69,19 +69,21 @@ where
     ///
     /// The store is at a bound or fails, or the request does not fit these tickets. No ticket
     /// becomes known then.
-    pub async fn issue(&self, order: TicketRequest<P>) -> Result<Issued, IssueError> {
+    pub async fn issue(&self, ticket_request: TicketRequest<P>) -> Result<Issued, IssueError> {
         let settings = self.settings();
         let now = settings.clock.now();
-        let validity = order.validity(now, settings.live_for);
+        let validity = ticket_request.validity(now, settings.live_for);
         let ttl = match validity.end().map(|end| end.duration_since(now)) {
             None => settings.ttl,
             Some(Ok(left)) if !left.is_zero() => left.min(settings.ttl),
             Some(_) => return Err(IssueError::Over),
         };
-        let entry = entry::write(&order.payload, &validity)?;
+        let entry = entry::write(&ticket_request.payload, &validity)?;
         let secret = Secret::generate().map_err(|error| IssueError::Entropy(error.into()))?;
-        let key = settings.bindings.key_to_mint(&secret, &order.purpose)?;
-        let subject = order.subject.as_deref();
+        let key = settings
+            .bindings
+            .key_to_mint(&secret, &ticket_request.purpose)?;
+        let subject = ticket_request.subject.as_deref();
         let answer = settings.store.issue(key, entry, subject, ttl);
         Within::new(settings.timeout, answer)
             .await
@@ -136,14 +138,14 @@ where
 
     /// The ticket endpoint of these tickets, to be mounted behind another strategy.
     ///
-    /// `order` decides about the client's [`MintRequest`]. It finds the
+    /// `decide` answers the client's [`MintRequest`]. It finds the
     /// [`Authenticated`](tower_ws_auth_core::Authenticated) identity in the head's extensions, and
     /// returns the ticket to issue or a [`Rejection`].
-    pub fn endpoint<F>(&self, order: F) -> TicketEndpoint<P, F>
+    pub fn endpoint<F>(&self, decide: F) -> TicketEndpoint<P, F>
     where
         F: Fn(&Parts, MintRequest) -> Result<TicketRequest<P>, Rejection>,
     {
-        TicketEndpoint::new(self.clone(), order)
+        TicketEndpoint::new(self.clone(), decide)
     }
 }
 

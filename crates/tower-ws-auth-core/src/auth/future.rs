@@ -5,99 +5,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::handshake::{Handshake, lists, simplify};
+use crate::auth::gate::Gate;
+use crate::auth::peek::Peek;
+use crate::handshake::{Handshake, simplify};
 use crate::rejection::response::closes;
-use crate::revocation::{BoxFuture, WatchFuture};
+use crate::revocation::{BoxFuture, Reserved};
 use crate::trace::Decision;
 use crate::{Authenticate, Authenticated, Grant, Rejection, ResponseBody};
-
-pin_project! {
-    /// The response of a layer that passes a request on or refuses it at once.
-    ///
-    /// For authors of layers; [`ResponseFuture`] ends in one too.
-    pub struct Gate<F> {
-        #[pin]
-        state: GateState<F>,
-    }
-}
-
-pin_project! {
-    #[project = GateProjected]
-    enum GateState<F> {
-        Passed { #[pin] inner: F, closes: bool },
-        Refused { response: Option<Response<&'static str>> },
-    }
-}
-
-impl<F> Gate<F> {
-    /// Passes the request to the inner service: `call` gets its head and calls the service.
-    pub fn pass(head: Parts, call: impl FnOnce(Parts) -> F) -> Self {
-        let closes = closes(&head);
-        Self::passed(call(head), closes)
-    }
-
-    fn passed(inner: F, closes: bool) -> Self {
-        Self {
-            state: GateState::Passed { inner, closes },
-        }
-    }
-
-    /// Refuses the request. The inner service never sees it.
-    pub fn refuse(rejection: Rejection, head: Parts) -> Self {
-        Self::refuse_checked(rejection, head, None)
-    }
-
-    /// The same, for a head that may already be checked as a handshake.
-    fn refuse_checked(rejection: Rejection, head: Parts, handshake: Option<Handshake>) -> Self {
-        let response = Some(rejection.respond(head, handshake));
-        Self {
-            state: GateState::Refused { response },
-        }
-    }
-}
-
-impl<F, B, E> Future for Gate<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = Result<Response<ResponseBody<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            GateProjected::Passed { inner, closes } => {
-                let mut response = ready!(inner.poll(cx))?.map(ResponseBody::inner);
-                if *closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    close(response.headers_mut());
-                }
-                Poll::Ready(Ok(response))
-            }
-            GateProjected::Refused { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(response.map(ResponseBody::text))),
-                // Polled after completion.
-                None => Poll::Pending,
-            },
-        }
-    }
-}
-
-/// Adds `close` to `Connection`, beside other values such as the `upgrade` of a 426.
-fn close(headers: &mut HeaderMap) {
-    if !lists(headers, &CONNECTION, "close") {
-        headers.append(CONNECTION, const { HeaderValue::from_static("close") });
-    }
-}
-
-impl<F> fmt::Debug for Gate<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").finish_non_exhaustive()
-    }
-}
 
 pin_project! {
     /// The response of an [`Auth`](crate::Auth) service.
@@ -138,55 +57,6 @@ pub(crate) struct Waiting<A, S, B> {
     pub(crate) handshake: Option<Handshake>,
 }
 
-/// A credential that is peeked at before it is used up.
-struct Peek<A: Authenticate, S, B> {
-    step: Step<A::Verified>,
-    credential: A::Credential,
-    waiting: Waiting<A, S, B>,
-}
-
-enum Step<V> {
-    Asking(BoxFuture<Result<Grant<V>, Rejection>>),
-    /// The connection limit is reached. The client's advice depends on whether it could pass later.
-    NoRoom {
-        checking: WatchFuture,
-        no_room: Rejection,
-    },
-}
-
-impl<A: Authenticate, S, B> Peek<A, S, B> {
-    /// Ready when only the credential can still refuse the request.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
-        loop {
-            match &mut self.step {
-                Step::Asking(asking) => {
-                    let mut grant = ready!(asking.as_mut().poll(cx))?;
-                    let limits = grant.take_limits();
-                    let (verified, term) = grant.into_parts();
-                    if let Some((head, _)) = &self.waiting.request {
-                        self.waiting.strategy.admit(verified, head)?;
-                    }
-                    let Some(limits) = limits else {
-                        return Poll::Ready(Ok(()));
-                    };
-                    match limits.refuse_without_room(term.revocation_keys()) {
-                        Ok(()) => return Poll::Ready(Ok(())),
-                        Err(no_room) => {
-                            let checking = limits.watch(&term);
-                            self.step = Step::NoRoom { checking, no_room };
-                        }
-                    }
-                }
-                Step::NoRoom { checking, no_room } => {
-                    let checked = ready!(Pin::new(checking).poll(cx));
-                    let refused = checked.map_or_else(|revoked| revoked, |_| no_room.clone());
-                    return Poll::Ready(Err(refused));
-                }
-            }
-        }
-    }
-}
-
 impl<A, S, B> ResponseFuture<A, S, B>
 where
     A: Authenticate,
@@ -212,11 +82,7 @@ where
         credential: A::Credential,
         waiting: Waiting<A, S, B>,
     ) -> Self {
-        let peek = Box::new(Peek {
-            step: Step::Asking(peeking),
-            credential,
-            waiting,
-        });
+        let peek = Box::new(Peek::new(peeking, credential, waiting));
         Self {
             state: State::Peeking { peek: Some(peek) },
         }
@@ -224,7 +90,7 @@ where
 
     pub(crate) fn verify(credential: A::Credential, waiting: Waiting<A, S, B>) -> Self {
         Self {
-            state: waiting.verify(credential),
+            state: waiting.verify(credential, None),
         }
     }
 }
@@ -234,15 +100,24 @@ where
     A: Authenticate,
     S: Service<Request<B>>,
 {
-    /// Lets the strategy decide.
-    fn verify(self, credential: A::Credential) -> State<A, S, B> {
-        match &self.request {
-            Some((head, _)) => State::Verifying {
-                verifying: self.strategy.verify(credential, head),
-                waiting: self,
-            },
-            // `waiting` is present until the request is decided.
-            None => State::Peeking { peek: None },
+    /// Lets the strategy decide. A revocable one finds the place of its connection in the head.
+    fn verify(mut self, credential: A::Credential, place: Option<Reserved>) -> State<A, S, B> {
+        // `request` is present until it is decided.
+        let Some((head, _)) = &mut self.request else {
+            return State::Peeking { peek: None };
+        };
+        let verifying = match place {
+            None => self.strategy.verify(credential, head),
+            Some(place) => {
+                head.extensions.insert(place);
+                let verifying = self.strategy.verify(credential, head);
+                head.extensions.remove::<Reserved>();
+                verifying
+            }
+        };
+        State::Verifying {
+            verifying,
+            waiting: self,
         }
     }
 
@@ -320,16 +195,12 @@ where
                             *slot = Some(peek);
                             return Poll::Pending;
                         }
-                        Poll::Ready(Ok(())) => {
-                            let Peek {
-                                credential,
-                                waiting,
-                                ..
-                            } = *peek;
-                            waiting.verify(credential)
+                        Poll::Ready(Ok(place)) => {
+                            let (credential, waiting) = peek.into_parts();
+                            waiting.verify(credential, place)
                         }
                         Poll::Ready(Err(rejection)) => {
-                            return match peek.waiting.refuse(rejection) {
+                            return match peek.into_parts().1.refuse(rejection) {
                                 Some(refusal) => Poll::Ready(Ok(refusal.map(ResponseBody::text))),
                                 None => Poll::Pending,
                             };

@@ -59,8 +59,8 @@ impl CarriersBuilder {
     }
 
     /// An entry of `Sec-WebSocket-Protocol`, beside a real subprotocol.
-    pub fn subprotocol(mut self, dialect: SubprotocolFormat) -> Self {
-        self.0.subprotocols.push(dialect);
+    pub fn subprotocol(mut self, format: SubprotocolFormat) -> Self {
+        self.0.subprotocols.push(format);
         self
     }
 

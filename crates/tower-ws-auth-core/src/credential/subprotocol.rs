@@ -73,13 +73,13 @@ fn is_encoded(entry: &str) -> bool {
 /// select.
 pub(super) fn take(
     head: &mut Parts,
-    dialects: &[SubprotocolFormat],
+    formats: &[SubprotocolFormat],
 ) -> Result<Option<Credential>, Rejection> {
-    let encoded = take_encoded(head, dialects);
-    if dialects.iter().all(|dialect| dialect.prefix().is_some()) {
+    let encoded = take_encoded(head, formats);
+    if formats.iter().all(|format| format.prefix().is_some()) {
         return encoded;
     }
-    match (encoded, offers::take(head, dialects)) {
+    match (encoded, offers::take(head, formats)) {
         (Ok(Some(_)), Ok(Some(_))) => Err(malformed("two credentials among the subprotocols")),
         (Err(rejection), _) | (_, Err(rejection)) => Err(rejection),
         (Ok(encoded), Ok(offered)) => Ok(encoded.or(offered)),
@@ -88,7 +88,7 @@ pub(super) fn take(
 
 fn take_encoded(
     head: &mut Parts,
-    dialects: &[SubprotocolFormat],
+    formats: &[SubprotocolFormat],
 ) -> Result<Option<Credential>, Rejection> {
     let lines = head.headers.get_all(SEC_WEBSOCKET_PROTOCOL);
     if !lines.iter().any(may_hold_credential) {
@@ -104,7 +104,7 @@ fn take_encoded(
             continue;
         };
         for entry in line.split(',').map(|entry| entry.trim_matches([' ', '\t'])) {
-            match strip_prefix(entry, dialects) {
+            match strip_prefix(entry, formats) {
                 Some(encoded) => found.push(encoded),
                 // Another format, or other letter case: another parser might still read it.
                 None if is_encoded(entry) => disguised = true,
@@ -125,7 +125,7 @@ fn take_encoded(
         [_] if kept.is_empty() => Err(malformed(
             "no subprotocol beside the one that carries the credential",
         )),
-        [(dialect, encoded)] => match dialect.decode(encoded) {
+        [(format, encoded)] => match format.decode(encoded) {
             Some(text) => Credential::in_subprotocol(text),
             None => Err(malformed("the credential in the subprotocol is not base64")),
         },
@@ -145,11 +145,11 @@ fn take_encoded(
 
 fn strip_prefix<'a>(
     entry: &'a str,
-    dialects: &[SubprotocolFormat],
+    formats: &[SubprotocolFormat],
 ) -> Option<(SubprotocolFormat, &'a str)> {
-    dialects
+    formats
         .iter()
-        .find_map(|&dialect| Some((dialect, entry.strip_prefix(dialect.prefix()?)?)))
+        .find_map(|&format| Some((format, entry.strip_prefix(format.prefix()?)?)))
 }
 
 /// Whether a line of the list has to be searched at all.

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::registry::Registry;
-use super::{Connection, DisconnectReason, RevocationKey, Revocations, Watch};
+use super::{Connection, DisconnectReason, Revocations, Watch};
 use crate::{Rejection, RejectionKind};
 
 /// The connection to end when there are too many.
@@ -75,12 +75,18 @@ impl ConnectionLimits {
             .min()
     }
 
-    /// Whether they refuse one more connection under these keys.
-    fn refuse(&self, registry: &Registry, keys: &[RevocationKey]) -> bool {
-        keys.iter().any(|key| {
+    /// Whether they have room for this connection under each of its keys.
+    fn have_room(&self, registry: &Registry, connection: &Connection) -> bool {
+        connection.keys().iter().all(|key| {
             let most = self.most(key, OverLimit::RefuseNewest);
-            most.is_some_and(|most| !registry.has_room(key, most))
+            most.is_none_or(|most| registry.has_room(key, most, connection))
         })
+    }
+
+    /// Whether they may refuse a connection.
+    fn may_refuse(&self) -> bool {
+        let mut all = self.0.iter();
+        all.any(|limit| limit.over == OverLimit::RefuseNewest)
     }
 }
 
@@ -111,37 +117,40 @@ impl Revocations {
     /// States that a layer enforces these limits, for as long as someone else holds them too.
     ///
     /// If every such layer refuses a connection, a [revocable] strategy refuses it before it spends
-    /// a single-use credential.
+    /// a single-use credential. If not, the handshake holds a place under its keys from then on,
+    /// until it is opened or dropped, and for at most 10 seconds.
     ///
     /// [revocable]: crate::AuthenticateExt::revocable
     pub fn enforce(&self, limits: &Arc<ConnectionLimits>) {
         self.registry().enforced.add(limits);
     }
 
-    /// Whether one more connection may be open under these keys. Limits that [end the
-    /// oldest](OverLimit::EndOldest) always have room.
-    pub fn have_room(&self, limits: &ConnectionLimits, keys: &[RevocationKey]) -> bool {
-        !limits.refuse(self.registry(), keys)
-    }
-
-    /// Whether a layer in use limits connections.
+    /// Whether every layer in use may refuse a connection.
     pub(crate) fn are_limited(&self) -> bool {
         let enforced = self.registry().enforced.all();
-        !enforced.is_empty() && enforced.iter().all(|limits| !limits.0.is_empty())
+        !enforced.is_empty() && enforced.iter().all(|limits| limits.may_refuse())
     }
 
-    /// Refuses a connection that every layer in use would refuse.
-    pub(crate) fn refuse_without_room(&self, keys: &[RevocationKey]) -> Result<(), Rejection> {
+    /// Takes a place for a connection that is about to spend its credential. Refuses it if every
+    /// layer in use would.
+    pub(crate) fn reserve(&self, watch: &Watch) -> Result<(), Rejection> {
         let enforced = self.registry().enforced.all();
         let mut all = enforced.iter();
-        if !enforced.is_empty() && all.all(|limits| limits.refuse(self.registry(), keys)) {
-            return Err(no_room());
+        let finds_room = |limits| self.registry().reserve(watch.connection(), limits);
+        if enforced.is_empty() || all.any(|limits| finds_room(limits)) {
+            return Ok(());
         }
-        Ok(())
+        Err(no_room())
     }
 }
 
 impl Watch {
+    /// Whether its connection would find room now, beside those that are open and those that hold a
+    /// place. Limits that [end the oldest](OverLimit::EndOldest) always have room.
+    pub fn has_room(&self, limits: &ConnectionLimits) -> bool {
+        limits.have_room(self.registry(), self.connection())
+    }
+
     /// Counts its connection as open, from now until the last clone of this is dropped. A renewed
     /// connection takes over the count of `instead_of`.
     ///

@@ -1,12 +1,17 @@
+mod holders;
+mod places;
+
+use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
+use self::holders::Holders;
 use super::connection::Connection;
 use super::limits::Enforced;
-use super::{ConnectionLimits, DisconnectReason, OverLimit, Revocation, RevocationKey};
+use super::{DisconnectReason, Revocation, RevocationKey};
+use crate::Clock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -15,6 +20,7 @@ pub(super) struct Registry {
     shards: [Mutex<Shard>; SHARDS],
     next: AtomicU64,
     pub(super) enforced: Enforced,
+    clock: Clock,
 }
 
 #[cfg(not(loom))]
@@ -25,26 +31,14 @@ const SHARDS: usize = 1;
 
 type Shard = HashMap<Arc<str>, Holders>;
 
-/// The connections under one key, in the order of their registration or opening.
-enum Holders {
-    // Most keys have one, and a map would take most of its memory.
-    One(u64, Held),
-    Many(BTreeMap<u64, Held>),
-}
-
-#[derive(Clone)]
-struct Held {
-    connection: Arc<Connection>,
-    /// Accepted and upgraded: connection limits count it.
-    is_open: bool,
-}
-
 impl Registry {
-    pub(super) fn new() -> Self {
+    /// `clock` tells how long a place has been held.
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             next: AtomicU64::new(0),
             enforced: Enforced::default(),
+            clock,
         }
     }
 
@@ -59,117 +53,12 @@ impl Registry {
         for key in connection.keys() {
             match self.shard(key).entry(Arc::clone(key.shared_name())) {
                 MapEntry::Vacant(free) => {
-                    free.insert(Holders::One(id, Held::new(&connection)));
+                    free.insert(Holders::one(&connection));
                 }
                 MapEntry::Occupied(mut held) => held.get_mut().add(&connection),
             }
         }
         connection
-    }
-
-    /// Counts a connection from now on, as the newest one under each of its keys. Under the keys
-    /// that both have, it takes over the count of `instead_of`.
-    ///
-    /// Returns the connections to end in its favour, or `None` if there is no room under one of its
-    /// keys. Then it is not counted, and nothing has changed.
-    pub(super) fn open(
-        &self,
-        connection: &Arc<Connection>,
-        instead_of: Option<&Connection>,
-        limits: &ConnectionLimits,
-    ) -> Option<Vec<Arc<Connection>>> {
-        let order = self.next.fetch_add(1, Ordering::Relaxed);
-        let keys = || connection.keys().iter();
-        let counted = |key: &RevocationKey| instead_of.filter(|old| self.is_open(old, key));
-        let fresh = || keys().filter(|key| counted(key).is_none());
-        for key in fresh() {
-            self.count_in(key, connection, order, None);
-        }
-        // Counted before judged, so that the later of two concurrent ones finds the other.
-        let refused = |key: &RevocationKey| {
-            let most = limits.most(key, OverLimit::RefuseNewest);
-            most.is_some_and(|most| self.open_before(key, connection, most) >= most)
-        };
-        if fresh().any(refused) {
-            for key in fresh() {
-                self.count_out(key, connection);
-            }
-            return None;
-        }
-        let mut evicted = Vec::new();
-        for key in keys() {
-            let old = counted(key);
-            if old.is_some() {
-                self.count_in(key, connection, order, old);
-            } else if let Some(most) = limits.most(key, OverLimit::EndOldest) {
-                evicted.extend(self.over_limit(key, most));
-            }
-        }
-        connection.move_to(order);
-        Some(evicted)
-    }
-
-    /// Whether fewer than `most` connections are open under a key.
-    pub(super) fn has_room(&self, key: &str, most: usize) -> bool {
-        match self.shard(key).get(key) {
-            Some(holders) if holders.len() >= most => holders.open().take(most).count() < most,
-            Some(_) | None => most > 0,
-        }
-    }
-
-    fn is_open(&self, connection: &Connection, key: &str) -> bool {
-        let mut shard = self.shard(key);
-        let held = shard
-            .get_mut(key)
-            .and_then(|holders| holders.find(connection));
-        held.is_some_and(|held| held.is_open)
-    }
-
-    fn count_in(
-        &self,
-        key: &str,
-        connection: &Arc<Connection>,
-        order: u64,
-        instead_of: Option<&Connection>,
-    ) {
-        if let Some(holders) = self.shard(key).get_mut(key) {
-            if let Some(old) = instead_of.and_then(|old| holders.find(old)) {
-                old.is_open = false;
-            }
-            holders.open_as(connection, order);
-        }
-    }
-
-    fn count_out(&self, key: &str, connection: &Connection) {
-        if let Some(held) = (self.shard(key).get_mut(key)).and_then(|it| it.find(connection)) {
-            held.is_open = false;
-        }
-    }
-
-    /// The number of connections that were opened under a key before this one, at most `most`.
-    fn open_before(&self, key: &str, connection: &Connection, most: usize) -> usize {
-        self.shard(key).get(key).map_or(0, |holders| {
-            if holders.len() <= most {
-                return 0;
-            }
-            let open = holders.open();
-            let before = open.take_while(|before| before.id() != connection.id());
-            before.take(most).count()
-        })
-    }
-
-    /// The oldest open connections under a key, beyond the newest `most`.
-    fn over_limit(&self, key: &str, most: usize) -> Vec<Arc<Connection>> {
-        self.shard(key).get(key).map_or_else(Vec::new, |holders| {
-            if holders.len() <= most {
-                return Vec::new();
-            }
-            // Collected at once: if another thread ended the oldest meanwhile, another one would
-            // become the oldest.
-            let mut open: Vec<_> = holders.open().cloned().collect();
-            open.truncate(open.len().saturating_sub(most));
-            open
-        })
     }
 
     pub(super) fn remove(&self, connection: &Connection) {
@@ -273,116 +162,6 @@ async fn yield_now() {
     .await;
 }
 
-impl Holders {
-    fn len(&self) -> usize {
-        match self {
-            Self::One(..) => 1,
-            Self::Many(many) => many.len(),
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Held> {
-        let (one, many) = match self {
-            Self::One(_, one) => (Some(one), None),
-            Self::Many(many) => (None, Some(many.values())),
-        };
-        one.into_iter().chain(many.into_iter().flatten())
-    }
-
-    /// The counted connections, in the order of their opening. Ended ones do not count.
-    fn open(&self) -> impl Iterator<Item = &Arc<Connection>> {
-        let open = self.iter().filter(|held| held.is_open);
-        open.map(|held| &held.connection)
-            .filter(|connection| !connection.has_ended())
-    }
-
-    fn find(&mut self, connection: &Connection) -> Option<&mut Held> {
-        match self {
-            Self::One(_, one) => Some(one).filter(|one| one.is(connection)),
-            Self::Many(many) => {
-                let at = place(many, connection)?;
-                many.get_mut(&at)
-            }
-        }
-    }
-
-    /// Returns `true` if no connection is left.
-    fn remove(&mut self, connection: &Connection) -> bool {
-        match self {
-            Self::One(_, one) => one.is(connection),
-            Self::Many(many) => {
-                let at = place(many, connection);
-                at.map(|at| many.remove(&at));
-                many.is_empty()
-            }
-        }
-    }
-
-    /// Adds it behind all others. A later id may be added first, because an id is given before the
-    /// position. A connection that was admitted as the first must not find another one before it
-    /// later.
-    fn add(&mut self, connection: &Arc<Connection>) {
-        match self {
-            Self::One(_, one) if one.is(connection) => {}
-            Self::One(at, one) => {
-                let mut many = BTreeMap::from([(*at, one.clone())]);
-                put_behind(&mut many, connection.order(), Held::new(connection));
-                *self = Self::Many(many);
-            }
-            Self::Many(many) => {
-                // A key that is named twice holds it once.
-                if place(many, connection).is_none() {
-                    put_behind(many, connection.order(), Held::new(connection));
-                }
-            }
-        }
-    }
-
-    /// Moves it behind all others: from now on it counts.
-    fn open_as(&mut self, connection: &Connection, order: u64) {
-        match self {
-            Self::One(at, one) if one.is(connection) => {
-                *at = order;
-                one.is_open = true;
-            }
-            Self::One(..) => {}
-            Self::Many(many) => {
-                let at = place(many, connection);
-                if let Some(mut held) = at.and_then(|at| many.remove(&at)) {
-                    held.is_open = true;
-                    put_behind(many, order, held);
-                }
-            }
-        }
-    }
-}
-
-impl Held {
-    fn new(connection: &Arc<Connection>) -> Self {
-        Self {
-            connection: Arc::clone(connection),
-            is_open: false,
-        }
-    }
-
-    fn is(&self, connection: &Connection) -> bool {
-        self.connection.id() == connection.id()
-    }
-}
-
-fn put_behind(many: &mut BTreeMap<u64, Held>, order: u64, held: Held) {
-    let last = many.last_key_value().map(|(last, _)| *last);
-    let behind = last.map_or(order, |last| order.max(last.saturating_add(1)));
-    many.insert(behind, held);
-}
-
-/// At its order, or a little later.
-fn place(many: &BTreeMap<u64, Held>, connection: &Connection) -> Option<u64> {
-    let mut from = many.range(connection.order()..);
-    let (at, _) = from.find(|(_, there)| there.is(connection))?;
-    Some(*at)
-}
-
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: usize = self.shards.iter().map(|shard| lock(shard).len()).sum();
@@ -395,26 +174,6 @@ impl fmt::Debug for Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_connection_with_an_earlier_id_is_placed_behind_the_others() {
-        let [a, b, c, d] = [1, 2, 3, 4].map(|id| {
-            let keys = Box::from([RevocationKey::from("user:ada")]);
-            Arc::new(Connection::new(id, keys, SystemTime::UNIX_EPOCH))
-        });
-        let mut holders = Holders::One(b.id(), Held::new(&b));
-        for come in [&a, &d, &c, &c] {
-            holders.add(come);
-        }
-        let order = |holders: &Holders| match holders {
-            Holders::One(..) => Vec::new(),
-            Holders::Many(many) => many.values().map(|there| there.connection.id()).collect(),
-        };
-        assert_eq!(order(&holders), [2, 1, 4, 3]);
-        assert!(!holders.remove(&a) && !holders.remove(&d) && !holders.remove(&d));
-        assert_eq!(order(&holders), [2, 3]);
-        assert!(!holders.remove(&b) && holders.remove(&c));
-    }
 
     #[test]
     fn keys_of_every_kind_spread_over_the_shards() {
@@ -436,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_map_gives_back_the_memory_of_a_crowd_and_not_that_of_one() {
-        let registry = Registry::new();
+        let registry = Registry::new(Clock::system());
         let names = (0..1_000_000).map(|n| n.to_string());
         let of_one_shard = names.filter(|name| shard_of(name) == 0);
         let keys: Vec<RevocationKey> = of_one_shard.take(1001).map(RevocationKey::from).collect();
@@ -451,180 +210,5 @@ mod tests {
         }
         assert!(registry.is_empty());
         assert!(capacity() <= 64, "{}", capacity());
-    }
-
-    #[test]
-    fn only_open_connections_count_and_a_renewal_takes_over_the_old_place() {
-        let registry = Registry::new();
-        let register = |keys: &[&str]| {
-            let keys = keys.iter().map(|key| RevocationKey::from(*key)).collect();
-            registry.register(keys, SystemTime::UNIX_EPOCH)
-        };
-        let one = ConnectionLimits::new().max_connections(1, "user:", OverLimit::RefuseNewest);
-        let open = |new, old| registry.open(new, old, &one).is_some();
-        let [first, second] = [(); 2].map(|()| register(&["user:ada"]));
-        assert!(registry.has_room("user:ada", 1));
-        assert!(open(&second, None));
-        assert!(!registry.has_room("user:ada", 1));
-        assert!(!open(&first, None));
-        // A refused one takes no room.
-        let renewed = register(&["user:ada", "token:2"]);
-        assert!(open(&renewed, Some(&second)));
-        registry.remove(&second);
-        assert!(!open(&first, None));
-        renewed.end(&DisconnectReason::Revoked);
-        assert!(open(&first, None));
-        for gone in [&first, &renewed] {
-            registry.remove(gone);
-        }
-        assert!(registry.is_empty());
-    }
-
-    mod in_any_order {
-        use super::*;
-        use proptest::prelude::*;
-        use proptest::sample::Index;
-
-        const KEYS: [&str; 3] = ["user:a", "user:b", "room:c"];
-        const MOST: usize = 2;
-
-        #[derive(Clone, Debug)]
-        enum Step {
-            Register(Vec<&'static str>),
-            Open(Index),
-            Renew(Index, Index),
-            End(Index),
-            Remove(Index),
-        }
-
-        fn step() -> impl Strategy<Value = Step> {
-            let keys = proptest::sample::subsequence(&KEYS, 0..=3);
-            let which = any::<Index>;
-            prop_oneof![
-                keys.prop_map(|keys| Step::Register(keys.clone())),
-                which().prop_map(Step::Open),
-                (which(), which()).prop_map(|(new, old)| Step::Renew(new, old)),
-                which().prop_map(Step::End),
-                which().prop_map(Step::Remove),
-            ]
-        }
-
-        /// A connection as the model counts it.
-        struct Known {
-            connection: Arc<Connection>,
-            /// The step at which it was opened under each of its keys.
-            open: HashMap<String, usize>,
-        }
-
-        fn judge(steps: Vec<Step>, over: OverLimit) {
-            let registry = Registry::new();
-            let limits = ConnectionLimits::new().max_connections(MOST, "user:", over);
-            let mut known: Vec<Known> = Vec::new();
-            let open_under = |known: &[Known], key: &str| -> Vec<u64> {
-                let mut open: Vec<_> = known
-                    .iter()
-                    .filter(|one| one.connection.disconnect_reason().is_none())
-                    .filter_map(|one| Some((*one.open.get(key)?, one.connection.id())))
-                    .collect();
-                open.sort_unstable();
-                open.into_iter().map(|(_, id)| id).collect()
-            };
-            for (now, step) in steps.into_iter().enumerate() {
-                match step {
-                    Step::Register(keys) => {
-                        let keys = keys.into_iter().map(RevocationKey::from).collect();
-                        known.push(Known {
-                            connection: registry.register(keys, SystemTime::UNIX_EPOCH),
-                            open: HashMap::new(),
-                        });
-                    }
-                    _ if known.is_empty() => {}
-                    Step::End(which) => {
-                        which.get(&known).connection.end(&DisconnectReason::Revoked);
-                    }
-                    Step::Remove(which) => {
-                        let gone = known.remove(which.index(known.len()));
-                        registry.remove(&gone.connection);
-                    }
-                    Step::Open(which) | Step::Renew(which, _) => {
-                        let old = match step {
-                            Step::Renew(_, old) => Some(old.index(known.len())),
-                            _ => None,
-                        };
-                        let which = which.index(known.len());
-                        if old == Some(which) || !known[which].open.is_empty() {
-                            continue;
-                        }
-                        let connection = Arc::clone(&known[which].connection);
-                        let keys: Vec<String> =
-                            connection.keys().iter().map(ToString::to_string).collect();
-                        let fresh: Vec<_> = keys
-                            .iter()
-                            .filter(|key| old.is_none_or(|old| !known[old].open.contains_key(*key)))
-                            .collect();
-                        let full = |key: &&&String| {
-                            key.starts_with("user:") && open_under(&known, key).len() >= MOST
-                        };
-                        let refused =
-                            over == OverLimit::RefuseNewest && fresh.iter().any(|key| full(&key));
-                        let before: HashMap<_, _> =
-                            KEYS.map(|key| (key, open_under(&known, key))).into();
-                        let instead_of = old.map(|old| Arc::clone(&known[old].connection));
-                        let evicted = registry.open(&connection, instead_of.as_deref(), &limits);
-                        assert_eq!(evicted.is_none(), refused);
-                        let Some(evicted) = evicted else { continue };
-                        for key in &keys {
-                            if let Some(old) = old {
-                                known[old].open.remove(key);
-                            }
-                            known[which].open.insert(key.clone(), now);
-                        }
-                        let mut ids: Vec<_> = evicted.iter().map(|one| one.id()).collect();
-                        let mut expected = Vec::new();
-                        for key in &fresh {
-                            let mut open = before[key.as_str()].clone();
-                            if connection.disconnect_reason().is_none() {
-                                open.push(connection.id());
-                            }
-                            if over == OverLimit::EndOldest && key.starts_with("user:") {
-                                let excess = open.len().saturating_sub(MOST);
-                                expected.extend(open.into_iter().take(excess));
-                            }
-                        }
-                        ids.sort_unstable();
-                        expected.sort_unstable();
-                        assert_eq!(ids, expected);
-                        for one in evicted {
-                            one.end(&DisconnectReason::TooManyConnections);
-                        }
-                    }
-                }
-                for key in KEYS {
-                    let open = open_under(&known, key);
-                    for most in 0..4 {
-                        assert_eq!(registry.has_room(key, most), open.len() < most, "{key}");
-                    }
-                    if let Some(holders) = registry.shard(key).get(key) {
-                        let in_order: Vec<_> = holders.open().map(|one| one.id()).collect();
-                        assert_eq!(in_order, open);
-                    }
-                }
-            }
-            for one in known {
-                registry.remove(&one.connection);
-            }
-            assert!(registry.is_empty());
-        }
-
-        proptest! {
-            #[test]
-            fn the_registry_counts_as_one_would_by_hand(
-                steps in prop::collection::vec(step(), 0..60),
-                ends_oldest in any::<bool>(),
-            ) {
-                let over = if ends_oldest { OverLimit::EndOldest } else { OverLimit::RefuseNewest };
-                judge(steps, over);
-            }
-        }
     }
 }

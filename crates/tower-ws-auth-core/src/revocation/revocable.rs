@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use http::request::Parts;
 use pin_project_lite::pin_project;
 
-use super::{BoxFuture, Revocations, WatchFuture};
+use super::{BoxFuture, Reserved, Revocations, WatchFuture};
 use crate::{Authenticate, Grant, Rejection};
 
 /// A strategy whose credentials can be revoked. Made by
@@ -60,6 +60,7 @@ impl<A: Authenticate> Authenticate for Revocable<A> {
         RevocableFuture {
             state: State::Verifying {
                 verifying: self.inner.verify(credential, head),
+                place: Reserved::find(head, &self.revocations),
                 revocations: self.revocations.clone(),
             },
         }
@@ -81,7 +82,7 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum State<F, V> {
-        Verifying { #[pin] verifying: F, revocations: Revocations },
+        Verifying { #[pin] verifying: F, place: Option<Reserved>, revocations: Revocations },
         Checking { checking: Checking<V> },
     }
 }
@@ -99,8 +100,15 @@ where
                 Projected::Checking { checking } => return Pin::new(checking).poll(cx),
                 Projected::Verifying {
                     verifying,
+                    place,
                     revocations,
-                } => revocations.check(ready!(verifying.poll(cx))?),
+                } => {
+                    let grant = ready!(verifying.poll(cx))?;
+                    match place.take().filter(|place| place.fits(&grant)) {
+                        Some(place) => return Poll::Ready(place.confirm(grant)),
+                        None => revocations.check(grant),
+                    }
+                }
             };
             state.set(State::Checking { checking });
         }

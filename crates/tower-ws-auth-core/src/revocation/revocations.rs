@@ -1,18 +1,18 @@
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::builder::RevocationsBuilder;
 use super::connection::Connection;
 use super::registry::Registry;
 use super::revocable::Checking;
-use super::store::{BoxFuture, micros};
-use super::{DisconnectReason, Revocation, RevocationError, RevocationKey, RevocationStore};
+use super::store::micros;
+use super::watch::{Asked, Watch, WatchFuture};
+use super::{
+    DisconnectReason, LocalConnections, Revocation, RevocationError, RevocationKey, RevocationStore,
+};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::{Clock, Grant, Rejection, RejectionKind, Term};
+use crate::{Clock, Grant, Term};
 
 /// Revokes: ends open connections, and refuses the credentials that opened them.
 ///
@@ -53,11 +53,8 @@ impl Revocations {
         clock: Clock,
         allowed_skew: Duration,
     ) -> Self {
-        let registry = Arc::new(Registry::new());
-        let here = LocalConnections {
-            registry: Arc::downgrade(&registry),
-        };
-        store.attach(here);
+        let registry = Arc::new(Registry::new(clock.clone()));
+        store.attach(LocalConnections::of(&registry));
         Self {
             shared: Arc::new(Shared {
                 registry,
@@ -69,7 +66,7 @@ impl Revocations {
         }
     }
 
-    pub(super) fn registry(&self) -> &Registry {
+    pub(super) fn registry(&self) -> &Arc<Registry> {
         &self.shared.registry
     }
 
@@ -233,10 +230,7 @@ impl Revocations {
         let shared = &self.shared;
         let keys: Box<[RevocationKey]> = term.revocation_keys().into();
         let connection = shared.registry.register(keys, shared.clock.now());
-        let registration = Registration {
-            connection,
-            registry: Arc::clone(&shared.registry),
-        };
+        let watch = Watch::new(connection, Arc::clone(&shared.registry));
         let keys = term.revocation_keys();
         let asked = if keys.is_empty() {
             Asked::Known(Vec::new())
@@ -247,7 +241,7 @@ impl Revocations {
         };
         WatchFuture {
             asked,
-            watch: Some(Watch(Arc::new(registration))),
+            watch: Some(watch),
             issued_at: term.issued_at(),
             allowed_skew: shared.allowed_skew,
             refused_as: term.refused_as(),
@@ -296,139 +290,5 @@ impl fmt::Debug for Revocations {
         f.debug_struct("Revocations")
             .field("registry", &self.shared.registry)
             .finish_non_exhaustive()
-    }
-}
-
-/// The connections of this node, as a store sees them. The store ends them for revocations of other
-/// nodes.
-#[derive(Clone, Debug)]
-pub struct LocalConnections {
-    registry: Weak<Registry>,
-}
-
-impl LocalConnections {
-    /// A key was revoked on some node. Connections whose handshakes knew the revocation go on.
-    /// Calls may be repeated.
-    pub async fn revoked(&self, key: &str, revocation: &Revocation) {
-        if let Some(registry) = self.registry.upgrade() {
-            registry.tell(key, revocation).await;
-        }
-    }
-
-    /// Ends every connection of this node that can be revoked, and returns their number. For a
-    /// store that has missed news for too long.
-    pub async fn end_all(&self, reason: &DisconnectReason) -> usize {
-        let mut ended = 0;
-        if let Some(registry) = self.registry.upgrade() {
-            for key in registry.keys() {
-                ended += registry.end(&key, reason).await;
-            }
-        }
-        ended
-    }
-
-    /// Every key that is registered now: ask about these after news may have been missed.
-    pub fn keys(&self) -> Vec<Arc<str>> {
-        self.registry
-            .upgrade()
-            .map_or_else(Vec::new, |registry| registry.keys())
-    }
-
-    /// Whether no news is needed any more.
-    pub fn is_gone(&self) -> bool {
-        self.registry.strong_count() == 0
-    }
-}
-
-/// A connection that hears of revocations for as long as a clone of this lives.
-#[derive(Clone, Debug)]
-pub struct Watch(Arc<Registration>);
-
-#[derive(Debug)]
-struct Registration {
-    connection: Arc<Connection>,
-    registry: Arc<Registry>,
-}
-
-impl Watch {
-    /// The connection.
-    pub fn connection(&self) -> &Arc<Connection> {
-        &self.0.connection
-    }
-
-    pub(super) fn registry(&self) -> &Registry {
-        &self.0.registry
-    }
-
-    /// Whether it is registered with these revocations.
-    pub fn is_of(&self, revocations: &Revocations) -> bool {
-        Arc::ptr_eq(&self.0.registry, &revocations.shared.registry)
-    }
-}
-
-impl PartialEq for Watch {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Watch {}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.registry.remove(&self.connection);
-    }
-}
-
-/// The pending answer of [`Revocations::watch`].
-pub struct WatchFuture {
-    asked: Asked,
-    watch: Option<Watch>,
-    issued_at: Option<SystemTime>,
-    allowed_skew: Duration,
-    refused_as: RejectionKind,
-}
-
-/// The store's answer for every key.
-enum Asked {
-    Known(Vec<Option<Revocation>>),
-    Waiting(BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>),
-}
-
-impl Future for WatchFuture {
-    type Output = Result<Watch, Rejection>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match &mut self.asked {
-            Asked::Known(found) => Ok(std::mem::take(found)),
-            Asked::Waiting(asked) => ready!(asked.as_mut().poll(cx)),
-        };
-        let Some(watch) = self.watch.take() else {
-            // Polled after completion.
-            return Poll::Pending;
-        };
-        let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
-        Poll::Ready(match answer {
-            Ok(found) if found.len() != watch.connection().keys().len() => Err(unavailable(
-                "the store of revocations did not answer for every key",
-            )),
-            Ok(found) => match watch
-                .connection()
-                .decide(found, self.issued_at, self.allowed_skew)
-            {
-                Ok(()) => Ok(watch),
-                Err(_) => Err(Rejection::new(
-                    self.refused_as,
-                    "issued before one of its keys was revoked",
-                )),
-            },
-            Err(error) => Err(unavailable("the store of revocations failed").with_source(error)),
-        })
-    }
-}
-
-impl fmt::Debug for WatchFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WatchFuture")
     }
 }

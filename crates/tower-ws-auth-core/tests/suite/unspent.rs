@@ -15,7 +15,8 @@ use tower_ws_auth_core::private::ConnectionLimits;
 use tower_ws_auth_core::revocation::OverLimit;
 use tower_ws_auth_core::{
     Advice, AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant,
-    MemoryRevocations, Rejection, RejectionKind, Revocations,
+    MemoryRevocations, Rejection, RejectionKind, Revocation, RevocationError, RevocationKey,
+    RevocationStore, Revocations,
 };
 
 use crate::support::{Inner, User, handshake, rejection, send};
@@ -111,6 +112,52 @@ impl Authenticate for Voucher {
         let worth = self.worth(&voucher);
         self.state.spent.store(worth.is_ok(), Ordering::SeqCst);
         ready(worth.map(Grant::spent))
+    }
+
+    fn admit(&self, user: User, _head: &Parts) -> Result<User, Rejection> {
+        Ok(user)
+    }
+}
+
+/// A [`Voucher`] whose store waits once before it takes one.
+#[derive(Clone)]
+struct Slow(Voucher);
+
+impl Voucher {
+    fn spending_slowly(self) -> Slow {
+        Slow(self)
+    }
+}
+
+impl Authenticate for Slow {
+    type Credential = Credential;
+    type Verified = User;
+    type Identity = User;
+    type Future = BoxFuture<Result<Grant<User>, Rejection>>;
+
+    const SINGLE_USE: bool = true;
+
+    fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
+        self.0.take(head)
+    }
+
+    fn peek(
+        &self,
+        voucher: &Credential,
+        head: &Parts,
+    ) -> Option<BoxFuture<Result<Grant<User>, Rejection>>> {
+        self.0.peek(voucher, head)
+    }
+
+    fn verify(&self, voucher: Credential, _head: &Parts) -> Self::Future {
+        let store = self.0.clone();
+        store.state.asked.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let worth = store.worth(&voucher);
+            store.state.spent.store(worth.is_ok(), Ordering::SeqCst);
+            worth.map(Grant::spent)
+        })
     }
 
     fn admit(&self, user: User, _head: &Parts) -> Result<User, Rejection> {
@@ -287,6 +334,108 @@ mod a_limit {
         assert_eq!(token_of(strategy(), "good").await, "accepted");
     }
 
+    #[tokio::test]
+    async fn of_two_handshakes_is_held_by_the_first() {
+        let revocations = revocations();
+        let limits = max_connections(1);
+        revocations.enforce(&limits);
+        let [first, second] = [Voucher::new(), Voucher::new()];
+        let inner = Inner::new();
+        let begin = |voucher: &Voucher| {
+            let strategy = voucher.clone().spending_slowly();
+            let strategy = strategy.revocable(revocations.clone());
+            let mut service = AuthLayer::new(strategy).layer(inner.clone());
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(service.poll_ready(&mut cx).is_ready());
+            let request = handshake("/ws?voucher=good").body(()).unwrap();
+            Box::pin(service.call(request))
+        };
+        // The strategy looks, and then it spends: it waits once each time.
+        let mut racing = begin(&first);
+        for _ in 0..2 {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(racing.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!((first.asked(), first.is_spent()), (1, false));
+        let refused = begin(&second).await.unwrap();
+        assert_eq!(rejection(&refused).kind(), RejectionKind::RateLimited);
+        assert_eq!(second.asked(), 0);
+        // It is dropped, and its place is free.
+        drop(racing);
+        assert!(revocations.is_empty());
+        assert_eq!(begin(&second).await.unwrap().status(), 101);
+        assert!(second.is_spent());
+    }
+
+    /// It is refused without a place, and is not spent either.
+    #[tokio::test]
+    async fn is_not_held_by_a_revoked_credential() {
+        let (revocations, voucher) = (revocations(), Voucher::new());
+        let limits = max_connections(1);
+        revocations.enforce(&limits);
+        let strategy = || voucher.clone().revocable(revocations.clone());
+        revocations
+            .revoke("user:ada", DisconnectReason::Revoked)
+            .await
+            .unwrap();
+        let refused = answer(strategy(), "good").await.unwrap_err();
+        assert_eq!(refused.kind(), RejectionKind::TicketInvalid);
+        assert_eq!(voucher.asked(), 0);
+        assert!(revocations.is_empty());
+    }
+
+    /// Counts the questions that it answers.
+    struct Asked(MemoryRevocations, Arc<AtomicUsize>);
+
+    impl RevocationStore for Asked {
+        fn find(
+            &self,
+            keys: Vec<RevocationKey>,
+        ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.find(keys)
+        }
+
+        fn record(
+            &self,
+            key: Arc<str>,
+            revocation: Revocation,
+        ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+            self.0.record(key, revocation)
+        }
+    }
+
+    /// It was checked before it is spent, and the store is not asked again.
+    #[tokio::test]
+    async fn leaves_a_revocation_while_a_credential_is_spent_to_its_registration() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let memory = MemoryRevocations::new(Duration::from_secs(60), 10);
+        let revocations = Revocations::new(Asked(memory, Arc::clone(&asked)));
+        let voucher = Voucher::new();
+        let limits = max_connections(1);
+        revocations.enforce(&limits);
+        let strategy = voucher.clone().spending_slowly();
+        let strategy = strategy.revocable(revocations.clone());
+        let inner = Inner::new();
+        let mut service = AuthLayer::new(strategy).layer(inner.clone());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(service.poll_ready(&mut cx).is_ready());
+        let request = handshake("/ws?voucher=good").body(()).unwrap();
+        let mut response = pin!(service.call(request));
+        for _ in 0..2 {
+            assert!(response.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!(voucher.asked(), 1);
+        revocations
+            .revoke("user:ada", DisconnectReason::Revoked)
+            .await
+            .unwrap();
+        let refused = rejection(&response.await.unwrap());
+        assert_eq!(refused.kind(), RejectionKind::TicketInvalid);
+        assert_eq!((inner.calls(), asked.load(Ordering::SeqCst)), (0, 1));
+        assert!(voucher.is_spent() && revocations.is_empty());
+    }
+
     /// A client that is advised to come back must be able to pass then.
     #[tokio::test]
     async fn is_no_reason_to_come_back_for_a_credential_that_is_refused_anyway() {
@@ -324,7 +473,6 @@ mod the_advice {
     #[tokio::test]
     async fn is_to_get_another_one_when_it_is() {
         struct Down;
-        use tower_ws_auth_core::{Revocation, RevocationError, RevocationKey, RevocationStore};
         impl RevocationStore for Down {
             fn find(
                 &self,

@@ -103,7 +103,9 @@ impl LeaseLayer {
     ///
     /// A ticket or another credential of single use is not spent on a handshake that is refused
     /// here, if its strategy is [`revocable`] with the same `Revocations` and each of their layers
-    /// limits the key.
+    /// limits the key. A handshake that spends one holds a place until its connection is open or the
+    /// handshake is over, for at most 10 seconds. Others are refused meanwhile. If the service takes
+    /// longer to answer, another connection may take the place, and this one is ended at once.
     ///
     /// [`revocable`]: tower_ws_auth_core::AuthenticateExt::revocable
     pub fn max_connections(

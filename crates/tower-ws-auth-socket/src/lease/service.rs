@@ -9,7 +9,7 @@ use http::{Method, Request, Response};
 use tokio::runtime::Handle;
 use tower_service::Service;
 use tower_ws_auth_core::handshake::Handshake;
-use tower_ws_auth_core::private::Gate;
+use tower_ws_auth_core::private::{Gate, Watch};
 use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Term};
 
 use crate::lease::future::{Opening, ResponseFuture};
@@ -108,16 +108,9 @@ where
         let is_connect = self.head.method == Method::CONNECT;
         // Whatever else wants a connection is counted when it has one, and ended then.
         if protocol == Protocol::WebSocket || is_connect {
-            let Config {
-                revocations,
-                max_connections,
-                ..
-            } = &*self.config;
-            let refused = watches.iter().flatten().any(|watch| {
-                let keys = watch.connection().keys();
-                !revocations.have_room(max_connections, keys)
-            });
-            if refused {
+            let [own, _] = &watches;
+            let has_room = |watch: &Watch| watch.has_room(&self.config.max_connections);
+            if !own.as_ref().is_none_or(has_room) {
                 let many = "as many connections are open under one of its keys as may be";
                 return self.refuse(Rejection::new(RejectionKind::RateLimited, many));
             }

@@ -28,7 +28,10 @@ fn builder() -> TicketsBuilder<User> {
     Tickets::builder(Arc::new(store)).clock(Clock::fixed(NOW))
 }
 
-fn order(head: &Parts, mint_request: MintRequest) -> Result<TicketRequest<User>, Rejection> {
+fn ticket_request(
+    head: &Parts,
+    mint_request: MintRequest,
+) -> Result<TicketRequest<User>, Rejection> {
     let user = head.extensions.get::<Authenticated<User>>().unwrap();
     if mint_request.channel.as_deref() == Some("private-bob") {
         let kind = RejectionKind::Forbidden;
@@ -65,7 +68,7 @@ async fn send(tickets: &Tickets<User>, request: http::request::Builder, body: &s
     };
     let service = AuthLayer::new(known)
         .any_request()
-        .layer(tickets.endpoint(order));
+        .layer(tickets.endpoint(ticket_request));
     let request = request.body(Full::<Bytes>::from(body.to_owned())).unwrap();
     let (head, body) = service.oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -208,7 +211,7 @@ async fn refuses_a_body_that_is_no_mint_request() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_malformed_and_not_too_large() {
-    let mut mint = builder().build().unwrap().endpoint(order);
+    let mut mint = builder().build().unwrap().endpoint(ticket_request);
     let request = Request::post("/ticket").body(BrokenOff).unwrap();
     let answer = mint.call(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
@@ -346,7 +349,7 @@ mod a_body_that_is_held_back {
                 None => builder(),
                 Some(seconds) => builder().body_timeout(Duration::from_secs(seconds)),
             };
-            let mut mint = builder.build().unwrap().endpoint(order);
+            let mut mint = builder.build().unwrap().endpoint(ticket_request);
             let (mut body, held) = Channel::<Bytes, Infallible>::new(1);
             body.send_data(Bytes::from_static(b"{")).await.unwrap();
             let request = Request::post("/ticket").body(held).unwrap();
@@ -373,18 +376,18 @@ mod a_body_that_is_held_back {
             .until(Clock::at(NOW + 5))
             .revocable_by("session:1");
         let device = Validity::since(Clock::at(NOW - 20)).revocable_by("device:7");
-        let order = TicketRequest::new("ada".to_owned(), Purpose::channel("a"))
+        let ticket_request = TicketRequest::new("ada".to_owned(), Purpose::channel("a"))
             .until(Clock::at(NOW + 9))
             .revocable_by("user:ada");
-        let taken = async |order| {
-            let issued = tickets.issue(order).await.unwrap();
+        let taken = async |ticket_request| {
+            let issued = tickets.issue(ticket_request).await.unwrap();
             let grant = tickets.take_for_channel(issued.ticket(), "a").await;
             grant.unwrap().term().clone()
         };
-        let term = taken(order.clone()).await;
+        let term = taken(ticket_request.clone()).await;
         assert_eq!(term.issued_at(), Some(Clock::at(NOW)));
         assert_eq!(term.until(), Some(Clock::at(NOW + 9)));
-        let term = taken(order.inherit(&session).inherit(&device)).await;
+        let term = taken(ticket_request.inherit(&session).inherit(&device)).await;
         assert_eq!(term.issued_at(), Some(Clock::at(NOW - 20)));
         assert_eq!(term.until(), Some(Clock::at(NOW + 5)));
         let keys: Vec<_> = term

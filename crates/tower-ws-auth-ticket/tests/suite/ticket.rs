@@ -283,8 +283,8 @@ mod a_ticket {
             .body(http_body_util::Full::<&[u8]>::default())
             .unwrap();
         assert_eq!(format!("{:?}", mint.call(request)), "MintFuture");
-        let order = TicketRequest::new(ada(), Purpose::path("/ws")).subject("ada");
-        let shown = format!("{order:?}");
+        let ticket_request = TicketRequest::new(ada(), Purpose::path("/ws")).subject("ada");
+        let shown = format!("{ticket_request:?}");
         for part in [
             "TicketRequest { purpose: Purpose {",
             "Path(\"/ws\")",
@@ -465,22 +465,22 @@ mod the_two_deadlines {
 
     async fn expiry_and_end(
         builder: TicketsBuilder<User>,
-        order: TicketRequest<User>,
+        ticket_request: TicketRequest<User>,
     ) -> (SystemTime, Option<SystemTime>) {
         let tickets = builder.clock(Clock::fixed(NOW)).build().unwrap();
-        let issued = tickets.issue(order).await.unwrap();
+        let issued = tickets.issue(ticket_request).await.unwrap();
         let (_, term, _) = call(&tickets, with(issued.ticket())).await.reached.unwrap();
         (issued.expires_at(), term.until())
     }
 
-    fn order() -> TicketRequest<User> {
+    fn ticket_request() -> TicketRequest<User> {
         TicketRequest::new(ada(), Purpose::handshake())
     }
 
     #[tokio::test]
     async fn start_by_and_live_until_are_different() {
         let hour = Duration::from_secs(3600);
-        let (expires_at, end) = expiry_and_end(builder().live_for(hour), order()).await;
+        let (expires_at, end) = expiry_and_end(builder().live_for(hour), ticket_request()).await;
         assert_eq!(expires_at, Clock::at(NOW + 30));
         assert_eq!(end, Some(Clock::at(NOW + 3600)));
     }
@@ -488,10 +488,10 @@ mod the_two_deadlines {
     #[tokio::test]
     async fn the_earliest_end_counts_and_limits_the_ticket_too() {
         let hour = Duration::from_secs(3600);
-        let order = order()
+        let ticket_request = ticket_request()
             .until(Clock::at(NOW + 10))
             .until(Clock::at(NOW + 20));
-        let (expires_at, end) = expiry_and_end(builder().live_for(hour), order).await;
+        let (expires_at, end) = expiry_and_end(builder().live_for(hour), ticket_request).await;
         assert_eq!(expires_at, Clock::at(NOW + 10));
         assert_eq!(end, Some(Clock::at(NOW + 10)));
     }
@@ -500,7 +500,7 @@ mod the_two_deadlines {
     async fn an_end_that_is_over_is_an_error() {
         let tickets = builder().clock(Clock::fixed(NOW)).build().unwrap();
         for end in [0, NOW - 1, NOW] {
-            let refused = tickets.issue(order().until(Clock::at(end))).await;
+            let refused = tickets.issue(ticket_request().until(Clock::at(end))).await;
             assert!(matches!(refused, Err(IssueError::Over)));
         }
     }
@@ -508,7 +508,9 @@ mod the_two_deadlines {
     #[tokio::test]
     async fn revocation_keys_reach_the_grant() {
         let tickets = builder().build().unwrap();
-        let issued = tickets.issue(order().revocable_by("user:ada")).await;
+        let issued = tickets
+            .issue(ticket_request().revocable_by("user:ada"))
+            .await;
         let outcome = call(&tickets, with(issued.unwrap().ticket())).await;
         let (_, term, _) = outcome.reached.unwrap();
         assert_eq!(*term.revocation_keys()[0], *"user:ada");
@@ -580,8 +582,8 @@ mod the_store {
     async fn learns_no_eight_bytes_of_the_ticket() {
         let store = Arc::new(Keeping::default());
         let tickets = Tickets::builder(Arc::clone(&store)).build().unwrap();
-        let order = TicketRequest::new(ada(), Purpose::handshake());
-        let issued = tickets.issue(order).await.unwrap();
+        let ticket_request = TicketRequest::new(ada(), Purpose::handshake());
+        let issued = tickets.issue(ticket_request).await.unwrap();
         let text = issued.ticket().as_bytes();
         let bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
         let kept = store.0.lock().unwrap();
@@ -598,15 +600,15 @@ mod the_store {
         let store = Arc::new(Keeping::default());
         let builder = Tickets::builder(Arc::clone(&store));
         let tickets = builder.clock(Clock::fixed(1_000_000)).build().unwrap();
-        let order = |length| {
+        let ticket_request = |length| {
             let name = "x".repeat(length);
             TicketRequest::new(User { name }, Purpose::handshake())
         };
-        tickets.issue(order(0)).await.unwrap();
+        tickets.issue(ticket_request(0)).await.unwrap();
         // 16 are the key's.
         let longest = MAX_ENTRY - (store.0.lock().unwrap().len() - 16);
-        tickets.issue(order(longest)).await.unwrap();
-        let refused = tickets.issue(order(longest + 1)).await;
+        tickets.issue(ticket_request(longest)).await.unwrap();
+        let refused = tickets.issue(ticket_request(longest + 1)).await;
         assert!(matches!(refused, Err(IssueError::TooLarge)));
     }
 

@@ -23,8 +23,13 @@ fn tickets(store: impl TicketStore + 'static) -> Tickets<User> {
 }
 
 async fn ticket(tickets: &Tickets<User>) -> String {
-    let order = TicketRequest::new("ada".to_owned(), Purpose::handshake());
-    tickets.issue(order).await.unwrap().ticket().to_owned()
+    let ticket_request = TicketRequest::new("ada".to_owned(), Purpose::handshake());
+    tickets
+        .issue(ticket_request)
+        .await
+        .unwrap()
+        .ticket()
+        .to_owned()
 }
 
 async fn open<A>(strategy: A, ticket: &str) -> Result<(), Rejection>

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`steps`] | `Session::verify` and `Rules::decide`, `Ticket::verify`, `SingleUse::verify`; `Revocable` |
 //! | [`World::look`] | `revocation::Connection::decide` |
-//! | [`World::gate`] | `authorize`, and `LeaseLayer`'s `max_connections` |
+//! | [`World::gate`] | `authorize`, and `LeaseLayer`'s `max_connections`: `Peek` and `Registry::reserve` before a credential is spent |
 //! | [`World::accept`] | the upgrade: `Waiting::open`, `UpgradeGuard::accept` |
 //! | [`World::finish_body`] | `TicketEndpoint` and the chat's `POST /token`, once the body is there |
 //! | [`World::renew`] | `Lease::renew` |
@@ -248,7 +248,9 @@ impl World {
         if !self.has_room(state, request, most) {
             return false;
         }
-        request.has_place = self.protocol.reserves_places;
+        // A credential that is used up by now would be lost for nothing.
+        let is_spent_by_use = state.credentials[request.credential].is_spent_by_use();
+        request.has_place = self.protocol.reserves_places && is_spent_by_use;
         true
     }
 
@@ -330,7 +332,6 @@ impl World {
 
     /// All is said: the connection is upgraded, the lease moves on, or the body is waited for.
     fn accept(&self, state: &mut State, mut request: Request) {
-        request.has_place = false;
         let known = match (request.watch, request.purpose) {
             (Watch::Good { known }, _) => known,
             // Its registration is ignored.
@@ -365,8 +366,7 @@ impl World {
         }
         let user = state.credentials[request.credential].user;
         match over_limit {
-            // Its place was reserved at the gate.
-            OverLimit::RefuseNewest if renewed.is_none() && self.protocol.reserves_places => true,
+            OverLimit::RefuseNewest if renewed.is_none() && request.has_place => true,
             OverLimit::RefuseNewest => self.has_room(state, request, most),
             OverLimit::EndOldest => {
                 while state.count_open(request.node, user) >= most {

@@ -1,19 +1,21 @@
 //! Many users log in and out, are banned, mint and reconnect on two nodes. The clocks of the nodes
-//! differ, and their ways to Redis are slow and break. Each user knows which credentials must be
-//! refused, and which connections must end.
+//! differ, and their ways to Redis are slow and break, by chance. Each user knows which credentials
+//! must be refused, which connections must end, and that no other connection ends.
 //!
 //! `SUITE_TIER=assure cargo nextest run -p node-tests --all-features -- storm` makes it a long one.
+//! It prints its seed; `STORM_SEED=…` repeats the same storm, as far as the machine does.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use node_tests::{LongWay, Node};
 use test_servers::{Proxy, Server};
-use test_support::of_tier;
+use test_support::{Random, of_tier};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,10 +23,10 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::PROGRAM;
 
-const USERS: u64 = 60;
-/// By how much the clock of the second node is ahead.
-const WRONG: i64 = 60;
-const WAYS: [u64; 2] = [5, 50];
+/// By how many seconds a clock is wrong at most. Two of them differ by the allowed skew at most.
+const WRONG: u32 = 30;
+/// The longest delays of the ways to Redis, in milliseconds.
+const WAYS: [u64; 4] = [0, 5, 50, 150];
 /// The time that a revoked connection may stay open, from the answer or from the end of a cut. It
 /// is the bound of SECURITY.md for news and for a node that is back, and some time for a slow
 /// machine.
@@ -38,8 +40,13 @@ struct Place {
 }
 
 impl Place {
-    async fn new(server: &Server, way: u64, wrong: i64) -> Self {
-        let long = LongWay::to(server.port(), Duration::from_millis(way)).await;
+    async fn new(server: &Server, mut random: Random) -> Self {
+        let longest = random.of(&WAYS);
+        let wrong = random.next() % u64::from(2 * WRONG + 1);
+        let wrong = i64::try_from(wrong).unwrap() - i64::from(WRONG);
+        println!("a node that is {longest} ms from Redis, and {wrong} s ahead");
+        let delays = Duration::ZERO..=Duration::from_millis(longest);
+        let long = LongWay::varying(server.port(), delays, random.next()).await;
         let way = Proxy::to(long.port()).await;
         Self {
             node: Node::start_with_clock(PROGRAM, &way.url(), wrong).await,
@@ -48,23 +55,11 @@ impl Place {
         }
     }
 
-    async fn cut(&self, time: Duration) {
+    async fn cut(&self, random: &mut Random) {
         self.way.sever();
-        sleep(time).await;
+        pause(random, 200..1000).await;
         self.way.mend();
         *self.mended.lock().unwrap() = Instant::now();
-    }
-}
-
-/// Good enough to make no two users alike, and the same for each run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
     }
 }
 
@@ -78,7 +73,8 @@ enum Met {
 /// A socket that was welcomed.
 struct Life {
     place: usize,
-    ended: JoinHandle<()>,
+    /// Ready with the last word of the server.
+    ended: JoinHandle<String>,
 }
 
 impl Met {
@@ -98,6 +94,9 @@ enum Shown {
 #[derive(Default)]
 struct Counts {
     done: AtomicU64,
+    minted: AtomicU64,
+    logouts: AtomicU64,
+    bans: AtomicU64,
     opened: AtomicU64,
     refused: AtomicU64,
     unavailable: AtomicU64,
@@ -156,14 +155,19 @@ async fn welcomed(place: usize, mut client: socket_tests::Client) -> Met {
     let (said, first) = oneshot::channel();
     let ended = tokio::spawn(async move {
         let mut said = Some(said);
+        let mut last = "no close frame".to_owned();
         while let Some(Ok(message)) = client.next().await {
             let word = match message {
-                Message::Close(Some(frame)) => Err(frame.reason.as_str().to_owned()),
+                Message::Close(Some(frame)) => {
+                    frame.reason.as_str().clone_into(&mut last);
+                    Err(last.clone())
+                }
                 Message::Text(_) => Ok(()),
                 _ => continue,
             };
             let _ = said.take().map(|said| said.send(word));
         }
+        last
     });
     let first = timeout(socket_tests::PATIENCE, first).await;
     match first.expect("no word") {
@@ -177,7 +181,7 @@ async fn welcomed(place: usize, mut client: socket_tests::Client) -> Met {
 /// One user, with actions one after the other, and some at once.
 struct User {
     name: String,
-    dice: Dice,
+    random: Random,
     storm: Arc<Storm>,
     cookie: Option<String>,
     tokens: Vec<String>,
@@ -192,7 +196,7 @@ struct User {
 
 impl User {
     fn place(&mut self) -> usize {
-        usize::from(self.dice.below(2) == 1)
+        self.random.below(2)
     }
 
     fn node(&mut self) -> Node {
@@ -208,10 +212,11 @@ impl User {
     }
 
     async fn acts(&mut self) {
+        self.keeps_what_is_good().await;
         let Some(cookie) = self.cookie.clone() else {
             return self.logs_in().await;
         };
-        match self.dice.below(100) {
+        match self.random.below(100) {
             0..30 => self.opens(&cookie).await,
             30..45 => self.mints_a_token(&cookie).await,
             45..60 => self.uses_a_ticket_twice(&cookie).await,
@@ -223,7 +228,22 @@ impl User {
             let late = open.len().saturating_sub(3);
             open.drain(..late).for_each(|life| life.ended.abort());
         }
-        self.storm.counts.done.fetch_add(1, Ordering::Relaxed);
+        self.counts(|counts| &counts.done);
+    }
+
+    fn counts(&self, what: impl FnOnce(&Counts) -> &AtomicU64) {
+        what(&self.storm.counts).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// No socket has ended without a reason.
+    async fn keeps_what_is_good(&mut self) {
+        let open = self.by_session.iter_mut().chain(&mut self.by_token);
+        let over = open.filter(|life| life.ended.is_finished());
+        let over: Vec<_> = over.map(|life| &mut life.ended).collect();
+        let reasons = join_all(over).await;
+        if let Some(reason) = reasons.into_iter().next() {
+            self.is_refused(&format!("the end of a socket: {}", reason.unwrap()));
+        }
     }
 
     async fn logs_in(&mut self) {
@@ -239,7 +259,7 @@ impl User {
     /// A valid credential is admitted by either node, unless Redis is unavailable.
     async fn opens(&mut self, cookie: &str) {
         let shown = match self.tokens.last() {
-            Some(token) if self.dice.below(2) == 0 => Shown::Token(token.clone()),
+            Some(token) if self.random.below(2) == 0 => Shown::Token(token.clone()),
             _ => Shown::Cookie(cookie.to_owned()),
         };
         let at = self.place();
@@ -263,6 +283,7 @@ impl User {
 
     async fn mints_a_token(&mut self, cookie: &str) {
         let answer = self.node().post("/token", cookie, r#"{"ttl":600}"#).await;
+        self.counts(|counts| &counts.minted);
         match answer.status {
             200 => self.tokens.push(text(&answer.json()["token"])),
             503 => {}
@@ -272,6 +293,7 @@ impl User {
 
     async fn uses_a_ticket_twice(&mut self, cookie: &str) {
         let answer = self.node().post("/ticket", cookie, "").await;
+        self.counts(|counts| &counts.minted);
         match answer.status {
             200 => {}
             503 => return,
@@ -330,6 +352,7 @@ impl User {
         let places = [self.place(), self.place()];
         let racers = join_all(places.map(|at| storm.show(at, &shown)));
         let (answer, met) = tokio::join!(node.post("/logout", cookie, ""), racers);
+        self.counts(|counts| &counts.logouts);
         for met in met {
             match met {
                 Met::Open(life) => self.by_session.push(life),
@@ -378,6 +401,7 @@ impl User {
             minting[0].post("/token", cookie, r#"{"ttl":600}"#),
             minting[1].post("/ticket", cookie, ""),
         );
+        self.counts(|counts| &counts.bans);
         for met in met {
             match met {
                 Met::Open(life) => self.by_token.push(life),
@@ -414,23 +438,34 @@ fn text(value: &serde_json::Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
+/// That of the environment, or another one each time.
+fn seed() -> u64 {
+    let of_now = || {
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        u64::try_from(since.as_micros()).unwrap()
+    };
+    std::env::var("STORM_SEED").map_or_else(|_| of_now(), |seed| seed.parse().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_accepted_or_left_open_that_was_revoked() {
     let time = of_tier(Duration::from_secs(5), Duration::from_secs(120));
+    let users = of_tier(60, 200);
+    let seed = seed();
+    println!("STORM_SEED={seed}");
+    let mut random = Random::new(seed);
+    let mut fork = || Random::new(random.next());
     let server = Server::start();
-    let (here, there) = tokio::join!(
-        Place::new(&server, WAYS[0], 0),
-        Place::new(&server, WAYS[1], WRONG),
-    );
+    let (here, there) = tokio::join!(Place::new(&server, fork()), Place::new(&server, fork()));
     let storm = Arc::new(Storm {
         places: [here, there],
         counts: Counts::default(),
     });
     let began = Instant::now();
-    let users = (0..USERS).map(|n| {
+    let users = (0..users).map(|n| {
         let mut user = User {
             name: format!("user-{n}"),
-            dice: Dice(0x9e37_79b9_7f4a_7c15 ^ (n << 32 | 1)),
+            random: fork(),
             storm: Arc::clone(&storm),
             cookie: None,
             tokens: Vec::new(),
@@ -442,23 +477,18 @@ async fn nothing_is_accepted_or_left_open_that_was_revoked() {
         tokio::spawn(async move {
             while began.elapsed() < time {
                 user.acts().await;
-                // Two hundred things a second are three for each of them.
-                let pause = user.dice.below(600);
-                sleep(Duration::from_millis(pause)).await;
+                pause(&mut user.random, 0..600).await;
             }
         })
     });
     let users: Vec<_> = users.collect();
     let cutting = {
-        let storm = Arc::clone(&storm);
+        let (storm, mut random) = (Arc::clone(&storm), fork());
         tokio::spawn(async move {
-            let mut dice = Dice(7);
             while began.elapsed() < time {
-                sleep(Duration::from_millis(1000 + dice.below(3000))).await;
-                let place = &storm.places[usize::from(dice.below(2) == 1)];
-                place
-                    .cut(Duration::from_millis(200 + dice.below(800)))
-                    .await;
+                pause(&mut random, 1000..4000).await;
+                let place = &storm.places[random.below(2)];
+                place.cut(&mut random).await;
             }
         })
     };
@@ -466,20 +496,29 @@ async fn nothing_is_accepted_or_left_open_that_was_revoked() {
         user.await.unwrap();
     }
     cutting.await.unwrap();
-    let Counts {
-        done,
-        opened,
-        refused,
-        unavailable,
-    } = &storm.counts;
-    let [done, opened, refused, unavailable] =
-        [done, opened, refused, unavailable].map(|counter| counter.load(Ordering::Relaxed));
-    let took = began.elapsed();
-    println!(
-        "{done} things in {took:?}: {opened} sockets, {refused} refused, {unavailable} unavailable"
-    );
-    assert!(
-        opened > 0 && refused > 0 && unavailable < opened,
-        "{opened} {refused} {unavailable}"
-    );
+    storm.counts.print(began.elapsed());
+}
+
+/// Of so many milliseconds.
+async fn pause(random: &mut Random, millis: Range<usize>) {
+    let more = random.below(millis.len());
+    sleep(Duration::from_millis((millis.start + more) as u64)).await;
+}
+
+impl Counts {
+    fn print(&self, took: Duration) {
+        let [done, minted, logouts, bans] = [&self.done, &self.minted, &self.logouts, &self.bans]
+            .map(|counter| counter.load(Ordering::Relaxed));
+        let [opened, refused, unavailable] = [&self.opened, &self.refused, &self.unavailable]
+            .map(|counter| counter.load(Ordering::Relaxed));
+        let handshakes = opened + refused + unavailable;
+        let rate = (minted + logouts + bans + handshakes) / took.as_secs().max(1);
+        println!(
+            "{done} acts in {took:.1?}, {rate} requests a second: {minted} mintings, \
+             {logouts} logouts, {bans} bans, {handshakes} handshakes, of which {opened} opened, \
+             {refused} were refused and {unavailable} found no Redis"
+        );
+        assert!(opened > 0 && refused > 0 && unavailable < opened);
+        assert!(minted > 0 && logouts > 0 && bans > 0);
+    }
 }

@@ -8,10 +8,12 @@ use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::any;
+use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use test_support::until;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -19,9 +21,11 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::ServiceBuilder;
 use tower_ws_auth::jwt::{Jwt, JwtEncoder, Key, SigningKey};
 use tower_ws_auth::lease::OverLimit;
-use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketRequest, Tickets};
+use tower_ws_auth::ticket::{
+    MemoryTickets, Purpose, PutError, StoreError, TicketKey, TicketRequest, TicketStore, Tickets,
+};
 use tower_ws_auth::{
-    AuthLayer, Authenticate, AuthenticateExt, Clock, CloseFrameLayer, LeaseLayer,
+    AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, CloseFrameLayer, LeaseLayer,
     MemoryRevocations, Revocations,
 };
 
@@ -42,8 +46,14 @@ fn tickets() -> Tickets<String> {
 }
 
 async fn ticket(tickets: &Tickets<String>) -> String {
-    let order = TicketRequest::new("ada".to_owned(), Purpose::handshake()).revocable_by("user:ada");
-    tickets.issue(order).await.unwrap().ticket().to_owned()
+    let ticket_request = TicketRequest::new("ada".to_owned(), Purpose::handshake());
+    let ticket_request = ticket_request.revocable_by("user:ada");
+    tickets
+        .issue(ticket_request)
+        .await
+        .unwrap()
+        .ticket()
+        .to_owned()
 }
 
 async fn echo(upgrade: WebSocketUpgrade) -> Response {
@@ -102,6 +112,11 @@ async fn told(address: SocketAddr, credential: &str) -> Value {
 /// It closes its socket, and its place is free.
 async fn leave(mut socket: Socket, revocations: &Revocations) {
     socket.close(None).await.unwrap();
+    is_free(revocations).await;
+}
+
+/// Nothing of a handshake or a socket is left.
+async fn is_free(revocations: &Revocations) {
     until("a free place", || revocations.count("user:ada") == 0).await;
 }
 
@@ -215,4 +230,129 @@ async fn and_a_client_with_a_spent_ticket_is_not_advised_to_retry_it() {
     );
     assert_eq!(connect(unlimited, &second).await.err(), Some(401));
     connect(unlimited, &third).await.unwrap();
+}
+
+/// Takes no ticket before so many handshakes were looked at. So none of them is upgraded before the
+/// last one has come.
+struct Gathering {
+    memory: Arc<MemoryTickets>,
+    looked_at: watch::Sender<usize>,
+    takes_after: usize,
+}
+
+impl Gathering {
+    fn new(takes_after: usize) -> Self {
+        Self {
+            memory: Arc::default(),
+            looked_at: watch::Sender::new(0),
+            takes_after,
+        }
+    }
+}
+
+impl TicketStore for Gathering {
+    fn issue(
+        &self,
+        key: TicketKey,
+        entry: Vec<u8>,
+        subject: Option<&str>,
+        ttl: Duration,
+    ) -> BoxFuture<Result<(), PutError>> {
+        self.memory.issue(key, entry, subject, ttl)
+    }
+
+    fn take(&self, key: TicketKey) -> BoxFuture<Result<Option<Vec<u8>>, StoreError>> {
+        let (memory, after) = (Arc::clone(&self.memory), self.takes_after);
+        let mut looked_at = self.looked_at.subscribe();
+        Box::pin(async move {
+            looked_at.wait_for(|many| *many >= after).await.unwrap();
+            memory.take(key).await
+        })
+    }
+
+    fn peek(&self, key: TicketKey) -> Option<BoxFuture<Result<Option<Vec<u8>>, StoreError>>> {
+        let looked_at = self.looked_at.clone();
+        let peeking = self.memory.peek(key)?;
+        Some(Box::pin(async move {
+            let found = peeking.await;
+            looked_at.send_modify(|many| *many += 1);
+            found
+        }))
+    }
+}
+
+fn patient_tickets(store: Gathering) -> Tickets<String> {
+    let tickets = Tickets::builder(Arc::new(store)).timeout(SOON);
+    tickets.build().unwrap()
+}
+
+#[tokio::test]
+async fn tickets_that_race_for_one_place_but_the_one_that_opens() {
+    const RACERS: usize = 8;
+    let revocations = revocations();
+    let tickets = patient_tickets(Gathering::new(RACERS));
+    let strategy = tickets.strategy().revocable(revocations.clone());
+    let address = serve(strategy, &one_socket(&revocations)).await;
+    let racing = (0..RACERS).map(|_| async {
+        let ticket = format!("ticket={}", ticket(&tickets).await);
+        let met = connect(address, &ticket).await;
+        (ticket, met)
+    });
+    let (mut open, mut refused) = (Vec::new(), Vec::new());
+    for (ticket, met) in join_all(racing).await {
+        match met {
+            Ok(socket) => open.push((ticket, socket)),
+            Err(status) => refused.push((ticket, status)),
+        }
+    }
+    assert_eq!((open.len(), refused.len()), (1, RACERS - 1));
+    let (spent, mut socket) = open.pop().unwrap();
+    echoes(&mut socket).await;
+    leave(socket, &revocations).await;
+    // Each of the refused ones is still good.
+    for (ticket, status) in refused {
+        assert_eq!(status, 429);
+        let mut socket = connect(address, &ticket).await.unwrap();
+        echoes(&mut socket).await;
+        leave(socket, &revocations).await;
+    }
+    assert_eq!(connect(address, &spent).await.err(), Some(401));
+}
+
+/// A handshake that holds a place and does not open: its client leaves, or its ticket is used
+/// meanwhile.
+#[tokio::test]
+async fn and_a_place_is_given_back_with_its_handshake() {
+    let revocations = revocations();
+    // The second ticket is taken when a third handshake is looked at.
+    let store = Gathering::new(3);
+    let (memory, looked_at) = (Arc::clone(&store.memory), store.looked_at.clone());
+    let mut looked_at = looked_at.subscribe();
+    let tickets = patient_tickets(store);
+    let strategy = tickets.strategy().revocable(revocations.clone());
+    let address = serve(strategy, &one_socket(&revocations)).await;
+    let [first, second, third] = [
+        ticket(&tickets).await,
+        ticket(&tickets).await,
+        ticket(&tickets).await,
+    ]
+    .map(|ticket| format!("ticket={ticket}"));
+    let holds = |ticket: String| tokio::spawn(async move { connect(address, &ticket).await });
+
+    let leaves = holds(first);
+    looked_at.wait_for(|many| *many == 1).await.unwrap();
+    leaves.abort();
+    is_free(&revocations).await;
+
+    let outstanding = memory.outstanding();
+    let held = holds(second.clone());
+    looked_at.wait_for(|many| *many == 2).await.unwrap();
+    assert_eq!(memory.outstanding(), outstanding);
+    assert_eq!(connect(address, &third).await.err(), Some(429));
+    // It was the third, and the second goes on.
+    let socket = timeout(SOON, held).await.unwrap().unwrap().unwrap();
+    leave(socket, &revocations).await;
+    assert_eq!(connect(address, &second).await.err(), Some(401));
+    is_free(&revocations).await;
+    connect(address, &third).await.unwrap();
 }
