@@ -9,6 +9,7 @@ mod grant;
 mod layer;
 mod optional;
 mod presented;
+mod refused;
 mod service;
 mod validity;
 
@@ -23,5 +24,6 @@ pub use self::grant::{Grant, Term};
 pub use self::layer::AuthLayer;
 pub use self::optional::{Optional, OptionalFuture};
 pub use self::presented::Presented;
+pub use self::refused::RefusedIdentity;
 pub use self::service::Auth;
 pub use self::validity::Validity;

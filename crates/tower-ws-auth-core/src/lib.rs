@@ -145,6 +145,7 @@
 
 mod accessors;
 mod auth;
+mod body;
 mod clock;
 mod redact;
 mod sync;
@@ -176,7 +177,8 @@ pub use self::revocation::{
 /// Shared with the other crates of this workspace. It is not part of the public interface.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::auth::Gate;
+    pub use crate::auth::{Gate, RefusedIdentity};
+    pub use crate::body::{BodyError, read_body};
     pub use crate::credential::cookie_header as cookie;
     pub use crate::revocation::connection::Connection;
     pub use crate::revocation::limits::{ConnectionLimits, Evicted};

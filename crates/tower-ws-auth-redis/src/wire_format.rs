@@ -15,6 +15,7 @@ pub(crate) fn read(text: &str) -> Option<Revocation> {
     let (micros, reason) = text.split_once(' ')?;
     let reason = match reason {
         "revoked" => DisconnectReason::Revoked,
+        "forbidden" => DisconnectReason::Forbidden,
         "session_ended" => DisconnectReason::SessionEnded,
         "token_expired" => DisconnectReason::TokenExpired,
         "too_many_connections" => DisconnectReason::TooManyConnections,
@@ -68,6 +69,7 @@ mod tests {
     fn reads_what_it_writes() {
         for reason in [
             DisconnectReason::Revoked,
+            DisconnectReason::Forbidden,
             DisconnectReason::SessionEnded,
             DisconnectReason::TokenExpired,
             DisconnectReason::TooManyConnections,

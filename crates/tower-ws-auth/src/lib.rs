@@ -123,6 +123,7 @@
 //! | `rotation` | keys that change while the program runs | +2 |
 //! | `jwks` | keys from a JWKS or by OIDC discovery, with your HTTP client | +2 |
 //! | `jwks-reqwest` | the same with reqwest and rustls as the client | +48 |
+//! | `backchannel-logout` | the endpoint at which an identity provider logs users out | +2 |
 //! | `single-use` | a JWT that opens one connection, by its `jti` | +0 |
 //! | `pusher` | joins by Pusher's signatures | +0 |
 //! | `redis` | the stores on Redis | +44 |

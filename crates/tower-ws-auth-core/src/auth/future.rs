@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::auth::RefusedIdentity;
 use crate::handshake::{Handshake, lists, simplify};
 use crate::rejection::response::closes;
 use crate::revocation::{BoxFuture, WatchFuture};
@@ -164,7 +165,8 @@ impl<A: Authenticate, S, B> Peek<A, S, B> {
                     let limits = grant.take_limits();
                     let (verified, term) = grant.into_parts();
                     if let Some((head, _)) = &self.waiting.request {
-                        self.waiting.strategy.admit(verified, head)?;
+                        let admitted = self.waiting.strategy.admit(verified, head);
+                        admitted.inspect_err(|_| RefusedIdentity::keep_term(head, &term))?;
                     }
                     let Some(limits) = limits else {
                         return Poll::Ready(Ok(()));
@@ -286,6 +288,7 @@ fn admit<A: Authenticate>(
     let (verified, mut term) = verified?.into_parts();
     let admitted = strategy.admit(verified, head);
     let identity = admitted.map_err(|rejection| {
+        RefusedIdentity::keep_term(head, &term);
         if term.is_spent() {
             rejection.with_spent_credential()
         } else {

@@ -14,6 +14,7 @@ use tower_ws_auth_core::{Rejection, RejectionKind, Term};
 
 use crate::lease::expiry_queue::Place;
 use crate::lease::layer::{Closing, Config};
+use crate::lease::renewals::Holder;
 use crate::lease::sync::{Mutex, MutexGuard, OnceLock};
 use crate::lease::trace::{self, Counted, Opened};
 
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     ended: OnceLock<DisconnectReason>,
     told: Notify,
     opened: Opened,
+    /// By which its client can renew it.
+    holder: Option<Holder>,
 }
 
 /// The registrations of a lease: as a rule one, and a second where the strategy left one with
@@ -37,6 +40,7 @@ pub(crate) type Watches = [Option<Watch>; 2];
 /// Until when a grant holds, and what the client is told then.
 pub(crate) struct Until {
     pub(crate) moment: Option<SystemTime>,
+    pub(crate) issued_at: Option<SystemTime>,
     pub(crate) reason: DisconnectReason,
 }
 
@@ -44,6 +48,7 @@ impl From<&Term> for Until {
     fn from(term: &Term) -> Self {
         Self {
             moment: term.until(),
+            issued_at: term.issued_at(),
             reason: term.disconnect_reason(),
         }
     }
@@ -53,11 +58,50 @@ struct State {
     watches: Watches,
     place: Option<Place>,
     until: Option<SystemTime>,
+    issued_at: Option<SystemTime>,
     /// What the client is told when that has come.
     reason: DisconnectReason,
     /// Its connection was accepted: it counts.
     is_open: bool,
     released: bool,
+}
+
+/// Why a lease was not renewed.
+pub(crate) enum NotRenewed {
+    /// It has ended.
+    Over,
+    Refused(Rejection),
+}
+
+impl From<Rejection> for NotRenewed {
+    fn from(rejection: Rejection) -> Self {
+        Self::Refused(rejection)
+    }
+}
+
+impl From<NotRenewed> for Rejection {
+    fn from(not: NotRenewed) -> Self {
+        match not {
+            NotRenewed::Over => {
+                Self::new(RejectionKind::TokenExpired, "the lease has ended meanwhile")
+            }
+            NotRenewed::Refused(rejection) => rejection,
+        }
+    }
+}
+
+impl State {
+    /// By the time of issue, or else by the end.
+    fn is_newer_than(&self, term: &Term) -> bool {
+        match (self.issued_at, term.issued_at()) {
+            (Some(own), Some(other)) => other < own,
+            _ => match (self.until, term.until()) {
+                (Some(own), Some(other)) => other < own,
+                (None, Some(_)) => true,
+                (_, None) => false,
+            },
+        }
+    }
 }
 
 impl Shared {
@@ -69,6 +113,7 @@ impl Shared {
         protocol: ClientProtocol,
         until: Until,
         watches: Watches,
+        holder: Option<Holder>,
     ) -> (Arc<Self>, Release) {
         let end = until.moment;
         let shared = Arc::new(Self {
@@ -80,6 +125,7 @@ impl Shared {
                 watches,
                 place: None,
                 until: until.moment,
+                issued_at: until.issued_at,
                 reason: until.reason,
                 is_open: false,
                 released: false,
@@ -87,6 +133,7 @@ impl Shared {
             ended: OnceLock::new(),
             told: Notify::new(),
             opened: Opened::now(),
+            holder,
         });
         let place = shared.config.leases.add(shared.deadline(end), &shared);
         let watches = {
@@ -192,13 +239,18 @@ impl Shared {
         self.end(&reason);
     }
 
+    /// Whether this registration is with the layer's revocations.
+    pub(crate) fn is_watched_by(&self, watch: &Watch) -> bool {
+        watch.is_of(&self.config.revocations)
+    }
+
     /// Registers another credential with the layer's revocations.
     pub(crate) fn watch(&self, term: &Term) -> WatchFuture {
         self.config.revocations.watch(term)
     }
 
     /// Its connection was accepted: it counts from now on, or is ended if there is no room.
-    pub(crate) fn opened(&self) {
+    pub(crate) fn opened(self: &Arc<Self>) {
         let opened = {
             let mut state = self.lock();
             state.is_open = true;
@@ -216,13 +268,45 @@ impl Shared {
             Ok(None) => {}
             Err(_) => drop(self.end(&DisconnectReason::TooManyConnections)),
         }
+        self.name();
     }
 
-    pub(crate) fn renew(self: &Arc<Self>, term: &Term, watch: &Watch) -> Result<(), Rejection> {
-        let over = || Rejection::new(RejectionKind::TokenExpired, "the lease has ended meanwhile");
+    /// Its client can name it from now on.
+    fn name(self: &Arc<Self>) {
+        let Some(holder) = &self.holder else { return };
+        let named = self.config.leases.named();
+        named.add(holder.name.clone(), self);
+        // It may be over already.
+        if self.lock().released {
+            named.remove(holder.name.clone(), self);
+        }
+    }
+
+    pub(crate) fn holder(&self) -> Option<&Holder> {
+        self.holder.as_ref()
+    }
+
+    /// Whether a grant is older than the one that it has.
+    pub(crate) fn is_newer_than(&self, term: &Term) -> bool {
+        self.lock().is_newer_than(term)
+    }
+
+    /// Moves it to another grant. What `change` returns is dropped outside of
+    /// the lock.
+    pub(crate) fn renew<T>(
+        self: &Arc<Self>,
+        term: &Term,
+        watch: &Watch,
+        no_older: bool,
+        change: impl FnOnce() -> T,
+    ) -> Result<(), NotRenewed> {
         let mut state = self.lock();
         if state.released || self.ended.get().is_some() {
-            return Err(over());
+            return Err(NotRenewed::Over);
+        }
+        if no_older && state.is_newer_than(term) {
+            let older = "it is older than the credential that the connection has";
+            return Err(Rejection::new(term.refused_as(), older).into());
         }
         // It has to find room under the keys that are new to it.
         let evicted = if state.is_open {
@@ -237,12 +321,14 @@ impl Shared {
                 .shift(place, self.deadline(term.until()), self)
         });
         // It is being ended at this moment.
-        state.place = Some(moved.ok_or_else(over)?);
+        state.place = Some(moved.ok_or(NotRenewed::Over)?);
         state.until = term.until();
+        state.issued_at = term.issued_at();
         state.reason = term.disconnect_reason();
         let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
+        let changed = change();
         drop(state);
-        drop(old);
+        drop((old, changed));
         if let Some(evicted) = evicted {
             evicted.end();
         }
@@ -284,6 +370,10 @@ impl Drop for Release {
         let watches = std::mem::take(&mut state.watches);
         drop(state);
         drop(watches);
+        if let Some(holder) = &self.shared.holder {
+            let named = self.shared.config.leases.named();
+            named.remove(holder.name.clone(), &self.shared);
+        }
         if let Some(place) = place {
             self.shared.config.leases.remove(place);
         }

@@ -1,0 +1,10 @@
+//! Renewals: an open connection gets a new credential without reconnecting.
+
+mod connection_id;
+mod endpoint;
+mod named;
+mod service;
+
+pub use self::connection_id::ConnectionId;
+pub(crate) use self::named::{Holder, Named, UserOf, Users};
+pub use self::service::{NotRenewable, RenewalFuture, Renewals};
