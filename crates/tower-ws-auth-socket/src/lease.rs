@@ -112,7 +112,10 @@ pub use self::future::ResponseFuture;
 pub use self::handle::Lease;
 pub use self::layer::LeaseLayer;
 pub use self::leases::Leases;
-pub use self::renewals::{ConnectionId, NotRenewable, RenewalFuture, Renewals};
+pub use self::renewals::{
+    AnswerFuture, ConnectionId, NotRenewable, RenewalFormat, RenewalFuture, RenewalMessages,
+    Renewals,
+};
 pub use self::service::Leased;
 pub use crate::frame::{Close, CloseCode, InvalidCloseCode};
 pub use tower_ws_auth_core::revocation::{DisconnectReason, OverLimit};

@@ -14,17 +14,18 @@ use tower::ServiceBuilder;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tower_ws_auth::origin::OriginsError;
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin, OriginLayer, Origins,
-    RedactLayer,
+    AuthLayer, AuthenticateExt, CloseFrameLayer, FirstMessageLayer, LeaseLayer, MissingOrigin,
+    OriginLayer, Origins, RedactLayer,
 };
 use tracing::Level;
 
 use crate::credentials::Credentials;
 use crate::doors::Doors;
+use crate::first::OnlyTokens;
 use crate::hub::Hub;
 use crate::options::{Opaque, Options};
 use crate::user::{Record, User};
-use crate::{account, metrics, page, relay, socket};
+use crate::{account, logout, metrics, page, relay, socket};
 
 /// The state that the handlers share.
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ pub(crate) fn router(
     credentials: &Credentials,
     closing_handshakes: &TaskTracker,
     lease: &LeaseLayer,
+    first: &FirstMessageLayer,
 ) -> Result<Router, Box<dyn Error + Send + Sync>> {
     let origins = origins(options, address)?;
     let Credentials {
@@ -80,7 +82,13 @@ pub(crate) fn router(
     let jwt_only = tokens.clone().layer(AuthLayer::new(jwt()));
     let ticket_only = tokens.clone().layer(AuthLayer::new(ticket()));
     let session_only = cookies.layer(AuthLayer::new(session()));
-    let any_of = tokens.layer(AuthLayer::new(jwt().or(ticket()).or(session())));
+    let any_of = tokens
+        .clone()
+        .layer(AuthLayer::new(jwt().or(ticket()).or(session())));
+    // The credential comes behind the handshake. `OnlyTokens` tells a token from a ticket.
+    let by_message = tokens
+        .layer(first.clone())
+        .layer(AuthLayer::new(OnlyTokens(jwt()).or(ticket())));
     let sockets = Router::new()
         .route(
             "/ws/jwt",
@@ -97,6 +105,10 @@ pub(crate) fn router(
         .route(
             "/ws/any",
             any(socket::open).layer(any_of.layer(lease.clone())),
+        )
+        .route(
+            "/ws/first",
+            any(socket::open).layer(by_message.layer(lease.clone())),
         );
 
     // A browser names the origin of every POST. So a request without one comes from no foreign
@@ -111,6 +123,7 @@ pub(crate) fn router(
             "/ticket",
             any_service(tickets.endpoint(account::order)).layer(logged_in),
         )
+        .route("/ws/renew", any_service(lease.leases().renewals(jwt())?))
         .route("/login", post(account::login))
         .route("/logout", post(account::logout))
         .layer(pages_and_others);
@@ -131,6 +144,7 @@ pub(crate) fn router(
     Ok(Router::new()
         .merge(sockets)
         .merge(accounts)
+        .merge(logout::routes(options, credentials)?)
         .merge(page::routes())
         .merge(counts)
         .with_state(App {

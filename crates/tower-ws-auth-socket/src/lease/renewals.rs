@@ -2,9 +2,11 @@
 
 mod connection_id;
 mod endpoint;
+mod messages;
 mod named;
 mod service;
 
 pub use self::connection_id::ConnectionId;
+pub use self::messages::{AnswerFuture, RenewalFormat, RenewalMessages};
 pub(crate) use self::named::{Holder, Named, UserOf, Users};
 pub use self::service::{NotRenewable, RenewalFuture, Renewals};

@@ -44,7 +44,8 @@ use crate::lease::{Lease, Leases};
 ///
 /// # On the open connection
 ///
-/// [`renew`](Self::renew) is for a handler whose client sends the credential in a message.
+/// [`messages`](Self::messages) answers a client that sends the credential in a message, and
+/// [`renew`](Self::renew) is for a handler that reads it by itself.
 ///
 /// # Rules
 ///

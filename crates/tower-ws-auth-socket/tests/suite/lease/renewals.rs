@@ -27,7 +27,9 @@ use tower_ws_auth_core::{
     AuthLayer, Authenticate, AuthenticateExt, Clock, DisconnectReason, Grant, MemoryRevocations,
     RedactLayer, Rejection, RejectionKind, Revocations,
 };
-use tower_ws_auth_socket::lease::{ConnectionId, Lease, LeaseLayer, OverLimit, Renewals};
+use tower_ws_auth_socket::lease::{
+    ConnectionId, Lease, LeaseLayer, OverLimit, RenewalFormat, Renewals,
+};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -128,6 +130,7 @@ struct Server<A: Authenticate> {
     layer: LeaseLayer,
     hands: Hands,
     seen: Seen,
+    start: SystemTime,
 }
 
 fn tokens(start: SystemTime) -> Tokens {
@@ -187,6 +190,7 @@ async fn server_with(configure: impl FnOnce(LeaseLayer) -> LeaseLayer) -> Server
         layer,
         hands,
         seen,
+        start,
     }
 }
 
@@ -197,6 +201,9 @@ async fn talk<A: Strategy>(mut socket: WebSocket, lease: Lease, renewals: Renewa
     let mut user = lease.identity::<User>().unwrap();
     let id = lease.connection_id().unwrap().encode();
     let role = user.borrow_and_update().role.clone();
+    let own = RenewalFormat::json("token").expecting("type", "renew");
+    let mut own = renewals.messages(own);
+    let mut centrifugo = renewals.messages(RenewalFormat::centrifugo());
     for text in [id, role] {
         let _ = socket.send(AxumMessage::text(text)).await;
     }
@@ -208,6 +215,15 @@ async fn talk<A: Strategy>(mut socket: WebSocket, lease: Lease, renewals: Renewa
             }
             received = socket.recv() => match received {
                 Some(Ok(AxumMessage::Text(text))) => {
+                    let message = (lease.clone(), text.to_string());
+                    if let Ok(Some(answer)) = own.call(message.clone()).await {
+                        let _ = socket.send(AxumMessage::text(answer)).await;
+                        continue;
+                    }
+                    if let Ok(Some(answer)) = centrifugo.call(message).await {
+                        let _ = socket.send(AxumMessage::text(answer)).await;
+                        continue;
+                    }
                     let answer = match text.strip_prefix("renew ") {
                         Some(token) => match renewals.renew(&lease, token).await {
                             Ok(()) => "renewed".to_owned(),
@@ -597,6 +613,49 @@ async fn a_message_renews_the_connection_that_it_came_on() {
         .await
         .unwrap();
     assert_eq!(client.close().await, (4403, "forbidden".to_owned()));
+}
+
+#[tokio::test]
+async fn a_message_of_a_known_protocol_is_answered_in_its_language() {
+    let server = server().await;
+    let mut client = server.open("ada.50.100.user").await;
+    let end = server.start + Duration::from_secs(900);
+    let end = end
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let mut said = [
+        client
+            .say(r#"{"type":"renew","token":"ada.60.900.one"}"#)
+            .await,
+        client.text().await,
+    ];
+    said.sort();
+    let renewed = format!(r#"{{"expires_at":{end},"type":"renewed"}}"#);
+    assert_eq!(said, ["one".to_owned(), renewed]);
+    let refused = client
+        .say(r#"{"type":"renew","token":"ada.50.900.one"}"#)
+        .await;
+    assert_eq!(
+        refused,
+        r#"{"reason":"token_invalid","type":"not_renewed"}"#
+    );
+
+    let mut said = [
+        client
+            .say(r#"{"id":5,"refresh":{"token":"ada.70.never.two"}}"#)
+            .await,
+        client.text().await,
+    ];
+    said.sort();
+    assert_eq!(said, ["two", r#"{"id":5,"refresh":{}}"#]);
+    let refused = client
+        .say(r#"{"id":6,"refresh":{"token":"eve.80.900.two"}}"#)
+        .await;
+    assert!(refused.contains(r#""code":103"#), "{refused}");
+    // Everything else is the handler's.
+    client.is_open().await;
+    assert_eq!(client.say(r#"{"type":"say"}"#).await, r#"{"type":"say"}"#);
 }
 
 #[tokio::test]
