@@ -12,6 +12,7 @@
 //! - [`revocation`] refuses a credential before it expires, and tells open connections.
 //! - [`RedactLayer`] keeps credentials out of the logs of other layers. Use [`RedactedQuery`] for a
 //!   log that stands outside of it.
+//! - [`relay`] carries questions between the nodes of an application.
 //! - [`telemetry`] lists the events and metrics.
 //!
 //! Strategies live in crates of their own. Most applications use `tower-ws-auth`, which re-exports
@@ -155,6 +156,7 @@ pub mod credential;
 pub mod handshake;
 pub mod origin;
 pub mod rejection;
+pub mod relay;
 pub mod revocation;
 pub mod telemetry;
 

@@ -147,7 +147,7 @@ pub use tower_ws_auth_core::{
     RedactedQuery, Rejection, RejectionKind, ResponseBody, Revocation, RevocationError,
     RevocationKey, RevocationStore, Revocations, Term, Validity,
 };
-pub use tower_ws_auth_core::{credential, handshake, origin, revocation, telemetry};
+pub use tower_ws_auth_core::{credential, handshake, origin, relay, revocation, telemetry};
 
 #[cfg(feature = "channel")]
 pub use tower_ws_auth_channel as channel;

@@ -116,6 +116,12 @@ pub(crate) fn router(
     let logged_in = AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in))
         .any_request()
         .clock(credentials.tokens.clock().clone());
+    // With many nodes a request need not reach that of its connection.
+    let renewals = lease.leases().renewals(jwt())?;
+    let renewals = match credentials.relay.clone() {
+        Some(relay) => renewals.across(relay),
+        None => renewals,
+    };
     let accounts = Router::new()
         .route("/token", post(account::token).layer(logged_in.clone()))
         .route("/revoke", post(account::revoke).layer(logged_in.clone()))
@@ -123,7 +129,7 @@ pub(crate) fn router(
             "/ticket",
             any_service(tickets.endpoint(account::order)).layer(logged_in),
         )
-        .route("/ws/renew", any_service(lease.leases().renewals(jwt())?))
+        .route("/ws/renew", any_service(renewals))
         .route("/login", post(account::login))
         .route("/logout", post(account::logout))
         .layer(pages_and_others);

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions, RedisTickets};
+use tower_ws_auth::redis::{Redis, RedisRelay, RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
 use tower_ws_auth::ticket::{MemoryTickets, TicketStore, Tickets};
 use tower_ws_auth::{Clock, MemoryRevocations, Revocations};
@@ -24,6 +24,8 @@ pub(crate) struct Credentials {
     pub(crate) revocations: Revocations,
     /// The logout tokens that were used.
     pub(crate) logouts: Logouts,
+    /// To the other nodes.
+    pub(crate) relay: Option<RedisRelay>,
 }
 
 /// The maximum number of sessions.
@@ -55,6 +57,7 @@ impl Credentials {
             sessions: sessions(options, redis, revocations.clone(), clock)?,
             tickets: tickets(options, redis, clock)?,
             logouts: logouts(redis)?,
+            relay: redis.cloned().map(RedisRelay::new).transpose()?,
             revocations,
         })
     }

@@ -4,6 +4,7 @@ mod connection_id;
 mod endpoint;
 mod messages;
 mod named;
+mod nodes;
 mod service;
 
 pub use self::connection_id::ConnectionId;

@@ -11,6 +11,7 @@ use tower_ws_auth_core::revocation::DisconnectReason;
 use tower_ws_auth_core::{Authenticated, BoxFuture, Rejection, RejectionKind, ResponseBody, Term};
 
 use crate::lease::renewals::named::Name;
+use crate::lease::renewals::nodes::Nodes;
 use crate::lease::renewals::{ConnectionId, UserOf};
 use crate::lease::shared::{NotRenewed, Shared};
 use crate::lease::{Lease, Leases};
@@ -36,13 +37,18 @@ pub(crate) enum Outcome {
 pub(crate) struct Endpoint<I> {
     pub(crate) leases: Leases,
     pub(crate) user: UserOf<I>,
+    /// Those of the other connections.
+    pub(crate) nodes: Option<Arc<Nodes<I>>>,
 }
 
 impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
-    async fn renew(&self, identity: I, mut term: Term, target: &Target) -> Outcome {
+    pub(crate) async fn renew(&self, identity: I, mut term: Term, target: &Target) -> Outcome {
         let user = (self.user)(&identity);
         let Some(lease) = self.find(user, target) else {
-            return Outcome::Unknown;
+            return match (&self.nodes, target) {
+                (Some(nodes), Target::Named(id)) => nodes.ask(*id, &identity, &term, false).await,
+                _ => Outcome::Unknown,
+            };
         };
         // The strategy's own registration will do, if it is with the revocations of the layer.
         let watch = match term.take_watch() {
@@ -64,14 +70,26 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
         }
     }
 
-    /// Ends a connection whose user has lost a permission that it needs.
-    pub(crate) fn forbid(&self, identity: &I, term: &Term, target: &Target) {
-        let user = (self.user)(identity);
-        if let Some(lease) = self.find(user, target)
-            && !lease.is_newer_than(term)
-        {
+    /// Ends a connection whose user has lost a permission that it needs, wherever it is.
+    pub(crate) async fn forbid(&self, identity: &I, term: &Term, target: &Target) {
+        if self.forbid_here(identity, term, target) {
+            return;
+        }
+        if let (Some(nodes), Target::Named(id)) = (&self.nodes, target) {
+            nodes.ask(*id, identity, term, true).await;
+        }
+    }
+
+    /// Whether there is such a connection on this node. It is ended, unless it has a newer
+    /// credential.
+    pub(crate) fn forbid_here(&self, identity: &I, term: &Term, target: &Target) -> bool {
+        let Some(lease) = self.find((self.user)(identity), target) else {
+            return false;
+        };
+        if !lease.is_newer_than(term) {
             lease.end(&DisconnectReason::Forbidden);
         }
+        true
     }
 
     /// The connection, if it is this user's and open.
@@ -145,6 +163,7 @@ impl<I> Clone for Endpoint<I> {
         Self {
             leases: self.leases.clone(),
             user: Arc::clone(&self.user),
+            nodes: self.nodes.clone(),
         }
     }
 }

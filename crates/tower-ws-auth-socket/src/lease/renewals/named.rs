@@ -22,10 +22,12 @@ pub(crate) type UserOf<I> = Arc<dyn Fn(&I) -> Arc<str> + Send + Sync>;
 /// How a layer reads the user of a connection: the type of the identity is known to it alone.
 #[derive(Clone)]
 pub(crate) struct Users {
-    read: Arc<dyn Fn(&Extensions) -> Option<User> + Send + Sync>,
+    read: Arc<ReadUser>,
     /// A [`UserOf`].
     of: Arc<dyn Any + Send + Sync>,
 }
+
+type ReadUser = dyn Fn(&Extensions) -> Option<User> + Send + Sync;
 
 /// A user, with the identity as it is now.
 pub(crate) struct User {
@@ -88,7 +90,7 @@ impl Config {
         })?;
         let id = match own {
             Some(own) => ConnectionId::decode(own.as_str()).ok_or_else(|| {
-                let malformed = "the connection id is none of 128 bits";
+                let malformed = "the connection id does not have 128 bits";
                 Rejection::new(RejectionKind::CredentialsMalformed, malformed)
             })?,
             None => ConnectionId::random()

@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,11 +11,14 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Empty;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::credential::MessageCredential;
 use tower_ws_auth_core::private::{BodyError, RefusedIdentity, read_body};
+use tower_ws_auth_core::relay::NodeRelay;
 use tower_ws_auth_core::{
     Auth, AuthLayer, Authenticate, BoxFuture, Rejection, RejectionKind, ResponseBody,
 };
@@ -22,6 +26,7 @@ use tower_ws_auth_core::{
 use crate::json;
 use crate::lease::renewals::ConnectionId;
 use crate::lease::renewals::endpoint::{Endpoint, Target, UNKNOWN};
+use crate::lease::renewals::nodes::Nodes;
 use crate::lease::{Lease, Leases};
 
 /// Renews open connections by fresh credentials. Made by [`Leases::renewals`].
@@ -56,7 +61,7 @@ use crate::lease::{Lease, Leases};
 /// - A credential that is older than that of the connection is refused as an invalid one: by its
 ///   time of issue, or by its end where one of them has none.
 /// - A connection that has ended stays so.
-/// - It is one service for one node's connections.
+/// - It renews the connections of this node, and of others with [`across`](Self::across).
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
@@ -131,6 +136,7 @@ impl Leases {
         let endpoint = Endpoint {
             leases: self.clone(),
             user: user.ok_or(NotRenewable(()))?,
+            nodes: None,
         };
         Ok(Renewals {
             auth: AuthLayer::new(strategy).checked_request().layer(endpoint),
@@ -140,6 +146,25 @@ impl Leases {
 }
 
 impl<A: Authenticate> Renewals<A> {
+    /// Renews the connections of other nodes too, whichever node a request reaches. Each node takes
+    /// a relay of its own to the same place.
+    ///
+    /// The identity travels to the other node, and the credential does not. Whoever can send by the
+    /// relay can give a connection any identity of its user, so protect it like a store of sessions.
+    ///
+    /// If no node answers in time, the answer is 404. If the relay fails, it is 503.
+    #[must_use]
+    pub fn across(mut self, relay: impl NodeRelay + 'static) -> Self
+    where
+        A::Identity: Serialize + DeserializeOwned,
+    {
+        let endpoint = self.auth.get_mut();
+        endpoint.nodes = None;
+        let nodes = Nodes::join(Arc::new(relay), endpoint.clone());
+        endpoint.nodes = Some(Arc::new(nodes));
+        self
+    }
+
     /// How long to wait for the body. 10 seconds by default.
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
@@ -202,7 +227,7 @@ async fn decide<A: Authenticate>(
             if rejection.kind() == RejectionKind::Forbidden
                 && let Some((identity, term)) = refused.take::<A::Identity>()
             {
-                auth.get_ref().forbid(&identity, &term, &target);
+                auth.get_ref().forbid(&identity, &term, &target).await;
             }
             rejection.reason()
         }

@@ -2,8 +2,8 @@
 
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -15,6 +15,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -23,9 +24,10 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower::{Service, ServiceBuilder};
 use tower_ws_auth_core::credential::{Carriers, Credential, SubprotocolFormat};
+use tower_ws_auth_core::relay::{Answers, NodeRelay, RelayError};
 use tower_ws_auth_core::{
-    AuthLayer, Authenticate, AuthenticateExt, Clock, DisconnectReason, Grant, MemoryRevocations,
-    RedactLayer, Rejection, RejectionKind, Revocations,
+    AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant,
+    MemoryRevocations, RedactLayer, Rejection, RejectionKind, Revocations,
 };
 use tower_ws_auth_socket::lease::{
     ConnectionId, Lease, LeaseLayer, OverLimit, RenewalFormat, Renewals,
@@ -38,7 +40,7 @@ const SOON: Duration = Duration::from_secs(60);
 const ID: &str = "9f1c2d3e-4b5a-4c6d-8e7f-001122334455";
 const OTHER_ID: &str = "00000000-4b5a-4c6d-8e7f-001122334455";
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct User {
     name: String,
     role: String,
@@ -116,6 +118,46 @@ impl Hands {
     }
 }
 
+/// Joins nodes in one process.
+#[derive(Clone, Default)]
+struct Bus {
+    nodes: Arc<Mutex<Vec<Weak<Answers>>>>,
+    is_down: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+}
+
+/// One node's place on it.
+#[derive(Clone)]
+struct OnBus(Bus, usize);
+
+impl NodeRelay for OnBus {
+    fn ask(&self, question: Vec<u8>) -> BoxFuture<Result<Option<Vec<u8>>, RelayError>> {
+        let Self(bus, own) = self.clone();
+        Box::pin(async move {
+            bus.asked.fetch_add(1, Ordering::SeqCst);
+            if bus.is_down.load(Ordering::SeqCst) {
+                return Err(RelayError::new("down"));
+            }
+            let nodes = bus.nodes.lock().unwrap().clone();
+            for (node, answers) in nodes.iter().enumerate() {
+                let answers = answers.upgrade().filter(|_| node != own);
+                if let Some(answers) = answers
+                    && let Some(answer) = answers(question.clone()).await
+                {
+                    return Ok(Some(answer));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    fn attach(&self, here: Weak<Answers>) {
+        let mut nodes = self.0.nodes.lock().unwrap();
+        assert_eq!(nodes.len(), self.1);
+        nodes.push(here);
+    }
+}
+
 /// What the handlers have seen.
 #[derive(Clone, Default)]
 struct Seen {
@@ -144,7 +186,14 @@ async fn server() -> Server<impl Strategy> {
 }
 
 async fn server_with(configure: impl FnOnce(LeaseLayer) -> LeaseLayer) -> Server<impl Strategy> {
-    let start = SystemTime::now();
+    server_on(SystemTime::now(), None, configure).await
+}
+
+async fn server_on(
+    start: SystemTime,
+    relay: Option<OnBus>,
+    configure: impl FnOnce(LeaseLayer) -> LeaseLayer,
+) -> Server<impl Strategy> {
     let hands = Hands::default();
     let clock = hands.clock(start);
     let store = MemoryRevocations::new(Duration::from_secs(3600), 1000);
@@ -162,6 +211,10 @@ async fn server_with(configure: impl FnOnce(LeaseLayer) -> LeaseLayer) -> Server
         strategy.authorize(permitted)
     };
     let renewals = layer.leases().renewals(strategy()).unwrap();
+    let renewals = match relay {
+        Some(relay) => renewals.across(relay),
+        None => renewals,
+    };
     let stack = ServiceBuilder::new()
         .layer(AuthLayer::new(strategy()))
         .layer(layer.clone());
@@ -696,6 +749,101 @@ async fn of_two_renewals_at_once_the_newer_credential_stays() {
         let again = server.renew("ada.10.900.user", &client.id).await;
         assert_eq!(again.0, 401);
     }
+}
+
+#[tokio::test]
+async fn a_renewal_finds_its_connection_on_another_node() {
+    let (start, bus) = (SystemTime::now(), Bus::default());
+    let limited = |layer: LeaseLayer| layer.max_connections(1, "device/", OverLimit::RefuseNewest);
+    let a = server_on(start, Some(OnBus(bus.clone(), 0)), limited).await;
+    let b = server_on(start, Some(OnBus(bus.clone(), 1)), limited).await;
+    let mut client = a.open("ada.50.100.user").await;
+    let _other = a.open("ada.50.9000.user.device/7").await;
+    let said = Server::<Tokens>::said;
+
+    assert_eq!(b.renew("ada.60.900.admin", &client.id).await, said(204, ""));
+    assert_eq!(client.text().await, "admin");
+    // The same one again is no older there.
+    assert_eq!(b.renew("ada.60.900.admin", &client.id).await.0, 204);
+    assert_eq!(client.text().await, "admin");
+    // With the same rules as there.
+    let unknown = said(404, "connection_unknown");
+    assert_eq!(b.renew("eve.70.900.user", &client.id).await, unknown);
+    assert_eq!(b.renew("ada.70.900.user", ID).await, unknown);
+    let older = b.renew("ada.59.900.user", &client.id).await;
+    assert_eq!(older, said(401, "token_invalid"));
+    let no_room = b.renew("ada.70.900.user.device/7", &client.id).await;
+    assert_eq!(no_room, said(429, "rate_limited"));
+    client.is_open().await;
+    // Its new keys end it there, and its new end.
+    assert_eq!(b.renew("ada.70.900.user.device/8", &client.id).await.0, 204);
+    assert_eq!(client.text().await, "user");
+    assert_eq!(a.revocations.count("device/8"), 1);
+    a.hands.set(900);
+    assert_eq!(client.close().await, (4401, "token_expired".to_owned()));
+    assert_eq!(b.renew("ada.80.2000.user", &client.id).await, unknown);
+    // What was revoked there does not pass, although this node does not know it.
+    let mut client = a.open("ada.50.9000.user").await;
+    a.revocations
+        .revoke("device/9", DisconnectReason::Revoked)
+        .await
+        .unwrap();
+    let revoked = b.renew("ada.80.9000.user.device/9", &client.id).await;
+    assert_eq!(revoked, said(401, "token_invalid"));
+    client.is_open().await;
+}
+
+#[tokio::test]
+async fn a_lost_permission_ends_the_connection_on_another_node() {
+    let (start, bus) = (SystemTime::now(), Bus::default());
+    let a = server_on(start, Some(OnBus(bus.clone(), 0)), |layer| layer).await;
+    let b = server_on(start, Some(OnBus(bus.clone(), 1)), |layer| layer).await;
+    let mut client = a.open("ada.50.900.user").await;
+    let forbidden = Server::<Tokens>::said(403, "forbidden");
+    assert_eq!(b.renew("ada.49.900.none", &client.id).await, forbidden);
+    assert_eq!(b.renew("eve.60.900.none", &client.id).await, forbidden);
+    client.is_open().await;
+    assert_eq!(b.renew("ada.60.900.none", &client.id).await, forbidden);
+    assert_eq!(client.close().await, (4403, "forbidden".to_owned()));
+}
+
+#[tokio::test]
+async fn the_other_nodes_are_asked_only_about_connections_that_are_not_here() {
+    let (start, bus) = (SystemTime::now(), Bus::default());
+    let a = server_on(start, Some(OnBus(bus.clone(), 0)), |layer| layer).await;
+    let mut client = a.open("ada.50.100.user").await;
+    assert_eq!(a.renew("ada.60.900.user", &client.id).await.0, 204);
+    assert_eq!(client.text().await, "user");
+    let _ = a.renew("bad", ID).await;
+    assert_eq!(bus.asked.load(Ordering::SeqCst), 0);
+    // Without them it is not known whether there is such a connection.
+    bus.is_down.store(true, Ordering::SeqCst);
+    let unavailable = Server::<Tokens>::said(503, "unavailable");
+    assert_eq!(a.renew("ada.60.900.user", ID).await, unavailable);
+}
+
+#[tokio::test]
+async fn a_question_that_cannot_be_read_is_not_answered() {
+    let (start, bus) = (SystemTime::now(), Bus::default());
+    let a = server_on(start, Some(OnBus(bus.clone(), 0)), |layer| layer).await;
+    let mut client = a.open("ada.50.900.user").await;
+    let id = &client.id;
+    let other = OnBus(bus, 1);
+    for question in [
+        String::new(),
+        "null".to_owned(),
+        "{}".to_owned(),
+        format!(
+            r#"{{"connection":"{id}","identity":7,"until":null,"issued_at":null,"keys":[],"is_session":false,"forbidden":false}}"#
+        ),
+        format!(
+            r#"{{"connection":"{id}","identity":{{"name":"ada","role":"x"}},"until":null,"issued_at":null,"keys":["user:ada"],"is_session":false,"forbidden":false}}"#
+        ),
+    ] {
+        let answer = other.ask(question.clone().into_bytes()).await.unwrap();
+        assert_eq!(answer, None, "{question}");
+    }
+    client.is_open().await;
 }
 
 #[tokio::test]
