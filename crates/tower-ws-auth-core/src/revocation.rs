@@ -44,6 +44,7 @@ pub(crate) mod connection;
 mod disconnect_reason;
 mod key;
 pub(crate) mod limits;
+mod margin;
 mod memory;
 mod registry;
 mod revocable;

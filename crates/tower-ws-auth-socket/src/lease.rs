@@ -100,6 +100,7 @@ mod future;
 mod handle;
 mod layer;
 mod leases;
+mod release;
 mod renewals;
 mod service;
 mod shared;

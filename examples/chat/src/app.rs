@@ -12,10 +12,11 @@ use axum::routing::{any, any_service, post};
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
+use tower_ws_auth::lease::Renewals;
 use tower_ws_auth::origin::OriginsError;
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, CloseFrameLayer, FirstMessageLayer, LeaseLayer, MissingOrigin,
-    OriginLayer, Origins, RedactLayer,
+    AuthLayer, Authenticate, AuthenticateExt, CloseFrameLayer, FirstMessageLayer, LeaseLayer,
+    MissingOrigin, OriginLayer, Origins, RedactLayer,
 };
 use tracing::Level;
 
@@ -111,28 +112,13 @@ pub(crate) fn router(
             any(socket::open).layer(by_message.layer(lease.clone())),
         );
 
-    // A browser names the origin of every POST. So a request without one comes from no foreign
-    // page.
-    let logged_in = AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in))
-        .any_request()
-        .clock(credentials.tokens.clock().clone());
     // With many nodes a request need not reach that of its connection.
     let renewals = lease.leases().renewals(jwt())?;
     let renewals = match credentials.relay.clone() {
         Some(relay) => renewals.across(relay),
         None => renewals,
     };
-    let accounts = Router::new()
-        .route("/token", post(account::token).layer(logged_in.clone()))
-        .route("/revoke", post(account::revoke).layer(logged_in.clone()))
-        .route(
-            "/ticket",
-            any_service(tickets.endpoint(account::order)).layer(logged_in),
-        )
-        .route("/ws/renew", any_service(renewals))
-        .route("/login", post(account::login))
-        .route("/logout", post(account::logout))
-        .layer(pages_and_others);
+    let accounts = accounts(credentials, renewals).layer(pages_and_others);
 
     let counts = if options.metrics {
         metrics::routes()?
@@ -165,6 +151,32 @@ pub(crate) fn router(
         )
         // Outermost: no layer further in sees a token in a URI.
         .layer(RedactLayer::new(redacted, ["/*"])?))
+}
+
+/// What a client asks for over ordinary HTTP.
+fn accounts<A>(credentials: &Credentials, renewals: Renewals<A>) -> Router<App>
+where
+    A: Authenticate + Send + Sync + 'static,
+    A::Future: Send,
+{
+    let Credentials {
+        sessions, tickets, ..
+    } = credentials;
+    // A browser names the origin of every POST. So a request without one comes from no foreign
+    // page.
+    let logged_in = AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in))
+        .any_request()
+        .clock(credentials.tokens.clock().clone());
+    Router::new()
+        .route("/token", post(account::token).layer(logged_in.clone()))
+        .route("/revoke", post(account::revoke).layer(logged_in.clone()))
+        .route(
+            "/ticket",
+            any_service(tickets.endpoint(account::order)).layer(logged_in),
+        )
+        .route("/ws/renew", any_service(renewals))
+        .route("/login", post(account::login))
+        .route("/logout", post(account::logout))
 }
 
 fn named(user: &User, _head: &Parts) -> bool {

@@ -7,7 +7,8 @@ use tower_ws_auth_core::revocation::DisconnectReason;
 use tower_ws_auth_core::{Grant, Rejection, RejectionKind};
 
 use crate::lease::ConnectionId;
-use crate::lease::shared::{Release, Shared};
+use crate::lease::release::Release;
+use crate::lease::shared::Shared;
 
 /// A grant enforced on an open connection, as its handler sees it.
 ///

@@ -212,7 +212,7 @@ impl<S> Layer<S> for LeaseLayer {
         self.config
             .revocations
             .enforce(&self.config.max_connections);
-        Leased::new(inner, Arc::clone(&self.config))
+        Leased::of(inner, Arc::clone(&self.config))
     }
 }
 

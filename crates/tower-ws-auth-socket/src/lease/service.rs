@@ -7,11 +7,13 @@ use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use tokio::runtime::Handle;
+use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::handshake::Handshake;
 use tower_ws_auth_core::private::Gate;
-use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Term};
+use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Revocations, Term};
 
+use crate::lease::LeaseLayer;
 use crate::lease::future::{Opening, ResponseFuture};
 use crate::lease::handle::Lease;
 use crate::lease::layer::{Closing, Config};
@@ -27,7 +29,14 @@ pub struct Leased<S> {
 }
 
 impl<S> Leased<S> {
-    pub(crate) fn new(inner: S, config: Arc<Config>) -> Self {
+    /// Wraps `inner` as [`LeaseLayer::new`] does.
+    pub fn new(inner: S, revocations: Revocations) -> Self {
+        LeaseLayer::new(revocations).layer(inner)
+    }
+
+    tower_ws_auth_core::__inner_accessors!();
+
+    pub(crate) fn of(inner: S, config: Arc<Config>) -> Self {
         Self { inner, config }
     }
 }

@@ -1,6 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::SystemTime;
 
 use crate::frame::Close;
@@ -8,29 +8,30 @@ use crate::protocol::{Cause, ClientProtocol, Values};
 use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tower_ws_auth_core::private::{ConnectionLimits, Watch, WatchFuture};
+use tower_ws_auth_core::Term;
+use tower_ws_auth_core::private::{ConnectionLimits, Watch};
 use tower_ws_auth_core::revocation::DisconnectReason;
-use tower_ws_auth_core::{Rejection, RejectionKind, Term};
 
 use crate::lease::expiry_queue::Place;
 use crate::lease::layer::{Closing, Config};
+use crate::lease::release::Release;
 use crate::lease::renewals::Holder;
 use crate::lease::sync::{Mutex, MutexGuard, OnceLock};
-use crate::lease::trace::{self, Counted, Opened};
+use crate::lease::trace::{self, Opened};
 
 /// What a lease is to all who can end it: its handler, its keys, the clock, the server.
 pub(crate) struct Shared {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     runtime: Handle,
     close_handle: Option<CloseHandle>,
     /// How its client is told.
     protocol: ClientProtocol,
     state: Mutex<State>,
-    ended: OnceLock<DisconnectReason>,
+    pub(super) ended: OnceLock<DisconnectReason>,
     told: Notify,
     opened: Opened,
     /// By which its client can renew it.
-    holder: Option<Holder>,
+    pub(super) holder: Option<Holder>,
 }
 
 /// The registrations of a lease: as a rule one, and a second where the strategy left one with
@@ -54,54 +55,16 @@ impl From<&Term> for Until {
     }
 }
 
-struct State {
-    watches: Watches,
-    place: Option<Place>,
-    until: Option<SystemTime>,
-    issued_at: Option<SystemTime>,
+pub(super) struct State {
+    pub(super) watches: Watches,
+    pub(super) place: Option<Place>,
+    pub(super) until: Option<SystemTime>,
+    pub(super) issued_at: Option<SystemTime>,
     /// What the client is told when that has come.
-    reason: DisconnectReason,
+    pub(super) reason: DisconnectReason,
     /// Its connection was accepted: it counts.
-    is_open: bool,
-    released: bool,
-}
-
-/// Why a lease was not renewed.
-pub(crate) enum NotRenewed {
-    /// It has ended.
-    Over,
-    Refused(Rejection),
-}
-
-impl From<Rejection> for NotRenewed {
-    fn from(rejection: Rejection) -> Self {
-        Self::Refused(rejection)
-    }
-}
-
-impl From<NotRenewed> for Rejection {
-    fn from(not: NotRenewed) -> Self {
-        match not {
-            NotRenewed::Over => {
-                Self::new(RejectionKind::TokenExpired, "the lease has ended meanwhile")
-            }
-            NotRenewed::Refused(rejection) => rejection,
-        }
-    }
-}
-
-impl State {
-    /// By the time of issue, or else by the end.
-    fn is_newer_than(&self, term: &Term) -> bool {
-        match (self.issued_at, term.issued_at()) {
-            (Some(own), Some(other)) => other < own,
-            _ => match (self.until, term.until()) {
-                (Some(own), Some(other)) => other < own,
-                (None, Some(_)) => true,
-                (_, None) => false,
-            },
-        }
-    }
+    pub(super) is_open: bool,
+    pub(super) released: bool,
 }
 
 impl Shared {
@@ -144,10 +107,7 @@ impl Shared {
         for watch in watches.iter().flatten() {
             shared.listen(watch);
         }
-        let release = Release {
-            shared: Arc::clone(&shared),
-            _counted: Counted::begin(),
-        };
+        let release = Release::of(&shared);
         (shared, release)
     }
 
@@ -239,16 +199,6 @@ impl Shared {
         self.end(&reason);
     }
 
-    /// Whether this registration is with the layer's revocations.
-    pub(crate) fn is_watched_by(&self, watch: &Watch) -> bool {
-        watch.is_of(&self.config.revocations)
-    }
-
-    /// Registers another credential with the layer's revocations.
-    pub(crate) fn watch(&self, term: &Term) -> WatchFuture {
-        self.config.revocations.watch(term)
-    }
-
     /// Its connection was accepted: it counts from now on, or is ended if there is no room.
     pub(crate) fn opened(self: &Arc<Self>) {
         let opened = {
@@ -271,74 +221,15 @@ impl Shared {
         self.name();
     }
 
-    /// Its client can name it from now on.
-    fn name(self: &Arc<Self>) {
-        let Some(holder) = &self.holder else { return };
-        let named = self.config.leases.named();
-        named.add(holder.name.clone(), self);
-        // It may be over already.
-        if self.lock().released {
-            named.remove(holder.name.clone(), self);
-        }
-    }
-
-    pub(crate) fn holder(&self) -> Option<&Holder> {
-        self.holder.as_ref()
-    }
-
-    /// Whether a grant is older than the one that it has.
-    pub(crate) fn is_newer_than(&self, term: &Term) -> bool {
-        self.lock().is_newer_than(term)
-    }
-
-    /// Moves it to another grant. What `change` returns is dropped outside of
-    /// the lock.
-    pub(crate) fn renew<T>(
-        self: &Arc<Self>,
-        term: &Term,
-        watch: &Watch,
-        no_older: bool,
-        change: impl FnOnce() -> T,
-    ) -> Result<(), NotRenewed> {
-        let mut state = self.lock();
-        if state.released || self.ended.get().is_some() {
-            return Err(NotRenewed::Over);
-        }
-        if no_older && state.is_newer_than(term) {
-            let older = "it is older than the credential that the connection has";
-            return Err(Rejection::new(term.refused_as(), older).into());
-        }
-        // It has to find room under the keys that are new to it.
-        let evicted = if state.is_open {
-            let [old, _] = &state.watches;
-            Some(watch.open(&self.config.max_connections, old.as_ref())?)
-        } else {
-            None
-        };
-        let moved = state.place.and_then(|place| {
-            self.config
-                .leases
-                .shift(place, self.deadline(term.until()), self)
-        });
-        // It is being ended at this moment.
-        state.place = Some(moved.ok_or(NotRenewed::Over)?);
-        state.until = term.until();
-        state.issued_at = term.issued_at();
-        state.reason = term.disconnect_reason();
-        let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
-        let changed = change();
-        drop(state);
-        drop((old, changed));
-        if let Some(evicted) = evicted {
-            evicted.end();
-        }
-        self.listen(watch);
-        Ok(())
-    }
-
-    fn listen(self: &Arc<Self>, watch: &Watch) {
+    pub(super) fn listen(self: &Arc<Self>, watch: &Watch) {
         // Weak: the connection would keep itself alive.
         let lease = Arc::downgrade(self);
+        let noticed = Weak::clone(&lease);
+        watch.connection().on_notice(move |deadline, reason| {
+            if let Some(lease) = noticed.upgrade() {
+                lease.end_at(deadline, reason);
+            }
+        });
         watch.connection().on_end(move |reason| {
             if let Some(lease) = lease.upgrade() {
                 lease.end(reason);
@@ -346,36 +237,12 @@ impl Shared {
         });
     }
 
-    fn deadline(&self, end: Option<SystemTime>) -> Option<SystemTime> {
+    pub(super) fn deadline(&self, end: Option<SystemTime>) -> Option<SystemTime> {
         end?.checked_add(self.config.grace)
     }
 
     /// Nothing under the lock panics.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends the enforcement when the connection is over.
-pub(crate) struct Release {
-    shared: Arc<Shared>,
-    _counted: Counted,
-}
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.released = true;
-        let place = state.place.take();
-        let watches = std::mem::take(&mut state.watches);
-        drop(state);
-        drop(watches);
-        if let Some(holder) = &self.shared.holder {
-            let named = self.shared.config.leases.named();
-            named.remove(holder.name.clone(), &self.shared);
-        }
-        if let Some(place) = place {
-            self.shared.config.leases.remove(place);
-        }
     }
 }

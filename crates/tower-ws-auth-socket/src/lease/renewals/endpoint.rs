@@ -12,8 +12,8 @@ use tower_ws_auth_core::{Authenticated, BoxFuture, Rejection, RejectionKind, Res
 
 use crate::lease::renewals::named::Name;
 use crate::lease::renewals::nodes::Nodes;
-use crate::lease::renewals::{ConnectionId, UserOf};
-use crate::lease::shared::{NotRenewed, Shared};
+use crate::lease::renewals::{ConnectionId, NotRenewed, UserOf};
+use crate::lease::shared::Shared;
 use crate::lease::{Lease, Leases};
 
 /// The connection that is to be renewed.

@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Empty;
 use serde::Serialize;
@@ -17,15 +16,14 @@ use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::credential::MessageCredential;
-use tower_ws_auth_core::private::{BodyError, RefusedIdentity, read_body};
+use tower_ws_auth_core::private::{BodyError, read_body};
 use tower_ws_auth_core::relay::NodeRelay;
 use tower_ws_auth_core::{
     Auth, AuthLayer, Authenticate, BoxFuture, Rejection, RejectionKind, ResponseBody,
 };
 
-use crate::json;
-use crate::lease::renewals::ConnectionId;
-use crate::lease::renewals::endpoint::{Endpoint, Target, UNKNOWN};
+use crate::lease::renewals::decide::{decide, target};
+use crate::lease::renewals::endpoint::{Endpoint, Target};
 use crate::lease::renewals::nodes::Nodes;
 use crate::lease::{Lease, Leases};
 
@@ -206,50 +204,6 @@ impl<A: Authenticate> Renewals<A> {
                 Rejection::new(RejectionKind::Unavailable, "a refusal without a reason")
             })),
         }
-    }
-}
-
-/// Lets the strategy decide, and then the connection.
-async fn decide<A: Authenticate>(
-    mut auth: Auth<A, Endpoint<A::Identity>>,
-    mut request: Request<Target>,
-) -> Response<ResponseBody<Empty<Bytes>>> {
-    let refused = RefusedIdentity::new();
-    request.extensions_mut().insert(refused.clone());
-    let target = request.body().clone();
-    let response = match auth.call(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    };
-    let rejection = response.extensions().get::<Rejection>();
-    let text = match rejection {
-        Some(rejection) => {
-            if rejection.kind() == RejectionKind::Forbidden
-                && let Some((identity, term)) = refused.take::<A::Identity>()
-            {
-                auth.get_ref().forbid(&identity, &term, &target).await;
-            }
-            rejection.reason()
-        }
-        None if response.status() == StatusCode::NOT_FOUND => UNKNOWN,
-        None => "",
-    };
-    let (mut head, _) = response.into_parts();
-    head.headers
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if !text.is_empty() {
-        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-        head.headers.insert(CONTENT_TYPE, plain);
-    }
-    Response::from_parts(head, ResponseBody::text(text))
-}
-
-/// The connection that a body names.
-fn target(body: &[u8]) -> Option<Target> {
-    let body = str::from_utf8(body).ok()?;
-    match json::find(body, &["connection".to_owned()]) {
-        Ok(json::Found::Text(id)) => ConnectionId::decode(&id).map(Target::Named),
-        _ => None,
     }
 }
 

@@ -507,6 +507,41 @@ async fn a_revoked_credential_renews_nothing_and_the_new_keys_end_the_connection
 }
 
 #[tokio::test]
+async fn a_revocation_with_a_margin_leaves_the_time_to_renew() {
+    let server = server_with(|layer| layer.grace(Duration::from_secs(1000))).await;
+    let mut renewed = server.open("ada.50.900.user").await;
+    let mut left = server.open("ada.50.900.user").await;
+    let mut short = server.open("ada.50.61.user").await;
+    let mut eve = server.open("eve.50.900.user").await;
+    server.hands.set(60);
+    let within = Duration::from_secs(100);
+    let revoked = DisconnectReason::Revoked;
+    let revoking = server
+        .revocations
+        .revoke_within("user:ada", revoked, within);
+    revoking.await.unwrap();
+    // Nothing older opens a connection or renews one.
+    match connect_async(format!("ws://{}/ws?token=ada.59.900.user", server.address)).await {
+        Err(Error::Http(refused)) => assert_eq!(refused.status(), 401),
+        other => panic!("{other:?}"),
+    }
+    let refused = server.renew("ada.59.900.user", &renewed.id).await;
+    assert_eq!(refused, Server::<Tokens>::said(401, "token_invalid"));
+    server.hands.set(159);
+    for client in [&mut renewed, &mut left, &mut short, &mut eve] {
+        client.is_open().await;
+    }
+    assert_eq!(server.renew("ada.61.900.user", &renewed.id).await.0, 204);
+    assert_eq!(renewed.text().await, "user");
+    // A revocation knows no grace.
+    server.hands.set(160);
+    assert_eq!(left.close().await, (4403, "revoked".to_owned()));
+    assert_eq!(short.close().await, (4403, "revoked".to_owned()));
+    renewed.is_open().await;
+    eve.is_open().await;
+}
+
+#[tokio::test]
 async fn a_renewal_finds_room_under_its_new_keys() {
     let limited = |layer: LeaseLayer| layer.max_connections(1, "device/", OverLimit::RefuseNewest);
     let server = server_with(limited).await;
