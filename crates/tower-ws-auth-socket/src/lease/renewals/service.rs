@@ -32,7 +32,7 @@ use crate::lease::{Lease, Leases};
 /// # Over HTTP
 ///
 /// Mount it at a path such as `POST /ws/renew`. The credential travels as in a handshake, and the
-/// body names the connection by its [id](ConnectionId): `{"connection":"…"}`.
+/// body names the connection by its [id](crate::lease::ConnectionId): `{"connection":"…"}`.
 ///
 /// | answer | |
 /// |---|---|
