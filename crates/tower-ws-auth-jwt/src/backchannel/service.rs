@@ -58,7 +58,7 @@ use crate::{Issuers, invalid, trace};
 /// use std::{sync::Arc, time::Duration};
 /// use http::{Request, StatusCode};
 /// use serde_json::{Value, json};
-/// use tower::{Service, ServiceExt};
+/// use tower::Service;
 /// use tower_ws_auth_core::{MemoryRevocations, Revocations};
 /// use tower_ws_auth_jwt::{BackchannelLogout, Jwt, JwtEncoder, Key, LogoutToken, SigningKey};
 /// use tower_ws_auth_ticket::MemoryTickets;
@@ -89,7 +89,7 @@ use crate::{Issuers, invalid, trace};
 /// #     let body = format!("logout_token={}", signer.encode(claims).unwrap());
 /// #     let request = Request::post("/backchannel-logout").header("content-type", "application/x-www-form-urlencoded");
 /// #     let body = http_body_util::Full::<bytes::Bytes>::from(body);
-/// #     service.ready().await.unwrap().call(request.body(body).unwrap()).await.unwrap().status()
+/// #     service.call(request.body(body).unwrap()).await.unwrap().status()
 /// # };
 /// let mut claims = json!({
 ///     "iss": "https://issuer.example", "aud": "chat", "iat": now, "exp": now + 120, "jti": "1",
