@@ -11,6 +11,7 @@ mod layer;
 mod optional;
 mod peek;
 mod presented;
+mod refused;
 mod service;
 mod validity;
 
@@ -26,5 +27,6 @@ pub use self::grant::{Grant, Term};
 pub use self::layer::AuthLayer;
 pub use self::optional::{Optional, OptionalFuture};
 pub use self::presented::Presented;
+pub use self::refused::RefusedIdentity;
 pub use self::service::Auth;
 pub use self::validity::Validity;

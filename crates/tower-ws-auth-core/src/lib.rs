@@ -12,6 +12,7 @@
 //! - [`revocation`] refuses a credential before it expires, and tells open connections.
 //! - [`RedactLayer`] keeps credentials out of the logs of other layers. Use [`RedactedQuery`] for a
 //!   log that stands outside of it.
+//! - [`relay`] carries questions between the nodes of an application.
 //! - [`telemetry`] lists the events and metrics.
 //!
 //! Strategies live in crates of their own. Most applications use `tower-ws-auth`, which re-exports
@@ -145,6 +146,7 @@
 
 mod accessors;
 mod auth;
+mod body;
 mod clock;
 mod redact;
 mod sync;
@@ -154,6 +156,7 @@ pub mod credential;
 pub mod handshake;
 pub mod origin;
 pub mod rejection;
+pub mod relay;
 pub mod revocation;
 pub mod telemetry;
 
@@ -176,7 +179,8 @@ pub use self::revocation::{
 /// Shared with the other crates of this workspace. It is not part of the public interface.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::auth::Gate;
+    pub use crate::auth::{Gate, RefusedIdentity};
+    pub use crate::body::{BodyError, read_body};
     pub use crate::credential::cookie_header as cookie;
     pub use crate::revocation::connection::Connection;
     pub use crate::revocation::limits::{ConnectionLimits, Evicted};

@@ -45,6 +45,7 @@ mod disconnect_reason;
 mod key;
 pub(crate) mod limits;
 mod local_connections;
+mod margin;
 mod memory;
 mod registry;
 mod reserved;

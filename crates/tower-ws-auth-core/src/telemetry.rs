@@ -42,7 +42,7 @@
 //! | `origin` | the `Origin` of a refused page: escaped, at most 256 bytes of it |
 //! | `channel` | the channel that a client wants to join: likewise |
 //! | `closing_handshake` | how a closing handshake ended, see below |
-//! | `reason` | why a lease ended: `token_expired`, `session_ended`, `revoked`, `too_many_connections`, `going_away`, or the application's own reason |
+//! | `reason` | why a lease ended: `token_expired`, `session_ended`, `revoked`, `forbidden`, `too_many_connections`, `going_away`, or the application's own reason |
 //! | `open_ms` | milliseconds from the acceptance to the disconnect reason |
 //! | `url` | the address of the keys, without its query |
 //! | `age_seconds` | the age of the keys that stay in force |
@@ -125,6 +125,7 @@ pub fn reason_label(reason: &DisconnectReason) -> &'static str {
         DisconnectReason::TokenExpired => "token_expired",
         DisconnectReason::SessionEnded => "session_ended",
         DisconnectReason::Revoked => "revoked",
+        DisconnectReason::Forbidden => "forbidden",
         DisconnectReason::TooManyConnections => "too_many_connections",
         DisconnectReason::GoingAway => "going_away",
         DisconnectReason::Application(_) => "application",

@@ -128,6 +128,8 @@
 //!
 //! - `aws-lc-rs` (default): RSA, EC and `EdDSA` by aws-lc-rs.
 //! - `rust-crypto`: the same in pure Rust, slower, without a C compiler, RSA up to 4096 bits.
+//! - `backchannel-logout`: `BackchannelLogout`, the endpoint at which an identity provider logs users
+//!   out.
 //! - `single-use`: `Jwt::single_use`, which accepts each token once by its `jti`.
 //! - `rotation`: `RotatingKeys`, which are replaced while the server runs.
 //! - `jwks`: `Jwks`, fetched by an HTTP client of the application's choice, on tokio.
@@ -141,6 +143,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod algorithm;
+#[cfg(feature = "backchannel-logout")]
+mod backchannel;
 mod backend;
 mod builder;
 mod compact;
@@ -169,6 +173,10 @@ mod trace;
 mod user_claim;
 
 pub use self::algorithm::Algorithm;
+#[cfg(feature = "backchannel-logout")]
+pub use self::backchannel::{
+    BackchannelLogout, BackchannelLogoutBuilder, LogoutFuture, LogoutToken,
+};
 pub use self::builder::JwtBuilder;
 pub use self::deciding::VerifyFuture;
 pub use self::encoder::{EncodeError, JwtEncoder};

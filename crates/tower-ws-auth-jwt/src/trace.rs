@@ -52,6 +52,29 @@ fn bare(url: &Uri) -> String {
     format!("{}://{host}{}", url.scheme_str().unwrap_or(""), url.path())
 }
 
+/// A logout at the identity provider; `None` if it was done.
+#[cfg(all(feature = "backchannel-logout", feature = "tracing"))]
+pub(crate) fn logged_out(refused: Option<&tower_ws_auth_core::Rejection>) {
+    let Some(rejection) = refused else {
+        tracing::info!(target: "tower_ws_auth", outcome = "accepted", "back-channel logout");
+        return;
+    };
+    let kind = rejection.reason();
+    let detail = rejection.detail();
+    let source = rejection.source();
+    tracing::warn!(
+        target: "tower_ws_auth",
+        outcome = "refused",
+        kind,
+        detail,
+        source,
+        "back-channel logout"
+    );
+}
+
+#[cfg(all(feature = "backchannel-logout", not(feature = "tracing")))]
+pub(crate) fn logged_out(_: Option<&tower_ws_auth_core::Rejection>) {}
+
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn fetched(_: &Uri, _: usize, _: bool) {}
 

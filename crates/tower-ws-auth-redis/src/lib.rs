@@ -97,6 +97,7 @@
 //!     +mget +publish +subscribe +evalsha +eval
 //! ```
 //!
+//! [`RedisRelay`] also needs `&wsauth:relay &wsauth:relay:*`.
 //! A cluster also needs `+cluster|slots`, and a master behind Sentinel `+role`. Anyone who can
 //! write there can log in as any user. Give the user a password, and Redis its own network or TLS.
 //!
@@ -131,6 +132,7 @@ mod handle;
 mod listener;
 #[cfg(feature = "redis-cluster")]
 mod redirect;
+mod relay;
 mod revocations;
 mod script;
 mod sessions;
@@ -145,6 +147,7 @@ mod wire_format;
 pub use self::builder::RedisBuilder;
 pub use self::error::RedisError;
 pub use self::handle::Redis;
+pub use self::relay::RedisRelay;
 pub use self::revocations::RedisRevocations;
 pub use self::sessions::RedisSessions;
 pub use self::tickets::RedisTickets;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tower_ws_auth_core::revocation::{DisconnectReason, Revocation};
 
@@ -5,6 +7,11 @@ use tower_ws_auth_core::revocation::{DisconnectReason, Revocation};
 /// the application's close code with its reason.
 pub(crate) fn write(revocation: &Revocation) -> String {
     let micros = revocation.micros();
+    let micros = match revocation.margin().as_secs() {
+        0 => micros.to_string(),
+        // No reason begins like this. A node that does not know it revokes at once, and for all.
+        seconds => format!("{micros} ~{seconds}"),
+    };
     match revocation.reason() {
         DisconnectReason::Application(own) => format!("{micros} {} {}", own.code(), own.reason()),
         other => format!("{micros} {}", other.reason()),
@@ -13,8 +20,13 @@ pub(crate) fn write(revocation: &Revocation) -> String {
 
 pub(crate) fn read(text: &str) -> Option<Revocation> {
     let (micros, reason) = text.split_once(' ')?;
+    let (margin, reason) = match reason.strip_prefix('~') {
+        Some(rest) => rest.split_once(' ')?,
+        None => ("0", reason),
+    };
     let reason = match reason {
         "revoked" => DisconnectReason::Revoked,
+        "forbidden" => DisconnectReason::Forbidden,
         "session_ended" => DisconnectReason::SessionEnded,
         "token_expired" => DisconnectReason::TokenExpired,
         "too_many_connections" => DisconnectReason::TooManyConnections,
@@ -24,7 +36,8 @@ pub(crate) fn read(text: &str) -> Option<Revocation> {
             DisconnectReason::application(code.parse().ok()?, reason).ok()?
         }
     };
-    Some(Revocation::at_micros(micros.parse().ok()?, reason))
+    let margin = Duration::from_secs(margin.parse().ok()?);
+    Some(Revocation::at_micros(micros.parse().ok()?, reason).with_margin(margin))
 }
 
 pub(crate) fn read_bytes(kept: &[u8]) -> Option<Revocation> {
@@ -68,6 +81,7 @@ mod tests {
     fn reads_what_it_writes() {
         for reason in [
             DisconnectReason::Revoked,
+            DisconnectReason::Forbidden,
             DisconnectReason::SessionEnded,
             DisconnectReason::TokenExpired,
             DisconnectReason::TooManyConnections,
@@ -78,6 +92,8 @@ mod tests {
         ] {
             let revocation = Revocation::at_micros(1_700_000_000_123_456, reason);
             assert_eq!(read(&write(&revocation)), Some(revocation.clone()));
+            let kept = revocation.clone().with_margin(Duration::from_secs(9));
+            assert_eq!(read(&write(&kept)), Some(kept));
             let message = announce("user:ada lovelace", &revocation);
             let heard = Some(("user:ada lovelace".to_owned(), revocation));
             assert_eq!(hear(&message), heard);

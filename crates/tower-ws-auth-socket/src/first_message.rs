@@ -93,7 +93,6 @@ mod config;
 mod detach;
 mod early;
 mod format;
-mod json;
 mod layer;
 mod places;
 mod reader;

@@ -17,8 +17,11 @@
 //! handler ends that is asleep, or in the middle of a message, or writes for ever. A connection
 //! that is no WebSocket just ends.
 //!
-//! [`Lease`] is what a handler may know: when it ends, and how to [renew](Lease::renew) it with a
-//! new token over the open connection. A handler that wants to say goodbye by itself takes
+//! With [`renewable_by`](LeaseLayer::renewable_by) a client shows a new credential without
+//! reconnecting, over HTTP or on the open connection: see [`Renewals`].
+//!
+//! [`Lease`] is what a handler may know: when it ends, who its user [is now](Lease::identity), and
+//! how to [renew](Lease::renew) it by a credential that the handler has checked itself. A handler that wants to say goodbye by itself takes
 //! [`cooperative`](LeaseLayer::cooperative) and waits for [`Lease::ended`].
 //!
 //! - The layer stands inside of an [`AuthLayer`](tower_ws_auth_core::AuthLayer), which leaves it
@@ -97,6 +100,8 @@ mod future;
 mod handle;
 mod layer;
 mod leases;
+mod release;
+mod renewals;
 mod service;
 mod shared;
 mod sync;
@@ -108,6 +113,10 @@ pub use self::future::ResponseFuture;
 pub use self::handle::Lease;
 pub use self::layer::LeaseLayer;
 pub use self::leases::Leases;
+pub use self::renewals::{
+    AnswerFuture, ConnectionId, NotRenewable, RenewalFormat, RenewalFuture, RenewalMessages,
+    Renewals,
+};
 pub use self::service::Leased;
 pub use crate::frame::{Close, CloseCode, InvalidCloseCode};
 pub use tower_ws_auth_core::revocation::{DisconnectReason, OverLimit};

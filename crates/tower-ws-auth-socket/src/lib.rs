@@ -18,6 +18,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod json;
 mod upgrade;
 
 pub mod close;

@@ -123,6 +123,7 @@
 //! | `rotation` | keys that change while the program runs | +2 |
 //! | `jwks` | keys from a JWKS or by OIDC discovery, with your HTTP client | +2 |
 //! | `jwks-reqwest` | the same with reqwest and rustls as the client | +48 |
+//! | `backchannel-logout` | the endpoint at which an identity provider logs users out | +2 |
 //! | `single-use` | a JWT that opens one connection, by its `jti` | +0 |
 //! | `pusher` | joins by Pusher's signatures | +0 |
 //! | `redis` | the stores on Redis | +44 |
@@ -146,7 +147,7 @@ pub use tower_ws_auth_core::{
     RedactedQuery, Rejection, RejectionKind, ResponseBody, Revocation, RevocationError,
     RevocationKey, RevocationStore, Revocations, Term, Validity,
 };
-pub use tower_ws_auth_core::{credential, handshake, origin, revocation, telemetry};
+pub use tower_ws_auth_core::{credential, handshake, origin, relay, revocation, telemetry};
 
 #[cfg(feature = "channel")]
 pub use tower_ws_auth_channel as channel;

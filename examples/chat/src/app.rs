@@ -12,19 +12,21 @@ use axum::routing::{any, any_service, post};
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
+use tower_ws_auth::lease::Renewals;
 use tower_ws_auth::origin::OriginsError;
 use tower_ws_auth::{
-    AuthLayer, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin, OriginLayer, Origins,
-    RedactLayer,
+    AuthLayer, Authenticate, AuthenticateExt, CloseFrameLayer, FirstMessageLayer, LeaseLayer,
+    MissingOrigin, OriginLayer, Origins, RedactLayer,
 };
 use tracing::Level;
 
 use crate::credentials::Credentials;
 use crate::doors::Doors;
+use crate::first::OnlyTokens;
 use crate::hub::Hub;
 use crate::options::{Opaque, Options};
 use crate::user::{Record, User};
-use crate::{account, metrics, page, relay, socket};
+use crate::{account, logout, metrics, page, relay, socket};
 
 /// The state that the handlers share.
 #[derive(Clone, Debug)]
@@ -40,6 +42,7 @@ pub(crate) fn router(
     credentials: &Credentials,
     closing_handshakes: &TaskTracker,
     lease: &LeaseLayer,
+    first: &FirstMessageLayer,
 ) -> Result<Router, Box<dyn Error + Send + Sync>> {
     let origins = origins(options, address)?;
     let Credentials {
@@ -80,7 +83,13 @@ pub(crate) fn router(
     let jwt_only = tokens.clone().layer(AuthLayer::new(jwt()));
     let ticket_only = tokens.clone().layer(AuthLayer::new(ticket()));
     let session_only = cookies.layer(AuthLayer::new(session()));
-    let any_of = tokens.layer(AuthLayer::new(jwt().or(ticket()).or(session())));
+    let any_of = tokens
+        .clone()
+        .layer(AuthLayer::new(jwt().or(ticket()).or(session())));
+    // The credential comes behind the handshake. `OnlyTokens` tells a token from a ticket.
+    let by_message = tokens
+        .layer(first.clone())
+        .layer(AuthLayer::new(OnlyTokens(jwt()).or(ticket())));
     let sockets = Router::new()
         .route(
             "/ws/jwt",
@@ -97,23 +106,19 @@ pub(crate) fn router(
         .route(
             "/ws/any",
             any(socket::open).layer(any_of.layer(lease.clone())),
+        )
+        .route(
+            "/ws/first",
+            any(socket::open).layer(by_message.layer(lease.clone())),
         );
 
-    // A browser names the origin of every POST. So a request without one comes from no foreign
-    // page.
-    let logged_in = AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in))
-        .any_request()
-        .clock(credentials.tokens.clock().clone());
-    let accounts = Router::new()
-        .route("/token", post(account::token).layer(logged_in.clone()))
-        .route("/revoke", post(account::revoke).layer(logged_in.clone()))
-        .route(
-            "/ticket",
-            any_service(tickets.endpoint(account::order)).layer(logged_in),
-        )
-        .route("/login", post(account::login))
-        .route("/logout", post(account::logout))
-        .layer(pages_and_others);
+    // With many nodes a request need not reach that of its connection.
+    let renewals = lease.leases().renewals(jwt())?;
+    let renewals = match credentials.relay.clone() {
+        Some(relay) => renewals.across(relay),
+        None => renewals,
+    };
+    let accounts = accounts(credentials, renewals).layer(pages_and_others);
 
     let counts = if options.metrics {
         metrics::routes()?
@@ -131,6 +136,7 @@ pub(crate) fn router(
     Ok(Router::new()
         .merge(sockets)
         .merge(accounts)
+        .merge(logout::routes(options, credentials)?)
         .merge(page::routes())
         .merge(counts)
         .with_state(App {
@@ -145,6 +151,32 @@ pub(crate) fn router(
         )
         // Outermost: no layer further in sees a token in a URI.
         .layer(RedactLayer::new(redacted, ["/*"])?))
+}
+
+/// What a client asks for over ordinary HTTP.
+fn accounts<A>(credentials: &Credentials, renewals: Renewals<A>) -> Router<App>
+where
+    A: Authenticate + Send + Sync + 'static,
+    A::Future: Send,
+{
+    let Credentials {
+        sessions, tickets, ..
+    } = credentials;
+    // A browser names the origin of every POST. So a request without one comes from no foreign
+    // page.
+    let logged_in = AuthLayer::new(sessions.dangerous_strategy_for_any_origin(Record::logged_in))
+        .any_request()
+        .clock(credentials.tokens.clock().clone());
+    Router::new()
+        .route("/token", post(account::token).layer(logged_in.clone()))
+        .route("/revoke", post(account::revoke).layer(logged_in.clone()))
+        .route(
+            "/ticket",
+            any_service(tickets.endpoint(account::order)).layer(logged_in),
+        )
+        .route("/ws/renew", any_service(renewals))
+        .route("/login", post(account::login))
+        .route("/logout", post(account::logout))
 }
 
 fn named(user: &User, _head: &Parts) -> bool {

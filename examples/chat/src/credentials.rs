@@ -4,12 +4,13 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions, RedisTickets};
+use tower_ws_auth::redis::{Redis, RedisRelay, RedisRevocations, RedisSessions, RedisTickets};
 use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
 use tower_ws_auth::ticket::{MemoryTickets, TicketStore, Tickets};
 use tower_ws_auth::{Clock, MemoryRevocations, Revocations};
 
 use crate::account::BODY_TIMEOUT;
+use crate::logout::Logouts;
 use crate::options::{Options, Secret};
 use crate::tokens::{Tokens, random};
 use crate::user::{Known, Record, revocation_key};
@@ -21,6 +22,10 @@ pub(crate) struct Credentials {
     pub(crate) sessions: Sessions<Record>,
     pub(crate) tickets: Tickets<Known>,
     pub(crate) revocations: Revocations,
+    /// The logout tokens that were used.
+    pub(crate) logouts: Logouts,
+    /// To the other nodes.
+    pub(crate) relay: Option<RedisRelay>,
 }
 
 /// The maximum number of sessions.
@@ -29,6 +34,8 @@ const SESSIONS: usize = 100_000;
 const TICKETS_PER_USER: u32 = 10_000;
 /// The maximum number of revoked users.
 const REVOKED: usize = 100_000;
+/// Longer than a logout token is accepted.
+const LOGOUTS: Duration = Duration::from_secs(15 * 60);
 /// Longer than the life of any token that this program mints. After it, a longer-lived token from
 /// elsewhere passes again.
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -49,6 +56,8 @@ impl Credentials {
             tokens,
             sessions: sessions(options, redis, revocations.clone(), clock)?,
             tickets: tickets(options, redis, clock)?,
+            logouts: logouts(redis)?,
+            relay: redis.cloned().map(RedisRelay::new).transpose()?,
             revocations,
         })
     }
@@ -105,6 +114,13 @@ fn sessions(
         sessions
     };
     Ok(sessions.build()?)
+}
+
+fn logouts(redis: Option<&Redis>) -> Result<Logouts, Box<dyn Error + Send + Sync>> {
+    Ok(Logouts(match redis {
+        Some(redis) => Arc::new(RedisTickets::new(redis.clone()).prefix("wsauth:logout:")),
+        None => Arc::new(MemoryTickets::builder().max_ttl(LOGOUTS).build()?),
+    }))
 }
 
 fn tickets(

@@ -7,7 +7,9 @@ mod account;
 mod app;
 mod credentials;
 mod doors;
+mod first;
 mod hub;
+mod logout;
 mod metrics;
 mod options;
 mod page;
@@ -32,12 +34,14 @@ use tokio_util::task::TaskTracker;
 
 use tower_ws_auth::Clock;
 use tower_ws_auth::close::ClientProtocol;
+use tower_ws_auth::first_message::EarlyConnections;
 use tower_ws_auth::lease::{DisconnectReason, LeaseLayer, Leases};
 
 use self::credentials::Credentials;
 pub use self::options::{Hmac, JwtOptions, Offer, Opaque, Options, Protocol, Secret};
 use self::tls::{Tls, TlsListener};
 pub use self::tokens::DemoTokens;
+use self::user::User;
 
 /// The time that a shutdown waits: for requests under way, and then for closing handshakes.
 const GRACE: Duration = Duration::from_secs(6);
@@ -52,6 +56,7 @@ pub struct Chat {
     address: SocketAddr,
     credentials: Credentials,
     leases: Leases,
+    early: EarlyConnections,
 }
 
 impl Chat {
@@ -86,11 +91,20 @@ impl Chat {
         let tracker = closing_handshakes.clone();
         let lease = LeaseLayer::new(credentials.revocations.clone())
             .clock(clock)
+            .renewable_by(|user: &User| user.name.clone())
             .client_protocol(ClientProtocol::from(options.client_protocol))
             .spawn_with(move |closing_handshake| {
                 tracker.spawn(closing_handshake);
             });
-        let router = app::router(&options, address, &credentials, &closing_handshakes, &lease)?;
+        let first = first::layer(&options);
+        let router = app::router(
+            &options,
+            address,
+            &credentials,
+            &closing_handshakes,
+            &lease,
+            &first,
+        )?;
         Ok(Self {
             listener,
             tls,
@@ -99,6 +113,7 @@ impl Chat {
             address,
             credentials,
             leases: lease.leases(),
+            early: first.early(),
         })
     }
 
@@ -132,10 +147,12 @@ impl Chat {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let (begun, begins) = tokio::sync::oneshot::channel();
-        let leases = self.leases.clone();
+        let (leases, early) = (self.leases.clone(), self.early.clone());
         let signal = async move {
             shutdown.await;
             let _ = begun.send(());
+            // Those whose first message has not come, and those that are open.
+            early.end_all();
             tokio::spawn(async move { leases.end_all(&DisconnectReason::GoingAway).await });
         };
         let serving = async {
@@ -160,6 +177,7 @@ impl Chat {
             // A client that never finishes its request must not keep the program alive.
             () = async { let _ = begins.await; sleep(GRACE).await } => {}
         }
+        let _ = timeout(GRACE, self.early.wait()).await;
         // For connections that opened while the others were told.
         self.leases.end_all(&DisconnectReason::GoingAway).await;
         self.closing_handshakes.close();

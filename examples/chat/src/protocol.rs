@@ -34,6 +34,8 @@ pub(crate) enum FromServer<'a> {
         user: &'a str,
         via: &'a str,
         expires_at: Option<i64>,
+        /// By which `POST /ws/renew` names the connection.
+        connection: &'a str,
     },
     Joined {
         channel: &'a str,

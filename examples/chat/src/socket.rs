@@ -37,14 +37,14 @@ pub(crate) async fn open(
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(move |socket| async move {
-            talk(socket, user.into_inner(), lease.until(), app).await;
+            talk(socket, user.into_inner(), lease, app).await;
         })
 }
 
 /// It neither checks the time nor knows of logouts. The lease ends the connection, and to the
 /// handler that is a client that closes.
-async fn talk(mut socket: WebSocket, user: User, until: Option<SystemTime>, app: App) {
-    match converse(&mut socket, &user, until, &app).await {
+async fn talk(mut socket: WebSocket, user: User, lease: Lease, app: App) {
+    match converse(&mut socket, &user, &lease, &app).await {
         // tungstenite has queued its answer, and sends it as we continue to read.
         Ok(End::Client) => finish(&mut socket).await,
         Ok(End::TooSlow) => goodbye(&mut socket, 4408, "too_slow").await,
@@ -64,17 +64,21 @@ enum End {
 async fn converse(
     socket: &mut WebSocket,
     user: &User,
-    until: Option<SystemTime>,
+    lease: &Lease,
     app: &App,
 ) -> Result<End, axum::Error> {
     let (mut member, mut inbox) = app.hub.enter();
     let User { name, via, .. } = user;
     // A token has its own expiry. For other credentials it is the end of their grant.
-    let expires_at = user.expires_at.or_else(|| until.and_then(unix_seconds));
+    let expires_at = user
+        .expires_at
+        .or_else(|| lease.until().and_then(unix_seconds));
+    let connection = lease.connection_id().map(|id| id.encode());
     let welcome = FromServer::Welcome {
         user: name,
         via,
         expires_at,
+        connection: connection.as_deref().unwrap_or_default(),
     };
     socket.send(Message::text(welcome.to_json())).await?;
     let mut too_slow = pin!(member.too_slow());

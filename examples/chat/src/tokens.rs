@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
-use tower_ws_auth::jwt::{Issuers, JwtEncoder, SigningKey, UserClaim};
+use tower_ws_auth::jwt::{Issuers, Jwks, JwtEncoder, SigningKey, UserClaim};
 use tower_ws_auth::{Clock, Validity};
 
 use crate::options::JwtOptions;
@@ -27,6 +27,8 @@ pub(crate) struct Tokens {
     options: JwtOptions,
     /// The first one signs.
     secrets: Vec<Vec<u8>>,
+    /// Each `--oidc-issuer`, with its keys.
+    providers: Vec<(String, Jwks)>,
     /// Clones share what was fetched.
     strategy: Arc<Issuers<Value>>,
     clock: Clock,
@@ -38,6 +40,11 @@ impl Tokens {
         &self.clock
     }
 
+    /// Each `--oidc-issuer`, with its keys.
+    pub(crate) fn providers(&self) -> &[(String, Jwks)] {
+        &self.providers
+    }
+
     pub(crate) fn new(
         options: &JwtOptions,
         clock: &Clock,
@@ -46,8 +53,10 @@ impl Tokens {
             [] => vec![random()?],
             given => given.iter().map(|it| it.as_bytes().to_owned()).collect(),
         };
+        let providers = trusted::providers(options)?;
         Ok(Self {
-            strategy: Arc::new(trusted::strategy(options, &secrets, clock)?),
+            strategy: Arc::new(trusted::strategy(options, &secrets, &providers, clock)?),
+            providers,
             options: options.clone(),
             secrets,
             clock: clock.clone(),

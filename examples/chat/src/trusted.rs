@@ -12,6 +12,7 @@ use tower_ws_auth::jwt::{
     Algorithm, Issuers, Jwks, Jwt, JwtBuilder, Key, KeyError, KeySource, Keys, UserClaim,
 };
 
+use crate::logout;
 use crate::options::JwtOptions;
 use crate::user::revocation_key;
 
@@ -24,6 +25,7 @@ const COOLDOWN: Duration = Duration::from_secs(5);
 pub(crate) fn strategy(
     options: &JwtOptions,
     secrets: &[Vec<u8>],
+    providers: &[(String, Jwks)],
     clock: &Clock,
 ) -> Result<Issuers<Value>, Failure> {
     let user = options.user()?;
@@ -38,10 +40,14 @@ pub(crate) fn strategy(
         jwt
     };
     let mut discovered = Vec::new();
-    for issuer in &options.oidc_issuer {
-        let jwks = Jwks::discover(issuer).cooldown(COOLDOWN).start();
-        let jwks = jwks.map_err(|error| format!("--oidc-issuer: {error}"))?;
-        discovered.push(build(rules(jwks.into()), &user)?);
+    for (issuer, jwks) in providers {
+        let jwt = build(rules(jwks.clone().into()), &user)?;
+        // Their users log out there too.
+        let (of_session, of_subject) = (issuer.clone(), issuer.clone());
+        let jwt = jwt
+            .revocable_by(move |claims: &Value| logout::session_of(&of_session, claims))
+            .revocable_by(move |claims: &Value| logout::subject_of(&of_subject, claims));
+        discovered.push(jwt);
     }
     let mut jwt = rules(own(options, secrets)?);
     if !options.jwt_issuer.is_empty() {
@@ -54,6 +60,16 @@ pub(crate) fn strategy(
         Issuers::new(discovered)?.others(own)
     };
     Ok(issuers.carriers(carriers(options)?))
+}
+
+/// The keys of each `--oidc-issuer`.
+pub(crate) fn providers(options: &JwtOptions) -> Result<Vec<(String, Jwks)>, Failure> {
+    let discover = |issuer: &String| {
+        let jwks = Jwks::discover(issuer).cooldown(COOLDOWN).start();
+        let jwks = jwks.map_err(|error| format!("--oidc-issuer: {error}"))?;
+        Ok((issuer.clone(), jwks))
+    };
+    options.oidc_issuer.iter().map(discover).collect()
 }
 
 fn build(jwt: JwtBuilder<Value>, user: &UserClaim) -> Result<Jwt<Value>, Failure> {

@@ -1,12 +1,14 @@
 //! The user of a socket, for every strategy.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct User {
     pub(crate) name: String,
-    pub(crate) via: &'static str,
+    pub(crate) via: Cow<'static, str>,
     /// The credential's own expiry, in seconds since the Unix epoch.
     pub(crate) expires_at: Option<i64>,
 }
@@ -33,7 +35,7 @@ impl User {
         let expires_at = exp.map(|exp| exp.floor().clamp(0.0, LATEST) as i64);
         Self {
             name: name.unwrap_or_default(),
-            via: "jwt",
+            via: "jwt".into(),
             expires_at,
         }
     }
@@ -46,7 +48,7 @@ impl User {
     pub(crate) fn by_session(known: Known) -> Self {
         Self {
             name: known.user,
-            via: "session",
+            via: "session".into(),
             expires_at: None,
         }
     }
@@ -54,7 +56,7 @@ impl User {
     pub(crate) fn by_ticket(known: Known) -> Self {
         Self {
             name: known.user,
-            via: "ticket",
+            via: "ticket".into(),
             expires_at: None,
         }
     }

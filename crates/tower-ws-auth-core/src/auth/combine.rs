@@ -2,6 +2,7 @@ use std::fmt;
 
 use http::request::Parts;
 
+use crate::auth::RefusedIdentity;
 use crate::{Authenticate, BoxFuture, Grant, Rejection, RejectionKind};
 
 /// A strategy with another identity. Made by [`AuthenticateExt::map`](crate::AuthenticateExt::map).
@@ -56,7 +57,13 @@ where
     }
 
     fn admit(&self, verified: A::Verified, head: &Parts) -> Result<J, Rejection> {
-        self.inner.admit(verified, head).map(&self.f)
+        match self.inner.admit(verified, head) {
+            Ok(identity) => Ok((self.f)(identity)),
+            Err(rejection) => {
+                RefusedIdentity::map(head, &self.f);
+                Err(rejection)
+            }
+        }
     }
 }
 
@@ -116,6 +123,7 @@ where
         if (self.permitted)(&identity, head) {
             Ok(identity)
         } else {
+            RefusedIdentity::keep(head, identity);
             Err(Rejection::new(
                 RejectionKind::Forbidden,
                 "the predicate of `authorize` said no",

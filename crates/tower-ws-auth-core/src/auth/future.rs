@@ -10,6 +10,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::auth::RefusedIdentity;
 use crate::auth::gate::Gate;
 use crate::auth::peek::Peek;
 use crate::handshake::{Handshake, simplify};
@@ -161,6 +162,7 @@ fn admit<A: Authenticate>(
     let (verified, mut term) = verified?.into_parts();
     let admitted = strategy.admit(verified, head);
     let identity = admitted.map_err(|rejection| {
+        RefusedIdentity::keep_term(head, &term);
         if term.is_spent() {
             rejection.with_spent_credential()
         } else {

@@ -46,6 +46,17 @@ impl<A: Authenticate> AuthLayer<A> {
         }
     }
 
+    /// Like [`any_request`](Self::any_request), with a single-use strategy too. For a service that
+    /// has checked by itself that the request is one of its own.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn checked_request(self) -> Self {
+        Self {
+            any_request: true,
+            ..self
+        }
+    }
+
     /// Sets the clock that dates a decision, for the [validity](crate::Validity) of credentials
     /// minted by it. The default is the system's clock.
     #[must_use]

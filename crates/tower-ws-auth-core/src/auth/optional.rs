@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use pin_project_lite::pin_project;
 
+use crate::auth::RefusedIdentity;
 use crate::{Authenticate, BoxFuture, Grant, Rejection};
 
 /// A strategy that lets a request without a credential pass. Made by
@@ -59,9 +60,11 @@ impl<A: Authenticate> Authenticate for Optional<A> {
     }
 
     fn admit(&self, verified: Self::Verified, head: &Parts) -> Result<Self::Identity, Rejection> {
-        verified
-            .map(|verified| self.inner.admit(verified, head))
-            .transpose()
+        let admitted = verified.map(|verified| self.inner.admit(verified, head));
+        if let Some(Err(_)) = admitted {
+            RefusedIdentity::map(head, Some::<A::Identity>);
+        }
+        admitted.transpose()
     }
 }
 

@@ -2,6 +2,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
+use crate::auth::RefusedIdentity;
 use crate::auth::future::Waiting;
 use crate::revocation::{BoxFuture, Reserved, Revocations, WatchFuture};
 use crate::{Authenticate, Grant, Rejection};
@@ -52,7 +53,8 @@ impl<A: Authenticate, S, B> Peek<A, S, B> {
                     let limits = grant.take_limits().filter(Revocations::are_limited);
                     let (verified, term) = grant.into_parts();
                     if let Some((head, _)) = &self.waiting.request {
-                        self.waiting.strategy.admit(verified, head)?;
+                        let admitted = self.waiting.strategy.admit(verified, head);
+                        admitted.inspect_err(|_| RefusedIdentity::keep_term(head, &term))?;
                     }
                     let Some(limits) = limits else {
                         return Poll::Ready(Ok(None));

@@ -19,9 +19,12 @@ pub struct Connection {
 struct State {
     phase: Phase,
     on_end: Option<OnEnd>,
+    on_notice: Option<OnNotice>,
 }
 
 type OnEnd = Box<dyn FnOnce(&DisconnectReason) + Send>;
+/// Gets the moment by which the connection ends, and the reason.
+type OnNotice = Arc<dyn Fn(SystemTime, &DisconnectReason) + Send + Sync>;
 
 enum Phase {
     /// The store is being asked. Revocations that arrive meanwhile wait for its answer.
@@ -47,6 +50,7 @@ impl Connection {
             state: Mutex::new(State {
                 phase,
                 on_end: None,
+                on_notice: None,
             }),
         }
     }
@@ -117,12 +121,20 @@ impl Connection {
         }
     }
 
+    /// Calls `told` when a key is revoked [with a margin](super::Revocations::revoke_within): the
+    /// connection is to end at that moment, unless it is renewed before. Without this it ends at
+    /// once. A second call replaces the first callback.
+    pub fn on_notice(&self, told: impl Fn(SystemTime, &DisconnectReason) + Send + Sync + 'static) {
+        self.lock().on_notice = Some(Arc::new(told));
+    }
+
     /// Hears that a key was revoked. It ends, unless its handshake knew this revocation or a later
     /// one.
     ///
     /// No clocks are compared here: the store has ordered the moments of one key.
     pub(super) fn hear(&self, key: &str, revocation: &Revocation) {
-        match &mut self.lock().phase {
+        let mut state = self.lock();
+        match &mut state.phase {
             Phase::Checking { heard } => {
                 return heard.push((Arc::from(key), revocation.clone()));
             }
@@ -135,7 +147,13 @@ impl Connection {
             }
             Phase::Ended(_) => return,
         }
-        self.end(revocation.reason());
+        let on_notice = state.on_notice.clone();
+        // Unlocked first, because a callback may call this connection again.
+        drop(state);
+        match (on_notice, revocation.deadline()) {
+            (Some(on_notice), Some(deadline)) => on_notice(deadline, revocation.reason()),
+            _ => drop(self.end(revocation.reason())),
+        }
     }
 
     /// Decides by the store's answer, in the order of the keys.

@@ -13,6 +13,8 @@ pub enum DisconnectReason {
     SessionEnded,
     /// The credential that opened it was revoked.
     Revoked,
+    /// Its user lost a permission that the connection needs.
+    Forbidden,
     /// Its user has more open connections than allowed.
     TooManyConnections,
     /// The server shuts down.
@@ -48,6 +50,7 @@ impl DisconnectReason {
             Self::TokenExpired => "token_expired",
             Self::SessionEnded => "session_ended",
             Self::Revoked => "revoked",
+            Self::Forbidden => "forbidden",
             Self::TooManyConnections => "too_many_connections",
             Self::GoingAway => "going_away",
             Self::Application(own) => &own.reason,
@@ -58,7 +61,7 @@ impl DisconnectReason {
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::TokenExpired | Self::SessionEnded => Some(StatusCode::UNAUTHORIZED),
-            Self::Revoked => Some(StatusCode::FORBIDDEN),
+            Self::Revoked | Self::Forbidden => Some(StatusCode::FORBIDDEN),
             Self::TooManyConnections => Some(StatusCode::TOO_MANY_REQUESTS),
             Self::GoingAway | Self::Application(_) => None,
         }
@@ -69,7 +72,7 @@ impl DisconnectReason {
     pub fn code(&self) -> u16 {
         match self {
             Self::TokenExpired | Self::SessionEnded => 4401,
-            Self::Revoked => 4403,
+            Self::Revoked | Self::Forbidden => 4403,
             Self::TooManyConnections => 4429,
             Self::GoingAway => 1001,
             Self::Application(own) => own.code,
@@ -127,6 +130,7 @@ mod tests {
             DisconnectReason::TokenExpired,
             DisconnectReason::SessionEnded,
             DisconnectReason::Revoked,
+            DisconnectReason::Forbidden,
             DisconnectReason::TooManyConnections,
         ] {
             assert_eq!(reason.code(), 4000 + reason.status().unwrap().as_u16());

@@ -19,10 +19,10 @@ use crate::{Clock, Grant, Term};
 /// Clones share everything. See the [module's documentation](crate::revocation).
 #[derive(Clone)]
 pub struct Revocations {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     registry: Arc<Registry>,
     store: Box<dyn RevocationStore>,
     clock: Clock,
@@ -92,7 +92,7 @@ impl Revocations {
         crate::trace::revoked(&reason);
         let shared = &self.shared;
         // First remembered, then ended, so that a client that comes back at once is refused.
-        match shared.record(key, &reason).await {
+        match shared.record(key, &reason, Duration::ZERO).await {
             Ok(revocation) => {
                 shared.registry.tell(key, &revocation).await;
                 Ok(())
@@ -251,20 +251,22 @@ impl Revocations {
 
 impl Shared {
     /// Writes a revocation of now, and returns the one that is kept.
-    async fn record(
+    pub(super) async fn record(
         &self,
         key: &str,
         reason: &DisconnectReason,
+        margin: Duration,
     ) -> Result<Revocation, RevocationError> {
         let key: Arc<str> = key.into();
-        let first = Revocation::at_micros(self.next_moment(), reason.clone());
+        let of = |moment| Revocation::at_micros(moment, reason.clone()).with_margin(margin);
+        let first = of(self.next_moment());
         let kept = self.store.record(Arc::clone(&key), first.clone()).await?;
         let Some(kept) = kept else {
             return Ok(first);
         };
         // The kept one may be of a node whose clock is ahead of this one's.
         let moment = self.next_moment().max(kept.micros().saturating_add(1));
-        let second = Revocation::at_micros(moment, reason.clone());
+        let second = of(moment);
         match self.store.record(key, second.clone()).await? {
             None => Ok(second),
             // Written since this call began: it has the effect that this call must have.

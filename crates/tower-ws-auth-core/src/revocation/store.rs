@@ -58,6 +58,7 @@ pub trait RevocationStore: Send + Sync {
 pub struct Revocation {
     at: SystemTime,
     reason: DisconnectReason,
+    pub(super) margin: Duration,
 }
 
 impl Revocation {
@@ -72,7 +73,8 @@ impl Revocation {
     /// credential, and none can be issued after it.
     pub fn at_micros(micros: u64, reason: DisconnectReason) -> Self {
         let at = from_micros(micros);
-        Self { at, reason }
+        let margin = Duration::ZERO;
+        Self { at, reason, margin }
     }
 
     /// The moment.

@@ -8,6 +8,7 @@ mod cluster;
 mod cuts;
 mod extremes;
 mod outages;
+mod relay;
 mod revocations;
 mod secrecy;
 mod sentinel;

@@ -211,6 +211,15 @@ pub struct CloseFrame<S> {
     config: Arc<Config>,
 }
 
+impl<S> CloseFrame<S> {
+    /// Wraps `inner` as [`CloseFrameLayer::new`] does.
+    pub fn new(inner: S) -> Self {
+        CloseFrameLayer::new().layer(inner)
+    }
+
+    tower_ws_auth_core::__inner_accessors!();
+}
+
 impl<S, B, ResBody> Service<Request<B>> for CloseFrame<S>
 where
     S: Service<Request<B>, Response = Response<ResBody>>,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tower_ws_auth_core::{Advice, Rejection};
 
-use crate::first_message::{json, stomp};
+use crate::first_message::stomp;
+use crate::json;
 use crate::protocol::ClientProtocol;
 
 /// How a client's first message carries its credential.

@@ -145,7 +145,7 @@ impl<S> Layer<S> for FirstMessageLayer {
     type Service = FirstMessageService<S>;
 
     fn layer(&self, inner: S) -> FirstMessageService<S> {
-        FirstMessageService::new(inner, Arc::clone(&self.config))
+        FirstMessageService::of(inner, Arc::clone(&self.config))
     }
 }
 

@@ -14,6 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::ResponseBody;
 use tower_ws_auth_core::credential::MessageCredential;
@@ -23,6 +24,7 @@ use crate::first_message::config::Config;
 use crate::first_message::detach::detach;
 use crate::first_message::early::Early;
 use crate::first_message::trace;
+use crate::first_message::{FirstMessageLayer, MessageFormat};
 use crate::upgrade::accept_key;
 
 /// The service that [`FirstMessageLayer`](crate::first_message::FirstMessageLayer) puts around
@@ -41,7 +43,14 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 struct Answered;
 
 impl<S> FirstMessageService<S> {
-    pub(super) fn new(inner: S, config: Arc<Config>) -> Self {
+    /// Wraps `inner` as [`FirstMessageLayer::new`] does.
+    pub fn new(inner: S, format: MessageFormat) -> Self {
+        FirstMessageLayer::new(format).layer(inner)
+    }
+
+    tower_ws_auth_core::__inner_accessors!();
+
+    pub(super) fn of(inner: S, config: Arc<Config>) -> Self {
         Self { inner, config }
     }
 

@@ -2,10 +2,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::sync::watch;
 use tower_ws_auth_core::revocation::DisconnectReason;
 use tower_ws_auth_core::{Grant, Rejection, RejectionKind};
 
-use crate::lease::shared::{Release, Shared};
+use crate::lease::ConnectionId;
+use crate::lease::release::Release;
+use crate::lease::shared::Shared;
 
 /// A grant enforced on an open connection, as its handler sees it.
 ///
@@ -81,8 +84,41 @@ impl Lease {
             return Err(Rejection::new(RejectionKind::Forbidden, other));
         }
         let watch = self.shared.watch(&term).await?;
-        self.shared.renew(&term, &watch)?;
+        self.shared.renew(&term, &watch, false, || ())?;
         Ok(identity)
+    }
+
+    /// The id by which its client [renews](crate::lease::Leases::renewals) it: the client's own,
+    /// or a random one. `None` if the layer is not
+    /// [`renewable_by`](crate::lease::LeaseLayer::renewable_by) anybody.
+    pub fn connection_id(&self) -> Option<ConnectionId> {
+        self.shared.holder().map(|holder| holder.name.id)
+    }
+
+    /// The identity as it is now, and its changes by [renewals](crate::lease::Leases::renewals).
+    /// `None` for another type than that of
+    /// [`renewable_by`](crate::lease::LeaseLayer::renewable_by).
+    ///
+    /// ```
+    /// # use tower_ws_auth_socket::lease::Lease;
+    /// # #[derive(Clone)] struct User { is_admin: bool }
+    /// # async fn handle(lease: Lease) -> Option<()> {
+    /// let mut user = lease.identity::<User>()?;
+    /// while user.changed().await.is_ok() {
+    ///     let is_admin = user.borrow_and_update().is_admin;
+    ///     // …
+    /// #   let _ = is_admin;
+    /// }
+    /// # Some(())
+    /// # }
+    /// ```
+    pub fn identity<I: Clone + Send + Sync + 'static>(&self) -> Option<watch::Receiver<I>> {
+        let identity = self.shared.holder()?.identity::<I>()?;
+        Some(identity.subscribe())
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 

@@ -6,12 +6,14 @@ use crate::frame::Close;
 use crate::protocol::ClientProtocol;
 use crate::upgrade::Limits;
 use tower_layer::Layer;
+use tower_ws_auth_core::credential::Carriers;
 use tower_ws_auth_core::private::ConnectionLimits;
 use tower_ws_auth_core::revocation::{DisconnectReason, OverLimit, Revocations};
 use tower_ws_auth_core::{BoxFuture, Clock, MemoryRevocations};
 
 use crate::lease::Leased;
 use crate::lease::leases::Leases;
+use crate::lease::renewals::{UserOf, Users};
 
 /// Ends connections when what opened them ends; see the [module's documentation](crate::lease).
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) spawner: Option<Arc<dyn Fn(BoxFuture<()>) + Send + Sync>>,
     pub(crate) max_connections: Arc<ConnectionLimits>,
     pub(crate) cooperative: bool,
+    pub(crate) connection_id: Option<Carriers>,
 }
 
 /// What an ended client is told.
@@ -58,6 +61,7 @@ impl LeaseLayer {
                 spawner: None,
                 max_connections: Arc::default(),
                 cooperative: false,
+                connection_id: None,
             }),
         }
     }
@@ -150,7 +154,46 @@ impl LeaseLayer {
 
     /// The clock that says when a grant has ended, in place of the system's.
     pub fn clock(self, clock: Clock) -> Self {
-        self.with(|config| config.leases = Leases::new(clock))
+        self.with(|config| config.leases = config.leases.with_clock(clock))
+    }
+
+    /// Lets clients [renew](Leases::renewals) their connections. `user` names the user of an
+    /// identity: a connection is renewed by a credential of the same user only, and not at all if
+    /// the name is empty.
+    ///
+    /// Set it before [`leases`](Self::leases) is called. Every request then needs an identity of
+    /// this type, of the [`AuthLayer`](tower_ws_auth_core::AuthLayer) further out; others are
+    /// refused with 503.
+    pub fn renewable_by<I, N>(self, user: impl Fn(&I) -> N + Send + Sync + 'static) -> Self
+    where
+        I: Clone + Send + Sync + 'static,
+        N: Into<Arc<str>>,
+    {
+        let user: UserOf<I> = Arc::new(move |identity| user(identity).into());
+        self.with(|config| config.leases = config.leases.with_users(Users::new(user)))
+    }
+
+    /// Where a client puts the [`ConnectionId`](crate::lease::ConnectionId) that it has chosen, in
+    /// its handshake. It is removed there. Without one the connection gets a random id.
+    ///
+    /// A query key is logged by layers further out, unless a
+    /// [`RedactLayer`](tower_ws_auth_core::RedactLayer) names it too.
+    ///
+    /// ```
+    /// # use tower_ws_auth_core::credential::{Carriers, SubprotocolFormat};
+    /// # use tower_ws_auth_socket::lease::LeaseLayer;
+    /// let carriers = Carriers::builder()
+    ///     .query("connection")
+    ///     .subprotocol(SubprotocolFormat::LastAfter("connection."))
+    ///     .build()?;
+    /// let layer = LeaseLayer::expiry_only()
+    ///     .renewable_by(|user: &String| user.clone())
+    ///     .connection_id(carriers);
+    /// # let _ = layer;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connection_id(self, carriers: Carriers) -> Self {
+        self.with(|config| config.connection_id = Some(carriers))
     }
 
     /// What is open under this layer and its clones.
@@ -171,7 +214,7 @@ impl<S> Layer<S> for LeaseLayer {
         self.config
             .revocations
             .enforce(&self.config.max_connections);
-        Leased::new(inner, Arc::clone(&self.config))
+        Leased::of(inner, Arc::clone(&self.config))
     }
 }
 

@@ -9,6 +9,7 @@ use tower_ws_auth_core::Clock;
 use tower_ws_auth_core::revocation::DisconnectReason;
 
 use crate::lease::expiry_queue::{Order, Place};
+use crate::lease::renewals::{Named, Users};
 use crate::lease::shared::Shared;
 use crate::lease::sync::{Mutex, MutexGuard};
 
@@ -18,6 +19,8 @@ pub struct Leases(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
+    users: Option<Users>,
+    named: Named,
     open: Mutex<Open>,
     /// The first end has changed.
     sooner: Notify,
@@ -37,11 +40,35 @@ const BATCH: usize = 32;
 
 impl Leases {
     pub(crate) fn new(clock: Clock) -> Self {
+        Self::of(clock, None)
+    }
+
+    fn of(clock: Clock, users: Option<Users>) -> Self {
         Self(Arc::new(Inner {
             clock,
+            users,
+            named: Named::default(),
             open: Mutex::default(),
             sooner: Notify::new(),
         }))
+    }
+
+    pub(crate) fn with_clock(&self, clock: Clock) -> Self {
+        Self::of(clock, self.0.users.clone())
+    }
+
+    pub(crate) fn with_users(&self, users: Users) -> Self {
+        Self::of(self.0.clock.clone(), Some(users))
+    }
+
+    /// How the users of connections are read, if those can be renewed.
+    pub(crate) fn users(&self) -> Option<&Users> {
+        self.0.users.as_ref()
+    }
+
+    /// The connections by their names.
+    pub(crate) fn named(&self) -> &Named {
+        &self.0.named
     }
 
     /// How many connections are open.
@@ -153,6 +180,9 @@ async fn wait(leases: Weak<Inner>) {
 
 impl fmt::Debug for Leases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leases").field("open", &self.len()).finish()
+        f.debug_struct("Leases")
+            .field("open", &self.len())
+            .field("named", &self.0.named.len())
+            .finish()
     }
 }

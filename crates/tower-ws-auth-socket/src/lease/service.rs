@@ -7,14 +7,17 @@ use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use tokio::runtime::Handle;
+use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::handshake::Handshake;
 use tower_ws_auth_core::private::{Gate, Watch};
-use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Term};
+use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Revocations, Term};
 
+use crate::lease::LeaseLayer;
 use crate::lease::future::{Opening, ResponseFuture};
 use crate::lease::handle::Lease;
 use crate::lease::layer::{Closing, Config};
+use crate::lease::renewals::Holder;
 use crate::lease::shared::{Shared, Until, Watches};
 use crate::lease::trace;
 
@@ -26,7 +29,14 @@ pub struct Leased<S> {
 }
 
 impl<S> Leased<S> {
-    pub(crate) fn new(inner: S, config: Arc<Config>) -> Self {
+    /// Wraps `inner` as [`LeaseLayer::new`] does.
+    pub fn new(inner: S, revocations: Revocations) -> Self {
+        LeaseLayer::new(revocations).layer(inner)
+    }
+
+    tower_ws_auth_core::__inner_accessors!();
+
+    pub(crate) fn of(inner: S, config: Arc<Config>) -> Self {
         Self { inner, config }
     }
 }
@@ -47,6 +57,10 @@ where
         let (mut head, body) = request.into_parts();
         // Removes a value that this layer did not set.
         head.extensions.remove::<Lease>();
+        let holder = match self.config.holder(&mut head) {
+            Ok(holder) => holder,
+            Err(rejection) => return ResponseFuture::refuse(rejection, head),
+        };
         let Some(term) = head.extensions.get_mut::<Term>() else {
             trace::no_grant();
             let outside = "no AuthLayer stands outside of the LeaseLayer";
@@ -70,6 +84,7 @@ where
             service: ready,
             until,
             is_spent,
+            holder,
         };
         match registered {
             Ok(watch) => waiting.open([Some(watch), None]),
@@ -87,6 +102,7 @@ pub(crate) struct Waiting<S, B> {
     until: Until,
     /// The credential does not pass again.
     is_spent: bool,
+    holder: Option<Holder>,
 }
 
 impl<S, B> Waiting<S, B>
@@ -130,8 +146,15 @@ where
             Closing::Protocol(protocol) => protocol.of(&self.head).clone(),
             Closing::Own(_) => ClientProtocol::plain(),
         };
-        let (lease, release) =
-            Shared::begin(config, runtime, close_handle, protocol, self.until, watches);
+        let (lease, release) = Shared::begin(
+            config,
+            runtime,
+            close_handle,
+            protocol,
+            self.until,
+            watches,
+            self.holder,
+        );
         let held = match &guard {
             Some(guard) => {
                 guard.hold(release);

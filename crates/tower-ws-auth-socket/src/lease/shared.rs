@@ -1,6 +1,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::SystemTime;
 
 use crate::frame::Close;
@@ -8,26 +8,30 @@ use crate::protocol::{Cause, ClientProtocol, Values};
 use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tower_ws_auth_core::private::{ConnectionLimits, Watch, WatchFuture};
+use tower_ws_auth_core::Term;
+use tower_ws_auth_core::private::{ConnectionLimits, Watch};
 use tower_ws_auth_core::revocation::DisconnectReason;
-use tower_ws_auth_core::{Rejection, RejectionKind, Term};
 
 use crate::lease::expiry_queue::Place;
 use crate::lease::layer::{Closing, Config};
+use crate::lease::release::Release;
+use crate::lease::renewals::Holder;
 use crate::lease::sync::{Mutex, MutexGuard, OnceLock};
-use crate::lease::trace::{self, Counted, Opened};
+use crate::lease::trace::{self, Opened};
 
 /// What a lease is to all who can end it: its handler, its keys, the clock, the server.
 pub(crate) struct Shared {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     runtime: Handle,
     close_handle: Option<CloseHandle>,
     /// How its client is told.
     protocol: ClientProtocol,
     state: Mutex<State>,
-    ended: OnceLock<DisconnectReason>,
+    pub(super) ended: OnceLock<DisconnectReason>,
     told: Notify,
     opened: Opened,
+    /// By which its client can renew it.
+    pub(super) holder: Option<Holder>,
 }
 
 /// The registrations of a lease: as a rule one, and a second where the strategy left one with
@@ -37,6 +41,7 @@ pub(crate) type Watches = [Option<Watch>; 2];
 /// Until when a grant holds, and what the client is told then.
 pub(crate) struct Until {
     pub(crate) moment: Option<SystemTime>,
+    pub(crate) issued_at: Option<SystemTime>,
     pub(crate) reason: DisconnectReason,
 }
 
@@ -44,20 +49,22 @@ impl From<&Term> for Until {
     fn from(term: &Term) -> Self {
         Self {
             moment: term.until(),
+            issued_at: term.issued_at(),
             reason: term.disconnect_reason(),
         }
     }
 }
 
-struct State {
-    watches: Watches,
-    place: Option<Place>,
-    until: Option<SystemTime>,
+pub(super) struct State {
+    pub(super) watches: Watches,
+    pub(super) place: Option<Place>,
+    pub(super) until: Option<SystemTime>,
+    pub(super) issued_at: Option<SystemTime>,
     /// What the client is told when that has come.
-    reason: DisconnectReason,
+    pub(super) reason: DisconnectReason,
     /// Its connection was accepted: it counts.
-    is_open: bool,
-    released: bool,
+    pub(super) is_open: bool,
+    pub(super) released: bool,
 }
 
 impl Shared {
@@ -69,6 +76,7 @@ impl Shared {
         protocol: ClientProtocol,
         until: Until,
         watches: Watches,
+        holder: Option<Holder>,
     ) -> (Arc<Self>, Release) {
         let end = until.moment;
         let shared = Arc::new(Self {
@@ -80,6 +88,7 @@ impl Shared {
                 watches,
                 place: None,
                 until: until.moment,
+                issued_at: until.issued_at,
                 reason: until.reason,
                 is_open: false,
                 released: false,
@@ -87,6 +96,7 @@ impl Shared {
             ended: OnceLock::new(),
             told: Notify::new(),
             opened: Opened::now(),
+            holder,
         });
         let place = shared.config.leases.add(shared.deadline(end), &shared);
         let watches = {
@@ -97,10 +107,7 @@ impl Shared {
         for watch in watches.iter().flatten() {
             shared.listen(watch);
         }
-        let release = Release {
-            shared: Arc::clone(&shared),
-            _counted: Counted::begin(),
-        };
+        let release = Release::of(&shared);
         (shared, release)
     }
 
@@ -192,13 +199,8 @@ impl Shared {
         self.end(&reason);
     }
 
-    /// Registers another credential with the layer's revocations.
-    pub(crate) fn watch(&self, term: &Term) -> WatchFuture {
-        self.config.revocations.watch(term)
-    }
-
     /// Its connection was accepted: it counts from now on, or is ended if there is no room.
-    pub(crate) fn opened(&self) {
+    pub(crate) fn opened(self: &Arc<Self>) {
         let opened = {
             let mut state = self.lock();
             state.is_open = true;
@@ -216,43 +218,18 @@ impl Shared {
             Ok(None) => {}
             Err(_) => drop(self.end(&DisconnectReason::TooManyConnections)),
         }
+        self.name();
     }
 
-    pub(crate) fn renew(self: &Arc<Self>, term: &Term, watch: &Watch) -> Result<(), Rejection> {
-        let over = || Rejection::new(RejectionKind::TokenExpired, "the lease has ended meanwhile");
-        let mut state = self.lock();
-        if state.released || self.ended.get().is_some() {
-            return Err(over());
-        }
-        // It has to find room under the keys that are new to it.
-        let evicted = if state.is_open {
-            let [old, _] = &state.watches;
-            Some(watch.open(&self.config.max_connections, old.as_ref())?)
-        } else {
-            None
-        };
-        let moved = state.place.and_then(|place| {
-            self.config
-                .leases
-                .shift(place, self.deadline(term.until()), self)
-        });
-        // It is being ended at this moment.
-        state.place = Some(moved.ok_or_else(over)?);
-        state.until = term.until();
-        state.reason = term.disconnect_reason();
-        let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
-        drop(state);
-        drop(old);
-        if let Some(evicted) = evicted {
-            evicted.end();
-        }
-        self.listen(watch);
-        Ok(())
-    }
-
-    fn listen(self: &Arc<Self>, watch: &Watch) {
+    pub(super) fn listen(self: &Arc<Self>, watch: &Watch) {
         // Weak: the connection would keep itself alive.
         let lease = Arc::downgrade(self);
+        let noticed = Weak::clone(&lease);
+        watch.connection().on_notice(move |deadline, reason| {
+            if let Some(lease) = noticed.upgrade() {
+                lease.end_at(deadline, reason);
+            }
+        });
         watch.connection().on_end(move |reason| {
             if let Some(lease) = lease.upgrade() {
                 lease.end(reason);
@@ -260,32 +237,12 @@ impl Shared {
         });
     }
 
-    fn deadline(&self, end: Option<SystemTime>) -> Option<SystemTime> {
+    pub(super) fn deadline(&self, end: Option<SystemTime>) -> Option<SystemTime> {
         end?.checked_add(self.config.grace)
     }
 
     /// Nothing under the lock panics.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends the enforcement when the connection is over.
-pub(crate) struct Release {
-    shared: Arc<Shared>,
-    _counted: Counted,
-}
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.released = true;
-        let place = state.place.take();
-        let watches = std::mem::take(&mut state.watches);
-        drop(state);
-        drop(watches);
-        if let Some(place) = place {
-            self.shared.config.leases.remove(place);
-        }
     }
 }

@@ -1,4 +1,5 @@
 //! Leases on real sockets.
 
 mod limits;
+mod renewals;
 mod sockets;

@@ -8,11 +8,14 @@
 
 mod accounts;
 mod endings;
+mod first;
 mod foreign_tokens;
 mod held;
 mod jwks;
 mod jwt;
+mod logout;
 mod metrics;
 mod peer;
 mod program;
+mod renew;
 mod tls;

@@ -11,6 +11,7 @@ mod clocks;
 mod cut_off;
 mod outages;
 mod race;
+mod renewal;
 mod revocation;
 mod sharing;
 mod stopped;

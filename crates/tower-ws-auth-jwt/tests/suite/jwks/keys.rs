@@ -47,7 +47,7 @@ impl Pair {
         }
     }
 
-    fn signing(self) -> SigningKey {
+    pub(crate) fn signing(self) -> SigningKey {
         let (algorithm, pem) = match self {
             Self::P256 => (
                 Algorithm::ES256,

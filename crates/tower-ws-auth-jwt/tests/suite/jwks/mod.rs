@@ -7,6 +7,8 @@ mod keys;
 mod layer;
 #[cfg(feature = "tracing")]
 mod log;
+#[cfg(feature = "backchannel-logout")]
+mod logout;
 mod outage;
 mod own;
 mod rotation;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// What stands at a path.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// No such member, or `null`.
     Nothing,
     Text(String),
@@ -14,13 +14,13 @@ pub(super) enum Found {
 
 /// A text that is not JSON, nests too deeply, or names a member of the path twice.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Invalid;
+pub(crate) struct Invalid;
 
 /// Deeper than any first message.
 const DEEPEST: usize = 64;
 
 /// Finds the value at a path of members and, in arrays, of places.
-pub(super) fn find(text: &str, path: &[String]) -> Result<Found, Invalid> {
+pub(crate) fn find(text: &str, path: &[String]) -> Result<Found, Invalid> {
     let mut reader = Reader { text, at: 0 };
     let found = reader.value(Some(path), 0)?;
     reader.space();

@@ -1,0 +1,115 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::request::Parts;
+
+use crate::Term;
+
+/// The identity that a condition of [`authorize`](crate::AuthenticateExt::authorize) has refused.
+///
+/// A layer that must act on such a refusal puts one into the head's extensions, before it calls an
+/// [`AuthLayer`](crate::AuthLayer). Without one nothing is kept.
+#[derive(Clone, Default)]
+pub struct RefusedIdentity(Arc<Mutex<Refused>>);
+
+#[derive(Default)]
+struct Refused {
+    identity: Option<Box<dyn Any + Send>>,
+    term: Option<Term>,
+}
+
+impl RefusedIdentity {
+    /// Starts without one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the refused identity, and the term of its grant.
+    pub fn take<I: 'static>(&self) -> Option<(I, Term)> {
+        let mut refused = self.lock();
+        let identity = refused.identity.take()?.downcast().ok()?;
+        Some((*identity, refused.term.take()?))
+    }
+
+    pub(crate) fn keep<I: Send + 'static>(head: &Parts, identity: I) {
+        if let Some(slot) = head.extensions.get::<Self>() {
+            slot.lock().identity = Some(Box::new(identity));
+        }
+    }
+
+    /// Changes the kept identity as an accepted one would be.
+    pub(crate) fn map<I, J>(head: &Parts, f: impl FnOnce(I) -> J)
+    where
+        I: 'static,
+        J: Send + 'static,
+    {
+        let Some(slot) = head.extensions.get::<Self>() else {
+            return;
+        };
+        // Unlocked before the application's function is called.
+        let identity = slot.lock().identity.take();
+        if let Some(Ok(identity)) = identity.map(Box::<dyn Any + Send>::downcast) {
+            Self::keep(head, f(*identity));
+        }
+    }
+
+    pub(crate) fn keep_term(head: &Parts, term: &Term) {
+        if let Some(slot) = head.extensions.get::<Self>() {
+            slot.lock().term = Some(term.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Refused> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for RefusedIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefusedIdentity")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::{Authenticate, AuthenticateExt, Grant, Rejection};
+
+    fn head(slot: Option<&RefusedIdentity>) -> Parts {
+        let (mut head, ()) = Request::new(()).into_parts();
+        if let Some(slot) = slot {
+            head.extensions.insert(slot.clone());
+        }
+        head
+    }
+
+    #[test]
+    fn a_refused_identity_is_kept_as_an_accepted_one_would_be_named() {
+        let closure = |_: &mut Parts| async { Ok::<_, Rejection>(Grant::new(7_u8)) };
+        let strategy = closure
+            .authorize(|number, _| *number > 7)
+            .map(|number| format!("user {number}"))
+            .optional();
+        let slot = RefusedIdentity::new();
+        let head = head(Some(&slot));
+        assert!(strategy.admit(Some(7), &head).is_err());
+        RefusedIdentity::keep_term(&head, Grant::new(()).term());
+        let (identity, _) = slot.take::<Option<String>>().unwrap();
+        assert_eq!(identity.as_deref(), Some("user 7"));
+        assert!(slot.take::<Option<String>>().is_none());
+    }
+
+    #[test]
+    fn an_accepted_identity_is_not_kept_and_neither_is_one_that_nobody_asks_for() {
+        let closure = |_: &mut Parts| async { Ok::<_, Rejection>(Grant::new(8_u8)) };
+        let strategy = closure.authorize(|number, _| *number > 7);
+        let slot = RefusedIdentity::new();
+        assert_eq!(strategy.admit(8, &head(Some(&slot))).unwrap(), 8);
+        assert!(strategy.admit(7, &head(None)).is_err());
+        RefusedIdentity::keep_term(&head(Some(&slot)), Grant::new(()).term());
+        assert!(slot.take::<u8>().is_none());
+    }
+}

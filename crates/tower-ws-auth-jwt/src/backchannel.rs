@@ -1,0 +1,9 @@
+//! Logout at the identity provider (`OpenID` Connect Back-Channel Logout 1.0).
+
+mod builder;
+mod logout_token;
+mod service;
+
+pub use self::builder::BackchannelLogoutBuilder;
+pub use self::logout_token::LogoutToken;
+pub use self::service::{BackchannelLogout, LogoutFuture};

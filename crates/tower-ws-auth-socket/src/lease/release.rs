@@ -1,0 +1,37 @@
+use std::sync::Arc;
+
+use crate::lease::shared::Shared;
+use crate::lease::trace::Counted;
+
+/// Ends the enforcement when the connection is over.
+pub(crate) struct Release {
+    shared: Arc<Shared>,
+    _counted: Counted,
+}
+
+impl Release {
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            _counted: Counted::begin(),
+        }
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.released = true;
+        let place = state.place.take();
+        let watches = std::mem::take(&mut state.watches);
+        drop(state);
+        drop(watches);
+        if let Some(holder) = &self.shared.holder {
+            let named = self.shared.config.leases.named();
+            named.remove(holder.name.clone(), &self.shared);
+        }
+        if let Some(place) = place {
+            self.shared.config.leases.remove(place);
+        }
+    }
+}

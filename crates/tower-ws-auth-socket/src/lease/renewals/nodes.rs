@@ -1,0 +1,154 @@
+//! Renewals over many nodes: the request reaches one, and its connection is on another.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tower_ws_auth_core::relay::{Answers, NodeRelay};
+use tower_ws_auth_core::{BoxFuture, Grant, Rejection, RejectionKind, RevocationKey, Term};
+
+use crate::lease::renewals::ConnectionId;
+use crate::lease::renewals::endpoint::{Endpoint, Outcome, Target};
+
+/// The way to the other nodes.
+pub(crate) struct Nodes<I> {
+    relay: Arc<dyn NodeRelay>,
+    write: fn(&I) -> Option<Value>,
+    /// How this node answers.
+    _here: Arc<Answers>,
+}
+
+/// A credential that another node has accepted, or whose user has lost a permission.
+#[derive(Serialize, Deserialize)]
+struct Question {
+    connection: String,
+    identity: Value,
+    /// Since the Unix epoch.
+    until: Option<Duration>,
+    issued_at: Option<Duration>,
+    keys: Vec<String>,
+    is_session: bool,
+    forbidden: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Answer {
+    Renewed,
+    RateLimited,
+    Unavailable,
+    Invalid,
+}
+
+impl<I> Nodes<I>
+where
+    I: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    /// Answers for the connections of this endpoint from now on.
+    pub(crate) fn join(relay: Arc<dyn NodeRelay>, here: Endpoint<I>) -> Self {
+        let answers = move |question: Vec<u8>| -> BoxFuture<Option<Vec<u8>>> {
+            let here = here.clone();
+            Box::pin(async move { serde_json::to_vec(&answer(&here, &question).await?).ok() })
+        };
+        let here: Arc<Answers> = Arc::new(answers);
+        relay.attach(Arc::downgrade(&here));
+        Self {
+            relay,
+            write: |identity| serde_json::to_value(identity).ok(),
+            _here: here,
+        }
+    }
+}
+
+impl<I> Nodes<I> {
+    /// Asks the node of this connection to renew it, or to end it.
+    pub(crate) async fn ask(
+        &self,
+        id: ConnectionId,
+        identity: &I,
+        term: &Term,
+        forbidden: bool,
+    ) -> Outcome {
+        let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
+        let question = (self.write)(identity).and_then(|identity| {
+            let question = Question {
+                connection: id.encode(),
+                identity,
+                until: term.until().map(since),
+                issued_at: term.issued_at().map(since),
+                keys: (term.revocation_keys().iter())
+                    .map(RevocationKey::encode)
+                    .collect(),
+                is_session: term.refused_as() == RejectionKind::SessionInvalid,
+                forbidden,
+            };
+            serde_json::to_vec(&question).ok()
+        });
+        let Some(question) = question else {
+            return Outcome::Refused(unavailable("the identity cannot be serialized"));
+        };
+        let answer = match self.relay.ask(question).await {
+            Ok(Some(answer)) => serde_json::from_slice(&answer),
+            Ok(None) => return Outcome::Unknown,
+            Err(error) => {
+                let failed = "the other nodes could not be asked";
+                return Outcome::Refused(unavailable(failed).with_source(error));
+            }
+        };
+        Outcome::Refused(match answer {
+            Ok(Answer::Renewed) => return Outcome::Renewed,
+            Ok(Answer::RateLimited) => Rejection::new(RejectionKind::RateLimited, ELSEWHERE),
+            Ok(Answer::Invalid) => Rejection::new(term.refused_as(), ELSEWHERE),
+            Ok(Answer::Unavailable) | Err(_) => unavailable(ELSEWHERE),
+        })
+    }
+}
+
+const ELSEWHERE: &str = "the node of the connection refuses the renewal";
+
+/// `None` if the connection is not here, or nobody has a question of this form.
+async fn answer<I>(here: &Endpoint<I>, question: &[u8]) -> Option<Answer>
+where
+    I: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    let question: Question = serde_json::from_slice(question).ok()?;
+    let target = Target::Named(ConnectionId::decode(&question.connection)?);
+    let mut grant = Grant::new(serde_json::from_value::<I>(question.identity).ok()?);
+    if let Some(until) = question.until {
+        grant = grant.until(moment(until)?);
+    }
+    if let Some(issued) = question.issued_at {
+        grant = grant.issued_at(moment(issued)?);
+    }
+    for key in &question.keys {
+        grant = grant.revocable_by(RevocationKey::decode(key)?);
+    }
+    if question.is_session {
+        grant = grant.refused_as(RejectionKind::SessionInvalid);
+    }
+    let (identity, term) = grant.into_parts();
+    if question.forbidden {
+        let is_here = here.forbid_here(&identity, &term, &target);
+        return is_here.then_some(Answer::Invalid);
+    }
+    match here.renew(identity, term, &target).await {
+        Outcome::Renewed => Some(Answer::Renewed),
+        Outcome::Unknown => None,
+        Outcome::Refused(rejection) => Some(match rejection.kind() {
+            RejectionKind::RateLimited => Answer::RateLimited,
+            RejectionKind::Unavailable => Answer::Unavailable,
+            _ => Answer::Invalid,
+        }),
+    }
+}
+
+/// To the nanosecond: a credential as old as another one is no older on any node.
+fn since(moment: SystemTime) -> Duration {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default()
+}
+
+fn moment(since: Duration) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(since)
+}

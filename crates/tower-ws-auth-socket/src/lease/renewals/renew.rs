@@ -1,0 +1,145 @@
+//! Gives a lease another grant.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tower_ws_auth_core::private::{Watch, WatchFuture};
+use tower_ws_auth_core::revocation::DisconnectReason;
+use tower_ws_auth_core::{Rejection, RejectionKind, Term};
+
+use crate::lease::renewals::Holder;
+use crate::lease::shared::{Shared, State};
+
+/// Why a lease was not renewed.
+pub(crate) enum NotRenewed {
+    /// It has ended.
+    Over,
+    Refused(Rejection),
+}
+
+impl From<Rejection> for NotRenewed {
+    fn from(rejection: Rejection) -> Self {
+        Self::Refused(rejection)
+    }
+}
+
+impl From<NotRenewed> for Rejection {
+    fn from(not: NotRenewed) -> Self {
+        match not {
+            NotRenewed::Over => {
+                Self::new(RejectionKind::TokenExpired, "the lease has ended meanwhile")
+            }
+            NotRenewed::Refused(rejection) => rejection,
+        }
+    }
+}
+
+impl State {
+    /// By the time of issue, or else by the end.
+    fn is_newer_than(&self, term: &Term) -> bool {
+        match (self.issued_at, term.issued_at()) {
+            (Some(own), Some(other)) => other < own,
+            _ => match (self.until, term.until()) {
+                (Some(own), Some(other)) => other < own,
+                (None, Some(_)) => true,
+                (_, None) => false,
+            },
+        }
+    }
+}
+
+impl Shared {
+    /// Whether this registration is with the layer's revocations.
+    pub(crate) fn is_watched_by(&self, watch: &Watch) -> bool {
+        watch.is_of(&self.config.revocations)
+    }
+
+    /// Registers another credential with the layer's revocations.
+    pub(crate) fn watch(&self, term: &Term) -> WatchFuture {
+        self.config.revocations.watch(term)
+    }
+
+    /// Its client can name it from now on.
+    pub(in crate::lease) fn name(self: &Arc<Self>) {
+        let Some(holder) = &self.holder else { return };
+        let named = self.config.leases.named();
+        named.add(holder.name.clone(), self);
+        // It may be over already.
+        if self.lock().released {
+            named.remove(holder.name.clone(), self);
+        }
+    }
+
+    pub(crate) fn holder(&self) -> Option<&Holder> {
+        self.holder.as_ref()
+    }
+
+    /// Whether a grant is older than the one that it has.
+    pub(crate) fn is_newer_than(&self, term: &Term) -> bool {
+        self.lock().is_newer_than(term)
+    }
+
+    /// Ends it at this moment, unless it is renewed or ends before. No grace counts.
+    pub(in crate::lease) fn end_at(
+        self: &Arc<Self>,
+        deadline: SystemTime,
+        reason: &DisconnectReason,
+    ) {
+        let mut state = self.lock();
+        let is_sooner = |end| deadline < end;
+        if state.released || !self.deadline(state.until).is_none_or(is_sooner) {
+            return;
+        }
+        let shift = |place| self.config.leases.shift(place, Some(deadline), self);
+        if let Some(moved) = state.place.and_then(shift) {
+            state.place = Some(moved);
+            state.until = Some(deadline);
+            state.reason = reason.clone();
+        }
+    }
+
+    /// Moves it to another grant. What `change` returns is dropped outside of
+    /// the lock.
+    pub(crate) fn renew<T>(
+        self: &Arc<Self>,
+        term: &Term,
+        watch: &Watch,
+        no_older: bool,
+        change: impl FnOnce() -> T,
+    ) -> Result<(), NotRenewed> {
+        let mut state = self.lock();
+        if state.released || self.ended.get().is_some() {
+            return Err(NotRenewed::Over);
+        }
+        if no_older && state.is_newer_than(term) {
+            let older = "it is older than the credential that the connection has";
+            return Err(Rejection::new(term.refused_as(), older).into());
+        }
+        // It has to find room under the keys that are new to it.
+        let evicted = if state.is_open {
+            let [old, _] = &state.watches;
+            Some(watch.open(&self.config.max_connections, old.as_ref())?)
+        } else {
+            None
+        };
+        let moved = state.place.and_then(|place| {
+            self.config
+                .leases
+                .shift(place, self.deadline(term.until()), self)
+        });
+        // It is being ended at this moment.
+        state.place = Some(moved.ok_or(NotRenewed::Over)?);
+        state.until = term.until();
+        state.issued_at = term.issued_at();
+        state.reason = term.disconnect_reason();
+        let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
+        let changed = change();
+        drop(state);
+        drop((old, changed));
+        if let Some(evicted) = evicted {
+            evicted.end();
+        }
+        self.listen(watch);
+        Ok(())
+    }
+}
