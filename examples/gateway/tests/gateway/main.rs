@@ -9,6 +9,7 @@
 )]
 
 mod endings;
+mod fields;
 mod foreign_tokens;
 mod hostile_clients;
 mod hostile_upstreams;
@@ -18,6 +19,7 @@ mod load;
 mod node;
 mod passing;
 mod peer;
+mod plain;
 mod refusals;
 #[cfg(feature = "redis")]
 mod session;

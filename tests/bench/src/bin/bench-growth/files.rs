@@ -16,6 +16,7 @@ mod forwarded;
 #[allow(dead_code, reason = "the stores use all of it")]
 #[path = "../../../../../crates/tower-ws-auth-redis/src/wire_format.rs"]
 mod news;
+#[allow(dead_code, reason = "the gateway uses all of it")]
 #[path = "../../../../../examples/gateway/src/path.rs"]
 mod path;
 #[allow(dead_code, reason = "the guard uses all of it")]
@@ -118,6 +119,7 @@ fn of_the_gateway() -> Vec<Shape> {
             let path = filled(beginning, repeated, "", size);
             move || {
                 black_box(path::leads_upwards(&path));
+                black_box(path::segments(&path).count());
             }
         }));
     }
