@@ -61,6 +61,7 @@ const NPM: &[(&str, &str)] = &[
     ("phoenix-1-8-15", "npm:phoenix@1.8.15"),
     ("pusher-js", "8.6.0"),
     ("redis", "5.9.0"),
+    ("socket.io", "4.8.4"),
     ("socket.io-client", "4.8.4"),
     ("subscriptions-transport-ws", "0.11.0"),
     ("undici", "6.29.1"),

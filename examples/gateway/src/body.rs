@@ -97,8 +97,8 @@ impl<H: Send + Unpin + 'static> Bounded<H> {
         }
     }
 
-    pub(crate) fn until(mut self, ended: Option<Ended>) -> Self {
-        self.ended = ended;
+    pub(crate) fn until(mut self, ended: Ended) -> Self {
+        self.ended = Some(ended);
         self
     }
 

@@ -2,6 +2,8 @@ use std::fmt;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode, request, response};
+use tower_ws_auth::lease::DisconnectReason;
+use tower_ws_auth::telemetry::reason_label;
 use tower_ws_auth::{Rejection, RejectionKind};
 
 use crate::body::{self, Body};
@@ -17,6 +19,8 @@ pub(crate) enum Failure {
     Late,
     /// Its answer is invalid for a WebSocket handshake: what is wrong with it.
     NotWebSocket(&'static str),
+    /// The credential ended while the upstream had not answered: the status and the reason.
+    Ended(StatusCode, &'static str),
     /// The body of the client's request broke or stood still.
     ClientBody,
     /// The maximum of open connections is reached.
@@ -30,9 +34,15 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    pub(crate) fn ended(reason: &DisconnectReason) -> Self {
+        let status = reason.status().unwrap_or(StatusCode::UNAUTHORIZED);
+        Self::Ended(status, reason_label(reason))
+    }
+
     fn status(self) -> StatusCode {
         match self {
             Self::Unreachable(_) | Self::NotWebSocket(_) => StatusCode::BAD_GATEWAY,
+            Self::Ended(status, _) => status,
             Self::Late => StatusCode::GATEWAY_TIMEOUT,
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::Target => StatusCode::BAD_REQUEST,
@@ -44,7 +54,7 @@ impl Failure {
 
     fn detail(self) -> &'static str {
         match self {
-            Self::Unreachable(cause) | Self::NotWebSocket(cause) => cause,
+            Self::Unreachable(cause) | Self::NotWebSocket(cause) | Self::Ended(_, cause) => cause,
             Self::Late => "--upstream has not answered within --connect-timeout, or --http-timeout",
             Self::Full => "--max-connections are open",
             Self::Target => "the path has a segment that leads upwards, or the host is invalid",
@@ -60,6 +70,7 @@ impl Failure {
     pub(crate) fn into_response(self) -> Response<Body> {
         let text = match self {
             Self::Target => "handshake_invalid",
+            Self::Ended(_, reason) => reason,
             Self::ClientBody => "request_timeout",
             Self::ForeignSid => RejectionKind::Forbidden.reason(),
             _ => RejectionKind::Unavailable.reason(),

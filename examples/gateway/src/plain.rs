@@ -7,6 +7,7 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tower_ws_auth::Lease;
 
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 use crate::headers::{forward_plain, forward_preflight, strip_hop_by_hop};
 use crate::options::Policy;
 use crate::proxy::Proxy;
+use crate::recheck::Rechecked;
 use crate::tasks::Peer;
 
 impl Proxy {
@@ -31,7 +33,17 @@ impl Proxy {
             }
             let body = Bounded::new(body, Arc::clone(&sent), self.http_timeout, ());
             *request.body_mut() = body.boxed();
-            self.fetch(&head, request, sent).await
+            let fetched = self.fetch(&head, request, sent);
+            let Some(lease) = head.extensions.get::<Lease>() else {
+                return Ok(fetched.await?.map(Bounded::boxed));
+            };
+            // A long poll and a stream of events end with the credential too.
+            let mut ended = ended(lease.clone(), self.recheck(&head));
+            let ended_by = tokio::select! {
+                answer = fetched => return Ok(answer?.map(|body| body.until(ended).boxed())),
+                () = &mut ended => lease.disconnect_reason(),
+            };
+            Err(ended_by.map_or(Failure::MissingAuthLayer, Failure::ended))
         };
         answered.await.unwrap_or_else(failed)
     }
@@ -41,7 +53,8 @@ impl Proxy {
         let (head, _body) = request.into_parts();
         let answered = async {
             let request = forward_preflight(&head, &self.upstream)?;
-            self.fetch(&head, request, Arc::default()).await
+            let answer = self.fetch(&head, request, Arc::default()).await?;
+            Ok(answer.map(Bounded::boxed))
         };
         answered.await.unwrap_or_else(failed)
     }
@@ -51,7 +64,7 @@ impl Proxy {
         head: &Parts,
         request: Request<Body>,
         sent: Arc<Moved>,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Bounded<Held>>, Failure> {
         let place = self.place()?;
         let asked = self
             .upstream
@@ -82,20 +95,26 @@ impl Proxy {
             received: Arc::clone(&received),
             peer,
         };
-        let body = Bounded::new(body, received, self.http_timeout, (place, counted))
-            .until(head.extensions.get::<Lease>().map(ended));
-        let mut response = Response::new(body.boxed());
+        let body = Bounded::new(body, received, self.http_timeout, (place, counted));
+        let mut response = Response::new(body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
         Ok(response)
     }
 }
 
-/// A stream of events ends with the credential too.
-fn ended(lease: &Lease) -> Ended {
-    let lease = lease.clone();
+/// Held until an answer has ended.
+type Held = (OwnedSemaphorePermit, Counted);
+
+fn ended(lease: Lease, recheck: Option<Rechecked>) -> Ended {
     Box::pin(async move {
-        lease.ended().await;
+        match recheck {
+            None => drop(lease.ended().await),
+            Some(recheck) => tokio::select! {
+                _ = lease.ended() => {}
+                () = recheck.until_over() => {}
+            },
+        }
     })
 }
 

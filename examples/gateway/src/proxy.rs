@@ -18,7 +18,7 @@ use crate::handshake;
 use crate::headers::{forward, strip_hop_by_hop};
 use crate::identity::{User, encoded};
 use crate::options::Options;
-use crate::recheck::Recheck;
+use crate::recheck::{Recheck, Rechecked};
 use crate::sids::Sids;
 use crate::tasks::{Peer, Tasks};
 use crate::tunnel::{End, Passed, tunnel};
@@ -133,6 +133,12 @@ impl Proxy {
         }
     }
 
+    /// `None` if it is never asked again whether the session is there.
+    pub(crate) fn recheck(&self, head: &Parts) -> Option<Rechecked> {
+        let lease = head.extensions.get::<Lease>()?;
+        self.recheck.as_ref()?.of(head, lease.clone())
+    }
+
     fn open(
         &self,
         head: &Parts,
@@ -142,8 +148,7 @@ impl Proxy {
     ) {
         let lease = head.extensions.get::<Lease>().cloned();
         let peer = head.extensions.get::<Peer>().cloned();
-        let recheck = self.recheck.as_ref();
-        let recheck = recheck.and_then(|recheck| recheck.of(head, lease.clone()?));
+        let recheck = self.recheck(head);
         let idle = self.idle;
         self.tasks.spawn(async move {
             // Held until the connection has ended.

@@ -52,20 +52,22 @@ impl Recheck {
 
 impl Rechecked {
     /// Runs beside a connection, and ends its lease with the session.
-    pub(crate) async fn beside<T>(self, connection: impl Future<Output = T>) -> T {
+    pub(crate) async fn beside<T>(&self, connection: impl Future<Output = T>) -> T {
         let mut connection = pin!(connection);
+        tokio::select! {
+            end = &mut connection => return end,
+            () = self.until_over() => {}
+        }
+        connection.await
+    }
+
+    /// Ready when it has ended the lease.
+    pub(crate) async fn until_over(&self) {
         loop {
-            tokio::select! {
-                end = &mut connection => return end,
-                () = sleep(self.recheck.every) => {}
-            }
-            let is_over = tokio::select! {
-                end = &mut connection => return end,
-                is_over = self.is_over() => is_over,
-            };
-            if is_over {
+            sleep(self.recheck.every).await;
+            if self.is_over().await {
                 self.lease.end(&DisconnectReason::SessionEnded);
-                return connection.await;
+                return;
             }
         }
     }

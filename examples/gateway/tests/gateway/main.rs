@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "node")]
+mod backends;
 mod endings;
 mod fields;
 mod foreign_tokens;
@@ -23,5 +25,7 @@ mod plain;
 mod refusals;
 #[cfg(feature = "redis")]
 mod session;
+#[cfg(all(feature = "node", feature = "redis"))]
+mod socket_io;
 mod stripping;
 mod upstream;

@@ -15,14 +15,19 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use crate::peer::{PATIENCE, Running, SOON, ada, end_of, next, now, refused, token, token_of};
 
 /// A process that prints a line for everything that happens.
-struct Node {
+pub(crate) struct Node {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Node {
     fn start(arguments: &[&str]) -> Self {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/node/ws.cjs");
+        Self::run("ws.cjs", arguments)
+    }
+
+    pub(crate) fn run(script: &str, arguments: &[&str]) -> Self {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/node");
+        let script = folder.join(script);
         let packages = test_support::packages("node/node_modules", "ws");
         let mut process = Command::new("node")
             .arg(script)
@@ -37,12 +42,16 @@ impl Node {
     }
 
     async fn server() -> (Self, std::net::SocketAddr) {
-        let mut server = Self::start(&["server"]);
-        let port = server.line().await["port"].as_u64().unwrap();
-        (server, format!("127.0.0.1:{port}").parse().unwrap())
+        Self::start(&["server"]).listening().await
     }
 
-    async fn line(&mut self) -> Value {
+    /// The process, and the port that it prints first.
+    pub(crate) async fn listening(mut self) -> (Self, std::net::SocketAddr) {
+        let port = self.line().await["port"].as_u64().unwrap();
+        (self, format!("127.0.0.1:{port}").parse().unwrap())
+    }
+
+    pub(crate) async fn line(&mut self) -> Value {
         let line = timeout(PATIENCE, self.lines.next_line()).await;
         let line = line.expect("node says nothing").unwrap();
         serde_json::from_str(&line.expect("node has ended")).unwrap()
