@@ -12,6 +12,7 @@
 mod backends;
 mod endings;
 mod fields;
+mod flags;
 mod foreign_tokens;
 mod hostile_clients;
 mod hostile_upstreams;
@@ -19,6 +20,7 @@ mod http2;
 mod load;
 #[cfg(feature = "node")]
 mod node;
+mod operations;
 mod passing;
 mod peer;
 mod plain;
@@ -28,4 +30,5 @@ mod session;
 #[cfg(all(feature = "node", feature = "redis"))]
 mod socket_io;
 mod stripping;
+mod tickets;
 mod upstream;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use futures_util::StreamExt;
-use gateway::{Gateway, Open, Options};
+use gateway::{Gateway, Open, Options, Reload};
 use serde_json::{Value, json};
 use test_support::handshake::KEY;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +31,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) open: Open,
+    pub(crate) reload: Reload,
+    pub(crate) admin: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
@@ -63,6 +65,8 @@ impl Running {
         Self {
             address: gateway.address(),
             open: gateway.open(),
+            reload: gateway.reload(),
+            admin: gateway.admin_address(),
             stop: Some(stop),
             served: tokio::spawn(gateway.serve(async {
                 // A test that does not stop it lets it run.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_servers::Server;
+use test_support::http1::ask;
 use tower_ws_auth::redis::{Redis, RedisRevocations};
 use tower_ws_auth::{DisconnectReason, Revocations};
 
-use crate::hostile_clients::all_of;
 use crate::node::Node;
 use crate::peer::{ORIGIN, Running, SOON, now, token_of};
 
@@ -51,22 +51,11 @@ impl Scene {
 
     /// The cookie that Express sets at its login.
     async fn log_in(&self, user: &str) -> String {
-        let answer = self.post(&format!("/login/{user}"), "").await;
-        let answer = answer
-            .to_ascii_lowercase()
-            .find("set-cookie: ")
-            .map(|at| answer[at + 12..].to_owned());
-        answer.unwrap().split(';').next().unwrap().to_owned()
-    }
-
-    async fn post(&self, path: &str, cookie: &str) -> String {
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\nContent-Length: 0\r\n\
-             Cookie: {cookie}\r\n\r\n"
-        );
-        let answer = all_of(self.gateway.address, request.as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
-        answer
+        let login = format!("POST /login/{user}");
+        ask(self.gateway.address, &login, &[], "")
+            .await
+            .cookie()
+            .unwrap()
     }
 
     /// The default client with further options of its own.
@@ -108,7 +97,9 @@ async fn a_logged_in_user_comes_by_polling_and_by_websocket_and_both_end_at_logo
     assert_eq!(eve.line().await["answer"], "eve said hi");
     scene.app.line().await;
 
-    scene.post("/logout", &cookie).await;
+    let logout = [("Cookie", &*cookie)];
+    let answer = ask(scene.gateway.address, "POST /logout", &logout, "").await;
+    assert_eq!(answer.status, 204);
     for client in [&mut upgraded, &mut direct] {
         let left = client.line().await;
         assert_eq!(left["left"], "io server disconnect", "{left}");

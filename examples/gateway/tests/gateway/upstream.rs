@@ -277,6 +277,10 @@ fn answer(path: &str, head: &str) -> Vec<u8> {
         "/403" => "HTTP/1.1 403 Forbidden\r\nX-Why: banned\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\
                    Content-Length: 6\r\n\r\nbanned"
             .to_owned(),
+        "/401" | "/429" | "/503" => format!(
+            "HTTP/1.1 {} No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
+            &path[1..]
+        ),
         "/chunked" => "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n\
                        4\r\nlost\r\n0\r\n\r\n"
             .to_owned(),
