@@ -109,7 +109,10 @@ fn same(head: &Parts, upstream: &Upstream, keep: bool) -> Result<Request<Body>, 
         None => (&head.uri, &head.headers),
     };
     let mut headers = headers.clone();
-    strip_hop_by_hop(&mut headers);
+    // What `Connection` names is already gone, but for the word of a trusted proxy.
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
     headers.remove(CONTENT_LENGTH);
     join_cookies(&mut headers);
     if let Some(peer) = head.extensions.get::<Peer>() {

@@ -120,6 +120,25 @@ async fn what_passes_is_nobodys_and_keeps_its_own_credential() {
 }
 
 #[tokio::test]
+async fn a_client_takes_nothing_away_of_what_a_trusted_proxy_says() {
+    let upstream = Upstream::start().await;
+    let options = [&PATHS[..], &["--trust-forwarded"]].concat();
+    let gateway = Running::start(upstream.address, &options).await;
+    let lines = bearer("ada")
+        + "X-Forwarded-For: 10.0.0.1\r\nX-Hop: 1\r\n\
+           Connection: X-Forwarded-For, X-Auth-User, X-Hop\r\n";
+    for path in ["/in", "/out"] {
+        let answer = all_of(gateway.address, get(path, &lines).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let listed = upstream.header("x-forwarded-for");
+        assert_eq!(listed.as_deref(), Some("10.0.0.1, 127.0.0.1"), "{path}");
+        assert_eq!(upstream.header("x-hop"), None);
+        let user = upstream.header("x-auth-user");
+        assert_eq!(user.is_some(), path == "/in");
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_passes_opens_no_other_protocol() {
     let upstream = Upstream::start().await;
     let gateway = Running::start(upstream.address, &PATHS).await;
