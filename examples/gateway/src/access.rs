@@ -20,6 +20,7 @@ pub(crate) struct Access {
     path: String,
     began: Instant,
     user: OnceLock<String>,
+    connection: AtomicU64,
     status: AtomicU16,
     code: AtomicU16,
     reason: OnceLock<String>,
@@ -38,6 +39,7 @@ impl Access {
             path: request.uri().path().to_owned(),
             began: Instant::now(),
             user: OnceLock::new(),
+            connection: AtomicU64::new(0),
             status: AtomicU16::new(0),
             code: AtomicU16::new(0),
             reason: OnceLock::new(),
@@ -50,9 +52,11 @@ impl Access {
         self.id
     }
 
-    /// As the upstream reads the name.
-    pub(crate) fn user(&self, encoded: String) {
+    /// As the upstream reads the name, and as the events of the layers count.
+    pub(crate) fn accepted(&self, encoded: String, connection: Option<u64>) {
         let _ = self.user.set(encoded);
+        self.connection
+            .store(connection.unwrap_or_default(), Ordering::Relaxed);
     }
 
     pub(crate) fn status(&self, status: u16) {
@@ -81,7 +85,8 @@ impl Drop for Access {
         let path = tracing::field::debug(&self.path);
         tracing::info!(
             target: TARGET,
-            connection = self.id,
+            request = self.id,
+            connection = Some(self.connection.load(Ordering::Relaxed)).filter(|n| *n > 0),
             client = %self.address,
             user = self.user.get(),
             method = %self.method,

@@ -23,7 +23,7 @@ pub(crate) fn say_for_whom(peer: SocketAddr, host: HeaderValue, headers: &mut He
     let named = host
         .to_str()
         .ok()
-        .filter(|host| host.chars().all(|c| is_plain(&c)))
+        .filter(|host| host.chars().all(|c| is_plain(c)))
         .map(|host| format!(";host=\"{host}\""))
         .unwrap_or_default();
     let last = said.nodes.len().saturating_sub(1);
@@ -68,7 +68,7 @@ impl Said {
         }
         let last = |name| list(headers, name, &[',']).last().map(str::to_owned);
         let nodes = list(headers, &X_FORWARDED_FOR, &[',']);
-        let nodes = nodes.map(|node| node.chars().filter(is_plain).collect());
+        let nodes = nodes.map(|node| node.chars().filter(|c| is_plain(*c)).collect());
         Self {
             nodes: nodes.collect(),
             proto: last(&X_FORWARDED_PROTO).filter(|proto| is_scheme(proto)),
@@ -88,7 +88,7 @@ impl Said {
                 match name.trim().to_ascii_lowercase().as_str() {
                     "for" => said
                         .nodes
-                        .push(node(&value).chars().filter(is_plain).collect()),
+                        .push(node(&value).chars().filter(|c| is_plain(*c)).collect()),
                     "proto" if is_scheme(&value) => said.proto = Some(value),
                     "host" => said.host = Some(value),
                     _ => {}
@@ -170,8 +170,8 @@ fn quoted(node: &str) -> String {
 }
 
 /// What addresses, hosts and names of nodes consist of.
-fn is_plain(c: &char) -> bool {
-    c.is_ascii_alphanumeric() || "._-:[]".contains(*c)
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-:[]".contains(c)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_ws_auth::lease::DisconnectReason;
-use tower_ws_auth::{Authenticated, Lease};
+use tower_ws_auth::{Authenticated, Lease, Term};
 
 use crate::body::Body;
 use crate::failure::Failure;
@@ -124,7 +124,8 @@ impl Proxy {
     pub(crate) fn visit(&self, head: &Parts) -> Result<(), Failure> {
         let user = head.extensions.get::<Authenticated<User>>();
         if let (Some(user), Some(peer)) = (user, head.extensions.get::<Peer>()) {
-            peer.access.user(encoded(user.name()));
+            let connection = head.extensions.get::<Term>().and_then(Term::connection);
+            peer.access.accepted(encoded(user.name()), connection);
         }
         if self.sids.admits(&head.uri, user.map(|user| user.name())) {
             Ok(())

@@ -25,7 +25,7 @@ use tower_ws_auth::{
 use tracing::Level;
 
 use crate::body::Body;
-use crate::identity::{USERS, User};
+use crate::identity::{USERS, User, encoded};
 use crate::options::{Options, Policy, Strategy, TicketFor};
 use crate::policy::Policies;
 use crate::proxy::Proxy;
@@ -140,14 +140,16 @@ impl Parts {
         let tickets = match (&self.tickets, options.ticket.ticket_for) {
             (None, _) => None,
             (Some(tickets), TicketFor::Jwt) => {
-                Some(stacks.minting(tickets, &stacks.others, by_jwt()?))
+                Some(Stacks::minting(tickets, &stacks.others, by_jwt()?))
             }
             (Some(tickets), TicketFor::Session) => {
-                Some(stacks.minting(tickets, &stacks.strict, session()?))
+                Some(Stacks::minting(tickets, &stacks.strict, session()?))
             }
-            (Some(tickets), TicketFor::Any) => {
-                Some(stacks.minting(tickets, &stacks.others, by_jwt()?.or(session()?)))
-            }
+            (Some(tickets), TicketFor::Any) => Some(Stacks::minting(
+                tickets,
+                &stacks.others,
+                by_jwt()?.or(session()?),
+            )),
         };
         Ok(Router {
             handshakes,
@@ -199,7 +201,7 @@ impl Stacks<'_> {
             .layer(self.parts.close.clone())
             // Outside of the strategy: a foreign page must not learn whether a credential is valid.
             .layer(origin.clone())
-            .layer(AuthLayer::new(Arc::clone(strategy)))
+            .layer(who(AuthLayer::new(Arc::clone(strategy))))
             // Directly outside of the proxy, which passes the client's connection on unaware of the
             // lease.
             .layer(self.parts.lease.clone())
@@ -220,7 +222,7 @@ impl Stacks<'_> {
         let service = ServiceBuilder::new()
             .layer(trace())
             .layer(origin.clone())
-            .layer(AuthLayer::new(Arc::clone(strategy)).any_request())
+            .layer(who(AuthLayer::new(Arc::clone(strategy)).any_request()))
             .layer(self.parts.lease.clone())
             .service_fn(move |request| {
                 let proxy = proxy.clone();
@@ -232,14 +234,14 @@ impl Stacks<'_> {
     }
 
     /// For requests for a ticket.
-    fn minting<A>(&self, tickets: &Tickets<User>, origin: &OriginLayer, strategy: A) -> Stack
+    fn minting<A>(tickets: &Tickets<User>, origin: &OriginLayer, strategy: A) -> Stack
     where
         A: Authenticate<Identity = User, Future: Send> + Send + Sync + 'static,
     {
         let service = ServiceBuilder::new()
             .layer(trace())
             .layer(origin.clone())
-            .layer(AuthLayer::new(strategy).any_request())
+            .layer(who(AuthLayer::new(strategy).any_request()))
             .service(tickets.endpoint(credentials::order))
             .map_response(|response: http::Response<_>| {
                 response.map(|body| body.map_err(|never| match never {}).boxed_unsync())
@@ -278,15 +280,20 @@ fn lease(options: &Options, revocations: Revocations, tasks: &Tasks) -> LeaseLay
     }
 }
 
+/// Names the user in events, as the access line does.
+fn who<A: Authenticate<Identity = User>>(layer: AuthLayer<A>) -> AuthLayer<A> {
+    layer.log_identity(|user| encoded(user.name()))
+}
+
 fn named(user: &User, _head: &http::request::Parts) -> bool {
     user.is_named()
 }
 
 /// Method and path without the query, which holds the tokens, and the number of the access line.
 fn span(request: &Request<Incoming>) -> tracing::Span {
-    let connection = request
+    let id = request
         .extensions()
         .get::<Peer>()
         .map(|peer| peer.access.id());
-    tracing::info_span!("request", connection, method = %request.method(), path = request.uri().path())
+    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
 }

@@ -9,7 +9,7 @@ use http::{Method, Request, Response};
 use tokio::runtime::Handle;
 use tower_service::Service;
 use tower_ws_auth_core::handshake::Handshake;
-use tower_ws_auth_core::private::Gate;
+use tower_ws_auth_core::private::{Gate, Label};
 use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Term};
 
 use crate::lease::future::{Opening, ResponseFuture};
@@ -55,6 +55,7 @@ where
         };
         let until = Until::from(&*term);
         let is_spent = term.is_spent();
+        let label = term.label().clone();
         let registered = match term.take_watch() {
             Some(watch) if watch.is_of(&self.config.revocations) => Ok(watch),
             other => Err((self.config.revocations.watch(term), other)),
@@ -70,6 +71,7 @@ where
             service: ready,
             until,
             is_spent,
+            label,
         };
         match registered {
             Ok(watch) => waiting.open([Some(watch), None]),
@@ -87,6 +89,7 @@ pub(crate) struct Waiting<S, B> {
     until: Until,
     /// The credential does not pass again.
     is_spent: bool,
+    label: Label,
 }
 
 impl<S, B> Waiting<S, B>
@@ -137,8 +140,15 @@ where
             Closing::Protocol(protocol) => protocol.of(&self.head).clone(),
             Closing::Own(_) => ClientProtocol::plain(),
         };
-        let (lease, release) =
-            Shared::begin(config, runtime, close_handle, protocol, self.until, watches);
+        let (lease, release) = Shared::begin(
+            config,
+            runtime,
+            close_handle,
+            protocol,
+            self.until,
+            watches,
+            self.label,
+        );
         let held = match &guard {
             Some(guard) => {
                 guard.hold(release);

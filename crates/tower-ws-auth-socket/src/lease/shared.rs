@@ -16,6 +16,7 @@ use crate::lease::expiry_queue::Place;
 use crate::lease::layer::{Closing, Config};
 use crate::lease::sync::{Mutex, MutexGuard, OnceLock};
 use crate::lease::trace::{self, Counted, Opened};
+use tower_ws_auth_core::private::Label;
 
 /// What a lease is to all who can end it: its handler, its keys, the clock, the server.
 pub(crate) struct Shared {
@@ -69,6 +70,7 @@ impl Shared {
         protocol: ClientProtocol,
         until: Until,
         watches: Watches,
+        label: Label,
     ) -> (Arc<Self>, Release) {
         let end = until.moment;
         let shared = Arc::new(Self {
@@ -86,7 +88,7 @@ impl Shared {
             }),
             ended: OnceLock::new(),
             told: Notify::new(),
-            opened: Opened::now(),
+            opened: Opened::now(label),
         });
         let place = shared.config.leases.add(shared.deadline(end), &shared);
         let watches = {

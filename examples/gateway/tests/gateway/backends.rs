@@ -1,10 +1,13 @@
 //! Real servers and their clients, with the gateway in between.
 
+use futures_util::SinkExt;
 use serde_json::json;
+use test_support::http1::ask;
+use tokio_tungstenite::tungstenite::Message;
+use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
 
 use crate::node::Node;
-use crate::peer::{Running, SECRET, SOON, token_of};
-use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
+use crate::peer::{Running, SECRET, SOON, connect, next, token_of};
 
 async fn server(name: &str) -> (Node, std::net::SocketAddr) {
     Node::run("backends.cjs", &["server", name])
@@ -60,6 +63,31 @@ async fn signalr_negotiates_and_connects_as_the_tokens_user() {
         "{refused}"
     );
     drop(ada);
+    gateway.is_empty_within(SOON).await;
+}
+
+#[tokio::test]
+async fn fastapi_behind_uvicorn_reads_who_it_is() {
+    let (mut app, upstream) = Node::python("application.py").listening().await;
+    let options = ["--path", "/me=authenticate"];
+    let gateway = Running::start(upstream, &options).await;
+    let bearer = format!("Bearer {}", token_of("ada"));
+    let fields = [("Authorization", &*bearer), ("X-Auth-User", "root")];
+    let answer = ask(gateway.address, "GET /me", &fields, "").await;
+    assert_eq!(answer.json(), json!({ "user": "ada", "scheme": "http" }));
+    let nobody = ask(gateway.address, "GET /me", &fields[1..], "").await;
+    assert_eq!(nobody.status, 401);
+    let path = format!("/ws?room=1&token={}", token_of("ada"));
+    let mut forged = vec![("x_auth_user", "root".to_owned())];
+    let opened = connect(gateway.address, &path, &mut forged);
+    let mut socket = opened.await.unwrap();
+    assert_eq!(
+        app.line().await,
+        json!({ "user": "ada", "query": "room=1" })
+    );
+    socket.send(Message::text("hi")).await.unwrap();
+    assert_eq!(next(&mut socket).await, Message::text("ada: hi"));
+    drop(socket);
     gateway.is_empty_within(SOON).await;
 }
 

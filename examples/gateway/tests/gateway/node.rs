@@ -29,14 +29,28 @@ impl Node {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/node");
         let script = folder.join(script);
         let packages = test_support::packages("node/node_modules", "ws");
-        let mut process = Command::new("node")
-            .arg(script)
-            .args(arguments)
-            .env("NODE_PATH", packages)
+        let mut command = Command::new("node");
+        command.arg(script).args(arguments);
+        Self::spawn(command.env("NODE_PATH", packages))
+    }
+
+    /// A process of Python.
+    pub(crate) fn python(script: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python");
+        let packages = test_support::packages("python", "fastapi");
+        let mut command = Command::new("python3");
+        command.arg(folder.join(script));
+        // No folder of its own for what is compiled.
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        Self::spawn(command.env("PYTHONPATH", packages))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process = command
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("node is not installed: `cargo xtask setup` installs it");
+            .expect("a tool is missing: `cargo xtask setup` installs it");
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         Self { process, lines }
     }
@@ -53,8 +67,8 @@ impl Node {
 
     pub(crate) async fn line(&mut self) -> Value {
         let line = timeout(PATIENCE, self.lines.next_line()).await;
-        let line = line.expect("node says nothing").unwrap();
-        serde_json::from_str(&line.expect("node has ended")).unwrap()
+        let line = line.expect("it says nothing").unwrap();
+        serde_json::from_str(&line.expect("it has ended")).unwrap()
     }
 }
 

@@ -172,22 +172,15 @@ async fn one_line_says_who_came_from_where_and_how_it_ended() {
         assert!(line.contains(" client=127.0.0.1:"), "{line}");
         assert!(!line.contains("CANARY"), "{line}");
     }
-    // The decision and the line have one number.
-    let first = lines[0]
-        .split("connection=")
-        .nth(1)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap();
-    let decided = text
-        .lines()
-        .find(|line| line.contains("handshake accepted"))
-        .unwrap();
-    assert!(
-        decided.contains(&format!("connection={first} ")),
-        "{decided}"
-    );
+    // The decision, the end and the line have one number.
+    let number = lines[0].split("connection=").nth(1).unwrap();
+    let number = number.split(' ').next().unwrap();
+    for event in ["handshake accepted", "lease ended"] {
+        let line = text.lines().find(|line| line.contains(event)).unwrap();
+        let same = format!("connection={number} who=\"ada\"");
+        assert!(line.contains(&same), "{same} in {line}");
+    }
+    assert!(!lines[3].contains("connection="), "{}", lines[3]);
 }
 
 #[tokio::test]
