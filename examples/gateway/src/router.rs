@@ -78,9 +78,11 @@ impl Router {
     }
 }
 
-/// A page's own GET has no `Origin`. The browser says that it is the page's own.
+/// A page's own GET has no `Origin`. The browser says that it is the page's own, and the layer of
+/// that stack checks it.
 fn is_of_a_page(headers: &HeaderMap) -> bool {
-    !headers.contains_key(ORIGIN) && headers.contains_key("sec-fetch-site")
+    let site = headers.get("sec-fetch-site");
+    !headers.contains_key(ORIGIN) && site.is_some_and(|site| site == "same-origin")
 }
 
 fn is_preflight(request: &Request<Incoming>) -> bool {

@@ -7,6 +7,7 @@ use gateway::{Gateway, Options};
 use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
 use test_servers::Server;
+use test_support::http1::ask;
 use tower_ws_auth::redis::{Redis, RedisRevocations};
 use tower_ws_auth::{Clock, DisconnectReason, Revocations};
 
@@ -86,6 +87,63 @@ async fn its_user_is_handed_on_and_the_cookie_is_not() {
         upstream.header("cookie").as_deref(),
         Some("theme=dark; lang=de")
     );
+}
+
+#[tokio::test]
+async fn a_pages_own_get_needs_no_origin_and_anything_else_does() {
+    let (redis, upstream) = (Server::start(), Upstream::start().await);
+    let cookie = log_in(&redis, "ada").await;
+    let url = redis.url();
+    for strategy in ["session", "any"] {
+        let options = [
+            "--strategy",
+            strategy,
+            "--redis",
+            &url,
+            "--session-secret",
+            KEY,
+        ];
+        let options = [&options[..], &["--http", "authenticate"]].concat();
+        let gateway = Running::start(upstream.address, &options).await;
+        let send = async |line: &str, fields: &[(&str, &str)]| {
+            let fields = [&[("Cookie", &*cookie)], fields].concat();
+            ask(gateway.address, line, &fields, "").await.status
+        };
+        let site = |site: &'static str| ("Sec-Fetch-Site", site);
+        let own = [site("same-origin")];
+        assert_eq!(send("GET /poll", &own).await, 200, "{strategy}");
+        assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+        assert_eq!(upstream.header("cookie"), None);
+        assert_eq!(send("POST /poll", &[("Origin", ORIGIN)]).await, 200);
+        let before = upstream.connections();
+        let twice = [site("same-origin"), site("cross-site")];
+        let foreign = [("Origin", "https://evil.example"), site("same-origin")];
+        let socket = [
+            site("same-origin"),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", test_support::handshake::KEY),
+        ];
+        for (line, fields) in [
+            ("GET /poll", &[][..]),
+            ("GET /poll", &[site("cross-site")]),
+            ("GET /poll", &[site("same-site")]),
+            ("GET /poll", &[site("none")]),
+            ("GET /poll", &twice),
+            ("GET /poll", &foreign),
+            ("POST /poll", &own),
+            ("DELETE /poll", &own),
+            ("GET /poll", &socket),
+        ] {
+            assert_eq!(
+                send(line, fields).await,
+                403,
+                "{strategy} {line} {fields:?}"
+            );
+        }
+        assert_eq!(upstream.connections(), before);
+    }
 }
 
 #[tokio::test]
