@@ -23,7 +23,7 @@ pub(crate) fn say_for_whom(peer: SocketAddr, host: HeaderValue, headers: &mut He
     let named = host
         .to_str()
         .ok()
-        .filter(|host| host.chars().all(|c| is_plain(c)))
+        .filter(|host| host.chars().all(is_plain))
         .map(|host| format!(";host=\"{host}\""))
         .unwrap_or_default();
     let last = said.nodes.len().saturating_sub(1);

@@ -4,16 +4,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD,
-    ORIGIN, UPGRADE, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, UPGRADE, VARY,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 use tower_ws_auth::origin::OriginCheck;
 use tower_ws_auth::{Origins, Rejection};
 
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::options::Policy;
 use crate::policy::Policies;
 use crate::proxy::Proxy;
@@ -45,22 +45,28 @@ impl Router {
         }
         let readable = self.readable_by(&request);
         let is_for_a_ticket = |(path, _): &&(String, Stack)| path == request.uri().path();
-        let answer = if let Some((_, tickets)) = self.tickets.iter().find(is_for_a_ticket) {
-            tickets.clone().oneshot(request).await?
-        } else {
-            match self.policies.of(request.uri().path()) {
-                Policy::Refuse => return self.handshakes.clone().oneshot(request).await,
-                Policy::Pass => self.proxy.plain(request, Policy::Pass).await,
-                Policy::Authenticate if is_preflight(&request) && readable.is_some() => {
-                    self.proxy.preflight(request).await
-                }
-                Policy::Authenticate if is_of_a_page(request.headers()) => {
-                    self.pages.clone().oneshot(request).await?
-                }
-                Policy::Authenticate => self.others.clone().oneshot(request).await?,
+        if let Some((_, tickets)) = self.tickets.iter().find(is_for_a_ticket) {
+            let answer = if is_preflight(&request) && readable.is_some() {
+                may_mint()
+            } else {
+                tickets.clone().oneshot(request).await?
+            };
+            return Ok(with_permission(answer, readable));
+        }
+        let answer = match self.policies.of(request.uri().path()) {
+            Policy::Refuse => return self.handshakes.clone().oneshot(request).await,
+            Policy::Pass => return Ok(self.proxy.plain(request, Policy::Pass).await),
+            Policy::Authenticate if is_preflight(&request) && readable.is_some() => {
+                return Ok(self.proxy.preflight(request).await);
             }
+            Policy::Authenticate if is_of_a_page(request.headers()) => {
+                self.pages.clone().oneshot(request).await?
+            }
+            Policy::Authenticate => self.others.clone().oneshot(request).await?,
         };
-        Ok(with_permission(answer, readable))
+        // The upstream's own answers have its own fields.
+        let is_refused = answer.extensions().get::<Rejection>().is_some();
+        Ok(with_permission(answer, readable.filter(|_| is_refused)))
     }
 
     /// The `Origin` of an allowed page. It may read why it is refused.
@@ -92,10 +98,21 @@ fn is_preflight(request: &Request<Incoming>) -> bool {
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// A refusal has no CORS fields of the upstream, and a page of another origin could not read it.
+/// A page of another origin may ask for a ticket, with a token in a header.
+fn may_mint() -> Response<Body> {
+    let mut answer = Response::new(body::empty());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let headers = answer.headers_mut();
+    let methods = HeaderValue::from_static("POST");
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+    let fields = HeaderValue::from_static("authorization, content-type");
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, fields);
+    answer
+}
+
+/// An answer of the gateway itself, which an allowed page of another origin may read.
 fn with_permission(mut answer: Response<Body>, page: Option<HeaderValue>) -> Response<Body> {
-    let is_ours = answer.extensions().get::<Rejection>().is_some();
-    if let Some(page) = page.filter(|_| is_ours) {
+    if let Some(page) = page {
         let headers = answer.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, page);
         headers.insert(

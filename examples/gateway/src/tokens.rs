@@ -36,7 +36,13 @@ impl Fetched {
                 jwks = jwks.dangerous_plain_http();
             }
             let jwks = jwks.start();
-            fetched.jwks = Some(jwks.map_err(|error| format!("--jwks-url: {error}"))?);
+            fetched.jwks = Some(jwks.map_err(|error| {
+                let risky = match url.strip_prefix("http://") {
+                    Some(_) => ", or accept the risk with --dangerous-jwks-plain-http",
+                    None => "",
+                };
+                format!("--jwks-url: {error}{risky}")
+            })?);
         }
         Ok(fetched)
     }

@@ -96,6 +96,11 @@ impl Options {
                 &[("--jwt-issuer", !self.jwt.jwt_issuer.is_empty())],
             ),
             (
+                self.jwt.jwks_url.is_none(),
+                "--jwks-url",
+                &[("--dangerous-jwks-plain-http", self.jwt.jwks_plain_http)],
+            ),
+            (
                 all_refused,
                 "--http or --path with authenticate or pass",
                 &[(

@@ -31,6 +31,11 @@ async fn without_an_effect_are_errors_that_name_what_they_need() {
     let secret = ["--jwt-secret", SECRET];
     for (flags, named, needs) in [
         (
+            &["--dangerous-jwks-plain-http"][..],
+            "--dangerous-jwks-plain-http",
+            "--jwks-url",
+        ),
+        (
             &["--session-recheck", "1"][..],
             "--session-recheck",
             "--strategy session or any",
@@ -128,6 +133,10 @@ async fn that_cannot_be_understood_are_errors_with_an_example() {
         (["--jwt-secret", "@"], "@FILE"),
         (["--jwt-secret", "@/nowhere"], "--jwt-secret @/nowhere: "),
         (["--redis", "@/nowhere"], "--redis @/nowhere: "),
+        (
+            ["--jwks-url", "http://keys.example/"],
+            "--dangerous-jwks-plain-http",
+        ),
     ] {
         let error = error(&[secret, flags].concat()).await;
         assert!(error.contains(example), "{flags:?}: {error}");

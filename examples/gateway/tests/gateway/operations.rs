@@ -14,8 +14,9 @@ use tokio::process::Command;
 use tokio_tungstenite::tungstenite::Message;
 use tower_ws_auth::jwt::{JwtEncoder, SigningKey};
 
+use crate::hostile_clients::all_of;
 use crate::peer::{
-    ORIGIN, Running, SECRET, SOON, ada, connect, end_of, next, now, refused, token_of,
+    ORIGIN, Running, SECRET, SOON, ada, connect, end_of, handshake, next, now, refused, token_of,
 };
 use crate::upstream::Upstream;
 
@@ -181,6 +182,75 @@ async fn one_line_says_who_came_from_where_and_how_it_ended() {
         assert!(line.contains(&same), "{same} in {line}");
     }
     assert!(!lines[3].contains("connection="), "{}", lines[3]);
+}
+
+#[tokio::test]
+async fn what_is_no_http_leaves_a_line_too() {
+    let log = Log::capture();
+    let upstream = Upstream::start().await;
+    let gateway = Running::start(upstream.address, &[]).await;
+    let too_large = handshake("/echo", &format!("X-A: {}\r\n", "x".repeat(80 * 1024)));
+    let no_http = "GET /echo?token=CANARY HTTP/1.1\r\nX-A : 1\r\n\r\n";
+    for request in [no_http, &too_large] {
+        all_of(gateway.address, request.as_bytes()).await;
+    }
+    gateway.is_empty_within(SOON).await;
+    let text = log.text();
+    let lines = text.lines().filter(|line| line.contains("INFO gateway"));
+    let lines: Vec<_> = lines.filter(|line| line.contains("is no HTTP")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(
+        lines.iter().all(|line| line.contains("client=127.0.0.1:")),
+        "{text}"
+    );
+    assert!(!lines.concat().contains("CANARY"), "{text}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_is_one_line_with_the_flag_and_the_cause() {
+    let log = Log::capture();
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = free.local_addr().unwrap();
+    drop(free);
+    let upstream = Upstream::start().await;
+    let bearer = format!("Bearer {}", token_of("ada"));
+    let with = [("authorization", &*bearer)];
+    for (address, path, cause) in [
+        (nobody, "/echo", "nothing listens at --upstream"),
+        (
+            upstream.address,
+            "/gone",
+            "--upstream hung up without an answer",
+        ),
+        (
+            upstream.address,
+            "/ssh",
+            "--upstream answers in no HTTP/1.1",
+        ),
+        (
+            upstream.address,
+            "/wrong",
+            "`Sec-WebSocket-Accept` of --upstream",
+        ),
+        (upstream.address, "/bare", "no `Upgrade: websocket`"),
+        (upstream.address, "/200", "a success that is no 101"),
+    ] {
+        let gateway = Running::start(address, &[]).await;
+        let before = log.text().len();
+        assert_eq!(refused(gateway.address, path, &with).await.0, 502, "{path}");
+        let text = log.text()[before..].to_owned();
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| line.contains("a handshake failed"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        assert!(lines[0].contains(cause), "{cause} in {}", lines[0]);
+    }
+    let text = log.text();
+    assert!(
+        text.contains("--upstream refuses a handshake status=200"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

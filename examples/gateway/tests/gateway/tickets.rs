@@ -20,7 +20,18 @@ async fn a_ticket_for_the_holder_of_a_token_opens_one_connection() {
     let claims = json!({ "sub": "ada", "email": "a@b.example", "exp": now() + 600 });
     let minted = mint(&gateway, &token(&claims)).await;
     assert_eq!(minted.status, 200, "{minted:?}");
-    assert_eq!(minted.field("access-control-allow-origin"), None);
+    // A page of another origin reads it, if its own is allowed.
+    assert_eq!(minted.field("access-control-allow-origin"), Some(ORIGIN));
+    for (origin, status) in [(ORIGIN, 204), ("https://evil.example", 403)] {
+        let asks = [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "POST"),
+        ];
+        let answer = ask(gateway.address, "OPTIONS /ticket", &asks, "").await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        let permitted = answer.field("access-control-allow-headers");
+        assert_eq!(permitted.is_some(), status == 204, "{answer:?}");
+    }
     let ticket = minted.json()["ticket"].as_str().unwrap().to_owned();
     let path = format!("/echo?room=1&ticket={ticket}");
     drop(connect(gateway.address, &path, &mut vec![]).await.unwrap());
