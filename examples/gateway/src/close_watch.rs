@@ -88,7 +88,7 @@ mod tests {
         let close = [0x88, 2, 0x11, 0x31];
         let masked = [0x88, 0x82, 1, 2, 3, 4, 0x11 ^ 1, 0x31 ^ 2];
         let long = [&[0x82, 126, 1, 0][..], &[0x88; 256]].concat();
-        let longer = [&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &[0x88; 65536]].concat();
+        let longer = [&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &vec![0x88; 65536]].concat();
         assert_eq!(code(&close), Some(4401));
         assert_eq!(code(&masked), Some(4401));
         assert_eq!(code(&[&long[..], &longer, &close].concat()), Some(4401));

@@ -37,7 +37,7 @@ impl Router {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
-        // Whoever asks for another protocol is authenticated, whatever the path's policy is.
+        // A request for another protocol is authenticated under every policy.
         let switches =
             request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE);
         if switches {

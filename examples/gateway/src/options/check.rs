@@ -23,11 +23,9 @@ impl Options {
         }
     }
 
-    /// # Errors
-    ///
-    /// A flag that has no effect, with what it needs. Whoever sets one expects one.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let without_jwt = [
+    /// What concerns tokens alone, and whether it is given.
+    fn jwt_flags(&self) -> [(&'static str, bool); 11] {
+        [
             ("--jwt-secret", !self.jwt.jwt_secret.is_empty()),
             ("--jwt-public-key", !self.jwt.jwt_public_key.is_empty()),
             ("--jwks-url", self.jwt.jwks_url.is_some()),
@@ -39,16 +37,29 @@ impl Options {
             ("--jwt-cookie", self.jwt.jwt_cookie.is_some()),
             ("--jwt-user", self.jwt.jwt_user != ["/sub"]),
             ("--jwt-leeway", self.jwt.jwt_leeway != Duration::ZERO),
-        ];
+        ]
+    }
+
+    /// The same for sessions.
+    fn session_flags(&self) -> [(&'static str, bool); 6] {
         let session = &self.session;
-        let without_session = [
+        [
             ("--session-secret", !session.session_secret.is_empty()),
             ("--session-prefix", session.session_prefix != "sess:"),
             ("--session-cookie", session.session_cookie != "connect.sid"),
             ("--session-user", session.session_user != "/user"),
             ("--session-login", session.session_login.is_some()),
             ("--session-recheck", !session.session_recheck.is_zero()),
-        ];
+        ]
+    }
+
+    /// # Errors
+    ///
+    /// A flag that has no effect, with what it needs.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let without_jwt = self.jwt_flags();
+        let session = &self.session;
+        let without_session = self.session_flags();
         let ticket = &self.ticket;
         let without_ticket = [
             ("--ticket-path", ticket.ticket_path != "/ticket"),

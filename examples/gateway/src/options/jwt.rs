@@ -42,8 +42,8 @@ pub struct JwtOptions {
     #[arg(long, env = "GATEWAY_JWKS_URL", value_name = "URL")]
     pub jwks_url: Option<String>,
 
-    /// Fetches that set over plain HTTP from another machine, where whoever is in between can put
-    /// keys of his own into it.
+    /// Fetches that set over plain HTTP from another machine. An attacker on the way can put keys
+    /// into it.
     #[arg(long = "dangerous-jwks-plain-http", alias = "jwks-plain-http", env = "GATEWAY_DANGEROUS_JWKS_PLAIN_HTTP", value_parser = BoolishValueParser::new())]
     pub jwks_plain_http: bool,
 

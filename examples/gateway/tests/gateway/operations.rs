@@ -381,7 +381,7 @@ async fn a_drain_ends_connections_one_after_the_other() {
     let mut ends = ends.join_all().await;
     ends.sort_unstable();
     // A slow machine spreads them further.
-    assert!(ends[19] - ends[0] > drain / 2, "{ends:?}");
+    assert!(ends[19] > ends[0] + drain / 2, "{ends:?}");
     gateway.stopped().await;
     upstream.is_empty_within(SOON).await;
 }

@@ -254,9 +254,12 @@ async fn read_body(stream: &mut TcpStream, head: &str, mut body: Vec<u8>) -> Opt
     let length = length.map_or(0, |length| length.parse::<usize>().unwrap());
     let is_chunked = head.contains("\ntransfer-encoding: chunked");
     assert!(length == 0 || !is_chunked, "{head}");
-    let is_over = |body: &[u8]| match is_chunked {
-        true => body.ends_with(b"0\r\n\r\n"),
-        false => body.len() >= length,
+    let is_over = |body: &[u8]| {
+        if is_chunked {
+            body.ends_with(b"0\r\n\r\n")
+        } else {
+            body.len() >= length
+        }
     };
     while !is_over(&body) {
         let mut more = [0; 4096];
