@@ -14,6 +14,7 @@ use tower_ws_auth::origin::OriginCheck;
 use tower_ws_auth::{Origins, Rejection};
 
 use crate::body::{self, Body};
+use crate::failure::Failure;
 use crate::options::Policy;
 use crate::policy::Policies;
 use crate::proxy::Proxy;
@@ -65,8 +66,10 @@ impl Router {
             Policy::Authenticate => self.others.clone().oneshot(request).await?,
         };
         // The upstream's own answers have its own fields.
-        let is_refused = answer.extensions().get::<Rejection>().is_some();
-        Ok(with_permission(answer, readable.filter(|_| is_refused)))
+        let extensions = answer.extensions();
+        let is_ours =
+            extensions.get::<Rejection>().is_some() || extensions.get::<Failure>().is_some();
+        Ok(with_permission(answer, readable.filter(|_| is_ours)))
     }
 
     /// The `Origin` of an allowed page. It may read why it is refused.

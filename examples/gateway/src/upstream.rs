@@ -54,7 +54,8 @@ impl Upstream {
     /// leave the base.
     pub(crate) fn target(&self, uri: &Uri) -> Result<Uri, Failure> {
         let path = uri.path();
-        if leads_upwards(path) {
+        // `*` (RFC 9112 §3.2.4) would stand beside the base.
+        if leads_upwards(path) || !path.starts_with('/') {
             return Err(Failure::Target);
         }
         let query = uri.query().map(|query| format!("?{query}"));
@@ -279,6 +280,7 @@ mod tests {
             "/%25252e%252e%255cadmin",
             "/%2%35%32e./admin",
             "/..%00/admin",
+            "*",
         ] {
             assert_eq!(target("http://localhost/base", uri), None, "{uri}");
         }

@@ -194,6 +194,7 @@ async fn another_writing_of_a_path_lets_nothing_more_through() {
         "/out/..;/other",
         "/%6Fut",
         "http://app.example/other",
+        "*",
     ] {
         let answer = all_of(gateway.address, get(path, "").as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
