@@ -9,14 +9,15 @@
 //!
 //! | event | level | fields |
 //! |---|---|---|
-//! | `handshake accepted` | DEBUG | `strategy` `outcome` `latency_us` `carrier` |
+//! | `handshake accepted` | DEBUG | `strategy` `outcome` `latency_us` `carrier` `connection` `who` |
 //! | `handshake refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `carrier` `detail` `source` `latency_us` `origin` |
 //! | `rejection converted to a close frame` | INFO | `kind` `status` `code` `protocol` |
 //! | `too many closing handshakes: …` | INFO | `kind` `status` `closing_handshake` |
 //! | `script ended` | DEBUG | `protocol` `script` |
 //! | `closing handshake ended` | DEBUG | `closing_handshake` |
 //! | `the client got 101 and then nothing: …` | WARN | `closing_handshake` `error` |
-//! | `lease ended` | INFO | `reason` `code` `open_ms` `protocol` |
+//! | `lease ended` | INFO | `reason` `code` `open_ms` `protocol` `connection` `who` |
+//! | `ticket refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `detail` `source` |
 //! | `join accepted` | DEBUG | `strategy` `outcome` `channel` `latency_us` |
 //! | `join refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `detail` `source` `channel` `latency_us` |
 //! | `fetched keys …`, `a fetched key is left out` | DEBUG, INFO, WARN | `url` `keys` `index` `error` |
@@ -30,6 +31,8 @@
 //! |---|---|
 //! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; among several, the one whose credential decided, or `any_of` if none or all did. `origin` is the allow-list, `first_message` a first message that is late, unreadable or unexpected, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
 //! | `carrier` | the carrier of the credential: `query` (redacted or not), `header`, `subprotocol`, `message`, `cookie` |
+//! | `connection` | the number of the accepted request: [`Term::connection`](crate::Term::connection) |
+//! | `who` | the identity, only where [`AuthLayer::log_identity`](crate::AuthLayer::log_identity) names it |
 //! | `outcome` | `accepted` or `refused` |
 //! | `kind` | the public reason of the [`RejectionKind`](crate::RejectionKind), such as `token_expired` |
 //! | `status` | the HTTP status of the refusal, also where a close frame takes its place |

@@ -1,5 +1,6 @@
 //! The one place that knows whether tracing and metrics are compiled in.
 
+use crate::auth::Label;
 use crate::{DisconnectReason, Rejection};
 
 /// One decision, with its strategy and its start.
@@ -27,8 +28,8 @@ impl Decision {
         self.carrier = carrier;
     }
 
-    pub(crate) fn accepted(self) {
-        self.log_acceptance();
+    pub(crate) fn accepted(self, label: &Label) {
+        self.log_acceptance(label);
         self.count("accepted", "none");
     }
 
@@ -48,13 +49,15 @@ impl Decision {
 
 #[cfg(feature = "tracing")]
 impl Decision {
-    fn log_acceptance(self) {
+    fn log_acceptance(self, label: &Label) {
         tracing::debug!(
             target: "tower_ws_auth",
             strategy = self.strategy,
             outcome = "accepted",
             latency_us = self.latency(),
             carrier = self.carrier,
+            connection = label.connection,
+            who = label.who.as_deref(),
             "handshake accepted"
         );
     }
@@ -101,7 +104,7 @@ impl Decision {
 #[cfg(not(feature = "tracing"))]
 #[expect(clippy::unused_self, reason = "stands in for the one that logs")]
 impl Decision {
-    fn log_acceptance(self) {}
+    fn log_acceptance(self, _label: &Label) {}
 
     fn log_refusal(self, _rejection: &Rejection) {}
 }

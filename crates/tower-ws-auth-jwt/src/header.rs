@@ -28,10 +28,8 @@ impl<'h> Header<'h> {
         if let Some(refused) = fields.refused {
             return Err(invalid(refused));
         }
-        let algorithm = fields
-            .alg
-            .and_then(|name| Algorithm::from_name(&name))
-            .ok_or_else(|| invalid("`alg` is missing or no signature algorithm known here"))?;
+        let name = fields.alg.unwrap_or_default();
+        let algorithm = Algorithm::from_name(&name).ok_or_else(|| invalid(unknown(&name)))?;
         if fields.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
             return Err(invalid("`kid` has more than 256 bytes"));
         }
@@ -70,6 +68,16 @@ impl Header<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Why no key verifies tokens of this `alg`.
+fn unknown(name: &str) -> &'static str {
+    match name {
+        "ES512" => {
+            "`alg` is ES512, which is not supported: let the issuer sign with ES256, ES384 or EdDSA"
+        }
+        _ => "`alg` is missing or no signature algorithm known here",
     }
 }
 

@@ -21,6 +21,7 @@ use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody};
 
 use crate::tickets::Issued;
 use crate::timeout::Within;
+use crate::trace;
 use crate::{BoxFuture, IssueError, Purpose, TicketRequest, Tickets};
 
 /// Answers `POST` with a ticket. Made by [`Tickets::endpoint`].
@@ -109,7 +110,10 @@ where
             };
             match mint.mint(&head, mint_request, came_at).await {
                 Ok(issued) => granted(&issued),
-                Err(rejection) => rejection.into_response(head),
+                Err(rejection) => {
+                    trace::refused(&rejection);
+                    rejection.into_response(head)
+                }
             }
         }))
     }
@@ -217,6 +221,7 @@ fn granted(issued: &Issued) -> Answer {
 }
 
 fn refuse(status: StatusCode, token: &'static str) -> Answer {
+    trace::malformed(token, status);
     let body = ResponseBody::text(token);
     respond(status, "text/plain; charset=utf-8", body)
 }

@@ -163,6 +163,7 @@ mod sync;
 mod ticket_request;
 mod tickets;
 mod timeout;
+mod trace;
 
 pub use self::builder::{TicketsBuilder, TicketsError};
 pub use self::endpoint::{MintFuture, MintRequest, TicketEndpoint};

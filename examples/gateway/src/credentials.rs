@@ -1,21 +1,29 @@
 //! All credentials, built once from the options.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use serde_json::Value;
 use tower_ws_auth::origin::OriginsError;
-use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions};
-use tower_ws_auth::session::{ConfigError, Secrets, Session, Sessions};
-use tower_ws_auth::{MemoryRevocations, Origins, Revocations};
+use tower_ws_auth::redis::{Redis, RedisRevocations, RedisSessions, RedisTickets};
+use tower_ws_auth::session::{ConfigError, Secrets, Sessions};
+use tower_ws_auth::ticket::{MemoryTickets, MintRequest, TicketRequest, TicketStore, Tickets};
+use tower_ws_auth::{
+    Authenticated, MemoryRevocations, Origins, Rejection, RejectionKind, Revocations,
+};
 
-use crate::identity::{in_record, revocation_key};
-use crate::options::{Opaque, Options, Secret};
+use crate::identity::{User, in_record, revocation_key};
+use crate::options::{Opaque, Options, SessionOptions, TicketOptions};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// Longer than a token should live. A token that lives longer passes again after it.
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// The maximum number of outstanding tickets of a user.
+const TICKETS_PER_USER: u32 = 1000;
 
 pub(crate) fn origins(options: &Options) -> Result<Origins, Failure> {
     let origins = Origins::new(&options.origin);
@@ -33,18 +41,20 @@ pub(crate) fn origins(options: &Options) -> Result<Origins, Failure> {
     Ok(origins)
 }
 
-/// A session of another application, in the Redis that both share.
-pub(crate) fn session(
-    options: &Options,
-    origins: &Origins,
+/// Sessions of another application, in the Redis that both share.
+pub(crate) fn sessions(
+    options: &SessionOptions,
     redis: Option<&Redis>,
     revocations: Revocations,
-) -> Result<Session<Value, String>, Failure> {
+) -> Result<Sessions<Value>, Failure> {
     if options.session_secret.is_empty() {
         return Err("a session needs --session-secret".into());
     }
     let redis = redis.ok_or("a session needs --redis, where its record is")?;
-    let given = options.session_secret.iter().map(Secret::as_bytes);
+    let mut given = Vec::new();
+    for secret in &options.session_secret {
+        given.push(secret.read("--session-secret")?);
+    }
     let secrets = if options.dangerous_short_session_secret {
         Secrets::dangerous_short_express(given)
     } else {
@@ -54,9 +64,7 @@ pub(crate) fn session(
         format!("--session-secret: {error} (here: --dangerous-short-session-secret)")
     })?;
     let store = RedisSessions::new(redis.clone()).prefix(&options.session_prefix);
-    let pointer = options.session_user.clone();
-    let user = move |record: &Value| in_record(record, &pointer);
-    let key = user.clone();
+    let key = user(options);
     let mut sessions = Sessions::builder(secrets, store)
         .cookie_name(&options.session_cookie)
         .revocations(revocations)
@@ -64,21 +72,62 @@ pub(crate) fn session(
     if let Some(field) = &options.session_login {
         sessions = sessions.login_field(field);
     }
-    let sessions = sessions.build().map_err(|error| {
+    Ok(sessions.build().map_err(|error| {
         let option = match &error {
             ConfigError::LoginField(_) => "--session-login",
             _ => "--session-cookie",
         };
         format!("{option}: {error}")
-    })?;
-    Ok(sessions.strategy(origins.clone(), user))
+    })?)
+}
+
+/// Finds the user in a record.
+pub(crate) fn user(
+    options: &SessionOptions,
+) -> impl Fn(&Value) -> Option<String> + Clone + Send + Sync + 'static {
+    let pointer = options.session_user.clone();
+    move |record: &Value| in_record(record, &pointer)
+}
+
+pub(crate) fn tickets(
+    options: &TicketOptions,
+    redis: Option<&Redis>,
+) -> Result<Tickets<User>, Failure> {
+    let ttl = options.ticket_ttl;
+    let wrong = |error: &dyn Error| format!("--ticket-ttl: {error}");
+    let store: Arc<dyn TicketStore> = if let Some(redis) = redis {
+        Arc::new(RedisTickets::new(redis.clone()).per_subject(TICKETS_PER_USER))
+    } else {
+        let store = MemoryTickets::builder()
+            .max_ttl(ttl)
+            .per_subject(TICKETS_PER_USER);
+        Arc::new(store.build().map_err(|error| wrong(&error))?)
+    };
+    let tickets = Tickets::builder(store).ttl(ttl).audience("gateway").build();
+    Ok(tickets.map_err(|error| wrong(&error))?)
+}
+
+/// Decides about a ticket of the user whom another strategy has admitted.
+pub(crate) fn order(
+    head: &Parts,
+    mint_request: MintRequest,
+) -> Result<TicketRequest<User>, Rejection> {
+    let forbidden = |detail| Rejection::new(RejectionKind::Forbidden, detail);
+    if mint_request.channel.is_some() {
+        return Err(forbidden("the gateway knows no channels"));
+    }
+    let user = head.extensions.get::<Authenticated<User>>();
+    let user = user.ok_or_else(|| forbidden("nobody is authenticated"))?;
+    let user = user.clone().into_inner();
+    let subject = user.name().to_owned();
+    Ok(TicketRequest::new(user, mint_request.into_purpose()).subject(subject))
 }
 
 pub(crate) async fn redis(options: &Options) -> Result<Option<Redis>, Failure> {
     let Some(url) = &options.redis else {
         return Ok(None);
     };
-    let redis = Redis::connect(url.as_str()).await;
+    let redis = Redis::connect(&url.read("--redis")?).await;
     Ok(Some(redis.map_err(|error| format!("--redis: {error}"))?))
 }
 

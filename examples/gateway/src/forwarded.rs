@@ -1,6 +1,6 @@
-//! The client of a forwarded request: `X-Forwarded-…` and `Forwarded` (RFC 7239).
+//! The client of a forwarded request: `X-Forwarded-…`, `X-Real-IP` and `Forwarded` (RFC 7239).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -8,43 +8,170 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Whether only a proxy may set this field. `plain` is the plain name.
-pub(crate) fn is_forwarding(plain: &str) -> bool {
-    plain == "forwarded" || plain == "x-real-ip" || plain.starts_with("x-forwarded-")
-}
-
-/// Adds this hop to the lists of a trusted proxy. Host and scheme stay as that proxy has set them.
+/// Writes both kinds of fields, so that they never contradict each other. What a trusted proxy says
+/// is in the headers, of one kind; this hop is added behind it.
 pub(crate) fn say_for_whom(peer: SocketAddr, host: HeaderValue, headers: &mut HeaderMap) {
-    let address = peer.ip().to_canonical();
-    append(headers, X_FORWARDED_FOR, &address.to_string());
-    headers
-        .entry(X_FORWARDED_PROTO)
-        .or_insert(HeaderValue::from_static("http"));
-    // RFC 7239 §4, §6: an IPv6 address is quoted, in brackets.
-    let node = match address {
-        std::net::IpAddr::V4(address) => address.to_string(),
-        std::net::IpAddr::V6(address) => format!("\"[{address}]\""),
-    };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    let mut said = Said::of(headers);
+    said.nodes.push(peer.ip().to_canonical().to_string());
+    let proto = said.proto.unwrap_or_else(|| "http".to_owned());
+    let host = said
+        .host
+        .and_then(|host| HeaderValue::try_from(host).ok())
+        .unwrap_or(host);
     let named = host
         .to_str()
         .ok()
-        .filter(|host| host.bytes().all(plain))
+        .filter(|host| host.chars().all(is_plain))
         .map(|host| format!(";host=\"{host}\""))
         .unwrap_or_default();
-    append(headers, FORWARDED, &format!("for={node}{named};proto=http"));
-    headers.entry(X_FORWARDED_HOST).or_insert(host);
+    let last = said.nodes.len().saturating_sub(1);
+    let elements = said.nodes.iter().enumerate().map(|(n, node)| {
+        let node = quoted(node);
+        // Some servers read the first element, some the last one.
+        if n == 0 || n == last {
+            format!("for={node}{named};proto={proto}")
+        } else {
+            format!("for={node}")
+        }
+    });
+    let forwarded = elements.collect::<Vec<_>>().join(", ");
+    // The one that the last trusted proxy has seen, or this one.
+    let client = &said.nodes[said.nodes.len().saturating_sub(2)];
+    for (name, value) in [
+        (X_FORWARDED_FOR, said.nodes.join(", ")),
+        (X_FORWARDED_PROTO, proto),
+        (X_REAL_IP, client.clone()),
+        (FORWARDED, forwarded),
+    ] {
+        headers.remove(&name);
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(X_FORWARDED_HOST, host);
 }
 
-/// Appends to a list field, which may be split over several lines and is then joined.
-fn append(headers: &mut HeaderMap, name: HeaderName, element: &str) {
-    let lines = headers.get_all(&name).iter();
-    let mut list: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
-    list.push(element);
-    if let Ok(value) = HeaderValue::from_str(&list.join(", ")) {
-        headers.insert(name, value);
+/// What a trusted proxy says.
+#[derive(Default)]
+struct Said {
+    nodes: Vec<String>,
+    proto: Option<String>,
+    host: Option<String>,
+}
+
+impl Said {
+    fn of(headers: &HeaderMap) -> Self {
+        if headers.contains_key(FORWARDED) {
+            return Self::by_forwarded(headers);
+        }
+        let last = |name| list(headers, name, &[',']).last().map(str::to_owned);
+        let nodes = list(headers, &X_FORWARDED_FOR, &[',']);
+        let nodes = nodes.map(|node| node.chars().filter(|c| is_plain(*c)).collect());
+        Self {
+            nodes: nodes.collect(),
+            proto: last(&X_FORWARDED_PROTO).filter(|proto| is_scheme(proto)),
+            host: last(&X_FORWARDED_HOST),
+        }
     }
+
+    /// RFC 7239 §4. The last word about scheme and host counts: it is that of the trusted proxy.
+    fn by_forwarded(headers: &HeaderMap) -> Self {
+        let mut said = Self::default();
+        for element in list(headers, &FORWARDED, &[',']) {
+            for pair in split(element, &[';']) {
+                let Some((name, value)) = pair.split_once('=') else {
+                    continue;
+                };
+                let value = unquoted(value.trim());
+                match name.trim().to_ascii_lowercase().as_str() {
+                    "for" => said
+                        .nodes
+                        .push(node(&value).chars().filter(|c| is_plain(*c)).collect()),
+                    "proto" if is_scheme(&value) => said.proto = Some(value),
+                    "host" => said.host = Some(value),
+                    _ => {}
+                }
+            }
+        }
+        said
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    ["http", "https", "ws", "wss"].contains(&text)
+}
+
+/// The elements of a list field that may be split over several lines.
+fn list<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+    separator: &'static [char],
+) -> impl DoubleEndedIterator<Item = &'h str> + use<'h> {
+    let lines = headers.get_all(name).iter();
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    let elements = lines.flat_map(move |line| split(line, separator));
+    elements.collect::<Vec<_>>().into_iter()
+}
+
+/// The parts between separators that stand in no quoted string. Empty ones are left out.
+fn split<'t>(text: &'t str, separator: &[char]) -> Vec<&'t str> {
+    let mut parts = Vec::new();
+    let (mut begin, mut in_quotes, mut escaped) = (0, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_quotes => escaped = true,
+            '"' => in_quotes = !in_quotes,
+            c if !in_quotes && separator.contains(&c) => {
+                parts.push(&text[begin..at]);
+                begin = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[begin..]);
+    let parts = parts.into_iter().map(str::trim);
+    parts.filter(|part| !part.is_empty()).collect()
+}
+
+/// RFC 9110 §5.6.4.
+fn unquoted(value: &str) -> String {
+    let Some(inside) = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) else {
+        return value.to_owned();
+    };
+    let mut escaped = false;
+    let text = inside.chars().filter(|c| {
+        escaped = *c == '\\' && !escaped;
+        !escaped
+    });
+    text.collect()
+}
+
+/// The address of a node (RFC 7239 §6), without its port; or its name, as it is.
+fn node(text: &str) -> &str {
+    if let Some(end) = text.strip_prefix('[').and_then(|v6| v6.find(']')) {
+        return &text[1..=end];
+    }
+    match text.split_once(':') {
+        Some((v4, port)) if !port.contains(':') => v4,
+        _ => text,
+    }
+}
+
+/// RFC 7239 §4, §6: an IPv6 address is quoted, in brackets. What is no token is quoted too.
+fn quoted(node: &str) -> String {
+    match node.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) => format!("\"[{address}]\""),
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        Err(_) => format!("\"{node}\""),
+    }
+}
+
+/// What addresses, hosts and names of nodes consist of.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-:[]".contains(c)
 }
 
 #[cfg(test)]
@@ -59,34 +186,74 @@ mod for_whom_rfc7239 {
         headers
     }
 
+    fn said(peer: &str, host: &'static str, lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut said = headers(lines);
+        say_for_whom(
+            peer.parse().unwrap(),
+            HeaderValue::from_static(host),
+            &mut said,
+        );
+        said
+    }
+
     #[test]
     fn a_first_proxy_says_what_it_sees() {
-        let host = HeaderValue::from_static("app.example:81");
-        let mut said = HeaderMap::new();
-        say_for_whom("[::1]:9".parse().unwrap(), host, &mut said);
+        let said = said("[::1]:9", "app.example:81", &[]);
         assert_eq!(said["x-forwarded-for"], "::1");
         assert_eq!(said["x-forwarded-proto"], "http");
         assert_eq!(said["x-forwarded-host"], "app.example:81");
+        assert_eq!(said["x-real-ip"], "::1");
         let whole = r#"for="[::1]";host="app.example:81";proto=http"#;
         assert_eq!(said["forwarded"], whole);
     }
 
     #[test]
-    fn a_second_one_adds_itself_to_the_lists() {
-        let mut said = headers(&[
-            ("x-forwarded-for", "10.0.0.1"),
-            ("x-forwarded-for", "10.0.0.2"),
-            ("x-forwarded-proto", "https"),
-        ]);
-        let host = HeaderValue::from_static("app.example");
-        say_for_whom("[::ffff:127.0.0.1]:9".parse().unwrap(), host, &mut said);
-        assert_eq!(said["x-forwarded-for"], "10.0.0.1, 10.0.0.2, 127.0.0.1");
-        assert_eq!(said["x-forwarded-proto"], "https");
-        assert!(
-            said["forwarded"]
-                .to_str()
-                .unwrap()
-                .starts_with("for=127.0.0.1;")
+    fn a_second_one_adds_itself_to_the_lists_and_both_kinds_say_the_same() {
+        let said = said(
+            "[::ffff:127.0.0.1]:9",
+            "app.example",
+            &[
+                ("x-forwarded-for", "10.0.0.1"),
+                ("x-forwarded-for", "2001:db8::2"),
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-host", "shop.example"),
+            ],
         );
+        assert_eq!(said["x-forwarded-for"], "10.0.0.1, 2001:db8::2, 127.0.0.1");
+        assert_eq!(said["x-forwarded-proto"], "https");
+        assert_eq!(said["x-real-ip"], "2001:db8::2");
+        let rest = r#";host="shop.example";proto=https"#;
+        let whole = format!(r#"for=10.0.0.1{rest}, for="[2001:db8::2]", for=127.0.0.1{rest}"#);
+        assert_eq!(said["forwarded"], whole);
+    }
+
+    #[test]
+    fn the_other_kind_is_written_from_the_elements_of_forwarded() {
+        let said = said(
+            "127.0.0.1:9",
+            "app.example",
+            &[
+                (
+                    "forwarded",
+                    r#"For="[2001:db8::1]:47011";proto=http, for=192.0.2.7:80"#,
+                ),
+                (
+                    "forwarded",
+                    r#"for="_a,b;c"; proto=https; host="shop.example""#,
+                ),
+            ],
+        );
+        assert_eq!(
+            said["x-forwarded-for"],
+            "2001:db8::1, 192.0.2.7, _abc, 127.0.0.1"
+        );
+        assert_eq!(said["x-forwarded-proto"], "https");
+        assert_eq!(said["x-forwarded-host"], "shop.example");
+    }
+
+    #[test]
+    fn a_scheme_that_is_none_counts_as_http() {
+        let said = said("127.0.0.1:9", "a", &[("x-forwarded-proto", "javascript")]);
+        assert_eq!(said["x-forwarded-proto"], "http");
     }
 }

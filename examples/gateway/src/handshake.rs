@@ -37,15 +37,18 @@ pub(crate) fn check(
 ) -> Result<(), Failure> {
     let headers = &answer.headers;
     let accepts = headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
-    let accepted = lists(headers, &UPGRADE, "websocket")
-        && lists(headers, &CONNECTION, "upgrade")
-        && accepts.eq([accept_key(key).as_str()])
-        && agrees(headers, offered);
-    if accepted {
-        Ok(())
+    let wrong = if !lists(headers, &UPGRADE, "websocket") {
+        "the 101 of --upstream has no `Upgrade: websocket`"
+    } else if !lists(headers, &CONNECTION, "upgrade") {
+        "the 101 of --upstream has no `Connection: Upgrade`"
+    } else if !accepts.eq([accept_key(key).as_str()]) {
+        "the `Sec-WebSocket-Accept` of --upstream does not fit the client's key"
+    } else if !agrees(headers, offered) {
+        "--upstream selects a subprotocol or an extension that the client has not offered"
     } else {
-        Err(Failure::NotWebSocket)
-    }
+        return Ok(());
+    };
+    Err(Failure::NotWebSocket(wrong))
 }
 
 fn agrees(headers: &HeaderMap, offered: &HeaderMap) -> bool {
@@ -93,8 +96,8 @@ pub(crate) fn accept<B>(answer: response::Parts, head: &Parts, body: B) -> Respo
 
 fn random_key() -> Result<HeaderValue, Failure> {
     let mut key = [0; 16];
-    getrandom::fill(&mut key).map_err(|_| Failure::Unreachable)?;
-    HeaderValue::from_str(&STANDARD.encode(key)).map_err(|_| Failure::Unreachable)
+    getrandom::fill(&mut key).map_err(|_| Failure::MissingAuthLayer)?;
+    HeaderValue::from_str(&STANDARD.encode(key)).map_err(|_| Failure::MissingAuthLayer)
 }
 
 /// RFC 6455 §4.2.2, clause 5.4.
@@ -179,13 +182,19 @@ mod the_upstreams_answer_rfc6455_4_1 {
             &[(extensions, "x-evil")],
             &[(extensions, "permessage-deflate, x-evil")],
         ] {
-            assert_eq!(with(evil), Err(Failure::NotWebSocket), "{evil:?}");
+            assert!(
+                matches!(with(evil), Err(Failure::NotWebSocket(_))),
+                "{evil:?}"
+            );
         }
         for unasked in [(protocol, "mqtt"), (extensions, "permessage-deflate")] {
             let answer = [&good[..], &[unasked]].concat();
             let nothing = HeaderMap::new();
             let checked = check_against(&answer, &nothing);
-            assert_eq!(checked, Err(Failure::NotWebSocket), "{unasked:?}");
+            assert!(
+                matches!(checked, Err(Failure::NotWebSocket(_))),
+                "{unasked:?}"
+            );
         }
     }
 
@@ -216,11 +225,14 @@ mod the_upstreams_answer_rfc6455_4_1 {
                 if line.0 == bad.0 || bad.0 == "x-other" {
                     let mut lines = good;
                     lines[at] = bad;
-                    assert_eq!(answer(&lines), Err(Failure::NotWebSocket), "{bad:?}");
+                    assert!(
+                        matches!(answer(&lines), Err(Failure::NotWebSocket(_))),
+                        "{bad:?}"
+                    );
                 }
             }
         }
         let twice = [good[0], good[1], good[2], good[2]];
-        assert_eq!(answer(&twice), Err(Failure::NotWebSocket));
+        assert!(matches!(answer(&twice), Err(Failure::NotWebSocket(_))));
     }
 }

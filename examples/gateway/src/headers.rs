@@ -1,17 +1,19 @@
 //! Selects the header fields that travel from the client to the upstream and back.
 
-use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, ORIGIN,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
-use http_body_util::Empty;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
+use crate::body::{self, Body};
+use crate::cases::Cases;
 use crate::failure::Failure;
-use crate::forwarded::{is_forwarding, say_for_whom};
+use crate::forwarded::say_for_whom;
+use crate::options::Policy;
+use crate::strip::Strip;
 use crate::tasks::Peer;
 use crate::upstream::Upstream;
 use crate::{handshake, identity};
@@ -29,48 +31,103 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// Fields that some servers read instead of the request target, and one that CGI takes for its
-/// proxy.
-const NOBODYS: [&str; 3] = ["x-original-url", "x-rewrite-url", "proxy"];
+/// The target and the fields with the credential, which the layers remove.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+}
 
-/// Removes fields that no client may set. It comes before every layer: the fields that `Connection`
-/// names must be gone before the layers rewrite it, and before we add fields that it could name.
-pub(crate) fn cleanse(headers: &mut HeaderMap, trust_forwarded: bool) {
+/// Removes fields that no client may set. Returns whether there was one.
+///
+/// It comes before every layer: the fields that `Connection` names must be gone before the layers
+/// rewrite it, and before we add fields that it could name.
+pub(crate) fn cleanse(headers: &mut HeaderMap, strip: &Strip) -> bool {
     for name in named_by_connection(headers) {
         // Otherwise a client could remove the fields of a trusted proxy.
-        if name != UPGRADE && !is_forwarding(name.as_str()) {
+        if name != UPGRADE && !strip.is_trusted(name.as_str()) {
             headers.remove(name);
         }
     }
-    let foreign: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_foreign(name.as_str(), trust_forwarded))
-        .cloned()
-        .collect();
-    for name in foreign {
-        headers.remove(name);
-    }
+    strip.remove(headers)
 }
 
-/// The upstream request for the request of an authenticated client.
-pub(crate) fn forward(head: &Parts, upstream: &Upstream) -> Result<Request<Empty<Bytes>>, Failure> {
+/// The upstream request for the handshake of an authenticated client.
+pub(crate) fn forward(
+    head: &Parts,
+    upstream: &Upstream,
+    keep: bool,
+) -> Result<Request<Body>, Failure> {
+    let mut request = same(head, upstream, keep)?;
+    handshake::offer(head, request.headers_mut())?;
+    identity::announce(head, request.headers_mut())?;
+    *request.method_mut() = Method::GET;
+    Ok(request)
+}
+
+/// The upstream request for one that is no handshake. Its body is still missing.
+pub(crate) fn forward_plain(
+    head: &Parts,
+    upstream: &Upstream,
+    keep: bool,
+    policy: Policy,
+) -> Result<Request<Body>, Failure> {
+    let mut request = same(head, upstream, keep && policy == Policy::Authenticate)?;
+    // The server has answered it.
+    request.headers_mut().remove(EXPECT);
+    if policy == Policy::Authenticate {
+        identity::announce(head, request.headers_mut())?;
+    }
+    Ok(request)
+}
+
+/// RFC 9110 §9.3.7, for a page of another origin: nothing but what it asks for.
+pub(crate) fn forward_preflight(
+    head: &Parts,
+    upstream: &Upstream,
+) -> Result<Request<Body>, Failure> {
+    let mut request = same(head, upstream, false)?;
+    let asked = |name: &&HeaderName| {
+        **name == HOST || **name == ORIGIN || name.as_str().starts_with("access-control-request-")
+    };
+    let headers = std::mem::take(request.headers_mut());
+    for name in headers.keys().filter(asked) {
+        for value in headers.get_all(name) {
+            request.headers_mut().append(name, value.clone());
+        }
+    }
+    let path = request.uri().path().to_owned();
+    *request.uri_mut() = path.parse().map_err(|_| Failure::Target)?;
+    Ok(request)
+}
+
+fn same(head: &Parts, upstream: &Upstream, keep: bool) -> Result<Request<Body>, Failure> {
     let host = host(head)?;
-    let mut headers = head.headers.clone();
-    strip_hop_by_hop(&mut headers);
+    let kept = head.extensions.get::<Kept>().filter(|_| keep);
+    let (uri, headers) = match kept {
+        Some(Kept { uri, headers }) => (uri, headers),
+        None => (&head.uri, &head.headers),
+    };
+    let mut headers = headers.clone();
+    // What `Connection` names is already gone, but for the word of a trusted proxy.
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
     headers.remove(CONTENT_LENGTH);
     join_cookies(&mut headers);
-    handshake::offer(head, &mut headers)?;
     if let Some(peer) = head.extensions.get::<Peer>() {
         say_for_whom(peer.address, host.clone(), &mut headers);
     }
     headers.insert(HOST, upstream.own_host().cloned().unwrap_or(host));
-    identity::announce(head, &mut headers)?;
 
-    let mut request = Request::new(Empty::new());
-    *request.method_mut() = Method::GET;
+    let mut request = Request::new(body::empty());
+    *request.method_mut() = head.method.clone();
     *request.version_mut() = Version::HTTP_11;
-    *request.uri_mut() = upstream.target(&head.uri)?;
+    *request.uri_mut() = upstream.target(uri)?;
     *request.headers_mut() = headers;
+    if let Some(cases) = head.extensions.get::<Cases>() {
+        *request.extensions_mut() = cases.extensions();
+    }
     Ok(request)
 }
 
@@ -98,15 +155,6 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .flat_map(|line| line.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect()
-}
-
-/// Many upstreams cannot distinguish `X_Auth_User` from `X-Auth-User`: to CGI and its descendants
-/// both are `HTTP_X_AUTH_USER`. To some `X.Auth.User` is too.
-fn is_foreign(name: &str, trust_forwarded: bool) -> bool {
-    let plain = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    plain.starts_with("x-auth-")
-        || NOBODYS.contains(&&*plain)
-        || is_forwarding(&plain) && !(trust_forwarded && plain == name)
 }
 
 /// The requested host. The target's authority takes precedence over `Host`, which HTTP/2 may omit
@@ -153,52 +201,18 @@ mod tests {
 
     mod from_outside {
         use super::*;
-
-        #[test]
-        fn nobody_says_who_is_authenticated() {
-            let mut said = headers(&[
-                ("x-auth-user", "root"),
-                ("x_auth_user", "root"),
-                ("x-auth_via", "jwt"),
-                ("x-auth-anything", "1"),
-                ("x.auth.user", "root"),
-                ("x~auth!user", "root"),
-                ("proxy", "http://evil.example"),
-                ("x-original-url", "/admin"),
-                ("x-author", "ada"),
-            ]);
-            cleanse(&mut said, true);
-            assert_eq!(said, headers(&[("x-author", "ada")]));
-        }
-
-        #[test]
-        fn nobody_says_for_whom_it_forwards_unless_that_is_trusted() {
-            let lines = [
-                ("forwarded", "for=10.0.0.1"),
-                ("x-forwarded-for", "10.0.0.1"),
-                ("x-forwarded-port", "443"),
-                ("x-real-ip", "10.0.0.1"),
-            ];
-            let mut said = headers(&lines);
-            cleanse(&mut said, false);
-            assert!(said.is_empty());
-            let mut said = headers(&lines);
-            said.insert("x_forwarded_for", HeaderValue::from_static("10.0.0.2"));
-            cleanse(&mut said, true);
-            assert_eq!(said, headers(&lines));
-        }
+        use crate::options::Trust;
 
         #[test]
         fn nobody_takes_away_what_a_trusted_proxy_says() {
             let lines = [
-                ("connection", "Upgrade, X-Forwarded-For, X-Real-IP"),
+                ("connection", "Upgrade, X-Forwarded-For, Forwarded"),
                 ("x-forwarded-for", "10.0.0.1"),
-                ("x-real-ip", "10.0.0.1"),
             ];
             let mut said = headers(&lines);
-            cleanse(&mut said, true);
+            assert!(!cleanse(&mut said, &Strip::new(Trust::XForwarded, &[])));
             assert_eq!(said, headers(&lines));
-            cleanse(&mut said, false);
+            cleanse(&mut said, &Strip::new(Trust::None, &[]));
             assert_eq!(said, headers(&lines[..1]));
         }
 
@@ -211,7 +225,7 @@ mod tests {
                 ("x-hop", "1"),
                 ("keep-alive", "timeout=5"),
             ]);
-            cleanse(&mut said, false);
+            cleanse(&mut said, &Strip::new(Trust::None, &[]));
             let rest = [
                 ("connection", "Upgrade, X-Hop"),
                 ("connection", "keep-alive"),

@@ -5,39 +5,90 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower_ws_auth::{Authenticated, Term};
 
 use crate::failure::Failure;
+use crate::options::ClaimHeader;
 
 const USER: HeaderName = HeaderName::from_static("x-auth-user");
 const VIA: HeaderName = HeaderName::from_static("x-auth-via");
 const EXPIRES: HeaderName = HeaderName::from_static("x-auth-expires");
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct User {
     name: String,
-    via: &'static str,
+    via: Via,
+    /// Further claims: header fields and their values.
+    claims: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Via {
+    Jwt,
+    Session,
+    Ticket,
 }
 
 impl User {
-    pub(crate) fn by_jwt(name: Option<String>) -> Self {
+    pub(crate) fn by_jwt(name: Option<String>, claims: &Value, wanted: &[ClaimHeader]) -> Self {
+        let claims = wanted.iter().filter_map(|header| {
+            let text = written(header.of(claims)?)?;
+            Some((header.name.as_str().to_owned(), text))
+        });
         Self {
             name: name.unwrap_or_default(),
-            via: "jwt",
+            via: Via::Jwt,
+            claims: claims.collect(),
         }
     }
 
     pub(crate) fn by_session(name: String) -> Self {
         Self {
             name,
-            via: "session",
+            via: Via::Session,
+            claims: Vec::new(),
+        }
+    }
+
+    /// The user for whom a ticket was minted.
+    pub(crate) fn by_ticket(self) -> Self {
+        Self {
+            via: Via::Ticket,
+            ..self
         }
     }
 
     /// An upstream may take an empty name for no user, or for any user.
     pub(crate) fn is_named(&self) -> bool {
         !self.name.is_empty()
+    }
+
+    pub(crate) fn is_by_session(&self) -> bool {
+        self.via == Via::Session
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The value of a claim's header field. The elements of a list stand between commas, which no
+/// element contains.
+fn written(claim: &Value) -> Option<String> {
+    match claim {
+        Value::String(text) => Some(encoded(text)),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(is) => Some(is.to_string()),
+        Value::Array(elements) => {
+            let elements = elements.iter().map(|element| match element {
+                Value::Array(_) => None,
+                element => written(element),
+            });
+            Some(elements.collect::<Option<Vec<_>>>()?.join(","))
+        }
+        Value::Null | Value::Object(_) => None,
     }
 }
 
@@ -65,7 +116,17 @@ pub(crate) fn announce(head: &Parts, headers: &mut HeaderMap) -> Result<(), Fail
     let name =
         HeaderValue::from_str(&encoded(&user.name)).map_err(|_| Failure::MissingAuthLayer)?;
     headers.insert(USER, name);
-    headers.insert(VIA, HeaderValue::from_static(user.via));
+    let via = match user.via {
+        Via::Jwt => "jwt",
+        Via::Session => "session",
+        Via::Ticket => "ticket",
+    };
+    headers.insert(VIA, HeaderValue::from_static(via));
+    for (name, value) in &user.claims {
+        let name = HeaderName::try_from(name).map_err(|_| Failure::MissingAuthLayer)?;
+        let value = HeaderValue::try_from(value).map_err(|_| Failure::MissingAuthLayer)?;
+        headers.insert(name, value);
+    }
     let until = head.extensions.get::<Term>().and_then(Term::until);
     if let Some(seconds) = until.and_then(unix_seconds) {
         headers.insert(EXPIRES, seconds.into());
@@ -75,7 +136,7 @@ pub(crate) fn announce(head: &Parts, headers: &mut HeaderMap) -> Result<(), Fail
 
 /// Percent-encodes characters that a header cannot hold or that could merge two names: blanks,
 /// controls, non-ASCII characters, `%`, and `,`, which separates list elements.
-fn encoded(name: &str) -> String {
+pub(crate) fn encoded(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_graphic() && byte != b'%' && byte != b',' {
@@ -116,6 +177,30 @@ mod tests {
             assert_eq!(encoded(name), text);
             assert!(HeaderValue::from_str(text).is_ok());
         }
+    }
+
+    #[test]
+    fn a_claim_is_text_a_number_or_a_list_and_ends_no_line() {
+        for (claim, text) in [
+            (json!("a@b.example"), Some("a@b.example")),
+            (
+                json!("a\r\nX-Auth-User: root"),
+                Some("a%0D%0AX-Auth-User:%20root"),
+            ),
+            (json!(7), Some("7")),
+            (json!(true), Some("true")),
+            (json!(["admin", "a,b"]), Some("admin,a%2Cb")),
+            (json!([]), Some("")),
+            (json!(null), None),
+            (json!({}), None),
+            (json!([["admin"]]), None),
+            (json!(["admin", {}]), None),
+        ] {
+            assert_eq!(written(&claim).as_deref(), text, "{claim}");
+        }
+        let pointer: ClaimHeader = "role=/roles/0".parse().unwrap();
+        assert_eq!(pointer.of(&json!({ "roles": ["admin"] })), None);
+        assert!(pointer.of(&json!({ "roles": { "0": "admin" } })).is_some());
     }
 
     #[test]

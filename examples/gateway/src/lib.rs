@@ -4,6 +4,11 @@
 //! [`Gateway::bind`] builds the stack, [`Gateway::serve`] runs it. Read `stack.rs` first: it is the
 //! part to copy. It uses no framework, only hyper.
 
+mod access;
+mod admin;
+mod body;
+mod cases;
+mod close_watch;
 mod credentials;
 mod failure;
 mod forwarded;
@@ -13,14 +18,24 @@ mod headers;
 mod identity;
 mod options;
 mod path;
+mod plain;
+mod policy;
 mod proxy;
+mod recheck;
+mod router;
 mod server;
+mod sids;
 mod stack;
+mod strip;
 mod tasks;
 mod tokens;
 mod tunnel;
 mod upstream;
+mod visits;
 
-pub use self::gateway::{Gateway, Open};
-pub use self::options::{Hmac, JwtOptions, Offer, Opaque, Options, Secret, Strategy};
+pub use self::gateway::{Gateway, Open, Reload};
+pub use self::options::{
+    ClaimHeader, Hmac, HttpOptions, JwtOptions, Offer, Opaque, Options, PathPolicy, Policy,
+    Protocol, Secret, SessionOptions, Strategy, TicketFor, TicketOptions, Trust,
+};
 pub use self::upstream::Upstream;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use gateway::{Gateway, Options};
+use gateway::{Gateway, Options, Reload};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -30,8 +30,13 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     let gateway = Gateway::bind(options).await?;
     // Registered before the ready line, because its reader may send a signal at once.
     let interrupted = interrupted()?;
+    #[cfg(unix)]
+    tokio::spawn(reloads(gateway.reload())?);
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{}", gateway.address())?;
+    if let Some(admin) = gateway.admin_address() {
+        writeln!(out, "admin on http://{admin}")?;
+    }
     out.flush()?;
     drop(out);
     gateway.serve(interrupted).await;
@@ -48,6 +53,21 @@ fn interrupted() -> io::Result<impl Future<Output = ()> + Send> {
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
+        }
+    })
+}
+
+/// SIGHUP reads the files of secrets again. It never ends the process.
+#[cfg(unix)]
+fn reloads(reload: Reload) -> io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hung_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hung_up.recv().await.is_some() {
+            match reload.now() {
+                Ok(()) => tracing::info!("SIGHUP: the secrets are read again"),
+                Err(error) => tracing::error!(%error, "SIGHUP: the former secrets stay in force"),
+            }
         }
     })
 }

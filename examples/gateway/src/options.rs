@@ -1,17 +1,26 @@
+mod check;
+mod http;
 mod jwt;
+mod protocol;
+mod secret;
+mod session;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
+use ::http::HeaderValue;
+use ::http::uri::Authority;
 use clap::{Parser, ValueEnum, value_parser};
-use http::HeaderValue;
-use http::uri::Authority;
 
-pub use self::jwt::{Hmac, JwtOptions, Offer};
+pub use self::http::{HttpOptions, PathPolicy, Policy, Trust};
+pub use self::jwt::{ClaimHeader, Hmac, JwtOptions, Offer};
+pub use self::protocol::Protocol;
+pub use self::secret::Secret;
+pub use self::session::SessionOptions;
+pub use self::ticket::{TicketFor, TicketOptions};
 use crate::upstream::{Upstream, host_and_port};
 
 /// A reverse proxy that authenticates WebSockets in front of a server that need not know how.
@@ -19,8 +28,12 @@ use crate::upstream::{Upstream, host_and_port};
 #[command(version, about)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
-    #[arg(long, env = "GATEWAY_LISTEN", default_value = "127.0.0.1:4000")]
+    #[arg(long, env = "GATEWAY_LISTEN", default_value = "127.0.0.1:4000", value_parser = address, value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
+
+    /// Where `/healthz`, `/readyz` and `/metrics` are answered. No client may reach it.
+    #[arg(long, env = "GATEWAY_ADMIN_LISTEN", value_parser = address, value_name = "ADDRESS:PORT")]
+    pub admin_listen: Option<SocketAddr>,
 
     /// The server behind it. A path is put before the path of every request.
     #[arg(long, env = "GATEWAY_UPSTREAM", value_name = "http://HOST:PORT/BASE")]
@@ -44,55 +57,24 @@ pub struct Options {
     )]
     pub dangerous_origin: Vec<Opaque>,
 
+    /// What happens to requests that are no handshakes, and which fields are believed.
+    #[command(flatten)]
+    pub http: HttpOptions,
+
     /// Which tokens are good.
     #[command(flatten)]
     pub jwt: JwtOptions,
 
-    /// A secret that signs session cookies, at least 16 bytes; all verify.
-    #[arg(long, env = "GATEWAY_SESSION_SECRET", hide_env_values = true)]
-    pub session_secret: Vec<Secret>,
+    /// Which sessions are good.
+    #[command(flatten)]
+    pub session: SessionOptions,
 
-    /// Accepts a session secret of fewer than 16 bytes, such as `keyboard cat`, which can be guessed
-    /// offline from one cookie.
-    #[arg(long, env = "GATEWAY_DANGEROUS_SHORT_SESSION_SECRET", value_parser = BoolishValueParser::new())]
-    pub dangerous_short_session_secret: bool,
+    /// Where tickets are minted, and for whom.
+    #[command(flatten)]
+    pub ticket: TicketOptions,
 
-    /// What the keys of sessions begin with in Redis: the `prefix` of connect-redis.
-    #[arg(
-        long,
-        env = "GATEWAY_SESSION_PREFIX",
-        default_value = "sess:",
-        value_name = "PREFIX"
-    )]
-    pub session_prefix: String,
-
-    /// The name of the session cookie.
-    #[arg(
-        long,
-        env = "GATEWAY_SESSION_COOKIE",
-        default_value = "connect.sid",
-        value_name = "NAME"
-    )]
-    pub session_cookie: String,
-
-    /// Where a session record keeps its user, text or a number (RFC 6901); without it nobody is
-    /// logged in.
-    #[arg(
-        long,
-        env = "GATEWAY_SESSION_USER",
-        default_value = "/user",
-        value_parser = pointer,
-        value_name = "POINTER"
-    )]
-    pub session_user: String,
-
-    /// The field of a session record that says when its login was: milliseconds since the Unix
-    /// epoch, or a date as JavaScript writes it. Without it every session of a user whose key was
-    /// revoked is refused, also one of a later login.
-    #[arg(long, env = "GATEWAY_SESSION_LOGIN", value_name = "FIELD")]
-    pub session_login: Option<String>,
-
-    /// The Redis that keeps the sessions, as connect-redis writes them, and the revocations.
+    /// The Redis that keeps the sessions, as connect-redis writes them, the tickets and the
+    /// revocations. `@FILE` reads its URL from a file.
     #[arg(
         long,
         env = "GATEWAY_REDIS",
@@ -101,16 +83,20 @@ pub struct Options {
     )]
     pub redis: Option<Secret>,
 
-    /// Believes the `Forwarded` and `X-Forwarded-…` that a request comes with: another proxy of
-    /// yours, and nobody else, can reach this one.
-    #[arg(long, env = "GATEWAY_TRUST_FORWARDED", value_parser = BoolishValueParser::new())]
-    pub trust_forwarded: bool,
+    /// In which language a refused or ended client is told.
+    #[arg(long, env = "GATEWAY_CLIENT_PROTOCOL", value_enum, default_value_t)]
+    pub client_protocol: Protocol,
 
-    /// How long a refused browser waits for its answer, in milliseconds.
+    /// Tells a page the upstream's refusals too: its 401, 403, 429 and 503 become 4401 and so on.
+    #[arg(long, env = "GATEWAY_CONVERT_UPSTREAM_ERRORS", value_parser = clap::builder::BoolishValueParser::new())]
+    pub convert_upstream_errors: bool,
+
+    /// How long a refused browser waits for its answer, in milliseconds, a minute at most.
     #[arg(
         long,
         env = "GATEWAY_HOLD_MS",
         default_value_t = 300,
+        value_parser = value_parser!(u64).range(..=60_000),
         value_name = "MS"
     )]
     pub hold_ms: u64,
@@ -150,7 +136,11 @@ pub struct Options {
     )]
     pub max_per_user: usize,
 
-    /// How long a shutdown waits for what is open.
+    /// Over which time a shutdown ends the open connections, one after the other.
+    #[arg(long, env = "GATEWAY_DRAIN", default_value = "0", value_parser = seconds, value_name = "SECONDS")]
+    pub drain: Duration,
+
+    /// How long a shutdown waits after that for what is still open.
     #[arg(long, env = "GATEWAY_GRACE", default_value = "6", value_parser = seconds, value_name = "SECONDS")]
     pub grace: Duration,
 }
@@ -164,6 +154,8 @@ pub enum Strategy {
     Session,
     /// A JWT; without one the session cookie decides.
     Any,
+    /// A ticket of `--ticket-path`, once, in `?ticket=`.
+    Ticket,
 }
 
 /// What a page sends that has no origin of its own.
@@ -173,34 +165,6 @@ pub enum Opaque {
     Null,
     /// `file://`, as some shells write it: a downloaded file is one as well.
     File,
-}
-
-/// Text that no `Debug` prints.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The secret itself.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
-    /// The secret itself, as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("redacted")
-    }
 }
 
 /// Seconds, a fraction allowed, and no more than a year: what is longer is a slip.
@@ -221,6 +185,14 @@ fn some_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// An address and a port. A name would have several addresses.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "not an address and a port: write 127.0.0.1:4000, 0.0.0.0:4000 or [::]:4000 for example"
+            .to_owned()
+    })
+}
+
 /// What a `Host` may hold (RFC 9110 §7.2).
 fn host(text: &str) -> Result<HeaderValue, String> {
     let authority = text.parse::<Authority>().ok();
@@ -230,12 +202,4 @@ fn host(text: &str) -> Result<HeaderValue, String> {
         return Err("not a host: write HOST or HOST:PORT, an IPv6 address in brackets".to_owned());
     };
     Ok(host)
-}
-
-/// Every record is an object, and a user never all of it.
-fn pointer(text: &str) -> Result<String, String> {
-    if !text.starts_with('/') {
-        return Err("it points nowhere: write /NAME, or /NAME/NAME for what is inside".to_owned());
-    }
-    Ok(text.to_owned())
 }

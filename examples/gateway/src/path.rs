@@ -10,6 +10,18 @@ pub(crate) fn leads_upwards(path: &str) -> bool {
     })
 }
 
+/// The segments as a lenient server reads them: decoded, in small letters, without empty ones and
+/// without parameters.
+pub(crate) fn segments(path: &str) -> impl Iterator<Item = String> {
+    let path = decoded(path).to_ascii_lowercase();
+    let path = String::from_utf8_lossy(&path).into_owned();
+    let segments = path.split(['/', '\\']).filter_map(|segment| {
+        let name = segment.split([';', '\0']).next()?;
+        (!name.is_empty()).then(|| name.to_owned())
+    });
+    segments.collect::<Vec<_>>().into_iter()
+}
+
 /// Percent-decodes until nothing is left to decode, in one pass: a decoded character can only
 /// complete the escape that contains it.
 fn decoded(path: &str) -> Vec<u8> {

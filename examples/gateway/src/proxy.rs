@@ -1,36 +1,42 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use tower_ws_auth::Lease;
 use tower_ws_auth::lease::DisconnectReason;
+use tower_ws_auth::{Authenticated, Lease, Term};
 
+use crate::body::Body;
 use crate::failure::Failure;
 use crate::handshake;
 use crate::headers::{forward, strip_hop_by_hop};
+use crate::identity::{User, encoded};
 use crate::options::Options;
+use crate::recheck::{Recheck, Rechecked};
+use crate::sids::Sids;
 use crate::tasks::{Peer, Tasks};
-use crate::tunnel::{End, tunnel};
+use crate::tunnel::{End, Passed, tunnel};
 use crate::upstream::{Answer, Upstream};
 
 /// The service behind the layers. It only knows the values that they put into a request's
 /// extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
-    upstream: Arc<Upstream>,
-    connect_timeout: Duration,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) http_timeout: Duration,
+    pub(crate) keep: bool,
+    pub(crate) tasks: Tasks,
     idle: Option<Duration>,
     places: Arc<Semaphore>,
-    tasks: Tasks,
+    sids: Arc<Sids>,
+    recheck: Option<Recheck>,
 }
 
 /// The time limit for the handover of a connection after the client has its answer.
@@ -48,14 +54,23 @@ impl Proxy {
         Self {
             upstream: Arc::new(upstream),
             connect_timeout: options.connect_timeout,
+            http_timeout: options.http.http_timeout,
+            keep: options.http.keep_credential,
             idle: (!options.idle_timeout.is_zero()).then_some(options.idle_timeout),
             places: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            sids: Arc::default(),
+            recheck: None,
             tasks,
         }
     }
 
+    /// Looks sessions up again while their connections are open.
+    pub(crate) fn rechecking(self, recheck: Option<Recheck>) -> Self {
+        Self { recheck, ..self }
+    }
+
     /// Answers as the upstream does, or with the failure.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let is_http1 = request.version() <= Version::HTTP_11;
         let mut response = self.pass_on(request).await.unwrap_or_else(|failure| {
             tracing::warn!(%failure, "a handshake failed");
@@ -70,32 +85,59 @@ impl Proxy {
         response
     }
 
-    async fn pass_on(
-        &self,
-        mut request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Failure> {
-        let places = Arc::clone(&self.places);
-        let place = places.try_acquire_owned().map_err(|_| Failure::Full)?;
+    async fn pass_on(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+        let place = self.place()?;
         let client = hyper::upgrade::on(&mut request);
         let (head, _empty) = request.into_parts();
-        let request = forward(&head, &self.upstream)?;
+        self.visit(&head)?;
+        let request = forward(&head, &self.upstream, self.keep)?;
         let key = request.headers().get(SEC_WEBSOCKET_KEY).cloned();
         let key = key.ok_or(Failure::MissingAuthLayer)?;
         match self.upstream.ask(request, self.connect_timeout).await? {
             Answer::Upgraded(answer, upstream) => {
                 handshake::check(&answer, &key, &head.headers)?;
                 self.open(&head, client, upstream, place);
-                Ok(handshake::accept(answer, &head, Full::default()))
+                Ok(handshake::accept(answer, &head, crate::body::empty()))
             }
             Answer::Refused(mut refusal) => {
+                let status = refusal.status();
+                tracing::info!(status = status.as_u16(), "--upstream refuses a handshake");
                 // Over HTTP/2 a 2xx would accept the handshake (RFC 8441 §5).
-                if refusal.status().is_success() || refusal.status().is_informational() {
-                    return Err(Failure::NotWebSocket);
+                if status.is_success() || status.is_informational() {
+                    let page = "--upstream answers a handshake with a success that is no 101: is \
+                                its path the one of a WebSocket?";
+                    return Err(Failure::NotWebSocket(page));
                 }
                 strip_hop_by_hop(refusal.headers_mut());
                 Ok(refusal)
             }
         }
+    }
+
+    /// A place among the connections to the upstream.
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let places = Arc::clone(&self.places);
+        places.try_acquire_owned().map_err(|_| Failure::Full)
+    }
+
+    /// Notes the user in the access line, and refuses the `sid` of another one.
+    pub(crate) fn visit(&self, head: &Parts) -> Result<(), Failure> {
+        let user = head.extensions.get::<Authenticated<User>>();
+        if let (Some(user), Some(peer)) = (user, head.extensions.get::<Peer>()) {
+            let connection = head.extensions.get::<Term>().and_then(Term::connection);
+            peer.access.accepted(encoded(user.name()), connection);
+        }
+        if self.sids.admits(&head.uri, user.map(|user| user.name())) {
+            Ok(())
+        } else {
+            Err(Failure::ForeignSid)
+        }
+    }
+
+    /// `None` if it is never asked again whether the session is there.
+    pub(crate) fn recheck(&self, head: &Parts) -> Option<Rechecked> {
+        let lease = head.extensions.get::<Lease>()?;
+        self.recheck.as_ref()?.of(head, lease.clone())
     }
 
     fn open(
@@ -107,25 +149,46 @@ impl Proxy {
     ) {
         let lease = head.extensions.get::<Lease>().cloned();
         let peer = head.extensions.get::<Peer>().cloned();
+        let recheck = self.recheck(head);
         let idle = self.idle;
         self.tasks.spawn(async move {
             // Held until the connection has ended.
-            let _held = (place, peer);
+            let _held = place;
             let Ok(Ok(client)) = timeout(HANDOVER, client).await else {
                 return;
             };
             let mut client = TokioIo::new(client);
             let mut upstream = TokioIo::new(upstream);
-            let end = tunnel(&mut client, &mut upstream, idle).await;
-            tracing::debug!(?end, "a connection has ended");
+            let mut passed = <[Passed; 2]>::default();
+            let passing = tunnel(&mut client, &mut upstream, idle, &mut passed);
+            let end = match recheck {
+                // It ends the lease, and with it the tunnel.
+                Some(recheck) => recheck.beside(passing).await,
+                None => passing.await,
+            };
             let (code, reason) = IDLE;
             if let (End::Idle, Some(lease), Ok(reason)) =
-                (end, lease, DisconnectReason::application(code, reason))
+                (end, &lease, DisconnectReason::application(code, reason))
             {
                 // The lease knows the frame boundaries, so both sides read the same close frame.
                 lease.end(&reason);
-                tunnel(client, upstream, Some(CLOSING)).await;
+                tunnel(client, upstream, Some(CLOSING), &mut passed).await;
+            }
+            if let Some(peer) = peer {
+                let own = lease.as_ref().and_then(Lease::disconnect_reason);
+                note(&peer, own, &passed);
             }
         });
     }
+}
+
+/// Writes into the access line how a connection has ended.
+fn note(peer: &Peer, own: Option<&DisconnectReason>, [up, down]: &[Passed; 2]) {
+    peer.access.bytes(up.bytes, down.bytes);
+    if let Some(reason) = own {
+        peer.access.ended_by(reason);
+    }
+    // 1006: there was no close frame at all.
+    let code = up.close.code().or(down.close.code()).unwrap_or(1006);
+    peer.access.code(code);
 }

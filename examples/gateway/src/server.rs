@@ -1,10 +1,9 @@
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use http::Request;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,31 +12,56 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
-use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
+use tower_ws_auth::close::OriginalStatus;
 
-use crate::headers::cleanse;
-use crate::stack::Stack;
+use crate::access::Access;
+use crate::body::Body;
+use crate::cases::Cases;
+use crate::headers::{Kept, cleanse};
+use crate::router::Router;
+use crate::strip::Strip;
 use crate::tasks::{Peer, Tasks};
+use crate::visits::Visits;
 
 /// The maximum of connected clients without a WebSocket.
 const AT_THE_DOOR: usize = 1024;
 /// The longest head of a request. It has room for a JWT of 8 KiB and as much in cookies.
 const MAX_HEAD: u32 = 64 * 1024;
-/// The time after which an unused HTTP/2 connection ends. Longer than a closing handshake takes.
-const QUIET: Duration = Duration::from_secs(15);
 /// The maximum of WebSockets on one HTTP/2 connection.
 const STREAMS: u32 = 128;
 /// The window of each of them, and the limit of its send buffer, in bytes. The connection's window
 /// is the sum of all, so that one with a slow upstream does not delay the others.
 const STREAM_WINDOW: u32 = 64 * 1024;
 
+/// The router, which a reload replaces.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<RwLock<Arc<Router>>>);
+
+impl Shared {
+    pub(crate) fn new(router: Router) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(router))))
+    }
+
+    pub(crate) fn replace(&self, router: Router) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(router);
+    }
+
+    fn current(&self) -> Arc<Router> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Accepts connections, of HTTP/1.1 and of HTTP/2 with prior knowledge.
 #[derive(Clone)]
 pub(crate) struct Server {
-    pub(crate) stack: Stack,
+    pub(crate) router: Shared,
     pub(crate) tasks: Tasks,
-    pub(crate) trust_forwarded: bool,
+    pub(crate) strip: Arc<Strip>,
+    /// The usual spelling of names.
+    pub(crate) usual: Cases,
+    /// Whether the credential is needed once more.
+    pub(crate) keeps: bool,
+    pub(crate) http_timeout: Duration,
     /// The time limit for the head of a request.
     pub(crate) head: Duration,
 }
@@ -70,21 +94,57 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let builder = self.builder();
         let visits = Arc::new(Visits::default());
-        let unused = unused(Arc::clone(&visits), self.head);
+        let (unused, stuck) = (Arc::clone(&visits), Arc::clone(&visits));
+        let (head, patience) = (self.head, self.http_timeout);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            cleanse(request.headers_mut(), self.trust_forwarded);
-            let visit = visits.begin();
-            request.extensions_mut().insert(Peer { address, visit });
-            self.stack.clone().oneshot(request)
+            let access = Access::begin(address, &request);
+            let peer = Peer {
+                address,
+                access: Arc::clone(&access),
+                visit: visits.begin(),
+                visits: Arc::clone(&visits),
+            };
+            self.prepare(&mut request, peer);
+            let answer = self.router.current().answer(request);
+            async move {
+                let response = answer.await;
+                if let Ok(response) = &response {
+                    access.status(status(response));
+                }
+                response
+            }
         });
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let connection = watcher.watch(connection.into_owned());
         tokio::select! {
             served = connection => if let Err(error) = served {
-                tracing::debug!(%error, "a connection broke");
+                broke(&*error, address);
             },
-            () = unused => {}
+            () = unused.unused(head) => {}
+            () = stuck.stuck(patience) => {
+                tracing::info!(client = %address, "a client takes nothing of its answer");
+            }
         }
+    }
+
+    /// What comes before every layer.
+    fn prepare(&self, request: &mut Request<Incoming>, peer: Peer) {
+        // hyper keeps the spelling of HTTP/1.1 alone. A client that wrote one of our names must not
+        // choose how we write it.
+        let is_http1 = request.version() <= Version::HTTP_11;
+        let cases = is_http1.then(|| Cases::of(request.extensions()));
+        let forged = cleanse(request.headers_mut(), &self.strip);
+        let cases = cases.filter(|_| !forged);
+        let cases = cases.unwrap_or_else(|| self.usual.clone());
+        if self.keeps {
+            let kept = Kept {
+                uri: request.uri().clone(),
+                headers: request.headers().clone(),
+            };
+            request.extensions_mut().insert(kept);
+        }
+        request.extensions_mut().insert(cases);
+        request.extensions_mut().insert(peer);
     }
 
     fn builder(&self) -> auto::Builder<Tasks> {
@@ -93,6 +153,7 @@ impl Server {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.head)
+            .preserve_header_case(true)
             .max_buf_size(usize::try_from(MAX_HEAD).unwrap_or(usize::MAX));
         builder
             .http2()
@@ -109,31 +170,19 @@ impl Server {
     }
 }
 
-/// The uses of a connection: requests that are being answered, and WebSockets.
-#[derive(Default)]
-struct Visits {
-    open: TaskTracker,
-    came: AtomicBool,
+/// The status of an answer before it became a close frame.
+fn status(response: &Response<Body>) -> u16 {
+    let before = response.extensions().get::<OriginalStatus>();
+    before.map_or(response.status(), |before| before.0).as_u16()
 }
 
-impl Visits {
-    fn begin(&self) -> tokio_util::task::task_tracker::TaskTrackerToken {
-        self.came.store(true, Ordering::Relaxed);
-        self.open.token()
-    }
-
-    /// Whether there was one since the last call.
-    fn were_there(&self) -> bool {
-        self.came.swap(false, Ordering::Relaxed) || !self.open.is_empty()
-    }
-}
-
-/// Ready when a connection has been unused for too long. hyper has no timeout before it knows the
-/// protocol, and none for an idle HTTP/2 connection.
-async fn unused(visits: Arc<Visits>, head: Duration) {
-    sleep(head).await;
-    while visits.were_there() {
-        sleep(QUIET).await;
+/// hyper answers what is no HTTP by itself, with 400 or 431, and nobody else sees it.
+fn broke(error: &(dyn std::error::Error + 'static), client: SocketAddr) {
+    let of_hyper = error.downcast_ref::<hyper::Error>();
+    if of_hyper.is_some_and(|error| error.is_parse() || error.is_parse_too_large()) {
+        tracing::info!(%client, error, "a request is no HTTP, or its head is too large");
+    } else {
+        tracing::debug!(%client, error, "a connection broke");
     }
 }
 

@@ -1,14 +1,20 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hyper::rt::Executor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::access::Access;
+use crate::visits::Visits;
+
 /// The peer of a client's connection, in the extensions of its requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    pub(crate) access: Arc<Access>,
+    pub(crate) visits: Arc<Visits>,
     /// Held as long as the connection is used.
     #[expect(dead_code, reason = "dropped, it is one visit less")]
     pub(crate) visit: TaskTrackerToken,

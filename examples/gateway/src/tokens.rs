@@ -15,8 +15,49 @@ use crate::options::JwtOptions;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
+/// The keys that are fetched. A reload leaves them alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fetched {
+    discovered: Vec<Jwks>,
+    jwks: Option<Jwks>,
+}
+
+impl Fetched {
+    pub(crate) fn start(options: &JwtOptions) -> Result<Self, Failure> {
+        let mut fetched = Self::default();
+        for issuer in &options.oidc_issuer {
+            let jwks = Jwks::discover(issuer).start();
+            let jwks = jwks.map_err(|error| format!("--oidc-issuer: {error}"))?;
+            fetched.discovered.push(jwks);
+        }
+        if let Some(url) = &options.jwks_url {
+            let mut jwks = Jwks::builder(url);
+            if options.jwks_plain_http {
+                jwks = jwks.dangerous_plain_http();
+            }
+            let jwks = jwks.start();
+            fetched.jwks = Some(jwks.map_err(|error| {
+                let risky = match url.strip_prefix("http://") {
+                    Some(_) => ", or accept the risk with --dangerous-jwks-plain-http",
+                    None => "",
+                };
+                format!("--jwks-url: {error}{risky}")
+            })?);
+        }
+        Ok(fetched)
+    }
+
+    /// Whether all of them are there.
+    pub(crate) fn are_available(&self) -> bool {
+        self.discovered
+            .iter()
+            .chain(&self.jwks)
+            .all(Jwks::is_available)
+    }
+}
+
 /// What decides about tokens. Each `--oidc-issuer` decides about its own.
-pub(crate) fn strategy(options: &JwtOptions) -> Result<Issuers<Value>, Failure> {
+pub(crate) fn strategy(options: &JwtOptions, fetched: &Fetched) -> Result<Issuers<Value>, Failure> {
     let user = options.user()?;
     let rules = |keys: KeySource| {
         let mut jwt = Jwt::builder(keys)
@@ -28,16 +69,14 @@ pub(crate) fn strategy(options: &JwtOptions) -> Result<Issuers<Value>, Failure> 
         jwt
     };
     let mut discovered = Vec::new();
-    for issuer in &options.oidc_issuer {
-        let jwks = Jwks::discover(issuer).start();
-        let jwks = jwks.map_err(|error| format!("--oidc-issuer: {error}"))?;
+    for jwks in fetched.discovered.iter().cloned() {
         discovered.push(build(rules(jwks.into()), &user)?);
     }
     let mut issuers = None;
     if !discovered.is_empty() {
         issuers = Some(Issuers::new(discovered)?);
     }
-    if let Some(keys) = own(options)? {
+    if let Some(keys) = own(options, fetched.jwks.clone())? {
         let mut jwt = rules(keys);
         if !options.jwt_issuer.is_empty() {
             jwt = jwt.issuers(&options.jwt_issuer);
@@ -95,25 +134,21 @@ fn carriers(options: &JwtOptions) -> Result<Carriers, Failure> {
 }
 
 /// The keys that belong to no `--oidc-issuer`, if there are any.
-fn own(options: &JwtOptions) -> Result<Option<KeySource>, Failure> {
+fn own(options: &JwtOptions, jwks: Option<Jwks>) -> Result<Option<KeySource>, Failure> {
     let mut keys = Keys::new();
     for secret in &options.jwt_secret {
+        let secret = secret.read("--jwt-secret")?;
         keys = keys.with(shared(options, secret.as_bytes())?);
     }
     for file in &options.jwt_public_key {
         keys = keys.with(public_key(file)?);
     }
     let none = options.jwt_secret.is_empty() && options.jwt_public_key.is_empty();
-    let Some(url) = &options.jwks_url else {
-        return Ok((!none).then(|| keys.into()));
-    };
-    let jwks = Jwks::builder(url).start();
-    let jwks = jwks.map_err(|error| format!("--jwks-url: {error}"))?;
-    Ok(Some(if none {
-        jwks.into()
-    } else {
-        jwks.with_local_keys(keys)
-    }))
+    Ok(match jwks {
+        None => (!none).then(|| keys.into()),
+        Some(jwks) if none => Some(jwks.into()),
+        Some(jwks) => Some(jwks.with_local_keys(keys)),
+    })
 }
 
 fn shared(options: &JwtOptions, secret: &[u8]) -> Result<Key, Failure> {

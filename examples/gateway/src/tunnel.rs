@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::close_watch::CloseWatch;
+
 /// How a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -16,6 +18,13 @@ pub(crate) enum End {
     Idle,
 }
 
+/// What has passed in one direction.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    pub(crate) bytes: u64,
+    pub(crate) close: CloseWatch,
+}
+
 /// The time that the other side has after one side has ended.
 const CLOSING: Duration = Duration::from_secs(5);
 /// No timer reaches further, and no connection lives that long.
@@ -23,19 +32,31 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The maximum of bytes under way in each direction.
 const CHUNK: usize = 16 * 1024;
 
+impl Passed {
+    fn note(&mut self, bytes: &[u8]) {
+        self.bytes += u64::try_from(bytes.len()).unwrap_or_default();
+        self.close.read(bytes);
+    }
+}
+
 /// Passes bytes both ways until both sides have ended. It reads only as much as the other side
 /// takes.
 ///
 /// When one side ends its stream, the other one's is ended too, and may still answer for a moment.
 /// If a side takes no more bytes, its own last bytes are still delivered. Bytes for it are read and
 /// discarded meanwhile, or the reset of a full socket would overtake its last bytes.
-pub(crate) async fn tunnel<C, U>(mut client: C, mut upstream: U, idle: Option<Duration>) -> End
+pub(crate) async fn tunnel<C, U>(
+    mut client: C,
+    mut upstream: U,
+    idle: Option<Duration>,
+    [passed_up, passed_down]: &mut [Passed; 2],
+) -> End
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut up = Pump::default();
-    let mut down = Pump::default();
+    let mut up = Pump::new(passed_up);
+    let mut down = Pump::new(passed_down);
     let mut watch = Watch {
         idle,
         last: Instant::now(),
@@ -91,8 +112,8 @@ impl Watch {
 }
 
 /// One direction.
-#[derive(Default)]
-struct Pump {
+struct Pump<'p> {
+    passed: &'p mut Passed,
     /// The bytes that were read and not taken. Empty, and without memory, while the other side
     /// keeps up.
     rest: Vec<u8>,
@@ -103,16 +124,26 @@ struct Pump {
     void: bool,
 }
 
-#[derive(Default, PartialEq)]
+#[derive(PartialEq)]
 enum State {
-    #[default]
     Open,
     /// The reader has ended, and the writer must be told.
     SourceEnded,
     Over,
 }
 
-impl Pump {
+impl<'p> Pump<'p> {
+    fn new(passed: &'p mut Passed) -> Self {
+        Self {
+            passed,
+            rest: Vec::new(),
+            taken: 0,
+            unflushed: false,
+            state: State::Open,
+            void: false,
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.state == State::Over
     }
@@ -151,6 +182,7 @@ impl Pump {
                         }
                         Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                             moved = true;
+                            self.passed.note(buffer.filled());
                             self.pass(cx, writer, buffer.filled());
                         }
                         Poll::Ready(_) => self.state = State::SourceEnded,
@@ -217,10 +249,14 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+    async fn passing(near: DuplexStream, far: DuplexStream, idle: Option<Duration>) -> End {
+        tunnel(near, far, idle, &mut Default::default()).await
+    }
+
     fn start(idle: Option<Duration>) -> (DuplexStream, DuplexStream, tokio::task::JoinHandle<End>) {
         let (client, near) = duplex(1024);
         let (far, upstream) = duplex(1024);
-        (client, upstream, tokio::spawn(tunnel(near, far, idle)))
+        (client, upstream, tokio::spawn(passing(near, far, idle)))
     }
 
     #[tokio::test(start_paused = true)]
@@ -288,7 +324,7 @@ mod tests {
     async fn a_side_that_takes_nothing_is_still_heard() {
         let (mut client, near) = duplex(1024);
         let (far, upstream) = duplex(64 * 1024);
-        let tunnel = tokio::spawn(tunnel(near, far, None));
+        let tunnel = tokio::spawn(passing(near, far, None));
         let (upstream_read, mut upstream_write) = tokio::io::split(upstream);
         drop(upstream_read);
         upstream_write.write_all(b"last words").await.unwrap();

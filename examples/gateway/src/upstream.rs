@@ -1,21 +1,25 @@
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::pending;
+use std::io::ErrorKind;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, response};
-use http_body_util::{BodyExt, Empty, Full, Limited};
-use hyper::client::conn::http1;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::body::{self, Body};
 use crate::failure::Failure;
 use crate::path::leads_upwards;
+use crate::tasks::Tasks;
 
 /// The address of the server behind the gateway: `http://host:port/base`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub(crate) enum Answer {
     /// 101, and the connection. Bytes that followed the head are read first.
     Upgraded(response::Parts, Upgraded),
     /// Any other answer.
-    Refused(Response<Full<Bytes>>),
+    Refused(Response<Body>),
 }
 
 /// The longest body of a refusal. A longer one is left out.
@@ -50,7 +54,8 @@ impl Upstream {
     /// leave the base.
     pub(crate) fn target(&self, uri: &Uri) -> Result<Uri, Failure> {
         let path = uri.path();
-        if leads_upwards(path) {
+        // `*` (RFC 9112 §3.2.4) would stand beside the base.
+        if leads_upwards(path) || !path.starts_with('/') {
             return Err(Failure::Target);
         }
         let query = uri.query().map(|query| format!("?{query}"));
@@ -71,23 +76,59 @@ impl Upstream {
     /// It spawns no task: dropping the future drops the connection.
     pub(crate) async fn ask(
         &self,
-        request: Request<Empty<Bytes>>,
+        request: Request<Body>,
         patience: Duration,
     ) -> Result<Answer, Failure> {
         let asked = timeout(patience, self.connect_and_ask(request)).await;
         asked.map_err(|_| Failure::Late)?
     }
 
-    async fn connect_and_ask(&self, request: Request<Empty<Bytes>>) -> Result<Answer, Failure> {
-        let stream = TcpStream::connect((&*self.host, self.port))
+    /// Connects and sends a request that is no handshake. The answer's body keeps the connection,
+    /// which ends when the answer is dropped.
+    pub(crate) async fn fetch(
+        &self,
+        request: Request<Body>,
+        patience: Duration,
+        tasks: &Tasks,
+    ) -> Result<Response<Incoming>, Failure> {
+        let connected = timeout(patience, self.connect()).await;
+        let (mut sender, connection) = connected.map_err(|_| Failure::Late)??;
+        tasks.spawn(async move {
+            // The one who reads the answer sees why it ended.
+            let _ = connection.await;
+        });
+        sender
+            .send_request(request)
             .await
-            .map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
-        let (mut sender, connection) = http1::Builder::new()
+            .map_err(|error| self.hung_up(&error))
+    }
+
+    async fn connect(&self) -> Result<(SendRequest<Body>, Driven), Failure> {
+        let stream = TcpStream::connect((&*self.host, self.port)).await;
+        let stream = stream.map_err(|error| {
+            let cause = match error.kind() {
+                ErrorKind::ConnectionRefused => "nothing listens at --upstream: is it started?",
+                ErrorKind::NotFound => "--upstream names no known host",
+                _ => "--upstream cannot be reached",
+            };
+            self.unreachable(cause, &error)
+        })?;
+        let cause = "--upstream cannot be reached";
+        stream
+            .set_nodelay(true)
+            .map_err(|error| self.unreachable(cause, &error))?;
+        http1::Builder::new()
             .max_buf_size(MAX_HEAD)
+            // Names keep their spelling, and those of the gateway begin with capital letters.
+            .preserve_header_case(true)
+            .title_case_headers(true)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(unreachable)?;
+            .map_err(|error| self.hung_up(&error))
+    }
+
+    async fn connect_and_ask(&self, request: Request<Body>) -> Result<Answer, Failure> {
+        let (mut sender, connection) = self.connect().await?;
         let connection = connection.with_upgrades();
         let driving = async {
             // The caller sees why the connection ended.
@@ -95,13 +136,12 @@ impl Upstream {
             pending::<Infallible>().await
         };
         let asking = async {
-            let mut response = sender.send_request(request).await.map_err(unreachable)?;
+            let hung_up = |error| self.hung_up(&error);
+            let mut response = sender.send_request(request).await.map_err(hung_up)?;
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(Answer::Refused(refusal(response).await));
             }
-            let upgraded = hyper::upgrade::on(&mut response)
-                .await
-                .map_err(unreachable)?;
+            let upgraded = hyper::upgrade::on(&mut response).await.map_err(hung_up)?;
             Ok(Answer::Upgraded(response.into_parts().0, upgraded))
         };
         tokio::select! {
@@ -109,24 +149,41 @@ impl Upstream {
             never = driving => match never {},
         }
     }
+
+    fn hung_up(&self, error: &hyper::Error) -> Failure {
+        let cause = if error.is_parse() || error.is_parse_too_large() {
+            "--upstream answers in no HTTP/1.1: does another protocol listen there?"
+        } else if error.is_user() {
+            // Its body broke, so the client has no use for an answer.
+            return Failure::ClientBody;
+        } else {
+            "--upstream hung up without an answer"
+        };
+        self.unreachable(cause, error)
+    }
+
+    fn unreachable(&self, cause: &'static str, error: &(dyn Error + 'static)) -> Failure {
+        let (host, port) = (&self.host, self.port);
+        tracing::warn!(%host, port, cause, error, "the upstream is unavailable");
+        Failure::Unreachable(cause)
+    }
 }
 
+type Driven = Connection<TokioIo<TcpStream>, Body>;
+
 /// Reads a refusal to its end, so that it no longer needs the connection.
-async fn refusal(response: Response<hyper::body::Incoming>) -> Response<Full<Bytes>> {
-    let (head, body) = response.into_parts();
+async fn refusal(response: Response<Incoming>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    // Ours to the client are in small letters, and so are these.
+    head.extensions.clear();
     let body = Limited::new(body, MAX_REFUSAL).collect().await;
     let body = body.map(http_body_util::Collected::to_bytes);
     let complete = body.is_ok();
-    let mut response = Response::from_parts(head, Full::new(body.unwrap_or_default()));
+    let mut response = Response::from_parts(head, body::full(body.unwrap_or_default()));
     if !complete {
         crate::headers::describe_no_body(response.headers_mut());
     }
     response
-}
-
-fn unreachable(error: impl std::error::Error) -> Failure {
-    tracing::warn!(%error, "the upstream is unavailable");
-    Failure::Unreachable
 }
 
 /// A host with an optional port. `Authority` also accepts users, invalid ports, and brackets around
@@ -223,6 +280,7 @@ mod tests {
             "/%25252e%252e%255cadmin",
             "/%2%35%32e./admin",
             "/..%00/admin",
+            "*",
         ] {
             assert_eq!(target("http://localhost/base", uri), None, "{uri}");
         }

@@ -36,14 +36,27 @@ mod extractor {
     use super::Authenticated;
 
     /// A handler asked for [`Authenticated`] or [`Validity`](crate::Validity) on a route that no
-    /// [`AuthLayer`](crate::AuthLayer) with this identity guards: 500.
+    /// [`AuthLayer`](crate::AuthLayer) with this identity guards: 500. The text names the type.
     #[derive(Debug, Clone, Copy, thiserror::Error)]
-    #[error("no AuthLayer with this identity type guards the route: add one around the handler")]
-    pub struct MissingAuthLayer(());
+    #[error("the handler asks for {wanted}, and {found}")]
+    pub struct MissingAuthLayer {
+        wanted: &'static str,
+        found: &'static str,
+    }
 
     impl MissingAuthLayer {
-        pub(crate) fn new() -> Self {
-            Self(())
+        pub(crate) fn of<T>(head: &Parts) -> Self {
+            // Whatever its identity is, a layer leaves this one.
+            let found = if head.extensions.get::<crate::Term>().is_some() {
+                "the AuthLayer of the route grants another type: ask for that one, or change it \
+                 with `map`"
+            } else {
+                "no AuthLayer guards the route: add `.layer(AuthLayer::new(…))` around it"
+            };
+            Self {
+                wanted: std::any::type_name::<T>(),
+                found,
+            }
         }
     }
 
@@ -65,7 +78,8 @@ mod extractor {
             head: &mut Parts,
             _state: &S,
         ) -> Result<Self, MissingAuthLayer> {
-            head.extensions.get().cloned().ok_or(MissingAuthLayer(()))
+            let authenticated = head.extensions.get().cloned();
+            authenticated.ok_or_else(|| MissingAuthLayer::of::<Self>(head))
         }
     }
 }

@@ -10,9 +10,9 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::auth::RefusedIdentity;
 use crate::auth::gate::Gate;
 use crate::auth::peek::Peek;
+use crate::auth::{Label, RefusedIdentity, Who};
 use crate::handshake::{Handshake, simplify};
 use crate::rejection::response::closes;
 use crate::revocation::{BoxFuture, Reserved};
@@ -56,6 +56,7 @@ pub(crate) struct Waiting<A, S, B> {
     pub(crate) service: S,
     /// `None` if the layer accepts any request.
     pub(crate) handshake: Option<Handshake>,
+    pub(crate) who: Option<Who>,
 }
 
 impl<A, S, B> ResponseFuture<A, S, B>
@@ -135,12 +136,15 @@ where
     ) -> Option<Result<Gate<S::Future>, Response<&'static str>>> {
         let decision = self.decision.take()?;
         let (head, _) = self.request.as_mut()?;
-        if let Err(rejection) = admit(&*self.strategy, verified, self.decided_at, head) {
-            let rejection = decision.refused(rejection);
-            let (head, _) = self.request.take()?;
-            return Some(Err(rejection.respond(head, self.handshake.take())));
+        let who = self.who.as_ref();
+        match admit(&*self.strategy, verified, self.decided_at, who, head) {
+            Ok(label) => decision.accepted(&label),
+            Err(rejection) => {
+                let rejection = decision.refused(rejection);
+                let (head, _) = self.request.take()?;
+                return Some(Err(rejection.respond(head, self.handshake.take())));
+            }
         }
-        decision.accepted();
         let upgrades = matches!(self.handshake, Some(Handshake::Http1 { .. }));
         if upgrades {
             simplify(&mut head.headers);
@@ -157,8 +161,9 @@ fn admit<A: Authenticate>(
     strategy: &A,
     verified: Result<Grant<A::Verified>, Rejection>,
     decided_at: SystemTime,
+    who: Option<&Who>,
     head: &mut Parts,
-) -> Result<(), Rejection> {
+) -> Result<Label, Rejection> {
     let (verified, mut term) = verified?.into_parts();
     let admitted = strategy.admit(verified, head);
     let identity = admitted.map_err(|rejection| {
@@ -170,9 +175,11 @@ fn admit<A: Authenticate>(
         }
     })?;
     term.decided_at(decided_at);
+    let label = Label::new(who.and_then(|who| who(&identity)));
+    term.labelled(label.clone());
     head.extensions.insert(Authenticated::new(identity));
     head.extensions.insert(term);
-    Ok(())
+    Ok(label)
 }
 
 impl<A, S, B, ResBody> Future for ResponseFuture<A, S, B>

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use crate::revocation::{DisconnectReason, RevocationKey, Revocations, Watch};
@@ -127,6 +129,27 @@ pub struct Term {
     refused_as: RejectionKind,
     is_spent: bool,
     watch: Option<Watch>,
+    label: Label,
+}
+
+/// How the accepted request is called in events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[doc(hidden)]
+pub struct Label {
+    /// Counts the accepted requests of the process.
+    pub connection: Option<u64>,
+    /// Who it is, if the application wants that in its log.
+    pub who: Option<Arc<str>>,
+}
+
+impl Label {
+    pub(crate) fn new(who: Option<String>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            connection: Some(NEXT.fetch_add(1, Ordering::Relaxed)),
+            who: who.map(Arc::from),
+        }
+    }
 }
 
 impl Default for Term {
@@ -139,6 +162,7 @@ impl Default for Term {
             refused_as: RejectionKind::TokenInvalid,
             is_spent: false,
             watch: None,
+            label: Label::default(),
         }
     }
 }
@@ -172,6 +196,21 @@ impl Term {
             (issued, _) => issued,
         };
         Validity::new(self.until, issued_at, self.revocation_keys.clone())
+    }
+
+    /// The number of the accepted request in the events of these layers, such as `lease ended`; the
+    /// first one of a process is 1. `None` before an [`AuthLayer`](crate::AuthLayer) has accepted it.
+    pub fn connection(&self) -> Option<u64> {
+        self.label.connection
+    }
+
+    #[doc(hidden)]
+    pub fn label(&self) -> &Label {
+        &self.label
+    }
+
+    pub(crate) fn labelled(&mut self, label: Label) {
+        self.label = label;
     }
 
     pub(crate) fn decided_at(&mut self, moment: SystemTime) {

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,7 +15,11 @@ pub struct AuthLayer<A> {
     strategy: Arc<A>,
     any_request: bool,
     clock: Clock,
+    who: Option<Who>,
 }
+
+/// Names an identity of the one type that the strategy grants.
+pub(crate) type Who = Arc<dyn Fn(&dyn Any) -> Option<String> + Send + Sync>;
 
 impl<A: Authenticate> AuthLayer<A> {
     /// Guards WebSocket routes. An invalid opening handshake is refused before the strategy
@@ -25,6 +30,37 @@ impl<A: Authenticate> AuthLayer<A> {
             strategy: Arc::new(strategy),
             any_request: false,
             clock: Clock::system(),
+            who: None,
+        }
+    }
+
+    /// Names the identity in the field `who` of the events `handshake accepted` and `lease ended`.
+    /// Without it no event names anybody.
+    ///
+    /// The log then holds personal data. Keep it short: 256 characters of it are logged. Do not
+    /// return a credential.
+    ///
+    /// ```
+    /// # use http::request::Parts;
+    /// # use tower_ws_auth_core::{AuthLayer, Grant, Rejection};
+    /// # #[derive(Clone)] struct User { id: u64 }
+    /// # let strategy = |_: &mut Parts| async { Ok::<_, Rejection>(Grant::new(User { id: 7 })) };
+    /// let layer = AuthLayer::new(strategy).log_identity(|user| user.id.to_string());
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn log_identity(
+        self,
+        name: impl Fn(&A::Identity) -> String + Send + Sync + 'static,
+    ) -> Self {
+        const LONGEST: usize = 256;
+        let who = move |identity: &dyn Any| {
+            let name = name(identity.downcast_ref()?);
+            Some(name.chars().take(LONGEST).collect())
+        };
+        Self {
+            who: Some(Arc::new(who)),
+            ..self
         }
     }
 
@@ -74,6 +110,7 @@ impl<A, S> Layer<S> for AuthLayer<A> {
             Arc::clone(&self.strategy),
             self.any_request,
             self.clock.clone(),
+            self.who.clone(),
         )
     }
 }
@@ -84,6 +121,7 @@ impl<A> Clone for AuthLayer<A> {
             strategy: Arc::clone(&self.strategy),
             any_request: self.any_request,
             clock: self.clock.clone(),
+            who: self.who.clone(),
         }
     }
 }

@@ -3,11 +3,13 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::__inner_accessors;
+use crate::auth::Who;
 use crate::auth::future::Waiting;
 use crate::handshake::Handshake;
 use crate::trace::Decision;
@@ -22,6 +24,7 @@ pub struct Auth<A, S> {
     strategy: Arc<A>,
     any_request: bool,
     clock: Clock,
+    who: Option<Who>,
 }
 
 impl<A: Authenticate, S> Auth<A, S> {
@@ -34,12 +37,19 @@ impl<A: Authenticate, S> Auth<A, S> {
 impl<A, S> Auth<A, S> {
     __inner_accessors!();
 
-    pub(crate) fn of(inner: S, strategy: Arc<A>, any_request: bool, clock: Clock) -> Self {
+    pub(crate) fn of(
+        inner: S,
+        strategy: Arc<A>,
+        any_request: bool,
+        clock: Clock,
+        who: Option<Who>,
+    ) -> Self {
         Self {
             inner,
             strategy,
             any_request,
             clock,
+            who,
         }
     }
 }
@@ -79,7 +89,13 @@ where
             Ok(Some(credential)) => credential,
             Ok(None) => {
                 let kind = RejectionKind::CredentialsMissing;
-                let rejection = Rejection::new(kind, "no credential in any configured carrier");
+                let detail = if head.headers.contains_key(AUTHORIZATION) {
+                    "no credential in any configured carrier: `Authorization` has another scheme, \
+                     which `header_scheme` names"
+                } else {
+                    "no credential in any configured carrier"
+                };
+                let rejection = Rejection::new(kind, detail);
                 return ResponseFuture::refuse(rejection, head, handshake, decision);
             }
             Err(rejection) => {
@@ -105,6 +121,7 @@ where
             request: Some((head, body)),
             service: mem::replace(&mut self.inner, clone),
             handshake,
+            who: self.who.clone(),
         };
         match peeking {
             Some(peeking) => ResponseFuture::peek(peeking, credential, waiting),
@@ -120,6 +137,7 @@ impl<A, S: Clone> Clone for Auth<A, S> {
             Arc::clone(&self.strategy),
             self.any_request,
             self.clock.clone(),
+            self.who.clone(),
         )
     }
 }

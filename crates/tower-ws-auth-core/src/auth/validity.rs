@@ -174,7 +174,8 @@ mod extractor {
             _state: &S,
         ) -> Result<Self, MissingAuthLayer> {
             let term = head.extensions.get::<Term>();
-            term.map(Term::validity).ok_or_else(MissingAuthLayer::new)
+            term.map(Term::validity)
+                .ok_or_else(|| MissingAuthLayer::of::<Self>(head))
         }
     }
 }

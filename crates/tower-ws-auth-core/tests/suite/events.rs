@@ -27,9 +27,39 @@ fn an_acceptance_is_one_line_for_debugging() {
         "strategy=\"token\"",
         "outcome=\"accepted\"",
         "latency_us=",
+        "connection=",
     ] {
         assert!(lines.contains(part), "{lines}");
     }
+    assert!(!lines.contains("who="), "{lines}");
+}
+
+#[test]
+fn an_acceptance_says_who_it_is_if_that_is_wanted() {
+    let layer = AuthLayer::new(Token::new()).log_identity(|user: &User| user.0.repeat(200));
+    let (_, lines) = logged(&layer, handshake("/ws?token=good"));
+    // 256 characters of 600.
+    let who = format!("who=\"{}a\"", "ada".repeat(85));
+    assert!(lines.contains(&who), "{lines}");
+    assert!(!lines.contains("good"), "{lines}");
+    let (_, lines) = logged(&layer, handshake("/ws?token=canary"));
+    assert!(
+        !lines.contains("who=") && !lines.contains("connection="),
+        "{lines}"
+    );
+}
+
+#[test]
+fn another_scheme_of_authorization_is_named_and_its_value_is_not() {
+    let request = handshake("/ws").header("authorization", "JWT canary");
+    let (status, lines) = logged(&AuthLayer::new(Token::new()), request);
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(
+        lines.contains("`Authorization` has another scheme"),
+        "{lines}"
+    );
+    assert!(lines.contains("`header_scheme`"), "{lines}");
+    assert!(!lines.contains("canary"), "{lines}");
 }
 
 #[test]
@@ -184,4 +214,21 @@ fn a_handler_without_a_layer_is_an_error_for_the_operator() {
         line.contains("ERROR tower_ws_auth: misconfigured route"),
         "{line}"
     );
+    let wanted = std::any::type_name::<tower_ws_auth_core::Authenticated<User>>();
+    assert!(line.contains(wanted), "{line}");
+    assert!(line.contains("add `.layer(AuthLayer::new("), "{line}");
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn a_handler_behind_a_layer_with_another_identity_reads_that_it_is_another() {
+    use tower::ServiceExt;
+
+    let handler = |_: tower_ws_auth_core::Authenticated<User>| async {};
+    let other = AuthLayer::new(|_: &mut _| async { Ok(Grant::new("ada")) });
+    let route = axum::routing::get(handler);
+    let router = axum::Router::new().route("/ws", route).layer(other);
+    let request = handshake("/ws").body(axum::body::Body::empty()).unwrap();
+    let (_, lines) = Log::during(|| tokio_test::block_on(router.oneshot(request)).unwrap());
+    assert!(lines.contains("grants another type"), "{lines}");
 }

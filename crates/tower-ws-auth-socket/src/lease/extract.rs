@@ -8,11 +8,15 @@ use crate::lease::Lease;
 /// A handler asked for a [`Lease`] on a route that no [`LeaseLayer`](crate::lease::LeaseLayer) guards:
 /// 500.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("no LeaseLayer guards the route: add one between the AuthLayer and the handler")]
+#[error(
+    "the handler asks for a Lease, and no LeaseLayer guards the route: add \
+     `.layer(LeaseLayer::new(…))` between the AuthLayer and the handler"
+)]
 pub struct MissingLeaseLayer(());
 
 impl IntoResponse for MissingLeaseLayer {
     fn into_response(self) -> Response {
+        crate::lease::trace::missing_lease_layer(&self);
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }

@@ -84,7 +84,23 @@ impl Leases {
     /// Ends all that are open, for instance with [`DisconnectReason::GoingAway`] before the server stops,
     /// and says how many. What is opened meanwhile is not among them.
     pub async fn end_all(&self, reason: &DisconnectReason) -> usize {
-        let all: Vec<_> = self.0.lock().order.iter().cloned().collect();
+        self.end_some(usize::MAX, reason).await
+    }
+
+    /// Ends at most this many of them, and says how many. A shutdown that calls it every so often
+    /// spreads the clients that come back elsewhere over its time.
+    pub async fn end_some(&self, most: usize, reason: &DisconnectReason) -> usize {
+        let open = |lease: &&Arc<Shared>| lease.disconnect_reason().is_none();
+        let all: Vec<_> = {
+            let leases = self.0.lock();
+            leases
+                .order
+                .iter()
+                .filter(open)
+                .take(most)
+                .cloned()
+                .collect()
+        };
         let mut ended = 0;
         for (n, lease) in all.into_iter().enumerate() {
             if n % BATCH == BATCH - 1 {

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::handshake::Handshake;
-use tower_ws_auth_core::private::{Gate, Watch};
+use tower_ws_auth_core::private::{Gate, Label, Watch};
 use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Revocations, Term};
 
 use crate::lease::LeaseLayer;
@@ -69,6 +69,7 @@ where
         };
         let until = Until::from(&*term);
         let is_spent = term.is_spent();
+        let label = term.label().clone();
         let registered = match term.take_watch() {
             Some(watch) if watch.is_of(&self.config.revocations) => Ok(watch),
             other => Err((self.config.revocations.watch(term), other)),
@@ -85,6 +86,7 @@ where
             until,
             is_spent,
             holder,
+            label,
         };
         match registered {
             Ok(watch) => waiting.open([Some(watch), None]),
@@ -103,6 +105,7 @@ pub(crate) struct Waiting<S, B> {
     /// The credential does not pass again.
     is_spent: bool,
     holder: Option<Holder>,
+    label: Label,
 }
 
 impl<S, B> Waiting<S, B>
@@ -154,6 +157,7 @@ where
             self.until,
             watches,
             self.holder,
+            self.label,
         );
         let held = match &guard {
             Some(guard) => {

@@ -9,6 +9,7 @@ use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tower_ws_auth_core::Term;
+use tower_ws_auth_core::private::Label;
 use tower_ws_auth_core::private::{ConnectionLimits, Watch};
 use tower_ws_auth_core::revocation::DisconnectReason;
 
@@ -77,6 +78,7 @@ impl Shared {
         until: Until,
         watches: Watches,
         holder: Option<Holder>,
+        label: Label,
     ) -> (Arc<Self>, Release) {
         let end = until.moment;
         let shared = Arc::new(Self {
@@ -95,7 +97,7 @@ impl Shared {
             }),
             ended: OnceLock::new(),
             told: Notify::new(),
-            opened: Opened::now(),
+            opened: Opened::now(label),
             holder,
         });
         let place = shared.config.leases.add(shared.deadline(end), &shared);

@@ -4,6 +4,7 @@ use crate::frame::Close;
 use crate::protocol::ClientProtocol;
 use crate::upgrade::{ClosingHandshake, Outcome};
 use tower_ws_auth_core::Rejection;
+use tower_ws_auth_core::private::Label;
 use tower_ws_auth_core::revocation::DisconnectReason;
 
 /// A connection that is open under a lease.
@@ -11,13 +12,19 @@ use tower_ws_auth_core::revocation::DisconnectReason;
 pub(crate) struct Opened {
     #[cfg(feature = "tracing")]
     at: std::time::Instant,
+    #[cfg(feature = "tracing")]
+    label: Label,
 }
 
 impl Opened {
-    pub(crate) fn now() -> Self {
+    pub(crate) fn now(label: Label) -> Self {
+        // Only events show it.
+        let _ = &label;
         Self {
             #[cfg(feature = "tracing")]
             at: std::time::Instant::now(),
+            #[cfg(feature = "tracing")]
+            label,
         }
     }
 
@@ -46,6 +53,8 @@ impl Opened {
             code = close.map(|close| close.code().get()),
             open_ms = u64::try_from(open).unwrap_or(u64::MAX),
             protocol = close.map(|_| protocol.name()),
+            connection = self.label.connection,
+            who = self.label.who.as_deref(),
             "lease ended"
         );
     }
@@ -134,11 +143,20 @@ fn log_refusal(rejection: &Rejection) {
 #[cfg(not(feature = "tracing"))]
 fn log_refusal(_: &Rejection) {}
 
+#[cfg(all(feature = "axum", feature = "tracing"))]
+pub(crate) fn missing_lease_layer(error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(target: "tower_ws_auth", error, "misconfigured route");
+}
+
+#[cfg(all(feature = "axum", not(feature = "tracing")))]
+pub(crate) fn missing_lease_layer(_: &(dyn std::error::Error + 'static)) {}
+
 #[cfg(feature = "tracing")]
 pub(crate) fn no_grant() {
     tracing::error!(
         target: "tower_ws_auth",
-        "no AuthLayer stands outside of the LeaseLayer: everything is refused"
+        "no AuthLayer stands outside of the LeaseLayer: everything is refused. Add \
+         `.layer(AuthLayer::new(…))` before it"
     );
 }
 

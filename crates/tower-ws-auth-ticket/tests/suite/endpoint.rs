@@ -111,6 +111,35 @@ async fn answers_with_a_ticket_as_json_with_no_store() {
     assert!(open(&tickets, &ticket, None).await.is_none());
 }
 
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn a_refusal_is_an_event_for_the_operator_and_shows_no_body() {
+    let log = test_support::Log::capture();
+    let tickets = builder().build().unwrap();
+    send(&tickets, post(), "canary").await;
+    send(&tickets, post(), r#"{"channel":"private-bob"}"#).await;
+    for _ in 0..3 {
+        send(&tickets, post(), "").await;
+    }
+    let text = log.text();
+    let refusals = text.lines().filter(|line| line.contains("ticket refused"));
+    let refusals: Vec<_> = refusals.collect();
+    let expected = [
+        r#"kind="request_malformed" status=400"#,
+        r#"kind="forbidden" status=403 detail="not their channel""#,
+        r#"kind="rate_limited" status=429 detail="too many tickets outstanding" source="#,
+    ];
+    assert_eq!(refusals.len(), expected.len(), "{text}");
+    for (line, expected) in refusals.iter().zip(expected) {
+        assert!(
+            line.contains("INFO tower_ws_auth: ticket refused"),
+            "{line}"
+        );
+        assert!(line.contains(expected), "{line}");
+    }
+    assert!(!text.contains("canary"), "{text}");
+}
+
 #[tokio::test]
 async fn hands_on_the_end_and_the_revocation_keys_of_its_callers_own_grant() {
     let tickets = builder()

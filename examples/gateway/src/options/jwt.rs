@@ -1,9 +1,12 @@
 //! The flags that say which tokens are good.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
+use http::HeaderName;
+use serde_json::Value;
 use tower_ws_auth::credential::SubprotocolFormat;
 use tower_ws_auth::jwt::{Algorithm, UserClaim};
 
@@ -12,7 +15,8 @@ use super::{Secret, seconds};
 /// Which tokens are good.
 #[derive(Clone, Debug, Args)]
 pub struct JwtOptions {
-    /// A shared secret that verifies tokens, at least as long as the algorithm's hash.
+    /// A shared secret that verifies tokens, at least as long as the algorithm's hash. `@FILE` reads
+    /// it from a file.
     #[arg(long, env = "GATEWAY_JWT_SECRET", hide_env_values = true)]
     pub jwt_secret: Vec<Secret>,
 
@@ -37,6 +41,11 @@ pub struct JwtOptions {
     /// A JSON Web Key Set whose public keys verify tokens.
     #[arg(long, env = "GATEWAY_JWKS_URL", value_name = "URL")]
     pub jwks_url: Option<String>,
+
+    /// Fetches that set over plain HTTP from another machine. An attacker on the way can put keys
+    /// into it.
+    #[arg(long = "dangerous-jwks-plain-http", alias = "jwks-plain-http", env = "GATEWAY_DANGEROUS_JWKS_PLAIN_HTTP", value_parser = BoolishValueParser::new())]
+    pub jwks_plain_http: bool,
 
     /// An issuer whose keys are found by `OpenID` Connect Discovery. They verify its own tokens
     /// only.
@@ -66,6 +75,16 @@ pub struct JwtOptions {
         value_name = "POINTER"
     )]
     pub jwt_user: Vec<String>,
+
+    /// Another claim for the upstream, as in `email=/email`: in the header field
+    /// `X-Auth-Claim-Email`, if it is text, a number, `true`, `false` or a list of such.
+    #[arg(
+        long,
+        env = "GATEWAY_JWT_HEADER",
+        value_delimiter = ',',
+        value_name = "NAME=POINTER"
+    )]
+    pub jwt_header: Vec<ClaimHeader>,
 
     /// The query keys that carry a token. After `Authorization=` the value may begin with `Bearer `.
     #[arg(
@@ -133,6 +152,45 @@ impl JwtOptions {
     /// A text that is not such a place.
     pub fn user(&self) -> Result<UserClaim, String> {
         UserClaim::new(&self.jwt_user).map_err(|error| format!("--jwt-user: {error}"))
+    }
+}
+
+/// A claim, and the header field that tells the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimHeader {
+    pub(crate) name: HeaderName,
+    /// The names of members, from the outside in.
+    pointer: Vec<String>,
+}
+
+impl ClaimHeader {
+    /// The claim, through objects alone.
+    pub(crate) fn of<'c>(&self, claims: &'c Value) -> Option<&'c Value> {
+        let inside = |value: &'c Value, name: &String| value.as_object()?.get(name);
+        self.pointer.iter().try_fold(claims, inside)
+    }
+}
+
+impl FromStr for ClaimHeader {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const INSTEAD: &str = "write NAME=/CLAIM, or NAME=/CLAIM/NAME for what is inside";
+        let (name, pointer) = text.split_once('=').ok_or(INSTEAD)?;
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let pointer = pointer.strip_prefix('/').ok_or(INSTEAD)?;
+        if name.is_empty() || !name.bytes().all(is_name) || pointer.is_empty() {
+            return Err(INSTEAD.to_owned());
+        }
+        let name = HeaderName::try_from(format!("x-auth-claim-{name}"));
+        // RFC 6901 §4.
+        let names = pointer
+            .split('/')
+            .map(|name| name.replace("~1", "/").replace("~0", "~"));
+        Ok(Self {
+            name: name.map_err(|_| INSTEAD)?,
+            pointer: names.collect(),
+        })
     }
 }
 

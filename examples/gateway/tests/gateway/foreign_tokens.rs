@@ -3,6 +3,9 @@
 use clap::Parser;
 use gateway::{Gateway, Options};
 use serde_json::{Value, json};
+use test_support::http1::ask;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
 
 use crate::peer::{ORIGIN, Running, connect, now, refused};
@@ -10,6 +13,11 @@ use crate::upstream::Upstream;
 
 /// As short as the one of a seed, 20 bytes.
 const SHORT: &str = "a secret of 20 bytes";
+
+/// The one of RFC 8037, appendix A.
+const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----";
 
 fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
     let key = SigningKey::dangerous_short_hmac(algorithm, secret).unwrap();
@@ -122,13 +130,12 @@ async fn a_pem_file_verifies_and_its_text_is_no_secret() {
     let file = folder.join("ed25519.pem");
     // RFC 8037, appendix A.
     let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
-    let private = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----";
     std::fs::write(&file, public).unwrap();
     let upstream = Upstream::start().await;
     let options = ["--jwt-public-key", file.to_str().unwrap()];
     let gateway = Running::start(upstream.address, &options).await;
     let claims = json!({ "sub": "ada", "exp": now() + 600 });
-    let key = SigningKey::from_pem(Algorithm::EdDSA, private).unwrap();
+    let key = SigningKey::from_pem(Algorithm::EdDSA, PRIVATE).unwrap();
     let path = format!(
         "/echo?token={}",
         JwtEncoder::new(key).encode(&claims).unwrap()
@@ -139,6 +146,99 @@ async fn a_pem_file_verifies_and_its_text_is_no_secret() {
     let refused = refused(gateway.address, &format!("/echo?token={key}"), &[]).await;
     assert_eq!(refused, (401, "token_invalid".into()));
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// An issuer's configuration and its keys, by OpenID Connect Discovery.
+async fn issuer() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://{}", listener.local_addr().unwrap());
+    let configuration = json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/keys") });
+    let key = json!({
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    });
+    let keys = json!({ "keys": [key] });
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let head = test_support::handshake::read_head(&mut stream)
+                .await
+                .unwrap();
+            let body = if head.starts_with("GET /keys ") {
+                &keys
+            } else {
+                &configuration
+            };
+            let body = body.to_string();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    issuer
+}
+
+#[tokio::test]
+async fn an_issuer_is_discovered_and_its_keys_verify_its_own_tokens_alone() {
+    let issuer = issuer().await;
+    let upstream = Upstream::start().await;
+    let flags = ["--oidc-issuer", &issuer, "--admin-listen", "127.0.0.1:0"];
+    let gateway = Running::start(upstream.address, &flags).await;
+    let ready = async {
+        while ask(gateway.admin.unwrap(), "GET /readyz", &[], "")
+            .await
+            .status
+            != 200
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    test_support::bounded("its keys are there", ready).await;
+    let path = |iss: &str| {
+        let key = SigningKey::from_pem(Algorithm::EdDSA, PRIVATE).unwrap();
+        let claims = json!({ "sub": "ada", "iss": iss, "exp": now() + 600 });
+        format!(
+            "/echo?token={}",
+            JwtEncoder::new(key).encode(&claims).unwrap()
+        )
+    };
+    drop(
+        connect(gateway.address, &path(&issuer), &mut vec![])
+            .await
+            .unwrap(),
+    );
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+    for other in ["https://evil.example", &format!("{issuer}/")] {
+        let refused = refused(gateway.address, &path(other), &[]).await;
+        assert_eq!(refused, (401, "token_invalid".into()), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_for_the_algorithm_that_the_flag_names() {
+    let upstream = Upstream::start().await;
+    let secret = "s".repeat(64);
+    for (name, algorithm, other) in [
+        ("HS384", Algorithm::HS384, Algorithm::HS256),
+        ("HS512", Algorithm::HS512, Algorithm::HS384),
+    ] {
+        let flags = ["--jwt-secret", &secret, "--jwt-algorithm", name];
+        // Beside the secret that every test has, which is too short for it.
+        let flags = [&flags[..], &["--dangerous-short-jwt-secret"]].concat();
+        let gateway = Running::start(upstream.address, &flags).await;
+        let claims = json!({ "sub": "ada", "exp": now() + 600 });
+        let path = |algorithm| format!("/echo?token={}", signed(algorithm, &secret, &claims));
+        drop(
+            connect(gateway.address, &path(algorithm), &mut vec![])
+                .await
+                .unwrap(),
+        );
+        let refused = refused(gateway.address, &path(other), &[]).await;
+        assert_eq!(refused, (401, "token_invalid".into()), "{name}");
+    }
 }
 
 /// As an attacker signs with the public key for a secret.

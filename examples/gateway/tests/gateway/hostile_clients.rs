@@ -16,7 +16,7 @@ use crate::upstream::Upstream;
 const PAUSE_OF_A_DRIP: Duration = Duration::from_millis(20);
 
 /// Sends bytes and reads to the end of the connection, which a reset is too.
-async fn all_of(address: SocketAddr, request: &[u8]) -> String {
+pub(crate) async fn all_of(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
@@ -48,7 +48,7 @@ mod who_it_is {
         let upstream = Upstream::start().await;
         let gateway = Running::start(upstream.address, &["--trust-forwarded"]).await;
         let lines = "Connection: X-Auth-User, X-Auth-Via, X-Forwarded-For, X-Real-IP, close\r\n\
-                     X-Forwarded-For: 10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\n";
+                     X-Forwarded-For: 10.0.0.1\r\nX-Real-IP: 10.0.0.7\r\n";
         let (_stream, answer) = raw(gateway.address, &handshake("/echo", lines)).await;
         assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
         assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
@@ -56,6 +56,7 @@ mod who_it_is {
         let listed = upstream.header("x-forwarded-for");
         assert_eq!(listed.as_deref(), Some("10.0.0.1, 127.0.0.1"));
         assert_eq!(upstream.header("x-real-ip").as_deref(), Some("10.0.0.1"));
+        assert!(!upstream.head().contains("10.0.0.7"));
         assert_eq!(upstream.header("connection").as_deref(), Some("Upgrade"));
         // The fields of a handshake cannot be removed and still count.
         for needed in ["Host", "Sec-WebSocket-Key", "Sec-WebSocket-Version"] {

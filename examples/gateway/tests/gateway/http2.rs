@@ -60,6 +60,41 @@ async fn open(
 }
 
 #[tokio::test]
+async fn names_have_their_usual_spelling_and_a_request_that_is_no_handshake_passes() {
+    let upstream = Upstream::start().await;
+    let options = ["--path", "/in=authenticate"];
+    let gateway = Running::start(upstream.address, &options).await;
+    let mut sender = connect(gateway.address).await;
+    let token = token_of("ada");
+    let response = open(&mut sender, gateway.address, "/echo", &token).await;
+    assert_eq!(response.status(), 200);
+    let head = upstream.head();
+    for name in [
+        "Sec-WebSocket-Key",
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Protocol",
+        "X-Auth-User",
+    ] {
+        assert!(head.contains(&format!("\r\n{name}: ")), "{name} in {head}");
+    }
+    for (authorization, status) in [
+        (format!("Bearer {token}"), 200),
+        ("Bearer x".to_owned(), 401),
+    ] {
+        let request = Request::builder()
+            .uri(format!("http://{}/in/page?a=1", gateway.address))
+            .header("authorization", authorization)
+            .header("x-auth-user", "root");
+        let sent = sender.send_request(request.body(Empty::new()).unwrap());
+        let response = timeout(PATIENCE, sent).await.unwrap().unwrap();
+        assert_eq!(response.status(), status);
+    }
+    assert!(upstream.head().starts_with("GET /in/page?a=1 HTTP/1.1\r\n"));
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+    assert_eq!(upstream.connections(), 2);
+}
+
+#[tokio::test]
 async fn many_sockets_share_a_connection_and_have_their_own_at_the_upstream() {
     let upstream = Upstream::start().await;
     let mut gateway = Running::start(upstream.address, &[]).await;

@@ -8,7 +8,11 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "node")]
+mod backends;
 mod endings;
+mod fields;
+mod flags;
 mod foreign_tokens;
 mod hostile_clients;
 mod hostile_upstreams;
@@ -16,10 +20,15 @@ mod http2;
 mod load;
 #[cfg(feature = "node")]
 mod node;
+mod operations;
 mod passing;
 mod peer;
+mod plain;
 mod refusals;
 #[cfg(feature = "redis")]
 mod session;
+#[cfg(all(feature = "node", feature = "redis"))]
+mod socket_io;
 mod stripping;
+mod tickets;
 mod upstream;

@@ -15,37 +15,60 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use crate::peer::{PATIENCE, Running, SOON, ada, end_of, next, now, refused, token, token_of};
 
 /// A process that prints a line for everything that happens.
-struct Node {
+pub(crate) struct Node {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Node {
     fn start(arguments: &[&str]) -> Self {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/node/ws.cjs");
+        Self::run("ws.cjs", arguments)
+    }
+
+    pub(crate) fn run(script: &str, arguments: &[&str]) -> Self {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/node");
+        let script = folder.join(script);
         let packages = test_support::packages("node/node_modules", "ws");
-        let mut process = Command::new("node")
-            .arg(script)
-            .args(arguments)
-            .env("NODE_PATH", packages)
+        let mut command = Command::new("node");
+        command.arg(script).args(arguments);
+        Self::spawn(command.env("NODE_PATH", packages))
+    }
+
+    /// A process of Python.
+    pub(crate) fn python(script: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/python");
+        let packages = test_support::packages("python", "fastapi");
+        let mut command = Command::new("python3");
+        command.arg(folder.join(script));
+        // No folder of its own for what is compiled.
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        Self::spawn(command.env("PYTHONPATH", packages))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process = command
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("node is not installed: `cargo xtask setup` installs it");
+            .expect("a tool is missing: `cargo xtask setup` installs it");
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         Self { process, lines }
     }
 
     async fn server() -> (Self, std::net::SocketAddr) {
-        let mut server = Self::start(&["server"]);
-        let port = server.line().await["port"].as_u64().unwrap();
-        (server, format!("127.0.0.1:{port}").parse().unwrap())
+        Self::start(&["server"]).listening().await
     }
 
-    async fn line(&mut self) -> Value {
+    /// The process, and the port that it prints first.
+    pub(crate) async fn listening(mut self) -> (Self, std::net::SocketAddr) {
+        let port = self.line().await["port"].as_u64().unwrap();
+        (self, format!("127.0.0.1:{port}").parse().unwrap())
+    }
+
+    pub(crate) async fn line(&mut self) -> Value {
         let line = timeout(PATIENCE, self.lines.next_line()).await;
-        let line = line.expect("node says nothing").unwrap();
-        serde_json::from_str(&line.expect("node has ended")).unwrap()
+        let line = line.expect("it says nothing").unwrap();
+        serde_json::from_str(&line.expect("it has ended")).unwrap()
     }
 }
 

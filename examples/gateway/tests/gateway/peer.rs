@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use futures_util::StreamExt;
-use gateway::{Gateway, Open, Options};
+use gateway::{Gateway, Open, Options, Reload};
 use serde_json::{Value, json};
 use test_support::handshake::KEY;
 use test_support::within;
@@ -32,6 +32,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) open: Open,
+    pub(crate) reload: Reload,
+    pub(crate) admin: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
@@ -44,12 +46,19 @@ impl Running {
     pub(crate) async fn before(upstream: &str, options: &[&str]) -> Self {
         let common = ["gateway", "--listen", "127.0.0.1:0", "--hold-ms", "0"];
         let with = ["--upstream", upstream, "--origin", ORIGIN];
-        let secret = ["--jwt-secret", SECRET];
+        // Keys of an `--oidc-issuer` and sessions need none.
+        let none = ["session", "--oidc-issuer"];
+        let needed = !none.iter().any(|none| options.contains(none));
+        let secret: &[&str] = if needed {
+            &["--jwt-secret", SECRET]
+        } else {
+            &[]
+        };
         // Far away where a test wants no other: no deadline ends what something else should end.
         let far = ["--head-timeout", "--connect-timeout", "--grace"];
         let far = far.into_iter().filter(|name| !options.contains(name));
         let far: Vec<_> = far.flat_map(|name| [name, "120"]).collect();
-        let given = common.iter().chain(&with).chain(&secret);
+        let given = common.iter().chain(&with).chain(secret);
         let options = given.chain(&far).chain(options);
         let options = Options::try_parse_from(options).unwrap();
         let gateway = Gateway::bind(options).await.unwrap();
@@ -57,6 +66,8 @@ impl Running {
         Self {
             address: gateway.address(),
             open: gateway.open(),
+            reload: gateway.reload(),
+            admin: gateway.admin_address(),
             stop: Some(stop),
             served: tokio::spawn(gateway.serve(async {
                 // A test that does not stop it lets it run.

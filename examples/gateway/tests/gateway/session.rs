@@ -2,9 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::Parser;
+use gateway::{Gateway, Options};
 use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
 use test_servers::Server;
+use test_support::http1::ask;
 use tower_ws_auth::redis::{Redis, RedisRevocations};
 use tower_ws_auth::{Clock, DisconnectReason, Revocations};
 
@@ -29,10 +32,15 @@ async fn start(redis: &Server, upstream: &Upstream, strategy: &str) -> Running {
 
 /// The record as connect-redis writes it, and the cookie as express-session signs it.
 async fn log_in(redis: &Server, user: &str) -> String {
+    log_in_at(redis, user, "sess:", KEY).await
+}
+
+/// The same under another prefix, and with another secret.
+async fn log_in_at(redis: &Server, user: &str, prefix: &str, secret: &str) -> String {
     let record = format!(r#"{{"cookie":{{"originalMaxAge":null}},"user":"{user}"}}"#);
-    let () = redis.ask(&format!("SET sess:of-{user} {record}")).await;
+    let () = redis.ask(&format!("SET {prefix}of-{user} {record}")).await;
     let id = format!("of-{user}");
-    let mut mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(id.as_bytes());
     let signature = base64(&mac.finalize().into_bytes(), *b"+/");
     let signature = signature.replace('+', "%2B").replace('/', "%2F");
@@ -78,6 +86,108 @@ async fn its_user_is_handed_on_and_the_cookie_is_not() {
     assert_eq!(
         upstream.header("cookie").as_deref(),
         Some("theme=dark; lang=de")
+    );
+}
+
+#[tokio::test]
+async fn a_pages_own_get_needs_no_origin_and_anything_else_does() {
+    let (redis, upstream) = (Server::start(), Upstream::start().await);
+    let cookie = log_in(&redis, "ada").await;
+    let url = redis.url();
+    for strategy in ["session", "any"] {
+        let options = [
+            "--strategy",
+            strategy,
+            "--redis",
+            &url,
+            "--session-secret",
+            KEY,
+        ];
+        let options = [&options[..], &["--http", "authenticate"]].concat();
+        let gateway = Running::start(upstream.address, &options).await;
+        let send = async |line: &str, fields: &[(&str, &str)]| {
+            let fields = [&[("Cookie", &*cookie)], fields].concat();
+            ask(gateway.address, line, &fields, "").await.status
+        };
+        let site = |site: &'static str| ("Sec-Fetch-Site", site);
+        let own = [site("same-origin")];
+        assert_eq!(send("GET /poll", &own).await, 200, "{strategy}");
+        assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+        assert_eq!(upstream.header("cookie"), None);
+        assert_eq!(send("POST /poll", &[("Origin", ORIGIN)]).await, 200);
+        let before = upstream.connections();
+        let twice = [site("same-origin"), site("cross-site")];
+        let foreign = [("Origin", "https://evil.example"), site("same-origin")];
+        let socket = [
+            site("same-origin"),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", test_support::handshake::KEY),
+        ];
+        for (line, fields) in [
+            ("GET /poll", &[][..]),
+            ("GET /poll", &[site("cross-site")]),
+            ("GET /poll", &[site("same-site")]),
+            ("GET /poll", &[site("none")]),
+            ("GET /poll", &twice),
+            ("GET /poll", &foreign),
+            ("POST /poll", &own),
+            ("DELETE /poll", &own),
+            ("GET /poll", &socket),
+        ] {
+            assert_eq!(
+                send(line, fields).await,
+                403,
+                "{strategy} {line} {fields:?}"
+            );
+        }
+        assert_eq!(upstream.connections(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_and_a_short_secret_of_an_old_application_are_flags() {
+    const SHORT: &str = "keyboard cat";
+    let (redis, upstream) = (Server::start(), Upstream::start().await);
+    let url = redis.url();
+    let options = [
+        "--strategy",
+        "session",
+        "--redis",
+        &url,
+        "--session-secret",
+        SHORT,
+        "--dangerous-short-session-secret",
+        "--session-prefix",
+        "app:",
+    ];
+    let gateway = Running::start(upstream.address, &options).await;
+    let cookie = log_in_at(&redis, "ada", "app:", SHORT).await;
+    drop(page(&gateway, "/echo", &cookie).await);
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+    // A record of another application, and a cookie that another secret signs.
+    for (user, prefix, secret) in [("eve", "sess:", SHORT), ("bob", "app:", KEY)] {
+        let cookie = log_in_at(&redis, user, prefix, secret).await;
+        let mut socket = page(&gateway, "/echo", &cookie).await;
+        let invalid = Some((4401, "session_invalid".to_owned()));
+        assert_eq!(end_of(&mut socket).await, invalid, "{user}");
+    }
+    let with = [
+        "gateway",
+        "--upstream",
+        "http://127.0.0.1:1",
+        "--origin",
+        ORIGIN,
+    ];
+    let careful = options
+        .iter()
+        .filter(|flag| **flag != "--dangerous-short-session-secret");
+    let options = Options::try_parse_from(with.iter().chain(careful)).unwrap();
+    let error = Gateway::bind(options).await.unwrap_err().to_string();
+    assert!(
+        error.contains("--dangerous-short-session-secret"),
+        "{error}"
     );
 }
 

@@ -139,18 +139,27 @@ async fn forwarding_headers_are_the_gateways_own_unless_they_are_trusted() {
     assert_eq!(seen("host").as_deref(), Some("app.example"));
     let own = "for=127.0.0.1;host=\"app.example\";proto=http";
     assert_eq!(seen("forwarded").as_deref(), Some(own));
-    assert_eq!(seen("x-real-ip"), None);
+    assert_eq!(seen("x-real-ip").as_deref(), Some("127.0.0.1"));
 
-    let gateway = Running::start(upstream.address, &["--trust-forwarded"]).await;
-    raw(gateway.address, &handshake("/echo", lines)).await;
-    assert_eq!(
-        seen("x-forwarded-for").as_deref(),
-        Some("10.0.0.1, 127.0.0.1")
-    );
-    assert_eq!(seen("x-forwarded-proto").as_deref(), Some("https"));
-    let both = format!("for=10.0.0.1, {own}");
-    assert_eq!(seen("forwarded").as_deref(), Some(&*both));
-    assert_eq!(seen("x-real-ip").as_deref(), Some("10.0.0.1"));
+    // One kind is believed, and the other one says the same.
+    for (trust, client) in [("x-forwarded", "10.0.0.1"), ("forwarded", "10.0.0.9")] {
+        let lines = lines.replace("for=10.0.0.1", "for=10.0.0.9;proto=https;host=shop.example")
+            + "X-Forwarded-Host: shop.example\r\nX-Forwarded-Port: 666\r\n\
+               X-Forwarded-User: root\r\nX-Forwarded-Prefix: /root\r\n";
+        let gateway = Running::start(upstream.address, &["--trust-forwarded", trust]).await;
+        raw(gateway.address, &handshake("/echo", &lines)).await;
+        let both = format!("{client}, 127.0.0.1");
+        assert_eq!(seen("x-forwarded-for"), Some(both), "{trust}");
+        assert_eq!(seen("x-forwarded-proto").as_deref(), Some("https"));
+        assert_eq!(seen("x-forwarded-host").as_deref(), Some("shop.example"));
+        assert_eq!(seen("x-real-ip").as_deref(), Some(client));
+        let rest = ";host=\"shop.example\";proto=https";
+        let both = format!("for={client}{rest}, for=127.0.0.1{rest}");
+        assert_eq!(seen("forwarded"), Some(both));
+        for foreign in ["x-forwarded-port", "x-forwarded-user", "x-forwarded-prefix"] {
+            assert_eq!(seen(foreign), None, "{trust} {foreign}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ struct Seen {
     connections: AtomicUsize,
     open: AtomicUsize,
     heads: Mutex<Vec<String>>,
+    bodies: Mutex<Vec<Vec<u8>>>,
     closes: Mutex<Vec<Option<(u16, String)>>>,
     written: AtomicUsize,
 }
@@ -76,6 +77,12 @@ impl Upstream {
         self.seen.heads.lock().unwrap().last().unwrap().clone()
     }
 
+    /// The body of the latest request that was no handshake.
+    pub(crate) fn body(&self) -> String {
+        let bodies = self.seen.bodies.lock().unwrap();
+        String::from_utf8(bodies.last().unwrap().clone()).unwrap()
+    }
+
     /// The value of a header that stands once in that head.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let head = self.head();
@@ -113,6 +120,9 @@ impl Upstream {
         self.seen.heads.lock().unwrap().push(head.clone());
         let path = head.split(' ').nth(1).unwrap_or_default();
         let path = path.split('?').next().unwrap_or_default();
+        if !head.to_ascii_lowercase().contains("\nsec-websocket-key:") {
+            return self.plain(stream, &head, rest, path).await;
+        }
         if path == "/silent" {
             let _ = stream.read(&mut [0]).await;
             return;
@@ -138,6 +148,41 @@ impl Upstream {
             return self.flood(stream).await;
         }
         self.echo(stream, rest, path).await;
+    }
+
+    /// Answers what is no handshake with its own body, or as the path says.
+    async fn plain(&self, mut stream: TcpStream, head: &str, rest: Vec<u8>, path: &str) {
+        let Some(body) = read_body(&mut stream, head, rest).await else {
+            return;
+        };
+        self.seen.bodies.lock().unwrap().push(body.clone());
+        let answer = match path.rsplit('/').next().unwrap() {
+            "events" => {
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n".to_vec()
+            }
+            "stall" => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec(),
+            "silent" => Vec::new(),
+            "switch" => b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                          Connection: Upgrade\r\n\r\nsecret"
+                .to_vec(),
+            "huge" => b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n".to_vec(),
+            _ => {
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nX-Powered-By: test\r\n\
+                     Connection: close, X-Hop\r\nX-Hop: 1\r\nSet-Cookie: a=1\r\n\r\n"
+                );
+                [head.as_bytes(), &body].concat()
+            }
+        };
+        if stream.write_all(&answer).await.is_err() {
+            return;
+        }
+        if path.ends_with("huge") {
+            return self.flood(stream).await;
+        }
+        // Until the other side is gone.
+        let _ = stream.read(&mut [0]).await;
     }
 
     async fn echo(&self, stream: TcpStream, rest: Vec<u8>, path: &str) {
@@ -190,6 +235,32 @@ async fn read_head(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     }
 }
 
+/// `None` if it breaks off.
+async fn read_body(stream: &mut TcpStream, head: &str, mut body: Vec<u8>) -> Option<Vec<u8>> {
+    let head = head.to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.map_or(0, |length| length.parse::<usize>().unwrap());
+    let is_chunked = head.contains("\ntransfer-encoding: chunked");
+    assert!(length == 0 || !is_chunked, "{head}");
+    let is_over = |body: &[u8]| {
+        if is_chunked {
+            body.ends_with(b"0\r\n\r\n")
+        } else {
+            body.len() >= length
+        }
+    };
+    while !is_over(&body) {
+        let mut more = [0; 4096];
+        match stream.read(&mut more).await {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => body.extend_from_slice(&more[..count]),
+        }
+    }
+    Some(body)
+}
+
 /// The answer for a path.
 fn answer(path: &str, head: &str) -> Vec<u8> {
     let accepted = accepted(head);
@@ -199,6 +270,10 @@ fn answer(path: &str, head: &str) -> Vec<u8> {
         "/403" => "HTTP/1.1 403 Forbidden\r\nX-Why: banned\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\
                    Content-Length: 6\r\n\r\nbanned"
             .to_owned(),
+        "/401" | "/429" | "/503" => format!(
+            "HTTP/1.1 {} No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
+            &path[1..]
+        ),
         "/chunked" => "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n\
                        4\r\nlost\r\n0\r\n\r\n"
             .to_owned(),

@@ -20,7 +20,7 @@ async fn an_expiry_is_an_event_with_its_code_and_its_time_and_is_counted() {
         Ok::<_, Rejection>(Grant::new("ada").until(end))
     };
     let stack = tower::ServiceBuilder::new()
-        .layer(AuthLayer::new(strategy))
+        .layer(AuthLayer::new(strategy).log_identity(|user| (*user).to_owned()))
         .layer(LeaseLayer::expiry_only());
     let handler = async |upgrade: WebSocketUpgrade| {
         upgrade.on_upgrade(async |mut socket| while socket.recv().await.is_some() {})
@@ -48,7 +48,14 @@ async fn an_expiry_is_an_event_with_its_code_and_its_time_and_is_counted() {
     );
     let (_, open) = line.split_once("open_ms=").unwrap();
     let (open, protocol) = open.split_once(' ').unwrap();
-    assert_eq!(protocol.trim(), "protocol=\"plain\"");
+    let (protocol, named) = protocol.split_once(" connection=").unwrap();
+    assert_eq!(protocol, "protocol=\"plain\"");
+    assert!(named.trim().ends_with(" who=\"ada\""), "{line}");
+    let accepted = told.event("handshake accepted");
+    assert!(
+        accepted.contains(&format!("connection={}", named.trim())),
+        "{accepted}"
+    );
     let open: u64 = open.parse().unwrap();
     assert!((100..20_000).contains(&open), "{line}");
     let closing_handshake = told.event("closing handshake ended");

@@ -16,6 +16,7 @@ mod forwarded;
 #[allow(dead_code, reason = "the stores use all of it")]
 #[path = "../../../../../crates/tower-ws-auth-redis/src/wire_format.rs"]
 mod news;
+#[allow(dead_code, reason = "the gateway uses all of it")]
 #[path = "../../../../../examples/gateway/src/path.rs"]
 mod path;
 #[allow(dead_code, reason = "the guard uses all of it")]
@@ -118,24 +119,33 @@ fn of_the_gateway() -> Vec<Shape> {
             let path = filled(beginning, repeated, "", size);
             move || {
                 black_box(path::leads_upwards(&path));
+                black_box(path::segments(&path).count());
             }
         }));
     }
     for (name, line, lines) in [
         ("plain", "10.0.0.1, ", false),
         ("many commas", ",", false),
+        ("many pairs", "for=a;", false),
+        ("many quotes", "for=\"a\", ", false),
+        ("one open quote", "\"", false),
         ("many lines", "10.0.0.1, ", true),
     ] {
-        shapes.push(Shape::new("gateway's forwarding", name, move |size| {
-            let headers = forwarding(line, lines, size);
-            move || {
-                let peer = "[::1]:80".parse().unwrap();
-                let host = HeaderValue::from_static("app.example");
-                let mut headers = headers.clone();
-                forwarded::say_for_whom(peer, host, &mut headers);
-                black_box(headers.len());
-            }
-        }));
+        for (parser, field) in [
+            ("gateway's Forwarded", "forwarded"),
+            ("gateway's X-Forwarded-For", "x-forwarded-for"),
+        ] {
+            shapes.push(Shape::new(parser, name, move |size| {
+                let headers = forwarding(field, line, lines, size);
+                move || {
+                    let peer = "[::1]:80".parse().unwrap();
+                    let host = HeaderValue::from_static("app.example");
+                    let mut headers = headers.clone();
+                    forwarded::say_for_whom(peer, host, &mut headers);
+                    black_box(headers.len());
+                }
+            }));
+        }
     }
     for (name, repeated) in [("plain", "a"), ("many colons", ":")] {
         shapes.push(Shape::new("gateway's host", name, move |size| {
@@ -151,16 +161,14 @@ fn of_the_gateway() -> Vec<Shape> {
     shapes
 }
 
-/// Half of it in each of the two lists.
-fn forwarding(element: &'static str, lines: bool, size: usize) -> HeaderMap {
+/// All of it in one of the two lists.
+fn forwarding(field: &'static str, element: &'static str, lines: bool, size: usize) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let line = if lines { 64 } else { size / 2 };
-    for name in ["forwarded", "x-forwarded-for"] {
-        for _ in 0..(size / 2 / line.max(1)).max(1) {
-            let value = filled("", element, "a", line);
-            let value = HeaderValue::try_from(value).unwrap();
-            headers.append(HeaderName::from_static(name), value);
-        }
+    let line = if lines { 64 } else { size };
+    for _ in 0..(size / line.max(1)).max(1) {
+        let value = filled("", element, "a", line);
+        let value = HeaderValue::try_from(value).unwrap();
+        headers.append(HeaderName::from_static(field), value);
     }
     headers
 }

@@ -16,7 +16,7 @@ pub(crate) async fn haproxy(app: SocketAddr) -> Proxy {
     haproxy_with(app, |configuration| configuration).await
 }
 
-async fn haproxy_with(app: SocketAddr, change: impl FnOnce(String) -> String) -> Proxy {
+pub(crate) async fn haproxy_with(app: SocketAddr, change: impl FnOnce(String) -> String) -> Proxy {
     let folder = TempDir::new().unwrap();
     let address = free();
     let file = folder.path().join("haproxy.cfg");

@@ -1,5 +1,6 @@
 //! Behind the proxies that people have, with the configurations that `docs/fitting.md` shows.
 
+mod gateway;
 mod haproxy;
 mod limits;
 mod nginx;

@@ -16,7 +16,7 @@ pub(crate) async fn nginx(app: SocketAddr) -> Proxy {
     nginx_with(app, |site| site).await
 }
 
-async fn nginx_with(app: SocketAddr, change: impl FnOnce(String) -> String) -> Proxy {
+pub(crate) async fn nginx_with(app: SocketAddr, change: impl FnOnce(String) -> String) -> Proxy {
     let folder = TempDir::new().unwrap();
     let path = folder.path().display();
     let address = free();

@@ -1,0 +1,147 @@
+//! Flags that contradict each other or have no effect.
+
+use std::time::Duration;
+
+use super::{Hmac, Options, Policy, Strategy, TicketFor, Trust};
+
+impl Options {
+    /// Whether a JWT is ever looked at.
+    pub(crate) fn reads_jwt(&self) -> bool {
+        match self.strategy {
+            Strategy::Jwt | Strategy::Any => true,
+            Strategy::Session => false,
+            Strategy::Ticket => self.ticket.ticket_for != TicketFor::Session,
+        }
+    }
+
+    /// Whether a session is ever looked at.
+    pub(crate) fn reads_session(&self) -> bool {
+        match self.strategy {
+            Strategy::Session | Strategy::Any => true,
+            Strategy::Jwt => false,
+            Strategy::Ticket => self.ticket.ticket_for != TicketFor::Jwt,
+        }
+    }
+
+    /// What concerns tokens alone, and whether it is given.
+    fn jwt_flags(&self) -> [(&'static str, bool); 11] {
+        [
+            ("--jwt-secret", !self.jwt.jwt_secret.is_empty()),
+            ("--jwt-public-key", !self.jwt.jwt_public_key.is_empty()),
+            ("--jwks-url", self.jwt.jwks_url.is_some()),
+            ("--oidc-issuer", !self.jwt.oidc_issuer.is_empty()),
+            ("--jwt-issuer", !self.jwt.jwt_issuer.is_empty()),
+            ("--jwt-audience", !self.jwt.jwt_audience.is_empty()),
+            ("--jwt-header", !self.jwt.jwt_header.is_empty()),
+            ("--jwt-header-name", !self.jwt.jwt_header_name.is_empty()),
+            ("--jwt-cookie", self.jwt.jwt_cookie.is_some()),
+            ("--jwt-user", self.jwt.jwt_user != ["/sub"]),
+            ("--jwt-leeway", self.jwt.jwt_leeway != Duration::ZERO),
+        ]
+    }
+
+    /// The same for sessions.
+    fn session_flags(&self) -> [(&'static str, bool); 6] {
+        let session = &self.session;
+        [
+            ("--session-secret", !session.session_secret.is_empty()),
+            ("--session-prefix", session.session_prefix != "sess:"),
+            ("--session-cookie", session.session_cookie != "connect.sid"),
+            ("--session-user", session.session_user != "/user"),
+            ("--session-login", session.session_login.is_some()),
+            ("--session-recheck", !session.session_recheck.is_zero()),
+        ]
+    }
+
+    /// # Errors
+    ///
+    /// A flag that has no effect, with what it needs.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let without_jwt = self.jwt_flags();
+        let session = &self.session;
+        let without_session = self.session_flags();
+        let ticket = &self.ticket;
+        let without_ticket = [
+            ("--ticket-path", ticket.ticket_path != "/ticket"),
+            ("--ticket-for", ticket.ticket_for != TicketFor::Jwt),
+            ("--ticket-ttl", ticket.ticket_ttl != Duration::from_secs(30)),
+        ];
+        let secretless = [
+            (
+                "--dangerous-short-jwt-secret",
+                self.jwt.dangerous_short_jwt_secret,
+            ),
+            ("--jwt-algorithm", self.jwt.jwt_algorithm != Hmac::default()),
+        ];
+        let keyless = self.jwt.jwt_secret.is_empty()
+            && self.jwt.jwt_public_key.is_empty()
+            && self.jwt.jwks_url.is_none();
+        let http = &self.http;
+        let plain = http.path.iter().map(|path| path.policy).chain([http.http]);
+        let all_refused = plain.clone().all(|policy| policy == Policy::Refuse);
+        let authenticates = plain.clone().any(|policy| policy == Policy::Authenticate);
+        let groups = [
+            (!self.reads_jwt(), "--strategy jwt or any", &without_jwt[..]),
+            (
+                !self.reads_session(),
+                "--strategy session or any",
+                &without_session,
+            ),
+            (
+                self.strategy != Strategy::Ticket,
+                "--strategy ticket",
+                &without_ticket,
+            ),
+            (self.jwt.jwt_secret.is_empty(), "--jwt-secret", &secretless),
+            (
+                session.session_secret.is_empty(),
+                "--session-secret",
+                &[(
+                    "--dangerous-short-session-secret",
+                    session.dangerous_short_session_secret,
+                )],
+            ),
+            (
+                keyless,
+                "--jwt-secret, --jwt-public-key or --jwks-url: an --oidc-issuer names itself",
+                &[("--jwt-issuer", !self.jwt.jwt_issuer.is_empty())],
+            ),
+            (
+                self.jwt.jwks_url.is_none(),
+                "--jwks-url",
+                &[("--dangerous-jwks-plain-http", self.jwt.jwks_plain_http)],
+            ),
+            (
+                all_refused,
+                "--http or --path with authenticate or pass",
+                &[(
+                    "--http-timeout",
+                    http.http_timeout != Duration::from_secs(120),
+                )],
+            ),
+        ];
+        for (applies, needs, flags) in groups {
+            if let Some((flag, _)) = flags.iter().find(|(_, given)| applies && *given) {
+                return Err(format!("{flag} has no effect: it needs {needs}"));
+            }
+        }
+        if self.strategy == Strategy::Ticket && http.keep_credential {
+            return Err(
+                "--keep-credential has no effect with --strategy ticket: a ticket is used \
+                        up, so leave the flag out"
+                    .to_owned(),
+            );
+        }
+        if self.strategy == Strategy::Ticket && authenticates {
+            return Err(
+                "--http authenticate cannot read a ticket, which opens one connection: \
+                        write --http pass or refuse, or another --strategy"
+                    .to_owned(),
+            );
+        }
+        if http.trust_forwarded == Trust::None && self.listen.ip().is_unspecified() {
+            tracing::info!("--listen: every address of this machine is open");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! Flags that contradict each other, have no effect or cannot be understood.
+
+use clap::Parser;
+use gateway::{Gateway, Options};
+
+use crate::peer::{ORIGIN, SECRET};
+
+/// What the program says before it ends.
+async fn error(flags: &[&str]) -> String {
+    let common = [
+        "gateway",
+        "--upstream",
+        "http://127.0.0.1:1",
+        "--origin",
+        ORIGIN,
+    ];
+    let listen = ["--listen", "127.0.0.1:0"];
+    let listen = listen.iter().filter(|_| !flags.contains(&"--listen"));
+    let flags = common.iter().chain(listen).chain(flags);
+    match Options::try_parse_from(flags) {
+        Err(error) => error.to_string(),
+        Ok(options) => match Gateway::bind(options).await {
+            Err(error) => error.to_string(),
+            Ok(_) => "it starts".to_owned(),
+        },
+    }
+}
+
+#[tokio::test]
+async fn without_an_effect_are_errors_that_name_what_they_need() {
+    let secret = ["--jwt-secret", SECRET];
+    for (flags, named, needs) in [
+        (
+            &["--dangerous-jwks-plain-http"][..],
+            "--dangerous-jwks-plain-http",
+            "--jwks-url",
+        ),
+        (
+            &["--session-recheck", "1"][..],
+            "--session-recheck",
+            "--strategy session or any",
+        ),
+        (
+            &["--session-prefix", "a:"],
+            "--session-prefix",
+            "--strategy session or any",
+        ),
+        (
+            &["--session-secret", SECRET],
+            "--session-secret",
+            "--strategy session or any",
+        ),
+        (&["--ticket-ttl", "9"], "--ticket-ttl", "--strategy ticket"),
+        (
+            &["--ticket-path", "/t"],
+            "--ticket-path",
+            "--strategy ticket",
+        ),
+        (
+            &["--http-timeout", "9"],
+            "--http-timeout",
+            "--http or --path",
+        ),
+        (
+            &["--strategy", "session"],
+            "--jwt-secret",
+            "--strategy jwt or any",
+        ),
+        (
+            &["--strategy", "ticket", "--keep-credential"],
+            "--keep-credential",
+            "leave the flag out",
+        ),
+        (
+            &["--strategy", "ticket", "--http", "authenticate"],
+            "--http authenticate",
+            "--http pass or refuse",
+        ),
+    ] {
+        let error = error(&[&secret, flags].concat()).await;
+        assert!(
+            error.contains(named) && error.contains(needs),
+            "{flags:?}: {error}"
+        );
+    }
+    for (flags, named, needs) in [
+        (
+            &["--jwt-algorithm", "HS512"][..],
+            "--jwt-algorithm",
+            "--jwt-secret",
+        ),
+        (
+            &["--dangerous-short-jwt-secret"],
+            "--dangerous-short-jwt-secret",
+            "--jwt-secret",
+        ),
+        (
+            &["--jwt-issuer", "https://a.example"],
+            "--jwt-issuer",
+            "--oidc-issuer names itself",
+        ),
+    ] {
+        let issuer = ["--oidc-issuer", "https://issuer.example"];
+        let error = error(&[&issuer, flags].concat()).await;
+        assert!(
+            error.contains(named) && error.contains(needs),
+            "{flags:?}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn that_cannot_be_understood_are_errors_with_an_example() {
+    let secret = ["--jwt-secret", SECRET];
+    for (flags, example) in [
+        (["--listen", ":4000"], "0.0.0.0:4000"),
+        (["--listen", "localhost:4000"], "127.0.0.1:4000"),
+        (["--admin-listen", "9000"], "127.0.0.1:4000"),
+        (["--hold-ms", "999999999999"], "60000"),
+        (["--path", "/socket.io"], "/PREFIX=authenticate"),
+        (["--path", "socket.io=pass"], "/PREFIX=pass"),
+        (["--path", "/a/../b=pass"], "without escapes"),
+        (["--path", "/%61=pass"], "without escapes"),
+        (["--path", "/a=pass,/A=refuse"], "two policies"),
+        (
+            ["--strip", "Sec-WebSocket-*"],
+            "a handshake needs this field",
+        ),
+        (["--strip", "a b"], "write NAME"),
+        (["--jwt-header", "email"], "NAME=/CLAIM"),
+        (["--jwt-header", "e mail=/email"], "NAME=/CLAIM"),
+        (["--ticket-path", "ticket"], "/ticket"),
+        (["--jwt-secret", "@"], "@FILE"),
+        (["--jwt-secret", "@/nowhere"], "--jwt-secret @/nowhere: "),
+        (["--redis", "@/nowhere"], "--redis @/nowhere: "),
+        (
+            ["--jwks-url", "http://keys.example/"],
+            "--dangerous-jwks-plain-http",
+        ),
+    ] {
+        let error = error(&[secret, flags].concat()).await;
+        assert!(error.contains(example), "{flags:?}: {error}");
+    }
+}

@@ -1,0 +1,194 @@
+//! Socket.IO 4 with its default client, in an Express application whose sessions are in Redis.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use test_servers::Server;
+use test_support::http1::ask;
+use tower_ws_auth::redis::{Redis, RedisRevocations};
+use tower_ws_auth::{DisconnectReason, Revocations};
+
+use crate::node::Node;
+use crate::peer::{ORIGIN, Running, SOON, now, token_of};
+
+const KEY: &str = "a session secret for these tests";
+const PATHS: &str = "/socket.io=authenticate,/login=pass,/logout=pass";
+
+struct Scene {
+    redis: Server,
+    app: Node,
+    gateway: Running,
+}
+
+impl Scene {
+    async fn start(strategy: &str) -> Self {
+        let redis = Server::start();
+        let options = json!({ "url": redis.url(), "secret": KEY }).to_string();
+        let app = Node::run("socket_io.cjs", &["server", &options]);
+        let (app, upstream) = app.listening().await;
+        let url = redis.url();
+        let options = [
+            "--strategy",
+            strategy,
+            "--redis",
+            &url,
+            "--session-secret",
+            KEY,
+            "--session-recheck",
+            "0.2",
+            "--client-protocol",
+            "socket-io",
+            "--path",
+            PATHS,
+        ];
+        let gateway = Running::start(upstream, &options).await;
+        Self {
+            redis,
+            app,
+            gateway,
+        }
+    }
+
+    /// The cookie that Express sets at its login.
+    async fn log_in(&self, user: &str) -> String {
+        let login = format!("POST /login/{user}");
+        ask(self.gateway.address, &login, &[], "")
+            .await
+            .cookie()
+            .unwrap()
+    }
+
+    /// The default client with further options of its own.
+    fn client(&self, with: &Value) -> Node {
+        let url = format!("http://{}", self.gateway.address);
+        let options = json!({ "url": url, "with": with }).to_string();
+        Node::run("socket_io.cjs", &["client", &options])
+    }
+
+    fn page(&self, cookie: &str, transports: &[&str]) -> Node {
+        let fields = json!({ "Origin": ORIGIN, "Cookie": cookie });
+        self.client(&json!({ "extraHeaders": fields, "transports": transports }))
+    }
+}
+
+const DEFAULT: &[&str] = &["polling", "websocket"];
+
+#[tokio::test]
+async fn a_logged_in_user_comes_by_polling_and_by_websocket_and_both_end_at_logout() {
+    let mut scene = Scene::start("session").await;
+    let cookie = scene.log_in("ada").await;
+    let mut upgraded = scene.page(&cookie, DEFAULT);
+    let said = json!({ "answer": "ada said hi", "transport": "websocket" });
+    assert_eq!(upgraded.line().await, said);
+    let came = json!({ "user": "ada", "via": "session", "transport": "polling" });
+    assert_eq!(scene.app.line().await, came);
+    let mut polling = scene.page(&cookie, &["polling"]);
+    let said = json!({ "answer": "ada said hi", "transport": "polling" });
+    assert_eq!(polling.line().await, said);
+    assert_eq!(scene.app.line().await, came);
+    let mut direct = scene.page(&cookie, &["websocket"]);
+    let said = json!({ "answer": "ada said hi", "transport": "websocket" });
+    assert_eq!(direct.line().await, said);
+    scene.app.line().await;
+
+    // Another login stays.
+    let other = scene.log_in("eve").await;
+    let mut eve = scene.page(&other, DEFAULT);
+    assert_eq!(eve.line().await["answer"], "eve said hi");
+    scene.app.line().await;
+
+    let logout = [("Cookie", &*cookie)];
+    let answer = ask(scene.gateway.address, "POST /logout", &logout, "").await;
+    assert_eq!(answer.status, 204);
+    for client in [&mut upgraded, &mut direct] {
+        let left = client.line().await;
+        assert_eq!(left["left"], "io server disconnect", "{left}");
+    }
+    let left = polling.line().await;
+    assert_eq!(left["left"], "transport error", "{left}");
+    for _ in 0..3 {
+        assert_eq!(scene.app.line().await["user"], "ada");
+    }
+    let mut again = scene.page(&cookie, DEFAULT);
+    let refused = again.line().await;
+    assert_eq!(refused["status"], 401, "{refused}");
+    assert_eq!(refused["text"], "session_invalid");
+    drop((upgraded, polling, direct, eve));
+    scene.gateway.is_empty_within(SOON).await;
+    drop(scene.redis);
+}
+
+#[tokio::test]
+async fn a_client_without_a_login_reads_why_in_connect_error() {
+    let scene = Scene::start("session").await;
+    let forged = "connect.sid=s%3Aada.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for (cookie, reason) in [
+        ("theme=dark", "credentials_missing"),
+        (forged, "session_invalid"),
+    ] {
+        let refused = scene.page(cookie, DEFAULT).line().await;
+        assert_eq!(refused["error"], "xhr poll error", "{refused}");
+        assert_eq!(refused["status"], 401);
+        assert_eq!(refused["text"], reason);
+        // Over a WebSocket Socket.IO has words of its own for it.
+        let refused = scene.page(cookie, &["websocket"]).line().await;
+        assert_eq!(refused["error"], reason, "{refused}");
+    }
+    // Without an Origin a cookie decides nothing.
+    let cookie = scene.log_in("ada").await;
+    let fields = json!({ "extraHeaders": { "Cookie": cookie } });
+    let refused = scene.client(&fields).line().await;
+    assert_eq!(refused["status"], 403, "{refused}");
+    assert_eq!(refused["text"], "origin_denied");
+    scene.gateway.is_empty_within(SOON).await;
+}
+
+#[tokio::test]
+async fn a_token_travels_in_the_query_or_in_a_header_and_in_auth_it_comes_too_late() {
+    let mut scene = Scene::start("any").await;
+    let token = token_of("ada");
+    let bearer = format!("Bearer {token}");
+    for with in [
+        json!({ "query": { "token": token } }),
+        json!({ "extraHeaders": { "Authorization": bearer } }),
+    ] {
+        let mut client = scene.client(&with);
+        let said = json!({ "answer": "ada said hi", "transport": "websocket" });
+        assert_eq!(client.line().await, said);
+        let came = scene.app.line().await;
+        assert_eq!(
+            (&came["user"], &came["via"]),
+            (&json!("ada"), &json!("jwt"))
+        );
+        drop(client);
+        assert_eq!(scene.app.line().await["user"], "ada");
+    }
+    let expired = crate::peer::token(&json!({ "sub": "ada", "exp": now() - 60 }));
+    for (with, reason) in [
+        (json!({ "query": { "token": expired } }), "token_expired"),
+        // Socket.IO sends it after the handshake.
+        (json!({ "auth": { "token": token } }), "credentials_missing"),
+    ] {
+        let refused = scene.client(&with).line().await;
+        assert_eq!(refused["status"], 401, "{refused}");
+        assert_eq!(refused["text"], reason);
+    }
+    // A revocation ends a poll that waits for a message, and a WebSocket.
+    let query = json!({ "token": token });
+    let mut polling = scene.client(&json!({ "query": query, "transports": ["polling"] }));
+    let mut socket = scene.client(&json!({ "query": query }));
+    assert_eq!(polling.line().await["answer"], "ada said hi");
+    assert_eq!(socket.line().await["answer"], "ada said hi");
+    let elsewhere = Redis::connect(&scene.redis.url()).await.unwrap();
+    let store = RedisRevocations::new(elsewhere, Duration::from_secs(60));
+    let revoked = Revocations::new(store)
+        .revoke("user:ada", DisconnectReason::Revoked)
+        .await;
+    revoked.unwrap();
+    let left = polling.line().await;
+    assert_eq!(left["left"], "transport error", "{left}");
+    let left = socket.line().await;
+    assert_eq!(left["left"], "io server disconnect", "{left}");
+    drop((polling, socket));
+    scene.gateway.is_empty_within(SOON).await;
+}

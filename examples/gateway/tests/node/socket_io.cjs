@@ -1,0 +1,64 @@
+// An application with Express, its sessions in Redis, and Socket.IO; and its default client.
+//
+//   node socket_io.cjs server OPTIONS     {"url":…,"secret":…}: prints its port, then what happens
+//   node socket_io.cjs client OPTIONS     {"url":…,"with":{…}}: prints what it reads
+'use strict';
+
+const print = (what) => console.log(JSON.stringify(what));
+
+async function serve({ url, secret }) {
+  const http = require('node:http');
+  const express = require('express');
+  const session = require('express-session');
+  const { RedisStore } = require('connect-redis');
+  const { createClient } = require('redis');
+  const { Server } = require('socket.io');
+
+  const client = createClient({ url });
+  // Redis ends before this process does.
+  client.on('error', () => {});
+  await client.connect();
+  const store = new RedisStore({ client });
+  const app = express();
+  app.use(session({ store, secret, resave: false, saveUninitialized: false }));
+  app.post('/login/:user', (request, response) => {
+    request.session.user = request.params.user;
+    response.sendStatus(204);
+  });
+  app.post('/logout', (request, response, next) => {
+    request.session.destroy((error) => (error ? next(error) : response.sendStatus(204)));
+  });
+  const server = http.createServer(app);
+  // It knows nothing of sessions or tokens: the gateway tells it who is there.
+  new Server(server).on('connection', (socket) => {
+    const { headers } = socket.handshake;
+    const user = headers['x-auth-user'];
+    print({ user, via: headers['x-auth-via'], transport: socket.conn.transport.name });
+    socket.on('say', (text, answer) => answer(`${user} said ${text}`));
+    socket.on('disconnect', (reason) => print({ user, left: reason }));
+  });
+  server.listen(0, '127.0.0.1', () => print({ port: server.address().port }));
+}
+
+function talk(options) {
+  const { io } = require('socket.io-client');
+  const socket = io(options.url, { reconnection: false, ...options.with });
+  socket.on('connect', () => {
+    const { engine } = socket.io;
+    const say = () => socket.emit('say', 'hi', (answer) => print({ answer, transport: engine.transport.name }));
+    const upgrades = engine.transport.name === 'polling' && options.with.transports?.length !== 1;
+    if (upgrades) engine.once('upgrade', say);
+    else say();
+  });
+  socket.on('connect_error', (error) => {
+    print({ error: error.message, status: error.description, text: error.context?.responseText });
+  });
+  socket.on('disconnect', (reason, details) => {
+    const status = Number(details?.description) || undefined;
+    print({ left: reason, status, text: details?.context?.responseText });
+  });
+}
+
+const [what, options] = process.argv.slice(2);
+if (what === 'server') serve(JSON.parse(options));
+else talk(JSON.parse(options));
