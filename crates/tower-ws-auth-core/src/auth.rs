@@ -1,5 +1,6 @@
 //! The seam, and the one layer around it: authenticates a request or says why it is refused.
 
+mod and_then;
 mod any_of;
 mod authenticate;
 mod authenticated;
@@ -8,20 +9,25 @@ pub(crate) mod future;
 mod grant;
 mod layer;
 mod optional;
+#[cfg(feature = "axum")]
+mod path;
 mod presented;
 mod service;
 mod validity;
 
+pub use self::and_then::{AndThen, AndThenFuture};
 pub use self::any_of::{AnyOf, Chosen, Either, EitherFuture};
 pub use self::authenticate::{Authenticate, AuthenticateExt, Called};
 pub use self::authenticated::Authenticated;
 #[cfg(feature = "axum")]
 pub use self::authenticated::MissingAuthLayer;
-pub use self::combine::{Authorize, Map};
+pub use self::combine::{Authorize, Map, Permit};
 pub use self::future::{Gate, ResponseFuture};
 pub use self::grant::{Grant, Term};
 pub use self::layer::AuthLayer;
 pub use self::optional::{Optional, OptionalFuture};
+#[cfg(feature = "axum")]
+pub use self::path::{ByPath, path_params};
 pub use self::presented::Presented;
 pub use self::service::Auth;
 pub use self::validity::Validity;

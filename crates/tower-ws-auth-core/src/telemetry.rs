@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | `handshake accepted` | DEBUG | `strategy` `outcome` `latency_us` `carrier` |
 //! | `handshake refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `carrier` `detail` `source` `latency_us` `origin` |
+//! | `handler refused` | INFO, WARN from status 500 | `kind` `status` `detail` `source` |
 //! | `rejection converted to a close frame` | INFO | `kind` `status` `code` `protocol` |
 //! | `too many closing handshakes: …` | INFO | `kind` `status` `closing_handshake` |
 //! | `script ended` | DEBUG | `protocol` `script` |

@@ -62,7 +62,10 @@ where
         let (mut head, body) = request.into_parts();
         // Removes values that this layer did not set.
         head.extensions.remove::<Authenticated<A::Identity>>();
-        head.extensions.remove::<Term>();
+        // Only another `AuthLayer` leaves one, and that has taken the credential.
+        if head.extensions.remove::<Term>().is_some() {
+            decision.inside_of_another();
+        }
 
         // Taken before the handshake is checked, so that a refused head carries no credential.
         let taken = self.strategy.take(&mut head);
@@ -79,7 +82,7 @@ where
             Ok(Some(credential)) => credential,
             Ok(None) => {
                 let kind = RejectionKind::CredentialsMissing;
-                let rejection = Rejection::new(kind, "no credential in any configured carrier");
+                let rejection = Rejection::new(kind, decision.missing());
                 return ResponseFuture::refuse(rejection, head, handshake, decision);
             }
             Err(rejection) => {
