@@ -37,6 +37,7 @@ mod orders;
 mod orders_of_others;
 mod page;
 mod plain_axum;
+mod readme;
 mod tonic_and_axum;
 mod tower_sessions;
 
