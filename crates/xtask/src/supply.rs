@@ -77,7 +77,7 @@ pub(crate) fn minimal(workspace: &Workspace) -> Result<(), String> {
 }
 
 /// Makes a workspace of the packages in an empty folder, as a registry would deliver them.
-fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
+pub(crate) fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
     // Keeps an earlier build.
     let built = folder.join("target");
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

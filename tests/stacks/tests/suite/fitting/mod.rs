@@ -33,6 +33,7 @@ macro_rules! store_that_is_gone {
 
 mod axum_login;
 mod bare_hyper;
+mod named_guard;
 mod orders;
 mod orders_of_others;
 mod page;
