@@ -58,6 +58,7 @@ struct State {
     /// Its connection was accepted: it counts.
     is_open: bool,
     released: bool,
+    counted: Option<Counted>,
 }
 
 impl Shared {
@@ -83,6 +84,7 @@ impl Shared {
                 reason: until.reason,
                 is_open: false,
                 released: false,
+                counted: None,
             }),
             ended: OnceLock::new(),
             told: Notify::new(),
@@ -99,7 +101,6 @@ impl Shared {
         }
         let release = Release {
             shared: Arc::clone(&shared),
-            _counted: Counted::begin(),
         };
         (shared, release)
     }
@@ -138,8 +139,11 @@ impl Shared {
             .close_handle
             .as_ref()
             .map(|close_handle| (close_handle, self.close(reason)));
-        self.opened
-            .ended(reason, cut.as_ref().map(|(_, close)| close), &self.protocol);
+        // A request that holds no connection, and cannot get one, is no lease for an operator.
+        if cut.is_some() || self.lock().is_open {
+            self.opened
+                .ended(reason, cut.as_ref().map(|(_, close)| close), &self.protocol);
+        }
         self.told.notify_waiters();
         if let Some((close_handle, close)) = cut {
             let spawner = self.config.spawner.as_deref();
@@ -202,6 +206,9 @@ impl Shared {
         let opened = {
             let mut state = self.lock();
             state.is_open = true;
+            if !state.released {
+                state.counted = Some(Counted::begin());
+            }
             let [own, other] = &state.watches;
             if let Some(other) = other {
                 // Nothing is limited there by this layer.
@@ -273,7 +280,6 @@ impl Shared {
 /// Ends the enforcement when the connection is over.
 pub(crate) struct Release {
     shared: Arc<Shared>,
-    _counted: Counted,
 }
 
 impl Drop for Release {
@@ -282,8 +288,9 @@ impl Drop for Release {
         state.released = true;
         let place = state.place.take();
         let watches = std::mem::take(&mut state.watches);
+        let counted = state.counted.take();
         drop(state);
-        drop(watches);
+        drop((watches, counted));
         if let Some(place) = place {
             self.shared.config.leases.remove(place);
         }
