@@ -276,8 +276,8 @@ mod tests {
         let recipes = recipes(&page("docs/fitting.md")).unwrap();
         let names: Vec<_> = recipes.iter().map(|program| &*program.name).collect();
         assert!(names.len() >= 12, "{names:?}");
-        let named = CALLS.iter().chain(PATHS).map(|(name, _)| *name);
-        for name in named.chain([ONLY_BUILT]) {
+        let tables = CALLS.iter().chain(PATHS).map(|(name, _)| *name);
+        for name in tables.chain([ONLY_BUILT]) {
             assert!(names.contains(&name), "{name}");
         }
         for program in recipes {

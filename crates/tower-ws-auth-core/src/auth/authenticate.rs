@@ -190,6 +190,7 @@ pub trait AuthenticateExt: Authenticate + Sized {
     /// # Ok(())
     /// # }
     /// ```
+    #[expect(clippy::type_complexity, reason = "a closure has no name")]
     fn authorize_async<F, Fut>(
         self,
         permitted: F,

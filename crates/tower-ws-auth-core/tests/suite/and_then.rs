@@ -64,7 +64,7 @@ fn ticket() -> (Ticket, Arc<AtomicBool>) {
     (ticket, spent)
 }
 
-mod and_then {
+mod a_lookup {
     use super::*;
 
     #[tokio::test]

@@ -80,7 +80,7 @@ fn every_block_of_the_page_is_run() {
     }
 }
 
-/// Whoever reads the page alone has the whole program.
+/// A reader of the page alone has the whole program.
 #[test]
 fn every_recipe_is_shown_whole_below_its_dependencies() {
     let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/recipes");

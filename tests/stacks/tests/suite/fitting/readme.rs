@@ -49,8 +49,8 @@ mod as_it_stands {
     const SECRET: &str = "a secret of thirty-two characters";
     const PAGE: [(&str, &str); 1] = [("origin", "https://app.example.com")];
 
-    fn token(claims: serde_json::Value) -> String {
-        token_with(&claims, SECRET.as_bytes())
+    fn token(claims: &serde_json::Value) -> String {
+        token_with(claims, SECRET.as_bytes())
     }
 
     /// Without spaces: rustfmt breaks its lines elsewhere than the page.
@@ -87,8 +87,8 @@ mod as_it_stands {
         let mut shown = Vec::new();
         for round in 0..200 {
             let user = format!("ada-{round}");
-            let valid = token(json!({ "sub": user, "aud": "chat", "exp": now() + 60 }));
-            let expired = token(json!({ "sub": user, "aud": "chat", "exp": now() - 3600 }));
+            let valid = token(&json!({ "sub": user, "aud": "chat", "exp": now() + 60 }));
+            let expired = token(&json!({ "sub": user, "aud": "chat", "exp": now() - 3600 }));
             let opened = handshake(address, &format!("?token={valid}"), &PAGE).await;
             let mut client = opened.unwrap();
             let hello = futures_util::StreamExt::next(&mut client)
