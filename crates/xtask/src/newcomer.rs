@@ -63,7 +63,7 @@ pub(crate) fn step(session: &Session) -> Result<(), Stop> {
 }
 
 pub(crate) fn command(workspace: &Workspace) -> Result<(), String> {
-    let folder = workspace.tools.with_file_name("newcomer");
+    let folder = folder(workspace);
     unpack(workspace, &folder.join("packages"))?;
     let mut programs = vec![readme(&read("README.md")?)?];
     programs.extend(recipes(&read("docs/fitting.md")?)?);
@@ -75,6 +75,15 @@ pub(crate) fn command(workspace: &Workspace) -> Result<(), String> {
     }
     say!("    {} programs", programs.len());
     Ok(())
+}
+
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.tools.with_file_name("newcomer")
+}
+
+/// One for all programs, so that they share the dependencies.
+pub(crate) fn target(workspace: &Workspace) -> PathBuf {
+    folder(workspace).join("target")
 }
 
 /// The first blocks of the README.

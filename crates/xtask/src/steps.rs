@@ -163,10 +163,9 @@ fn minimal(session: &Session) -> Result<(), Stop> {
 fn recipes(session: &Session) -> Result<(), Stop> {
     let mut test = cargo(&["test", "--locked", "--manifest-path"]);
     test.arg("examples/recipes/more/Cargo.toml");
-    test.arg("--target-dir");
-    Ok(call(
-        test.arg(session.workspace.tools.with_file_name("more")),
-    )?)
+    // That of `newcomer`, which builds the same dependencies.
+    let target = newcomer::target(&session.workspace);
+    Ok(call(test.arg("--target-dir").arg(target))?)
 }
 
 /// In a folder of its own, because the flag would rebuild the other steps' build.

@@ -4,9 +4,6 @@ use std::sync::Arc;
 use http::request::Parts;
 
 #[cfg(feature = "axum")]
-use axum::extract::{FromRequestParts, Path, rejection::PathRejection};
-
-#[cfg(feature = "axum")]
 use crate::auth::ByPath;
 use crate::auth::combine::permitted as decided;
 use crate::revocation::{BoxFuture, Revocable, Revocations};
@@ -146,7 +143,7 @@ pub trait AuthenticateExt: Authenticate + Sized {
     fn authorize_path<P, F>(self, permitted: F) -> Authorize<Self, ByPath<P, F>>
     where
         F: Fn(&Self::Identity, P) -> bool,
-        Path<P>: FromRequestParts<(), Rejection = PathRejection>,
+        P: serde::de::DeserializeOwned + Send,
     {
         Authorize::new(self, ByPath::new(permitted))
     }

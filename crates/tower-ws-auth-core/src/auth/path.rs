@@ -8,6 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use http::Request;
 use http::request::Parts;
+use serde::de::DeserializeOwned;
 
 use crate::auth::combine::{Permit, permitted};
 use crate::{Rejection, RejectionKind};
@@ -27,7 +28,7 @@ use crate::{Rejection, RejectionKind};
 ///   outside of the router, where the parameters are unknown, or if `P` does not fit the route.
 pub fn path_params<P>(head: &Parts) -> Result<P, Rejection>
 where
-    Path<P>: FromRequestParts<(), Rejection = PathRejection>,
+    P: DeserializeOwned + Send,
 {
     let (mut parameters, ()) = Request::new(()).into_parts();
     parameters.extensions = head.extensions.clone();
@@ -75,7 +76,7 @@ impl<P, F> ByPath<P, F> {
 impl<I, P, F> Permit<I> for ByPath<P, F>
 where
     F: Fn(&I, P) -> bool,
-    Path<P>: FromRequestParts<(), Rejection = PathRejection>,
+    P: DeserializeOwned + Send,
 {
     fn permit(&self, identity: &I, head: &Parts) -> Result<(), Rejection> {
         permitted((self.permitted)(identity, path_params(head)?))

@@ -88,7 +88,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     /// invalid afterwards. Fields that others have written meanwhile are kept.
     ///
     /// It counts as a login if the user changed, by
-    /// [`revocable_by`](SessionsBuilder::revocable_by). Without that setting it always counts as
+    /// [`revocable_by`](crate::SessionsBuilder::revocable_by). Without that setting it always counts as
     /// one.
     ///
     /// Returns the id and the `Set-Cookie` for the response.
