@@ -95,7 +95,10 @@
 //!
 //! # Several strategies
 //!
-//! [`or`](AuthenticateExt::or) and [`optional`](AuthenticateExt::optional) combine strategies:
+//! [`or`](AuthenticateExt::or) and [`optional`](AuthenticateExt::optional) combine strategies.
+//! [`map`](AuthenticateExt::map), [`authorize`](AuthenticateExt::authorize),
+//! [`authorize_async`](AuthenticateExt::authorize_async) and
+//! [`and_then`](AuthenticateExt::and_then) change one.
 //!
 //! ```
 //! # use http::{Request, Response, StatusCode, request::Parts};
@@ -136,7 +139,8 @@
 //!
 //! # Features
 //!
-//! - `axum`: [`Authenticated`] is an extractor, and the credential leaves `OriginalUri` too.
+//! - `axum`: [`Authenticated`] is an extractor, [`Rejection`] a response, and the credential leaves
+//!   `OriginalUri` too. `authorize_path` and `path_params` read the parameters of a route.
 //! - `http2`: the handshake by extended CONNECT.
 //! - `tracing`: one event for each decision; see [`telemetry`].
 //! - `metrics`: counters and a histogram of decisions; see [`telemetry`].
@@ -160,13 +164,13 @@ pub mod relay;
 pub mod revocation;
 pub mod telemetry;
 
-#[cfg(feature = "axum")]
-pub use self::auth::MissingAuthLayer;
 pub use self::auth::{
-    AnyOf, Auth, AuthLayer, Authenticate, AuthenticateExt, Authenticated, Authorize, Called,
-    Chosen, Either, EitherFuture, Grant, Map, Optional, OptionalFuture, Presented, ResponseFuture,
-    Term, Validity,
+    AndThen, AndThenFuture, AnyOf, Auth, AuthLayer, Authenticate, AuthenticateExt, Authenticated,
+    Authorize, Called, Chosen, Either, EitherFuture, Grant, Map, Optional, OptionalFuture,
+    Presented, ResponseFuture, Term, Validity,
 };
+#[cfg(feature = "axum")]
+pub use self::auth::{ByPath, MissingAuthLayer, path_params};
 pub use self::clock::Clock;
 pub use self::origin::AllowedOrigin;
 pub use self::redact::{Redact, RedactError, RedactLayer, RedactedQuery};
@@ -179,7 +183,7 @@ pub use self::revocation::{
 /// Shared with the other crates of this workspace. It is not part of the public interface.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::auth::{Gate, Label, RefusedIdentity};
+    pub use crate::auth::{Gate, Label, Permit, RefusedIdentity};
     pub use crate::body::{BodyError, read_body};
     pub use crate::credential::cookie_header as cookie;
     pub use crate::revocation::connection::Connection;

@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | `handshake accepted` | DEBUG | `strategy` `outcome` `latency_us` `carrier` `connection` `who` |
 //! | `handshake refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `carrier` `detail` `source` `latency_us` `origin` |
+//! | `handler refused` | INFO, WARN from status 500 | `kind` `status` `detail` `source` |
 //! | `rejection converted to a close frame` | INFO | `kind` `status` `code` `protocol` |
 //! | `too many closing handshakes: …` | INFO | `kind` `status` `closing_handshake` |
 //! | `script ended` | DEBUG | `protocol` `script` |
@@ -95,7 +96,7 @@
 //!   and by the refusals of `OriginLayer` and `LeaseLayer`. A request that `LeaseLayer` refuses was
 //!   accepted by the strategy before. The histogram has the strategies alone.
 //! - The gauge has every connection that a `LeaseLayer` let pass and that is still open. A lease
-//!   whose client leaves by itself counts as no ended lease.
+//!   whose client leaves by itself counts as no ended lease. An ordinary request counts as none.
 //! - The values of a label are few: the program's strategies or protocols, or a fixed set. None comes from a
 //!   request. [`describe`] tells a recorder the meaning of each metric.
 //!

@@ -1,5 +1,8 @@
 //! The one place that knows whether tracing and metrics are compiled in.
 
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
 use crate::auth::Label;
 use crate::{DisconnectReason, Rejection};
 
@@ -8,6 +11,8 @@ use crate::{DisconnectReason, Rejection};
 pub(crate) struct Decision {
     strategy: &'static str,
     carrier: Option<&'static str>,
+    /// Another `AuthLayer` has granted the request before.
+    is_inner: bool,
     #[cfg(any(feature = "tracing", feature = "metrics"))]
     began: std::time::Instant,
 }
@@ -17,6 +22,7 @@ impl Decision {
         Self {
             strategy,
             carrier: None,
+            is_inner: false,
             #[cfg(any(feature = "tracing", feature = "metrics"))]
             began: std::time::Instant::now(),
         }
@@ -26,6 +32,23 @@ impl Decision {
     pub(crate) fn about(&mut self, strategy: &'static str, carrier: Option<&'static str>) {
         self.strategy = strategy;
         self.carrier = carrier;
+    }
+
+    pub(crate) fn inside_of_another(&mut self) {
+        self.is_inner = true;
+    }
+
+    /// Why no credential was found.
+    pub(crate) fn missing(self, headers: &HeaderMap) -> &'static str {
+        if self.is_inner {
+            "another AuthLayer further out has taken the credential: use one per path, and combine \
+             strategies with `or`"
+        } else if headers.contains_key(AUTHORIZATION) {
+            "no credential in any configured carrier: `Authorization` has another scheme, \
+             which `header_scheme` names"
+        } else {
+            "no credential in any configured carrier"
+        }
     }
 
     pub(crate) fn accepted(self, label: &Label) {
@@ -136,6 +159,22 @@ pub(crate) fn revoked(reason: &DisconnectReason) {
 
 #[cfg(not(feature = "metrics"))]
 pub(crate) fn revoked(_reason: &DisconnectReason) {}
+
+/// A handler or a middleware of the application refuses with a rejection.
+#[cfg(all(feature = "axum", feature = "tracing"))]
+pub(crate) fn answered(rejection: &Rejection) {
+    let (kind, status) = (rejection.reason(), rejection.status().as_u16());
+    let detail = rejection.detail();
+    let source = std::error::Error::source(rejection);
+    if status >= 500 {
+        tracing::warn!(target: "tower_ws_auth", kind, status, detail, source, "handler refused");
+    } else {
+        tracing::info!(target: "tower_ws_auth", kind, status, detail, source, "handler refused");
+    }
+}
+
+#[cfg(all(feature = "axum", not(feature = "tracing")))]
+pub(crate) fn answered(_rejection: &Rejection) {}
 
 #[cfg(all(feature = "axum", feature = "tracing"))]
 pub(crate) fn missing_auth_layer(error: &(dyn std::error::Error + 'static)) {

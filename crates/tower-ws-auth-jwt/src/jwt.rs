@@ -17,7 +17,7 @@ use crate::{JwtBuilder, KeySource};
 pub type JwtLayer<C> = AuthLayer<Jwt<C>>;
 
 /// The strategy: a JSON Web Token, whose claims deserialise into `C`. See the
-/// [crate's documentation](crate) for its rules.
+/// [crate's documentation](crate) for its rules. A clone shares the keys.
 pub struct Jwt<C> {
     decider: Arc<Decider<C>>,
     carriers: Carriers,
@@ -148,6 +148,16 @@ where
 
     fn admit(&self, claims: C, _head: &Parts) -> Result<C, Rejection> {
         Ok(claims)
+    }
+}
+
+// Not derived, because that asks for `C: Clone`.
+impl<C> Clone for Jwt<C> {
+    fn clone(&self) -> Self {
+        Self {
+            decider: Arc::clone(&self.decider),
+            carriers: self.carriers.clone(),
+        }
     }
 }
 

@@ -67,6 +67,15 @@ impl SessionError {
     }
 }
 
+/// Of [`into_rejection`](SessionError::into_rejection), for handlers: 401 `session_invalid` or 503
+/// `unavailable`, without a detail.
+#[cfg(feature = "axum")]
+impl axum_core::response::IntoResponse for SessionError {
+    fn into_response(self) -> axum_core::response::Response {
+        axum_core::response::IntoResponse::into_response(self.into_rejection())
+    }
+}
+
 /// Why [`SessionsBuilder::build`](crate::SessionsBuilder::build) failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -84,6 +84,11 @@
 //! # }
 //! ```
 //!
+//! # In the handlers of an axum application
+//!
+//! With the feature `axum`, `CurrentSession` is an argument of a handler: it reads, saves and ends
+//! the session of the request.
+//!
 //! # One login with an Express application
 //!
 //! Give both the same secret, cookie name and store. connect-redis keeps a record under
@@ -148,6 +153,8 @@
 
 mod attributes;
 mod builder;
+#[cfg(feature = "axum")]
+mod current;
 mod error;
 mod id;
 mod memory;
@@ -162,6 +169,8 @@ mod strategy;
 
 pub use self::attributes::SameSite;
 pub use self::builder::SessionsBuilder;
+#[cfg(feature = "axum")]
+pub use self::current::{CurrentSession, SetCookie};
 pub use self::error::{ConfigError, SessionError};
 pub use self::id::SessionId;
 pub use self::memory::MemorySessions;

@@ -1,20 +1,20 @@
 use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderValue};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use tower_ws_auth_core::DisconnectReason;
 use tower_ws_auth_core::origin::Origins;
 use tower_ws_auth_core::private::cookie;
-use tower_ws_auth_core::{DisconnectReason, RevocationKey};
 
-use crate::record::{Changes, Record, fields_of};
 use crate::rules::{Rules, UserKey};
-use crate::shared::{ATTEMPTS, Live, Shared};
+use crate::shared::Shared;
 use crate::{Secrets, Session, SessionError, SessionId, SessionStore, SessionsBuilder, StoreError};
+
+mod loaded;
+mod records;
+
+pub use self::loaded::Loaded;
 
 /// The application's handle on its sessions: creates them at login, reads and changes them in
 /// ordinary handlers, and ends them at logout.
@@ -196,192 +196,6 @@ impl<R: DeserializeOwned + 'static> Sessions<R> {
     }
 }
 
-impl<R: Serialize + DeserializeOwned> Sessions<R> {
-    /// Creates a session, at login. Its id is always new, so nobody can have known it before
-    /// (session fixation). The record notes the time of login.
-    ///
-    /// Returns the id and the `Set-Cookie` for the response. To keep the data from before the
-    /// login, use [`regenerate`](Self::regenerate).
-    ///
-    /// # Errors
-    ///
-    /// A store failed or is full, or the record cannot be serialized.
-    pub async fn create(&self, record: &R) -> Result<(SessionId, HeaderValue), SessionError> {
-        let mut made = Record::new(self.shared.attributes.record());
-        let nothing = Map::new();
-        made.apply(&Changes::between(&nothing, fields_of(record)?));
-        self.note_login(&mut made, record, At::Login).await?;
-        let id = self.shared.create(made).await?;
-        let cookie = self.shared.set_cookie(&id);
-        Ok((id, cookie))
-    }
-
-    /// The session that a request's cookie names, for ordinary handlers.
-    ///
-    /// Returns `None` without a cookie, and for a session that is forged, unknown, expired, revoked
-    /// or does not fit `R`. It creates, touches and sets nothing. It does not check the page: a
-    /// handler that changes something needs a defence against cross-site requests.
-    ///
-    /// # Errors
-    ///
-    /// A store failed.
-    pub async fn load(&self, headers: &HeaderMap) -> Result<Option<Loaded<R>>, SessionError> {
-        let Some(id) = self.signed_id(headers) else {
-            return Ok(None);
-        };
-        let Some((live, value)) = self.find(&id).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Loaded {
-            id,
-            before: fields_of(&value)?,
-            value,
-            live,
-        }))
-    }
-
-    /// Writes the fields that changed since the session was loaded. It does not prolong the
-    /// session.
-    ///
-    /// # Errors
-    ///
-    /// - [`Gone`](SessionError::Gone) if the session ended meanwhile. It is not brought back.
-    /// - [`Contended`](SessionError::Contended) if other writers changed it on every attempt.
-    /// - Otherwise, a store failed or the record cannot be serialized.
-    pub async fn save(&self, loaded: &mut Loaded<R>) -> Result<(), SessionError> {
-        let after = fields_of(&loaded.value)?;
-        let changes = Changes::between(&loaded.before, after.clone());
-        let (mut record, mut read) = (loaded.live.record.clone(), loaded.live.text.clone());
-        for _ in 0..ATTEMPTS {
-            record.apply(&changes);
-            self.note_login(&mut record, &loaded.value, At::Change)
-                .await?;
-            let replaced = self.shared.replace(&loaded.id, &read, record.clone());
-            if let Some(text) = replaced.await? {
-                loaded.before = after;
-                (loaded.live.record, loaded.live.text) = (record, text);
-                return Ok(());
-            }
-            let Ok(live) = self.shared.find(&loaded.id).await? else {
-                return Err(SessionError::Gone);
-            };
-            (record, read) = (live.record, live.text);
-        }
-        Err(SessionError::Contended)
-    }
-
-    /// Moves a session to a new id: at login, or when its user gains permissions. The old id is
-    /// invalid afterwards. Fields that others have written meanwhile are kept.
-    ///
-    /// It counts as a login if the user changed, by
-    /// [`revocable_by`](SessionsBuilder::revocable_by). Without that setting it always counts as
-    /// one.
-    ///
-    /// Returns the id and the `Set-Cookie` for the response.
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`](SessionError::Gone) if the session ended meanwhile. It is not brought back.
-    /// Otherwise, a store failed or the record cannot be serialized, and the session may have ended
-    /// too.
-    pub async fn regenerate(
-        &self,
-        loaded: Loaded<R>,
-    ) -> Result<(SessionId, HeaderValue), SessionError> {
-        let changes = Changes::between(&loaded.before, fields_of(&loaded.value)?);
-        // In this order one session never has two ids.
-        let record = self.shared.take(&loaded.id).await?;
-        let mut record = record.ok_or(SessionError::Gone)?;
-        if self.is_revoked(&loaded.id, &record).await? {
-            return Err(SessionError::Gone);
-        }
-        record.apply(&changes);
-        self.note_login(&mut record, &loaded.value, At::Regeneration)
-            .await?;
-        let id = self.shared.create(record).await?;
-        let cookie = self.shared.set_cookie(&id);
-        Ok((id, cookie))
-    }
-
-    /// Prolongs a session to the full life of a new one, and returns the `Set-Cookie` for the
-    /// browser. Changes that others have saved meanwhile stay. Unsaved changes are not written.
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`](SessionError::Gone) if the session ended or was revoked meanwhile. It is not
-    /// brought back. Otherwise, a store failed.
-    pub async fn touch(&self, loaded: &mut Loaded<R>) -> Result<HeaderValue, SessionError> {
-        let id = &loaded.id;
-        let mut prolonged = None;
-        for _ in 1..ATTEMPTS {
-            let (live, _) = self.find(id).await?.ok_or(SessionError::Gone)?;
-            prolonged = self.shared.prolong(id, &live).await?;
-            if prolonged.is_some() {
-                break;
-            }
-        }
-        if prolonged.is_none() {
-            let (live, _) = self.find(id).await?.ok_or(SessionError::Gone)?;
-            self.shared.keep(id, &live).await?;
-            prolonged = live.end;
-        }
-        loaded.live.end = prolonged;
-        Ok(self.shared.set_cookie(id))
-    }
-
-    /// A session that is alive, fits `R` and is not revoked.
-    async fn find(&self, id: &SessionId) -> Result<Option<(Live, R)>, SessionError> {
-        let Ok(live) = self.shared.find(id).await? else {
-            return Ok(None);
-        };
-        let Some(value) = live.record.get::<R>() else {
-            return Ok(None);
-        };
-        let user = self.user_of(&value);
-        if self.shared.is_revoked(id, &live.record, user).await? {
-            return Ok(None);
-        }
-        Ok(Some((live, value)))
-    }
-
-    async fn is_revoked(&self, id: &SessionId, record: &Record) -> Result<bool, SessionError> {
-        let user = record.get().and_then(|value| self.user_of(&value));
-        self.shared.is_revoked(id, record, user).await
-    }
-
-    /// Notes the login of the record's user, unless it is noted already.
-    async fn note_login(&self, record: &mut Record, value: &R, at: At) -> Result<(), SessionError> {
-        let user = self.user_of(value);
-        match (&self.user, user) {
-            (None, user) if at != At::Change => self.shared.log_in(record, user).await,
-            (None, _) => Ok(()),
-            (Some(_), None) => {
-                record.set_login(None);
-                Ok(())
-            }
-            (Some(_), Some(user)) => {
-                let noted = record.login().and_then(|login| login.key);
-                if noted.is_some_and(|noted| noted.name() == user.name()) {
-                    return Ok(());
-                }
-                self.shared.log_in(record, Some(user)).await
-            }
-        }
-    }
-
-    fn user_of(&self, value: &R) -> Option<RevocationKey> {
-        self.user.as_ref().and_then(|user| user(value))
-    }
-}
-
-/// The occasion of a write.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
-    Login,
-    Regeneration,
-    Change,
-}
-
 impl<R> Clone for Sessions<R> {
     fn clone(&self) -> Self {
         Self {
@@ -394,51 +208,5 @@ impl<R> Clone for Sessions<R> {
 impl<R> fmt::Debug for Sessions<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Sessions").field(&self.shared).finish()
-    }
-}
-
-/// A session that was [loaded](Sessions::load). It derefs to the application's record.
-/// [`Sessions::save`] writes its changes.
-#[derive(Clone)]
-pub struct Loaded<R> {
-    id: SessionId,
-    value: R,
-    /// The serialized fields when it was loaded or saved.
-    before: Map<String, Value>,
-    live: Live,
-}
-
-impl<R> Loaded<R> {
-    /// The session's id.
-    pub fn id(&self) -> &SessionId {
-        &self.id
-    }
-
-    /// When the session ends if it is not prolonged, if record or store know it.
-    pub fn ends_at(&self) -> Option<SystemTime> {
-        self.live.end
-    }
-}
-
-impl<R> Deref for Loaded<R> {
-    type Target = R;
-
-    fn deref(&self) -> &R {
-        &self.value
-    }
-}
-
-impl<R> DerefMut for Loaded<R> {
-    fn deref_mut(&mut self) -> &mut R {
-        &mut self.value
-    }
-}
-
-impl<R> fmt::Debug for Loaded<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loaded")
-            .field("id", &self.id)
-            .field("ends_at", &self.live.end)
-            .finish_non_exhaustive()
     }
 }

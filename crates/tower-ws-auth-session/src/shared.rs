@@ -5,13 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use tower_ws_auth_core::private::cookie::Found;
-use tower_ws_auth_core::{Clock, DisconnectReason, Grant, RevocationKey, Revocations};
+use tower_ws_auth_core::{Clock, DisconnectReason, Revocations};
 
 use crate::attributes::Attributes;
-use crate::record::{Login, Record};
+use crate::record::Record;
 use crate::{
     Replaced, Secrets, SessionError, SessionId, SessionStore, StoreError, StoreFuture, percent,
 };
+
+mod logins;
 
 /// The state that [`Sessions`](crate::Sessions) and its strategies share.
 pub(crate) struct Shared {
@@ -31,9 +33,6 @@ pub(crate) struct Shared {
 
 /// The number of attempts to write if others write at the same time.
 pub(crate) const ATTEMPTS: usize = 5;
-
-/// The greatest time by which a login may lie in the future, if no revocations define it.
-const ALLOWED_SKEW: Duration = Duration::from_secs(60);
 
 /// A session that is alive.
 #[derive(Clone)]
@@ -168,70 +167,6 @@ impl Shared {
         } else {
             Err(SessionError::Gone)
         }
-    }
-
-    /// The login of this user, and the user's key with the revocation known then.
-    pub(crate) fn login(
-        &self,
-        record: &Record,
-        user: Option<RevocationKey>,
-    ) -> (Option<SystemTime>, Option<RevocationKey>) {
-        let name = user.as_ref().map(RevocationKey::name);
-        // A login without a key was noted before `revocable_by` was configured.
-        let is_theirs = |login: &Login| match (&login.key, name) {
-            (Some(of), Some(name)) => of.name() == name,
-            (None, _) | (_, None) => true,
-        };
-        let own = record.login().filter(is_theirs);
-        let field = self.login_field.as_deref();
-        let others = field.and_then(|field| record.moment(field));
-        // A login in the future is invalid: it would outlive every revocation.
-        let skew = self.revocations.as_ref().map(Revocations::allowed_skew);
-        let latest = self.after(skew.unwrap_or(ALLOWED_SKEW));
-        let moments = own.as_ref().map(|login| login.at).into_iter().chain(others);
-        let at = moments.filter(|at| *at <= latest).max();
-        let key = user.map(|user| own.and_then(|login| login.key).unwrap_or(user));
-        (at, key)
-    }
-
-    /// Notes that a user logs in now.
-    pub(crate) async fn log_in(
-        &self,
-        record: &mut Record,
-        user: Option<RevocationKey>,
-    ) -> Result<(), SessionError> {
-        let at = self.clock.now();
-        let key = match (user, &self.revocations) {
-            (Some(user), Some(revocations)) => {
-                let key = self.in_time(revocations.key(user)).await?;
-                Some(key.map_err(SessionError::Revocations)?)
-            }
-            (user, _) => user,
-        };
-        record.set_login(Some(&Login { at, key }));
-        Ok(())
-    }
-
-    /// Whether a session was revoked, by its own key or by that of its user.
-    pub(crate) async fn is_revoked(
-        &self,
-        id: &SessionId,
-        record: &Record,
-        user: Option<RevocationKey>,
-    ) -> Result<bool, SessionError> {
-        let Some(revocations) = &self.revocations else {
-            return Ok(false);
-        };
-        let (at, user) = self.login(record, user);
-        let mut grant = Grant::new(()).revocable_by(id.revocation_key());
-        if let Some(at) = at {
-            grant = grant.issued_at(at);
-        }
-        if let Some(user) = user {
-            grant = grant.revocable_by(user);
-        }
-        let revoked = self.in_time(revocations.is_revoked(grant.term())).await?;
-        revoked.map_err(SessionError::Revocations)
     }
 
     /// Ends a session and, with revocations, its connections. They end even if the store fails,

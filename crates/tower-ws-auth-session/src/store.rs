@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::SessionId;
@@ -44,6 +45,39 @@ pub trait SessionStore: Send + Sync {
 
     /// Removes the record and returns it, in one atomic step. `None` if there is none.
     fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>>;
+}
+
+impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
+    fn create<'a>(
+        &'a self,
+        id: &'a SessionId,
+        record: &'a str,
+        ttl: Duration,
+    ) -> StoreFuture<'a, bool> {
+        (**self).create(id, record, ttl)
+    }
+
+    fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<StoredSession>> {
+        (**self).load(id)
+    }
+
+    fn replace<'a>(
+        &'a self,
+        id: &'a SessionId,
+        expected: &'a str,
+        record: &'a str,
+        ttl: Duration,
+    ) -> StoreFuture<'a, Replaced> {
+        (**self).replace(id, expected, record, ttl)
+    }
+
+    fn touch<'a>(&'a self, id: &'a SessionId, ttl: Duration) -> StoreFuture<'a, bool> {
+        (**self).touch(id, ttl)
+    }
+
+    fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>> {
+        (**self).take(id)
+    }
 }
 
 /// The outcome of [`SessionStore::replace`].

@@ -47,6 +47,11 @@
 //! # }
 //! ```
 //!
+//! A strategy changes its identity by [`map`](AuthenticateExt::map) and refuses by
+//! [`authorize`](AuthenticateExt::authorize). [`and_then`](AuthenticateExt::and_then) and
+//! [`authorize_async`](AuthenticateExt::authorize_async) ask a database. With the feature `axum`,
+//! `authorize_path` decides by the parameters of the route.
+//!
 //! `sessions.create` returns the `Set-Cookie` of a login, and `sessions.destroy` that of a logout.
 //! `tickets.endpoint` makes the ticket endpoint, a service to mount at `POST /ticket`.
 //!
@@ -136,8 +141,6 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "axum")]
-pub use tower_ws_auth_core::MissingAuthLayer;
 pub use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
 #[doc(hidden)]
 pub use tower_ws_auth_core::private;
@@ -147,6 +150,8 @@ pub use tower_ws_auth_core::{
     RedactedQuery, Rejection, RejectionKind, ResponseBody, Revocation, RevocationError,
     RevocationKey, RevocationStore, Revocations, Term, Validity,
 };
+#[cfg(feature = "axum")]
+pub use tower_ws_auth_core::{MissingAuthLayer, path_params};
 pub use tower_ws_auth_core::{credential, handshake, origin, relay, revocation, telemetry};
 
 #[cfg(feature = "channel")]

@@ -39,6 +39,9 @@ pub(crate) enum Task {
     Soak(soak::Options),
     /// Builds the published crates with the oldest dependencies that they allow
     Minimal,
+    /// Builds and runs the programs of README.md and docs/fitting.md in crates of their own,
+    /// against the packages
+    Newcomer,
     /// Mutates the crates that decide, and requires that a test fails (hours)
     Mutants(mutants::Options),
     /// Breaks each promise on purpose and requires that its tests fail

@@ -9,6 +9,7 @@ mod deny;
 mod features;
 mod fuzz;
 mod mutants;
+mod newcomer;
 mod promises;
 mod prose;
 mod run;
@@ -74,6 +75,7 @@ fn run(task: Task, workspace: &Workspace, times: Times) -> Result<ExitCode, Stri
         Task::Fuzz(options) => fuzz::command(options, &session(Assure::default()))?,
         Task::Autobahn(options) => autobahn::command(&options, workspace)?,
         Task::Soak(options) => soak::command(options, workspace)?,
+        Task::Newcomer => newcomer::command(workspace)?,
         Task::Minimal => supply::minimal(workspace)?,
         Task::Mutants(options) => mutants::command(&options, workspace)?,
         Task::Sabotage(options) => sabotage::command(&options, workspace)?,

@@ -77,7 +77,7 @@ pub(crate) fn minimal(workspace: &Workspace) -> Result<(), String> {
 }
 
 /// Makes a workspace of the packages in an empty folder, as a registry would deliver them.
-fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
+pub(crate) fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
     // Keeps an earlier build.
     let built = folder.join("target");
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -122,7 +122,13 @@ fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String> {
 
 /// Whether a package has its required files, and none that only the repository needs.
 fn contents(list: &str) -> Result<(), String> {
-    const NEEDED: &[&str] = &["Cargo.toml", "LICENSE", "README.md", "src/lib.rs"];
+    const NEEDED: &[&str] = &[
+        "CHANGELOG.md",
+        "Cargo.toml",
+        "LICENSE",
+        "README.md",
+        "src/lib.rs",
+    ];
     const MADE_BY_CARGO: &[&str] = &["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json"];
     let files: BTreeSet<&str> = list
         .lines()
@@ -229,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_package_has_licence_and_readme_and_no_tests() {
-        let list = "a-1/Cargo.toml\na-1/LICENSE\na-1/README.md\na-1/src/lib.rs\na-1/Cargo.lock\n";
+        let list = "a-1/CHANGELOG.md\na-1/Cargo.toml\na-1/LICENSE\na-1/README.md\na-1/src/lib.rs\na-1/Cargo.lock\n";
         assert_eq!(contents(list), Ok(()));
         let without = list.replace("a-1/LICENSE\n", "");
         assert_eq!(contents(&without), Err("lacks LICENSE".to_owned()));

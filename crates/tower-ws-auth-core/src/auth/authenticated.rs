@@ -28,7 +28,9 @@ impl<I> Deref for Authenticated<I> {
 
 #[cfg(feature = "axum")]
 mod extractor {
-    use axum::extract::FromRequestParts;
+    use std::convert::Infallible;
+
+    use axum::extract::{FromRequestParts, OptionalFromRequestParts};
     use axum::response::{IntoResponse, Response};
     use http::StatusCode;
     use http::request::Parts;
@@ -80,6 +82,23 @@ mod extractor {
         ) -> Result<Self, MissingAuthLayer> {
             let authenticated = head.extensions.get().cloned();
             authenticated.ok_or_else(|| MissingAuthLayer::of::<Self>(head))
+        }
+    }
+
+    /// `None` on a route that no layer with this identity guards. To let anonymous clients pass a
+    /// guarded one, use [`optional`](crate::AuthenticateExt::optional).
+    impl<I, S> OptionalFromRequestParts<S> for Authenticated<I>
+    where
+        I: Clone + Send + Sync + 'static,
+        S: Send + Sync,
+    {
+        type Rejection = Infallible;
+
+        async fn from_request_parts(
+            head: &mut Parts,
+            _state: &S,
+        ) -> Result<Option<Self>, Infallible> {
+            Ok(head.extensions.get().cloned())
         }
     }
 }

@@ -68,7 +68,8 @@ where
 }
 
 /// A strategy with a condition. Made by
-/// [`AuthenticateExt::authorize`](crate::AuthenticateExt::authorize).
+/// [`AuthenticateExt::authorize`](crate::AuthenticateExt::authorize) and, with the feature `axum`,
+/// by `authorize_path`.
 #[derive(Clone)]
 pub struct Authorize<A, F> {
     inner: A,
@@ -81,10 +82,38 @@ impl<A, F> Authorize<A, F> {
     }
 }
 
+/// The condition of an [`Authorize`].
+pub trait Permit<I> {
+    /// Refuses unless the identity may make the request with this head.
+    ///
+    /// # Errors
+    ///
+    /// [`Forbidden`](RejectionKind::Forbidden), or why it cannot be decided.
+    fn permit(&self, identity: &I, head: &Parts) -> Result<(), Rejection>;
+}
+
+impl<I, F: Fn(&I, &Parts) -> bool> Permit<I> for F {
+    fn permit(&self, identity: &I, head: &Parts) -> Result<(), Rejection> {
+        permitted(self(identity, head))
+    }
+}
+
+/// The answer of a predicate of `authorize`, `authorize_async` or `authorize_path`.
+pub(super) fn permitted(yes: bool) -> Result<(), Rejection> {
+    if yes {
+        Ok(())
+    } else {
+        Err(Rejection::new(
+            RejectionKind::Forbidden,
+            "the predicate of `authorize` said no",
+        ))
+    }
+}
+
 impl<A, F> Authenticate for Authorize<A, F>
 where
     A: Authenticate,
-    F: Fn(&A::Identity, &Parts) -> bool,
+    F: Permit<A::Identity>,
 {
     type Credential = A::Credential;
     type Verified = A::Verified;
@@ -120,14 +149,12 @@ where
 
     fn admit(&self, verified: A::Verified, head: &Parts) -> Result<A::Identity, Rejection> {
         let identity = self.inner.admit(verified, head)?;
-        if (self.permitted)(&identity, head) {
-            Ok(identity)
-        } else {
-            RefusedIdentity::keep(head, identity);
-            Err(Rejection::new(
-                RejectionKind::Forbidden,
-                "the predicate of `authorize` said no",
-            ))
+        match self.permitted.permit(&identity, head) {
+            Ok(()) => Ok(identity),
+            Err(rejection) => {
+                RefusedIdentity::keep(head, identity);
+                Err(rejection)
+            }
         }
     }
 }

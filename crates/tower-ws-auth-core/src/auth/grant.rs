@@ -99,6 +99,16 @@ impl<I> Grant<I> {
         }
     }
 
+    /// The identity, and the grant without it.
+    pub(crate) fn split(self) -> (I, Grant<()>) {
+        let grant = Grant {
+            identity: (),
+            term: self.term,
+            limited_by: self.limited_by,
+        };
+        (self.identity, grant)
+    }
+
     /// The identity.
     pub fn identity(&self) -> &I {
         &self.identity

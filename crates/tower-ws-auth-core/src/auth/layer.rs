@@ -9,8 +9,8 @@ use crate::{Auth, Authenticate, Clock};
 
 /// Passes a request to the service only if its strategy grants it.
 ///
-/// Use exactly one per path: it removes the credential, so a second one inside would refuse
-/// everything. It authenticates every request that passes it, so scope it by route.
+/// Use exactly one per path: it removes the credential, so a second one inside refuses everything,
+/// and says why in its event. Combine strategies by [`or`](crate::AuthenticateExt::or). It authenticates every request that passes it, so scope it by route.
 pub struct AuthLayer<A> {
     strategy: Arc<A>,
     any_request: bool,

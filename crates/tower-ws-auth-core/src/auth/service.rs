@@ -3,7 +3,6 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -72,7 +71,10 @@ where
         let (mut head, body) = request.into_parts();
         // Removes values that this layer did not set.
         head.extensions.remove::<Authenticated<A::Identity>>();
-        head.extensions.remove::<Term>();
+        // Only another `AuthLayer` leaves one, and that has taken the credential.
+        if head.extensions.remove::<Term>().is_some() {
+            decision.inside_of_another();
+        }
 
         // Taken before the handshake is checked, so that a refused head carries no credential.
         let taken = self.strategy.take(&mut head);
@@ -89,13 +91,7 @@ where
             Ok(Some(credential)) => credential,
             Ok(None) => {
                 let kind = RejectionKind::CredentialsMissing;
-                let detail = if head.headers.contains_key(AUTHORIZATION) {
-                    "no credential in any configured carrier: `Authorization` has another scheme, \
-                     which `header_scheme` names"
-                } else {
-                    "no credential in any configured carrier"
-                };
-                let rejection = Rejection::new(kind, detail);
+                let rejection = Rejection::new(kind, decision.missing(&head.headers));
                 return ResponseFuture::refuse(rejection, head, handshake, decision);
             }
             Err(rejection) => {

@@ -19,10 +19,13 @@ use crate::credential::{self, Key, RedactedPairs, is_plain, may_hold_credential,
 /// [carriers](crate::credential) of the strategy inside find them as if they were still in the URI,
 /// and are as strict about them. Without a strategy inside they are dropped with the request.
 ///
+/// - A path is exact, or a prefix that ends in `/*`. It is no route: there are no parameters.
+///   For `/rooms/{room}` name `/rooms/*`, and for every path `/*`. A parameter, or `/` alone, which
+///   would match the root and nothing below it, is an error.
 /// - A path is compared with the path that the client sent, byte for byte: `/ws` matches neither
 ///   `/ws/` nor `//ws` nor `/%77s`. `/live/*` matches every path that begins with `/live/`. Any
 ///   other path keeps its query. If a layer or a proxy further in rewrites paths, name each form
-///   that leads to the service.
+///   that leads to the service. Under `nest` name the whole path.
 /// - A key is found wherever a carrier would find it, or would refuse it as disguised: `t%6Fken=`,
 ///   `token[]=`, `a=1;token=`. The other pairs stay as they were written, in their order.
 /// - `Authorization`, `Proxy-Authorization`, `Cookie` and a `Sec-WebSocket-Protocol` that carries
@@ -92,7 +95,8 @@ impl RedactLayer {
     ///
     /// # Errors
     ///
-    /// No key, no path, a key that no carrier accepts, or a path that no client could send.
+    /// No key, no path, a key that no carrier accepts, a path that no client could send, a router's
+    /// parameter, or `/` alone.
     pub fn new<K, P>(
         keys: impl IntoIterator<Item = K>,
         paths: impl IntoIterator<Item = P>,
@@ -106,8 +110,10 @@ impl RedactLayer {
             .into_iter()
             .map(|path| Path::new(path.into()))
             .collect::<Result<Vec<_>, _>>()?;
-        if paths.is_empty() {
-            return Err(RedactError::NoPath);
+        match &paths[..] {
+            [] => return Err(RedactError::NoPath),
+            [Path::Exact(root)] if root == "/" => return Err(RedactError::RootAlone),
+            _ => {}
         }
         let config = Arc::new(Config { keys, paths });
         Ok(Self { config })
@@ -223,6 +229,10 @@ impl Path {
             Some(plain) => (plain, true),
             None => (path.as_str(), false),
         };
+        if let Some(at) = parameter(plain) {
+            let instead = format!("{}*", &path[..at]);
+            return Err(RedactError::Parameter { path, instead });
+        }
         let sendable = |b: u8| b.is_ascii_graphic() && !b"?#*{}\\\"<>^`|".contains(&b);
         let is_path = plain.starts_with('/') && plain.bytes().all(sendable);
         if !is_path || below && !plain.ends_with('/') {
@@ -244,6 +254,31 @@ impl Path {
     }
 }
 
+/// The beginning of a segment that a router would read as a parameter: `:room`, `{room}`, `*rest`
+/// or, in the middle, `*`.
+fn parameter(path: &str) -> Option<usize> {
+    let is_name = |name: &str| {
+        let mut bytes = name.bytes();
+        bytes
+            .next()
+            .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let is_parameter = |segment: &str| {
+        let braced = segment.contains('{') && segment.contains('}');
+        let named = segment.strip_prefix([':', '*']).is_some_and(is_name);
+        braced || named || segment == "*"
+    };
+    let mut at = 0;
+    for segment in path.split('/') {
+        if is_parameter(segment) && at > 0 && path.starts_with('/') {
+            return Some(at);
+        }
+        at += segment.len() + 1;
+    }
+    None
+}
+
 /// Why [`RedactLayer::new`] or [`RedactedQuery::new`](crate::RedactedQuery::new) failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -259,7 +294,22 @@ pub enum RedactError {
     QueryKey(String),
     /// A path that no client could send.
     #[error(
-        "{0:?} is no path as clients send it: it begins with `/`, is percent-encoded, and only ends in `/*`; a route's `{{parameter}}` is not understood"
+        "{0:?} is no path as clients send it: it begins with `/`, is percent-encoded, and only ends in `/*`"
     )]
     Path(String),
+    /// A router's parameter, which would be compared byte for byte.
+    #[error(
+        "{path:?} names a parameter, as a router does, and would match no request: use {instead:?}"
+    )]
+    Parameter {
+        /// The path as it was given.
+        path: String,
+        /// The path that matches every value of the parameter.
+        instead: String,
+    },
+    /// Only `/`, which matches no other path.
+    #[error(
+        "`/` alone matches the root path and nothing below it: use `/*` for every path, or name the paths"
+    )]
+    RootAlone,
 }

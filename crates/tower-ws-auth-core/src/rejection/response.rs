@@ -19,6 +19,15 @@ impl Rejection {
         self.respond(head, None).map(ResponseBody::text)
     }
 
+    /// The same without a head, so that nobody can answer the handshake after all.
+    #[cfg(feature = "axum")]
+    fn headless(self) -> Response<&'static str> {
+        let (head, ()) = http::Request::new(()).into_parts();
+        let mut response = self.respond(head, None);
+        response.extensions_mut().remove::<Self>();
+        response
+    }
+
     /// The same, with the body's text, for a head that may already be checked as a handshake.
     pub(crate) fn respond(
         self,
@@ -51,6 +60,17 @@ impl Rejection {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         headers
+    }
+}
+
+/// For handlers and `axum::middleware::from_fn`: the status, and the public reason as text. It is
+/// no evidence for a `CloseFrameLayer`, which converts it like any other response
+/// (`convert_error_responses`).
+#[cfg(feature = "axum")]
+impl axum::response::IntoResponse for Rejection {
+    fn into_response(self) -> axum::response::Response {
+        crate::trace::answered(&self);
+        self.headless().map(axum::body::Body::from)
     }
 }
 

@@ -53,6 +53,35 @@ pub trait RevocationStore: Send + Sync {
     fn attach(&self, _here: LocalConnections) {}
 }
 
+impl<S: RevocationStore + ?Sized> RevocationStore for Arc<S> {
+    fn find(
+        &self,
+        keys: Vec<RevocationKey>,
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+        (**self).find(keys)
+    }
+
+    fn find_now(&self, keys: &[RevocationKey]) -> Option<Vec<Option<Revocation>>> {
+        (**self).find_now(keys)
+    }
+
+    fn record(
+        &self,
+        key: Arc<str>,
+        revocation: Revocation,
+    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+        (**self).record(key, revocation)
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        (**self).retention()
+    }
+
+    fn attach(&self, here: LocalConnections) {
+        (**self).attach(here);
+    }
+}
+
 /// The moment and the reason of a revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {

@@ -232,3 +232,31 @@ fn a_handler_behind_a_layer_with_another_identity_reads_that_it_is_another() {
     let (_, lines) = Log::during(|| tokio_test::block_on(router.oneshot(request)).unwrap());
     assert!(lines.contains("grants another type"), "{lines}");
 }
+
+/// The outer one has taken the credential. The log says what to do.
+#[test]
+fn the_inner_one_of_two_layers_says_that_another_has_taken_the_credential() {
+    use tower::{Layer, ServiceExt};
+
+    let inner = Inner::new();
+    let both =
+        AuthLayer::new(Token::new()).layer(AuthLayer::new(Token::new()).layer(inner.clone()));
+    let request = handshake("/ws?token=good").body(()).unwrap();
+    let (response, lines) = Log::during(|| tokio_test::block_on(both.oneshot(request)).unwrap());
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(inner.calls(), 0);
+    let rejection: &Rejection = response.extensions().get().unwrap();
+    assert_eq!(rejection.kind(), RejectionKind::CredentialsMissing);
+    for part in ["another AuthLayer further out", "use one per path", "`or`"] {
+        assert!(rejection.detail().contains(part), "{}", rejection.detail());
+    }
+    assert!(lines.contains(rejection.detail()), "{lines}");
+
+    // Alone it says what it always did, whatever else is in the request.
+    let alone = AuthLayer::new(Token::new());
+    let (_, lines) = logged(&alone, handshake("/ws").extension("other"));
+    assert!(
+        lines.contains("no credential in any configured carrier"),
+        "{lines}"
+    );
+}

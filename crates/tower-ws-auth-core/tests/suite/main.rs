@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod allocations;
+mod and_then;
 mod any_of;
 mod carriers;
 mod combinators;

@@ -406,12 +406,9 @@ mod configuration {
             "ws",
             "*",
             "/ws*",
-            "/ws/*/x",
-            "/**",
             "/ws?",
             "/ws?token=x",
             "/ws#x",
-            "/ws/{id}",
             "/a b",
             "/caf\u{e9}",
             "http://h/ws",
@@ -420,8 +417,52 @@ mod configuration {
             let error = RedactLayer::new(["token"], [path]).unwrap_err();
             assert_eq!(error, RedactError::Path(path.to_owned()));
         }
-        for path in ["/", "/*", "/ws", "/ws/", "/ws/*", "/caf%C3%A9", "/a:b@c/~x"] {
+        for path in [
+            "/*",
+            "/ws",
+            "/ws/",
+            "/ws/*",
+            "/caf%C3%A9",
+            "/a:b@c/~x",
+            "/:",
+            "/:1",
+        ] {
             assert!(RedactLayer::new(["token"], [path]).is_ok(), "{path}");
         }
+    }
+
+    #[test]
+    fn a_routers_parameter_is_an_error_that_names_the_right_path() {
+        for (path, instead) in [
+            ("/ws/{id}", "/ws/*"),
+            ("/ws/{*rest}", "/ws/*"),
+            ("/rooms/:id", "/rooms/*"),
+            ("/rooms/:id/ws", "/rooms/*"),
+            ("/:tenant/rooms/*", "/*"),
+            ("/files/*rest", "/files/*"),
+            ("/ws/*/x", "/ws/*"),
+            ("/**", "/*"),
+        ] {
+            let error = RedactLayer::new(["token"], ["/ws", path]).unwrap_err();
+            assert!(
+                error.to_string().contains(&format!("use {instead:?}")),
+                "{error}"
+            );
+            let expected = RedactError::Parameter {
+                path: path.to_owned(),
+                instead: instead.to_owned(),
+            };
+            assert_eq!(error, expected);
+            let _ = RedactLayer::new(["token"], [instead]).unwrap();
+        }
+    }
+
+    /// It would look like "everything below".
+    #[test]
+    fn the_root_alone_is_an_error_and_beside_others_a_path() {
+        let error = RedactLayer::new(["token"], ["/"]).unwrap_err();
+        assert_eq!(error, RedactError::RootAlone);
+        assert!(error.to_string().contains("use `/*`"), "{error}");
+        let _ = RedactLayer::new(["token"], ["/", "/ws"]).unwrap();
     }
 }

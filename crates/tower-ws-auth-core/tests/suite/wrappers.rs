@@ -101,6 +101,8 @@ fn every_combinator_asks_the_strategy_inside_about_its_credential() {
     is_passed_on(&Named::new());
     is_passed_on(&Named::new().map(str::len));
     is_passed_on(&Named::new().authorize(|_, _| true));
+    is_passed_on(&Named::new().and_then(|user: &'static str, _| async move { Ok(user) }));
+    is_passed_on(&Named::new().authorize_async(|_, _| async { Ok(true) }));
     is_passed_on(&Named::new().optional());
     is_passed_on(&Named::new().revocable(revocations));
     is_passed_on(&Arc::new(Named::new()));

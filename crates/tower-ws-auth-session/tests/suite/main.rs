@@ -5,6 +5,8 @@
 mod allocations;
 mod common;
 mod cookies;
+#[cfg(feature = "axum")]
+mod current;
 mod layer;
 mod meanwhile;
 mod revocations;

@@ -1,4 +1,6 @@
-use axum::extract::FromRequestParts;
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
@@ -26,5 +28,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Lease {
 
     async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Self, MissingLeaseLayer> {
         head.extensions.get().cloned().ok_or(MissingLeaseLayer(()))
+    }
+}
+
+/// `None` on a route that no [`LeaseLayer`](crate::lease::LeaseLayer) guards.
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Lease {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(head: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
+        Ok(head.extensions.get().cloned())
     }
 }

@@ -1,19 +1,16 @@
 use std::sync::Arc;
 
 use crate::lease::shared::Shared;
-use crate::lease::trace::Counted;
 
 /// Ends the enforcement when the connection is over.
 pub(crate) struct Release {
     shared: Arc<Shared>,
-    _counted: Counted,
 }
 
 impl Release {
     pub(super) fn of(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),
-            _counted: Counted::begin(),
         }
     }
 }
@@ -24,8 +21,9 @@ impl Drop for Release {
         state.released = true;
         let place = state.place.take();
         let watches = std::mem::take(&mut state.watches);
+        let counted = state.counted.take();
         drop(state);
-        drop(watches);
+        drop((watches, counted));
         if let Some(holder) = &self.shared.holder {
             let named = self.shared.config.leases.named();
             named.remove(holder.name.clone(), &self.shared);

@@ -18,7 +18,7 @@ use crate::lease::layer::{Closing, Config};
 use crate::lease::release::Release;
 use crate::lease::renewals::Holder;
 use crate::lease::sync::{Mutex, MutexGuard, OnceLock};
-use crate::lease::trace::{self, Opened};
+use crate::lease::trace::{self, Counted, Opened};
 
 /// What a lease is to all who can end it: its handler, its keys, the clock, the server.
 pub(crate) struct Shared {
@@ -66,6 +66,7 @@ pub(super) struct State {
     /// Its connection was accepted: it counts.
     pub(super) is_open: bool,
     pub(super) released: bool,
+    pub(super) counted: Option<Counted>,
 }
 
 impl Shared {
@@ -94,6 +95,7 @@ impl Shared {
                 reason: until.reason,
                 is_open: false,
                 released: false,
+                counted: None,
             }),
             ended: OnceLock::new(),
             told: Notify::new(),
@@ -147,8 +149,11 @@ impl Shared {
             .close_handle
             .as_ref()
             .map(|close_handle| (close_handle, self.close(reason)));
-        self.opened
-            .ended(reason, cut.as_ref().map(|(_, close)| close), &self.protocol);
+        // A request that holds no connection, and cannot get one, is no lease for an operator.
+        if cut.is_some() || self.lock().is_open {
+            self.opened
+                .ended(reason, cut.as_ref().map(|(_, close)| close), &self.protocol);
+        }
         self.told.notify_waiters();
         if let Some((close_handle, close)) = cut {
             let spawner = self.config.spawner.as_deref();
@@ -206,6 +211,9 @@ impl Shared {
         let opened = {
             let mut state = self.lock();
             state.is_open = true;
+            if !state.released {
+                state.counted = Some(Counted::begin());
+            }
             let [own, other] = &state.watches;
             if let Some(other) = other {
                 // Nothing is limited there by this layer.

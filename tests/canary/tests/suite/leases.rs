@@ -8,7 +8,7 @@ use axum::routing::any;
 use http::request::Parts;
 use test_support::{bounded, frame, handshake};
 use tokio::io::AsyncWriteExt;
-use tower_ws_auth::{AuthLayer, Grant, LeaseLayer, Rejection};
+use tower_ws_auth::{AuthLayer, Grant, Lease, LeaseLayer, Rejection};
 
 use crate::told::Told;
 
@@ -78,4 +78,38 @@ async fn an_expiry_is_an_event_with_its_code_and_its_time_and_is_counted() {
             told.count(name)
         );
     }
+}
+
+/// Its handler may still wait for the end, but nothing is held open.
+#[tokio::test]
+async fn an_ordinary_request_is_neither_counted_nor_logged() {
+    let told = Told::capture();
+    let strategy = |_: &mut Parts| async {
+        let end = SystemTime::now() + Duration::from_secs(1);
+        Ok::<_, Rejection>(Grant::new("ada").until(end))
+    };
+    let stack = tower::ServiceBuilder::new()
+        .layer(AuthLayer::new(strategy).any_request())
+        .layer(LeaseLayer::expiry_only());
+    let (called, mut calls) = tokio::sync::mpsc::channel(1);
+    let handler = async move |lease: Lease| {
+        called.send(()).await.unwrap();
+        lease.ended().await.reason().to_owned()
+    };
+    let router = Router::new().route("/page", any(handler).layer(stack));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = "GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    client.write_all(request.as_bytes()).await.unwrap();
+    bounded("the handler", calls.recv()).await.unwrap();
+    assert!(told.count("ws_auth_leases") < 0.1);
+    let mut answer = String::new();
+    let read = tokio::io::AsyncReadExt::read_to_string(&mut client, &mut answer);
+    bounded("the answer", read).await.unwrap();
+    assert!(answer.ends_with("\r\n\r\ntoken_expired"), "{answer}");
+    assert!(told.count("ws_auth_leases_ended_total reason=token_expired") < 0.1);
+    assert!(!told.log().contains("lease ended"), "{}", told.log());
 }

@@ -33,10 +33,12 @@ macro_rules! store_that_is_gone {
 
 mod axum_login;
 mod bare_hyper;
+mod named_guard;
 mod orders;
 mod orders_of_others;
 mod page;
 mod plain_axum;
+mod readme;
 mod tonic_and_axum;
 mod tower_sessions;
 

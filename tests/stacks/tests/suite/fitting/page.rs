@@ -44,7 +44,15 @@ fn every_block_of_the_page_is_run() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = page();
     let mut sources = Vec::new();
-    for folder in ["tests/suite/fitting", "nginx", "haproxy"] {
+    for folder in [
+        "tests/suite/fitting",
+        "nginx",
+        "haproxy",
+        "../../examples/recipes/src",
+        "../../examples/recipes/more/src",
+        // `cargo xtask newcomer` builds a recipe with it.
+        "../../crates/xtask/src/newcomer",
+    ] {
         files(&package.join(folder), &mut sources);
     }
     let sources: Vec<String> = sources
@@ -55,6 +63,10 @@ fn every_block_of_the_page_is_run() {
     let blocks = blocks(&page);
     assert!(blocks.len() >= 7, "{}", blocks.len());
     for (language, block) in blocks {
+        // `cargo xtask newcomer` builds with the dependencies of the recipes.
+        if language == "toml" {
+            continue;
+        }
         assert!(
             ["rust", "nginx", "haproxy"].contains(&language),
             "{language}"
@@ -65,6 +77,32 @@ fn every_block_of_the_page_is_run() {
                 .any(|window| window == block)
         });
         assert!(is_run, "not to be found in a test:\n{}", block.join("\n"));
+    }
+}
+
+/// A reader of the page alone has the whole program.
+#[test]
+fn every_recipe_is_shown_whole_below_its_dependencies() {
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/recipes");
+    let mut sources = Vec::new();
+    files(&recipes.join("src"), &mut sources);
+    files(&recipes.join("more/src"), &mut sources);
+    sources.retain(|path| !path.ends_with("main.rs"));
+    assert!(sources.len() >= 12, "{sources:?}");
+    let page = page();
+    let blocks = blocks(&page);
+    for path in sources {
+        let source = std::fs::read_to_string(&path).unwrap();
+        let code = lines(&source);
+        let code = code
+            .iter()
+            .skip_while(|line| line.starts_with("//!") || line.is_empty());
+        let code: Vec<&str> = code.copied().collect();
+        let at = blocks.iter().position(|(_, block)| *block == code);
+        let at = at.unwrap_or_else(|| panic!("{} is not shown", path.display()));
+        let (language, dependencies) = &blocks[at - 1];
+        assert_eq!(*language, "toml", "{}", path.display());
+        assert_eq!(dependencies[0], "[dependencies]");
     }
 }
 

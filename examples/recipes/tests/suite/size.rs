@@ -1,0 +1,26 @@
+//! A recipe is short.
+
+/// Code lines, without imports: what somebody has to understand.
+#[test]
+fn no_recipe_has_more_than_sixty_lines() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        if path.ends_with("main.rs") {
+            continue;
+        }
+        let mut importing = false;
+        let code = text.lines().map(str::trim).filter(|line| {
+            importing |= line.starts_with("use ");
+            let counts = !importing && !line.is_empty() && !line.starts_with("//");
+            importing &= !line.ends_with(';');
+            counts
+        });
+        let lines = code.count();
+        assert!(lines <= 60, "{}: {lines} lines", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 8, "{seen}");
+}
