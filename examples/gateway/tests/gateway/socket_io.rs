@@ -12,7 +12,7 @@ use crate::node::Node;
 use crate::peer::{ORIGIN, Running, SOON, now, token_of};
 
 const KEY: &str = "a session secret for these tests";
-const PATHS: &str = "/socket.io=authenticate,/login=pass,/logout=pass";
+const PATHS: &str = "/socket.io=authenticate,/login=pass,/logout=pass,/logout-at-once=pass";
 
 struct Scene {
     redis: Server,
@@ -22,6 +22,11 @@ struct Scene {
 
 impl Scene {
     async fn start(strategy: &str) -> Self {
+        Self::rechecking(strategy, "0.2").await
+    }
+
+    /// Looks sessions up again that often.
+    async fn rechecking(strategy: &str, seconds: &str) -> Self {
         let redis = Server::start();
         let options = json!({ "url": redis.url(), "secret": KEY }).to_string();
         let app = Node::run("socket_io.cjs", &["server", &options]);
@@ -35,7 +40,7 @@ impl Scene {
             "--session-secret",
             KEY,
             "--session-recheck",
-            "0.2",
+            seconds,
             "--client-protocol",
             "socket-io",
             "--path",
@@ -56,6 +61,16 @@ impl Scene {
             .await
             .cookie()
             .unwrap()
+    }
+
+    /// Waits until the application has noticed the end of that many WebSockets. Between two polls it
+    /// notices the end of a polling client by its ping timeout alone.
+    async fn has_lost(&mut self, user: &str, mut sockets: usize) {
+        while sockets > 0 {
+            let line = self.app.line().await;
+            assert_eq!(line["user"], user, "{line}");
+            sockets -= usize::from(line["left"] == "transport close");
+        }
     }
 
     /// The default client with further options of its own.
@@ -106,9 +121,7 @@ async fn a_logged_in_user_comes_by_polling_and_by_websocket_and_both_end_at_logo
     }
     let left = polling.line().await;
     assert_eq!(left["left"], "transport error", "{left}");
-    for _ in 0..3 {
-        assert_eq!(scene.app.line().await["user"], "ada");
-    }
+    scene.has_lost("ada", 2).await;
     let mut again = scene.page(&cookie, DEFAULT);
     let refused = again.line().await;
     assert_eq!(refused["status"], 401, "{refused}");
@@ -116,6 +129,36 @@ async fn a_logged_in_user_comes_by_polling_and_by_websocket_and_both_end_at_logo
     drop((upgraded, polling, direct, eve));
     scene.gateway.is_empty_within(SOON).await;
     drop(scene.redis);
+}
+
+#[tokio::test]
+async fn two_redis_commands_of_a_logout_end_its_clients_at_once() {
+    let mut scene = Scene::rechecking("session", "0").await;
+    let (ada, eve) = (scene.log_in("ada").await, scene.log_in("eve").await);
+    let mut socket = scene.page(&ada, DEFAULT);
+    let mut polling = scene.page(&ada, &["polling"]);
+    let mut other = scene.page(&eve, DEFAULT);
+    for client in [&mut socket, &mut polling, &mut other] {
+        assert!(client.line().await["answer"].is_string());
+    }
+    for _ in 0..3 {
+        scene.app.line().await;
+    }
+    let cookie = [("Cookie", &*ada)];
+    let answer = ask(scene.gateway.address, "POST /logout-at-once", &cookie, "").await;
+    assert_eq!(answer.status, 204);
+    let left = socket.line().await;
+    assert_eq!(left["left"], "io server disconnect", "{left}");
+    let left = polling.line().await;
+    assert_eq!(left["left"], "transport error", "{left}");
+    scene.has_lost("ada", 1).await;
+    let refused = scene.page(&ada, DEFAULT).line().await;
+    assert_eq!(refused["text"], "session_invalid", "{refused}");
+    // Nobody else has noticed.
+    let mut again = scene.page(&eve, DEFAULT);
+    assert_eq!(again.line().await["answer"], "eve said hi");
+    drop((socket, polling, other, again));
+    scene.gateway.is_empty_within(SOON).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 const print = (what) => console.log(JSON.stringify(what));
 
 async function serve({ url, secret }) {
+  const { createHash } = require('node:crypto');
   const http = require('node:http');
   const express = require('express');
   const session = require('express-session');
@@ -26,6 +27,15 @@ async function serve({ url, secret }) {
     response.sendStatus(204);
   });
   app.post('/logout', (request, response, next) => {
+    request.session.destroy((error) => (error ? next(error) : response.sendStatus(204)));
+  });
+  // As the README shows it.
+  app.post('/logout-at-once', async (request, response, next) => {
+    const digest = createHash('sha256').update(request.sessionID).digest('hex');
+    const key = `session:${digest}`;
+    const revocation = `${Date.now() * 1000} session_ended`;
+    await client.sendCommand(['SET', `wsauth:revoked:${key}`, revocation, 'EX', '7776000']);
+    await client.sendCommand(['PUBLISH', 'wsauth:revoked', JSON.stringify({ key, revocation })]);
     request.session.destroy((error) => (error ? next(error) : response.sendStatus(204)));
   });
   const server = http.createServer(app);
