@@ -147,7 +147,7 @@ impl<A: Authenticate> Renewals<A> {
     /// Renews the connections of other nodes too, whichever node a request reaches. Each node takes
     /// a relay of its own to the same place.
     ///
-    /// The identity travels to the other node, and the credential does not. Whoever can send by the
+    /// The identity travels to the other node, and the credential does not. Anybody who can send by the
     /// relay can give a connection any identity of its user, so protect it like a store of sessions.
     ///
     /// If no node answers in time, the answer is 404. If the relay fails, it is 503.

@@ -220,19 +220,23 @@ async fn server_on(
         .layer(layer.clone());
     let seen = Seen::default();
     let (of_route, in_band) = (seen.clone(), renewals.clone());
-    let handler = move |upgrade: WebSocketUpgrade, lease: Lease, uri: http::Uri| {
+    let handler = move |upgrade: WebSocketUpgrade, lease: Lease, head: Parts| {
         let (seen, renewals) = (of_route.clone(), in_band.clone());
         async move {
-            seen.uris.lock().unwrap().push(uri.to_string());
+            let offered = head.headers.get("sec-websocket-protocol");
+            let offered = offered.map_or("", |offered| offered.to_str().unwrap());
+            let seen_here = format!("{}|{offered}", head.uri);
+            seen.uris.lock().unwrap().push(seen_here);
             upgrade
                 .protocols(["chat"])
                 .on_upgrade(move |socket| talk(socket, lease, renewals, seen))
         }
     };
     let app = Router::new()
+        .route("/bare", any(handler.clone()).layer(stack.clone()))
         .route("/ws", any(handler).layer(stack))
         .route("/renew", any_service(renewals.clone()))
-        .layer(RedactLayer::new(["token", "connection"], ["/*"]).unwrap());
+        .layer(RedactLayer::new(["token", "connection"], ["/ws", "/renew"]).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -569,9 +573,15 @@ async fn a_client_names_its_connection_in_the_handshake_and_nobody_else_sees_the
     let query = format!("?room=1&connection={ID}&token=ada.0.100.user");
     let mut client = server.open_by(&query).await;
     assert_eq!(ConnectionId::decode(&client.id), ConnectionId::decode(ID));
-    assert_eq!(*server.seen.uris.lock().unwrap(), ["/ws?room=1"]);
+    assert_eq!(*server.seen.uris.lock().unwrap(), ["/ws?room=1|"]);
     assert_eq!(server.renew("ada.50.900.user", ID).await.0, 204);
     assert_eq!(client.text().await, "user");
+
+    // Without a layer that redacts it.
+    let url = format!("ws://{}/bare{query}", server.address);
+    let (socket, _) = connect_async(url).await.unwrap();
+    server.welcome(socket).await;
+    assert_eq!(server.seen.uris.lock().unwrap()[1], "/bare?room=1|");
 
     // In a subprotocol, beside a real one.
     let url = format!("ws://{}/ws?token=ada.0.100.user", server.address);
@@ -581,6 +591,7 @@ async fn a_client_names_its_connection_in_the_handshake_and_nobody_else_sees_the
     headers.insert("sec-websocket-protocol", offered.parse().unwrap());
     let (socket, response) = connect_async(request).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
+    assert_eq!(server.seen.uris.lock().unwrap()[2], "/ws|chat");
     let client = server.welcome(socket).await;
     assert_eq!(
         ConnectionId::decode(&client.id),
