@@ -37,10 +37,6 @@ const CALLS: &[(&str, &str)] = &[
     ),
     ("tickets-behind-your-own-middleware", "serve(listener)"),
     (
-        "opentelemetry",
-        "serve(listener, &std::env::var(\"SECRET\")?, opentelemetry_stdout::SpanExporter::default())",
-    ),
-    (
         "session-login-with-redis",
         "serve(listener, &std::env::var(\"SECRET\")?, \"redis://127.0.0.1:6379\")",
     ),
@@ -50,9 +46,6 @@ const CALLS: &[(&str, &str)] = &[
 const PATHS: &[(&str, &str)] = &[
     ("rooms-by-path", "/tenants/7/rooms/blue"),
     ("anonymous-first-and-a-login-later", "/news"),
-    ("async-graphql", "/graphql"),
-    ("juniper", "/graphql"),
-    ("model-context-protocol", "/mcp"),
 ];
 
 /// It needs a Redis on the usual port, which may be another program's.
@@ -63,7 +56,7 @@ pub(crate) fn step(session: &Session) -> Result<(), Stop> {
 }
 
 pub(crate) fn command(workspace: &Workspace) -> Result<(), String> {
-    let folder = folder(workspace);
+    let folder = workspace.tools.with_file_name("newcomer");
     unpack(workspace, &folder.join("packages"))?;
     let mut programs = vec![readme(&read("README.md")?)?];
     programs.extend(recipes(&read("docs/fitting.md")?)?);
@@ -75,15 +68,6 @@ pub(crate) fn command(workspace: &Workspace) -> Result<(), String> {
     }
     say!("    {} programs", programs.len());
     Ok(())
-}
-
-fn folder(workspace: &Workspace) -> PathBuf {
-    workspace.tools.with_file_name("newcomer")
-}
-
-/// One for all programs, so that they share the dependencies.
-pub(crate) fn target(workspace: &Workspace) -> PathBuf {
-    folder(workspace).join("target")
 }
 
 /// The first blocks of the README.
@@ -261,7 +245,7 @@ mod tests {
     fn a_recipe_is_its_blocks_and_the_main_of_the_page() {
         let page = "# Fitting\n\n## Recipes\n\n```rust\nfn main() {}\n```\n\n### Rooms by path\n\nText.\n\n\
                     ```toml\n[dependencies]\nhttp = \"1\"\n```\n\n```rust\nasync fn serve() {}\n```\n\n\
-                    ### OpenTelemetry\n\n```toml\n[dependencies]\n```\n\n```rust\nfn serve() {}\n```\n\n\
+                    ### Tickets behind your own middleware\n\n```toml\n[dependencies]\n```\n\n```rust\nfn serve() {}\n```\n\n\
                     ## Wrong orders\n\n```toml\n```\n";
         let programs = recipes(page).unwrap();
         assert_eq!(programs.len(), 2);
@@ -269,7 +253,7 @@ mod tests {
         assert_eq!(programs[0].dependencies, "[dependencies]\nhttp = \"1\"\n");
         assert!(programs[0].source.starts_with("async fn serve() {}\n"));
         assert!(programs[0].source.contains(CALL));
-        assert!(programs[1].source.contains("opentelemetry_stdout"));
+        assert!(programs[1].source.contains("serve(listener).await"));
         assert!(recipes("# Fitting\n").is_err());
         let without = page.replace("```toml\n[dependencies]\nhttp", "[dependencies]\nhttp");
         assert_ne!(recipes(&without).unwrap_or_default(), programs);
@@ -284,7 +268,7 @@ mod tests {
         assert!(example.dependencies.contains("tower-ws-auth"));
         let recipes = recipes(&page("docs/fitting.md")).unwrap();
         let names: Vec<_> = recipes.iter().map(|program| &*program.name).collect();
-        assert!(names.len() >= 12, "{names:?}");
+        assert!(names.len() >= 8, "{names:?}");
         let tables = CALLS.iter().chain(PATHS).map(|(name, _)| *name);
         for name in tables.chain([ONLY_BUILT]) {
             assert!(names.contains(&name), "{name}");

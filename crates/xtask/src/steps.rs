@@ -84,7 +84,6 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "package", tier: Slow, place: BesideLongTests, run: supply::package, about: "each library as a package, and the packages by themselves" },
     Step { name: "msrv", tier: Slow, place: BesideLongTests, run: supply::msrv, about: "the packages with the oldest Rust that they promise" },
     Step { name: "minimal", tier: Slow, place: BesideLongTests, run: minimal, about: "the packages with the oldest dependencies that they allow" },
-    Step { name: "recipes", tier: Slow, place: BesideLongTests, run: recipes, about: "the recipes with large dependencies" },
     Step { name: "newcomer", tier: Slow, place: Alone, run: newcomer::step, about: "the programs of README.md and docs/fitting.md, as a stranger builds and runs them" },
     Step { name: "loom", tier: Slow, place: BesideLongTests, run: loom, about: "stores, registry and leases under every interleaving of threads" },
     Step { name: "fuzz", tier: Slow, place: Alone, run: fuzz::short, about: "each fuzz target for 10 s" },
@@ -157,15 +156,6 @@ fn docs(_: &Session) -> Result<(), Stop> {
 
 fn minimal(session: &Session) -> Result<(), Stop> {
     Ok(supply::minimal(&session.workspace)?)
-}
-
-/// In a workspace of their own.
-fn recipes(session: &Session) -> Result<(), Stop> {
-    let mut test = cargo(&["test", "--locked", "--manifest-path"]);
-    test.arg("examples/recipes/more/Cargo.toml");
-    // That of `newcomer`, which builds the same dependencies.
-    let target = newcomer::target(&session.workspace);
-    Ok(call(test.arg("--target-dir").arg(target))?)
 }
 
 /// In a folder of its own, because the flag would rebuild the other steps' build.

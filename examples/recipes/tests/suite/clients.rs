@@ -1,4 +1,4 @@
-//! The clients of the tests, also of those in `more`.
+//! The clients of the tests.
 
 use std::net::SocketAddr;
 
