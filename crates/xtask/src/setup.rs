@@ -46,8 +46,11 @@ pub(crate) const VALKEY: &str = "valkey-server";
 /// Packages of npm, for the tests against the JavaScript originals: name and version.
 const NPM: &[(&str, &str)] = &[
     ("@anycable/core", "1.1.7"),
+    ("@apollo/client", "4.3.8"),
     ("@microsoft/signalr", "10.0.11"),
+    ("@nats-io/nats-core", "3.4.0"),
     ("@rails/actioncable", "8.1.400"),
+    ("@stomp/stompjs", "7.5.0"),
     ("centrifuge", "5.8.0"),
     ("connect-redis", "9.0.0"),
     ("cookie-signature", "1.2.2"),
@@ -55,14 +58,19 @@ const NPM: &[(&str, &str)] = &[
     ("express-session", "1.19.0"),
     ("graphql", "16.15.0"),
     ("graphql-ws", "6.4.2"),
+    ("mqtt", "5.16.0"),
     ("phoenix", "1.8.16"),
     // Two more of its versions, each under a name of its own.
     ("phoenix-1-7", "npm:phoenix@1.7.23"),
     ("phoenix-1-8-15", "npm:phoenix@1.8.15"),
     ("pusher-js", "8.6.0"),
     ("redis", "5.9.0"),
+    // Of @apollo/client.
+    ("rxjs", "7.8.2"),
     ("socket.io-client", "4.8.4"),
     ("subscriptions-transport-ws", "0.11.0"),
+    // It checks the types of `clients/js`.
+    ("typescript", "5.9.3"),
     ("undici", "6.29.1"),
     ("ws", "8.23.0"),
 ];

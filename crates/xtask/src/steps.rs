@@ -72,7 +72,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "build", tier: Test, place: First, run: tests::build, about: "builds every test" },
     Step { name: "tests", tier: Test, place: Tests, run: tests::short, about: "every Rust test, with long ones in their short form" },
     Step { name: "doctests", tier: Test, place: Tests, run: tests::documentation, about: "the examples in the documentation" },
-    Step { name: "js", tier: Test, place: BesideTests, run: js, about: "the tests of the chat example's page" },
+    Step { name: "js", tier: Test, place: BesideTests, run: js, about: "the tests of the JavaScript client" },
     Step { name: "workflows", tier: Test, place: BesideTests, run: workflows::check, about: "the workflows of GitHub Actions, by zizmor and actionlint" },
     Step { name: "clippy", tier: Test, place: BesideTests, run: clippy, about: "clippy, warnings denied" },
     Step { name: "docs", tier: Test, place: BesideTests, run: docs, about: "the documentation, warnings denied" },
@@ -167,7 +167,7 @@ fn loom(_: &Session) -> Result<(), Stop> {
 }
 
 fn js(_: &Session) -> Result<(), Stop> {
-    const FOLDER: &str = "examples/chat/static";
+    const FOLDER: &str = "clients/js";
     let entries = std::fs::read_dir(FOLDER).map_err(|error| format!("{FOLDER}: {error}"))?;
     // Named one by one: before Node 22 `node --test` takes no patterns.
     let is_test = |path: &PathBuf| {

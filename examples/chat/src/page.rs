@@ -32,7 +32,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/page.js", file(JS, include_str!("../static/page.js")))
         .route(
             "/reconnect.js",
-            file(JS, include_str!("../static/reconnect.js")),
+            file(JS, include_str!("../../../clients/js/reconnect.js")),
         )
 }
 
