@@ -71,7 +71,7 @@ pub(crate) enum Template {
     Binary(Vec<u8>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Part {
     Literal(String),
     Reason,
@@ -81,7 +81,7 @@ pub(crate) enum Part {
     Captured(usize),
 }
 
-fn places(text: &str, captured: &[&'static str]) -> Result<Vec<Part>, InvalidProtocol> {
+pub(crate) fn places(text: &str, captured: &[&'static str]) -> Result<Vec<Part>, InvalidProtocol> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((literal, after)) = rest.split_once("${") {
@@ -126,15 +126,18 @@ impl Template {
     pub(crate) fn write(&self, values: &Values, frames: &mut Vec<u8>) {
         match self {
             Self::Binary(bytes) => write_binary(bytes, frames),
-            Self::Text(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    part.write(values, &mut text);
-                }
-                write_text(&text, frames);
-            }
+            Self::Text(parts) => write_text(&fill(parts, values), frames),
         }
     }
+}
+
+/// The text with its places filled.
+pub(crate) fn fill(parts: &[Part], values: &Values) -> String {
+    let mut text = String::new();
+    for part in parts {
+        part.write(values, &mut text);
+    }
+    text
 }
 
 impl Part {
