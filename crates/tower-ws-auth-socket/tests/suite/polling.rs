@@ -297,7 +297,7 @@ mod a_poll_under_way {
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(
             answer.body(),
-            "42[\"auth_ended\",{\"reason\":\"revoked\"}]\u{1e}41\u{1e}1"
+            "42[\"auth_ended\",{\"reason\":\"revoked\"}]\u{1e}41"
         );
         assert_eq!(answer.headers()["cache-control"], "no-store");
     }
