@@ -1,4 +1,4 @@
-//! `cargo run -p socket-io`: Socket.IO on http://127.0.0.1:3000, for pages of the same origin.
+//! `cargo run -p socket-io`: Socket.IO on <http://127.0.0.1:3000>, for pages of the same origin.
 
 use std::error::Error;
 

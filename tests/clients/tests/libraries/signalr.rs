@@ -1,4 +1,4 @@
-//! SignalR.
+//! @microsoft/signalr.
 
 use client_tests::Speech;
 use tower_ws_auth::ClientProtocol;
