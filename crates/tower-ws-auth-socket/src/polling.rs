@@ -1,8 +1,8 @@
 //! Guards Socket.IO's polling transport: [`PollingLayer`].
 //!
 //! A Socket.IO client begins with HTTP requests, and its server knows a session by the `sid` in
-//! their query alone. Whoever learns a `sid` reads and writes for the user who opened it: a valid
-//! credential of somebody else is enough. With this layer a `sid` is good for its own user.
+//! their query alone. A user who learns somebody else's `sid` reads and writes in that session. With
+//! this layer a `sid` is good for its own user.
 //!
 //! - Each answer that opens a session has the server's `sid` with an HMAC of it and of the
 //!   identity. Each later request must present that, and the server reads its own `sid`. This holds
