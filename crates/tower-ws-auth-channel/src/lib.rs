@@ -64,6 +64,11 @@
 //! # }
 //! ```
 //!
+//! # Socket.IO
+//!
+//! [`NamespaceAuth`] reads the packet by which a client of Socket.IO asks for a namespace, asks a
+//! policy, and makes the packet that answers it.
+//!
 //! # Single use
 //!
 //! A ticket is taken after all cheaper checks: the layer's own checks, the pattern, and the
@@ -95,6 +100,7 @@ mod join;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod layer;
+mod namespace;
 mod outcome;
 mod pattern;
 mod patterns;
@@ -114,6 +120,7 @@ pub use self::join::{Join, JoinParts};
 #[cfg(feature = "jwt")]
 pub use self::jwt::{JwtFuture, JwtPolicy, Subscription, SubscriptionClaims};
 pub use self::layer::ChannelAuthLayer;
+pub use self::namespace::{ConnectPacket, NamespaceAnswer, NamespaceAuth};
 pub use self::outcome::{Denial, JoinOutcome};
 pub use self::patterns::{Patterns, PatternsFuture};
 pub use self::policy::{Decision, IntoDecision, Policy, PolicyFn, policy_fn};

@@ -187,6 +187,14 @@ impl Rejection {
         handshake.as_ref().map(|handshake| answer(head, handshake))
     }
 
+    /// Shows the head of the refused request, unless it was taken.
+    #[doc(hidden)]
+    pub fn look_at_head<T>(&self, look: impl FnOnce(&Parts) -> T) -> Option<T> {
+        let refused = self.head.as_ref()?.lock();
+        let refused = refused.unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().map(|refused| look(&refused.head))
+    }
+
     #[inline]
     fn take_refused(&self) -> Option<Refused> {
         self.head

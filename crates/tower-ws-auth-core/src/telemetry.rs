@@ -13,6 +13,7 @@
 //! | `handshake refused` | INFO, WARN from status 500 | `strategy` `outcome` `kind` `status` `carrier` `detail` `source` `latency_us` `origin` |
 //! | `handler refused` | INFO, WARN from status 500 | `kind` `status` `detail` `source` |
 //! | `rejection converted to a close frame` | INFO | `kind` `status` `code` `protocol` |
+//! | `refusal of a poll converted to packets` | INFO | `kind` `status` `protocol` |
 //! | `too many closing handshakes: …` | INFO | `kind` `status` `closing_handshake` |
 //! | `script ended` | DEBUG | `protocol` `script` |
 //! | `closing handshake ended` | DEBUG | `closing_handshake` |

@@ -155,6 +155,7 @@ mod error_responses;
 mod future;
 mod layer;
 mod places;
+mod polled;
 mod telling;
 mod trace;
 

@@ -7,12 +7,14 @@
 //! - [`protocol`]: how each family of clients is told.
 //! - `first_message` (feature `first-message`): `FirstMessageLayer` takes the credential from a
 //!   client's first message.
+//! - `polling` (feature `polling`): `PollingLayer` guards the polling transport of Socket.IO.
 //! - [`frame`]: close and text frames as bytes.
 //!
 //! # Features
 //!
 //! - `axum`: [`Lease`](lease::Lease) is an extractor.
 //! - `first-message`: the module `first_message`.
+//! - `polling`: the module `polling`.
 //! - `http2`: connections by extended CONNECT (RFC 8441).
 //! - `tracing` and `metrics`: see [`telemetry`](tower_ws_auth_core::telemetry).
 
@@ -26,6 +28,8 @@ pub mod close;
 pub mod first_message;
 pub mod frame;
 pub mod lease;
+#[cfg(feature = "polling")]
+pub mod polling;
 pub mod protocol;
 
 /// What the tests and benches of this workspace look into; no part of what is promised to anybody.

@@ -89,6 +89,7 @@ mod codes;
 mod mark;
 mod message;
 mod pattern;
+mod polling;
 mod script;
 
 pub use self::builder::{ClientProtocolBuilder, InvalidProtocol};
@@ -101,4 +102,5 @@ pub use self::script::{Refusal, Script};
 
 pub(crate) use self::client_protocol::{Language, is_foreign};
 pub(crate) use self::message::Values;
+pub(crate) use self::polling::Polling;
 pub(crate) use self::script::{Compiled, Ready};

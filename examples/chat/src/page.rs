@@ -44,7 +44,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "/page/stack.js": JS = "page/stack.js",
     "/page/story.js": JS = "page/story.js",
     "/page/words.js": JS = "page/words.js",
-    "/reconnect.js": JS = "reconnect.js",
+    "/reconnect.js": JS = "../../../clients/js/reconnect.js",
 };
 
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {

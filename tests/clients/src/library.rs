@@ -28,6 +28,18 @@ pub struct Speech {
     pub greeting: Option<&'static str>,
     /// A text in a message, and the answer to it.
     pub answers: &'static [(&'static str, &'static str)],
+    /// Its messages are binary.
+    pub binary: bool,
+}
+
+impl Speech {
+    fn message(&self, text: &str) -> Message {
+        if self.binary {
+            Message::binary(text.as_bytes().to_vec())
+        } else {
+            Message::text(text)
+        }
+    }
 }
 
 /// A running server for one case.
@@ -86,6 +98,8 @@ impl LibraryServer {
                 "graphql-transport-ws",
                 "graphql-ws",
                 "actioncable-v1-json",
+                "v12.stomp",
+                "mqtt",
             ];
             let upgrade = upgrade.protocols(subprotocols);
             upgrade.on_upgrade(move |socket| speak(socket, speech))
@@ -161,7 +175,7 @@ impl LibraryServer {
 
 async fn speak(mut socket: WebSocket, speech: Speech) {
     if let Some(greeting) = speech.greeting
-        && socket.send(Message::text(greeting)).await.is_err()
+        && socket.send(speech.message(greeting)).await.is_err()
     {
         return;
     }
@@ -178,7 +192,7 @@ async fn speak(mut socket: WebSocket, speech: Speech) {
                     answer = answer.replace(name, &number.to_string());
                 }
             }
-            if socket.send(Message::text(answer)).await.is_err() {
+            if socket.send(speech.message(&answer)).await.is_err() {
                 return;
             }
         }

@@ -12,6 +12,7 @@ mod combinators;
 mod events;
 #[cfg(feature = "jwt")]
 mod jwt;
+mod namespaces;
 mod patterns;
 mod property;
 #[cfg(feature = "pusher")]

@@ -20,7 +20,7 @@ pin_project! {
     #[project = KindProjected]
     enum Kind<B> {
         Inner { #[pin] body: B },
-        Text { text: &'static str },
+        Text { text: Bytes },
     }
 }
 
@@ -34,8 +34,13 @@ impl<B> ResponseBody<B> {
 
     /// A body with this text; empty for `""`.
     pub fn text(text: &'static str) -> Self {
+        Self::bytes(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// A body with these bytes, for a text that is not static.
+    pub fn bytes(text: impl Into<Bytes>) -> Self {
         Self {
-            kind: Kind::Text { text },
+            kind: Kind::Text { text: text.into() },
         }
     }
 }
@@ -62,12 +67,10 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.project().kind.project() {
             KindProjected::Inner { body } => body.poll_frame(cx),
-            KindProjected::Text { text } => match std::mem::take(text) {
-                "" => Poll::Ready(None),
-                text => Poll::Ready(Some(Ok(Frame::data(
-                    Bytes::from_static(text.as_bytes()).into(),
-                )))),
-            },
+            KindProjected::Text { text } => {
+                let text = std::mem::take(text);
+                Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text.into()))))
+            }
         }
     }
 

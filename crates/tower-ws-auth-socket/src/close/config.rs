@@ -91,6 +91,14 @@ impl Config {
         }
     }
 
+    /// The protocol that a client with this head speaks; `None` for plain.
+    pub(crate) fn protocol(&self) -> Option<&ClientProtocol> {
+        match &self.close {
+            Closing::Protocol(protocol) if !protocol.is_plain() => Some(protocol),
+            _ => None,
+        }
+    }
+
     /// The marks of the protocol in this head's query.
     pub(crate) fn marks_in(&self, head: &Parts) -> String {
         match &self.close {

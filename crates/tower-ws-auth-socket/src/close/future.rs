@@ -2,6 +2,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::Response;
 use pin_project_lite::pin_project;
@@ -11,6 +12,7 @@ use tower_ws_auth_core::ResponseBody;
 use crate::close::config::Config;
 use crate::close::convert::Conversion;
 use crate::close::error_responses::Interposed;
+use crate::close::polled::Polled;
 
 pin_project! {
     /// The response of a [`CloseFrame`](crate::close::CloseFrame) service.
@@ -31,7 +33,33 @@ pin_project! {
             interposed: Option<Box<Interposed>>,
         },
         // Dropped when the client goes, and its permit with it.
-        Holding { #[pin] hold: Sleep, held: Option<(Response<B>, Conversion)> },
+        Holding { #[pin] hold: Sleep, held: Option<(Response<B>, Converted)> },
+    }
+}
+
+/// What becomes of a refusal.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost each refused handshake an allocation"
+)]
+enum Converted {
+    Handshake(Conversion),
+    Poll(Polled),
+}
+
+impl Converted {
+    fn reject_delay(&self) -> Duration {
+        match self {
+            Self::Handshake(conversion) => conversion.reject_delay(),
+            Self::Poll(polled) => polled.reject_delay(),
+        }
+    }
+
+    fn apply<B>(self, response: Response<B>) -> Response<ResponseBody<B>> {
+        match self {
+            Self::Handshake(conversion) => conversion.apply(response),
+            Self::Poll(polled) => polled.apply(response),
+        }
     }
 }
 
@@ -63,29 +91,37 @@ where
                     interposed,
                 } => {
                     let response = ready!(inner.poll(cx))?;
-                    let (response, conversion) = match interposed.take() {
+                    let (response, converted) = match interposed.take() {
                         None => {
-                            let conversion = Conversion::of(&response, config);
-                            (response, conversion)
+                            // First: a conversion takes the head.
+                            let polled = Polled::of(&response, config).map(Converted::Poll);
+                            let converted = polled.or_else(|| {
+                                Conversion::of(&response, config).map(Converted::Handshake)
+                            });
+                            (response, converted)
                         }
-                        Some(interposed) => Conversion::of_any(response, config, *interposed),
+                        Some(interposed) => {
+                            let (response, conversion) =
+                                Conversion::of_any(response, config, *interposed);
+                            (response, conversion.map(Converted::Handshake))
+                        }
                     };
-                    let Some(conversion) = conversion else {
+                    let Some(converted) = converted else {
                         return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                     };
-                    let delay = conversion.reject_delay();
+                    let delay = converted.reject_delay();
                     if delay.is_zero() {
-                        return Poll::Ready(Ok(conversion.apply(response)));
+                        return Poll::Ready(Ok(converted.apply(response)));
                     }
                     State::Holding {
                         hold: sleep(delay),
-                        held: Some((response, conversion)),
+                        held: Some((response, converted)),
                     }
                 }
                 Projected::Holding { hold, held } => {
                     ready!(hold.poll(cx));
                     return match held.take() {
-                        Some((response, conversion)) => Poll::Ready(Ok(conversion.apply(response))),
+                        Some((response, converted)) => Poll::Ready(Ok(converted.apply(response))),
                         // Polled after it was ready, which no executor does.
                         None => Poll::Pending,
                     };

@@ -29,7 +29,7 @@ pub(crate) fn words(
     words
 }
 
-fn values(rejection: &Rejection, close: &Close) -> Values {
+pub(super) fn values(rejection: &Rejection, close: &Close) -> Values {
     Values {
         reason: rejection.reason().to_owned(),
         code: close.code().get(),

@@ -30,6 +30,19 @@ pub(crate) fn converted(
     let _ = (rejection, status, close, spoken);
 }
 
+pub(crate) fn polled(rejection: &Rejection, protocol: &ClientProtocol) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(
+        target: "tower_ws_auth",
+        kind = rejection.reason(),
+        status = rejection.status().as_u16(),
+        protocol = protocol.name(),
+        "refusal of a poll converted to packets"
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = (rejection, protocol);
+}
+
 pub(crate) fn no_permit(rejection: &Rejection) {
     #[cfg(feature = "tracing")]
     tracing::info!(

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::frame::{CloseCode, InvalidCloseCode};
 use crate::protocol::client_protocol::{Kind, Language, Told};
-use crate::protocol::{Cause, ClientProtocol, Mark, Message, Refusal, Script};
+use crate::protocol::{Cause, ClientProtocol, Mark, Message, Polling, Refusal, Script};
 
 /// Builds the protocol of a client that is not built in; see [`ClientProtocol::builder`].
 ///
@@ -19,6 +19,7 @@ pub struct ClientProtocolBuilder {
     reject_delay: Option<Duration>,
     marks: Vec<Mark>,
     without_origin: bool,
+    polling: Option<Polling>,
 }
 
 /// A protocol that cannot be spoken.
@@ -61,6 +62,7 @@ impl ClientProtocolBuilder {
             reject_delay: None,
             marks: Vec::new(),
             without_origin: false,
+            polling: None,
         }
     }
 
@@ -115,6 +117,11 @@ impl ClientProtocolBuilder {
         self
     }
 
+    pub(crate) fn polling(mut self, polling: Option<Polling>) -> Self {
+        self.polling = polling;
+        self
+    }
+
     /// The protocol.
     ///
     /// # Errors
@@ -150,6 +157,7 @@ impl ClientProtocolBuilder {
             reject_delay: self.reject_delay,
             marks: self.marks,
             without_origin: self.without_origin,
+            polling: self.polling,
         })))))
     }
 }

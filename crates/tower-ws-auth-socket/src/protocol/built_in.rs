@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::protocol::cause::NextStep::{ComeBack, Refresh, Stop};
+use crate::protocol::polling::{DISCONNECT, ENDED, OPEN};
 use crate::protocol::{
-    Cause, ClientProtocol, ClientProtocolBuilder, Mark, Message, Pattern, Refusal, Script, codes,
+    Cause, ClientProtocol, ClientProtocolBuilder, Mark, Message, Pattern, Polling, Refusal, Script,
+    codes,
 };
 
 /// How long a client has for the message that is answered.
@@ -24,21 +26,31 @@ impl ClientProtocol {
         built(Self::builder("iana").close_codes(|cause| Some(codes::iana(cause))))
     }
 
-    /// For socket.io-client 4 and python-socketio, over the transport `websocket`. Mark: `EIO=4`.
+    /// For socket.io-client 4 and python-socketio, over both of its transports. Mark: `EIO=4`.
     ///
     /// A close frame before Engine.IO's open packet shows such a client nothing for 20 s. It is
     /// opened, and each namespace that it asks for is refused: `connect_error` with `message` and
     /// `data.reason`. Its back-off grows only after an HTTP answer, so a client that should come
     /// back later gets that. An open connection gets the event `auth_ended` with the reason in the
     /// default namespace. To stop it is disconnected there as well.
+    ///
+    /// A refused poll is answered 200 with the same packets: the open packet and `connect_error`,
+    /// or `auth_ended` if its session was open. There a client that uses the default namespace is
+    /// told. If yours use others alone, take
+    /// [`socket_io_namespaces`](Self::socket_io_namespaces). The strategy must be one for
+    /// [any request](tower_ws_auth_core::AuthLayer::any_request).
     pub fn socket_io() -> Self {
-        const OPEN: &str = r#"0{"sid":"${random}","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+        Self::socket_io_namespaces([])
+    }
+
+    /// The same for clients that use these namespaces, such as `/admin`, and not the default one.
+    pub fn socket_io_namespaces<'a>(namespaces: impl IntoIterator<Item = &'a str>) -> Self {
         const ERROR: &str = r#"44${ns}{"message":"${reason}","data":{"reason":"${reason}"}}"#;
         let connect = Pattern::starts_with("40").optional("ns", '/', ',');
         let script = Script::new()
             .send(Message::text(OPEN))
             .answer_each([(connect, Message::text(ERROR))], FIRST_MESSAGE);
-        let ended = Message::text(r#"42["auth_ended",{"reason":"${reason}"}]"#);
+        let ended = Message::text(ENDED);
         built(
             Self::builder("socket_io")
                 .marked_by(Mark::query("EIO", "4"))
@@ -50,8 +62,9 @@ impl ClientProtocol {
                 .endings(|cause| match cause.next_step() {
                     ComeBack => Vec::new(),
                     Refresh => vec![ended.clone()],
-                    Stop => vec![ended.clone(), Message::text("41")],
-                }),
+                    Stop => vec![ended.clone(), Message::text(DISCONNECT)],
+                })
+                .polling(Polling::new(namespaces).ok()),
         )
     }
 

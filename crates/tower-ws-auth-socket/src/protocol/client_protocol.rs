@@ -11,7 +11,7 @@ use crate::frame::{Close, CloseCode};
 use crate::protocol::cause::is_timeout;
 use crate::protocol::message::Values;
 use crate::protocol::script::{Compiled, Ready};
-use crate::protocol::{Cause, ClientProtocolBuilder, Mark};
+use crate::protocol::{Cause, ClientProtocolBuilder, Mark, Polling};
 
 /// How clients are told that they are refused or ended: in the language of their library.
 ///
@@ -57,6 +57,8 @@ pub(crate) struct Language {
     pub(crate) reject_delay: Option<Duration>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) without_origin: bool,
+    /// Of a protocol that has an HTTP transport too.
+    pub(crate) polling: Option<Polling>,
 }
 
 /// What is told for one cause.

@@ -31,6 +31,7 @@ pub struct Message(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Text(String),
+    TextInBinary(String),
     Binary(Vec<u8>),
 }
 
@@ -43,6 +44,11 @@ impl Message {
         Self(Kind::Text(template.into()))
     }
 
+    /// A text with places in a binary message, for protocols of bytes such as NATS.
+    pub fn text_in_binary(template: impl Into<String>) -> Self {
+        Self(Kind::TextInBinary(template.into()))
+    }
+
     /// A binary message, which has no places.
     pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Kind::Binary(bytes.into()))
@@ -51,7 +57,7 @@ impl Message {
     /// With its places found, given what has been captured before.
     pub(crate) fn compile(&self, captured: &[&'static str]) -> Result<Template, InvalidProtocol> {
         let length = match &self.0 {
-            Kind::Text(text) => text.len(),
+            Kind::Text(text) | Kind::TextInBinary(text) => text.len(),
             Kind::Binary(bytes) => bytes.len(),
         };
         if length > Self::MAX {
@@ -60,6 +66,7 @@ impl Message {
         match &self.0 {
             Kind::Binary(bytes) => Ok(Template::Binary(bytes.clone())),
             Kind::Text(text) => places(text, captured).map(Template::Text),
+            Kind::TextInBinary(text) => places(text, captured).map(Template::TextInBinary),
         }
     }
 }
@@ -68,10 +75,11 @@ impl Message {
 #[derive(Debug)]
 pub(crate) enum Template {
     Text(Vec<Part>),
+    TextInBinary(Vec<Part>),
     Binary(Vec<u8>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Part {
     Literal(String),
     Reason,
@@ -81,7 +89,7 @@ pub(crate) enum Part {
     Captured(usize),
 }
 
-fn places(text: &str, captured: &[&'static str]) -> Result<Vec<Part>, InvalidProtocol> {
+pub(crate) fn places(text: &str, captured: &[&'static str]) -> Result<Vec<Part>, InvalidProtocol> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((literal, after)) = rest.split_once("${") {
@@ -126,15 +134,19 @@ impl Template {
     pub(crate) fn write(&self, values: &Values, frames: &mut Vec<u8>) {
         match self {
             Self::Binary(bytes) => write_binary(bytes, frames),
-            Self::Text(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    part.write(values, &mut text);
-                }
-                write_text(&text, frames);
-            }
+            Self::Text(parts) => write_text(&fill(parts, values), frames),
+            Self::TextInBinary(parts) => write_binary(fill(parts, values).as_bytes(), frames),
         }
     }
+}
+
+/// The text with its places filled.
+pub(crate) fn fill(parts: &[Part], values: &Values) -> String {
+    let mut text = String::new();
+    for part in parts {
+        part.write(values, &mut text);
+    }
+    text
 }
 
 impl Part {
@@ -212,6 +224,19 @@ mod tests {
         let none = Values::default();
         let message = Message::text("${retry_after} $x {y}");
         assert_eq!(written(&message, &[], &none), "null $x {y}");
+    }
+
+    #[test]
+    fn a_text_may_be_in_a_binary_message() {
+        let values = Values {
+            reason: "why".to_owned(),
+            ..Values::default()
+        };
+        let mut frames = Vec::new();
+        let message = Message::text_in_binary("-ERR '${reason}'\r\n");
+        message.compile(&[]).unwrap().write(&values, &mut frames);
+        assert_eq!(frames[0], 0x82);
+        assert_eq!(frames[2..], *b"-ERR 'why'\r\n");
     }
 
     #[test]

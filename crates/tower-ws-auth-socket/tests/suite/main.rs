@@ -6,4 +6,6 @@ mod close;
 #[cfg(feature = "first-message")]
 mod first_message;
 mod lease;
+#[cfg(feature = "polling")]
+mod polling;
 mod upgrade;

@@ -1,5 +1,5 @@
 /**
- * A WebSocket that reconnects, and that knows when not to. Copy this file; it needs nothing else.
+ * A WebSocket that reconnects, and that knows when not to. It needs nothing else: install it, or copy this file.
  *
  *     const socket = new ReconnectingSocket({
  *       url: async () => `wss://example.org/ws?token=${encodeURIComponent(token)}`, // asked before each attempt
@@ -13,8 +13,9 @@
  * | 4401 credentials_missing, session_invalid, session_ended | stop: log in                                      |
  * | 4401 token_not_yet_valid                                 | back off, the same credential again               |
  * | 4401 anything else                                       | refresh once and reconnect; a second one: log in  |
- * | 4400, 4403, 4405, 4426, all 44xx but 4401 and 4429       | stop: the next attempt would end the same way     |
- * | all others (1001, 1006, 1011, 4429, 4503, …)             | back off: exponential, full jitter, + retry_after |
+ * | 4400, 4403, 4405, 4426, all other 44xx                   | stop: the next attempt would end the same way     |
+ * | 1001 (going_away)                                        | back off, spread over `spread`                    |
+ * | all others (1006, 1011, 4408, 4429, 4503, …)             | back off: exponential, full jitter, + retry_after |
  *
  * Events: `open` (refused browsers see it too: the first message is the proof), `message` with `data`, and with a
  * `detail`: `close` {code, reason, wasClean}, `waiting` {delay, code, reason}, `stopped` {code, reason, advice: 'done'
@@ -31,6 +32,26 @@ export class ReconnectingSocket extends EventTarget {
   constructor(options) {
     super();
     this.#options = { ...DEFAULTS, ...options };
+  }
+
+  /** As that of a WebSocket; 3 (closed) while there is none. */
+  get readyState() {
+    return this.#ws?.readyState ?? CLOSED;
+  }
+
+  /** The selected subprotocol; empty while there is no connection. */
+  get protocol() {
+    return this.#ws?.protocol ?? '';
+  }
+
+  /** How many bytes wait to be sent. */
+  get bufferedAmount() {
+    return this.#ws?.bufferedAmount ?? 0;
+  }
+
+  /** Whether it is connected, or will be without another call. */
+  get running() {
+    return this.#run !== null;
   }
 
   /** Starts, also again after `stopped`. Does nothing while it is running. */
@@ -64,24 +85,28 @@ export class ReconnectingSocket extends EventTarget {
       if (refreshed === false) return this.#stop(4401, refreshFor, 'log in');
       refreshFor = null;
       const url = await this.#options.url();
-      if (run === this.#run) this.#open(url);
+      if (run !== this.#run) return;
+      const firstMessage = await this.#options.firstMessage?.();
+      if (run === this.#run) this.#open(url, firstMessage);
     } catch {
       if (run === this.#run) this.#backOff(0, 'request_failed', 0, refreshFor);
     }
   }
 
-  #open(url) {
-    const { WebSocket, protocols, now, stableAfter, refresh } = this.#options;
+  #open(url, firstMessage) {
+    const { WebSocket, protocols, binaryType, now, stableAfter, refresh } = this.#options;
     let ws;
     try {
       ws = this.#ws = new WebSocket(url, protocols);
     } catch {
       return this.#stop(0, 'invalid_address', 'fix the client');
     }
+    if (binaryType) ws.binaryType = binaryType;
     let [openedAt, first, retryAfter] = [Infinity, true, 0];
     ws.addEventListener('open', () => {
       if (this.#ws !== ws) return ws.close(1000);
       openedAt = now();
+      if (firstMessage !== undefined) ws.send(firstMessage);
       this.dispatchEvent(new Event('open'));
     });
     ws.addEventListener('message', ({ data }) => {
@@ -106,9 +131,11 @@ export class ReconnectingSocket extends EventTarget {
   }
 
   #backOff(code, reason, retryAfter, refreshFor) {
-    const { minBackoff, maxBackoff, random, setTimeout } = this.#options;
+    const { minBackoff, maxBackoff, spread, random, setTimeout } = this.#options;
+    const ceiling = Math.min(maxBackoff, minBackoff * 2 ** this.#since.failures++);
+    // All clients of a server that goes down are told at once, and must not return at once.
     // The jitter comes on top of retry_after, or all who were told the same would return together.
-    const jitter = random() * Math.min(maxBackoff, minBackoff * 2 ** this.#since.failures++);
+    const jitter = random() * (code === GOING_AWAY ? Math.max(spread, ceiling) : ceiling);
     const delay = Math.min(retryAfter * 1000 + jitter, 2 ** 31 - 1); // setTimeout fires at once beyond that
     this.#timer = setTimeout(() => this.#attempt(refreshFor), delay);
     this.#emit('waiting', { delay, code, reason });
@@ -121,11 +148,12 @@ export class ReconnectingSocket extends EventTarget {
   }
 }
 
-const [CONNECTING, OPEN] = [0, 1];
+const [CONNECTING, OPEN, CLOSED, GOING_AWAY] = [0, 1, 3, 1001];
 const LOG_IN = ['credentials_missing', 'session_invalid', 'session_ended'];
 const DEFAULTS = {
   protocols: [],
   minBackoff: 500, maxBackoff: 30_000, // ms; the ceiling of the random delay doubles from one to the other
+  spread: 10_000, // ms over which clients return after 1001
   stableAfter: 5_000, // ms that a connection must last to prove itself
   WebSocket: globalThis.WebSocket, now: () => performance.now(), random: Math.random, // these and the timers: for tests
   setTimeout: (callback, delay) => setTimeout(callback, delay), clearTimeout: (timer) => clearTimeout(timer),
@@ -134,7 +162,7 @@ const DEFAULTS = {
 function decide(code, reason, mayRefresh) {
   if (code === 1000) return 'done';
   if (code === 4403) return 'not allowed';
-  if (code === 4429 || (code === 4401 && reason === 'token_not_yet_valid')) return 'back off';
+  if (code === 4408 || code === 4429 || (code === 4401 && reason === 'token_not_yet_valid')) return 'back off';
   if (code === 4401) return mayRefresh && !LOG_IN.includes(reason) ? 'refresh' : 'log in';
   return code >= 4400 && code <= 4499 ? 'fix the client' : 'back off';
 }

@@ -1,4 +1,4 @@
-// node --test reconnect.test.mjs
+// node --test reconnect.test.mjs, on fake sockets and a fake clock.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -106,6 +106,39 @@ describe('a connection', () => {
     assert.deepEqual(t.socket().sent, ['now']);
     t.client.close();
     assert.equal(t.client.send('late'), false);
+  });
+
+  it('shows the state of its WebSocket', async () => {
+    const t = start({ binaryType: 'arraybuffer' });
+    const state = () => [t.client.readyState, t.client.protocol, t.client.bufferedAmount, t.client.running];
+    assert.deepEqual(state(), [3, '', 0, false]);
+    await t.connect();
+    assert.deepEqual(state(), [0, '', 0, true]);
+    Object.assign(t.socket(), { protocol: 'chat.v1', bufferedAmount: 7 });
+    t.socket().opens();
+    assert.equal(t.socket().binaryType, 'arraybuffer');
+    assert.deepEqual(state(), [1, 'chat.v1', 7, true]);
+    await t.socket().ends(1006);
+    assert.deepEqual(state(), [3, '', 0, true]);
+    t.client.close();
+    assert.equal(t.client.running, false);
+  });
+
+  it('sends the first message before everything else, and asks for it each time', async () => {
+    let count = 0;
+    const t = await connected({ firstMessage: async () => `auth ${(count += 1)}` });
+    t.client.addEventListener('open', () => t.client.send('hello'));
+    t.socket().opens();
+    assert.deepEqual(t.socket().sent, ['auth 1', 'hello']);
+    await t.socket().ends(4401, 'token_expired');
+    t.socket().opens();
+    assert.deepEqual(t.socket().sent, ['auth 2', 'hello']);
+  });
+
+  it('backs off when the first message is unavailable', async () => {
+    const t = await connected({ firstMessage: () => { throw new Error('offline'); } });
+    assert.equal(t.last('waiting').reason, 'request_failed');
+    assert.equal(t.sockets.length, 0);
   });
 
   it('ignores a second connect()', async () => {
@@ -254,7 +287,7 @@ describe('codes that end it', () => {
 });
 
 describe('codes that back off', () => {
-  for (const code of [1001, 1002, 1005, 1006, 1008, 1011, 1012, 1013, 3000, 4000, 4429, 4500, 4503]) {
+  for (const code of [1002, 1005, 1006, 1008, 1011, 1012, 1013, 3000, 4000, 4408, 4429, 4500, 4503]) {
     it(`${code}: waits, then connects with a fresh address`, async () => {
       const t = await connected();
       await t.refuse(code, 'busy');
@@ -266,6 +299,38 @@ describe('codes that back off', () => {
       assert.deepEqual(t.refreshed, []);
     });
   }
+
+  it('1001: returns somewhere within the spread, and then backs off as usual', async () => {
+    const t = await connected();
+    await t.lives(5000);
+    await t.socket().ends(1001, 'going_away');
+    assert.deepEqual(t.last('waiting'), { type: 'waiting', data: undefined, delay: 10_000, code: 1001, reason: 'going_away' });
+    await t.passes(10_000);
+    await t.socket().ends(1006);
+    assert.deepEqual(t.delays(), [10_000, 1000]);
+  });
+
+  it('1001 from a server that goes down again and again: never less than the ceiling', async () => {
+    const t = await connected({ spread: 600 });
+    for (let i = 0; i < 3; i += 1) {
+      await t.refuse(1001, 'going_away');
+      await t.passes(t.delays().at(-1));
+    }
+    assert.deepEqual(t.delays(), [600, 1000, 2000]);
+  });
+
+  it('1001: ten clients return at ten times', async () => {
+    const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+    let seed = 7;
+    const delays = [];
+    for (let i = 0; i < 10; i += 1) {
+      const t = await connected({ random });
+      await t.refuse(1001, 'going_away');
+      delays.push(...t.delays());
+    }
+    delays.sort((a, b) => a - b);
+    assert.ok(delays[0] < 2500 && delays[9] > 7500, `${delays}`);
+  });
 
   it('a handshake that never opened: waits', async () => {
     const t = await connected();
@@ -415,10 +480,10 @@ describe('close()', () => {
   });
 
   it('outruns a url() or a refresh() that is still being awaited', async () => {
-    for (const slow of ['url', 'refresh']) {
+    for (const slow of ['url', 'refresh', 'firstMessage']) {
       let go;
       const gate = new Promise((resolve) => { go = resolve; });
-      const t = await connected(slow === 'url' ? { url: () => gate } : { refresh: () => gate });
+      const t = await connected({ [slow]: () => gate });
       if (slow === 'refresh') await t.refuse(4401, 'token_expired');
       const before = t.sockets.length;
       t.client.close();

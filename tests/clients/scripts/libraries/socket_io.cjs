@@ -1,0 +1,34 @@
+// Socket.IO.
+const kit = require("./kit.cjs");
+
+const { connected, http, job, log, refresh } = kit;
+
+module.exports = {
+  "socket.io-client"() {
+    const { Manager } = require("socket.io-client");
+    // One connection, as `io()` shares one among namespaces.
+    const manager = new Manager(http, { transports: ["websocket"], query: { token: kit.token } });
+    for (const namespace of job.namespaces.length > 0 ? job.namespaces : [""]) {
+      const socket = manager.socket(namespace || "/", { auth: (send) => send({ token: kit.token }) });
+      const again = async () => {
+        await refresh();
+        socket.io.opts.query = { token: kit.token };
+        socket.connect();
+      };
+      let reason;
+      socket.on("connect", connected);
+      socket.on("connect_error", (error) => {
+        log(`${namespace} connect_error`.trim(), { message: error.message, data: error.data });
+        if (error.message === "token_expired") again();
+      });
+      socket.on("auth_ended", (data) => {
+        reason = data.reason;
+        log("auth_ended", data);
+      });
+      socket.on("disconnect", (why) => {
+        log("disconnect", why);
+        if (reason === "token_expired") again();
+      });
+    }
+  },
+};

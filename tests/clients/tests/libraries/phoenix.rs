@@ -1,0 +1,89 @@
+//! phoenix.js of three versions.
+
+use client_tests::Speech;
+use tower_ws_auth::ClientProtocol;
+
+use crate::library::{Case, Library, ended, refused};
+
+const PHOENIX: Speech = Speech {
+    greeting: None,
+    binary: false,
+    answers: &[(
+        "phx_join",
+        r#"[$join,$ref,"room:lobby","phx_reply",{"status":"ok","response":{}}]"#,
+    )],
+};
+
+const PHOENIX_CLOSED: &[Case] = &[
+    refused("forbidden", &[r#"onClose [1000,"forbidden"]"#], 1),
+    refused(
+        "expired",
+        &[r#"onClose [1000,"token_expired"]"#, "refresh"],
+        2,
+    ),
+    refused("busy", &[], 12),
+    ended("revoked", &[r#"onClose [1000,"revoked"]"#], 1),
+    ended(
+        "token_expired",
+        &[r#"onClose [1000,"token_expired"]"#, "refresh"],
+        2,
+    ),
+];
+
+#[tokio::test]
+async fn phoenix_1_7() {
+    Library {
+        name: "phoenix-1-7",
+        protocol: ClientProtocol::detect,
+        speech: PHOENIX,
+        by_state: false,
+        namespaces: &[],
+        cases: PHOENIX_CLOSED,
+    }
+    .sees_every_reason_and_comes_back_as_it_should()
+    .await;
+}
+
+#[tokio::test]
+async fn phoenix_1_8_15() {
+    Library {
+        name: "phoenix-1-8-15",
+        protocol: ClientProtocol::detect,
+        speech: PHOENIX,
+        by_state: false,
+        namespaces: &[],
+        cases: PHOENIX_CLOSED,
+    }
+    .sees_every_reason_and_comes_back_as_it_should()
+    .await;
+}
+
+#[tokio::test]
+async fn phoenix_1_8_16() {
+    Library {
+        name: "phoenix",
+        protocol: ClientProtocol::phoenix_held,
+        speech: PHOENIX,
+        by_state: false,
+        namespaces: &[],
+        cases: const {
+            &[
+                refused("forbidden", &[r#"join error {"reason":"forbidden"}"#], 1),
+                refused(
+                    "expired",
+                    &[r#"join error {"reason":"token_expired"}"#, "refresh"],
+                    2,
+                ),
+                refused("busy", &[], 12),
+                ended("revoked", &[r#"onClose [4403,"revoked"]"#], 2),
+                ended(
+                    "token_expired",
+                    &[r#"onClose [4401,"token_expired"]"#, "refresh"],
+                    3,
+                ),
+            ]
+        },
+    }
+    .sees_every_reason_and_comes_back_as_it_should()
+    .await;
+}
