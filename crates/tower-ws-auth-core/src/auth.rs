@@ -3,6 +3,7 @@
 mod and_then;
 mod any_of;
 mod authenticate;
+mod authenticate_ext;
 mod authenticated;
 mod combine;
 pub(crate) mod future;
@@ -20,7 +21,8 @@ mod validity;
 
 pub use self::and_then::{AndThen, AndThenFuture};
 pub use self::any_of::{AnyOf, Chosen, Either, EitherFuture};
-pub use self::authenticate::{Authenticate, AuthenticateExt, Called};
+pub use self::authenticate::{Authenticate, Called};
+pub use self::authenticate_ext::AuthenticateExt;
 pub use self::authenticated::Authenticated;
 #[cfg(feature = "axum")]
 pub use self::authenticated::MissingAuthLayer;

@@ -1,11 +1,11 @@
 //! Questions between nodes.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::cmd;
 use test_servers::Server;
-use test_support::PATIENCE;
+use test_support::{until, until_ok};
 use tower_ws_auth_core::BoxFuture;
 use tower_ws_auth_core::relay::{Answers, NodeRelay};
 use tower_ws_auth_redis::RedisRelay;
@@ -42,11 +42,8 @@ impl Node {
     }
 
     async fn listens(&self, expected: bool) {
-        let began = Instant::now();
-        while self.relay.is_listening() != expected {
-            assert!(began.elapsed() < PATIENCE);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let listens = || self.relay.is_listening() == expected;
+        until("whether it listens", listens).await;
     }
 
     async fn ask(&self, question: &str) -> Option<String> {
@@ -144,11 +141,10 @@ async fn a_node_that_hears_nothing_says_so_and_comes_back() {
         .await
         .unwrap();
     assert_eq!(killed, 2);
-    let began = Instant::now();
-    while a.relay.ask("b".into()).await.ok().flatten().is_none() {
-        assert!(began.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_ok("an answer", async || {
+        a.relay.ask("b".into()).await.ok().flatten()
+    })
+    .await;
     // Nobody needs its answers any more.
     a.here = None;
     a.listens(false).await;

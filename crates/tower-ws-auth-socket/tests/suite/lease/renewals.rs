@@ -16,6 +16,7 @@ use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde::{Deserialize, Serialize};
+use test_support::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -379,16 +380,13 @@ impl<A: Strategy> Server<A> {
     }
 
     async fn is_empty(&self) {
-        let empty = async {
-            while self.seen.running.load(Ordering::SeqCst) > 0
-                || !self.layer.leases().is_empty()
-                || !self.revocations.is_empty()
-                || !format!("{:?}", self.layer.leases()).contains("named: 0")
-            {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        let empty = || {
+            self.seen.running.load(Ordering::SeqCst) == 0
+                && self.layer.leases().is_empty()
+                && self.revocations.is_empty()
+                && format!("{:?}", self.layer.leases()).contains("named: 0")
         };
-        timeout(SOON, empty).await.unwrap();
+        until("an idle server", empty).await;
     }
 }
 
@@ -627,12 +625,7 @@ async fn of_two_connections_with_one_name_the_newer_one_is_renewed() {
     let mut eve = server.open_by(&query).await;
     // That of the older one's end takes nothing from the newer one.
     drop(first);
-    let two_are_left = async {
-        while server.layer.leases().len() > 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(SOON, two_are_left).await.unwrap();
+    until("two leases", || server.layer.leases().len() == 2).await;
     assert_eq!(server.renew("ada.50.900.user", ID).await.0, 204);
     assert_eq!(second.text().await, "user");
     server.hands.set(100);
