@@ -10,15 +10,14 @@ use tokio::runtime::Handle;
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::handshake::Handshake;
-use tower_ws_auth_core::private::{Gate, Label, Watch};
+use tower_ws_auth_core::private::{Gate, Watch};
 use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Revocations, Term};
 
 use crate::lease::LeaseLayer;
 use crate::lease::future::{Opening, ResponseFuture};
 use crate::lease::handle::Lease;
 use crate::lease::layer::{Closing, Config};
-use crate::lease::renewals::Holder;
-use crate::lease::shared::{Shared, Until, Watches};
+use crate::lease::shared::{Shared, Subject, Until, Watches};
 use crate::lease::trace;
 
 /// The service that [`LeaseLayer`](crate::lease::LeaseLayer) puts around another.
@@ -85,8 +84,7 @@ where
             service: ready,
             until,
             is_spent,
-            holder,
-            label,
+            subject: Subject { holder, label },
         };
         match registered {
             Ok(watch) => waiting.open([Some(watch), None]),
@@ -104,8 +102,7 @@ pub(crate) struct Waiting<S, B> {
     until: Until,
     /// The credential does not pass again.
     is_spent: bool,
-    holder: Option<Holder>,
-    label: Label,
+    subject: Subject,
 }
 
 impl<S, B> Waiting<S, B>
@@ -156,8 +153,7 @@ where
             protocol,
             self.until,
             watches,
-            self.holder,
-            self.label,
+            self.subject,
         );
         let held = match &guard {
             Some(guard) => {

@@ -9,8 +9,7 @@ use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tower_ws_auth_core::Term;
-use tower_ws_auth_core::private::Label;
-use tower_ws_auth_core::private::{ConnectionLimits, Watch};
+use tower_ws_auth_core::private::{ConnectionLimits, Label, Watch};
 use tower_ws_auth_core::revocation::DisconnectReason;
 
 use crate::lease::expiry_queue::Place;
@@ -69,6 +68,12 @@ pub(super) struct State {
     pub(super) counted: Option<Counted>,
 }
 
+/// Whose connection it is: to those who renew it, and in the log.
+pub(crate) struct Subject {
+    pub(crate) holder: Option<Holder>,
+    pub(crate) label: Label,
+}
+
 impl Shared {
     /// Begins to enforce a term; what it returns ends that when it is dropped.
     pub(crate) fn begin(
@@ -78,8 +83,7 @@ impl Shared {
         protocol: ClientProtocol,
         until: Until,
         watches: Watches,
-        holder: Option<Holder>,
-        label: Label,
+        subject: Subject,
     ) -> (Arc<Self>, Release) {
         let end = until.moment;
         let shared = Arc::new(Self {
@@ -99,8 +103,8 @@ impl Shared {
             }),
             ended: OnceLock::new(),
             told: Notify::new(),
-            opened: Opened::now(label),
-            holder,
+            opened: Opened::now(subject.label),
+            holder: subject.holder,
         });
         let place = shared.config.leases.add(shared.deadline(end), &shared);
         let watches = {
