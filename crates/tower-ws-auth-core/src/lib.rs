@@ -186,7 +186,7 @@ pub mod private {
     pub use crate::auth::{Gate, Label, Permit, RefusedIdentity};
     pub use crate::body::{BodyError, read_body};
     pub use crate::credential::cookie_header as cookie;
-    pub use crate::revocation::connection::Connection;
+    pub use crate::revocation::connection::{Connection, Listener};
     pub use crate::revocation::limits::{ConnectionLimits, Evicted};
     pub use crate::revocation::watch::{Watch, WatchFuture};
 }

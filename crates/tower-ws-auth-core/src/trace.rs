@@ -79,7 +79,7 @@ impl Decision {
             outcome = "accepted",
             latency_us = self.latency(),
             carrier = self.carrier,
-            connection = label.connection,
+            connection = label.connection.map(std::num::NonZeroU64::get),
             who = label.who.as_deref(),
             "handshake accepted"
         );

@@ -9,13 +9,13 @@
 )]
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use loom::thread;
-use tower_ws_auth_core::private::Watch;
+use tower_ws_auth_core::private::{Listener, Watch};
 use tower_ws_auth_core::{
     Clock, DisconnectReason, Grant, MemoryRevocations, Rejection, Revocations, Term,
 };
@@ -42,18 +42,29 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// A handshake, and how often its connection was told that it is over.
-fn handshake(
-    revocations: &Revocations,
-    keys: &[&str],
-) -> Result<(Watch, Arc<AtomicUsize>), Rejection> {
-    let watch = now(revocations.watch(&term(keys)))?;
-    let told = Arc::new(AtomicUsize::new(0));
-    let counts = Arc::clone(&told);
-    watch.connection().on_end(move |reason| {
+/// Counts how often a connection was told that it is over.
+#[derive(Debug, Default)]
+struct Told(AtomicUsize);
+
+impl Told {
+    fn times(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Listener for Told {
+    fn ended(&self, reason: &DisconnectReason) {
         assert_eq!(*reason, DisconnectReason::Revoked);
-        counts.fetch_add(1, Ordering::SeqCst);
-    });
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A handshake, and what its connection was told.
+fn handshake(revocations: &Revocations, keys: &[&str]) -> Result<(Watch, Arc<Told>), Rejection> {
+    let watch = now(revocations.watch(&term(keys)))?;
+    let told = Arc::new(Told::default());
+    let listener: Weak<Told> = Arc::downgrade(&told);
+    watch.connection().listen(listener);
     Ok((watch, told))
 }
 
@@ -62,7 +73,7 @@ fn revoke(revocations: &Revocations, key: &str) {
 }
 
 /// It was refused, or it has heard of it, once.
-fn has_ended(met: Result<(Watch, Arc<AtomicUsize>), Rejection>) {
+fn has_ended(met: Result<(Watch, Arc<Told>), Rejection>) {
     match met {
         Err(rejection) => assert_eq!(rejection.reason(), "token_invalid"),
         Ok((watch, told)) => {
@@ -70,7 +81,7 @@ fn has_ended(met: Result<(Watch, Arc<AtomicUsize>), Rejection>) {
                 watch.connection().disconnect_reason(),
                 Some(DisconnectReason::Revoked)
             );
-            assert_eq!(told.load(Ordering::SeqCst), 1);
+            assert_eq!(told.times(), 1);
         }
     }
 }
@@ -158,13 +169,11 @@ fn a_connection_that_is_ended_by_two_while_it_begins_to_listen_is_told_once() {
             thread::spawn(move || now(revocations.end("user:ada", &DisconnectReason::Revoked)))
         };
         let (first, second) = (end(&revocations), end(&revocations));
-        let told = Arc::new(AtomicUsize::new(0));
-        let counts = Arc::clone(&told);
-        watch.connection().on_end(move |_| {
-            counts.fetch_add(1, Ordering::SeqCst);
-        });
+        let told = Arc::new(Told::default());
+        let listener: Weak<Told> = Arc::downgrade(&told);
+        watch.connection().listen(listener);
         assert_eq!(first.join().unwrap() + second.join().unwrap(), 1);
-        assert_eq!(told.load(Ordering::SeqCst), 1);
+        assert_eq!(told.times(), 1);
         drop(watch);
         assert!(revocations.is_empty());
     });

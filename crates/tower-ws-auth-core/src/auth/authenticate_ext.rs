@@ -5,7 +5,7 @@ use http::request::Parts;
 #[cfg(feature = "axum")]
 use crate::auth::ByPath;
 use crate::auth::combine::permitted as decided;
-use crate::revocation::{Revocable, Revocations};
+use crate::revocation::{BoxFuture, Revocable, Revocations};
 use crate::{AndThen, AnyOf, Authenticate, Authorize, Map, Optional, Rejection};
 
 /// Combinators for every [`Authenticate`].

@@ -1,3 +1,4 @@
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -147,7 +148,7 @@ pub struct Term {
 #[doc(hidden)]
 pub struct Label {
     /// Counts the accepted requests of the process.
-    pub connection: Option<u64>,
+    pub connection: Option<NonZeroU64>,
     /// Who it is, if the application wants that in its log.
     pub who: Option<Arc<str>>,
 }
@@ -156,7 +157,7 @@ impl Label {
     pub(crate) fn new(who: Option<String>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
-            connection: Some(NEXT.fetch_add(1, Ordering::Relaxed)),
+            connection: NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)),
             who: who.map(Arc::from),
         }
     }
@@ -211,7 +212,7 @@ impl Term {
     /// The number of the accepted request in the events of these layers, such as `lease ended`; the
     /// first one of a process is 1. `None` before an [`AuthLayer`](crate::AuthLayer) has accepted it.
     pub fn connection(&self) -> Option<u64> {
-        self.label.connection
+        self.label.connection.map(NonZeroU64::get)
     }
 
     #[doc(hidden)]

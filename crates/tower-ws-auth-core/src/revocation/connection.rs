@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use super::{DisconnectReason, Revocation, RevocationKey};
@@ -18,13 +18,21 @@ pub struct Connection {
 
 struct State {
     phase: Phase,
-    on_end: Option<OnEnd>,
-    on_notice: Option<OnNotice>,
+    listener: Option<Weak<dyn Listener>>,
 }
 
-type OnEnd = Box<dyn FnOnce(&DisconnectReason) + Send>;
-/// Gets the moment by which the connection ends, and the reason.
-type OnNotice = Arc<dyn Fn(SystemTime, &DisconnectReason) + Send + Sync>;
+/// Who holds a connection, and is told of its end.
+pub trait Listener: Send + Sync {
+    /// The connection was ended.
+    fn ended(&self, reason: &DisconnectReason);
+
+    /// A key was revoked [with a margin](super::Revocations::revoke_within): the connection is to
+    /// end at that moment, unless it is renewed before. `false` if nobody sees to that: it ends at
+    /// once.
+    fn noticed(self: Arc<Self>, _deadline: SystemTime, _reason: &DisconnectReason) -> bool {
+        false
+    }
+}
 
 enum Phase {
     /// The store is being asked. Revocations that arrive meanwhile wait for its answer.
@@ -49,8 +57,7 @@ impl Connection {
             order: AtomicU64::new(id),
             state: Mutex::new(State {
                 phase,
-                on_end: None,
-                on_notice: None,
+                listener: None,
             }),
         }
     }
@@ -98,34 +105,28 @@ impl Connection {
             return false;
         }
         state.phase = Phase::Ended(reason.clone());
-        let on_end = state.on_end.take();
-        // Unlocked first, because the callback may call this connection again.
+        let listener = state.listener.take();
+        // Unlocked first, because the listener may call this connection again.
         drop(state);
-        if let Some(on_end) = on_end {
-            on_end(reason);
+        if let Some(listener) = listener.and_then(|listener| listener.upgrade()) {
+            listener.ended(reason);
         }
         true
     }
 
-    /// Calls `told` when the connection is ended, or at once if it already was. A second call
-    /// replaces the first callback.
-    pub fn on_end(&self, told: impl FnOnce(&DisconnectReason) + Send + 'static) {
+    /// Tells the listener when the connection is ended, or at once if it already was. A second call
+    /// replaces the first listener.
+    pub fn listen(&self, listener: Weak<dyn Listener>) {
         let mut state = self.lock();
-        match &state.phase {
-            Phase::Ended(reason) => {
-                let reason = reason.clone();
-                drop(state);
-                told(&reason);
-            }
-            Phase::Checking { .. } | Phase::Open { .. } => state.on_end = Some(Box::new(told)),
+        let Phase::Ended(reason) = &state.phase else {
+            state.listener = Some(listener);
+            return;
+        };
+        let reason = reason.clone();
+        drop(state);
+        if let Some(listener) = listener.upgrade() {
+            listener.ended(&reason);
         }
-    }
-
-    /// Calls `told` when a key is revoked [with a margin](super::Revocations::revoke_within): the
-    /// connection is to end at that moment, unless it is renewed before. Without this it ends at
-    /// once. A second call replaces the first callback.
-    pub fn on_notice(&self, told: impl Fn(SystemTime, &DisconnectReason) + Send + Sync + 'static) {
-        self.lock().on_notice = Some(Arc::new(told));
     }
 
     /// Hears that a key was revoked. It ends, unless its handshake knew this revocation or a later
@@ -147,12 +148,16 @@ impl Connection {
             }
             Phase::Ended(_) => return,
         }
-        let on_notice = state.on_notice.clone();
-        // Unlocked first, because a callback may call this connection again.
+        let listener = state.listener.clone();
+        // Unlocked first, because the listener may call this connection again.
         drop(state);
-        match (on_notice, revocation.deadline()) {
-            (Some(on_notice), Some(deadline)) => on_notice(deadline, revocation.reason()),
-            _ => drop(self.end(revocation.reason())),
+        let reason = revocation.reason();
+        let is_noticed = |deadline| {
+            let listener = listener.and_then(|listener| listener.upgrade());
+            listener.is_some_and(|listener| listener.noticed(deadline, reason))
+        };
+        if !revocation.deadline().is_some_and(is_noticed) {
+            self.end(reason);
         }
     }
 

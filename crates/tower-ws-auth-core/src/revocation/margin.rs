@@ -64,12 +64,25 @@ impl Revocation {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, Weak};
 
     use super::*;
+    use crate::private::Listener;
     use crate::{Clock, Grant, MemoryRevocations};
 
     const NOW: u64 = 1_700_000_000;
+
+    #[derive(Default)]
+    struct Told(Mutex<Option<(SystemTime, DisconnectReason)>>);
+
+    impl Listener for Told {
+        fn ended(&self, _: &DisconnectReason) {}
+
+        fn noticed(self: Arc<Self>, deadline: SystemTime, reason: &DisconnectReason) -> bool {
+            *self.0.lock().unwrap() = Some((deadline, reason.clone()));
+            true
+        }
+    }
 
     fn revocations() -> Revocations {
         let memory = MemoryRevocations::new(Duration::from_secs(3600), 100);
@@ -88,16 +101,14 @@ mod tests {
             revocations.watch(grant.term()).await.unwrap(),
             revocations.watch(grant.term()).await.unwrap(),
         );
-        let told = Arc::new(Mutex::new(None));
-        let telling = Arc::clone(&told);
-        one.connection().on_notice(move |deadline, reason| {
-            *telling.lock().unwrap() = Some((deadline, reason.clone()));
-        });
+        let told = Arc::new(Told::default());
+        let telling: Weak<Told> = Arc::downgrade(&told);
+        one.connection().listen(telling);
         let within = Duration::from_millis(9500);
         let revoked = revocations.revoke_within("user:ada", DisconnectReason::Revoked, within);
         revoked.await.unwrap();
         let expected = (Clock::at(NOW + 10), DisconnectReason::Revoked);
-        assert_eq!(*told.lock().unwrap(), Some(expected));
+        assert_eq!(*told.0.lock().unwrap(), Some(expected));
         assert_eq!(one.connection().disconnect_reason(), None);
         assert!(other.connection().disconnect_reason().is_some());
         // An older credential opens nothing any more.

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LockResult, Mutex, MutexGuard, Weak};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use http::{Request, Response, request::Parts};
 use tower::{Layer, Service, ServiceExt};
-use tower_ws_auth_core::private::Watch;
+use tower_ws_auth_core::private::{Listener, Watch};
 use tower_ws_auth_core::revocation::LocalConnections;
 use tower_ws_auth_core::{
     AuthLayer, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant, MemoryRevocations,
@@ -185,12 +185,25 @@ mod at_the_handshake {
 mod on_an_open_connection {
     use super::*;
 
-    fn listen(watch: &Watch) -> Arc<Mutex<Vec<DisconnectReason>>> {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let hear = Arc::clone(&heard);
-        watch
-            .connection()
-            .on_end(move |reason| hear.lock().unwrap().push(reason.clone()));
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<DisconnectReason>>);
+
+    impl Heard {
+        fn lock(&self) -> LockResult<MutexGuard<'_, Vec<DisconnectReason>>> {
+            self.0.lock()
+        }
+    }
+
+    impl Listener for Heard {
+        fn ended(&self, reason: &DisconnectReason) {
+            self.lock().unwrap().push(reason.clone());
+        }
+    }
+
+    fn listen(watch: &Watch) -> Arc<Heard> {
+        let heard = Arc::new(Heard::default());
+        let listener: Weak<Heard> = Arc::downgrade(&heard);
+        watch.connection().listen(listener);
         heard
     }
 

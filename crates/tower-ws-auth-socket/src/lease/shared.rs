@@ -9,7 +9,7 @@ use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tower_ws_auth_core::Term;
-use tower_ws_auth_core::private::{ConnectionLimits, Label, Watch};
+use tower_ws_auth_core::private::{ConnectionLimits, Label, Listener, Watch};
 use tower_ws_auth_core::revocation::DisconnectReason;
 
 use crate::lease::expiry_queue::Place;
@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     told: Notify,
     opened: Opened,
     /// By which its client can renew it.
-    pub(super) holder: Option<Holder>,
+    pub(super) holder: Option<Box<Holder>>,
 }
 
 /// The registrations of a lease: as a rule one, and a second where the strategy left one with
@@ -104,7 +104,7 @@ impl Shared {
             ended: OnceLock::new(),
             told: Notify::new(),
             opened: Opened::now(subject.label),
-            holder: subject.holder,
+            holder: subject.holder.map(Box::new),
         });
         let place = shared.config.leases.add(shared.deadline(end), &shared);
         let watches = {
@@ -236,19 +236,9 @@ impl Shared {
     }
 
     pub(super) fn listen(self: &Arc<Self>, watch: &Watch) {
-        // Weak: the connection would keep itself alive.
-        let lease = Arc::downgrade(self);
-        let noticed = Weak::clone(&lease);
-        watch.connection().on_notice(move |deadline, reason| {
-            if let Some(lease) = noticed.upgrade() {
-                lease.end_at(deadline, reason);
-            }
-        });
-        watch.connection().on_end(move |reason| {
-            if let Some(lease) = lease.upgrade() {
-                lease.end(reason);
-            }
-        });
+        // The connection would keep itself alive.
+        let lease: Weak<Self> = Arc::downgrade(self);
+        watch.connection().listen(lease);
     }
 
     pub(super) fn deadline(&self, end: Option<SystemTime>) -> Option<SystemTime> {
@@ -258,5 +248,16 @@ impl Shared {
     /// Nothing under the lock panics.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for Shared {
+    fn ended(&self, reason: &DisconnectReason) {
+        self.end(reason);
+    }
+
+    fn noticed(self: Arc<Self>, deadline: SystemTime, reason: &DisconnectReason) -> bool {
+        self.end_at(deadline, reason);
+        true
     }
 }

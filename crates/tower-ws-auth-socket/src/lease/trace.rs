@@ -53,7 +53,7 @@ impl Opened {
             code = close.map(|close| close.code().get()),
             open_ms = u64::try_from(open).unwrap_or(u64::MAX),
             protocol = close.map(|_| protocol.name()),
-            connection = self.label.connection,
+            connection = self.label.connection.map(std::num::NonZeroU64::get),
             who = self.label.who.as_deref(),
             "lease ended"
         );

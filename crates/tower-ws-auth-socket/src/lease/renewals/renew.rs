@@ -71,7 +71,7 @@ impl Shared {
     }
 
     pub(crate) fn holder(&self) -> Option<&Holder> {
-        self.holder.as_ref()
+        self.holder.as_deref()
     }
 
     /// Whether a grant is older than the one that it has.
