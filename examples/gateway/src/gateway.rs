@@ -12,8 +12,8 @@ use tower_ws_auth::lease::{DisconnectReason, Leases};
 use crate::admin::Admin;
 use crate::cases::Cases;
 use crate::options::Options;
+use crate::parts::Parts;
 use crate::server::{Server, Shared};
-use crate::stack::Parts;
 use crate::strip::Strip;
 use crate::tasks::Tasks;
 

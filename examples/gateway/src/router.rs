@@ -14,6 +14,7 @@ use tower_ws_auth::origin::OriginCheck;
 use tower_ws_auth::{Origins, Rejection};
 
 use crate::body::{self, Body};
+use crate::engine_io::Ours;
 use crate::failure::Failure;
 use crate::options::Policy;
 use crate::policy::Policies;
@@ -67,8 +68,9 @@ impl Router {
         };
         // The upstream's own answers have its own fields.
         let extensions = answer.extensions();
-        let is_ours =
-            extensions.get::<Rejection>().is_some() || extensions.get::<Failure>().is_some();
+        let is_ours = extensions.get::<Rejection>().is_some()
+            || extensions.get::<Failure>().is_some()
+            || extensions.get::<Ours>().is_some();
         Ok(with_permission(answer, readable.filter(|_| is_ours)))
     }
 

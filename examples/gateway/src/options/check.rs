@@ -112,6 +112,14 @@ impl Options {
                 &[("--dangerous-jwks-plain-http", self.jwt.jwks_plain_http)],
             ),
             (
+                !authenticates,
+                "--http or --path with authenticate",
+                &[
+                    ("--socket-io-path", http.socket_io_path != ["/socket.io"]),
+                    ("--socket-io-secret", http.socket_io_secret.is_some()),
+                ],
+            ),
+            (
                 all_refused,
                 "--http or --path with authenticate or pass",
                 &[(

@@ -62,6 +62,16 @@ async fn without_an_effect_are_errors_that_name_what_they_need() {
             "--http or --path",
         ),
         (
+            &["--socket-io-path", "/a/socket.io"],
+            "--socket-io-path",
+            "--http or --path with authenticate",
+        ),
+        (
+            &["--socket-io-secret", SECRET, "--http", "pass"],
+            "--socket-io-secret",
+            "--http or --path with authenticate",
+        ),
+        (
             &["--strategy", "session"],
             "--jwt-secret",
             "--strategy jwt or any",
@@ -127,6 +137,8 @@ async fn that_cannot_be_understood_are_errors_with_an_example() {
             "a handshake needs this field",
         ),
         (["--strip", "a b"], "write NAME"),
+        (["--socket-io-path", "socket.io"], "write /socket.io"),
+        (["--socket-io-path", "/%73ocket.io"], "without escapes"),
         (["--jwt-header", "email"], "NAME=/CLAIM"),
         (["--jwt-header", "e mail=/email"], "NAME=/CLAIM"),
         (["--ticket-path", "ticket"], "/ticket"),
