@@ -62,6 +62,14 @@ impl Failure {
         }
     }
 
+    /// What a page reads in a close frame. `None` for a path that no browser sends by itself.
+    pub(crate) fn rejection(self) -> Option<Rejection> {
+        match self {
+            Self::Target => None,
+            failure => Some(Rejection::new(RejectionKind::Unavailable, failure.detail())),
+        }
+    }
+
     /// The plain HTTP response.
     pub(crate) fn into_response(self) -> Response<Body> {
         let text = match self {
@@ -93,11 +101,7 @@ pub(crate) fn classify(
     let Some(failure) = response.extensions.get::<Failure>() else {
         return of_upstream(response, head).filter(|_| converts_upstream);
     };
-    match *failure {
-        // No browser sends such a path by itself.
-        Failure::Target => None,
-        failure => Some(Rejection::new(RejectionKind::Unavailable, failure.detail())),
-    }
+    failure.rejection()
 }
 
 fn of_upstream(response: &response::Parts, head: &request::Parts) -> Option<Rejection> {

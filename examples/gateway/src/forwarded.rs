@@ -3,7 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::FORWARDED;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::tasks::Peer;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -51,6 +54,21 @@ pub(crate) fn say_for_whom(peer: SocketAddr, host: HeaderValue, headers: &mut He
         }
     }
     headers.insert(X_FORWARDED_HOST, host);
+}
+
+/// The client's own address: the one that a trusted proxy has seen, or the peer's.
+pub(crate) fn client(head: &Parts) -> Option<IpAddr> {
+    let peer = head.extensions.get::<Peer>()?.address.ip();
+    let said = Said::of(&head.headers);
+    let address = said.nodes.last().and_then(|node| address(node));
+    Some(address.unwrap_or(peer).to_canonical())
+}
+
+/// Some proxies write a port behind it.
+fn address(node: &str) -> Option<IpAddr> {
+    let bare = node.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse().ok();
+    address.or_else(|| Some(node.parse::<SocketAddr>().ok()?.ip()))
 }
 
 /// What a trusted proxy says.

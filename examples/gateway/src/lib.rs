@@ -12,6 +12,7 @@ mod close_watch;
 mod credentials;
 mod engine_io;
 mod failure;
+mod first;
 mod forwarded;
 mod gateway;
 mod handshake;
@@ -36,7 +37,8 @@ mod visits;
 
 pub use self::gateway::{Gateway, Open, Reload};
 pub use self::options::{
-    ClaimHeader, Hmac, HttpOptions, JwtOptions, Offer, Opaque, Options, PathPolicy, Policy,
-    Protocol, Secret, SessionOptions, Strategy, TicketFor, TicketOptions, Trust,
+    ClaimHeader, Format, Hmac, HttpOptions, JwtOptions, MessageOptions, Offer, Opaque, Options,
+    PathPolicy, Policy, Protocol, Secret, SessionOptions, Strategy, TicketFor, TicketOptions,
+    Trust,
 };
 pub use self::upstream::Upstream;

@@ -11,8 +11,8 @@ use tower_ws_auth::redis::Redis;
 use tower_ws_auth::session::Session;
 use tower_ws_auth::ticket::Tickets;
 use tower_ws_auth::{
-    Authenticate, AuthenticateExt, CloseFrameLayer, LeaseLayer, MissingOrigin, OriginLayer,
-    Revocations,
+    Authenticate, AuthenticateExt, CloseFrameLayer, FirstMessageLayer, LeaseLayer, MissingOrigin,
+    OriginLayer, Revocations,
 };
 
 use crate::engine_io::{self, EngineIo};
@@ -22,10 +22,10 @@ use crate::policy::Policies;
 use crate::proxy::Proxy;
 use crate::recheck::Recheck;
 use crate::router::Router;
-use crate::stack::Stacks;
+use crate::stack::{Stack, Stacks};
 use crate::tasks::Tasks;
 use crate::tokens::{self, Fetched};
-use crate::{credentials, failure};
+use crate::{credentials, failure, first};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -36,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) fetched: Fetched,
     pub(crate) lease: LeaseLayer,
     revocations: Revocations,
+    pub(crate) first: Option<FirstMessageLayer>,
     close: CloseFrameLayer,
     tickets: Option<Tickets<User>>,
     proxy: Proxy,
@@ -58,6 +59,7 @@ impl Parts {
             random,
             fetched: Fetched::start(&options.jwt)?,
             lease: lease(options, revocations.clone(), tasks),
+            first: first::layer(options, tasks)?,
             close: close(options, tasks),
             proxy: Proxy::new(options, tasks.clone()),
             redis,
@@ -69,9 +71,15 @@ impl Parts {
     /// Reads the secrets. Wrong options fail here, not at the first request.
     pub(crate) fn router(&self, options: &Options) -> Result<Router, Failure> {
         let origins = credentials::origins(options)?;
+        let handshake_lease = match &options.message.renew_query {
+            None => self.lease.clone(),
+            Some(key) => self.lease.clone().connection_id(first::connection_id(key)?),
+        };
         let stacks = Stacks {
             close: &self.close,
             lease: &self.lease,
+            handshake_lease,
+            first: self.first.as_ref(),
             engine_io: EngineIo::new(options, &self.random)?,
             // A page's own GET sends no `Origin`; the layer in front vouches for it then.
             pages: OriginLayer::new(origins.clone(), MissingOrigin::AllowSameOrigin),
@@ -98,31 +106,34 @@ impl Parts {
         let missing = "a session needs --session-secret";
         let session = || session.clone().map(by_session).ok_or(missing);
         let vouched = || vouched.clone().map(by_session).ok_or(missing);
-        let [handshakes, pages, others] = match options.strategy {
+        let ([handshakes, pages, others], renewals) = match options.strategy {
             Strategy::Jwt => {
                 let jwt = Arc::new(by_jwt()?);
-                [
+                let strategies = [
                     stacks.of(&stacks.others, &jwt, &proxy),
                     stacks.plain(&stacks.pages, &jwt, &proxy),
                     stacks.plain(&stacks.others, &jwt, &proxy),
-                ]
+                ];
+                (strategies, self.renewals(options, &stacks.others, jwt)?)
             }
             Strategy::Session => {
                 let (session, vouched) = (Arc::new(session()?), Arc::new(vouched()?));
-                [
+                let strategies = [
                     stacks.of(&stacks.strict, &session, &proxy),
                     stacks.plain(&stacks.pages, &vouched, &proxy),
                     stacks.plain(&stacks.strict, &session, &proxy),
-                ]
+                ];
+                (strategies, self.renewals(options, &stacks.strict, session)?)
             }
             Strategy::Any => {
                 let either = Arc::new(by_jwt()?.or(session()?));
                 let vouched = Arc::new(by_jwt()?.or(vouched()?));
-                [
+                let strategies = [
                     stacks.of(&stacks.others, &either, &proxy),
                     stacks.plain(&stacks.pages, &vouched, &proxy),
                     stacks.plain(&stacks.others, &either, &proxy),
-                ]
+                ];
+                (strategies, self.renewals(options, &stacks.others, either)?)
             }
             Strategy::Ticket => {
                 let tickets = self.tickets.as_ref().ok_or("no tickets")?;
@@ -130,7 +141,8 @@ impl Parts {
                 let ticket = Arc::new(ticket.map(User::by_ticket).authorize(named));
                 let open = stacks.of(&stacks.others, &ticket, &proxy);
                 // No policy leads there.
-                [open.clone(), open.clone(), open]
+                let strategies = [open.clone(), open.clone(), open];
+                (strategies, self.renewals(options, &stacks.others, ticket)?)
             }
         };
         let tickets = match (&self.tickets, options.ticket.ticket_for) {
@@ -147,15 +159,33 @@ impl Parts {
                 by_jwt()?.or(session()?),
             )),
         };
+        let tickets = tickets.map(|stack| (options.ticket.ticket_path.clone(), stack));
         Ok(Router {
             handshakes,
             pages,
             others,
-            tickets: tickets.map(|stack| (options.ticket.ticket_path.clone(), stack)),
+            endpoints: tickets.into_iter().chain(renewals).collect(),
             policies: Policies::new(options.http.http, &options.http.path)?,
             origins,
             proxy,
         })
+    }
+
+    /// The path where connections are renewed, by the credentials of their handshakes.
+    fn renewals<A>(
+        &self,
+        options: &Options,
+        origin: &OriginLayer,
+        strategy: Arc<A>,
+    ) -> Result<Option<(String, Stack)>, Failure>
+    where
+        A: Authenticate<Identity = User, Future: Send> + Send + Sync + 'static,
+    {
+        let Some(path) = options.message.renew_path.clone() else {
+            return Ok(None);
+        };
+        let renewals = self.lease.leases().renewals(strategy)?;
+        Ok(Some((path, Stacks::renewing(origin, renewals))))
     }
 
     fn by_jwt(
@@ -192,6 +222,10 @@ fn lease(options: &Options, revocations: Revocations, tasks: &Tasks) -> LeaseLay
     let lease = LeaseLayer::new(revocations)
         .client_protocol(ClientProtocol::from(options.client_protocol))
         .spawn_with(move |closing_handshake| tasks.spawn(closing_handshake));
+    let lease = match options.message.renew_path {
+        None => lease,
+        Some(_) => lease.renewable_by(|user: &User| user.name().to_owned()),
+    };
     match options.max_per_user {
         0 => lease,
         most => lease.max_connections(most, USERS, OverLimit::RefuseNewest),

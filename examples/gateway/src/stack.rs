@@ -7,16 +7,20 @@ use http::Request;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tower::util::BoxCloneSyncService;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_http::classify::{ServerErrorsAsFailures, SharedClassifier};
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
+use tower_ws_auth::lease::Renewals;
 use tower_ws_auth::ticket::Tickets;
-use tower_ws_auth::{AuthLayer, Authenticate, CloseFrameLayer, LeaseLayer, OriginLayer};
+use tower_ws_auth::{
+    AuthLayer, Authenticate, CloseFrameLayer, FirstMessageLayer, LeaseLayer, OriginLayer,
+};
 use tracing::Level;
 
 use crate::body::Body;
 use crate::credentials;
 use crate::engine_io::EngineIo;
+use crate::first;
 use crate::identity::{User, encoded};
 use crate::options::Policy;
 use crate::proxy::Proxy;
@@ -29,6 +33,9 @@ pub(crate) type Stack = BoxCloneSyncService<Request<Incoming>, http::Response<Bo
 pub(crate) struct Stacks<'p> {
     pub(crate) close: &'p CloseFrameLayer,
     pub(crate) lease: &'p LeaseLayer,
+    /// Where a handshake may name its connection.
+    pub(crate) handshake_lease: LeaseLayer,
+    pub(crate) first: Option<&'p FirstMessageLayer>,
     pub(crate) engine_io: EngineIo,
     pub(crate) pages: OriginLayer,
     pub(crate) strict: OriginLayer,
@@ -43,15 +50,10 @@ impl Stacks<'_> {
     {
         let (proxy, engine_io) = (proxy.clone(), self.engine_io.clone());
         let service = ServiceBuilder::new()
-            .layer(trace())
-            // Outside of the origin check and the strategy, whose rejections it converts.
-            .layer(self.close.clone())
-            // Outside of the strategy: a foreign page must not learn whether a credential is valid.
-            .layer(origin.clone())
             .layer(who(AuthLayer::new(Arc::clone(strategy))))
             // Directly outside of the proxy, which passes the client's connection on unaware of the
             // lease.
-            .layer(self.lease.clone())
+            .layer(self.handshake_lease.clone())
             .service_fn(move |request| {
                 let (proxy, engine_io) = (proxy.clone(), engine_io.clone());
                 let upstream = move |request| {
@@ -60,6 +62,23 @@ impl Stacks<'_> {
                 };
                 async move { Ok::<_, Infallible>(engine_io.answer(request, upstream).await) }
             })
+            .map_response(|response: http::Response<_>| response.map(BodyExt::boxed_unsync));
+        let service = match self.first {
+            None => BoxCloneSyncService::new(service),
+            // It calls the strategy and the proxy when the message is there.
+            Some(first) => {
+                let service = first.layer(service.map_response(first::told));
+                let service = service.map_response(|response| response.map(BodyExt::boxed_unsync));
+                BoxCloneSyncService::new(service)
+            }
+        };
+        let service = ServiceBuilder::new()
+            .layer(trace())
+            // Outside of the origin check and the strategy, whose rejections it converts.
+            .layer(self.close.clone())
+            // Outside of the strategy: a foreign page must not learn whether a credential is valid.
+            .layer(origin.clone())
+            .service(service)
             .map_response(|response: http::Response<_>| response.map(BodyExt::boxed_unsync));
         BoxCloneSyncService::new(service)
     }
@@ -98,6 +117,21 @@ impl Stacks<'_> {
             .layer(origin.clone())
             .layer(who(AuthLayer::new(strategy).any_request()))
             .service(tickets.endpoint(credentials::order))
+            .map_response(|response: http::Response<_>| {
+                response.map(|body| body.map_err(|never| match never {}).boxed_unsync())
+            });
+        BoxCloneSyncService::new(service)
+    }
+
+    /// For fresh credentials of open connections.
+    pub(crate) fn renewing<A>(origin: &OriginLayer, renewals: Renewals<A>) -> Stack
+    where
+        A: Authenticate<Identity = User, Future: Send> + Send + Sync + 'static,
+    {
+        let service = ServiceBuilder::new()
+            .layer(trace())
+            .layer(origin.clone())
+            .service(renewals)
             .map_response(|response: http::Response<_>| {
                 response.map(|body| body.map_err(|never| match never {}).boxed_unsync())
             });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Hmac, Options, Policy, Strategy, TicketFor, Trust};
+use super::{Format, Hmac, Options, Policy, Strategy, TicketFor, Trust};
 
 impl Options {
     /// Whether a JWT is ever looked at.
@@ -76,7 +76,7 @@ impl Options {
         let keyless = self.jwt.jwt_secret.is_empty()
             && self.jwt.jwt_public_key.is_empty()
             && self.jwt.jwks_url.is_none();
-        let http = &self.http;
+        let (http, message) = (&self.http, &self.message);
         let plain = http.path.iter().map(|path| path.policy).chain([http.http]);
         let all_refused = plain.clone().all(|policy| policy == Policy::Refuse);
         let authenticates = plain.clone().any(|policy| policy == Policy::Authenticate);
@@ -110,6 +110,34 @@ impl Options {
                 self.jwt.jwks_url.is_none(),
                 "--jwks-url",
                 &[("--dangerous-jwks-plain-http", self.jwt.jwks_plain_http)],
+            ),
+            (
+                message.first_message.is_none(),
+                "--first-message",
+                &[
+                    (
+                        "--first-message-subprotocol",
+                        !message.first_message_subprotocol.is_empty(),
+                    ),
+                    (
+                        "--first-message-timeout",
+                        message.first_message_timeout != Duration::from_secs(5),
+                    ),
+                    (
+                        "--first-message-per-address",
+                        message.first_message_per_address != 256,
+                    ),
+                ],
+            ),
+            (
+                self.strategy == Strategy::Session,
+                "--strategy jwt, any or ticket",
+                &[("--first-message", message.first_message.is_some())],
+            ),
+            (
+                message.renew_path.is_none(),
+                "--renew-path",
+                &[("--renew-query", message.renew_query.is_some())],
             ),
             (
                 !authenticates,
@@ -147,8 +175,40 @@ impl Options {
                     .to_owned(),
             );
         }
+        self.check_messages()?;
         if http.trust_forwarded == Trust::None && self.listen.ip().is_unspecified() {
             tracing::info!("--listen: every address of this machine is open");
+        }
+        Ok(())
+    }
+
+    fn check_messages(&self) -> Result<(), String> {
+        let message = &self.message;
+        let is_used_up = self.strategy == Strategy::Ticket;
+        let format = message.first_message.as_ref();
+        if format.is_some_and(Format::is_for_the_upstream_too)
+            && !self.http.keep_credential
+            && !is_used_up
+        {
+            return Err(
+                "--first-message: in this format the upstream reads the message too, and the \
+                 token in it: accept that with --keep-credential"
+                    .to_owned(),
+            );
+        }
+        if is_used_up && message.renew_path.as_ref() == Some(&self.ticket.ticket_path) {
+            return Err("--renew-path is --ticket-path: write another path".to_owned());
+        }
+        let is_taken = |key: &String| match self.strategy {
+            Strategy::Ticket => key == "ticket",
+            Strategy::Session => false,
+            Strategy::Jwt | Strategy::Any => self.jwt.jwt_query.contains(key),
+        };
+        if message.renew_query.as_ref().is_some_and(is_taken) {
+            return Err(
+                "--renew-query: the credential has this key: write `connection` for example"
+                    .to_owned(),
+            );
         }
         Ok(())
     }

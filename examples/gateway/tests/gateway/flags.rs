@@ -62,6 +62,31 @@ async fn without_an_effect_are_errors_that_name_what_they_need() {
             "--http or --path",
         ),
         (
+            &["--first-message-timeout", "9"],
+            "--first-message-timeout",
+            "--first-message",
+        ),
+        (
+            &["--renew-query", "connection"],
+            "--renew-query",
+            "--renew-path",
+        ),
+        (
+            &["--renew-path", "/renew", "--renew-query", "token"],
+            "--renew-query",
+            "connection",
+        ),
+        (
+            &["--first-message", "graphql-ws"],
+            "--first-message",
+            "--keep-credential",
+        ),
+        (
+            &["--strategy", "ticket", "--renew-path", "/ticket"],
+            "--renew-path",
+            "another path",
+        ),
+        (
             &["--socket-io-path", "/a/socket.io"],
             "--socket-io-path",
             "--http or --path with authenticate",
@@ -93,6 +118,12 @@ async fn without_an_effect_are_errors_that_name_what_they_need() {
             "{flags:?}: {error}"
         );
     }
+    let session = ["--strategy", "session", "--first-message", "plain"];
+    let error_of_session = error(&session).await;
+    assert!(
+        error_of_session.contains("--first-message has no effect"),
+        "{error_of_session}"
+    );
     for (flags, named, needs) in [
         (
             &["--jwt-algorithm", "HS512"][..],
@@ -137,6 +168,12 @@ async fn that_cannot_be_understood_are_errors_with_an_example() {
             "a handshake needs this field",
         ),
         (["--strip", "a b"], "write NAME"),
+        (["--first-message", "json"], "json:FIELD"),
+        (["--first-message", "json:a..b"], "json:FIELD"),
+        (["--first-message", "plain:token"], "json:FIELD"),
+        (["--first-message", "stomp:"], "stomp:HEADER"),
+        (["--first-message-per-address", "0"], "1.."),
+        (["--renew-path", "renew"], "not a plain path"),
         (["--socket-io-path", "socket.io"], "write /socket.io"),
         (["--socket-io-path", "/%73ocket.io"], "without escapes"),
         (["--jwt-header", "email"], "NAME=/CLAIM"),
