@@ -191,20 +191,18 @@ fn granted(issued: &Issued) -> Answer {
         ticket: issued.ticket(),
         expires_at: since.unwrap_or_default().as_secs(),
     };
-    match serde_json::to_vec(&granted) {
-        Ok(json) => respond(
-            StatusCode::OK,
-            "application/json",
-            ResponseBody::inner(json.into()),
-        ),
-        // A text and a number can always be serialized.
-        Err(_) => {
-            let (status, reason) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
-            trace::malformed(reason, status);
-            let body = ResponseBody::text(reason);
-            respond(status, "text/plain; charset=utf-8", body)
-        }
+    if let Ok(json) = serde_json::to_vec(&granted) {
+        let body = ResponseBody::inner(json.into());
+        return respond(StatusCode::OK, "application/json", body);
     }
+    // A text and a number can always be serialized.
+    let (status, reason) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
+    trace::malformed(reason, status);
+    respond(
+        status,
+        "text/plain; charset=utf-8",
+        ResponseBody::text(reason),
+    )
 }
 
 fn respond(status: StatusCode, kind: &'static str, body: ResponseBody<Full<Bytes>>) -> Answer {

@@ -1,15 +1,17 @@
 //! Credentials in the first message of a connection.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::Response;
+use http::request::Parts;
 use tower_ws_auth::credential::Carriers;
 use tower_ws_auth::{ClientProtocol, FirstMessageLayer, MessageFormat};
 
 use crate::body::Body;
 use crate::failure::Failure;
 use crate::options::{Options, Protocol, Strategy};
-use crate::tasks::Tasks;
+use crate::tasks::{Peer, Tasks};
 use crate::{forwarded, tokens};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -28,7 +30,7 @@ pub(crate) fn layer(options: &Options, tasks: &Tasks) -> Result<Option<FirstMess
     let in_handshake = in_handshake(options)?;
     let layer = FirstMessageLayer::new(format)
         .when(move |head| !in_handshake.iter().any(|carriers| carriers.may_hold(head)))
-        .address(forwarded::client)
+        .address(address)
         .subprotocols(message.first_message_subprotocol.iter().cloned())
         .timeout(message.first_message_timeout)
         .max_waiting_by_address(message.first_message_per_address.into())
@@ -41,6 +43,11 @@ pub(crate) fn layer(options: &Options, tasks: &Tasks) -> Result<Option<FirstMess
         Protocol::Http => layer,
         protocol => layer.client_protocol(ClientProtocol::from(protocol)),
     }))
+}
+
+fn address(head: &Parts) -> Option<IpAddr> {
+    let peer = head.extensions.get::<Peer>()?;
+    Some(forwarded::client(peer.address, &head.headers))
 }
 
 /// Where the strategy looks for a credential in a handshake.

@@ -3,10 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::FORWARDED;
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
-
-use crate::tasks::Peer;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -57,11 +54,10 @@ pub(crate) fn say_for_whom(peer: SocketAddr, host: HeaderValue, headers: &mut He
 }
 
 /// The client's own address: the one that a trusted proxy has seen, or the peer's.
-pub(crate) fn client(head: &Parts) -> Option<IpAddr> {
-    let peer = head.extensions.get::<Peer>()?.address.ip();
-    let said = Said::of(&head.headers);
+pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    let said = Said::of(headers);
     let address = said.nodes.last().and_then(|node| address(node));
-    Some(address.unwrap_or(peer).to_canonical())
+    address.unwrap_or(peer.ip()).to_canonical()
 }
 
 /// Some proxies write a port behind it.

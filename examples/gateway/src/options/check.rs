@@ -76,10 +76,6 @@ impl Options {
         let keyless = self.jwt.jwt_secret.is_empty()
             && self.jwt.jwt_public_key.is_empty()
             && self.jwt.jwks_url.is_none();
-        let (http, message) = (&self.http, &self.message);
-        let plain = http.path.iter().map(|path| path.policy).chain([http.http]);
-        let all_refused = plain.clone().all(|policy| policy == Policy::Refuse);
-        let authenticates = plain.clone().any(|policy| policy == Policy::Authenticate);
         let groups = [
             (!self.reads_jwt(), "--strategy jwt or any", &without_jwt[..]),
             (
@@ -111,6 +107,59 @@ impl Options {
                 "--jwks-url",
                 &[("--dangerous-jwks-plain-http", self.jwt.jwks_plain_http)],
             ),
+        ];
+        without_effect(&groups)?;
+        self.check_http()?;
+        self.check_messages()?;
+        if self.http.trust_forwarded == Trust::None && self.listen.ip().is_unspecified() {
+            tracing::info!("--listen: every address of this machine is open");
+        }
+        Ok(())
+    }
+
+    fn check_http(&self) -> Result<(), String> {
+        let http = &self.http;
+        let plain = http.path.iter().map(|path| path.policy).chain([http.http]);
+        let all_refused = plain.clone().all(|policy| policy == Policy::Refuse);
+        let authenticates = plain.clone().any(|policy| policy == Policy::Authenticate);
+        without_effect(&[
+            (
+                !authenticates,
+                "--http or --path with authenticate",
+                &[
+                    ("--socket-io-path", http.socket_io_path != ["/socket.io"]),
+                    ("--socket-io-secret", http.socket_io_secret.is_some()),
+                ],
+            ),
+            (
+                all_refused,
+                "--http or --path with authenticate or pass",
+                &[(
+                    "--http-timeout",
+                    http.http_timeout != Duration::from_secs(120),
+                )],
+            ),
+        ])?;
+        if self.strategy == Strategy::Ticket && http.keep_credential {
+            return Err(
+                "--keep-credential has no effect with --strategy ticket: a ticket is used \
+                        up, so leave the flag out"
+                    .to_owned(),
+            );
+        }
+        if self.strategy == Strategy::Ticket && authenticates {
+            return Err(
+                "--http authenticate cannot read a ticket, which opens one connection: \
+                        write --http pass or refuse, or another --strategy"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    fn check_messages(&self) -> Result<(), String> {
+        let message = &self.message;
+        without_effect(&[
             (
                 message.first_message.is_none(),
                 "--first-message",
@@ -139,51 +188,7 @@ impl Options {
                 "--renew-path",
                 &[("--renew-query", message.renew_query.is_some())],
             ),
-            (
-                !authenticates,
-                "--http or --path with authenticate",
-                &[
-                    ("--socket-io-path", http.socket_io_path != ["/socket.io"]),
-                    ("--socket-io-secret", http.socket_io_secret.is_some()),
-                ],
-            ),
-            (
-                all_refused,
-                "--http or --path with authenticate or pass",
-                &[(
-                    "--http-timeout",
-                    http.http_timeout != Duration::from_secs(120),
-                )],
-            ),
-        ];
-        for (applies, needs, flags) in groups {
-            if let Some((flag, _)) = flags.iter().find(|(_, given)| applies && *given) {
-                return Err(format!("{flag} has no effect: it needs {needs}"));
-            }
-        }
-        if self.strategy == Strategy::Ticket && http.keep_credential {
-            return Err(
-                "--keep-credential has no effect with --strategy ticket: a ticket is used \
-                        up, so leave the flag out"
-                    .to_owned(),
-            );
-        }
-        if self.strategy == Strategy::Ticket && authenticates {
-            return Err(
-                "--http authenticate cannot read a ticket, which opens one connection: \
-                        write --http pass or refuse, or another --strategy"
-                    .to_owned(),
-            );
-        }
-        self.check_messages()?;
-        if http.trust_forwarded == Trust::None && self.listen.ip().is_unspecified() {
-            tracing::info!("--listen: every address of this machine is open");
-        }
-        Ok(())
-    }
-
-    fn check_messages(&self) -> Result<(), String> {
-        let message = &self.message;
+        ])?;
         let is_used_up = self.strategy == Strategy::Ticket;
         let format = message.first_message.as_ref();
         if format.is_some_and(Format::is_for_the_upstream_too)
@@ -212,4 +217,16 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// When flags have no effect, what they need, and whether they are given.
+type Group<'a> = (bool, &'static str, &'a [(&'static str, bool)]);
+
+fn without_effect(groups: &[Group<'_>]) -> Result<(), String> {
+    for (applies, needs, flags) in groups {
+        if let Some((flag, _)) = flags.iter().find(|(_, given)| *applies && *given) {
+            return Err(format!("{flag} has no effect: it needs {needs}"));
+        }
+    }
+    Ok(())
 }

@@ -62,7 +62,58 @@ async fn without_an_effect_are_errors_that_name_what_they_need() {
             "--http or --path",
         ),
         (
-            &["--first-message-timeout", "9"],
+            &["--strategy", "session"],
+            "--jwt-secret",
+            "--strategy jwt or any",
+        ),
+        (
+            &["--strategy", "ticket", "--keep-credential"],
+            "--keep-credential",
+            "leave the flag out",
+        ),
+        (
+            &["--strategy", "ticket", "--http", "authenticate"],
+            "--http authenticate",
+            "--http pass or refuse",
+        ),
+    ] {
+        let error = error(&[&secret, flags].concat()).await;
+        assert!(
+            error.contains(named) && error.contains(needs),
+            "{flags:?}: {error}"
+        );
+    }
+    for (flags, named, needs) in [
+        (
+            &["--jwt-algorithm", "HS512"][..],
+            "--jwt-algorithm",
+            "--jwt-secret",
+        ),
+        (
+            &["--dangerous-short-jwt-secret"],
+            "--dangerous-short-jwt-secret",
+            "--jwt-secret",
+        ),
+        (
+            &["--jwt-issuer", "https://a.example"],
+            "--jwt-issuer",
+            "--oidc-issuer names itself",
+        ),
+    ] {
+        let issuer = ["--oidc-issuer", "https://issuer.example"];
+        let error = error(&[&issuer, flags].concat()).await;
+        assert!(
+            error.contains(named) && error.contains(needs),
+            "{flags:?}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn about_what_comes_later_are_errors_where_it_cannot_come() {
+    for (flags, named, needs) in [
+        (
+            &["--first-message-timeout", "9"][..],
             "--first-message-timeout",
             "--first-message",
         ),
@@ -96,58 +147,16 @@ async fn without_an_effect_are_errors_that_name_what_they_need() {
             "--socket-io-secret",
             "--http or --path with authenticate",
         ),
-        (
-            &["--strategy", "session"],
-            "--jwt-secret",
-            "--strategy jwt or any",
-        ),
-        (
-            &["--strategy", "ticket", "--keep-credential"],
-            "--keep-credential",
-            "leave the flag out",
-        ),
-        (
-            &["--strategy", "ticket", "--http", "authenticate"],
-            "--http authenticate",
-            "--http pass or refuse",
-        ),
     ] {
-        let error = error(&[&secret, flags].concat()).await;
+        let error = error(&[&["--jwt-secret", SECRET], flags].concat()).await;
         assert!(
             error.contains(named) && error.contains(needs),
             "{flags:?}: {error}"
         );
     }
     let session = ["--strategy", "session", "--first-message", "plain"];
-    let error_of_session = error(&session).await;
-    assert!(
-        error_of_session.contains("--first-message has no effect"),
-        "{error_of_session}"
-    );
-    for (flags, named, needs) in [
-        (
-            &["--jwt-algorithm", "HS512"][..],
-            "--jwt-algorithm",
-            "--jwt-secret",
-        ),
-        (
-            &["--dangerous-short-jwt-secret"],
-            "--dangerous-short-jwt-secret",
-            "--jwt-secret",
-        ),
-        (
-            &["--jwt-issuer", "https://a.example"],
-            "--jwt-issuer",
-            "--oidc-issuer names itself",
-        ),
-    ] {
-        let issuer = ["--oidc-issuer", "https://issuer.example"];
-        let error = error(&[&issuer, flags].concat()).await;
-        assert!(
-            error.contains(named) && error.contains(needs),
-            "{flags:?}: {error}"
-        );
-    }
+    let said = error(&session).await;
+    assert!(said.contains("--first-message has no effect"), "{said}");
 }
 
 #[tokio::test]
