@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use http::Response;
+use http::header::COOKIE;
 use http::request::Parts;
 use tower_ws_auth::credential::Carriers;
 use tower_ws_auth::{ClientProtocol, FirstMessageLayer, MessageFormat};
 
 use crate::body::Body;
 use crate::failure::Failure;
-use crate::options::{Options, Protocol, Strategy};
+use crate::options::{JwtOptions, Options, Protocol, Strategy};
 use crate::tasks::{Peer, Tasks};
 use crate::{forwarded, tokens};
 
@@ -27,9 +28,9 @@ pub(crate) fn layer(options: &Options, tasks: &Tasks) -> Result<Option<FirstMess
         format = format.replayed();
     }
     let tasks = tasks.clone();
-    let in_handshake = in_handshake(options)?;
+    let in_handshake = InHandshake::new(options)?;
     let layer = FirstMessageLayer::new(format)
-        .when(move |head| !in_handshake.iter().any(|carriers| carriers.may_hold(head)))
+        .when(move |head| !in_handshake.may_hold(head))
         .address(address)
         .subprotocols(message.first_message_subprotocol.iter().cloned())
         .timeout(message.first_message_timeout)
@@ -51,22 +52,44 @@ fn address(head: &Parts) -> Option<IpAddr> {
 }
 
 /// Where the strategy looks for a credential in a handshake.
-fn in_handshake(options: &Options) -> Result<Vec<Carriers>, Error> {
-    let mut carriers = Vec::new();
-    if options.strategy == Strategy::Ticket {
-        carriers.push(Carriers::builder().query("ticket").build()?);
-    } else {
-        carriers.push(tokens::carriers(&options.jwt)?);
+struct InHandshake {
+    carriers: Carriers,
+    /// Their names: a page has other cookies too.
+    cookies: Vec<String>,
+}
+
+impl InHandshake {
+    fn new(options: &Options) -> Result<Self, Error> {
+        if options.strategy == Strategy::Ticket {
+            return Ok(Self {
+                carriers: Carriers::builder().query("ticket").build()?,
+                cookies: Vec::new(),
+            });
+        }
+        let jwt = JwtOptions {
+            jwt_cookie: None,
+            ..options.jwt.clone()
+        };
+        let mut cookies: Vec<_> = options.jwt.jwt_cookie.iter().cloned().collect();
+        if options.strategy == Strategy::Any {
+            cookies.push(options.session.session_cookie.clone());
+        }
+        Ok(Self {
+            carriers: tokens::carriers(&jwt)?,
+            cookies,
+        })
     }
-    if options.strategy == Strategy::Any {
-        let cookie = Carriers::builder().cookie(options.session.session_cookie.clone());
-        carriers.push(
-            cookie
-                .build()
-                .map_err(|error| format!("--session-cookie: {error}"))?,
-        );
+
+    fn may_hold(&self, head: &Parts) -> bool {
+        let lines = head.headers.get_all(COOKIE).iter();
+        let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+        let mut names = pairs.filter_map(|pair| pair.split(|byte| *byte == b'=').next());
+        self.carriers.may_hold(head)
+            || names.any(|name| {
+                let name = name.trim_ascii();
+                self.cookies.iter().any(|cookie| cookie.as_bytes() == name)
+            })
     }
-    Ok(carriers)
 }
 
 /// The client has its 101 already. So each failure is told by a close frame.

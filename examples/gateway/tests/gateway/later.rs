@@ -211,7 +211,7 @@ mod a_renewal {
     async fn keeps_a_connection_open_beyond_its_first_token() {
         let upstream = Upstream::start().await;
         let gateway = Running::start(upstream.address, &RENEWING).await;
-        let brief = token(&json!({ "sub": "ada", "iat": now() - 1, "exp": now() + 3 }));
+        let brief = token(&json!({ "sub": "ada", "iat": now() - 1, "exp": now() + 5 }));
         let path = format!("/echo?token={brief}&connection={ID}");
         let mut socket = open(&gateway, &path, &[]).await;
         // The name ends here, and the upstream reads what it means.
@@ -284,12 +284,12 @@ mod a_renewal {
         let both = [&RENEWING[..], &["--first-message", "plain"]].concat();
         let gateway = Running::start(upstream.address, &both).await;
         let mut socket = open(&gateway, &format!("/echo?connection={ID}"), &[]).await;
-        let brief = token(&json!({ "sub": "ada", "iat": now() - 1, "exp": now() + 2 }));
+        let brief = token(&json!({ "sub": "ada", "iat": now() - 1, "exp": now() + 5 }));
         say(&mut socket, &brief).await;
         let renewed = within(SOON);
         let left = || "the connection is not open".to_owned();
         renewed.until(left, || gateway.open.sockets() == 1).await;
-        let until = now() + 4;
+        let until = now() + 7;
         let fresh = token(&json!({ "sub": "ada", "iat": now(), "exp": until }));
         assert_eq!(renew(&gateway, ID, &fresh).await.status, 204);
         let ended = Some((4401, "token_expired".to_owned()));
