@@ -9,14 +9,15 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tower_service::Service;
+use tower_ws_auth_core::private::{BodyError, read_body};
 use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody};
 
 use crate::tickets::Issued;
@@ -87,7 +88,6 @@ where
     F: Fn(&Parts, MintRequest) -> Result<TicketRequest<P>, Rejection> + Send + Sync + 'static,
     B: Body + Send + 'static,
     B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Response = Answer;
     type Error = Infallible;
@@ -106,7 +106,10 @@ where
             let limit = mint.tickets.settings().body_timeout;
             let mint_request = match read(&head, body, limit).await {
                 Ok(mint_request) => mint_request,
-                Err(refusal) => return refusal,
+                Err(error) => {
+                    trace::malformed(error.reason(), error.status());
+                    return error.into_response(head.version);
+                }
             };
             match mint.mint(&head, mint_request, came_at).await {
                 Ok(issued) => granted(&issued),
@@ -159,42 +162,21 @@ where
     }
 }
 
-async fn read<B>(head: &Parts, body: B, limit: Duration) -> Result<MintRequest, Answer>
+async fn read<B>(head: &Parts, body: B, limit: Duration) -> Result<MintRequest, BodyError>
 where
     B: Body + Send + 'static,
     B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    if head.method != Method::POST {
-        let mut refusal = refuse(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-        let allow = HeaderValue::from_static("POST");
-        refusal.headers_mut().insert(ALLOW, allow);
-        return Err(refusal);
-    }
-    let malformed = || refuse(StatusCode::BAD_REQUEST, "request_malformed");
-    let body = Box::pin(Limited::new(body, MAX_BODY).collect());
-    let Some(body) = Within::new(limit, body).await else {
-        let mut refusal = refuse(StatusCode::REQUEST_TIMEOUT, "request_timeout");
-        // RFC 9110 §15.5.9. HTTP/2 has no such field.
-        if head.version <= Version::HTTP_11 {
-            let close = HeaderValue::from_static("close");
-            refusal.headers_mut().insert(CONNECTION, close);
+    let method = head.method.clone();
+    let body = Box::pin(async move { read_body(&method, body, MAX_BODY).await });
+    let body = Within::new(limit, body).await;
+    match &*body.unwrap_or(Err(BodyError::Timeout))? {
+        [] => Ok(MintRequest::default()),
+        // serde accepts an array for an object too.
+        json if json.trim_ascii_start().starts_with(b"{") => {
+            serde_json::from_slice(json).map_err(|_| BodyError::Malformed)
         }
-        return Err(refusal);
-    };
-    match body {
-        Ok(body) => match &*body.to_bytes() {
-            [] => Ok(MintRequest::default()),
-            // serde accepts an array for an object too.
-            json if json.trim_ascii_start().starts_with(b"{") => {
-                serde_json::from_slice(json).map_err(|_| malformed())
-            }
-            _ => Err(malformed()),
-        },
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"))
-        }
-        Err(_) => Err(malformed()),
+        _ => Err(BodyError::Malformed),
     }
 }
 
@@ -209,21 +191,18 @@ fn granted(issued: &Issued) -> Answer {
         ticket: issued.ticket(),
         expires_at: since.unwrap_or_default().as_secs(),
     };
-    match serde_json::to_vec(&granted) {
-        Ok(json) => respond(
-            StatusCode::OK,
-            "application/json",
-            ResponseBody::inner(json.into()),
-        ),
-        // A text and a number can always be serialized.
-        Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    if let Ok(json) = serde_json::to_vec(&granted) {
+        let body = ResponseBody::inner(json.into());
+        return respond(StatusCode::OK, "application/json", body);
     }
-}
-
-fn refuse(status: StatusCode, token: &'static str) -> Answer {
-    trace::malformed(token, status);
-    let body = ResponseBody::text(token);
-    respond(status, "text/plain; charset=utf-8", body)
+    // A text and a number can always be serialized.
+    let (status, reason) = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
+    trace::malformed(reason, status);
+    respond(
+        status,
+        "text/plain; charset=utf-8",
+        ResponseBody::text(reason),
+    )
 }
 
 fn respond(status: StatusCode, kind: &'static str, body: ResponseBody<Full<Bytes>>) -> Answer {

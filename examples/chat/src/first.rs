@@ -15,6 +15,7 @@ pub(crate) fn layer(options: &Options) -> FirstMessageLayer {
     FirstMessageLayer::new(auth)
         .client_protocol(ClientProtocol::from(options.client_protocol))
         .subprotocols(socket::SUBPROTOCOLS)
+        .max_waiting_by_address(options.first_per_address.into())
         .reject_delay(std::time::Duration::from_millis(options.hold_ms))
 }
 

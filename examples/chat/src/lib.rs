@@ -155,10 +155,15 @@ impl Chat {
             early.end_all();
             tokio::spawn(async move { leases.end_all(&DisconnectReason::GoingAway).await });
         };
+        // Clients that wait with their first message are bounded by address.
+        let service = self
+            .router
+            .into_make_service_with_connect_info::<SocketAddr>();
         let serving = async {
             if let Some(tls) = self.tls {
-                let listener = TlsListener::new(self.listener, tls)?;
-                axum::serve(listener, self.router)
+                // The tap does nothing but lend the listener its `ConnectInfo`.
+                let listener = TlsListener::new(self.listener, tls)?.tap_io(|_| {});
+                axum::serve(listener, service)
                     .with_graceful_shutdown(signal)
                     .await
             } else {
@@ -167,7 +172,7 @@ impl Chat {
                 let listener = self.listener.tap_io(|stream| {
                     let _ = stream.set_nodelay(true);
                 });
-                axum::serve(listener, self.router)
+                axum::serve(listener, service)
                     .with_graceful_shutdown(signal)
                     .await
             }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, value_parser};
 use tower_ws_auth::close::ClientProtocol;
 
 pub use self::jwt::{Hmac, JwtOptions, Offer};
@@ -99,6 +99,17 @@ pub struct Options {
     /// How long a refused browser waits for its answer, in milliseconds.
     #[arg(long, env = "CHAT_HOLD_MS", default_value_t = 300, value_name = "MS")]
     pub hold_ms: u64,
+
+    /// How many clients of one address may wait with their first message. One more takes the place
+    /// of the one that has waited the longest.
+    #[arg(
+        long,
+        env = "CHAT_FIRST_PER_ADDRESS",
+        default_value_t = 256,
+        value_parser = value_parser!(u16).range(1..),
+        value_name = "COUNT"
+    )]
+    pub first_per_address: u16,
 
     /// Answers `GET /metrics` with what is counted, as Prometheus reads it.
     #[arg(long, env = "CHAT_METRICS", value_parser = BoolishValueParser::new())]

@@ -73,6 +73,14 @@ describe('a connection that was welcomed', () => {
   });
 });
 
+it('a credential in a message is asked for behind the handshake, whatever it is worth', () => {
+  for (const outcome of [OPEN, after(TRYING, 4401, 'token_expired'), after(TRYING, 4408, 'message_timeout')]) {
+    assert.match(curlSees({ ...outcome, byMessage: true }), /^101 Switching Protocols\n/);
+  }
+  assert.equal(after(TRYING, 4408, 'message_timeout').layer, 'auth');
+  assert.match(advice(after(TRYING, 4408, 'message_timeout')), /right after the handshake/);
+});
+
 it('a cookie without an Origin is refused, whatever it holds', () => {
   for (const outcome of [OPEN, after(TRYING, 4401, 'session_invalid')]) {
     assert.match(curlSees({ ...outcome, cookieDecides: true }), /^403 Forbidden\norigin_denied/);

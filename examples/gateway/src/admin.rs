@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tower_ws_auth::telemetry;
 
-use crate::stack::Parts;
+use crate::parts::Parts;
 
 /// From a token that is checked at once to a slow store.
 const SECONDS: [f64; 10] = [

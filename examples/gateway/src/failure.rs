@@ -27,8 +27,6 @@ pub(crate) enum Failure {
     Full,
     /// The path would leave the upstream's base, or the host is invalid.
     Target,
-    /// The `sid` of Engine.IO belongs to another user.
-    ForeignSid,
     /// The request has no identity, or the server offers no upgrade: a bug in the stack.
     MissingAuthLayer,
 }
@@ -47,7 +45,6 @@ impl Failure {
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::Target => StatusCode::BAD_REQUEST,
             Self::ClientBody => StatusCode::REQUEST_TIMEOUT,
-            Self::ForeignSid => StatusCode::FORBIDDEN,
             Self::MissingAuthLayer => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -59,10 +56,17 @@ impl Failure {
             Self::Full => "--max-connections are open",
             Self::Target => "the path has a segment that leads upwards, or the host is invalid",
             Self::ClientBody => "the client's body broke off, or stood still for --http-timeout",
-            Self::ForeignSid => "the sid of Engine.IO belongs to another user",
             Self::MissingAuthLayer => {
                 "the proxy is behind no strategy, or the server offers no upgrade"
             }
+        }
+    }
+
+    /// What a page reads in a close frame. `None` for a path that no browser sends by itself.
+    pub(crate) fn rejection(self) -> Option<Rejection> {
+        match self {
+            Self::Target => None,
+            failure => Some(Rejection::new(RejectionKind::Unavailable, failure.detail())),
         }
     }
 
@@ -72,7 +76,6 @@ impl Failure {
             Self::Target => "handshake_invalid",
             Self::Ended(_, reason) => reason,
             Self::ClientBody => "request_timeout",
-            Self::ForeignSid => RejectionKind::Forbidden.reason(),
             _ => RejectionKind::Unavailable.reason(),
         };
         let mut response = Response::new(body::full(text));
@@ -98,12 +101,7 @@ pub(crate) fn classify(
     let Some(failure) = response.extensions.get::<Failure>() else {
         return of_upstream(response, head).filter(|_| converts_upstream);
     };
-    match *failure {
-        // No browser sends such a path by itself.
-        Failure::Target => None,
-        Failure::ForeignSid => Some(Rejection::new(RejectionKind::Forbidden, failure.detail())),
-        failure => Some(Rejection::new(RejectionKind::Unavailable, failure.detail())),
-    }
+    failure.rejection()
 }
 
 fn of_upstream(response: &response::Parts, head: &request::Parts) -> Option<Rejection> {

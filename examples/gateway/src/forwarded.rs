@@ -53,6 +53,20 @@ pub(crate) fn say_for_whom(peer: SocketAddr, host: HeaderValue, headers: &mut He
     headers.insert(X_FORWARDED_HOST, host);
 }
 
+/// The client's own address: the one that a trusted proxy has seen, or the peer's.
+pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    let said = Said::of(headers);
+    let address = said.nodes.last().and_then(|node| address(node));
+    address.unwrap_or(peer.ip()).to_canonical()
+}
+
+/// Some proxies write a port behind it.
+fn address(node: &str) -> Option<IpAddr> {
+    let bare = node.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse().ok();
+    address.or_else(|| Some(node.parse::<SocketAddr>().ok()?.ip()))
+}
+
 /// What a trusted proxy says.
 #[derive(Default)]
 struct Said {

@@ -7,13 +7,15 @@ use std::time::Duration;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
+use tower_ws_auth::FirstMessageLayer;
+use tower_ws_auth::first_message::EarlyConnections;
 use tower_ws_auth::lease::{DisconnectReason, Leases};
 
 use crate::admin::Admin;
 use crate::cases::Cases;
 use crate::options::Options;
+use crate::parts::Parts;
 use crate::server::{Server, Shared};
-use crate::stack::Parts;
 use crate::strip::Strip;
 use crate::tasks::Tasks;
 
@@ -25,6 +27,7 @@ pub struct Gateway {
     server: Server,
     reload: Reload,
     leases: Leases,
+    early: Option<EarlyConnections>,
     max_connections: u32,
     drain: Duration,
     grace: Duration,
@@ -41,6 +44,7 @@ impl Gateway {
         let tasks = Tasks::default();
         let parts = Parts::new(&options, &tasks).await?;
         let leases = parts.lease.leases();
+        let early = parts.first.as_ref().map(FirstMessageLayer::early);
         let router = Shared::new(parts.router(&options)?);
         if options.http.keep_credential {
             tracing::warn!("--keep-credential: the upstream and its logs see every credential");
@@ -68,6 +72,7 @@ impl Gateway {
                 head: options.head_timeout,
             },
             leases,
+            early,
             max_connections: options.max_connections,
             drain: options.drain,
             grace: options.grace,
@@ -111,6 +116,7 @@ impl Gateway {
             listener,
             server,
             leases,
+            early,
             admin,
             drain,
             ..
@@ -125,6 +131,9 @@ impl Gateway {
             () = shutdown => {}
         }
         drop(listener);
+        if let Some(early) = early {
+            early.end_all();
+        }
         ready.send_replace(false);
         let ended = async {
             graceful.shutdown().await;

@@ -61,6 +61,7 @@ pub(crate) fn forward(
     let mut request = same(head, upstream, keep)?;
     handshake::offer(head, request.headers_mut())?;
     identity::announce(head, request.headers_mut())?;
+    identity::name_connection(head, request.headers_mut());
     *request.method_mut() = Method::GET;
     Ok(request)
 }

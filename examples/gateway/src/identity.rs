@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tower_ws_auth::{Authenticated, Term};
+use tower_ws_auth::{Authenticated, Lease, Term};
 
 use crate::failure::Failure;
 use crate::options::ClaimHeader;
@@ -15,6 +15,7 @@ use crate::options::ClaimHeader;
 const USER: HeaderName = HeaderName::from_static("x-auth-user");
 const VIA: HeaderName = HeaderName::from_static("x-auth-via");
 const EXPIRES: HeaderName = HeaderName::from_static("x-auth-expires");
+const CONNECTION: HeaderName = HeaderName::from_static("x-auth-connection");
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct User {
@@ -132,6 +133,15 @@ pub(crate) fn announce(head: &Parts, headers: &mut HeaderMap) -> Result<(), Fail
         headers.insert(EXPIRES, seconds.into());
     }
     Ok(())
+}
+
+/// Writes the name by which a client renews its connection, if it can.
+pub(crate) fn name_connection(head: &Parts, headers: &mut HeaderMap) {
+    let lease = head.extensions.get::<Lease>();
+    let id = lease.and_then(Lease::connection_id).map(|id| id.encode());
+    if let Some(Ok(id)) = id.map(HeaderValue::try_from) {
+        headers.insert(CONNECTION, id);
+    }
 }
 
 /// Percent-encodes characters that a header cannot hold or that could merge two names: blanks,

@@ -10,13 +10,16 @@ mod body;
 mod cases;
 mod close_watch;
 mod credentials;
+mod engine_io;
 mod failure;
+mod first;
 mod forwarded;
 mod gateway;
 mod handshake;
 mod headers;
 mod identity;
 mod options;
+mod parts;
 mod path;
 mod plain;
 mod policy;
@@ -24,7 +27,6 @@ mod proxy;
 mod recheck;
 mod router;
 mod server;
-mod sids;
 mod stack;
 mod strip;
 mod tasks;
@@ -35,7 +37,8 @@ mod visits;
 
 pub use self::gateway::{Gateway, Open, Reload};
 pub use self::options::{
-    ClaimHeader, Hmac, HttpOptions, JwtOptions, Offer, Opaque, Options, PathPolicy, Policy,
-    Protocol, Secret, SessionOptions, Strategy, TicketFor, TicketOptions, Trust,
+    ClaimHeader, Format, Hmac, HttpOptions, JwtOptions, MessageOptions, Offer, Opaque, Options,
+    PathPolicy, Policy, Protocol, Secret, SessionOptions, Strategy, TicketFor, TicketOptions,
+    Trust,
 };
 pub use self::upstream::Upstream;

@@ -1,6 +1,7 @@
 mod check;
 mod http;
 mod jwt;
+mod message;
 mod protocol;
 mod secret;
 mod session;
@@ -17,6 +18,7 @@ use clap::{Parser, ValueEnum, value_parser};
 
 pub use self::http::{HttpOptions, PathPolicy, Policy, Trust};
 pub use self::jwt::{ClaimHeader, Hmac, JwtOptions, Offer};
+pub use self::message::{Format, MessageOptions};
 pub use self::protocol::Protocol;
 pub use self::secret::Secret;
 pub use self::session::SessionOptions;
@@ -72,6 +74,10 @@ pub struct Options {
     /// Where tickets are minted, and for whom.
     #[command(flatten)]
     pub ticket: TicketOptions,
+
+    /// Where credentials come after the handshake.
+    #[command(flatten)]
+    pub message: MessageOptions,
 
     /// The Redis that keeps the sessions, as connect-redis writes them, the tickets and the
     /// revocations. `@FILE` reads its URL from a file.

@@ -24,7 +24,7 @@ impl Proxy {
     pub(crate) async fn plain(&self, request: Request<Incoming>, policy: Policy) -> Response<Body> {
         let (head, body) = request.into_parts();
         let answered = async {
-            self.visit(&head)?;
+            Self::visit(&head);
             let mut request = forward_plain(&head, &self.upstream, self.keep, policy)?;
             let sent = Arc::new(Moved::default());
             if body.is_end_stream() && [Method::POST, Method::PUT].contains(&head.method) {

@@ -19,7 +19,6 @@ use crate::headers::{forward, strip_hop_by_hop};
 use crate::identity::{User, encoded};
 use crate::options::Options;
 use crate::recheck::{Recheck, Rechecked};
-use crate::sids::Sids;
 use crate::tasks::{Peer, Tasks};
 use crate::tunnel::{End, Passed, tunnel};
 use crate::upstream::{Answer, Upstream};
@@ -35,7 +34,6 @@ pub(crate) struct Proxy {
     pub(crate) tasks: Tasks,
     idle: Option<Duration>,
     places: Arc<Semaphore>,
-    sids: Arc<Sids>,
     recheck: Option<Recheck>,
 }
 
@@ -58,7 +56,6 @@ impl Proxy {
             keep: options.http.keep_credential,
             idle: (!options.idle_timeout.is_zero()).then_some(options.idle_timeout),
             places: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
-            sids: Arc::default(),
             recheck: None,
             tasks,
         }
@@ -89,7 +86,7 @@ impl Proxy {
         let place = self.place()?;
         let client = hyper::upgrade::on(&mut request);
         let (head, _empty) = request.into_parts();
-        self.visit(&head)?;
+        Self::visit(&head);
         let request = forward(&head, &self.upstream, self.keep)?;
         let key = request.headers().get(SEC_WEBSOCKET_KEY).cloned();
         let key = key.ok_or(Failure::MissingAuthLayer)?;
@@ -120,17 +117,12 @@ impl Proxy {
         places.try_acquire_owned().map_err(|_| Failure::Full)
     }
 
-    /// Notes the user in the access line, and refuses the `sid` of another one.
-    pub(crate) fn visit(&self, head: &Parts) -> Result<(), Failure> {
+    /// Notes the user in the access line.
+    pub(crate) fn visit(head: &Parts) {
         let user = head.extensions.get::<Authenticated<User>>();
         if let (Some(user), Some(peer)) = (user, head.extensions.get::<Peer>()) {
             let connection = head.extensions.get::<Term>().and_then(Term::connection);
             peer.access.accepted(encoded(user.name()), connection);
-        }
-        if self.sids.admits(&head.uri, user.map(|user| user.name())) {
-            Ok(())
-        } else {
-            Err(Failure::ForeignSid)
         }
     }
 

@@ -14,6 +14,7 @@ use tower_ws_auth::origin::OriginCheck;
 use tower_ws_auth::{Origins, Rejection};
 
 use crate::body::{self, Body};
+use crate::engine_io::Ours;
 use crate::failure::Failure;
 use crate::options::Policy;
 use crate::policy::Policies;
@@ -26,8 +27,8 @@ pub(crate) struct Router {
     /// What is no handshake, with a credential: of pages that send no `Origin`, and of others.
     pub(crate) pages: Stack,
     pub(crate) others: Stack,
-    /// The path where tickets are minted.
-    pub(crate) tickets: Option<(String, Stack)>,
+    /// The gateway's own: where tickets are minted, and where connections are renewed.
+    pub(crate) endpoints: Vec<(String, Stack)>,
     pub(crate) policies: Policies,
     pub(crate) origins: Origins,
     pub(crate) proxy: Proxy,
@@ -45,12 +46,12 @@ impl Router {
             return self.handshakes.clone().oneshot(request).await;
         }
         let readable = self.readable_by(&request);
-        let is_for_a_ticket = |(path, _): &&(String, Stack)| path == request.uri().path();
-        if let Some((_, tickets)) = self.tickets.iter().find(is_for_a_ticket) {
+        let is_it = |(path, _): &&(String, Stack)| path == request.uri().path();
+        if let Some((_, endpoint)) = self.endpoints.iter().find(is_it) {
             let answer = if is_preflight(&request) && readable.is_some() {
-                may_mint()
+                may_post()
             } else {
-                tickets.clone().oneshot(request).await?
+                endpoint.clone().oneshot(request).await?
             };
             return Ok(with_permission(answer, readable));
         }
@@ -67,8 +68,9 @@ impl Router {
         };
         // The upstream's own answers have its own fields.
         let extensions = answer.extensions();
-        let is_ours =
-            extensions.get::<Rejection>().is_some() || extensions.get::<Failure>().is_some();
+        let is_ours = extensions.get::<Rejection>().is_some()
+            || extensions.get::<Failure>().is_some()
+            || extensions.get::<Ours>().is_some();
         Ok(with_permission(answer, readable.filter(|_| is_ours)))
     }
 
@@ -101,8 +103,8 @@ fn is_preflight(request: &Request<Incoming>) -> bool {
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// A page of another origin may ask for a ticket, with a token in a header.
-fn may_mint() -> Response<Body> {
+/// A page of another origin may ask for a ticket or a renewal, with a token in a header.
+fn may_post() -> Response<Body> {
     let mut answer = Response::new(body::empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let headers = answer.headers_mut();

@@ -99,7 +99,7 @@ fn build(jwt: JwtBuilder<Value>, user: &UserClaim) -> Result<Jwt<Value>, Failure
     Ok(jwt.build()?.revocable_by(key))
 }
 
-fn carriers(options: &JwtOptions) -> Result<Carriers, Failure> {
+pub(crate) fn carriers(options: &JwtOptions) -> Result<Carriers, Failure> {
     let mut carriers = Carriers::builder().max_length(options.jwt_max_length);
     for scheme in options.jwt_scheme.iter().cloned() {
         carriers = carriers.header_scheme(scheme);

@@ -216,7 +216,11 @@ where
         let settings = Arc::clone(&self.0);
         LogoutFuture(Box::pin(async move {
             let (head, body) = request.into_parts();
-            let read = timeout(settings.body_timeout, read_body(&head, body, MAX_BODY)).await;
+            let read = timeout(
+                settings.body_timeout,
+                read_body(&head.method, body, MAX_BODY),
+            )
+            .await;
             let token = match read.unwrap_or(Err(BodyError::Timeout)) {
                 Ok(body) => token_of(&head, &body),
                 Err(error) => return error.into_response(head.version),

@@ -76,13 +76,15 @@ where
                         .map_or(Poll::Pending, |it| Poll::Ready(Ok(it)));
                 }
                 Projected::Passed { inner, then } => {
-                    // First: what the server still has is not for this client.
+                    let response = inner.poll(cx);
+                    // What the server still has is not for this client, and neither is what it says
+                    // about the end.
                     if let Then::End(ended) = then
                         && let Poll::Ready(reason) = ended.as_mut().poll(cx)
                     {
                         return Poll::Ready(Ok(packets(&reason)));
                     }
-                    let response = ready!(inner.poll(cx))?;
+                    let response = ready!(response)?;
                     let (head, body) = response.into_parts();
                     match std::mem::replace(then, Then::Pass) {
                         Then::Bind(opening) if head.status == StatusCode::OK => State::Reading {

@@ -132,8 +132,15 @@ function sessionsUser() {
   });
 }
 
-async function post(path, body) {
-  const headers = { 'content-type': 'application/json' };
+/** Gives an open connection a fresh token, whose end it then has. */
+export async function renewConnection(connection, token) {
+  await post('/ws/renew', { connection }, { authorization: `Bearer ${token}` });
+  const claims = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
+  return new Date(JSON.parse(atob(claims)).exp * 1000);
+}
+
+async function post(path, body, credential = {}) {
+  const headers = { 'content-type': 'application/json', ...credential };
   const response = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body), cache: 'no-store' });
   if (!response.ok) throw Object.assign(new Error(`HTTP ${response.status}`), { status: response.status });
   return response.status === 204 ? null : response.json();

@@ -1,6 +1,6 @@
 /** Tries a handshake: one plain WebSocket, and a click replaces the one before. */
 
-import { doubtSession } from './account.js';
+import { doubtSession, renewConnection } from './account.js';
 import { Card } from './cards.js';
 import { address, byId, parse } from './dom.js';
 import { ForeignSocket } from './foreign_socket.js';
@@ -37,8 +37,9 @@ export function useUp(name, plan) {
 }
 
 /**
- * A plan has a `path`, maybe `protocols`, `foreign` for a foreign page, `cookieDecides`, the message of a `join`, and
- * `sent` to call when the request is out.
+ * A plan has a `path`, maybe `protocols`, `foreign` for a foreign page, `cookieDecides`, the `first` message (`null` for
+ * none) where it holds the credential, the message of a `join`, `renew` to get a fresh token, and `sent` to call when
+ * the request is out.
  */
 function run(name, card, plan, isWanted) {
   const offered = byId('offer-subprotocol').checked ? ['chat.v1'] : [];
@@ -50,6 +51,7 @@ function run(name, card, plan, isWanted) {
   ws.addEventListener('open', () => {
     plan.sent?.();
     if (!isWanted()) ws.close(1000);
+    if (plan.first) ws.send(JSON.stringify(plan.first));
     card.opened();
     log(name, { event: 'open', protocol: ws.protocol }, ws.protocol ? `open, subprotocol ${ws.protocol}` : 'open');
     if (eager) chatter = setInterval(say, 4, ws);
@@ -60,6 +62,7 @@ function run(name, card, plan, isWanted) {
     if (message.type === 'welcome') {
       clearInterval(chatter);
       card.welcomed(message, plan.join !== undefined);
+      if (plan.renew) renew(name, card, plan, message.connection);
       if (plan.join) ws.send(JSON.stringify({ type: 'join', ...plan.join }));
     }
     if (message.type === 'joined' || message.type === 'denied') card.answered(message);
@@ -77,6 +80,16 @@ function run(name, card, plan, isWanted) {
     plan.sent?.();
   });
   return ws;
+}
+
+async function renew(name, card, plan, connection) {
+  try {
+    const expiry = await renewConnection(connection, await plan.renew());
+    card.renewed(expiry);
+    log(name, { event: 'renewed' }, 'renewed by a fresh token');
+  } catch (error) {
+    log(name, { event: 'error' }, `error: not renewed: ${error.message}`);
+  }
 }
 
 /** A handshake under way is not aborted: the browser would print its URL, credential included. See `open`. */

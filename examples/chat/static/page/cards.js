@@ -40,8 +40,8 @@ export class Card {
   }
 
   /** The handshake begins, maybe long after the click. */
-  begins({ cookieDecides, foreign }) {
-    this.#change({ began: new Date(), note: '', cookieDecides, foreign });
+  begins({ cookieDecides, foreign, first }) {
+    this.#change({ began: new Date(), note: '', cookieDecides, foreign, byMessage: first !== undefined });
   }
 
   opened() {
@@ -65,6 +65,10 @@ export class Card {
   answered({ type, channel, reason }) {
     if (type === 'joined') this.#see('message joined', { verdict: 'accepted', channel });
     else this.#see(`message denied ${reason}`, { verdict: 'refused', layer: 'handler', channel, reason });
+  }
+
+  renewed(expiry) {
+    this.#see('POST /ws/renew: 204', { expiry });
   }
 
   closed({ code, reason, wasClean }) {

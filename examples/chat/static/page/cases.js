@@ -8,6 +8,11 @@ const withKey = (path, key, getCredential) => async (note) => ({
 });
 const withNothing = (path) => async () => ({ path });
 
+const byMessage = (getCredential) => async (note) => ({
+  path: '/ws/first',
+  first: { type: 'auth', token: await getCredential(note) },
+});
+
 const byCookie = (path) => async () => {
   doubtSession();
   await ensureSession();
@@ -62,10 +67,29 @@ export const ROWS = [
     },
   },
   {
+    label: 'First message',
+    title: 'Token in the first message',
+    where: '/ws/first',
+    cases: {
+      valid: byMessage(() => mintToken()),
+      ticket: byMessage(() => mintTicket()),
+      expired: byMessage(expiredToken),
+      tampered: byMessage(tamperedToken),
+      none: byMessage(async () => undefined),
+      silent: async () => ({ path: '/ws/first', first: null }),
+    },
+  },
+  {
     label: 'Lease',
     title: 'A token that ends',
     what: 'Its connection ends with it, live.',
     cases: { 'token of 5 s': withKey('/ws/jwt', 'token', () => mintToken(5)) },
+  },
+  {
+    label: 'Renewal',
+    title: 'A token that is renewed',
+    what: 'A token of 5 s opens the connection, and a fresh one of 30 s keeps it open.',
+    cases: { 'fresh token': renewed },
   },
   {
     label: 'Revocation',
@@ -90,6 +114,11 @@ export const ROWS = [
 
 async function validToken() {
   return withKey('/ws/jwt', 'token', () => mintToken())();
+}
+
+async function renewed() {
+  const plan = await withKey('/ws/jwt', 'token', () => mintToken(5))();
+  return { ...plan, renew: () => mintToken(30) };
 }
 
 async function expiredToken(note) {

@@ -74,9 +74,10 @@ function life({ verdict, layer, user, via, expiry, open, acceptedAt, closedAt })
 }
 
 /** The answer to the same request without `Origin`: a program leaves it out, a browser never does. */
-export function curlSees({ verdict, code, reason, cookieDecides, channel, foreign }) {
+export function curlSees({ verdict, code, reason, cookieDecides, byMessage, channel, foreign }) {
   if (verdict === 'failed') return 'no answer either, or the reason: a program may ask without Origin';
   if (verdict === 'refused' && foreign) return `${httpAnswer('origin_denied')}\n\n(with that page's Origin)`;
+  if (byMessage) return '101 Switching Protocols\n\n(the credential is a message on the open socket)';
   if (cookieDecides) return `${httpAnswer('origin_denied')}\n\n(no Origin: a cookie counts for pages only)`;
   if (channel) return '101 Switching Protocols\n\n(a join is a message on the open socket)';
   if (verdict === 'refused') return httpAnswer(reason, code);

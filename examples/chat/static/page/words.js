@@ -12,6 +12,8 @@ const REASONS = {
   ticket_invalid: [401, 'The ticket is unknown, used or expired: mint a new one.'],
   session_invalid: [401, 'There is no such session: log in.'],
   session_ended: [401, 'The session has ended: log in again.'],
+  message_malformed: [400, 'The first message is malformed: stop, this is a bug in the client.'],
+  message_timeout: [408, 'No credential came in time: send it right after the handshake.'],
   origin_denied: [403, 'This origin may not connect: stop.'],
   forbidden: [403, 'Known, but not allowed: stop.'],
   revoked: [403, 'The access was revoked: stop.'],
@@ -32,6 +34,7 @@ const STATUS_TEXTS = {
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
+  408: 'Request Timeout',
   429: 'Too Many Requests',
   503: 'Service Unavailable',
 };

@@ -1,6 +1,6 @@
 //! `/ws/first`: the credential in the first message.
 
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -87,4 +87,24 @@ async fn everything_else_is_refused_by_its_name() {
         close_of(socket).await,
         (1003, "message_malformed".to_owned())
     );
+}
+
+#[tokio::test]
+async fn those_that_wait_are_bounded_by_their_address() {
+    let address = start(&["--first-per-address", "2"]).await;
+    let url = format!("ws://{address}/ws/first");
+    // Another address of this machine.
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind(([127, 0, 0, 2], 0).into()).unwrap();
+    let other = other.connect(address).await.unwrap();
+    let (mut other, _) = tokio_tungstenite::client_async(&url, other).await.unwrap();
+
+    let first = connect(address, "first", &[]).await.unwrap();
+    let _second = connect(address, "first", &[]).await.unwrap();
+    let _third = connect(address, "first", &[]).await.unwrap();
+    assert_eq!(close_of(first).await, (4503, "unavailable".to_owned()));
+    let auth = json!({ "type": "auth", "token": token_of("ada") }).to_string();
+    other.send(Message::text(auth)).await.unwrap();
+    let welcome = other.next().await.unwrap().unwrap();
+    assert!(welcome.to_text().unwrap().contains("welcome"), "{welcome}");
 }

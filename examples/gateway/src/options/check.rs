@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Hmac, Options, Policy, Strategy, TicketFor, Trust};
+use super::{Format, Hmac, Options, Policy, Strategy, TicketFor, Trust};
 
 impl Options {
     /// Whether a JWT is ever looked at.
@@ -76,10 +76,6 @@ impl Options {
         let keyless = self.jwt.jwt_secret.is_empty()
             && self.jwt.jwt_public_key.is_empty()
             && self.jwt.jwks_url.is_none();
-        let http = &self.http;
-        let plain = http.path.iter().map(|path| path.policy).chain([http.http]);
-        let all_refused = plain.clone().all(|policy| policy == Policy::Refuse);
-        let authenticates = plain.clone().any(|policy| policy == Policy::Authenticate);
         let groups = [
             (!self.reads_jwt(), "--strategy jwt or any", &without_jwt[..]),
             (
@@ -111,6 +107,30 @@ impl Options {
                 "--jwks-url",
                 &[("--dangerous-jwks-plain-http", self.jwt.jwks_plain_http)],
             ),
+        ];
+        without_effect(&groups)?;
+        self.check_http()?;
+        self.check_messages()?;
+        if self.http.trust_forwarded == Trust::None && self.listen.ip().is_unspecified() {
+            tracing::info!("--listen: every address of this machine is open");
+        }
+        Ok(())
+    }
+
+    fn check_http(&self) -> Result<(), String> {
+        let http = &self.http;
+        let plain = http.path.iter().map(|path| path.policy).chain([http.http]);
+        let all_refused = plain.clone().all(|policy| policy == Policy::Refuse);
+        let authenticates = plain.clone().any(|policy| policy == Policy::Authenticate);
+        without_effect(&[
+            (
+                !authenticates,
+                "--http or --path with authenticate",
+                &[
+                    ("--socket-io-path", http.socket_io_path != ["/socket.io"]),
+                    ("--socket-io-secret", http.socket_io_secret.is_some()),
+                ],
+            ),
             (
                 all_refused,
                 "--http or --path with authenticate or pass",
@@ -119,12 +139,7 @@ impl Options {
                     http.http_timeout != Duration::from_secs(120),
                 )],
             ),
-        ];
-        for (applies, needs, flags) in groups {
-            if let Some((flag, _)) = flags.iter().find(|(_, given)| applies && *given) {
-                return Err(format!("{flag} has no effect: it needs {needs}"));
-            }
-        }
+        ])?;
         if self.strategy == Strategy::Ticket && http.keep_credential {
             return Err(
                 "--keep-credential has no effect with --strategy ticket: a ticket is used \
@@ -139,9 +154,79 @@ impl Options {
                     .to_owned(),
             );
         }
-        if http.trust_forwarded == Trust::None && self.listen.ip().is_unspecified() {
-            tracing::info!("--listen: every address of this machine is open");
+        Ok(())
+    }
+
+    fn check_messages(&self) -> Result<(), String> {
+        let message = &self.message;
+        without_effect(&[
+            (
+                message.first_message.is_none(),
+                "--first-message",
+                &[
+                    (
+                        "--first-message-subprotocol",
+                        !message.first_message_subprotocol.is_empty(),
+                    ),
+                    (
+                        "--first-message-timeout",
+                        message.first_message_timeout != Duration::from_secs(5),
+                    ),
+                    (
+                        "--first-message-per-address",
+                        message.first_message_per_address != 256,
+                    ),
+                ],
+            ),
+            (
+                self.strategy == Strategy::Session,
+                "--strategy jwt, any or ticket",
+                &[("--first-message", message.first_message.is_some())],
+            ),
+            (
+                message.renew_path.is_none(),
+                "--renew-path",
+                &[("--renew-query", message.renew_query.is_some())],
+            ),
+        ])?;
+        let is_used_up = self.strategy == Strategy::Ticket;
+        let format = message.first_message.as_ref();
+        if format.is_some_and(Format::is_for_the_upstream_too)
+            && !self.http.keep_credential
+            && !is_used_up
+        {
+            return Err(
+                "--first-message: in this format the upstream reads the message too, and the \
+                 token in it: accept that with --keep-credential"
+                    .to_owned(),
+            );
+        }
+        if is_used_up && message.renew_path.as_ref() == Some(&self.ticket.ticket_path) {
+            return Err("--renew-path is --ticket-path: write another path".to_owned());
+        }
+        let is_taken = |key: &String| match self.strategy {
+            Strategy::Ticket => key == "ticket",
+            Strategy::Session => false,
+            Strategy::Jwt | Strategy::Any => self.jwt.jwt_query.contains(key),
+        };
+        if message.renew_query.as_ref().is_some_and(is_taken) {
+            return Err(
+                "--renew-query: the credential has this key: write `connection` for example"
+                    .to_owned(),
+            );
         }
         Ok(())
     }
+}
+
+/// When flags have no effect, what they need, and whether they are given.
+type Group<'a> = (bool, &'static str, &'a [(&'static str, bool)]);
+
+fn without_effect(groups: &[Group<'_>]) -> Result<(), String> {
+    for (applies, needs, flags) in groups {
+        if let Some((flag, _)) = flags.iter().find(|(_, given)| *applies && *given) {
+            return Err(format!("{flag} has no effect: it needs {needs}"));
+        }
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use http::HeaderName;
 
-use super::some_seconds;
+use super::{Secret, some_seconds};
 
 /// What happens to requests that are no handshakes, and which fields are believed.
 #[derive(Clone, Debug, Args)]
@@ -25,6 +25,23 @@ pub struct HttpOptions {
         value_name = "PREFIX=POLICY"
     )]
     pub path: Vec<PathPolicy>,
+
+    /// Where servers of Engine.IO are, as that of Socket.IO. Below these prefixes a `sid` is good for
+    /// the user who opened its session, if the path is one of `authenticate`.
+    #[arg(
+        long,
+        env = "GATEWAY_SOCKET_IO_PATH",
+        value_delimiter = ',',
+        default_value = "/socket.io",
+        value_parser = prefix,
+        value_name = "PREFIX"
+    )]
+    pub socket_io_path: Vec<String>,
+
+    /// A secret of at least 32 bytes, which several gateways share: each then knows the sessions
+    /// that were opened at another one. Random by default. `@FILE` reads it from a file.
+    #[arg(long, env = "GATEWAY_SOCKET_IO_SECRET", hide_env_values = true)]
+    pub socket_io_secret: Option<Secret>,
 
     /// How long an answer to such a request may take to begin, and how long a body may stand still.
     #[arg(long, env = "GATEWAY_HTTP_TIMEOUT", default_value = "120", value_parser = some_seconds, value_name = "SECONDS")]
@@ -92,13 +109,21 @@ impl FromStr for PathPolicy {
         if !prefix.starts_with('/') {
             return Err(INSTEAD.to_owned());
         }
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"%\\;?#*".contains(&byte);
-        if !prefix.bytes().all(is_plain) || crate::path::leads_upwards(prefix) {
-            return Err("the prefix is a plain path: write it without escapes and `..`".to_owned());
-        }
-        let prefix = prefix.trim_end_matches('/').to_owned();
+        let prefix = self::prefix(prefix)?;
         Ok(Self { prefix, policy })
     }
+}
+
+/// Without a final slash.
+fn prefix(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return Err("a prefix begins with a slash: write /socket.io for example".to_owned());
+    }
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"%\\;?#*".contains(&byte);
+    if !text.bytes().all(is_plain) || crate::path::leads_upwards(text) {
+        return Err("the prefix is a plain path: write it without escapes and `..`".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Whose word about the client is believed.

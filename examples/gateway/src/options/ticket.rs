@@ -34,7 +34,7 @@ pub enum TicketFor {
     Any,
 }
 
-fn plain_path(text: &str) -> Result<String, String> {
+pub(super) fn plain_path(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"%\\;?#*".contains(&byte);
     let fits = text.len() > 1 && text.starts_with('/') && text.bytes().all(is_plain);
     if !fits || crate::path::leads_upwards(text) {

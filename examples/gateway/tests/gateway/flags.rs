@@ -110,6 +110,56 @@ async fn without_an_effect_are_errors_that_name_what_they_need() {
 }
 
 #[tokio::test]
+async fn about_what_comes_later_are_errors_where_it_cannot_come() {
+    for (flags, named, needs) in [
+        (
+            &["--first-message-timeout", "9"][..],
+            "--first-message-timeout",
+            "--first-message",
+        ),
+        (
+            &["--renew-query", "connection"],
+            "--renew-query",
+            "--renew-path",
+        ),
+        (
+            &["--renew-path", "/renew", "--renew-query", "token"],
+            "--renew-query",
+            "connection",
+        ),
+        (
+            &["--first-message", "graphql-ws"],
+            "--first-message",
+            "--keep-credential",
+        ),
+        (
+            &["--strategy", "ticket", "--renew-path", "/ticket"],
+            "--renew-path",
+            "another path",
+        ),
+        (
+            &["--socket-io-path", "/a/socket.io"],
+            "--socket-io-path",
+            "--http or --path with authenticate",
+        ),
+        (
+            &["--socket-io-secret", SECRET, "--http", "pass"],
+            "--socket-io-secret",
+            "--http or --path with authenticate",
+        ),
+    ] {
+        let error = error(&[&["--jwt-secret", SECRET], flags].concat()).await;
+        assert!(
+            error.contains(named) && error.contains(needs),
+            "{flags:?}: {error}"
+        );
+    }
+    let session = ["--strategy", "session", "--first-message", "plain"];
+    let said = error(&session).await;
+    assert!(said.contains("--first-message has no effect"), "{said}");
+}
+
+#[tokio::test]
 async fn that_cannot_be_understood_are_errors_with_an_example() {
     let secret = ["--jwt-secret", SECRET];
     for (flags, example) in [
@@ -127,6 +177,14 @@ async fn that_cannot_be_understood_are_errors_with_an_example() {
             "a handshake needs this field",
         ),
         (["--strip", "a b"], "write NAME"),
+        (["--first-message", "json"], "json:FIELD"),
+        (["--first-message", "json:a..b"], "json:FIELD"),
+        (["--first-message", "plain:token"], "json:FIELD"),
+        (["--first-message", "stomp:"], "stomp:HEADER"),
+        (["--first-message-per-address", "0"], "1.."),
+        (["--renew-path", "renew"], "not a plain path"),
+        (["--socket-io-path", "socket.io"], "write /socket.io"),
+        (["--socket-io-path", "/%73ocket.io"], "without escapes"),
         (["--jwt-header", "email"], "NAME=/CLAIM"),
         (["--jwt-header", "e mail=/email"], "NAME=/CLAIM"),
         (["--ticket-path", "ticket"], "/ticket"),

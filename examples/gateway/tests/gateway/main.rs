@@ -17,6 +17,7 @@ mod foreign_tokens;
 mod hostile_clients;
 mod hostile_upstreams;
 mod http2;
+mod later;
 mod load;
 #[cfg(feature = "node")]
 mod node;

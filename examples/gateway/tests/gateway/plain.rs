@@ -316,30 +316,120 @@ async fn a_request_takes_one_of_the_places() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-#[tokio::test]
-async fn the_sid_of_a_user_is_of_no_use_to_another_one() {
-    let upstream = Upstream::start().await;
-    let gateway = Running::start(upstream.address, &PATHS).await;
-    let ask = async |target: &str, user: &str| {
-        let answer = all_of(gateway.address, get(target, &bearer(user)).as_bytes()).await;
-        answer.split(' ').nth(1).unwrap().to_owned()
-    };
-    let polling = "/in/socket.io/?EIO=4&transport=polling&sid=of-ada";
-    assert_eq!(ask(polling, "ada").await, "200");
-    for stolen in [polling, "/in/?sid=of-ada", "/in/?%73id=of%2Dada"] {
-        assert_eq!(ask(stolen, "eve").await, "403", "{stolen}");
+mod a_session_of_engine_io {
+    use super::*;
+
+    const PATHS: [&str; 2] = ["--http", "authenticate"];
+    const OPEN: &str = "/socket.io/open?EIO=4&transport=polling";
+
+    async fn ask(gateway: &Running, target: &str, user: &str) -> String {
+        all_of(gateway.address, get(target, &bearer(user)).as_bytes()).await
     }
-    let out = get("/out/?sid=of-ada", "");
-    let answer = all_of(gateway.address, out.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
-    let socket = handshake("/in/?EIO=4&transport=websocket&sid=of-ada", "");
-    let stolen = socket.replace(&bearer("ada"), &bearer("eve"));
-    assert_ne!(socket, stolen);
-    let answer = all_of(gateway.address, stolen.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
-    let (_stream, answer) = raw(gateway.address, &socket).await;
-    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
-    assert_eq!(ask(polling, "ada").await, "200");
+
+    /// The target of later polls.
+    async fn opened(gateway: &Running, user: &str) -> String {
+        let zipped = bearer(user) + "Accept-Encoding: gzip\r\n";
+        let answer = all_of(gateway.address, get(OPEN, &zipped).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let sid = answer.split('"').nth(3).unwrap();
+        assert!(sid.starts_with("SERVER."), "{answer}");
+        format!("{OPEN}&sid={sid}")
+    }
+
+    #[tokio::test]
+    async fn is_of_no_use_to_another_user() {
+        let upstream = Upstream::start().await;
+        let gateway = Running::start(upstream.address, &PATHS).await;
+        let polling = opened(&gateway, "ada").await;
+        // Its answer is read, so it must not be compressed.
+        assert_eq!(upstream.header("accept-encoding"), None);
+        let answer = ask(&gateway, &polling, "ada").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let head = upstream.head();
+        assert!(
+            head.starts_with("GET /socket.io/open?EIO=4&transport=polling&sid=SERVER HTTP/1.1\r\n"),
+            "{head}"
+        );
+        let before = upstream.connections();
+        let sid = polling.rsplit('=').next().unwrap();
+        for stolen in [
+            polling.clone(),
+            format!("{OPEN}&sid=SERVER"),
+            format!("{OPEN}&%73id=SERVER"),
+            format!("/socket.io/?sid={sid}"),
+            "/socket.io/?sid=SERVER".to_owned(),
+            format!("/SOCKET.io/?sid={sid}"),
+            "/%73ocket.io/?sid=SERVER".to_owned(),
+            "//socket.io/?sid=SERVER".to_owned(),
+        ] {
+            let answer = ask(&gateway, &stolen, "eve").await;
+            assert!(answer.starts_with("HTTP/1.1 400"), "{stolen}: {answer}");
+            assert!(answer.ends_with("\"Session ID unknown\"}"), "{answer}");
+        }
+        let socket = polling.replace("/open", "/echo");
+        let socket = handshake(&socket.replace("polling", "websocket"), "");
+        let stolen = socket.replace(&bearer("ada"), &bearer("eve"));
+        assert_ne!(socket, stolen);
+        let answer = all_of(gateway.address, stolen.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert_eq!(upstream.connections(), before);
+        let (_stream, answer) = raw(gateway.address, &socket).await;
+        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+        // Other programs use this key for what several users share.
+        for user in ["ada", "eve"] {
+            let answer = ask(&gateway, "/in/?sid=room", user).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    }
+
+    /// Its page reads that on another origin too.
+    #[tokio::test]
+    async fn ends_a_poll_that_waits_with_its_token() {
+        let upstream = Upstream::start().await;
+        let gateway = Running::start(upstream.address, &PATHS).await;
+        let polling = opened(&gateway, "ada").await.replace("/open", "/silent");
+        let brief = token(&json!({ "sub": "ada", "exp": now() + 2 }));
+        let target = format!("{polling}&token={brief}");
+        let lines = format!("Origin: {ORIGIN}\r\n");
+        let answer = all_of(gateway.address, get(&target, &lines).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let ended = "42[\"auth_ended\",{\"reason\":\"token_expired\"}]\u{1e}1";
+        assert!(answer.ends_with(ended), "{answer}");
+        let permitted = format!("access-control-allow-origin: {ORIGIN}\r\n");
+        assert!(answer.contains(&permitted), "{answer}");
+        gateway.is_empty_within(SOON).await;
+    }
+
+    #[tokio::test]
+    async fn is_known_to_every_gateway_that_shares_the_secret() {
+        let upstream = Upstream::start().await;
+        let start = async |secret: &str| {
+            let options = [&PATHS[..], &["--socket-io-secret", secret]].concat();
+            Running::start(upstream.address, &options).await
+        };
+        let shared = "a secret of these tests, of more than 32 bytes";
+        let other = shared.replace("these", "other");
+        let one = start(shared).await;
+        let polling = opened(&one, "ada").await;
+        let answer = ask(&start(shared).await, &polling, "ada").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let answer = ask(&start(&other).await, &polling, "ada").await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn is_its_servers_own_beside_a_credential_that_is_kept() {
+        let upstream = Upstream::start().await;
+        let options = [&PATHS[..], &["--keep-credential"]].concat();
+        let gateway = Running::start(upstream.address, &options).await;
+        let polling = opened(&gateway, "ada").await;
+        let token = token_of("ada");
+        let target = format!("{polling}&token={token}");
+        let answer = all_of(gateway.address, get(&target, "").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let read = format!("GET {OPEN}&sid=SERVER&token={token} HTTP/1.1\r\n");
+        assert!(upstream.head().starts_with(&read), "{}", upstream.head());
+    }
 }
 
 #[tokio::test]

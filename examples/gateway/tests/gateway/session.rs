@@ -3,16 +3,18 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
+use futures_util::SinkExt;
 use gateway::{Gateway, Options};
 use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
 use test_servers::Server;
 use test_support::http1::ask;
+use tokio_tungstenite::tungstenite::Message;
 use tower_ws_auth::redis::{Redis, RedisRevocations};
 use tower_ws_auth::{Clock, DisconnectReason, Revocations};
 
 use crate::passing::base64;
-use crate::peer::{ORIGIN, Running, SOON, Socket, connect, end_of, refused, token_of};
+use crate::peer::{ORIGIN, Running, SOON, Socket, connect, end_of, next, refused, token_of};
 use crate::upstream::Upstream;
 
 const KEY: &str = "a session secret for these tests";
@@ -87,6 +89,38 @@ async fn its_user_is_handed_on_and_the_cookie_is_not() {
         upstream.header("cookie").as_deref(),
         Some("theme=dark; lang=de")
     );
+}
+
+#[tokio::test]
+async fn its_cookie_decides_at_once_where_a_first_message_may_hold_a_token() {
+    let (redis, upstream) = (Server::start(), Upstream::start().await);
+    let cookie = log_in(&redis, "ada").await;
+    let url = redis.url();
+    let options = [
+        "--strategy",
+        "any",
+        "--redis",
+        &url,
+        "--session-secret",
+        KEY,
+    ];
+    let options = [&options[..], &["--first-message", "plain"]].concat();
+    let gateway = Running::start(upstream.address, &options).await;
+    let hello = Message::text("hello");
+    let mut socket = page(&gateway, "/echo", &cookie).await;
+    socket.send(hello.clone()).await.unwrap();
+    assert_eq!(next(&mut socket).await, hello);
+    assert_eq!(upstream.header("x-auth-via").as_deref(), Some("session"));
+    // Without one the message has to hold a token.
+    let mut socket = page(&gateway, "/echo", "a=1").await;
+    socket.send(Message::text(token_of("eve"))).await.unwrap();
+    socket.send(hello.clone()).await.unwrap();
+    assert_eq!(next(&mut socket).await, hello);
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("eve"));
+    let mut socket = page(&gateway, "/echo", "a=1").await;
+    socket.send(hello).await.unwrap();
+    let invalid = Some((4401, "token_invalid".to_owned()));
+    assert_eq!(end_of(&mut socket).await, invalid);
 }
 
 #[tokio::test]

@@ -162,6 +162,11 @@ impl Upstream {
             }
             "stall" => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec(),
             "silent" => Vec::new(),
+            // Engine.IO.
+            "open" if !head.contains("sid=") => {
+                b"HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n0{\"sid\":\"SERVER\",\"upgrades\":[]}"
+                    .to_vec()
+            }
             "switch" => b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                           Connection: Upgrade\r\n\r\nsecret"
                 .to_vec(),

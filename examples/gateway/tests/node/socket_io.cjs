@@ -61,7 +61,7 @@ function talk(options) {
     else say();
   });
   socket.on('connect_error', (error) => {
-    print({ error: error.message, status: error.description, text: error.context?.responseText });
+    print({ error: error.message, status: error.description, text: error.context?.responseText, data: error.data });
   });
   socket.on('disconnect', (reason, details) => {
     const status = Number(details?.description) || undefined;

@@ -71,6 +71,7 @@ async fn a_program_without_an_origin_gets_the_answer_on_the_card(browser: &Brows
         ("Ticket: none", "/ws/ticket".to_owned()),
         ("Any: tampered", format!("/ws/any?token={tampered}")),
         ("Any: none", "/ws/any".to_owned()),
+        ("First message: none", "/ws/first".to_owned()),
     ] {
         let card = page.card_of(button).await;
         let claimed = card.curl.as_deref().unwrap_or_default();

@@ -15,6 +15,8 @@ async fn the_page_shows_how_connections_end_in_firefox() {
 
 async fn the_page_shows_how_connections_end(browser: &Browser) {
     a_connection_ends_with_its_token(browser).await;
+    a_renewed_one_outlives_its_first_token(browser).await;
+    one_that_says_nothing_is_not_waited_for(browser).await;
     a_second_tab_revokes_what_is_open_in_the_first(browser).await;
     a_logout_ends_what_is_open(browser).await;
     no_attempt_logs_the_user_out(browser).await;
@@ -30,6 +32,30 @@ async fn a_connection_ends_with_its_token(browser: &Browser) {
     page.card_of("Lease: token of 5 s").await;
     let card = page.card_until(|card| card.verdict == "ended").await;
     assert_ended(&card, "4401", "token_expired");
+    page.finish().await;
+}
+
+async fn a_renewed_one_outlives_its_first_token(browser: &Browser) {
+    let page = Page::open(browser, &[]).await;
+    page.card_of("Renewal: fresh token").await;
+    page.log_until(|event| event.kind == "renewed").await;
+    // Seven seconds later, or a little more. The first token had five.
+    let is_later = |card: &Card| {
+        let left = ["in 23 seconds", "in 22 seconds", "in 21 seconds"];
+        left.iter().any(|left| card.text.contains(left))
+    };
+    let card = page.card_until(is_later).await;
+    assert_eq!(card.verdict, "accepted", "{card:?}");
+    assert_eq!(card.stack.last().unwrap(), "open", "{card:?}");
+    assert!(card.text.contains("POST /ws/renew: 204"), "{card:?}");
+    page.finish().await;
+}
+
+async fn one_that_says_nothing_is_not_waited_for(browser: &Browser) {
+    let page = Page::open(browser, &[]).await;
+    let card = page.card_of("First message: silent").await;
+    let refused = "Refused 4408 message_timeout";
+    assert!(card.text.starts_with(refused), "{card:?}");
     page.finish().await;
 }
 

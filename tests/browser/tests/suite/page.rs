@@ -37,6 +37,8 @@ async fn every_valid_credential_opens_the_socket_and_is_welcomed(browser: &Brows
         ("Session: valid", "session"),
         ("Ticket: valid", "ticket"),
         ("Any: valid", "session"),
+        ("First message: valid", "jwt"),
+        ("First message: ticket", "ticket"),
     ] {
         let events = page.attempt(button).await;
         let welcome = events.last().and_then(|event| event.text.clone()).unwrap();
@@ -68,6 +70,9 @@ async fn refused_ones_read_their_code_and_reason_in_a_clean_close(browser: &Brow
             ("Ticket: none", "credentials_missing"),
             ("Any: expired", "token_expired"),
             ("Any: none", "credentials_missing"),
+            ("First message: expired", "token_expired"),
+            ("First message: tampered", "token_invalid"),
+            ("First message: none", "credentials_missing"),
         ] {
             let events = page.attempt(button).await;
             assert_closed(&events, "4401", reason);

@@ -227,7 +227,7 @@ where
         RenewalFuture(Box::pin(async move {
             let (head, body) = request.into_parts();
             // Before the decision, so that this one is not old when it counts.
-            let read = timeout(limit, read_body(&head, body, MAX_BODY)).await;
+            let read = timeout(limit, read_body(&head.method, body, MAX_BODY)).await;
             let body = read.unwrap_or(Err(BodyError::Timeout));
             let target = body.and_then(|body| target(&body).ok_or(BodyError::Malformed));
             match target {
