@@ -15,6 +15,7 @@ mod path;
 mod peek;
 mod presented;
 mod refused;
+mod renewing;
 mod service;
 mod validity;
 
@@ -35,5 +36,6 @@ pub use self::optional::{Optional, OptionalFuture};
 pub use self::path::{ByPath, path_params};
 pub use self::presented::Presented;
 pub use self::refused::RefusedIdentity;
+pub use self::renewing::{Renewed, Renewing};
 pub use self::service::Auth;
 pub use self::validity::Validity;
