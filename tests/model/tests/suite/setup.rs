@@ -13,6 +13,10 @@ pub(crate) const MARGIN: Tick = 3;
 
 /// The world: its contents at the start, and the number of each action.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each of them allows one thing by itself"
+)]
 pub(crate) struct Setup {
     /// How far ahead of true time the clocks of the two nodes are, in each of the worlds.
     pub(crate) clocks: &'static [[Tick; 2]],

@@ -1,6 +1,7 @@
 //! What stands behind the strategy: a fresh credential was accepted, and is given to a connection.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -51,8 +52,7 @@ pub(crate) struct UnknownConnection;
 
 impl UnknownConnection {
     pub(crate) fn is_behind(rejection: &Rejection) -> bool {
-        let source = std::error::Error::source(rejection);
-        source.is_some_and(|source| source.is::<Self>())
+        rejection.source().is_some_and(<dyn Error>::is::<Self>)
     }
 }
 
