@@ -16,6 +16,7 @@ mod path;
 mod peek;
 mod presented;
 mod refused;
+mod renewing;
 mod service;
 mod validity;
 
@@ -37,5 +38,6 @@ pub use self::optional::{Optional, OptionalFuture};
 pub use self::path::{ByPath, path_params};
 pub use self::presented::Presented;
 pub use self::refused::RefusedIdentity;
+pub use self::renewing::{Renewed, Renewing};
 pub use self::service::Auth;
 pub use self::validity::Validity;

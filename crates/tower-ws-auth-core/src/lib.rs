@@ -183,7 +183,7 @@ pub use self::revocation::{
 /// Shared with the other crates of this workspace. It is not part of the public interface.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::auth::{Gate, Label, Permit, RefusedIdentity};
+    pub use crate::auth::{Gate, Label, Permit, RefusedIdentity, Renewed, Renewing};
     pub use crate::body::{BodyError, read_body};
     pub use crate::credential::cookie_header as cookie;
     pub use crate::revocation::connection::{Connection, Listener};

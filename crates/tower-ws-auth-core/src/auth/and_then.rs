@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 use http::request::Parts;
 use pin_project_lite::pin_project;
 
-use crate::{Authenticate, BoxFuture, Grant, Rejection};
+use crate::auth::RefusedIdentity;
+use crate::{Authenticate, BoxFuture, Grant, Rejection, RejectionKind};
 
 /// A strategy with an asynchronous last step. Made by
 /// [`AuthenticateExt::and_then`](crate::AuthenticateExt::and_then) and
@@ -28,6 +29,59 @@ impl<A, F> AndThen<A, F> {
     }
 }
 
+/// The answer of the last step. [`admit`](Authenticate::admit) gives a refusal whose identity a
+/// layer wants to know, as it gives that of a condition.
+type Answer<I, J> = Result<J, Box<Refused<I>>>;
+
+/// A refusal of somebody whose credential is valid.
+pub struct Refused<I> {
+    rejection: Rejection,
+    /// `None` if an inner condition has refused it, and has kept the identity.
+    identity: Option<I>,
+}
+
+impl<A, F, Fut> Steps<A, F>
+where
+    A: Authenticate,
+    F: Fn(A::Identity, &Parts) -> Fut,
+{
+    /// Begins the last step. The identity comes with it if a layer wants that of a refusal.
+    fn begin(&self, verified: A::Verified, head: &Parts) -> Begun<A::Identity, Fut> {
+        let is_wanted = RefusedIdentity::is_wanted(head);
+        match self.inner.admit(verified, head) {
+            Ok(identity) => {
+                let wanted = is_wanted.then(|| identity.clone());
+                Ok(((self.then)(identity, head), wanted))
+            }
+            Err(rejection) if is_wanted => Err(Ok(Box::new(Refused {
+                rejection,
+                identity: None,
+            }))),
+            Err(rejection) => Err(Err(rejection)),
+        }
+    }
+}
+
+/// The last step and the identity, or a refusal before it.
+type Begun<I, Fut> = Result<(Fut, Option<I>), Result<Box<Refused<I>>, Rejection>>;
+
+/// Leaves it to [`admit`](Authenticate::admit) to refuse, if a layer wants to know of whom.
+fn answer<I, J>(
+    decided: Result<J, Rejection>,
+    wanted: Option<I>,
+) -> Result<Answer<I, J>, Rejection> {
+    match decided {
+        Ok(identity) => Ok(Ok(identity)),
+        Err(rejection) if wanted.is_some() && rejection.kind() == RejectionKind::Forbidden => {
+            Ok(Err(Box::new(Refused {
+                rejection,
+                identity: wanted,
+            })))
+        }
+        Err(rejection) => Err(rejection),
+    }
+}
+
 impl<A, F, Fut, J> Authenticate for AndThen<A, F>
 where
     A: Authenticate + Send + Sync + 'static,
@@ -36,7 +90,7 @@ where
     J: Clone + Send + Sync + 'static,
 {
     type Credential = A::Credential;
-    type Verified = J;
+    type Verified = Answer<A::Identity, J>;
     type Identity = J;
     type Future = AndThenFuture<A, F, Fut>;
 
@@ -55,15 +109,16 @@ where
         &self,
         credential: &A::Credential,
         head: &Parts,
-    ) -> Option<BoxFuture<Result<Grant<J>, Rejection>>> {
+    ) -> Option<BoxFuture<Result<Grant<Self::Verified>, Rejection>>> {
         let peeking = self.steps.inner.peek(credential, head)?;
         let (steps, head) = (Arc::clone(&self.steps), head.clone());
         Some(Box::pin(async move {
             let (verified, grant) = peeking.await?.split();
-            let identity = steps.inner.admit(verified, &head)?;
-            let then = (steps.then)(identity, &head);
-            let identity = then.await?;
-            Ok(grant.map(|()| identity))
+            let answer = match steps.begin(verified, &head) {
+                Ok((deciding, wanted)) => answer(deciding.await, wanted)?,
+                Err(refused) => Err(refused?),
+            };
+            Ok(grant.map(|()| answer))
         }))
     }
 
@@ -81,8 +136,13 @@ where
         }
     }
 
-    fn admit(&self, identity: J, _head: &Parts) -> Result<J, Rejection> {
-        Ok(identity)
+    fn admit(&self, answer: Self::Verified, head: &Parts) -> Result<J, Rejection> {
+        answer.map_err(|refused| {
+            if let Some(identity) = refused.identity {
+                RefusedIdentity::keep(head, identity);
+            }
+            refused.rejection
+        })
     }
 }
 
@@ -111,7 +171,12 @@ pin_project! {
             head: Box<Parts>,
         },
         // `None` after the decision.
-        Deciding { #[pin] deciding: Fut, grant: Option<Grant<()>> },
+        Deciding {
+            #[pin]
+            deciding: Fut,
+            grant: Option<Grant<()>>,
+            wanted: Option<A::Identity>,
+        },
     }
 }
 
@@ -121,20 +186,24 @@ where
     F: Fn(A::Identity, &Parts) -> Fut,
     Fut: Future<Output = Result<J, Rejection>>,
 {
-    type Output = Result<Grant<J>, Rejection>;
+    type Output = Result<Grant<Answer<A::Identity, J>>, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
             let deciding = match state.as_mut().project() {
-                Projected::Deciding { deciding, grant } => {
+                Projected::Deciding {
+                    deciding,
+                    grant,
+                    wanted,
+                } => {
                     let decided = ready!(deciding.poll(cx));
                     // Polled after completion.
                     let Some(grant) = grant.take() else {
                         return Poll::Pending;
                     };
-                    return Poll::Ready(match decided {
-                        Ok(identity) => Ok(grant.map(|()| identity)),
+                    return Poll::Ready(match answer(decided, wanted.take()) {
+                        Ok(answer) => Ok(grant.map(|()| answer)),
                         Err(rejection) => Err(refused(rejection, &grant)),
                     });
                 }
@@ -144,12 +213,16 @@ where
                     head,
                 } => {
                     let (verified, grant) = ready!(verifying.poll(cx))?.split();
-                    match steps.inner.admit(verified, head) {
-                        Ok(identity) => State::Deciding {
-                            deciding: (steps.then)(identity, head),
+                    match steps.begin(verified, head) {
+                        Ok((deciding, wanted)) => State::Deciding {
+                            deciding,
                             grant: Some(grant),
+                            wanted,
                         },
-                        Err(rejection) => return Poll::Ready(Err(refused(rejection, &grant))),
+                        Err(Ok(refused)) => return Poll::Ready(Ok(grant.map(|()| Err(refused)))),
+                        Err(Err(rejection)) => {
+                            return Poll::Ready(Err(refused(rejection, &grant)));
+                        }
                     }
                 }
             };
@@ -171,6 +244,14 @@ impl<A, F> Clone for AndThen<A, F> {
     fn clone(&self) -> Self {
         let steps = Arc::clone(&self.steps);
         Self { steps }
+    }
+}
+
+impl<I> fmt::Debug for Refused<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("rejection", &self.rejection)
+            .finish_non_exhaustive()
     }
 }
 

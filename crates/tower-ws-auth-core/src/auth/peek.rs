@@ -2,10 +2,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-use crate::auth::RefusedIdentity;
 use crate::auth::future::Waiting;
+use crate::auth::{RefusedIdentity, Renewed, Renewing};
 use crate::revocation::{BoxFuture, Reserved, Revocations, WatchFuture};
-use crate::{Authenticate, Grant, Rejection};
+use crate::{Authenticate, Grant, Rejection, Term};
 
 /// A credential that is peeked at before it is used up.
 pub(super) struct Peek<A: Authenticate, S, B> {
@@ -16,12 +16,31 @@ pub(super) struct Peek<A: Authenticate, S, B> {
 
 enum Step<V> {
     Asking(BoxFuture<Result<Grant<V>, Rejection>>),
+    /// It is to renew a connection.
+    Finding {
+        finding: BoxFuture<Result<Renewed, Rejection>>,
+        limits: Option<Revocations>,
+        term: Term,
+    },
     /// It is registered, and the store is asked about revocations.
     Watching {
         watching: WatchFuture,
         limits: Revocations,
         issued_at: Option<SystemTime>,
+        renewed: Option<Renewed>,
     },
+}
+
+impl<V> Step<V> {
+    /// A revoked credential takes no place, and is not told to come back.
+    fn watch(limits: Revocations, term: &Term, renewed: Option<Renewed>) -> Self {
+        Self::Watching {
+            watching: limits.watch(term),
+            limits,
+            issued_at: term.issued_at(),
+            renewed,
+        }
+    }
 }
 
 impl<A: Authenticate, S, B> Peek<A, S, B> {
@@ -52,27 +71,48 @@ impl<A: Authenticate, S, B> Peek<A, S, B> {
                     let mut grant = ready!(asking.as_mut().poll(cx))?;
                     let limits = grant.take_limits().filter(Revocations::are_limited);
                     let (verified, term) = grant.into_parts();
-                    if let Some((head, _)) = &self.waiting.request {
-                        let admitted = self.waiting.strategy.admit(verified, head);
-                        admitted.inspect_err(|_| RefusedIdentity::keep_term(head, &term))?;
-                    }
-                    let Some(limits) = limits else {
+                    let finding = match &self.waiting.request {
+                        Some((head, _)) => {
+                            let admitted = self.waiting.strategy.admit(verified, head);
+                            let identity = admitted
+                                .inspect_err(|_| RefusedIdentity::keep_term(head, &term))?;
+                            Renewing::find(head, &identity, &term)
+                        }
+                        None => None,
+                    };
+                    self.step = match (finding, limits) {
+                        (None, None) => return Poll::Ready(Ok(None)),
+                        (None, Some(limits)) => Step::watch(limits, &term, None),
+                        (Some(finding), limits) => Step::Finding {
+                            finding,
+                            limits,
+                            term,
+                        },
+                    };
+                }
+                Step::Finding {
+                    finding,
+                    limits,
+                    term,
+                } => {
+                    let renewed = ready!(finding.as_mut().poll(cx))?;
+                    let Some(limits) = limits.take() else {
                         return Poll::Ready(Ok(None));
                     };
-                    // A revoked credential takes no place, and is not told to come back.
-                    self.step = Step::Watching {
-                        watching: limits.watch(&term),
-                        limits,
-                        issued_at: term.issued_at(),
-                    };
+                    self.step = Step::watch(limits, term, Some(renewed));
                 }
                 Step::Watching {
                     watching,
                     limits,
                     issued_at,
+                    renewed,
                 } => {
                     let watch = ready!(Pin::new(watching).poll(cx))?;
-                    limits.reserve(&watch)?;
+                    match renewed.take() {
+                        None => limits.reserve(&watch, None)?,
+                        Some(Renewed::Here(old)) => limits.reserve(&watch, old.as_ref())?,
+                        Some(Renewed::Elsewhere) => {}
+                    }
                     return Poll::Ready(Ok(Some(Reserved::new(watch, *issued_at))));
                 }
             }

@@ -6,7 +6,8 @@ use http::request::Parts;
 
 use crate::Term;
 
-/// The identity that a condition of [`authorize`](crate::AuthenticateExt::authorize) has refused.
+/// The identity that a condition has refused: of [`authorize`](crate::AuthenticateExt::authorize),
+/// or of [`and_then`](crate::AuthenticateExt::and_then), which keeps the one that it was given.
 ///
 /// A layer that must act on such a refusal puts one into the head's extensions, before it calls an
 /// [`AuthLayer`](crate::AuthLayer). Without one nothing is kept.
@@ -15,7 +16,7 @@ pub struct RefusedIdentity(Arc<Mutex<Refused>>);
 
 #[derive(Default)]
 struct Refused {
-    identity: Option<Box<dyn Any + Send>>,
+    identity: Option<Box<dyn Any + Send + Sync>>,
     term: Option<Term>,
 }
 
@@ -26,13 +27,16 @@ impl RefusedIdentity {
     }
 
     /// Takes the refused identity, and the term of its grant.
-    pub fn take<I: 'static>(&self) -> Option<(I, Term)> {
+    pub fn take(&self) -> Option<(Box<dyn Any + Send + Sync>, Term)> {
         let mut refused = self.lock();
-        let identity = refused.identity.take()?.downcast().ok()?;
-        Some((*identity, refused.term.take()?))
+        refused.identity.take().zip(refused.term.take())
     }
 
-    pub(crate) fn keep<I: Send + 'static>(head: &Parts, identity: I) {
+    pub(crate) fn is_wanted(head: &Parts) -> bool {
+        head.extensions.get::<Self>().is_some()
+    }
+
+    pub(crate) fn keep<I: Send + Sync + 'static>(head: &Parts, identity: I) {
         if let Some(slot) = head.extensions.get::<Self>() {
             slot.lock().identity = Some(Box::new(identity));
         }
@@ -42,15 +46,18 @@ impl RefusedIdentity {
     pub(crate) fn map<I, J>(head: &Parts, f: impl FnOnce(I) -> J)
     where
         I: 'static,
-        J: Send + 'static,
+        J: Send + Sync + 'static,
     {
         let Some(slot) = head.extensions.get::<Self>() else {
             return;
         };
         // Unlocked before the application's function is called.
         let identity = slot.lock().identity.take();
-        if let Some(Ok(identity)) = identity.map(Box::<dyn Any + Send>::downcast) {
-            Self::keep(head, f(*identity));
+        match identity.map(Box::<dyn Any + Send + Sync>::downcast) {
+            Some(Ok(identity)) => Self::keep(head, f(*identity)),
+            // Refused before it had this form.
+            Some(Err(other)) => slot.lock().identity = Some(other),
+            None => {}
         }
     }
 
@@ -97,9 +104,10 @@ mod tests {
         let head = head(Some(&slot));
         assert!(strategy.admit(Some(7), &head).is_err());
         RefusedIdentity::keep_term(&head, Grant::new(()).term());
-        let (identity, _) = slot.take::<Option<String>>().unwrap();
+        let (identity, _) = slot.take().unwrap();
+        let identity = identity.downcast::<Option<String>>().unwrap();
         assert_eq!(identity.as_deref(), Some("user 7"));
-        assert!(slot.take::<Option<String>>().is_none());
+        assert!(slot.take().is_none());
     }
 
     #[test]
@@ -110,6 +118,6 @@ mod tests {
         assert_eq!(strategy.admit(8, &head(Some(&slot))).unwrap(), 8);
         assert!(strategy.admit(7, &head(None)).is_err());
         RefusedIdentity::keep_term(&head(Some(&slot)), Grant::new(()).term());
-        assert!(slot.take::<u8>().is_none());
+        assert!(slot.take().is_none());
     }
 }

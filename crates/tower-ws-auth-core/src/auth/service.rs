@@ -8,8 +8,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::__inner_accessors;
-use crate::auth::Who;
 use crate::auth::future::Waiting;
+use crate::auth::{Renewing, Who};
 use crate::handshake::Handshake;
 use crate::trace::Decision;
 use crate::{
@@ -103,7 +103,8 @@ where
             credential.carrier(),
         );
         // Only a single-use credential needs to be peeked at.
-        let peeking = if A::SINGLE_USE && self.strategy.is_conditional(&credential) {
+        let may_refuse = || Renewing::is_in(&head) || self.strategy.is_conditional(&credential);
+        let peeking = if A::SINGLE_USE && may_refuse() {
             self.strategy.peek(&credential, &head)
         } else {
             None

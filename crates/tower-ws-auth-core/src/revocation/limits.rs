@@ -132,11 +132,18 @@ impl Revocations {
     }
 
     /// Takes a place for a connection that is about to spend its credential. Refuses it if every
-    /// layer in use would.
-    pub(crate) fn reserve(&self, watch: &Watch) -> Result<(), Rejection> {
+    /// layer in use would. A renewal needs none under the keys of `instead_of`.
+    pub(crate) fn reserve(
+        &self,
+        watch: &Watch,
+        instead_of: Option<&Watch>,
+    ) -> Result<(), Rejection> {
         let enforced = self.registry().enforced.all();
         let mut all = enforced.iter();
-        let finds_room = |limits| self.registry().reserve(watch.connection(), limits);
+        // Numbers of another registry mean other connections.
+        let old = instead_of.filter(|old| old.is_of(self));
+        let old = old.map(|old| &**old.connection());
+        let finds_room = |limits| self.registry().reserve(watch.connection(), old, limits);
         if enforced.is_empty() || all.any(|limits| finds_room(limits)) {
             return Ok(());
         }

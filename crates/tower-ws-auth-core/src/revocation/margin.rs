@@ -12,7 +12,9 @@ impl Revocations {
     /// are left open, such as those under a `LeaseLayer`. The time is in whole seconds, rounded up,
     /// and counts from this call.
     ///
-    /// Use it when a user's rights change, and `revoke` when nobody may go on.
+    /// Use it when a user's rights change, and `revoke` when nobody may go on. A store keeps one
+    /// revocation of a key. So do not call it within a minute after a `revoke` of the same key: a
+    /// node that has missed the news of that one would leave its connections this time too.
     ///
     /// # Errors
     ///

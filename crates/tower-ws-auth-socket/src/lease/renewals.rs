@@ -3,6 +3,7 @@
 mod connection_id;
 mod decide;
 mod endpoint;
+mod forbid;
 mod messages;
 mod named;
 mod nodes;

@@ -30,6 +30,13 @@
 //!   such a login; then it counts from there.
 //! - A ticket and a single-use token open one connection, if the clocks of any two nodes differ by
 //!   no more than the allowed skew. A credential refused by a permission or a limit is not used up.
+//! - A request renews a connection of its own user only, and by no older credential than it has. What
+//!   holds for a handshake holds for the node of the connection. No connection that has ended is
+//!   renewed.
+//! - A revocation with a margin refuses older credentials as any other does. A connection that hears
+//!   of it ends with the margin by the clock of its node, unless it is renewed before. If another
+//!   revocation of the key came shortly before, a node that missed the news of that one may leave
+//!   this margin too.
 //! - A limit is never exceeded. It neither ends nor refuses a connection before it is reached.
 //!
 //! Each bound is reached: with one tick less there is a counterexample. One tick of the model is one
@@ -50,7 +57,9 @@
 //! | a node that is cut off and comes back, also one that revokes meanwhile | `Listener::run` |
 //! | sessions, tokens, single-use tokens, tickets | the strategies, each `revocable` |
 //! | ticket and token endpoints, whose request bodies may arrive at any later time | `TicketEndpoint`, `POST /token` of the chat |
-//! | renewals, limits of both kinds, permissions, ordinary requests on a leased route | `LeaseLayer`, `authorize` |
+//! | requests to any node that renew a connection, and their way to its node | `Renewals`, `across` |
+//! | margins, and the end of a lease by one | `Revocations::revoke_within`, `LeaseLayer` |
+//! | renewals by the handler, limits of both kinds, permissions, ordinary requests on a leased route | `LeaseLayer`, `authorize` |
 //!
 //! [`model::Action`] names every step with the code behind it, and [`requests`] and [`revoke`] have
 //! a table each. [`protocol::Protocol`] has one switch for each thing that the protocol did
@@ -60,7 +69,7 @@
 //! # What is not modelled
 //!
 //! - The end of a credential by its own time, except for single-use tokens; a lease's `until` and
-//!   grace.
+//!   grace. A lease ends in the tick of its margin; in the code it is up to a second late.
 //! - More than two nodes. The nodes do not speak to each other, only to the store: a third adds
 //!   another reader.
 //! - A store that loses answered writes (a failover, an eviction, the end of the retention). The
@@ -76,7 +85,7 @@
 //!
 //! # Sizes
 //!
-//! `SUITE_TIER=assure` explores the larger worlds, together more than thirty million unique states.
+//! `SUITE_TIER=assure` explores the larger worlds, together more than fifty million unique states.
 //! How many there are in each is printed: `cargo test -p model-tests -- --nocapture` shows them, and
 //! the counterexamples.
 

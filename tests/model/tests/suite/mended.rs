@@ -2,6 +2,7 @@
 //! one.
 
 use crate::explore::{by_tier, counterexample_beyond, keeps_every_rule, walks};
+use crate::model::Action;
 use crate::protocol::Protocol;
 use crate::rules::{Bounds, Rule};
 use crate::seen::Seen;
@@ -298,6 +299,98 @@ fn limits_that_end_the_oldest_hold_and_end_no_other() {
     );
 }
 
+/// Requests to either node renew the connections of Ada and of a guest, while Ada is revoked.
+#[test]
+fn a_renewal_by_request_is_as_good_as_a_handshake() {
+    explore(
+        "renewals",
+        Setup {
+            clocks: by_tier(ONE_AHEAD, WITHIN_SKEW),
+            start: by_tier(
+                &[Start::TOKEN, Start::YOUNGER],
+                &[Start::TOKEN, Start::YOUNGER, Start::TICKET, Start::GUEST],
+            ),
+            budget: Budget {
+                handshakes: 1,
+                renewals: by_tier(1, 2),
+                revocations: 1,
+                ..QUIET.budget
+            },
+            revoking: by_tier(&[0], &[0, 1]),
+            bans: true,
+            renewable: true,
+            horizon: by_tier(2, 3),
+            ..QUIET
+        },
+        &[
+            Seen::RenewedByRequest,
+            Seen::RenewedAcross,
+            Seen::RenewalRefused,
+            Seen::RefusedAsRevoked,
+            Seen::RefusedByNews,
+            Seen::EndedByNews,
+        ],
+    );
+}
+
+/// A revocation with a margin, and a login in time.
+#[test]
+fn a_margin_ends_a_connection_unless_it_is_renewed() {
+    explore(
+        "margins",
+        Setup {
+            clocks: ONE_AHEAD,
+            start: &[Start::TOKEN],
+            budget: Budget {
+                handshakes: 1,
+                renewals: 1,
+                revocations: 1,
+                log_ins: 1,
+                cuts: by_tier(0, 1),
+                ..QUIET.budget
+            },
+            log_ins: &[User::Ada],
+            serving: by_tier(&[1], &[0, 1]),
+            revoking: by_tier(&[0], &[0, 1]),
+            margins: true,
+            renewable: true,
+            horizon: by_tier(5, 6),
+            ..QUIET
+        },
+        &[
+            Seen::LeftAMargin,
+            Seen::RenewedInTime,
+            Seen::EndedByMargin,
+            Seen::RefusedAsRevoked,
+        ],
+    );
+}
+
+/// The store keeps one revocation of a key. A node that has missed the news of one without a margin
+/// and asks when one with a margin has replaced it leaves its connections that time. This is not
+/// promised otherwise: `Revocations::revoke_within` says it.
+#[test]
+fn a_margin_soon_after_a_revocation_is_left_by_a_node_that_missed_it() {
+    let world = Setup {
+        start: &[Start::TOKEN],
+        budget: Budget {
+            handshakes: 1,
+            revocations: 2,
+            ..QUIET.budget
+        },
+        serving: &[1],
+        revoking: &[0],
+        bans: true,
+        margins: true,
+        ..QUIET
+    };
+    let protocol = Protocol::mended();
+    let found = counterexample_beyond(Bounds::PROMISED, world, protocol, Rule::RevokedIsClosed);
+    let found = found.unwrap();
+    let is_soon_after = |action: &Action| matches!(action, Action::RevokeWithin { .. });
+    assert!(found.iter().any(is_soon_after), "{found:?}");
+}
+
 fn limited(over_limit: OverLimit) -> Setup {
     Setup {
         start: by_tier(
@@ -433,6 +526,22 @@ mod no_bound_is_larger_than_it_has_to_be {
             ..Bounds::PROMISED
         };
         is_reached(REVOKED, bounds, Rule::RevokedIsClosed);
+    }
+
+    #[test]
+    fn for_a_margin_by_a_clock_that_is_behind() {
+        let world = Setup {
+            clocks: &[[1, 0]],
+            bans: false,
+            margins: true,
+            horizon: 5,
+            ..REVOKED
+        };
+        let bounds = Bounds {
+            keeps_a_margin: Bounds::PROMISED.keeps_a_margin - 1,
+            ..Bounds::PROMISED
+        };
+        is_reached(world, bounds, Rule::RevokedIsClosed);
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub(crate) enum Action {
 
     /// `Revocations::revoke`, for a session together with `Sessions::destroy`.
     Revoke { node: usize, key: Key },
+    /// `Revocations::revoke_within`.
+    RevokeWithin { node: usize, key: Key },
     /// The store carries out the write of a revocation.
     Write(usize),
     /// The store carries out the `DEL` of a logout.
@@ -139,6 +141,7 @@ impl Model for World {
         match action {
             Action::Tick => {
                 state.now += 1;
+                self.end_margins(&mut state);
                 state.judge_what_is_open(self.bounds);
             }
             Action::LogIn(user) => self.log_in(&mut state, user),
@@ -152,7 +155,8 @@ impl Model for World {
             Action::Answer(number) => self.answer(&mut state, number),
             Action::GiveUp(number) => self.give_up(&mut state, number),
             Action::Finish(number) => self.finish_body(&mut state, number),
-            Action::Revoke { node, key } => self.revoke(&mut state, node, key),
+            Action::Revoke { node, key } => self.revoke(&mut state, node, key, false),
+            Action::RevokeWithin { node, key } => self.revoke(&mut state, node, key, true),
             Action::Write(number) => {
                 state.revocations[number].write = self.write(&mut state, number);
             }
@@ -297,6 +301,12 @@ impl World {
                         ask(Purpose::Open { permitted: false });
                     }
                 }
+                if self.setup.renewable && state.left.renewals > 0 {
+                    let others = state.connections.iter();
+                    for open in others.filter(|open| open.credential != number) {
+                        ask(Purpose::RenewByRequest(open.number));
+                    }
+                }
                 if credential.is_spent_by_use() {
                     continue;
                 }
@@ -308,7 +318,7 @@ impl World {
                         ask(Purpose::Mint(kind));
                     }
                 }
-                if state.left.renewals > 0 {
+                if state.left.renewals > 0 && !self.setup.renewable {
                     let here = state.connections.iter().filter(|open| open.node == node);
                     let others = here.filter(|open| open.credential != number);
                     for open in others {
@@ -325,6 +335,10 @@ impl World {
             return;
         }
         for &node in self.setup.revoking {
+            if self.setup.margins {
+                let key = Key::User(User::Ada);
+                actions.push(Action::RevokeWithin { node, key });
+            }
             if self.setup.bans {
                 let key = Key::User(User::Ada);
                 actions.push(Action::Revoke { node, key });
@@ -403,6 +417,7 @@ impl World {
             node,
             credential,
             known,
+            deadline: None,
         });
         state.judge_what_is_open(self.bounds);
         state.judge_limit(node, credential, self.setup.limit);

@@ -45,6 +45,19 @@ pub(crate) struct Protocol {
     pub(crate) limits_count_upgraded: bool,
     /// A renewal counts against the limits of its new keys.
     pub(crate) limits_count_renewals: bool,
+    /// A request renews the connections of its user alone.
+    pub(crate) renewals_are_for_their_user: bool,
+    /// It renews none by a credential that was issued before that of the connection.
+    pub(crate) renewals_go_forward: bool,
+    /// The node of the connection registers the credential and asks about revocations, although
+    /// another node has accepted it.
+    pub(crate) renewals_ask_where_they_arrive: bool,
+    /// A connection that is left a margin ends at its end.
+    pub(crate) margins_end: bool,
+    /// Of two margins the earlier end counts.
+    pub(crate) margins_are_not_prolonged: bool,
+    /// A renewal lifts the end by a margin.
+    pub(crate) renewals_lift_margins: bool,
 }
 
 /// The validity that a minted ticket or token inherits from its parent.
@@ -72,7 +85,7 @@ pub(crate) enum Claims {
 }
 
 impl Protocol {
-    /// As the code had it before this model.
+    /// As the code had it before this model. It had no renewals by requests and no margins.
     pub(crate) fn before() -> Self {
         Self {
             registers_first: true,
@@ -90,6 +103,12 @@ impl Protocol {
             reserves_places: false,
             limits_count_upgraded: false,
             limits_count_renewals: false,
+            renewals_are_for_their_user: true,
+            renewals_go_forward: true,
+            renewals_ask_where_they_arrive: true,
+            margins_end: true,
+            margins_are_not_prolonged: true,
+            renewals_lift_margins: true,
         }
     }
 
@@ -111,6 +130,12 @@ impl Protocol {
             reserves_places: true,
             limits_count_upgraded: true,
             limits_count_renewals: true,
+            renewals_are_for_their_user: true,
+            renewals_go_forward: true,
+            renewals_ask_where_they_arrive: true,
+            margins_end: true,
+            margins_are_not_prolonged: true,
+            renewals_lift_margins: true,
         }
     }
 }

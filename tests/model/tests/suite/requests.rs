@@ -8,10 +8,11 @@
 //! | [`World::accept`] | the upgrade: `Waiting::open`, `UpgradeGuard::accept` |
 //! | [`World::finish_body`] | `TicketEndpoint` and the chat's `POST /token`, once the body is there |
 //! | [`World::renew`] | `Lease::renew` |
+//! | [`World::renew_by_request`] | `Renewals`, and its `across` |
 
 use crate::model::World;
 use crate::protocol::{Claims, Minted, Protocol};
-use crate::rules::Rule;
+use crate::rules::{Rule, is_older};
 use crate::seen::Seen;
 use crate::setup::OverLimit;
 use crate::state::{
@@ -20,7 +21,11 @@ use crate::state::{
 };
 
 /// The questions to the store on the way to a decision.
-fn steps(protocol: &Protocol, kind: Kind, purpose: Purpose) -> &'static [Step] {
+fn steps(protocol: &Protocol, kind: Kind, purpose: Purpose, is_relayed: bool) -> &'static [Step] {
+    // Another node has accepted it: only its revocations are asked about again.
+    if is_relayed {
+        return &[Step::Look];
+    }
     let is_mint = matches!(purpose, Purpose::Mint(_));
     match kind {
         Kind::Session if is_mint && !protocol.sessions_know_their_login => &[Step::Load],
@@ -39,7 +44,7 @@ impl World {
             Purpose::Open { .. } => &mut state.left.handshakes,
             Purpose::Fetch => &mut state.left.requests,
             Purpose::Mint(_) => &mut state.left.mints,
-            Purpose::Renew(_) => &mut state.left.renewals,
+            Purpose::Renew(_) | Purpose::RenewByRequest(_) => &mut state.left.renewals,
         };
         *left -= 1;
         let presented = &state.credentials[credential];
@@ -60,8 +65,9 @@ impl World {
             watch: Watch::Unregistered,
             spent: false,
             has_place: false,
+            is_relayed: false,
         };
-        if let Some(first) = steps(&self.protocol, kind, purpose).first() {
+        if let Some(first) = steps(&self.protocol, kind, purpose, false).first() {
             let request = self.send(state, request, *first);
             state.requests.push(request);
         }
@@ -153,7 +159,7 @@ impl World {
             None => {}
         }
         let kind = state.credentials[request.credential].kind;
-        let steps = steps(&self.protocol, kind, request.purpose);
+        let steps = steps(&self.protocol, kind, request.purpose, request.is_relayed);
         let done = steps.iter().position(|step| *step == request.step);
         match done.and_then(|done| steps.get(done + 1)) {
             Some(&next) => {
@@ -287,7 +293,11 @@ impl World {
         most: usize,
         over_limit: OverLimit,
     ) -> bool {
-        if matches!(request.purpose, Purpose::Renew(_) | Purpose::Mint(_)) {
+        let purpose = request.purpose;
+        if matches!(
+            purpose,
+            Purpose::Renew(_) | Purpose::RenewByRequest(_) | Purpose::Mint(_)
+        ) {
             return true;
         }
         let user = state.credentials[request.credential].user;
@@ -352,7 +362,52 @@ impl World {
                 self.open(state, request.node, request.credential, known);
             }
             Purpose::Renew(connection) => self.renew(state, &request, connection, known),
+            Purpose::RenewByRequest(connection) => {
+                self.renew_by_request(state, request, connection, known);
+            }
         }
+    }
+
+    /// The node of the connection decides, and may be another one (`Renewals::across`).
+    fn renew_by_request(
+        &self,
+        state: &mut State,
+        mut request: Request,
+        connection: usize,
+        known: [Option<usize>; 2],
+    ) {
+        let is_it = |open: &&Connection| open.number == connection;
+        let Some(open) = state.connections.iter().find(is_it).copied() else {
+            self.seen.add(Seen::RenewalRefused);
+            return;
+        };
+        if open.node != request.node {
+            // It neither hears the question nor answers.
+            if state.nodes[open.node].is_cut_off {
+                return;
+            }
+            request.node = open.node;
+            request.is_relayed = true;
+            if self.protocol.renewals_ask_where_they_arrive {
+                let request = self.send(state, request, Step::Look);
+                state.requests.push(request);
+                return;
+            }
+        }
+        let [old, new] = [open.credential, request.credential].map(|it| &state.credentials[it]);
+        let is_others = self.protocol.renewals_are_for_their_user && old.user != new.user;
+        let is_behind = self.protocol.renewals_go_forward && is_older(new, old);
+        if is_others || is_behind {
+            self.seen.add(Seen::RenewalRefused);
+            return;
+        }
+        state.judge_renewal(open, request.credential);
+        self.seen.add(if request.is_relayed {
+            Seen::RenewedAcross
+        } else {
+            Seen::RenewedByRequest
+        });
+        self.renew(state, &request, connection, known);
     }
 
     /// At the upgrade: refuses the newest or ends the oldest, if there is no place.
@@ -401,8 +456,15 @@ impl World {
         state.judge_acceptance(request.credential, request.node, self.bounds);
         // The connection may have moved up in the order when the oldest was ended.
         if let Some(at) = state.connections.iter().position(is_it) {
-            state.connections[at].credential = request.credential;
-            state.connections[at].known = known;
+            let open = &mut state.connections[at];
+            open.credential = request.credential;
+            open.known = known;
+            if open.deadline.is_some() {
+                self.seen.add(Seen::RenewedInTime);
+            }
+            if self.protocol.renewals_lift_margins {
+                open.deadline = None;
+            }
         }
         state.judge_what_is_open(self.bounds);
         state.judge_limit(request.node, request.credential, self.setup.limit);

@@ -6,15 +6,20 @@
 //! | [`World::write`] | the command or script that writes a revocation |
 //! | [`World::catch_up`] | `redis::revocations::Shared::catch_up` |
 //! | [`World::hear_news`], [`World::recheck`] | `redis::Listener` and `LocalConnections::revoked` |
+//! | [`World::leave_a_margin`], [`World::end_margins`] | `Connection::on_notice`, `Shared::end_at`; `Leases` |
 //! | [`World::tell`] | `Registry::tell` and `revocation::Connection::hear` |
 
 use crate::model::World;
 use crate::rules::Rule;
 use crate::seen::Seen;
-use crate::state::{Command, Key, Outcome, Revocation, State, Watch, bit, members, place_of};
+use crate::setup::MARGIN;
+use crate::state::{
+    Command, Connection, Deadline, Key, Outcome, Revocation, State, Tick, Watch, bit, members,
+    place_of, tick,
+};
 
 impl World {
-    pub(crate) fn revoke(&self, state: &mut State, node: usize, key: Key) {
+    pub(crate) fn revoke(&self, state: &mut State, node: usize, key: Key, has_margin: bool) {
         state.left.revocations -= 1;
         let number = state.revocations.len();
         for credential in &mut state.credentials {
@@ -25,6 +30,7 @@ impl World {
         state.revocations.push(Revocation {
             node,
             key,
+            has_margin,
             at: state.moment(node) + 1,
             sent: state.now,
             behind: None,
@@ -132,9 +138,9 @@ impl World {
         revocation.outcome = Outcome::Err;
         let node = revocation.node;
         self.keep(state, node, number);
-        // The store's state is unknown, so all connections end.
+        // The store's state is unknown, so all connections end, whatever time they were left.
         let everybody = |_: &State, _: Option<usize>| true;
-        if Self::end(state, node, number, everybody) {
+        if Self::end(state, node, number, everybody, |_| false) {
             self.seen.add(Seen::EndedWhereRevoked);
         }
     }
@@ -218,6 +224,7 @@ impl World {
                 open.node == node
                     && state.credentials[open.credential].holds(key)
                     && is_new(open.known)
+                    && self.would_change(state, *open, number)
             })
     }
 
@@ -236,22 +243,77 @@ impl World {
     /// Tells all registrations under the key of a revocation. Clocks are not compared. Returns
     /// `true` if a connection ended.
     fn tell(&self, state: &mut State, node: usize, number: usize) -> bool {
-        Self::end(state, node, number, |state, known| {
+        let is_new = |state: &State, known| {
             let is_new = self.is_new(state, known, number);
             if !is_new {
                 self.seen.add(Seen::NewsWasOld);
             }
             is_new
-        })
+        };
+        let Revocation { at, has_margin, .. } = state.revocations[number];
+        let leave = |open: &mut Connection| {
+            if has_margin {
+                self.leave_a_margin(open, number, tick(at) + MARGIN);
+            }
+            has_margin
+        };
+        Self::end(state, node, number, is_new, leave)
+    }
+
+    /// The connection ends then, unless it ends sooner or is renewed (`Lease::end_at`).
+    fn leave_a_margin(&self, open: &mut Connection, revocation: usize, at: Tick) {
+        self.seen.add(Seen::LeftAMargin);
+        let is_later = |deadline: Deadline| deadline.at <= at;
+        if self.protocol.margins_are_not_prolonged && open.deadline.is_some_and(is_later) {
+            return;
+        }
+        open.deadline = Some(Deadline {
+            at,
+            revocation,
+            credential: open.credential,
+        });
+    }
+
+    /// Whether a connection that hears of a revocation ends, or ends sooner.
+    fn would_change(&self, state: &State, open: Connection, number: usize) -> bool {
+        let Revocation { at, has_margin, .. } = state.revocations[number];
+        match open.deadline {
+            Some(deadline) if has_margin && self.protocol.margins_are_not_prolonged => {
+                tick(at) + MARGIN < deadline.at
+            }
+            Some(deadline) if has_margin => deadline.revocation != number,
+            _ => true,
+        }
+    }
+
+    /// The clocks have gone on: ends the connections whose margin is over (`Leases`).
+    pub(crate) fn end_margins(&self, state: &mut State) {
+        if !self.protocol.margins_end {
+            return;
+        }
+        let is_due = |open: &Connection| {
+            open.deadline
+                .is_some_and(|deadline| state.clock(open.node) >= deadline.at)
+        };
+        let (due, stay): (Vec<_>, Vec<_>) = state.connections.iter().copied().partition(is_due);
+        state.connections = stay;
+        for open in due {
+            self.seen.add(Seen::EndedByMargin);
+            if let Some(deadline) = open.deadline {
+                state.judge_margin(open, deadline);
+            }
+        }
     }
 
     /// Ends all registrations under the key of a revocation that passed beside one for which
-    /// `is_new` holds. Returns `true` if a connection ended.
+    /// `is_new` holds, except the connections that are left some time. Returns `true` if a
+    /// connection ended.
     fn end(
         state: &mut State,
         node: usize,
         number: usize,
         is_new: impl Fn(&State, Option<usize>) -> bool,
+        leave: impl Fn(&mut Connection) -> bool,
     ) -> bool {
         let key = state.revocations[number].key;
         let place = place_of(key);
@@ -273,11 +335,17 @@ impl World {
             };
             state.requests[at].watch = watch;
         }
-        let (gone, stay): (Vec<_>, Vec<_>) = state.connections.iter().copied().partition(|open| {
-            open.node == node
+        let (mut stay, mut gone) = (Vec::new(), Vec::new());
+        for mut open in state.connections.iter().copied() {
+            let hears = open.node == node
                 && state.credentials[open.credential].holds(key)
-                && is_new(state, open.known[place])
-        });
+                && is_new(state, open.known[place]);
+            if hears && !leave(&mut open) {
+                gone.push(open);
+            } else {
+                stay.push(open);
+            }
+        }
         state.connections = stay;
         judged.extend(gone.iter().map(|open| open.credential));
         for credential in judged {

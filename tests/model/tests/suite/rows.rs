@@ -518,3 +518,146 @@ fn a_client_that_spends_a_ticket_has_a_place() {
     }
     .check();
 }
+
+/// Two tokens of a user and one of a guest, and requests that renew.
+const RENEWABLE: Setup = Setup {
+    clocks: &[[0, 1]],
+    start: &[Start::TOKEN, Start::YOUNGER, Start::GUEST],
+    budget: Budget {
+        renewals: 1,
+        ..ONE_HANDSHAKE
+    },
+    renewable: true,
+    horizon: 1,
+    ..QUIET
+};
+
+#[test]
+fn a_request_renews_the_connections_of_its_user_alone() {
+    Row {
+        name: "a renewal of another user's connection",
+        world: RENEWABLE,
+        fault: |protocol| protocol.renewals_are_for_their_user = false,
+        breaks: Rule::RenewedByItsUser,
+        was_so: false,
+        comes_by: &[
+            Seen::RenewedByRequest,
+            Seen::RenewedAcross,
+            Seen::RenewalRefused,
+        ],
+    }
+    .check();
+}
+
+/// Two requests race: the younger credential is there first.
+#[test]
+fn a_request_renews_by_no_older_credential() {
+    Row {
+        name: "a renewal by an older credential",
+        world: Setup {
+            start: &[Start::TOKEN, Start::YOUNGER],
+            budget: Budget {
+                renewals: 2,
+                ..ONE_HANDSHAKE
+            },
+            ..RENEWABLE
+        },
+        fault: |protocol| protocol.renewals_go_forward = false,
+        breaks: Rule::NeverOlder,
+        was_so: false,
+        comes_by: &[Seen::RenewedAcross, Seen::RenewalRefused],
+    }
+    .check();
+}
+
+/// A node accepts a session, the user logs out on the node of the connection, and then the renewal
+/// arrives there.
+#[test]
+fn the_node_of_a_renewed_connection_asks_about_revocations_itself() {
+    Row {
+        name: "a renewal that only the other node has checked",
+        world: Setup {
+            start: &[Start::TOKEN, Start::SESSION],
+            budget: Budget {
+                revocations: 1,
+                renewals: 1,
+                ..ONE_HANDSHAKE
+            },
+            logouts: true,
+            horizon: 3,
+            ..RENEWABLE
+        },
+        fault: |protocol| protocol.renewals_ask_where_they_arrive = false,
+        breaks: Rule::RevokedIsRefused,
+        was_so: true,
+        comes_by: &[Seen::RenewedAcross, Seen::RefusedAsRevoked],
+    }
+    .check();
+}
+
+/// A connection hears of a revocation that leaves it the time to renew.
+const MARGIN_LEFT: Setup = Setup {
+    start: &[Start::TOKEN],
+    budget: ONE_REVOCATION,
+    margins: true,
+    horizon: 5,
+    ..QUIET
+};
+
+#[test]
+fn a_margin_ends_a_connection_at_its_end() {
+    Row {
+        name: "a margin without an end",
+        world: MARGIN_LEFT,
+        fault: |protocol| protocol.margins_end = false,
+        breaks: Rule::RevokedIsClosed,
+        was_so: false,
+        comes_by: &[Seen::LeftAMargin, Seen::EndedByMargin],
+    }
+    .check();
+}
+
+#[test]
+fn a_second_margin_does_not_prolong_the_first() {
+    Row {
+        name: "a margin that is prolonged",
+        world: Setup {
+            budget: Budget {
+                revocations: 2,
+                ..ONE_REVOCATION
+            },
+            serving: &[0],
+            revoking: &[0],
+            ..MARGIN_LEFT
+        },
+        fault: |protocol| protocol.margins_are_not_prolonged = false,
+        breaks: Rule::RevokedIsClosed,
+        was_so: false,
+        comes_by: &[Seen::LeftAMargin, Seen::EndedByMargin],
+    }
+    .check();
+}
+
+#[test]
+fn a_connection_that_is_renewed_in_time_stays_open() {
+    Row {
+        name: "a margin that a renewal does not lift",
+        world: Setup {
+            budget: Budget {
+                log_ins: 1,
+                renewals: 1,
+                ..ONE_REVOCATION
+            },
+            log_ins: &[User::Ada],
+            serving: &[0],
+            revoking: &[0],
+            renewable: true,
+            ..MARGIN_LEFT
+        },
+        fault: |protocol| protocol.renewals_lift_margins = false,
+        breaks: Rule::MarginIsLeft,
+        was_so: false,
+        comes_by: &[Seen::RenewedInTime, Seen::EndedByMargin],
+    }
+    .check();
+}

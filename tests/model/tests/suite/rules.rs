@@ -6,8 +6,8 @@
 use stateright::Property;
 
 use crate::model::World;
-use crate::setup::{OverLimit, RECHECK, TIMEOUT};
-use crate::state::{Outcome, State, Tick, bit, members};
+use crate::setup::{MARGIN, OverLimit, QUIET, RECHECK, TIMEOUT};
+use crate::state::{Connection, Credential, Deadline, Outcome, State, Tick, bit, members};
 
 /// The rules for every state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,12 @@ pub(crate) enum Rule {
     RoomIsGiven,
     /// A login after a revocation is not refused for it.
     LaterLoginIsWelcome,
+    /// A request renews no connection of another user.
+    RenewedByItsUser,
+    /// A request renews no connection by an older credential than it has.
+    NeverOlder,
+    /// A margin ends no connection that was renewed in time.
+    MarginIsLeft,
 }
 
 /// A set of rules.
@@ -40,7 +46,7 @@ pub(crate) enum Rule {
 pub(crate) struct Broken(u16);
 
 impl Rule {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::RevokedIsRefused,
         Self::RevokedIsClosed,
         Self::UsedOnce,
@@ -50,6 +56,9 @@ impl Rule {
         Self::LimitHolds,
         Self::RoomIsGiven,
         Self::LaterLoginIsWelcome,
+        Self::RenewedByItsUser,
+        Self::NeverOlder,
+        Self::MarginIsLeft,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -63,13 +72,16 @@ impl Rule {
             Self::LimitHolds => "no more than the limit are open",
             Self::RoomIsGiven => "a limit refuses nobody while there is room",
             Self::LaterLoginIsWelcome => "a later login is welcome",
+            Self::RenewedByItsUser => "nobody renews another user's connection",
+            Self::NeverOlder => "no request renews by an older credential",
+            Self::MarginIsLeft => "what is renewed in time stays open",
         }
     }
 }
 
 /// The checker takes functions, so that no closure can hold its rule.
 pub(crate) fn properties() -> Vec<Property<World>> {
-    let conditions: [fn(&World, &State) -> bool; 9] = [
+    let conditions: [fn(&World, &State) -> bool; 12] = [
         |_, state| state.keeps(Rule::RevokedIsRefused),
         |_, state| state.keeps(Rule::RevokedIsClosed),
         |_, state| state.keeps(Rule::UsedOnce),
@@ -79,6 +91,9 @@ pub(crate) fn properties() -> Vec<Property<World>> {
         |_, state| state.keeps(Rule::LimitHolds),
         |_, state| state.keeps(Rule::RoomIsGiven),
         |_, state| state.keeps(Rule::LaterLoginIsWelcome),
+        |_, state| state.keeps(Rule::RenewedByItsUser),
+        |_, state| state.keeps(Rule::NeverOlder),
+        |_, state| state.keeps(Rule::MarginIsLeft),
     ];
     let always = |(rule, holds): (Rule, _)| Property::always(rule.name(), holds);
     Rule::ALL.into_iter().zip(conditions).map(always).collect()
@@ -103,6 +118,9 @@ pub(crate) struct Bounds {
     /// A connection may stay open after its node has reached the store again. While it is cut off
     /// there is no bound.
     pub(crate) keeps_open_once_back: Tick,
+    /// A connection that is left a margin may stay open, if its clock is behind that of the node that
+    /// revoked.
+    pub(crate) keeps_a_margin: Tick,
 }
 
 impl Bounds {
@@ -111,6 +129,7 @@ impl Bounds {
         accepts_spent: 2 * TIMEOUT,
         keeps_open: RECHECK,
         keeps_open_once_back: TIMEOUT,
+        keeps_a_margin: MARGIN + QUIET.skew,
     };
 }
 
@@ -158,11 +177,23 @@ impl State {
             members(self.credentials[open.credential].doomed).any(|revocation| {
                 let revocation = &self.revocations[revocation];
                 match revocation.outcome {
-                    Outcome::Ok(_) if revocation.node == open.node => true,
+                    Outcome::Ok(_) if revocation.node == open.node && !revocation.has_margin => {
+                        true
+                    }
+                    // It may have gone behind one of a fast clock.
+                    Outcome::Ok(ok) if revocation.node == open.node => {
+                        let margin = match revocation.behind {
+                            None => MARGIN,
+                            Some(_) => bounds.keeps_a_margin,
+                        };
+                        self.now >= ok + margin
+                    }
                     Outcome::Ok(ok) => {
                         let once_back = node.reconnected + bounds.keeps_open_once_back;
                         let until = (ok + bounds.keeps_open).max(once_back);
-                        !node.is_cut_off && self.now > until
+                        let is_left =
+                            revocation.has_margin && self.now < ok + bounds.keeps_a_margin;
+                        !node.is_cut_off && self.now > until && !is_left
                     }
                     Outcome::Waiting | Outcome::Err => false,
                 }
@@ -178,6 +209,27 @@ impl State {
         if self.credentials[credential].survives & bit(revocation) != 0 {
             self.breaks(Rule::OthersStayOpen);
         }
+    }
+
+    /// A request is about to renew a connection.
+    pub(crate) fn judge_renewal(&mut self, open: Connection, credential: usize) {
+        let [old, new] = [open.credential, credential].map(|number| &self.credentials[number]);
+        let is_others = old.user != new.user;
+        let is_older = is_older(new, old);
+        if is_others {
+            self.breaks(Rule::RenewedByItsUser);
+        }
+        if is_older {
+            self.breaks(Rule::NeverOlder);
+        }
+    }
+
+    /// A connection is ended because its margin is over.
+    pub(crate) fn judge_margin(&mut self, open: Connection, deadline: Deadline) {
+        if open.credential != deadline.credential {
+            self.breaks(Rule::MarginIsLeft);
+        }
+        self.judge_ending(open.credential, deadline.revocation);
     }
 
     /// A credential is refused because of a revocation.
@@ -199,4 +251,10 @@ impl State {
             self.breaks(Rule::LimitHolds);
         }
     }
+}
+
+/// By the time of issue, as the credentials say it.
+pub(crate) fn is_older(one: &Credential, other: &Credential) -> bool {
+    let both = one.issued_at.zip(other.issued_at);
+    both.is_some_and(|(one, other)| one < other)
 }

@@ -37,9 +37,21 @@ pub(crate) enum Seen {
     /// The store held a younger revocation, and kept it.
     YoungerKept,
     Reconnected,
+    /// By a request to the node of its connection.
+    RenewedByRequest,
+    /// By a request to another node.
+    RenewedAcross,
+    /// A request for a renewal found no connection of its user, or one with a younger credential.
+    RenewalRefused,
+    /// A connection was left the time to renew.
+    LeftAMargin,
+    /// It was not renewed in that time.
+    EndedByMargin,
+    /// It was renewed in that time.
+    RenewedInTime,
 }
 
-const ALL: [Seen; 24] = [
+const ALL: [Seen; 30] = [
     Seen::SessionAccepted,
     Seen::TokenAccepted,
     Seen::SingleUseAccepted,
@@ -64,6 +76,12 @@ const ALL: [Seen; 24] = [
     Seen::WrittenLate,
     Seen::YoungerKept,
     Seen::Reconnected,
+    Seen::RenewedByRequest,
+    Seen::RenewedAcross,
+    Seen::RenewalRefused,
+    Seen::LeftAMargin,
+    Seen::EndedByMargin,
+    Seen::RenewedInTime,
 ];
 
 /// The events seen so far, by all threads of the checker. They are not part of a state: states that

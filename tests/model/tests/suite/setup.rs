@@ -8,8 +8,15 @@ pub(crate) const TIMEOUT: Tick = 1;
 /// The longest time between two questions of a node about all its keys, the round trip included.
 pub(crate) const RECHECK: Tick = 2;
 
+/// The time that a revocation with a margin leaves to open connections: longer than all the others.
+pub(crate) const MARGIN: Tick = 3;
+
 /// The world: its contents at the start, and the number of each action.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each of them allows one thing by itself"
+)]
 pub(crate) struct Setup {
     /// How far ahead of true time the clocks of the two nodes are, in each of the worlds.
     pub(crate) clocks: &'static [[Tick; 2]],
@@ -31,6 +38,10 @@ pub(crate) struct Setup {
     pub(crate) mint: &'static [Kind],
     /// Whether a user is revoked.
     pub(crate) bans: bool,
+    /// Whether a user is revoked with a margin.
+    pub(crate) margins: bool,
+    /// Whether requests renew connections.
+    pub(crate) renewable: bool,
     /// Whether a session is logged out.
     pub(crate) logouts: bool,
     /// Whether handshakes come that their user has no permission for.
@@ -92,6 +103,8 @@ pub(crate) const QUIET: Setup = Setup {
     log_ins: &[],
     mint: &[],
     bans: false,
+    margins: false,
+    renewable: false,
     logouts: false,
     forbidden: false,
     limit: None,
@@ -127,6 +140,12 @@ impl Start {
         kind: Kind::SingleUse,
         expires: 2,
         ..Self::SESSION
+    };
+
+    /// A token of Ada's that is younger, if the clock of the second node is ahead.
+    pub(crate) const YOUNGER: Self = Self {
+        issued_by: Some(1),
+        ..Self::TOKEN
     };
 
     /// A token of another user, who is called a guest.

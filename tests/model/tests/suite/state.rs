@@ -137,6 +137,8 @@ pub(crate) struct Request {
     pub(crate) spent: bool,
     /// It holds a place under the limit.
     pub(crate) has_place: bool,
+    /// A renewal that another node has accepted, at the node of its connection.
+    pub(crate) is_relayed: bool,
 }
 
 /// The purpose of a client's request.
@@ -148,8 +150,11 @@ pub(crate) enum Purpose {
     Fetch,
     /// A ticket or a token.
     Mint(Kind),
-    /// To go on with another credential on the connection of this number.
+    /// To go on with another credential on the connection of this number. Its handler gives it the
+    /// credential, of whatever user.
     Renew(usize),
+    /// The same by a request to any node, which names the connection.
+    RenewByRequest(usize),
 }
 
 /// The step that a request waits for.
@@ -196,13 +201,26 @@ pub(crate) struct Connection {
     pub(crate) node: usize,
     pub(crate) credential: usize,
     pub(crate) known: [Option<usize>; 2],
+    pub(crate) deadline: Option<Deadline>,
 }
 
-/// A call of `revoke`.
+/// When a connection ends by a revocation with a margin, unless it is renewed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Deadline {
+    /// By the clock of its node.
+    pub(crate) at: Tick,
+    pub(crate) revocation: usize,
+    /// For the judge: the credential that it had when it heard of the revocation.
+    pub(crate) credential: usize,
+}
+
+/// A call of `revoke`, or of `revoke_within`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Revocation {
     pub(crate) node: usize,
     pub(crate) key: Key,
+    /// It leaves open connections the [margin](crate::setup::MARGIN).
+    pub(crate) has_margin: bool,
     /// The moment by the clock of its node.
     pub(crate) at: Moment,
     /// When its commands were sent.
@@ -306,6 +324,11 @@ impl State {
         };
         self.requests.iter().filter(counts).count()
     }
+}
+
+/// The tick of a moment.
+pub(crate) fn tick(moment: Moment) -> Tick {
+    Tick::try_from(moment / MOMENTS).unwrap_or(Tick::MAX)
 }
 
 /// The first moment of a tick, and how many moments so many ticks are.

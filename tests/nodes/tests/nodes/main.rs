@@ -9,6 +9,7 @@
 
 mod clocks;
 mod cut_off;
+mod logout;
 mod outages;
 mod race;
 mod renewal;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use node_tests::{Node, Socket};
 use serde_json::json;
 use socket_tests::PATIENCE;
+use test_servers::Server;
 
 use crate::two;
 
@@ -42,4 +43,42 @@ async fn a_connection_on_the_other_node_is_renewed_for_its_user_alone() {
     let text = renew(&b, &eves, &socket, 404).await;
     assert_eq!(text, "connection_unknown");
     socket.is_alive().await;
+}
+
+/// How many commands Redis has carried out for the nodes, without those that keep connections.
+async fn commands(server: &Server) -> u64 {
+    let stats: String = server.ask("INFO commandstats").await;
+    let of_line = |line: &str| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let name = name.split('|').next()?;
+        let keeps = [
+            "auth",
+            "client",
+            "hello",
+            "info",
+            "ping",
+            "select",
+            "subscribe",
+        ];
+        let calls: u64 = rest.split(',').next()?.parse().ok()?;
+        (!keeps.contains(&name)).then_some(calls)
+    };
+    stats.lines().filter_map(of_line).sum()
+}
+
+/// Each node that decides asks about revocations. Between two nodes a question and an answer are
+/// published too.
+#[tokio::test]
+async fn a_renewal_by_a_token_costs_one_command_and_four_across() {
+    let (server, a, b) = two(&[]).await;
+    let cookie = a.login("ada").await;
+    let token = a.token(&cookie, 600).await;
+    let socket = a.open(&format!("/jwt?token={token}")).await;
+    // From now on both nodes hear each other.
+    renew(&b, &token, &socket, 204).await;
+    for (node, expected) in [(&a, 1), (&b, 4)] {
+        let before = commands(&server).await;
+        renew(node, &token, &socket, 204).await;
+        assert_eq!(commands(&server).await - before, expected);
+    }
 }

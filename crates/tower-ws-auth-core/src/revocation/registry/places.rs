@@ -8,16 +8,29 @@ use super::{Ordering, Registry};
 use crate::revocation::{Connection, ConnectionLimits, OverLimit, RevocationKey};
 
 impl Registry {
-    /// Takes a place for a connection under each key that these limits may refuse. Returns `false`
-    /// if there is no room under one of them; then it holds none of these places.
+    /// Takes a place for a connection under each key that these limits may refuse, except where
+    /// `instead_of` counts. Returns `false` if there is no room under one of them; then it holds
+    /// none of these places.
     ///
     /// A place counts until the connection is opened, ended or removed, and for at most 10 seconds.
     pub(in crate::revocation) fn reserve(
         &self,
         connection: &Connection,
+        instead_of: Option<&Connection>,
         limits: &ConnectionLimits,
     ) -> bool {
-        self.reserve_under(connection.keys().iter(), connection, limits)
+        self.reserve_under(self.fresh(connection, instead_of), connection, limits)
+    }
+
+    /// The keys under which `instead_of` does not count.
+    fn fresh<'a>(
+        &self,
+        connection: &'a Connection,
+        instead_of: Option<&Connection>,
+    ) -> impl Iterator<Item = &'a RevocationKey> {
+        let is_fresh =
+            move |key: &&RevocationKey| !instead_of.is_some_and(|old| self.is_open(old, key));
+        connection.keys().iter().filter(is_fresh)
     }
 
     fn reserve_under<'a>(
@@ -53,10 +66,7 @@ impl Registry {
         limits: &ConnectionLimits,
     ) -> Option<Vec<Arc<Connection>>> {
         let counted = |key: &RevocationKey| instead_of.filter(|old| self.is_open(old, key));
-        let fresh = connection
-            .keys()
-            .iter()
-            .filter(|key| counted(key).is_none());
+        let fresh = self.fresh(connection, instead_of);
         // Judged and counted under one lock: of two concurrent ones, the later finds the other.
         if !self.reserve_under(fresh, connection, limits) {
             return None;
@@ -202,7 +212,7 @@ mod tests {
             let keys = keys.iter().map(|key| RevocationKey::from(*key)).collect();
             registry.register(keys, SystemTime::UNIX_EPOCH)
         };
-        let reserve = |connection| registry.reserve(connection, &one);
+        let reserve = |connection| registry.reserve(connection, None, &one);
         let open = |connection| registry.open(connection, None, &one).is_some();
         let [first, second] = [(); 2].map(|()| register(&["user:ada", "other"]));
         let elsewhere = register(&["user:ada", "room:1"]);
@@ -352,7 +362,10 @@ mod tests {
                 let limited: Vec<_> = keys.filter(|key| self.may_be_full(key)).collect();
                 let mut all = limited.iter();
                 let finds_room = all.all(|key| self.has_room(which, key, MOST));
-                assert_eq!(self.registry.reserve(&connection, &self.limits), finds_room);
+                assert_eq!(
+                    self.registry.reserve(&connection, None, &self.limits),
+                    finds_room
+                );
                 let one = &mut self.known[which];
                 if finds_room {
                     let fresh = limited.iter().filter(|key| !one.open.contains_key(*key));

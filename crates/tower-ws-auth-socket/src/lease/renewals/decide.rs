@@ -1,16 +1,21 @@
 //! The whole way of a renewal that was read: the strategy, and then the connection.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Empty;
 use tower_service::Service;
-use tower_ws_auth_core::private::RefusedIdentity;
-use tower_ws_auth_core::{Auth, Authenticate, Rejection, RejectionKind, ResponseBody};
+use tower_ws_auth_core::private::{RefusedIdentity, Renewing};
+use tower_ws_auth_core::{
+    Auth, Authenticate, BoxFuture, Rejection, RejectionKind, ResponseBody, Term,
+};
 
 use crate::json;
 use crate::lease::renewals::ConnectionId;
-use crate::lease::renewals::endpoint::{Endpoint, Target, UNKNOWN};
+use crate::lease::renewals::endpoint::{Endpoint, Target, UNKNOWN, UnknownConnection};
 
 /// Lets the strategy decide, and then the connection.
 pub(super) async fn decide<A: Authenticate>(
@@ -20,24 +25,30 @@ pub(super) async fn decide<A: Authenticate>(
     let refused = RefusedIdentity::new();
     request.extensions_mut().insert(refused.clone());
     let target = request.body().clone();
+    let renewing = renewing(auth.get_ref().clone(), target.clone());
+    request.extensions_mut().insert(renewing);
     let response = match auth.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    let rejection = response.extensions().get::<Rejection>();
-    let text = match rejection {
+    let (mut head, _) = response.into_parts();
+    let text = match head.extensions.get::<Rejection>() {
+        Some(rejection) if UnknownConnection::is_behind(rejection) => {
+            head.extensions.remove::<Rejection>();
+            head.status = StatusCode::NOT_FOUND;
+            UNKNOWN
+        }
         Some(rejection) => {
             if rejection.kind() == RejectionKind::Forbidden
-                && let Some((identity, term)) = refused.take::<A::Identity>()
+                && let Some((identity, term)) = refused.take()
             {
-                auth.get_ref().forbid(&identity, &term, &target).await;
+                auth.get_ref().forbid(&*identity, &term, &target).await;
             }
             rejection.reason()
         }
-        None if response.status() == StatusCode::NOT_FOUND => UNKNOWN,
+        None if head.status == StatusCode::NOT_FOUND => UNKNOWN,
         None => "",
     };
-    let (mut head, _) = response.into_parts();
     head.headers
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if !text.is_empty() {
@@ -45,6 +56,22 @@ pub(super) async fn decide<A: Authenticate>(
         head.headers.insert(CONTENT_TYPE, plain);
     }
     Response::from_parts(head, ResponseBody::text(text))
+}
+
+/// Finds the connection before a single-use credential is used up.
+fn renewing<I: Clone + Send + Sync + 'static>(endpoint: Endpoint<I>, target: Target) -> Renewing {
+    Renewing::new(move |identity: &(dyn Any + Send + Sync), term: &Term| {
+        let user = identity
+            .downcast_ref()
+            .map(|identity| (endpoint.user)(identity));
+        let (endpoint, target, term) = (endpoint.clone(), target.clone(), term.clone());
+        let found = async move {
+            // The strategy has no other identity.
+            let user: Arc<str> = user.ok_or(UnknownConnection)?;
+            endpoint.look_for(user, &term, &target).await
+        };
+        Box::pin(found) as BoxFuture<_>
+    })
 }
 
 /// The connection that a body names.

@@ -1,17 +1,19 @@
 //! What stands behind the strategy: a fresh credential was accepted, and is given to a connection.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
-use tower_ws_auth_core::revocation::DisconnectReason;
+use tower_ws_auth_core::private::Renewed;
 use tower_ws_auth_core::{Authenticated, BoxFuture, Rejection, RejectionKind, ResponseBody, Term};
 
+use crate::lease::renewals::forbid::UserOfRefused;
 use crate::lease::renewals::named::Name;
-use crate::lease::renewals::nodes::Nodes;
+use crate::lease::renewals::nodes::{Asked, Nodes};
 use crate::lease::renewals::{ConnectionId, NotRenewed, UserOf};
 use crate::lease::shared::Shared;
 use crate::lease::{Lease, Leases};
@@ -37,16 +39,37 @@ pub(crate) enum Outcome {
 pub(crate) struct Endpoint<I> {
     pub(crate) leases: Leases,
     pub(crate) user: UserOf<I>,
+    /// The users of other identities, which the strategy has refused before its last step.
+    pub(crate) refused: Vec<Arc<UserOfRefused>>,
     /// Those of the other connections.
     pub(crate) nodes: Option<Arc<Nodes<I>>>,
+}
+
+/// There is no such connection of this user. The source of a rejection.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such connection of this user")]
+pub(crate) struct UnknownConnection;
+
+impl UnknownConnection {
+    pub(crate) fn is_behind(rejection: &Rejection) -> bool {
+        rejection.source().is_some_and(<dyn Error>::is::<Self>)
+    }
+}
+
+impl From<UnknownConnection> for Rejection {
+    fn from(unknown: UnknownConnection) -> Self {
+        Self::new(RejectionKind::Forbidden, UNKNOWN).with_source(unknown)
+    }
 }
 
 impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
     pub(crate) async fn renew(&self, identity: I, mut term: Term, target: &Target) -> Outcome {
         let user = (self.user)(&identity);
-        let Some(lease) = self.find(user, target) else {
+        let Some(lease) = self.find(&user, target) else {
             return match (&self.nodes, target) {
-                (Some(nodes), Target::Named(id)) => nodes.ask(*id, &identity, &term, false).await,
+                (Some(nodes), Target::Named(id)) => {
+                    nodes.ask(*id, Asked::Renew(&identity), &term).await
+                }
                 _ => Outcome::Unknown,
             };
         };
@@ -70,37 +93,54 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
         }
     }
 
-    /// Ends a connection whose user has lost a permission that it needs, wherever it is.
-    pub(crate) async fn forbid(&self, identity: &I, term: &Term, target: &Target) {
-        if self.forbid_here(identity, term, target) {
-            return;
+    /// The connection that a credential would renew. Nothing is used up yet.
+    ///
+    /// # Errors
+    ///
+    /// Those that are known before: there is no such connection, or it has a newer credential.
+    pub(crate) async fn look_for(
+        &self,
+        user: Arc<str>,
+        term: &Term,
+        target: &Target,
+    ) -> Result<Renewed, Rejection> {
+        if let Some(lease) = self.find(&user, target) {
+            lease.may_have(term)?;
+            return Ok(Renewed::Here(lease.own_watch()));
         }
-        if let (Some(nodes), Target::Named(id)) = (&self.nodes, target) {
-            nodes.ask(*id, identity, term, true).await;
+        let (Some(nodes), Target::Named(id)) = (&self.nodes, target) else {
+            return Err(UnknownConnection.into());
+        };
+        match nodes.ask(*id, Asked::Find(&user), term).await {
+            Outcome::Renewed => Ok(Renewed::Elsewhere),
+            Outcome::Unknown => Err(UnknownConnection.into()),
+            Outcome::Refused(rejection) => Err(rejection),
         }
     }
 
-    /// Whether there is such a connection on this node. It is ended, unless it has a newer
-    /// credential.
-    pub(crate) fn forbid_here(&self, identity: &I, term: &Term, target: &Target) -> bool {
-        let Some(lease) = self.find((self.user)(identity), target) else {
-            return false;
+    /// The same for another node.
+    pub(crate) fn look_for_here(&self, user: &Arc<str>, term: &Term, target: &Target) -> Outcome {
+        let Some(lease) = self.find(user, target) else {
+            return Outcome::Unknown;
         };
-        if !lease.is_newer_than(term) {
-            lease.end(&DisconnectReason::Forbidden);
+        match lease.may_have(term) {
+            Ok(()) => Outcome::Renewed,
+            Err(rejection) => Outcome::Refused(rejection),
         }
-        true
     }
 
     /// The connection, if it is this user's and open.
-    fn find(&self, user: Arc<str>, target: &Target) -> Option<Arc<Shared>> {
+    pub(super) fn find(&self, user: &Arc<str>, target: &Target) -> Option<Arc<Shared>> {
         let lease = match target {
-            Target::Named(id) => self.leases.named().find(&Name { user, id: *id })?,
+            Target::Named(id) => self.leases.named().find(&Name {
+                user: Arc::clone(user),
+                id: *id,
+            })?,
             Target::Held(lease) => {
                 let lease = lease.shared();
                 let is_theirs = lease
                     .holder()
-                    .is_some_and(|holder| holder.name.user == user);
+                    .is_some_and(|holder| holder.name.user == *user);
                 is_theirs.then(|| Arc::clone(lease))?
             }
         };
@@ -163,6 +203,7 @@ impl<I> Clone for Endpoint<I> {
         Self {
             leases: self.leases.clone(),
             user: Arc::clone(&self.user),
+            refused: self.refused.clone(),
             nodes: self.nodes.clone(),
         }
     }

@@ -20,21 +20,38 @@ pub(crate) struct Nodes<I> {
     _here: Arc<Answers>,
 }
 
-/// A credential that another node has accepted, or whose user has lost a permission.
+/// What another node is asked to do with a connection.
+pub(crate) enum Asked<'a, I> {
+    /// Give it the credential that this node has accepted.
+    Renew(&'a I),
+    /// Say whether this user has it, before the credential is used up.
+    Find(&'a str),
+    /// End it: its user has lost a permission.
+    Forbid(&'a str),
+}
+
 #[derive(Serialize, Deserialize)]
 struct Question {
     connection: String,
-    identity: Value,
+    asked: Written,
     /// Since the Unix epoch.
     until: Option<Duration>,
     issued_at: Option<Duration>,
     keys: Vec<String>,
     is_session: bool,
-    forbidden: bool,
+}
+
+/// An [`Asked`], as it travels.
+#[derive(Serialize, Deserialize)]
+enum Written {
+    Renew(Value),
+    Find(String),
+    Forbid(String),
 }
 
 #[derive(Serialize, Deserialize)]
 enum Answer {
+    /// Or found.
     Renewed,
     RateLimited,
     Unavailable,
@@ -62,26 +79,24 @@ where
 }
 
 impl<I> Nodes<I> {
-    /// Asks the node of this connection to renew it, or to end it.
-    pub(crate) async fn ask(
-        &self,
-        id: ConnectionId,
-        identity: &I,
-        term: &Term,
-        forbidden: bool,
-    ) -> Outcome {
+    /// Asks the node of this connection. [`Outcome::Renewed`] if it does as it is asked.
+    pub(crate) async fn ask(&self, id: ConnectionId, asked: Asked<'_, I>, term: &Term) -> Outcome {
         let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
-        let question = (self.write)(identity).and_then(|identity| {
+        let asked = match asked {
+            Asked::Renew(identity) => (self.write)(identity).map(Written::Renew),
+            Asked::Find(user) => Some(Written::Find(user.to_owned())),
+            Asked::Forbid(user) => Some(Written::Forbid(user.to_owned())),
+        };
+        let question = asked.and_then(|asked| {
             let question = Question {
                 connection: id.encode(),
-                identity,
+                asked,
                 until: term.until().map(since),
                 issued_at: term.issued_at().map(since),
                 keys: (term.revocation_keys().iter())
                     .map(RevocationKey::encode)
                     .collect(),
                 is_session: term.refused_as() == RejectionKind::SessionInvalid,
-                forbidden,
             };
             serde_json::to_vec(&question).ok()
         });
@@ -114,7 +129,7 @@ where
 {
     let question: Question = serde_json::from_slice(question).ok()?;
     let target = Target::Named(ConnectionId::decode(&question.connection)?);
-    let mut grant = Grant::new(serde_json::from_value::<I>(question.identity).ok()?);
+    let mut grant = Grant::new(());
     if let Some(until) = question.until {
         grant = grant.until(moment(until)?);
     }
@@ -127,12 +142,19 @@ where
     if question.is_session {
         grant = grant.refused_as(RejectionKind::SessionInvalid);
     }
-    let (identity, term) = grant.into_parts();
-    if question.forbidden {
-        let is_here = here.forbid_here(&identity, &term, &target);
-        return is_here.then_some(Answer::Invalid);
-    }
-    match here.renew(identity, term, &target).await {
+    let ((), term) = grant.into_parts();
+    let outcome = match question.asked {
+        Written::Forbid(user) => {
+            let is_here = here.forbid_here(&user.into(), &term, &target);
+            return is_here.then_some(Answer::Invalid);
+        }
+        Written::Find(user) => here.look_for_here(&user.into(), &term, &target),
+        Written::Renew(identity) => {
+            let identity = serde_json::from_value::<I>(identity).ok()?;
+            here.renew(identity, term, &target).await
+        }
+    };
+    match outcome {
         Outcome::Renewed => Some(Answer::Renewed),
         Outcome::Unknown => None,
         Outcome::Refused(rejection) => Some(match rejection.kind() {

@@ -46,6 +46,14 @@ impl State {
             },
         }
     }
+
+    fn may_have(&self, term: &Term) -> Result<(), Rejection> {
+        if self.is_newer_than(term) {
+            let older = "it is older than the credential that the connection has";
+            return Err(Rejection::new(term.refused_as(), older));
+        }
+        Ok(())
+    }
 }
 
 impl Shared {
@@ -77,6 +85,17 @@ impl Shared {
     /// Whether a grant is older than the one that it has.
     pub(crate) fn is_newer_than(&self, term: &Term) -> bool {
         self.lock().is_newer_than(term)
+    }
+
+    /// Refuses a grant that is older than the one that it has.
+    pub(crate) fn may_have(&self, term: &Term) -> Result<(), Rejection> {
+        self.lock().may_have(term)
+    }
+
+    /// Its registration with the layer's revocations.
+    pub(crate) fn own_watch(&self) -> Option<Watch> {
+        let [own, _] = &self.lock().watches;
+        own.clone()
     }
 
     /// Ends it at this moment, unless it is renewed or ends before. No grace counts.
@@ -111,9 +130,8 @@ impl Shared {
         if state.released || self.ended.get().is_some() {
             return Err(NotRenewed::Over);
         }
-        if no_older && state.is_newer_than(term) {
-            let older = "it is older than the credential that the connection has";
-            return Err(Rejection::new(term.refused_as(), older).into());
+        if no_older {
+            state.may_have(term)?;
         }
         // It has to find room under the keys that are new to it.
         let evicted = if state.is_open {

@@ -59,6 +59,8 @@ use crate::lease::{Lease, Leases};
 /// - A credential that is older than that of the connection is refused as an invalid one: by its
 ///   time of issue, or by its end where one of them has none.
 /// - A connection that has ended stays so.
+/// - A refusal spends no single-use credential, such as a ticket, if its store can peek at it. Only
+///   a limit of another node is found after it is spent.
 /// - It renews the connections of this node, and of others with [`across`](Self::across).
 ///
 /// ```
@@ -113,7 +115,7 @@ use crate::lease::{Lease, Leases};
 /// # }
 /// ```
 pub struct Renewals<A: Authenticate> {
-    auth: Auth<A, Endpoint<A::Identity>>,
+    pub(super) auth: Auth<A, Endpoint<A::Identity>>,
     body_timeout: Duration,
 }
 
@@ -134,6 +136,7 @@ impl Leases {
         let endpoint = Endpoint {
             leases: self.clone(),
             user: user.ok_or(NotRenewable(()))?,
+            refused: Vec::new(),
             nodes: None,
         };
         Ok(Renewals {

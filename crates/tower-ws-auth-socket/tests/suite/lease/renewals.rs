@@ -34,6 +34,9 @@ use tower_ws_auth_socket::lease::{
     ConnectionId, Lease, LeaseLayer, OverLimit, RenewalFormat, Renewals,
 };
 
+mod lost;
+mod single_use;
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Nothing in these tests takes longer, on the slowest machine.
@@ -101,9 +104,12 @@ fn permitted(user: &User, _: &Parts) -> bool {
     user.role != "none"
 }
 
-trait Strategy: Authenticate<Identity = User, Future: Send> + Send + Sync + 'static {}
+trait Strategy<I = User>: Authenticate<Identity = I, Future: Send> + Send + Sync + 'static {}
 
-impl<A> Strategy for A where A: Authenticate<Identity = User, Future: Send> + Send + Sync + 'static {}
+impl<A, I> Strategy<I> for A where
+    A: Authenticate<Identity = I, Future: Send> + Send + Sync + 'static
+{
+}
 
 #[derive(Clone, Default)]
 struct Hands(Arc<AtomicU64>);
@@ -195,6 +201,18 @@ async fn server_on(
     relay: Option<OnBus>,
     configure: impl FnOnce(LeaseLayer) -> LeaseLayer,
 ) -> Server<impl Strategy> {
+    let strategy = |revocations| tokens(start).revocable(revocations).authorize(permitted);
+    server_by(start, relay, configure, strategy, |renewals| renewals).await
+}
+
+/// With this strategy. `prepare` completes the renewals.
+async fn server_by<A: Strategy>(
+    start: SystemTime,
+    relay: Option<OnBus>,
+    configure: impl FnOnce(LeaseLayer) -> LeaseLayer,
+    strategy: impl Fn(Revocations) -> A,
+    prepare: impl FnOnce(Renewals<A>) -> Renewals<A>,
+) -> Server<A> {
     let hands = Hands::default();
     let clock = hands.clock(start);
     let store = MemoryRevocations::new(Duration::from_secs(3600), 1000);
@@ -207,11 +225,8 @@ async fn server_on(
         .deadline(2 * SOON)
         .renewable_by(|user: &User| user.name.clone());
     let layer = configure(layer);
-    let strategy = || {
-        let strategy = tokens(start).revocable(revocations.clone());
-        strategy.authorize(permitted)
-    };
-    let renewals = layer.leases().renewals(strategy()).unwrap();
+    let strategy = || strategy(revocations.clone());
+    let renewals = prepare(layer.leases().renewals(strategy()).unwrap());
     let renewals = match relay {
         Some(relay) => renewals.across(relay),
         None => renewals,
@@ -873,10 +888,16 @@ async fn a_question_that_cannot_be_read_is_not_answered() {
         "null".to_owned(),
         "{}".to_owned(),
         format!(
-            r#"{{"connection":"{id}","identity":7,"until":null,"issued_at":null,"keys":[],"is_session":false,"forbidden":false}}"#
+            r#"{{"connection":"{id}","asked":{{"Renew":7}},"until":null,"issued_at":null,"keys":[],"is_session":false}}"#
         ),
         format!(
-            r#"{{"connection":"{id}","identity":{{"name":"ada","role":"x"}},"until":null,"issued_at":null,"keys":["user:ada"],"is_session":false,"forbidden":false}}"#
+            r#"{{"connection":"{id}","asked":{{"Renew":{{"name":"ada","role":"x"}}}},"until":null,"issued_at":null,"keys":["user:ada"],"is_session":false}}"#
+        ),
+        format!(
+            r#"{{"connection":"{id}","asked":{{"Forbid":7}},"until":null,"issued_at":null,"keys":[],"is_session":false}}"#
+        ),
+        format!(
+            r#"{{"connection":"{id}","asked":{{"Find":"eve"}},"until":null,"issued_at":null,"keys":[],"is_session":false}}"#
         ),
     ] {
         let answer = other.ask(question.clone().into_bytes()).await.unwrap();
