@@ -33,7 +33,7 @@ pub trait Authenticate {
     const SINGLE_USE: bool = false;
 
     /// Whether a request without a credential passes, as with
-    /// [`optional`](AuthenticateExt::optional). Such a strategy cannot be one of several.
+    /// [`optional`](crate::AuthenticateExt::optional). Such a strategy cannot be one of several.
     const PASSES_ANONYMOUS: bool = false;
 
     /// The strategy's name in tracing events.
