@@ -55,7 +55,7 @@ pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), St
     };
     let known = |name: &&String| workspace.libraries.iter().any(|known| known.name == **name);
     if let Some(unknown) = packages.iter().find(|name| !known(name)) {
-        return Err(format!("`{unknown}` is none of the libraries"));
+        return Err(format!("`{unknown}` is not one of the libraries"));
     }
     let place = Place {
         tool: tool(&workspace.tools)?,

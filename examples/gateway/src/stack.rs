@@ -43,7 +43,7 @@ pub(crate) struct Stacks<'p> {
 }
 
 impl Stacks<'_> {
-    /// For handshakes, and for refusals of what is none.
+    /// For handshakes, and for refusals of other requests.
     pub(crate) fn of<A>(&self, origin: &OriginLayer, strategy: &Arc<A>, proxy: &Proxy) -> Stack
     where
         A: Authenticate<Identity = User, Future: Send> + Send + Sync + 'static,

@@ -99,7 +99,7 @@ use crate::{Issuers, invalid, trace};
 /// assert_eq!(post(&claims).await, StatusCode::OK);
 /// // Once.
 /// assert_eq!(post(&claims).await, StatusCode::BAD_REQUEST);
-/// // An ID token is none.
+/// // An ID token is not a logout token.
 /// claims["nonce"] = "n-0S6_WzA2Mj".into();
 /// assert_eq!(post(&claims).await, StatusCode::BAD_REQUEST);
 /// # Ok(())

@@ -43,7 +43,7 @@ impl Mac {
         mac.map_err(|_| KeyError::Invalid(algorithm))
     }
 
-    /// In constant time; a tag that was cut short is none.
+    /// In constant time; a tag that was cut short does not match.
     pub(crate) fn verify(&self, message: &str, tag: &str) -> bool {
         // A little more than the longest tag, because base64 wants to write in whole groups.
         let mut place = [0; 72];
