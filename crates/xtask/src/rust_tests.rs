@@ -15,13 +15,15 @@ const TIER: &str = "SUITE_TIER";
 
 /// The packages with tests that have a longer form.
 const LONG: &[&str] = &[
-    "assurance-tests",
+    "bench-suite",
     "browser-tests",
+    "client-tests",
     "express-tests",
     "load-tests",
     "model-tests",
     "node-tests",
-    "tower-ws-auth-ticket",
+    "tower-ws-auth-redis",
+    "tower-ws-auth-socket",
 ];
 
 pub(crate) fn build(session: &Session) -> Result<(), Stop> {
@@ -96,5 +98,53 @@ pub(crate) fn with_tools<'a>(command: &'a mut Command, tools: &Path) -> &'a mut 
         Ok(path) => command.env("PATH", path),
         // The folder's name has a colon. Only the system's tools are found then.
         Err(_) => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Whether a Rust file below this folder asks for the tier.
+    fn has_two_forms(folder: &Path) -> bool {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).any(|path| {
+            if path.is_dir() {
+                return !path.ends_with("target") && has_two_forms(&path);
+            }
+            let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+            let asks =
+                |text: String| text.contains("of_tier(") || text.contains("var_os(\"SUITE_TIER");
+            is_rust && fs::read_to_string(&path).is_ok_and(asks)
+        })
+    }
+
+    fn name(package: &Path) -> String {
+        let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+        let line = manifest
+            .lines()
+            .find_map(|line| line.strip_prefix("name = "));
+        line.unwrap().trim_matches('"').to_owned()
+    }
+
+    #[test]
+    fn the_long_step_has_every_package_with_a_longer_form_and_no_other() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut found = Vec::new();
+        for folder in ["crates", "examples", "tests"] {
+            for entry in fs::read_dir(root.join(folder)).unwrap() {
+                let package = entry.unwrap().path();
+                let is_package = package.join("Cargo.toml").exists();
+                if is_package && has_two_forms(&package) {
+                    found.push(name(&package));
+                }
+            }
+        }
+        // One defines it, and the other looks for it.
+        found.retain(|name| name != "test-support" && name != "xtask");
+        found.sort();
+        assert_eq!(found, LONG);
     }
 }
