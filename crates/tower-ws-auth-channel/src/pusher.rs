@@ -30,8 +30,8 @@ use crate::policy::invalid;
 /// A signature is valid for as long as the socket with that id. The id must come from the server,
 /// which gives it to one connection and never again.
 ///
-/// The secrets themselves are not kept. The state of HMAC after each secret is kept, and `hmac`
-/// 0.12 and `sha2` 0.10 do not erase it on drop.
+/// The secrets themselves are not kept. The state of HMAC after each secret is kept, and erased on
+/// drop.
 ///
 /// ```
 /// use tower_ws_auth_channel::{Join, Pusher, PusherSigned};

@@ -21,8 +21,8 @@ use crate::{Algorithm, KeyError};
 /// will be good for them.
 ///
 /// Its `Debug` shows the algorithm and the `kid`. The secret of an HMAC key is not kept, only the
-/// state of the hash after it, with which anyone can forge tokens. `hmac` 0.12 and `sha2` 0.10 do
-/// not erase that state when it is dropped, nor the copies that each token is verified with.
+/// state of the hash after it, with which anyone can forge tokens. That state is erased on drop, and so
+/// is the copy that each token is verified with. What moving a value leaves behind on a stack is not.
 #[derive(Clone)]
 pub struct Key {
     algorithm: Algorithm,

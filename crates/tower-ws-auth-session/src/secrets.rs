@@ -18,8 +18,8 @@ const JAR_KEY: usize = 32;
 /// one when the last of its cookies has expired.
 ///
 /// The secrets themselves are not kept. The state of HMAC-SHA256 after its key is kept, and anyone
-/// can sign with it. It stays in memory until that memory is reused: `hmac` 0.12 and `sha2` 0.10 do
-/// not erase it on drop, nor the copies of each signature.
+/// can sign with it. It is erased on drop, and so is the copy for each signature. What moving a value
+/// leaves behind on a stack is not.
 #[derive(Clone)]
 pub struct Secrets {
     format: Format,

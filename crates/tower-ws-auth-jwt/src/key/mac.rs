@@ -76,3 +76,39 @@ fn is_good<M: hmac::Mac + Clone>(mac: &M, message: &str, tag: &[u8]) -> bool {
 fn tag_of(mac: impl hmac::Mac) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
+
+/// On Linux a process can read its own memory without unsafe code.
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+
+    fn memory(address: usize, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let file = File::open("/proc/self/mem").unwrap();
+        file.read_exact_at(&mut bytes, address as u64).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn the_state_of_an_hmac_key_is_erased_on_drop() {
+        /// The allocator writes its own lists into the first bytes of freed memory.
+        const OF_THE_ALLOCATOR: usize = 32;
+        /// Which of the three hashes it is. That is no secret.
+        const TAG: usize = 8;
+
+        let mac = Box::new(Mac::new(Algorithm::HS512, &[7; 64]).unwrap());
+        let (address, length) = (std::ptr::from_ref(&*mac).addr(), size_of_val(&*mac));
+        let before = memory(address, length);
+        let secret = |bytes: &[u8]| {
+            let pairs = before.iter().zip(bytes).skip(OF_THE_ALLOCATOR);
+            pairs.filter(|(old, new)| **old != 0 && old == new).count()
+        };
+        assert!(secret(&before) > 64, "it holds the key's state");
+        drop(mac);
+        let left = secret(&memory(address, length));
+        assert!(left <= TAG, "{left} bytes are left of {}", secret(&before));
+    }
+}
