@@ -15,8 +15,10 @@ const TIER: &str = "SUITE_TIER";
 
 /// The packages with tests that have a longer form.
 const LONG: &[&str] = &[
+    "assurance-tests",
     "bench-suite",
     "browser-tests",
+    "canary-tests",
     "client-tests",
     "express-tests",
     "load-tests",

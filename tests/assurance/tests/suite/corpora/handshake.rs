@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Request, Version};
 use http_body_util::Empty;
+use test_support::of_tier;
 use tower::ServiceExt;
 
 use crate::forge::Door;
@@ -272,7 +273,8 @@ async fn the_table_of_http_1_is_answered_as_the_rfc_has_it() {
     let door = service(jwt(Door::Hs), &let_in);
     let target = target(Door::Hs);
     let (mut tried, mut good) = (0, 0);
-    for case in near(Case::default()).into_iter().chain(all()) {
+    let all = all().step_by(of_tier(7, 1));
+    for case in near(Case::default()).into_iter().chain(all) {
         let answer = door.clone().oneshot(case.request(&target)).await.unwrap();
         assert_eq!(answer, case.expected(), "{case:?}: {:?}", case.fields());
         tried += 1;
@@ -280,8 +282,8 @@ async fn the_table_of_http_1_is_answered_as_the_rfc_has_it() {
     }
     println!("{tried} handshakes of HTTP/1, {good} of them good");
     assert_eq!(let_in.count(), good);
-    assert!(tried >= 200_000, "{tried}");
-    assert!((20..tried / 10).contains(&good), "{good}");
+    assert!(tried >= of_tier(25_000, 200_000), "{tried}");
+    assert!((of_tier(5, 20)..tried / 10).contains(&good), "{good}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
