@@ -18,7 +18,6 @@ const LONG: &[&str] = &[
     "assurance-tests",
     "bench-suite",
     "browser-tests",
-    "canary-tests",
     "client-tests",
     "express-tests",
     "load-tests",
