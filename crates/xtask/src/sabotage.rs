@@ -5,6 +5,7 @@ mod patch;
 mod place;
 
 use std::path::Path;
+use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::promises::{self, Promise};
@@ -21,9 +22,39 @@ pub(crate) struct Options {
     /// The sabotages of one promise: its number in `--list`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     promise: Option<u32>,
+    /// One of several equal parts: 1/4 to 4/4 are all
+    #[arg(long, value_name = "K/N", conflicts_with = "promise")]
+    part: Option<Part>,
     /// Only lists the promises, with their numbers and sabotages
     #[arg(long)]
     list: bool,
+}
+
+/// Some machines end a job after a few hours, and all sabotages take as long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Part {
+    number: usize,
+    of: usize,
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(number, of)| {
+            let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+            (1..=of).contains(&number).then_some(Self { number, of })
+        });
+        parts.ok_or_else(|| "expected K/N, with K from 1 to N, as in 2/4".to_owned())
+    }
+}
+
+impl Part {
+    /// Neighbours go to different parts: those of one crate take as long everywhere.
+    fn of<T>(self, all: Vec<T>) -> Vec<T> {
+        let all = all.into_iter().skip(self.number - 1);
+        all.step_by(self.of).collect()
+    }
 }
 
 pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), String> {
@@ -42,6 +73,9 @@ pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), St
             format!("--promise {number}: the promises are numbered 1 to {last}")
         })?;
         patches.retain(|patch| patch.promise == promise.text);
+    }
+    if let Some(part) = options.part {
+        patches = part.of(patches);
     }
     run(&patches, &promises, workspace, wrong)
 }
@@ -220,6 +254,20 @@ mod tests {
         assert_ne!(names(7), names(8));
         assert_eq!(chosen(vec![patch("0", "a")], 3).len(), 1);
         assert_eq!(chosen(Vec::new(), 3).len(), 0);
+    }
+
+    #[test]
+    fn the_parts_are_all_and_none_is_in_two() {
+        let part = |text: &str| text.parse::<Part>();
+        let mut all: Vec<_> = ["1/3", "2/3", "3/3"]
+            .into_iter()
+            .flat_map(|text| part(text).unwrap().of((0..10).collect()))
+            .collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..10).collect::<Vec<_>>());
+        for text in ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/3", "1/3/3"] {
+            assert!(part(text).is_err(), "{text}");
+        }
     }
 
     #[test]
