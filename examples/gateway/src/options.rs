@@ -45,7 +45,8 @@ pub struct Options {
     #[arg(long, env = "GATEWAY_STRATEGY", value_enum, default_value_t = Strategy::Jwt)]
     pub strategy: Strategy,
 
-    /// The origins whose pages may connect.
+    /// The origins whose pages may connect. `same-as-host` is that of the host that the client asks
+    /// for: with `http`, or with what a proxy says under `--trust-forwarded`.
     #[arg(long, env = "GATEWAY_ORIGIN", value_delimiter = ',', required = true)]
     pub origin: Vec<String>,
 
