@@ -186,7 +186,12 @@ fn public_key(option: &str) -> Result<Key, Failure> {
     let pem = fs::read(file).map_err(|error| wrong(&error))?;
     let mut key = Key::from_pem(rsa, &pem);
     // The curve of another key names its algorithm.
-    for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
+    for algorithm in [
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::ES512,
+        Algorithm::EdDSA,
+    ] {
         if let Err(KeyError::WrongKind { .. }) = key {
             key = Key::from_pem(algorithm, &pem);
         }

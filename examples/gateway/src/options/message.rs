@@ -13,8 +13,8 @@ use super::ticket::plain_path;
 #[derive(Clone, Debug, Args)]
 pub struct MessageOptions {
     /// Takes the token or ticket from the first message of a client whose handshake carries none:
-    /// `json:FIELD` (such as `json:payload.token`), `plain`, `graphql-ws:FIELD`, `phoenix:FIELD`,
-    /// `centrifugo` or `stomp:HEADER`.
+    /// `json:FIELD` (such as `json:payload.token`), `plain`, `graphql-ws:FIELD`, `socket-io:FIELD`,
+    /// `phoenix:FIELD`, `centrifugo` or `stomp:HEADER`.
     #[arg(long, env = "GATEWAY_FIRST_MESSAGE", value_name = "FORMAT")]
     pub first_message: Option<Format>,
 
@@ -62,6 +62,8 @@ pub enum Format {
     Json(String),
     /// In this member of the payload of `connection_init`.
     GraphqlWs(String),
+    /// In this member of `auth`, which the CONNECT packet carries.
+    SocketIo(String),
     /// In this member of the parameters of `phx_join`.
     Phoenix(String),
     /// In the `connect` command.
@@ -83,6 +85,7 @@ impl From<&Format> for MessageFormat {
             Format::Plain => Self::plain(),
             Format::Json(field) => Self::json(field),
             Format::GraphqlWs(field) => Self::graphql_ws(field),
+            Format::SocketIo(field) => Self::socket_io(field),
             Format::Phoenix(field) => Self::phoenix(field),
             Format::Centrifugo => Self::centrifugo(),
             Format::Stomp(header) => Self::stomp(header),
@@ -94,8 +97,8 @@ impl FromStr for Format {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        const INSTEAD: &str = "write json:FIELD, plain, graphql-ws:FIELD, phoenix:FIELD, \
-                               centrifugo or stomp:HEADER";
+        const INSTEAD: &str = "write json:FIELD, plain, graphql-ws:FIELD, socket-io:FIELD, \
+                               phoenix:FIELD, centrifugo or stomp:HEADER";
         let (kind, field) = match text.split_once(':') {
             None => (text, None),
             Some((_, "")) => return Err(INSTEAD),
@@ -109,6 +112,7 @@ impl FromStr for Format {
                 Ok(Self::Json(field.to_owned()))
             }
             ("graphql-ws", _) => Ok(Self::GraphqlWs(or("Authorization"))),
+            ("socket-io", _) => Ok(Self::SocketIo(or("token"))),
             ("phoenix", _) => Ok(Self::Phoenix(or("token"))),
             ("stomp", _) => Ok(Self::Stomp(or("passcode"))),
             _ => Err(INSTEAD),

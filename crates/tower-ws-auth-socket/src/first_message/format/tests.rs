@@ -54,6 +54,30 @@ fn each_format_finds_its_credential() {
             Err(()),
         ),
         (
+            MessageFormat::socket_io("token"),
+            r#"40{"token":"Bearer abc"}"#,
+            found("abc"),
+        ),
+        (
+            MessageFormat::socket_io("a.b"),
+            r#"40/admin,{"a":{"b":"abc"}}"#,
+            found("abc"),
+        ),
+        (MessageFormat::socket_io("token"), "40", Ok(None)),
+        (MessageFormat::socket_io("token"), "40{}", Ok(None)),
+        (MessageFormat::socket_io("token"), "40{", Err(())),
+        (
+            MessageFormat::socket_io("token"),
+            r#"40{"token":["abc"]}"#,
+            Err(()),
+        ),
+        (MessageFormat::socket_io("token"), "2probe", Err(())),
+        (
+            MessageFormat::socket_io("token"),
+            r#"42{"token":"abc"}"#,
+            Err(()),
+        ),
+        (
             MessageFormat::phoenix("token"),
             r#"["1","1","room:1","phx_join",{"token":"abc"}]"#,
             found("abc"),
