@@ -1,6 +1,6 @@
 //! Flags that contradict each other, have no effect or cannot be understood.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use gateway::{Gateway, Options};
 
 use crate::peer::{ORIGIN, SECRET};
@@ -198,5 +198,28 @@ async fn that_cannot_be_understood_are_errors_with_an_example() {
     ] {
         let error = error(&[secret, flags].concat()).await;
         assert!(error.contains(example), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn each_flag_is_in_the_readme_and_the_readme_names_no_other() {
+    let readme = include_str!("../../README.md");
+    let program = Options::command();
+    let arguments = program.get_arguments();
+    let names = arguments.flat_map(|argument| argument.get_long_and_visible_aliases());
+    let mut flags: Vec<_> = names.flatten().map(|name| format!("--{name}")).collect();
+    let is_of_flag = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let words = readme.split(|c: char| !is_of_flag(c));
+    let is_flag = |word: &&str| {
+        word.starts_with("--") && word.as_bytes().get(2).is_some_and(u8::is_ascii_alphabetic)
+    };
+    let named: Vec<_> = words.filter(is_flag).collect();
+    for flag in &flags {
+        assert!(named.contains(&flag.as_str()), "{flag} is missing");
+    }
+    // Of cargo, of clap, and of the client in the example.
+    flags.extend(["--help", "--connect"].map(str::to_owned));
+    for name in named {
+        assert!(flags.iter().any(|flag| flag == name), "{name}");
     }
 }
