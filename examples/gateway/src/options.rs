@@ -16,6 +16,7 @@ use ::http::HeaderValue;
 use ::http::uri::Authority;
 use clap::{Parser, ValueEnum, value_parser};
 
+pub(crate) use self::http::NEEDED;
 pub use self::http::{HttpOptions, PathPolicy, Policy, Trust};
 pub use self::jwt::{ClaimHeader, Hmac, JwtOptions, Offer};
 pub use self::message::{Format, MessageOptions};

@@ -26,7 +26,9 @@ struct Predicate(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
 /// Finds the server's own origin.
 #[derive(Clone)]
-struct Own(Arc<dyn Fn(&Parts) -> Option<(Scheme, String)> + Send + Sync>);
+struct Own(Arc<FindOwn>);
+
+type FindOwn = dyn Fn(&Parts) -> Option<(Scheme, String)> + Send + Sync;
 
 impl Own {
     fn is_same(&self, origin: &str, head: &Parts) -> bool {

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 use chat::{Chat, Options};
-use clap::{CommandFactory, Parser};
+use clap::{Arg, CommandFactory, Parser};
 use test_support::{settle, signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
@@ -216,20 +216,21 @@ fn each_flag_is_in_the_readme_and_the_readme_names_no_other() {
     let readme = include_str!("../../README.md");
     let program = Options::command();
     let arguments = program.get_arguments();
-    let names = arguments.flat_map(|argument| argument.get_long_and_visible_aliases());
-    let mut flags: Vec<_> = names.flatten().map(|name| format!("--{name}")).collect();
+    let names = arguments.filter_map(Arg::get_long_and_visible_aliases);
+    let flags = names.flatten().map(|name| format!("--{name}"));
+    let mut flags: Vec<_> = flags.collect();
     let is_of_flag = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let words = readme.split(|c: char| !is_of_flag(c));
     let is_flag = |word: &&str| {
         word.starts_with("--") && word.as_bytes().get(2).is_some_and(u8::is_ascii_alphabetic)
     };
-    let named: Vec<_> = words.filter(is_flag).collect();
+    let said: Vec<_> = words.filter(is_flag).collect();
     for flag in &flags {
-        assert!(named.contains(&flag.as_str()), "{flag} is missing");
+        assert!(said.contains(&flag.as_str()), "{flag} is missing");
     }
     // An alias.
     flags.extend(["--client-protocol"].map(str::to_owned));
-    for name in named {
+    for name in said {
         assert!(flags.iter().any(|flag| flag == name), "{name}");
     }
 }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
+use http::HeaderName;
 use tower_ws_auth::MessageFormat;
 
 use super::some_seconds;
@@ -24,6 +25,7 @@ pub struct MessageOptions {
         long,
         env = "GATEWAY_FIRST_MESSAGE_SUBPROTOCOL",
         value_delimiter = ',',
+        value_parser = subprotocol,
         value_name = "NAME"
     )]
     pub first_message_subprotocol: Vec<String>,
@@ -104,18 +106,25 @@ impl FromStr for Format {
             Some((_, "")) => return Err(INSTEAD),
             Some((kind, field)) => (kind, Some(field)),
         };
+        let is_path = |field: &str| field.split('.').all(|name| !name.is_empty());
         let or = |usual: &str| field.unwrap_or(usual).to_owned();
         match (kind, field) {
             ("plain", None) => Ok(Self::Plain),
             ("centrifugo", None) => Ok(Self::Centrifugo),
-            ("json", Some(field)) if field.split('.').all(|name| !name.is_empty()) => {
-                Ok(Self::Json(field.to_owned()))
-            }
+            ("json", Some(field)) if is_path(field) => Ok(Self::Json(field.to_owned())),
             ("graphql-ws", _) => Ok(Self::GraphqlWs(or("Authorization"))),
-            ("socket-io", _) => Ok(Self::SocketIo(or("token"))),
+            ("socket-io", field) if field.is_none_or(is_path) => Ok(Self::SocketIo(or("token"))),
             ("phoenix", _) => Ok(Self::Phoenix(or("token"))),
             ("stomp", _) => Ok(Self::Stomp(or("passcode"))),
             _ => Err(INSTEAD),
         }
     }
+}
+
+/// RFC 6455 §4.1: a token, as the name of a field is.
+fn subprotocol(text: &str) -> Result<String, &'static str> {
+    let is_token = HeaderName::from_str(text).is_ok();
+    is_token
+        .then(|| text.to_owned())
+        .ok_or("not a subprotocol: write a name without blanks, such as chat.v1")
 }

@@ -303,7 +303,8 @@ mod a_renewal {
         assert_eq!(renew(&there, ID, &expired).await.status, 401);
         assert_eq!(renew(&alone, ID, &fresh("ada")).await.status, 404);
         // A reload of secrets loses neither way.
-        (here.reload.now().unwrap(), there.reload.now().unwrap());
+        here.reload.now().unwrap();
+        there.reload.now().unwrap();
         test_support::until_ok("it renews after a reload", renewed).await;
         let ended = Some((4401, "token_expired".to_owned()));
         assert_eq!(end_of(&mut other).await, ended);
