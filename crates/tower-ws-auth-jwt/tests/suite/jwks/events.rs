@@ -96,7 +96,7 @@ async fn that_come_again_are_acknowledged_and_do_nothing() {
     let token = signed(&event(&world, "1", &of_user(&world, "ada")));
     assert_eq!(push(&world, &token).await, accepted());
     assert!(world.is_revoked("sub:$ISS:ada").await);
-    // A login after it stays, whoever sends the event once more.
+    // A login after it stays when the event comes once more.
     world.hands.forward(300);
     let key = "sub:$ISS:ada";
     assert!(!world.is_revoked_at(key, NOW + 300).await);
