@@ -30,12 +30,14 @@ pub enum Algorithm {
     ES256,
     /// ECDSA on P-384 with SHA-384.
     ES384,
+    /// ECDSA on P-521 with SHA-512. The feature `aws-lc-rs` alone has it.
+    ES512,
     /// `EdDSA` with Ed25519; `Ed25519` names it too (RFC 9864 §2.2).
     EdDSA,
 }
 
 impl Algorithm {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::HS256,
         Self::HS384,
         Self::HS512,
@@ -47,6 +49,7 @@ impl Algorithm {
         Self::PS512,
         Self::ES256,
         Self::ES384,
+        Self::ES512,
         Self::EdDSA,
     ];
 
@@ -64,6 +67,7 @@ impl Algorithm {
             Self::PS512 => "PS512",
             Self::ES256 => "ES256",
             Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
             Self::EdDSA => "EdDSA",
         }
     }
@@ -85,6 +89,7 @@ impl Algorithm {
             }
             Self::ES256 => Family::Ec(Curve::P256),
             Self::ES384 => Family::Ec(Curve::P384),
+            Self::ES512 => Family::Ec(Curve::P521),
             Self::EdDSA => Family::Ed25519,
         }
     }
@@ -109,7 +114,7 @@ impl Algorithm {
         match self {
             Self::HS256 | Self::RS256 | Self::PS256 | Self::ES256 => 32,
             Self::HS384 | Self::RS384 | Self::PS384 | Self::ES384 => 48,
-            Self::HS512 | Self::RS512 | Self::PS512 | Self::EdDSA => 64,
+            Self::HS512 | Self::RS512 | Self::PS512 | Self::ES512 | Self::EdDSA => 64,
         }
     }
 }
@@ -136,6 +141,7 @@ impl Family {
             Self::Rsa => "an RSA key",
             Self::Ec(Curve::P256) => "an EC key on P-256",
             Self::Ec(Curve::P384) => "an EC key on P-384",
+            Self::Ec(Curve::P521) => "an EC key on P-521",
             Self::Ed25519 => "an Ed25519 key",
         }
     }
@@ -145,6 +151,7 @@ impl Family {
 pub(crate) enum Curve {
     P256,
     P384,
+    P521,
 }
 
 impl Curve {
@@ -153,6 +160,7 @@ impl Curve {
         match self {
             Self::P256 => 32,
             Self::P384 => 48,
+            Self::P521 => 66,
         }
     }
 }

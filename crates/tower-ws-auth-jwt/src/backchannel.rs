@@ -2,6 +2,7 @@
 
 mod builder;
 mod logout_token;
+mod security_event;
 mod service;
 
 pub use self::builder::BackchannelLogoutBuilder;

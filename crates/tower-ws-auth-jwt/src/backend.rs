@@ -5,9 +5,20 @@
 
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod imp {
+    #[cfg(feature = "aws-lc-rs")]
+    use std::sync::Arc;
+
+    #[cfg(feature = "aws-lc-rs")]
+    use aws_lc_rs::rand::SystemRandom;
+    #[cfg(feature = "aws-lc-rs")]
+    use aws_lc_rs::signature::{
+        ECDSA_P521_SHA512_FIXED, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, ParsedPublicKey,
+    };
     use jsonwebtoken::crypto::CryptoProvider;
     use jsonwebtoken::{DecodingKey, EncodingKey};
 
+    #[cfg(feature = "aws-lc-rs")]
+    use crate::algorithm::Curve;
     use crate::key::der::{Kind, Private};
     use crate::key::public::Public;
     use crate::key::rsa;
@@ -25,9 +36,11 @@ mod imp {
     };
 
     #[derive(Clone)]
-    pub(crate) struct PublicKey {
-        algorithm: jsonwebtoken::Algorithm,
-        key: DecodingKey,
+    pub(crate) enum PublicKey {
+        Theirs(jsonwebtoken::Algorithm, DecodingKey),
+        /// jsonwebtoken knows nothing of this curve.
+        #[cfg(feature = "aws-lc-rs")]
+        P521(ParsedPublicKey),
     }
 
     impl PublicKey {
@@ -35,43 +48,47 @@ mod imp {
             public.check(algorithm)?;
             let key = match public {
                 Public::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
+                #[cfg(feature = "aws-lc-rs")]
+                Public::Ec { curve, point } if *curve == Curve::P521 => {
+                    let key = ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point);
+                    let key = key.map_err(|_| KeyError::Invalid(algorithm))?;
+                    return Ok(Self::P521(key));
+                }
                 Public::Ec { point, .. } => DecodingKey::from_ec_der(point),
                 Public::Ed25519 { x } => DecodingKey::from_ed_der(x),
             };
-            let key = Self {
-                algorithm: theirs(algorithm),
-                key,
-            };
+            let name = theirs(algorithm)?;
             // rust-crypto looks at a point here, aws-lc-rs only at the first signature.
-            let accepted = (PROVIDER.verifier_factory)(&key.algorithm, &key.key).is_ok();
+            let accepted = (PROVIDER.verifier_factory)(&name, &key).is_ok();
             if !accepted || !is_on_curve(public) {
                 return Err(KeyError::Invalid(algorithm));
             }
-            Ok(key)
+            Ok(Self::Theirs(name, key))
         }
 
         pub(crate) fn verify(&self, message: &str, signature: &str) -> bool {
             let Some(signature) = compact::decode(signature) else {
                 return false;
             };
-            (PROVIDER.verifier_factory)(&self.algorithm, &self.key)
-                .is_ok_and(|verifier| verifier.verify(message.as_bytes(), &signature).is_ok())
+            match self {
+                Self::Theirs(name, key) => (PROVIDER.verifier_factory)(name, key)
+                    .is_ok_and(|verifier| verifier.verify(message.as_bytes(), &signature).is_ok()),
+                #[cfg(feature = "aws-lc-rs")]
+                Self::P521(key) => key.verify_sig(message.as_bytes(), &signature).is_ok(),
+            }
         }
     }
 
     #[cfg(feature = "aws-lc-rs")]
     fn is_on_curve(public: &Public) -> bool {
-        use aws_lc_rs::signature::{
-            ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
-        };
-
-        use crate::algorithm::Curve;
+        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519};
 
         match public {
             Public::Rsa { .. } => true,
             Public::Ec { curve, point } => match curve {
                 Curve::P256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).is_ok(),
                 Curve::P384 => ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point).is_ok(),
+                Curve::P521 => ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point).is_ok(),
             },
             Public::Ed25519 { x } => ParsedPublicKey::new(&ED25519, x).is_ok(),
         }
@@ -82,11 +99,12 @@ mod imp {
         true
     }
 
+    /// Each erases itself when it is dropped.
     #[derive(Clone)]
-    pub(crate) struct PrivateKey {
-        algorithm: jsonwebtoken::Algorithm,
-        // Erases itself when it is dropped.
-        key: EncodingKey,
+    pub(crate) enum PrivateKey {
+        Theirs(jsonwebtoken::Algorithm, EncodingKey),
+        #[cfg(feature = "aws-lc-rs")]
+        P521(Arc<EcdsaKeyPair>),
     }
 
     impl PrivateKey {
@@ -94,6 +112,12 @@ mod imp {
             let der = private.bytes_for(algorithm)?;
             let key = match private.kind {
                 Kind::Rsa => EncodingKey::from_rsa_der(der),
+                #[cfg(feature = "aws-lc-rs")]
+                Kind::Ec(Curve::P521) => {
+                    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P521_SHA512_FIXED_SIGNING, der);
+                    let pair = pair.map_err(|_| KeyError::Invalid(algorithm))?;
+                    return Ok(Self::P521(Arc::new(pair)));
+                }
                 Kind::Ec(_) => EncodingKey::from_ec_der(der),
                 Kind::Ed25519 => EncodingKey::from_ed_der(der),
             };
@@ -102,24 +126,30 @@ mod imp {
                 let (n, e) = read(der).map_err(|_| KeyError::Invalid(algorithm))?;
                 rsa::check(&n, &e)?;
             }
-            let key = Self {
-                algorithm: theirs(algorithm),
-                key,
-            };
+            let key = Self::Theirs(theirs(algorithm)?, key);
             // Some keys are only looked at when they sign.
             key.sign("").ok_or(KeyError::Invalid(algorithm))?;
             Ok(key)
         }
 
         pub(crate) fn sign(&self, message: &str) -> Option<Vec<u8>> {
-            let signer = (PROVIDER.signer_factory)(&self.algorithm, &self.key).ok()?;
-            signer.try_sign(message.as_bytes()).ok()
+            match self {
+                Self::Theirs(name, key) => {
+                    let signer = (PROVIDER.signer_factory)(name, key).ok()?;
+                    signer.try_sign(message.as_bytes()).ok()
+                }
+                #[cfg(feature = "aws-lc-rs")]
+                Self::P521(pair) => {
+                    let signature = pair.sign(&SystemRandom::new(), message.as_bytes());
+                    Some(signature.ok()?.as_ref().to_vec())
+                }
+            }
         }
     }
 
-    fn theirs(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    fn theirs(algorithm: Algorithm) -> Result<jsonwebtoken::Algorithm, KeyError> {
         use jsonwebtoken::Algorithm as Theirs;
-        match algorithm {
+        Ok(match algorithm {
             Algorithm::HS256 => Theirs::HS256,
             Algorithm::HS384 => Theirs::HS384,
             Algorithm::HS512 => Theirs::HS512,
@@ -132,7 +162,8 @@ mod imp {
             Algorithm::ES256 => Theirs::ES256,
             Algorithm::ES384 => Theirs::ES384,
             Algorithm::EdDSA => Theirs::EdDSA,
-        }
+            Algorithm::ES512 => return Err(KeyError::NoBackend(algorithm)),
+        })
     }
 }
 

@@ -35,7 +35,10 @@ pub enum KeyError {
     #[error("the HMAC secret is a PEM file: load it with `from_pem` and its own algorithm")]
     SecretIsPem,
     /// No cryptography for this algorithm is compiled in.
-    #[error("{0} needs the feature `aws-lc-rs` or `rust-crypto` of tower-ws-auth-jwt: turn one on")]
+    #[error(
+        "{0} needs the feature {features} of tower-ws-auth-jwt: turn it on, or let the issuer sign with \
+         another algorithm", features = features(*.0)
+    )]
     NoBackend(Algorithm),
     /// Text that is not one usable PEM block.
     #[error("the PEM text cannot be used: {0}")]
@@ -72,6 +75,14 @@ pub enum KeyError {
     /// More keys without a name than a token is tried with.
     #[error("there are more than 8 keys without a kid: name them with `Keys::with_kid`")]
     TooManyUnnamed,
+}
+
+/// The features that bring the cryptography of an algorithm.
+fn features(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::ES512 => "`aws-lc-rs`",
+        _ => "`aws-lc-rs` or `rust-crypto`",
+    }
 }
 
 /// Why [`JwtBuilder::build`](crate::JwtBuilder::build) failed.

@@ -29,7 +29,7 @@ impl<'h> Header<'h> {
             return Err(invalid(refused));
         }
         let name = fields.alg.unwrap_or_default();
-        let algorithm = Algorithm::from_name(&name).ok_or_else(|| invalid(unknown(&name)))?;
+        let algorithm = Algorithm::from_name(&name).ok_or_else(|| invalid(UNKNOWN))?;
         if fields.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
             return Err(invalid("`kid` has more than 256 bytes"));
         }
@@ -71,16 +71,7 @@ impl Header<'_> {
     }
 }
 
-/// Why no key verifies tokens of this `alg`.
-fn unknown(name: &str) -> &'static str {
-    match name {
-        "ES512" => {
-            "`alg` is ES512, which is not supported: let the issuer sign with ES256, ES384 or EdDSA"
-        }
-        _ => "`alg` is missing or no signature algorithm known here",
-    }
-}
-
+const UNKNOWN: &str = "`alg` is missing or no signature algorithm known here";
 const MALFORMED: &str =
     "the header is not a JSON object with unique names, in which `alg`, `kid` and `typ` are text";
 

@@ -91,7 +91,7 @@ impl Key {
         Self::from_public(algorithm, &der::public(der.as_ref())?)
     }
 
-    /// A JSON Web Key (RFC 7517): RSA, EC on P-256 or P-384, Ed25519, or a shared secret (`oct`).
+    /// A JSON Web Key (RFC 7517): RSA, EC on P-256, P-384 or P-521, Ed25519, or a shared secret (`oct`).
     ///
     /// Its algorithm is its `alg`; a curve needs none. Its `kid` becomes the key's.
     ///

@@ -167,7 +167,7 @@ impl Keys {
     }
 }
 
-const NO_KEY: &str = "there is no key for the token's `kid` and `alg`";
+pub(crate) const NO_KEY: &str = "there is no key for the token's `kid` and `alg`";
 
 /// Whether one of the keys is good; `None` if there is none.
 fn try_each<'k>(

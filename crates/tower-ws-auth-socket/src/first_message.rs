@@ -85,7 +85,8 @@
 //! limited in all and by address. A client that opens sockets faster than that evicts others, so put a rate
 //! limit by address outside. Behind a proxy, say where the [address](FirstMessageLayer::address) is.
 //!
-//! Binary protocols, and those whose server speaks first, do not fit. There open the connection by a
+//! Binary protocols do not fit, nor those whose server speaks first, unless it is one fixed
+//! [prompt](MessageFormat::prompt). There open the connection by a
 //! short grant, and renew it with [`Lease::renew`](crate::lease::Lease::renew).
 
 mod client;
@@ -94,13 +95,16 @@ mod detach;
 mod early;
 mod format;
 mod layer;
+mod own;
 mod places;
 mod reader;
 mod refusal;
 mod service;
+mod socket_io;
 mod stomp;
 mod trace;
 
-pub use self::format::{FirstMessage, MessageFormat};
+pub use self::format::MessageFormat;
 pub use self::layer::{EarlyConnections, FirstMessageLayer};
+pub use self::own::FirstMessage;
 pub use self::service::{FirstMessageService, ResponseFuture};

@@ -63,6 +63,7 @@ const NPM: &[(&str, &str)] = &[
     ("express-session", "1.19.0"),
     ("graphql", "16.15.0"),
     ("graphql-ws", "6.4.2"),
+    ("home-assistant-js-websocket", "9.7.0"),
     ("mqtt", "5.16.0"),
     ("phoenix", "1.8.16"),
     // Two more of its versions, each under a name of its own.
@@ -73,7 +74,9 @@ const NPM: &[(&str, &str)] = &[
     // Of @apollo/client.
     ("rxjs", "7.8.2"),
     ("socket.io", "4.8.4"),
+    ("socket.io-2", "npm:socket.io@2.5.1"),
     ("socket.io-client", "4.8.4"),
+    ("socket.io-client-2", "npm:socket.io-client@2.5.0"),
     ("subscriptions-transport-ws", "0.11.0"),
     // It checks the types of `clients/js`.
     ("typescript", "5.9.3"),

@@ -1,4 +1,4 @@
-//! Logout at the identity provider: `POST /backchannel-logout`.
+//! Logout at the identity provider: `POST /backchannel-logout`, and security events there.
 
 use std::error::Error;
 use std::fmt;
@@ -27,7 +27,8 @@ pub(crate) fn routes(
     if providers.is_empty() {
         return Ok(Router::new());
     }
-    let mut logout = BackchannelLogout::builder(client).clock(credentials.tokens.clock().clone());
+    let logout = BackchannelLogout::builder(client).security_events();
+    let mut logout = logout.clock(credentials.tokens.clock().clone());
     for client in clients {
         logout = logout.client(client);
     }

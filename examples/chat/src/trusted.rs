@@ -101,15 +101,15 @@ fn carriers(options: &JwtOptions) -> Result<Carriers, Failure> {
     if let Some(name) = options.jwt_cookie.clone() {
         carriers = carriers.cookie(name);
     }
-    Ok(carriers.build().map_err(|error| {
-        let flag = match error {
-            CarriersError::QueryKey(_) => "--jwt-query",
-            CarriersError::CookieName(_) => "--jwt-cookie",
-            CarriersError::Scheme(_) => "--jwt-scheme",
-            CarriersError::Field(_) => "--jwt-header-name",
-            _ => "--jwt-max-length",
-        };
-        format!("{flag}: {error}")
+    Ok(carriers.build().map_err(|error| match error {
+        CarriersError::QueryKey(_) => format!("--jwt-query: {error}"),
+        CarriersError::CookieName(_) => format!("--jwt-cookie: {error}"),
+        CarriersError::Scheme(_) => format!("--jwt-scheme: {error}"),
+        CarriersError::Field(name) => format!(
+            "--jwt-header-name: {name} has a flag of its own: use --jwt-scheme, --jwt-cookie or \
+             --jwt-subprotocol"
+        ),
+        _ => "--jwt-max-length: write a number from 1 to 16384".to_owned(),
     })?)
 }
 
@@ -126,7 +126,12 @@ fn own(options: &JwtOptions, secrets: &[Vec<u8>]) -> Result<KeySource, Failure> 
         return Ok(keys.into());
     };
     let jwks = Jwks::builder(url).cooldown(COOLDOWN).start();
-    let jwks = jwks.map_err(|error| format!("--jwks-url: {error}"))?;
+    let jwks = jwks.map_err(|error| {
+        // There is no flag for it here.
+        let error = error.to_string();
+        let error = error.replace(", or accept the risk with `dangerous_plain_http`", "");
+        format!("--jwks-url: {error}")
+    })?;
     Ok(jwks.with_local_keys(keys))
 }
 
@@ -165,7 +170,12 @@ fn public_key(option: &str) -> Result<Key, Failure> {
     let pem = fs::read(file).map_err(|error| wrong(&error))?;
     let mut key = Key::from_pem(rsa, &pem);
     // The curve of another key names its algorithm.
-    for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
+    for algorithm in [
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::ES512,
+        Algorithm::EdDSA,
+    ] {
         if let Err(KeyError::WrongKind { .. }) = key {
             key = Key::from_pem(algorithm, &pem);
         }

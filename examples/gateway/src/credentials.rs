@@ -14,6 +14,7 @@ use tower_ws_auth::{
     Authenticated, MemoryRevocations, Origins, Rejection, RejectionKind, Revocations,
 };
 
+use crate::forwarded;
 use crate::identity::{User, in_record, revocation_key};
 use crate::options::{Opaque, Options, SessionOptions, TicketOptions};
 
@@ -22,16 +23,22 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// Longer than a token should live. A token that lives longer passes again after it.
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
+/// The entry of `--origin` for the host that a client asks for.
+const SAME_AS_HOST: &str = "same-as-host";
+
 /// The maximum number of outstanding tickets of a user.
 const TICKETS_PER_USER: u32 = 1000;
 
 pub(crate) fn origins(options: &Options) -> Result<Origins, Failure> {
-    let origins = Origins::new(&options.origin);
-    let mut origins = origins.map_err(|error| match error {
-        OriginsError::Null => "--origin: `null` needs --dangerous-origin null".to_owned(),
-        OriginsError::File => "--origin: `file://` needs --dangerous-origin file".to_owned(),
-        error => format!("--origin: {error}"),
-    })?;
+    let is_own = |origin: &&String| *origin == SAME_AS_HOST;
+    let listed: Vec<_> = options.origin.iter().filter(|o| !is_own(o)).collect();
+    let mut origins = if listed.len() == options.origin.len() {
+        listed_origins(&listed)?
+    } else if listed.is_empty() {
+        Origins::same_as(forwarded::own_origin)
+    } else {
+        listed_origins(&listed)?.and_same_as(forwarded::own_origin)
+    };
     for kind in &options.dangerous_origin {
         origins = match kind {
             Opaque::Null => origins.and_dangerous_null(),
@@ -39,6 +46,14 @@ pub(crate) fn origins(options: &Options) -> Result<Origins, Failure> {
         };
     }
     Ok(origins)
+}
+
+fn listed_origins(listed: &[&String]) -> Result<Origins, String> {
+    Origins::new(listed).map_err(|error| match error {
+        OriginsError::Null => "--origin: `null` needs --dangerous-origin null".to_owned(),
+        OriginsError::File => "--origin: `file://` needs --dangerous-origin file".to_owned(),
+        error => format!("--origin: {error}"),
+    })
 }
 
 /// Sessions of another application, in the Redis that both share.

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::FORWARDED;
+use http::header::{FORWARDED, HOST};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tower_ws_auth::origin::Scheme;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -58,6 +60,26 @@ pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
     let said = Said::of(headers);
     let address = said.nodes.last().and_then(|node| address(node));
     address.unwrap_or(peer.ip()).to_canonical()
+}
+
+/// The origin under which the client reaches this gateway: what a trusted proxy says, or the host of
+/// the request, by `http`. A field of anybody else has been removed.
+pub(crate) fn own_origin(head: &Parts) -> Option<(Scheme, String)> {
+    let said = Said::of(&head.headers);
+    let scheme = match said.proto.as_deref() {
+        Some("https" | "wss") => Scheme::Https,
+        _ => Scheme::Http,
+    };
+    if let Some(host) = said.host {
+        return Some((scheme, host));
+    }
+    let mut lines = head.headers.get_all(HOST).iter();
+    let line = lines.next().map(HeaderValue::to_str).transpose().ok()?;
+    let authority = head.uri.authority().map(http::uri::Authority::as_str);
+    let host = authority.or(line)?;
+    // Two that differ could mean two pages.
+    let is_one = lines.next().is_none() && line.is_none_or(|line| line.eq_ignore_ascii_case(host));
+    is_one.then(|| (scheme, host.to_owned()))
 }
 
 /// Some proxies write a port behind it.

@@ -16,6 +16,7 @@ use ::http::HeaderValue;
 use ::http::uri::Authority;
 use clap::{Parser, ValueEnum, value_parser};
 
+pub(crate) use self::http::NEEDED;
 pub use self::http::{HttpOptions, PathPolicy, Policy, Trust};
 pub use self::jwt::{ClaimHeader, Hmac, JwtOptions, Offer};
 pub use self::message::{Format, MessageOptions};
@@ -45,7 +46,8 @@ pub struct Options {
     #[arg(long, env = "GATEWAY_STRATEGY", value_enum, default_value_t = Strategy::Jwt)]
     pub strategy: Strategy,
 
-    /// The origins whose pages may connect.
+    /// The origins whose pages may connect. `same-as-host` is that of the host that the client asks
+    /// for: with `http`, or with what a proxy says under `--trust-forwarded`.
     #[arg(long, env = "GATEWAY_ORIGIN", value_delimiter = ',', required = true)]
     pub origin: Vec<String>,
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tower_ws_auth::close::ClientProtocol;
 use tower_ws_auth::lease::OverLimit;
-use tower_ws_auth::redis::Redis;
+use tower_ws_auth::redis::{Redis, RedisRelay};
 use tower_ws_auth::session::Session;
 use tower_ws_auth::ticket::Tickets;
 use tower_ws_auth::{
@@ -185,6 +185,11 @@ impl Parts {
             return Ok(None);
         };
         let renewals = self.lease.leases().renewals(strategy)?;
+        // Connections of other gateways too. Each reload joins anew, and the former one leaves.
+        let renewals = match self.redis.clone().map(RedisRelay::new).transpose()? {
+            Some(relay) => renewals.across(relay),
+            None => renewals,
+        };
         Ok(Some((path, Stacks::renewing(origin, renewals))))
     }
 

@@ -76,12 +76,12 @@ impl Router {
 
     /// The `Origin` of an allowed page. It may read why it is refused.
     fn readable_by(&self, request: &Request<Incoming>) -> Option<HeaderValue> {
-        let (mut head, ()) = Request::new(()).into_parts();
-        for name in [ORIGIN, http::header::HOST] {
-            for value in request.headers().get_all(&name) {
-                head.headers.append(&name, value.clone());
-            }
+        if !request.headers().contains_key(ORIGIN) {
+            return None;
         }
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.uri = request.uri().clone();
+        head.headers = request.headers().clone();
         match self.origins.allows(&head) {
             OriginCheck::Allowed(origin) => Some(origin.clone()),
             OriginCheck::Missing | OriginCheck::Refused => None,

@@ -11,7 +11,7 @@ use tower_ws_auth::jwt::{
 };
 
 use crate::identity::revocation_key;
-use crate::options::JwtOptions;
+use crate::options::{JwtOptions, NEEDED};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -35,14 +35,12 @@ impl Fetched {
             if options.jwks_plain_http {
                 jwks = jwks.dangerous_plain_http();
             }
-            let jwks = jwks.start();
-            fetched.jwks = Some(jwks.map_err(|error| {
-                let risky = match url.strip_prefix("http://") {
-                    Some(_) => ", or accept the risk with --dangerous-jwks-plain-http",
-                    None => "",
-                };
-                format!("--jwks-url: {error}{risky}")
-            })?);
+            let wrong = |error: &dyn Error| {
+                let error = error.to_string();
+                let error = error.replace("`dangerous_plain_http`", "--dangerous-jwks-plain-http");
+                format!("--jwks-url: {error}")
+            };
+            fetched.jwks = Some(jwks.start().map_err(|error| wrong(&error))?);
         }
         Ok(fetched)
     }
@@ -106,7 +104,11 @@ pub(crate) fn carriers(options: &JwtOptions) -> Result<Carriers, Failure> {
     }
     for name in &options.jwt_header_name {
         let name = HeaderName::try_from(name.as_str());
-        carriers = carriers.header_field(name.map_err(|_| "--jwt-header-name: no field name")?);
+        let name = name.map_err(|_| "--jwt-header-name: no field name")?;
+        if NEEDED.contains(&name.as_str()) {
+            return Err(format!("--jwt-header-name: a handshake needs the field {name}").into());
+        }
+        carriers = carriers.header_field(name);
     }
     for format in options.jwt_subprotocol.iter().copied() {
         carriers = carriers.subprotocol(format.into());
@@ -121,15 +123,15 @@ pub(crate) fn carriers(options: &JwtOptions) -> Result<Carriers, Failure> {
     if let Some(name) = options.jwt_cookie.clone() {
         carriers = carriers.cookie(name);
     }
-    Ok(carriers.build().map_err(|error| {
-        let flag = match error {
-            CarriersError::QueryKey(_) => "--jwt-query",
-            CarriersError::CookieName(_) => "--jwt-cookie",
-            CarriersError::Scheme(_) => "--jwt-scheme",
-            CarriersError::Field(_) => "--jwt-header-name",
-            _ => "--jwt-max-length",
-        };
-        format!("{flag}: {error}")
+    Ok(carriers.build().map_err(|error| match error {
+        CarriersError::QueryKey(_) => format!("--jwt-query: {error}"),
+        CarriersError::CookieName(_) => format!("--jwt-cookie: {error}"),
+        CarriersError::Scheme(_) => format!("--jwt-scheme: {error}"),
+        CarriersError::Field(name) => format!(
+            "--jwt-header-name: {name} has a flag of its own: use --jwt-scheme, --jwt-cookie or \
+             --jwt-subprotocol"
+        ),
+        _ => "--jwt-max-length: write a number from 1 to 16384".to_owned(),
     })?)
 }
 
@@ -186,7 +188,12 @@ fn public_key(option: &str) -> Result<Key, Failure> {
     let pem = fs::read(file).map_err(|error| wrong(&error))?;
     let mut key = Key::from_pem(rsa, &pem);
     // The curve of another key names its algorithm.
-    for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
+    for algorithm in [
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::ES512,
+        Algorithm::EdDSA,
+    ] {
         if let Err(KeyError::WrongKind { .. }) = key {
             key = Key::from_pem(algorithm, &pem);
         }

@@ -66,4 +66,13 @@ impl Provider {
         let token = self.encoder.encode(&claims).unwrap_or_default();
         format!("logout_token={token}")
     }
+
+    /// The body of a `session-revoked` event of the Shared Signals Framework.
+    pub fn event(&self, jti: &str, subject: &Value) -> String {
+        let revoked = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
+        let claims = json!({ "iss": self.issuer, "aud": "chat", "iat": now(), "jti": jti,
+                             "sub_id": subject, "events": { revoked: {} } });
+        let encoder = self.encoder.clone().typ("secevent+jwt");
+        encoder.encode(&claims).unwrap_or_default()
+    }
 }

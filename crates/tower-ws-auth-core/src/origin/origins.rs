@@ -18,10 +18,34 @@ pub struct Origins {
     same_as_host: Vec<Scheme>,
     schemes: Vec<&'static str>,
     predicate: Option<Predicate>,
+    own: Option<Own>,
 }
 
 #[derive(Clone)]
 struct Predicate(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+/// Finds the server's own origin.
+#[derive(Clone)]
+struct Own(Arc<FindOwn>);
+
+type FindOwn = dyn Fn(&Parts) -> Option<(Scheme, String)> + Send + Sync;
+
+impl Own {
+    fn is_same(&self, origin: &str, head: &Parts) -> bool {
+        (self.0)(head).is_some_and(|(scheme, host)| {
+            let page = origin.strip_prefix(scheme.prefix());
+            page.is_some_and(|page| {
+                scheme.is_serialized(page) && scheme.names(host.as_bytes(), page)
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Own")
+    }
+}
 
 impl fmt::Debug for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,6 +99,43 @@ impl Origins {
         Self::none().and_same_as_host(scheme)
     }
 
+    /// The server's own origin, which a function finds in the request: the scheme, and the host with
+    /// its port. For a server behind a proxy that tells them in `X-Forwarded-Proto` and
+    /// `X-Forwarded-Host`, or in `Forwarded`.
+    ///
+    /// Read only what a trusted proxy has set. A client that sets the host itself is a page of that
+    /// host. See [`same_as_host`](Self::same_as_host) about foreign names for your address.
+    ///
+    /// ```
+    /// use tower_ws_auth_core::origin::{OriginCheck, Origins, Scheme};
+    ///
+    /// let own = Origins::same_as(|head| {
+    ///     let host = head.headers.get("x-forwarded-host")?.to_str().ok()?;
+    ///     Some((Scheme::Https, host.to_owned()))
+    /// });
+    /// let request = |origin: &str| {
+    ///     let request = http::Request::get("/ws").header("x-forwarded-host", "app.example");
+    ///     request.header("origin", origin).body(()).unwrap().into_parts().0
+    /// };
+    /// assert!(matches!(own.allows(&request("https://app.example")), OriginCheck::Allowed(_)));
+    /// assert_eq!(own.allows(&request("https://evil.example")), OriginCheck::Refused);
+    /// ```
+    pub fn same_as(
+        own: impl Fn(&Parts) -> Option<(Scheme, String)> + Send + Sync + 'static,
+    ) -> Self {
+        Self::none().and_same_as(own)
+    }
+
+    /// Allows, besides, what [`same_as`](Self::same_as) does. Of two functions the last counts.
+    #[must_use]
+    pub fn and_same_as(
+        mut self,
+        own: impl Fn(&Parts) -> Option<(Scheme, String)> + Send + Sync + 'static,
+    ) -> Self {
+        self.own = Some(Own(Arc::new(own)));
+        self
+    }
+
     /// The origins that a function allows, for example those of customers in a database's copy.
     ///
     /// It sees the text of the one `Origin`, as the browser wrote it, and never `null`. Compare it
@@ -117,6 +178,7 @@ impl Origins {
             same_as_host: Vec::new(),
             schemes: Vec::new(),
             predicate: None,
+            own: None,
         }
     }
 
@@ -157,6 +219,7 @@ impl Origins {
         self.exact.iter().any(|exact| exact == origin)
             || self.subdomains.iter().any(|sub| sub.contain(origin))
             || (self.same_as_host.iter()).any(|scheme| scheme.is_same(origin, head))
+            || (self.own.as_ref()).is_some_and(|own| own.is_same(origin, head))
             || (self.schemes.iter()).any(|scheme| is_installed(scheme, origin))
             || (self.predicate.as_ref()).is_some_and(|allow| origin != "null" && allow.0(origin))
     }
@@ -588,6 +651,41 @@ mod tests {
                 &["example.com"],
                 uri
             ));
+        }
+
+        #[test]
+        fn may_be_found_by_a_function() {
+            let own = |head: &Parts| {
+                let host = head.headers.get("x-forwarded-host")?.to_str().ok()?;
+                Some((Scheme::Https, host.to_owned()))
+            };
+            let origins = Origins::same_as(own);
+            for (host, origin, allows) in [
+                (Some("example.com"), PAGE, true),
+                (Some("Example.com:443"), PAGE, true),
+                (Some("example.com:8443"), "https://example.com:8443", true),
+                (Some("example.com"), "http://example.com", false),
+                (Some("example.com"), "https://evil.net", false),
+                (Some("Example.com"), "https://Example.com", false),
+                (Some("example.com:443"), "https://example.com:443", false),
+                (Some("null"), "null", false),
+                (Some(""), "https://", false),
+                (None, PAGE, false),
+            ] {
+                let mut head = head(&[origin]);
+                // This is not asked.
+                (head.headers).insert(HOST, HeaderValue::from_static("evil.net"));
+                if let Some(host) = host {
+                    let host = HeaderValue::from_static(host);
+                    head.headers.insert("x-forwarded-host", host);
+                }
+                let verdict = origins.allows(&head);
+                assert_eq!(
+                    matches!(verdict, OriginCheck::Allowed(_)),
+                    allows,
+                    "{host:?} {origin}"
+                );
+            }
         }
 
         #[test]

@@ -20,6 +20,7 @@ pub struct BackchannelLogoutBuilder {
     allowed_skew: Duration,
     reason: DisconnectReason,
     body_timeout: Duration,
+    security_events: bool,
 }
 
 impl BackchannelLogout {
@@ -36,6 +37,7 @@ impl BackchannelLogout {
             allowed_skew: Duration::from_secs(60),
             reason: DisconnectReason::SessionEnded,
             body_timeout: Duration::from_secs(10),
+            security_events: false,
         }
     }
 }
@@ -83,6 +85,26 @@ impl BackchannelLogoutBuilder {
     /// How long to wait for the body. 10 seconds by default.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout = timeout;
+        self
+    }
+
+    /// Takes security events too, which a provider pushes to the same URI (Shared Signals Framework,
+    /// RFC 8935): `session-revoked` of CAEP ends what it names, and other events are acknowledged.
+    ///
+    /// The event names its subject in `sub_id`, in the formats `iss_sub`, `opaque`, `email`, and
+    /// `complex` of a `user`, a `session` or both. The connections of a user end on all devices, if it
+    /// names a device too.
+    ///
+    /// | answer | |
+    /// |---|---|
+    /// | 202 | done; or it is the same event once more, and nothing is done |
+    /// | 400 `{"err":"invalid_request"}`, `invalid_issuer`, `invalid_audience` or `invalid_key` | the event is invalid |
+    /// | 503 | a store or the provider's keys are unavailable: the same event may come again |
+    ///
+    /// The rules are those of a [logout token](BackchannelLogout#rules), except that `typ` is
+    /// `secevent+jwt`.
+    pub fn security_events(mut self) -> Self {
+        self.security_events = true;
         self
     }
 
@@ -138,6 +160,7 @@ impl BackchannelLogoutBuilder {
             remembered,
             reason: self.reason,
             body_timeout: self.body_timeout,
+            security_events: self.security_events,
         }))
     }
 }

@@ -18,6 +18,9 @@ pub struct LogoutToken {
     pub subject: Option<String>,
     /// The session at the provider (`sid`). Without one all sessions of the user have ended.
     pub session: Option<String>,
+    /// The user's e-mail address, by which some providers name a user in a
+    /// [security event](crate::BackchannelLogoutBuilder::security_events).
+    pub email: Option<String>,
     pub(super) id: String,
 }
 
@@ -42,7 +45,7 @@ impl LogoutToken {
         now: SystemTime,
         freshness: Freshness,
     ) -> Result<Self, Rejection> {
-        let Value::Object(mut claims) = claims else {
+        let Value::Object(claims) = claims else {
             return Err(invalid("the claims are not a JSON object"));
         };
         check_typ(token)?;
@@ -52,17 +55,18 @@ impl LogoutToken {
             return Err(invalid("a logout token has no `nonce`"));
         }
         check_age(&claims, now, freshness)?;
-        let subject = text(&mut claims, "sub")?;
-        let session = text(&mut claims, "sid")?;
+        let subject = text(&claims, "sub")?;
+        let session = text(&claims, "sid")?;
         if subject.is_none() && session.is_none() {
             return Err(invalid("a logout token has a `sub` or a `sid`"));
         }
         let missing = |detail| move || invalid(detail);
         Ok(Self {
-            issuer: text(&mut claims, "iss")?.ok_or_else(missing("`iss` is missing"))?,
+            issuer: text(&claims, "iss")?.ok_or_else(missing("`iss` is missing"))?,
             subject,
             session,
-            id: text(&mut claims, "jti")?.ok_or_else(missing("`jti` is missing"))?,
+            email: None,
+            id: text(&claims, "jti")?.ok_or_else(missing("`jti` is missing"))?,
         })
     }
 }
@@ -70,22 +74,27 @@ impl LogoutToken {
 /// A token that says to be of another kind is not taken for one of this. Some providers write no
 /// type, or that of any JWT.
 fn check_typ(token: &str) -> Result<(), Rejection> {
+    match typ(token)?.as_deref() {
+        None | Some("logout+jwt" | "jwt") => Ok(()),
+        Some(_) => Err(invalid("`typ` is not that of a logout token")),
+    }
+}
+
+/// What the header says in `typ`, in small letters and without `application/`.
+pub(super) fn typ(token: &str) -> Result<Option<String>, Rejection> {
     let header = token.split('.').next().unwrap_or_default();
     let header = URL_SAFE_NO_PAD.decode(header).ok();
     let header: Option<Value> = header.and_then(|header| serde_json::from_slice(&header).ok());
     let header = header.ok_or_else(|| invalid("the header is not a JSON object"))?;
-    let accepted = match header.get("typ") {
-        None => true,
+    match header.get("typ") {
+        None => Ok(None),
         Some(Value::String(typ)) => {
             let typ = typ.to_ascii_lowercase();
             let typ = typ.strip_prefix("application/").unwrap_or(&typ);
-            typ == "logout+jwt" || typ == "jwt"
+            Ok(Some(typ.to_owned()))
         }
-        Some(_) => false,
-    };
-    accepted
-        .then_some(())
-        .ok_or_else(|| invalid("`typ` is not that of a logout token"))
+        Some(_) => Err(invalid("`typ` is not text")),
+    }
 }
 
 fn check_event(claims: &Map<String, Value>) -> Result<(), Rejection> {
@@ -96,7 +105,7 @@ fn check_event(claims: &Map<String, Value>) -> Result<(), Rejection> {
     }
 }
 
-fn check_age(
+pub(super) fn check_age(
     claims: &Map<String, Value>,
     now: SystemTime,
     freshness: Freshness,
@@ -118,10 +127,10 @@ fn check_age(
 }
 
 /// A text that is not empty, or nothing.
-fn text(claims: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
-    match claims.remove(name) {
+pub(super) fn text(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
+    match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if (1..=LONGEST).contains(&text.len()) => Ok(Some(text)),
+        Some(Value::String(text)) if (1..=LONGEST).contains(&text.len()) => Ok(Some(text.clone())),
         Some(_) => Err(invalid("a claim is not a text of 1 to 255 bytes")),
     }
 }
@@ -133,6 +142,7 @@ impl fmt::Debug for LogoutToken {
             .field("issuer", &self.issuer)
             .field("has_subject", &self.subject.is_some())
             .field("has_session", &self.session.is_some())
+            .field("has_email", &self.email.is_some())
             .finish_non_exhaustive()
     }
 }

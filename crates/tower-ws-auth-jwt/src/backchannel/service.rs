@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
@@ -22,10 +22,13 @@ use tower_ws_auth_core::{
 use tower_ws_auth_ticket::{ReplayStore, TicketKey, claim, is_claimed};
 
 use crate::backchannel::logout_token::{Freshness, LogoutToken};
+use crate::backchannel::security_event;
+use crate::keys::NO_KEY;
 use crate::{Issuers, invalid, trace};
 
 /// Ends the connections and sessions of users who log out at their identity provider (`OpenID`
-/// Connect Back-Channel Logout 1.0).
+/// Connect Back-Channel Logout 1.0), or lose a session by a
+/// [security event](crate::BackchannelLogoutBuilder::security_events).
 ///
 /// Mount it at the URI that the provider knows as `backchannel_logout_uri`. The provider posts a
 /// signed `logout_token` there. It needs no cookie and no origin, and no other layer of this
@@ -119,6 +122,7 @@ pub(super) struct Settings {
     pub(super) remembered: Duration,
     pub(super) reason: DisconnectReason,
     pub(super) body_timeout: Duration,
+    pub(super) security_events: bool,
 }
 
 type KeysOf = dyn Fn(&LogoutToken) -> Vec<String> + Send + Sync;
@@ -135,40 +139,68 @@ impl BackchannelLogout {
 }
 
 impl Settings {
-    async fn log_out(&self, token: &str) -> Result<(), Rejection> {
+    async fn log_out(&self, posted: &Posted) -> Result<(), Rejection> {
+        let (Posted::Logout(token) | Posted::Event(token)) = posted;
         let grant = self.issuers.verify_token_or_wait(token).await?;
         let (claims, _) = grant.into_parts();
-        let logout = LogoutToken::read(token, claims, self.clock.now(), self.freshness)?;
+        let (now, freshness) = (self.clock.now(), self.freshness);
+        let logout = match posted {
+            Posted::Logout(_) => LogoutToken::read(token, claims, now, freshness)?,
+            Posted::Event(_) => match security_event::read(token, claims, now, freshness)? {
+                Some(logout) => logout,
+                None => return Ok(()),
+            },
+        };
+        match self.end(&logout).await {
+            // RFC 8935 §2: it is answered as the first time, in case that the answer was lost.
+            Ok(false) if matches!(posted, Posted::Event(_)) => Ok(()),
+            Ok(false) => Err(invalid("the logout token has been used")),
+            Ok(true) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether this is the first time.
+    async fn end(&self, logout: &LogoutToken) -> Result<bool, Rejection> {
         let parts = [logout.issuer.as_bytes(), logout.id.as_bytes()];
         let key = TicketKey::digest("tower-ws-auth-jwt logout", &parts);
         if is_claimed(&*self.store, key, STORE_TIMEOUT).await? {
-            return Err(used());
+            return Ok(false);
         }
         // Before the token is used up, so that the provider can repeat what has failed half way.
         // Two that come at the same time do the same.
-        for key in (self.keys)(&logout) {
+        for key in (self.keys)(logout) {
             let revoked = self.revocations.revoke(&key, self.reason.clone()).await;
             revoked.map_err(|error| {
                 let failed = "the store of revocations failed";
                 Rejection::new(RejectionKind::Unavailable, failed).with_source(error)
             })?;
         }
-        let first = claim(&*self.store, key, self.remembered, STORE_TIMEOUT).await?;
-        first.then_some(()).ok_or_else(used)
+        claim(&*self.store, key, self.remembered, STORE_TIMEOUT).await
+    }
+
+    fn posted(&self, head: &Parts, body: &[u8]) -> Option<Posted> {
+        let kind = head.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        let kind = kind.split(';').next()?.trim();
+        if self.security_events && kind.eq_ignore_ascii_case("application/secevent+jwt") {
+            let token = std::str::from_utf8(body).ok()?;
+            return Some(Posted::Event(token.trim_ascii().to_owned()));
+        }
+        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return None;
+        }
+        token_of(body).map(Posted::Logout)
     }
 }
 
-fn used() -> Rejection {
-    invalid("the logout token has been used")
+/// What a provider posts.
+enum Posted {
+    Logout(String),
+    Event(String),
 }
 
 /// The one `logout_token` of a form.
-fn token_of(head: &Parts, body: &[u8]) -> Option<String> {
-    let kind = head.headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let kind = kind.split(';').next()?.trim();
-    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return None;
-    }
+fn token_of(body: &[u8]) -> Option<String> {
     let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "logout_token");
     let token = tokens.next()?.1.into_owned();
     tokens.next().is_none().then_some(token)
@@ -176,19 +208,49 @@ fn token_of(head: &Parts, body: &[u8]) -> Option<String> {
 
 type Answer = Response<ResponseBody<Empty<Bytes>>>;
 
+/// RFC 8935 §2.2 to §2.4.
+fn respond_to_event(result: Result<(), Rejection>) -> Answer {
+    trace::logged_out(result.as_ref().err());
+    let Err(rejection) = result else {
+        return answer(StatusCode::ACCEPTED, "");
+    };
+    if rejection.kind() == RejectionKind::Unavailable {
+        return answer(StatusCode::SERVICE_UNAVAILABLE, "");
+    }
+    let text = match rejection.detail() {
+        detail if detail.starts_with("`iss` is") => {
+            r#"{"err":"invalid_issuer","description":"the issuer is not known here"}"#
+        }
+        detail if detail.starts_with("`aud` is") => {
+            r#"{"err":"invalid_audience","description":"the audience is another application"}"#
+        }
+        detail if detail == NO_KEY || detail.contains("the signature is not good") => {
+            r#"{"err":"invalid_key","description":"no key of the issuer has signed this"}"#
+        }
+        _ => r#"{"err":"invalid_request","description":"this is no valid security event"}"#,
+    };
+    let mut response = answer(StatusCode::BAD_REQUEST, text);
+    let language = HeaderValue::from_static("en");
+    response.headers_mut().insert(CONTENT_LANGUAGE, language);
+    response
+}
+
 fn respond(result: Result<(), Rejection>) -> Answer {
     trace::logged_out(result.as_ref().err());
-    let (status, text) = match result {
-        Ok(()) => (StatusCode::OK, ""),
+    match result {
+        Ok(()) => answer(StatusCode::OK, ""),
         // The only status for a failure (§2.8), with an error of RFC 6749.
-        Err(rejection) => (
+        Err(rejection) => answer(
             StatusCode::BAD_REQUEST,
             match rejection.kind() {
                 RejectionKind::Unavailable => r#"{"error":"temporarily_unavailable"}"#,
                 _ => r#"{"error":"invalid_request"}"#,
             },
         ),
-    };
+    }
+}
+
+fn answer(status: StatusCode, text: &'static str) -> Answer {
     let mut response = Response::new(ResponseBody::text(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -221,17 +283,21 @@ where
                 read_body(&head.method, body, MAX_BODY),
             )
             .await;
-            let token = match read.unwrap_or(Err(BodyError::Timeout)) {
-                Ok(body) => token_of(&head, &body),
+            let posted = match read.unwrap_or(Err(BodyError::Timeout)) {
+                Ok(body) => settings.posted(&head, &body),
                 Err(error) => return error.into_response(head.version),
             };
-            let Some(token) = token else {
+            let Some(posted) = posted else {
                 return respond(Err(invalid(
                     "the body is not a form with one `logout_token`",
                 )));
             };
             // A provider that hangs up must not leave it half done.
-            let done = tokio::spawn(async move { settings.log_out(&token).await }).await;
+            let respond = match posted {
+                Posted::Logout(_) => respond,
+                Posted::Event(_) => respond_to_event,
+            };
+            let done = tokio::spawn(async move { settings.log_out(&posted).await }).await;
             let lost = |_| Rejection::new(RejectionKind::Unavailable, "the logout was lost");
             respond(done.map_err(lost).and_then(|done| done))
         }))

@@ -16,7 +16,7 @@ pub(crate) fn public(der: &[u8]) -> Result<Public, KeyError> {
     spki(der)
         .or_else(|| rsa_public_key(der))
         .ok_or(KeyError::Der(
-            "they are not a SubjectPublicKeyInfo with an RSA, P-256, P-384 or Ed25519 key, nor an RSAPublicKey",
+            "they are not a SubjectPublicKeyInfo with an RSA, P-256, P-384, P-521 or Ed25519 key, nor an RSAPublicKey",
         ))
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn private(der: &[u8]) -> Result<Private<'_>, KeyError> {
     pkcs8(der)
         .or_else(|| rsa_private_key(der))
         .ok_or(KeyError::Der(
-            "they are not a PKCS#8 PrivateKeyInfo with an RSA, P-256, P-384 or Ed25519 key, nor an RSAPrivateKey",
+            "they are not a PKCS#8 PrivateKeyInfo with an RSA, P-256, P-384, P-521 or Ed25519 key, nor an RSAPrivateKey",
         ))
 }
 
@@ -116,6 +116,7 @@ impl Kind {
             EC_PUBLIC_KEY => match identifier.parameters_oid().ok()? {
                 PRIME256V1 => Some(Self::Ec(Curve::P256)),
                 SECP384R1 => Some(Self::Ec(Curve::P384)),
+                SECP521R1 => Some(Self::Ec(Curve::P521)),
                 _ => None,
             },
             ED25519 if identifier.parameters.is_none() => Some(Self::Ed25519),
@@ -130,4 +131,6 @@ const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10
 const PRIME256V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 /// P-384
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// P-521
+const SECP521R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");

@@ -159,12 +159,13 @@ impl Fields<'_> {
             },
             (Some("EC"), Some("P-256")) => self.point(Curve::P256)?,
             (Some("EC"), Some("P-384")) => self.point(Curve::P384)?,
+            (Some("EC"), Some("P-521")) => self.point(Curve::P521)?,
             (Some("OKP"), Some("Ed25519")) => Public::Ed25519 {
                 x: bytes(self.x.as_ref())?,
             },
             _ => {
                 return Err(KeyError::Foreign(
-                    "its `kty` and `crv` are not oct, RSA, EC with P-256 or P-384, or OKP with Ed25519",
+                    "its `kty` and `crv` are not oct, RSA, EC with P-256, P-384 or P-521, or OKP with Ed25519",
                 ));
             }
         };
@@ -215,6 +216,7 @@ impl Material {
         match public.family() {
             Family::Ec(Curve::P256) => Some(Algorithm::ES256),
             Family::Ec(Curve::P384) => Some(Algorithm::ES384),
+            Family::Ec(Curve::P521) => Some(Algorithm::ES512),
             Family::Ed25519 => Some(Algorithm::EdDSA),
             Family::Rsa | Family::Hmac => None,
         }

@@ -67,7 +67,7 @@ impl<'a> Pem<'a> {
             }
         };
         key.ok_or(KeyError::Pem(
-            "its content is not an RSA, P-256, P-384 or Ed25519 public key",
+            "its content is not an RSA, P-256, P-384, P-521 or Ed25519 public key",
         ))
     }
 
@@ -92,7 +92,7 @@ impl<'a> Pem<'a> {
             }
         };
         key.ok_or(KeyError::Pem(
-            "its content is not an RSA, P-256, P-384 or Ed25519 private key",
+            "its content is not an RSA, P-256, P-384, P-521 or Ed25519 private key",
         ))
     }
 }

@@ -79,14 +79,18 @@ mod key_pairs {
     const RSA_PKCS1: &str = include_str!("../data/rsa-2048.pkcs1.pub.pem");
     const P256: &str = include_str!("../data/ec-p256.pub.pem");
     const P384: &str = include_str!("../data/ec-p384.pub.pem");
+    #[cfg(feature = "aws-lc-rs")]
+    const P521: &str = include_str!("../data/ec-p521.pub.pem");
     const ED: &str = include_str!("../data/ed25519.pub.pem");
     const RSA_PRIVATE: &str = include_str!("../data/rsa-2048.pem");
     const RSA_PRIVATE_PKCS1: &str = include_str!("../data/rsa-2048.pkcs1.pem");
     const P256_PRIVATE: &str = include_str!("../data/ec-p256.pem");
     const P384_PRIVATE: &str = include_str!("../data/ec-p384.pem");
+    #[cfg(feature = "aws-lc-rs")]
+    const P521_PRIVATE: &str = include_str!("../data/ec-p521.pem");
     const ED_PRIVATE: &str = include_str!("../data/ed25519.pem");
 
-    const PAIRS: [(Algorithm, &str, &str); 10] = [
+    const PAIRS: &[(Algorithm, &str, &str)] = &[
         (Algorithm::RS256, RSA_PRIVATE, RSA),
         (Algorithm::RS384, RSA_PRIVATE_PKCS1, RSA_PKCS1),
         (Algorithm::RS512, RSA_PRIVATE, RSA_PKCS1),
@@ -95,6 +99,8 @@ mod key_pairs {
         (Algorithm::PS512, RSA_PRIVATE, RSA),
         (Algorithm::ES256, P256_PRIVATE, P256),
         (Algorithm::ES384, P384_PRIVATE, P384),
+        #[cfg(feature = "aws-lc-rs")]
+        (Algorithm::ES512, P521_PRIVATE, P521),
         (Algorithm::EdDSA, ED_PRIVATE, ED),
         (Algorithm::RS256, RSA_PRIVATE_PKCS1, RSA_PKCS1),
     ];
@@ -106,7 +112,7 @@ mod key_pairs {
 
     #[test]
     fn what_one_half_signs_the_other_verifies_from_pem_and_der() {
-        for (algorithm, private, public) in PAIRS {
+        for &(algorithm, private, public) in PAIRS {
             for signing in [
                 SigningKey::from_pem(algorithm, private),
                 SigningKey::from_der(algorithm, der(private)),
@@ -132,12 +138,49 @@ mod key_pairs {
         }
     }
 
+    #[cfg(feature = "aws-lc-rs")]
+    #[test]
+    fn a_token_of_another_library_on_p521_is_verified() {
+        // Signed by Node's crypto.
+        const TOKEN: &str = "eyJhbGciOiJFUzUxMiJ9.eyJzdWIiOiJhZGEiLCJleHAiOjIwMDAwMDAwMDB9.AUiPBkizgdDe1bsIq87n6z6L0xkKBMMfqkTF5nZwli8ggkRMx2by5Bf8-9w4Wl0JhR5FBydPNFjU5gsjcY78pSooAK-tYuCAEGDgerEygJ1xjS794tA6gKC1uAC_2TeBJuisiPHRtKHcMOy83L8987ocp24RXBvdMdsdm99Bc2z6r35Q";
+        const JWK: &str = r#"{"kty":"EC","crv":"P-521","x":"AS6Bjq-Zo8kBloQNsIHq4V9yfhWQeCZDUN6vo9wFgEH15AsET8y6vhYhuTQ6HWRkn4gRqh2NZiXXh2cPLX8iF2FJ","y":"AMFshssY1qbCI35q5u9mFJosn1ATu4UK4mnZK4v5c_QpVDSI99A5lxZn5_c49aP6rkpmZJAyoYJ-xoZThmpJFpFi"}"#;
+        for key in [Key::from_jwk(JWK), Key::from_pem(Algorithm::ES512, P521)] {
+            let key = key.unwrap();
+            assert_eq!(key.algorithm(), Algorithm::ES512);
+            let keys = Keys::from(key);
+            assert!(keys.open(TOKEN).is_ok());
+            // Changed, and under another name.
+            assert!(keys.open(&TOKEN.replace(".AUiP", ".AUiQ")).is_err());
+            assert!(keys.open(&TOKEN.replace("FUzUxMiJ9", "FUzM4NCJ9")).is_err());
+        }
+        let short = JWK.replace(r#""x":"AS6B"#, r#""x":"S6B"#);
+        assert!(Key::from_jwk(&short).is_err());
+    }
+
+    #[cfg(not(feature = "aws-lc-rs"))]
+    #[test]
+    fn a_key_on_p521_is_an_error_that_names_the_feature() {
+        let public = include_str!("../data/ec-p521.pub.pem");
+        let error = Key::from_pem(Algorithm::ES512, public).unwrap_err();
+        assert_eq!(error, KeyError::NoBackend(Algorithm::ES512));
+        let error = error.to_string();
+        assert!(
+            error.contains("ES512") && error.contains("`aws-lc-rs`"),
+            "{error}"
+        );
+        let private = include_str!("../data/ec-p521.pem");
+        let error = SigningKey::from_pem(Algorithm::ES512, private).unwrap_err();
+        assert_eq!(error, KeyError::NoBackend(Algorithm::ES512));
+    }
+
     #[test]
     fn an_algorithm_takes_only_its_own_kind_of_key() {
         let kinds = [
             ("RSA", RSA, RSA_PRIVATE),
             ("P-256", P256, P256_PRIVATE),
             ("P-384", P384, P384_PRIVATE),
+            #[cfg(feature = "aws-lc-rs")]
+            ("P-521", P521, P521_PRIVATE),
             ("Ed25519", ED, ED_PRIVATE),
         ];
         for (algorithm, own) in [
@@ -145,6 +188,8 @@ mod key_pairs {
             (Algorithm::PS512, "RSA"),
             (Algorithm::ES256, "P-256"),
             (Algorithm::ES384, "P-384"),
+            #[cfg(feature = "aws-lc-rs")]
+            (Algorithm::ES512, "P-521"),
             (Algorithm::EdDSA, "Ed25519"),
         ] {
             for (kind, public, private) in kinds {
@@ -275,7 +320,12 @@ mod key_pairs {
 
     #[test]
     fn a_point_off_its_curve_is_refused_at_once() {
-        for (algorithm, pem) in [(Algorithm::ES256, P256), (Algorithm::ES384, P384)] {
+        for (algorithm, pem) in [
+            (Algorithm::ES256, P256),
+            (Algorithm::ES384, P384),
+            #[cfg(feature = "aws-lc-rs")]
+            (Algorithm::ES512, P521),
+        ] {
             let mut der = der(pem);
             let last = der.last_mut().unwrap();
             *last ^= 1;
@@ -286,7 +336,7 @@ mod key_pairs {
 
     #[test]
     fn der_that_is_cut_lengthened_or_changed_never_panics() {
-        for (algorithm, private, public) in PAIRS {
+        for &(algorithm, private, public) in PAIRS {
             let public = der(public);
             for cut in 0..public.len() {
                 assert!(Key::from_der(algorithm, &public[..cut]).is_err(), "{cut}");

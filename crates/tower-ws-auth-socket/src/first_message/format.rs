@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tower_ws_auth_core::{Advice, Rejection};
 
-use crate::first_message::stomp;
+use crate::first_message::own::{FirstMessage, Own};
+use crate::first_message::{socket_io, stomp};
 use crate::json;
 use crate::protocol::ClientProtocol;
 
@@ -37,36 +38,9 @@ enum Kind {
     Plain,
     Json(Vec<String>),
     GraphqlWs(Vec<String>),
+    SocketIo(Vec<String>),
     Stomp(String),
     Own(Arc<Own>),
-}
-
-type Own = dyn Fn(&str) -> Option<FirstMessage> + Send + Sync;
-
-/// What a closure has read from a first message.
-#[derive(Clone)]
-pub struct FirstMessage {
-    credential: Option<String>,
-}
-
-impl FirstMessage {
-    /// A message with this credential.
-    pub fn with_credential(credential: impl Into<String>) -> Self {
-        Self {
-            credential: Some(credential.into()),
-        }
-    }
-
-    /// A message without one. The strategy decides, as about a handshake without one.
-    pub const fn without_credential() -> Self {
-        Self { credential: None }
-    }
-}
-
-impl<T: Into<String>> From<T> for FirstMessage {
-    fn from(credential: T) -> Self {
-        Self::with_credential(credential)
-    }
 }
 
 /// What a message is.
@@ -152,6 +126,20 @@ impl MessageFormat {
         .replayed()
     }
 
+    /// Socket.IO 3 and 4 (Engine.IO 4), by the transport `websocket`: this member of `auth`, as in
+    /// `io(url, { auth: { token }, transports: ["websocket"] })`.
+    ///
+    /// Such a client waits for an open packet before it sends `auth`. So it gets one, and that of the
+    /// handler behind it, which counts. The handler sees the CONNECT packet too.
+    pub fn socket_io(member: &str) -> Self {
+        Self {
+            protocol: ClientProtocol::socket_io(),
+            ..Self::new(Kind::SocketIo(parts(member)))
+        }
+        .prompt(socket_io::OPEN)
+        .replayed()
+    }
+
     /// Home Assistant: `auth_required` of this version, `auth`, `auth_ok`.
     ///
     /// Its client never comes back after `auth_invalid`: that is said only to one that should stop.
@@ -202,7 +190,7 @@ impl MessageFormat {
     }
 
     pub(super) fn read(&self, message: &str) -> Read {
-        let json = |path| {
+        let json = |message, path| {
             let is_expected = |(path, text): &(Vec<String>, String)| matches!(json::find(message, path), Ok(json::Found::Text(found)) if found == *text);
             match json::find(message, path) {
                 _ if !self.expected.iter().all(is_expected) => Read::Malformed,
@@ -213,11 +201,16 @@ impl MessageFormat {
         };
         match &self.kind {
             Kind::Plain => credential(Some(message)),
-            Kind::Json(path) => json(path),
+            Kind::Json(path) => json(message, path),
             Kind::GraphqlWs(path) => match json::find(message, &["type".to_owned()]) {
                 Ok(json::Found::Text(kind)) if kind == "ping" => Read::Answer(r#"{"type":"pong"}"#),
                 Ok(json::Found::Text(kind)) if kind == "pong" => Read::Answer(""),
-                _ => json(path),
+                _ => json(message, path),
+            },
+            Kind::SocketIo(path) => match socket_io::auth(message) {
+                Some("") => credential(None),
+                Some(auth) => json(auth, path),
+                None => Read::Malformed,
             },
             Kind::Stomp(header) => match stomp::header(message, header) {
                 stomp::Found::Text(found) => credential(Some(&found)),
@@ -282,12 +275,6 @@ impl fmt::Debug for MessageFormat {
             .field("replayed", &self.replayed)
             .field("protocol", &self.protocol)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for FirstMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FirstMessage(redacted)")
     }
 }
 

@@ -69,6 +69,34 @@ async fn without_a_session_all_of_the_user_end() {
 }
 
 #[tokio::test]
+async fn an_event_of_the_provider_ends_a_session_or_all_of_the_user() {
+    let provider = Provider::start().await;
+    let chat = chat_of(&provider).await;
+    let one = open(&provider, chat, "ada", "s1").await;
+    let mut other = open(&provider, chat, "ada", "s2").await;
+    let mut eve = open(&provider, chat, "eve", "s3").await;
+    let push = async |jti: &str, subject: &Value| {
+        let kind = [("Content-Type", "application/secevent+jwt")];
+        let event = provider.event(jti, subject);
+        post(chat, "/backchannel-logout", &kind, &event)
+            .await
+            .status
+    };
+    let ada = json!({ "format": "iss_sub", "iss": provider.issuer, "sub": "ada" });
+    let session = json!({ "format": "opaque", "id": "s1" });
+    let both = json!({ "format": "complex", "user": ada, "session": session });
+    assert_eq!(push("1", &both).await, 202);
+    assert_eq!(close_of(one).await, (4401, "session_ended".to_owned()));
+    is_open(&mut other).await;
+    let stranger = json!({ "format": "iss_sub", "iss": "https://other.example", "sub": "ada" });
+    assert_eq!(push("2", &stranger).await, 400);
+    is_open(&mut other).await;
+    assert_eq!(push("3", &ada).await, 202);
+    assert_eq!(close_of(other).await, (4401, "session_ended".to_owned()));
+    is_open(&mut eve).await;
+}
+
+#[tokio::test]
 async fn without_a_provider_there_is_no_such_path() {
     let chat = start(&[]).await;
     assert_eq!(post(chat, "/backchannel-logout", &[], "").await.status, 404);

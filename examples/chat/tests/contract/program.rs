@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 use chat::{Chat, Options};
-use clap::Parser;
+use clap::{Arg, CommandFactory, Parser};
 use test_support::{settle, signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
@@ -209,4 +209,28 @@ async fn narrow_pipe() -> (TcpStream, Stdio) {
     writer.set_nonblocking(false).unwrap();
     let (reader, _) = listener.accept().await.unwrap();
     (reader, Stdio::from(OwnedFd::from(writer)))
+}
+
+#[test]
+fn each_flag_is_in_the_readme_and_the_readme_names_no_other() {
+    let readme = include_str!("../../README.md");
+    let program = Options::command();
+    let arguments = program.get_arguments();
+    let names = arguments.filter_map(Arg::get_long_and_visible_aliases);
+    let flags = names.flatten().map(|name| format!("--{name}"));
+    let mut flags: Vec<_> = flags.collect();
+    let is_of_flag = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let words = readme.split(|c: char| !is_of_flag(c));
+    let is_flag = |word: &&str| {
+        word.starts_with("--") && word.as_bytes().get(2).is_some_and(u8::is_ascii_alphabetic)
+    };
+    let said: Vec<_> = words.filter(is_flag).collect();
+    for flag in &flags {
+        assert!(said.contains(&flag.as_str()), "{flag} is missing");
+    }
+    // An alias.
+    flags.extend(["--client-protocol"].map(str::to_owned));
+    for name in said {
+        assert!(flags.iter().any(|flag| flag == name), "{name}");
+    }
 }

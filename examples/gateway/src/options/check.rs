@@ -109,6 +109,15 @@ impl Options {
             ),
         ];
         without_effect(&groups)?;
+        let headers = &self.jwt.jwt_header;
+        for (n, header) in headers.iter().enumerate() {
+            if headers[..n].iter().any(|other| other.name == header.name) {
+                let name = &header.name;
+                return Err(format!(
+                    "--jwt-header: two claims would be in {name}: write one of them"
+                ));
+            }
+        }
         self.check_http()?;
         self.check_messages()?;
         if self.http.trust_forwarded == Trust::None && self.listen.ip().is_unspecified() {

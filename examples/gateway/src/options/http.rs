@@ -140,16 +140,18 @@ pub enum Trust {
     Forwarded,
 }
 
+/// The fields without which there is no handshake.
+pub(crate) const NEEDED: [&str; 6] = [
+    "host",
+    "connection",
+    "upgrade",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "origin",
+];
+
 /// In small letters.
 fn strip(text: &str) -> Result<String, String> {
-    const NEEDED: [&str; 6] = [
-        "host",
-        "connection",
-        "upgrade",
-        "sec-websocket-key",
-        "sec-websocket-version",
-        "origin",
-    ];
     let name = text.strip_suffix('*').unwrap_or(text);
     if HeaderName::from_str(name).is_err() {
         return Err("not a field name: write NAME, or NAME* for all that begin so".to_owned());

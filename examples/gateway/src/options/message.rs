@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
+use http::HeaderName;
 use tower_ws_auth::MessageFormat;
 
 use super::some_seconds;
@@ -13,8 +14,8 @@ use super::ticket::plain_path;
 #[derive(Clone, Debug, Args)]
 pub struct MessageOptions {
     /// Takes the token or ticket from the first message of a client whose handshake carries none:
-    /// `json:FIELD` (such as `json:payload.token`), `plain`, `graphql-ws:FIELD`, `phoenix:FIELD`,
-    /// `centrifugo` or `stomp:HEADER`.
+    /// `json:FIELD` (such as `json:payload.token`), `plain`, `graphql-ws:FIELD`, `socket-io:FIELD`,
+    /// `phoenix:FIELD`, `centrifugo` or `stomp:HEADER`.
     #[arg(long, env = "GATEWAY_FIRST_MESSAGE", value_name = "FORMAT")]
     pub first_message: Option<Format>,
 
@@ -24,6 +25,7 @@ pub struct MessageOptions {
         long,
         env = "GATEWAY_FIRST_MESSAGE_SUBPROTOCOL",
         value_delimiter = ',',
+        value_parser = subprotocol,
         value_name = "NAME"
     )]
     pub first_message_subprotocol: Vec<String>,
@@ -62,6 +64,8 @@ pub enum Format {
     Json(String),
     /// In this member of the payload of `connection_init`.
     GraphqlWs(String),
+    /// In this member of `auth`, which the CONNECT packet carries.
+    SocketIo(String),
     /// In this member of the parameters of `phx_join`.
     Phoenix(String),
     /// In the `connect` command.
@@ -83,6 +87,7 @@ impl From<&Format> for MessageFormat {
             Format::Plain => Self::plain(),
             Format::Json(field) => Self::json(field),
             Format::GraphqlWs(field) => Self::graphql_ws(field),
+            Format::SocketIo(field) => Self::socket_io(field),
             Format::Phoenix(field) => Self::phoenix(field),
             Format::Centrifugo => Self::centrifugo(),
             Format::Stomp(header) => Self::stomp(header),
@@ -94,24 +99,32 @@ impl FromStr for Format {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        const INSTEAD: &str = "write json:FIELD, plain, graphql-ws:FIELD, phoenix:FIELD, \
-                               centrifugo or stomp:HEADER";
+        const INSTEAD: &str = "write json:FIELD, plain, graphql-ws:FIELD, socket-io:FIELD, \
+                               phoenix:FIELD, centrifugo or stomp:HEADER";
         let (kind, field) = match text.split_once(':') {
             None => (text, None),
             Some((_, "")) => return Err(INSTEAD),
             Some((kind, field)) => (kind, Some(field)),
         };
+        let is_path = |field: &str| field.split('.').all(|name| !name.is_empty());
         let or = |usual: &str| field.unwrap_or(usual).to_owned();
         match (kind, field) {
             ("plain", None) => Ok(Self::Plain),
             ("centrifugo", None) => Ok(Self::Centrifugo),
-            ("json", Some(field)) if field.split('.').all(|name| !name.is_empty()) => {
-                Ok(Self::Json(field.to_owned()))
-            }
+            ("json", Some(field)) if is_path(field) => Ok(Self::Json(field.to_owned())),
             ("graphql-ws", _) => Ok(Self::GraphqlWs(or("Authorization"))),
+            ("socket-io", field) if field.is_none_or(is_path) => Ok(Self::SocketIo(or("token"))),
             ("phoenix", _) => Ok(Self::Phoenix(or("token"))),
             ("stomp", _) => Ok(Self::Stomp(or("passcode"))),
             _ => Err(INSTEAD),
         }
     }
+}
+
+/// RFC 6455 §4.1: a token, as the name of a field is.
+fn subprotocol(text: &str) -> Result<String, &'static str> {
+    let is_token = HeaderName::from_str(text).is_ok();
+    is_token
+        .then(|| text.to_owned())
+        .ok_or("not a subprotocol: write a name without blanks, such as chat.v1")
 }

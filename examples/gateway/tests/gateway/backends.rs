@@ -91,6 +91,31 @@ async fn fastapi_behind_uvicorn_reads_who_it_is() {
     gateway.is_empty_within(SOON).await;
 }
 
+#[tokio::test]
+async fn phoenix_joins_as_the_tokens_user() {
+    let (mut server, upstream) = server("phoenix").await;
+    let gateway = Running::start(upstream, &[]).await;
+    let url = format!("http://{}", gateway.address);
+    let token = token_of("ada");
+    for (place, offered) in [("params", None), ("authToken", Some("phoenix"))] {
+        let arguments = ["client", "phoenix", &url, &token, place];
+        let mut ada = Node::run("backends.cjs", &arguments);
+        assert_eq!(ada.line().await, json!({ "user": "ada" }), "{place}");
+        let seen = server.line().await;
+        assert_eq!(seen["url"], "/socket/websocket?vsn=2.0.0", "{place}");
+        assert_eq!(seen["user"], "ada");
+        // The token among them stays at the gateway.
+        assert_eq!(seen["offered"].as_str(), offered, "{place}");
+        let mut nobody = Node::run("backends.cjs", &["client", "phoenix", &url, "a.b.c", place]);
+        let refused = nobody.line().await;
+        assert!(
+            refused["error"].as_str().unwrap().contains("401"),
+            "{refused}"
+        );
+    }
+    gateway.is_empty_within(SOON).await;
+}
+
 /// The token of a seed, whose server reads it once more.
 #[tokio::test]
 async fn a_server_that_compares_names_byte_for_byte_finds_them() {

@@ -1,6 +1,6 @@
 //! Flags that contradict each other, have no effect or cannot be understood.
 
-use clap::Parser;
+use clap::{Arg, CommandFactory, Parser};
 use gateway::{Gateway, Options};
 
 use crate::peer::{ORIGIN, SECRET};
@@ -198,5 +198,75 @@ async fn that_cannot_be_understood_are_errors_with_an_example() {
     ] {
         let error = error(&[secret, flags].concat()).await;
         assert!(error.contains(example), "{flags:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn that_cannot_work_are_errors_in_the_words_of_the_command_line() {
+    for (flags, wanted) in [
+        (
+            &["--jwt-header", "a=/a", "--jwt-header", "A=/b"][..],
+            "--jwt-header: two claims would be in x-auth-claim-a",
+        ),
+        (
+            &["--jwt-header-name", "Host"],
+            "--jwt-header-name: a handshake needs",
+        ),
+        (
+            &["--jwt-header-name", "Authorization"],
+            "use --jwt-scheme, --jwt-cookie or --jwt-subprotocol",
+        ),
+        (
+            &["--jwt-max-length", "0"],
+            "--jwt-max-length: write a number",
+        ),
+        (
+            &["--jwks-url", "http://id.example/keys"],
+            "accept the risk with --dangerous-jwks-plain-http",
+        ),
+        (
+            &[
+                "--first-message",
+                "plain",
+                "--first-message-subprotocol",
+                "a b",
+            ],
+            "not a subprotocol",
+        ),
+        (&["--first-message", "socket-io:a..b"], "write json:FIELD"),
+        (&["--first-message", "socket-io"], "--keep-credential"),
+        (
+            &["--origin", "same-as-host,null"],
+            "--dangerous-origin null",
+        ),
+    ] {
+        let error = error(&[&["--jwt-secret", SECRET], flags].concat()).await;
+        assert!(error.contains(wanted), "{flags:?}: {error}");
+        // Of the library, whose users write Rust.
+        assert!(!error.contains('_'), "{error}");
+    }
+}
+
+#[test]
+fn each_flag_is_in_the_readme_and_the_readme_names_no_other() {
+    let readme = include_str!("../../README.md");
+    let program = Options::command();
+    let arguments = program.get_arguments();
+    let names = arguments.filter_map(Arg::get_long_and_visible_aliases);
+    let flags = names.flatten().map(|name| format!("--{name}"));
+    let mut flags: Vec<_> = flags.collect();
+    let is_of_flag = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let words = readme.split(|c: char| !is_of_flag(c));
+    let is_flag = |word: &&str| {
+        word.starts_with("--") && word.as_bytes().get(2).is_some_and(u8::is_ascii_alphabetic)
+    };
+    let said: Vec<_> = words.filter(is_flag).collect();
+    for flag in &flags {
+        assert!(said.contains(&flag.as_str()), "{flag} is missing");
+    }
+    // Of cargo, of clap, and of the client in the example.
+    flags.extend(["--help", "--connect"].map(str::to_owned));
+    for name in said {
+        assert!(flags.iter().any(|flag| flag == name), "{name}");
     }
 }

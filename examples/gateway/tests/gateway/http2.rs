@@ -95,6 +95,49 @@ async fn names_have_their_usual_spelling_and_a_request_that_is_no_handshake_pass
 }
 
 #[tokio::test]
+async fn a_first_message_opens_a_socket_as_its_user() {
+    let upstream = Upstream::start().await;
+    let options = [
+        "--first-message",
+        "json:token",
+        "--first-message-subprotocol",
+        "chat.v2",
+    ];
+    let gateway = Running::start(upstream.address, &options).await;
+    let mut sender = connect(gateway.address).await;
+    for (token, is_good) in [(token_of("ada"), true), ("a.b.c".to_owned(), false)] {
+        let request = Request::builder()
+            .method(Method::CONNECT)
+            .version(Version::HTTP_2)
+            .uri(format!("http://{}/echo", gateway.address))
+            .extension(Protocol::from_static("websocket"))
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-protocol", "chat.v2");
+        let sent = sender.send_request(request.body(Empty::new()).unwrap());
+        let response = timeout(PATIENCE, sent).await.unwrap().unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v2");
+        let upgraded = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
+        let message = format!(r#"{{"token":"{token}"}}"#);
+        socket.send(Message::text(message)).await.unwrap();
+        socket.send(Message::text("hello")).await.unwrap();
+        let heard = timeout(PATIENCE, socket.next()).await.unwrap();
+        match heard.unwrap().unwrap() {
+            Message::Close(Some(close)) if !is_good => {
+                assert_eq!(u16::from(close.code), 4401);
+                assert_eq!(close.reason.as_str(), "token_invalid");
+            }
+            heard => assert_eq!((heard, is_good), (Message::text("hello"), true)),
+        }
+    }
+    assert_eq!(upstream.connections(), 1);
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+    drop(sender);
+    gateway.is_empty_within(SOON).await;
+}
+
+#[tokio::test]
 async fn many_sockets_share_a_connection_and_have_their_own_at_the_upstream() {
     let upstream = Upstream::start().await;
     let mut gateway = Running::start(upstream.address, &[]).await;

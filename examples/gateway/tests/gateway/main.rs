@@ -22,6 +22,7 @@ mod load;
 #[cfg(feature = "node")]
 mod node;
 mod operations;
+mod origins;
 mod passing;
 mod peer;
 mod plain;

@@ -45,7 +45,12 @@ impl Running {
 
     pub(crate) async fn before(upstream: &str, options: &[&str]) -> Self {
         let common = ["gateway", "--listen", "127.0.0.1:0", "--hold-ms", "0"];
-        let with = ["--upstream", upstream, "--origin", ORIGIN];
+        let with = ["--upstream", upstream];
+        let origin: &[&str] = if options.contains(&"--origin") {
+            &[]
+        } else {
+            &["--origin", ORIGIN]
+        };
         // Keys of an `--oidc-issuer` and sessions need none.
         let none = ["session", "--oidc-issuer"];
         let needed = !none.iter().any(|none| options.contains(none));
@@ -58,7 +63,7 @@ impl Running {
         let far = ["--head-timeout", "--connect-timeout", "--grace"];
         let far = far.into_iter().filter(|name| !options.contains(name));
         let far: Vec<_> = far.flat_map(|name| [name, "120"]).collect();
-        let given = common.iter().chain(&with).chain(secret);
+        let given = common.iter().chain(&with).chain(origin).chain(secret);
         let options = given.chain(&far).chain(options);
         let options = Options::try_parse_from(options).unwrap();
         let gateway = Gateway::bind(options).await.unwrap();

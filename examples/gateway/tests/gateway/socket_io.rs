@@ -15,6 +15,8 @@ const KEY: &str = "a session secret for these tests";
 const PATHS: &str = "/socket.io=authenticate,/login=pass,/logout=pass,/logout-at-once=pass";
 
 struct Scene {
+    /// Of Socket.IO.
+    version: u8,
     redis: Server,
     app: Node,
     gateway: Running,
@@ -27,8 +29,13 @@ impl Scene {
 
     /// Looks sessions up again that often.
     async fn rechecking(strategy: &str, seconds: &str) -> Self {
+        let further = ["--session-recheck", seconds, "--path", PATHS];
+        Self::with(4, strategy, &further).await
+    }
+
+    async fn with(version: u8, strategy: &str, further: &[&str]) -> Self {
         let redis = Server::start();
-        let options = json!({ "url": redis.url(), "secret": KEY }).to_string();
+        let options = json!({ "url": redis.url(), "secret": KEY, "version": version }).to_string();
         let app = Node::run("socket_io.cjs", &["server", &options]);
         let (app, upstream) = app.listening().await;
         let url = redis.url();
@@ -39,15 +46,13 @@ impl Scene {
             &url,
             "--session-secret",
             KEY,
-            "--session-recheck",
-            seconds,
             "--client-protocol",
             "socket-io",
-            "--path",
-            PATHS,
         ];
+        let options = [&options[..], further].concat();
         let gateway = Running::start(upstream, &options).await;
         Self {
+            version,
             redis,
             app,
             gateway,
@@ -76,7 +81,7 @@ impl Scene {
     /// The default client with further options of its own.
     fn client(&self, with: &Value) -> Node {
         let url = format!("http://{}", self.gateway.address);
-        let options = json!({ "url": url, "with": with }).to_string();
+        let options = json!({ "url": url, "with": with, "version": self.version }).to_string();
         Node::run("socket_io.cjs", &["client", &options])
     }
 
@@ -227,5 +232,87 @@ async fn a_token_travels_in_the_query_or_in_a_header_and_in_auth_it_comes_too_la
     let left = socket.line().await;
     assert_eq!(left["left"], "io server disconnect", "{left}");
     drop((polling, socket));
+    scene.gateway.is_empty_within(SOON).await;
+}
+
+/// Its `auth` is the first message of a client that does not poll.
+#[tokio::test]
+async fn a_token_in_auth_is_read_from_the_first_packet_of_a_websocket() {
+    let options = [
+        "--first-message",
+        "socket-io",
+        "--keep-credential",
+        "--path",
+        PATHS,
+    ];
+    let mut scene = Scene::with(4, "any", &options).await;
+    let token = token_of("ada");
+    let auth = |token: &str| json!({ "auth": { "token": token }, "transports": ["websocket"] });
+    let mut client = scene.client(&auth(&token));
+    let said = json!({ "answer": "ada said hi", "transport": "websocket" });
+    assert_eq!(client.line().await, said);
+    // The application reads the token as well.
+    let came = json!({ "user": "ada", "via": "jwt", "transport": "websocket", "token": 3 });
+    assert_eq!(scene.app.line().await, came);
+    let expired = crate::peer::token(&json!({ "sub": "ada", "exp": now() - 60 }));
+    for (with, reason) in [
+        (auth(&expired), "token_expired"),
+        (auth("a.b.c"), "token_invalid"),
+        (
+            json!({ "transports": ["websocket"] }),
+            "credentials_missing",
+        ),
+        // A poll has no first message.
+        (json!({ "auth": { "token": token } }), "credentials_missing"),
+    ] {
+        let refused = scene.client(&with).line().await;
+        assert_eq!(refused["error"], reason, "{with}: {refused}");
+        assert_eq!(refused["data"]["reason"], reason, "{with}: {refused}");
+    }
+    // A token in the query decides at once, and its connection ends as any.
+    let query = json!({ "query": { "token": token }, "transports": ["websocket"] });
+    let mut direct = scene.client(&query);
+    assert_eq!(direct.line().await, said);
+    assert_eq!(scene.app.line().await["user"], "ada");
+    let elsewhere = Redis::connect(&scene.redis.url()).await.unwrap();
+    let store = RedisRevocations::new(elsewhere, Duration::from_secs(60));
+    let revoked = Revocations::new(store)
+        .revoke("user:ada", DisconnectReason::Revoked)
+        .await;
+    revoked.unwrap();
+    for client in [&mut client, &mut direct] {
+        let left = client.line().await;
+        assert_eq!(left["left"], "io server disconnect", "{left}");
+    }
+    drop((client, direct));
+    scene.gateway.is_empty_within(SOON).await;
+}
+
+/// Its sessions of polling have no signature of the gateway.
+#[tokio::test]
+async fn socket_io_2_needs_the_transport_websocket() {
+    let mut scene = Scene::with(2, "any", &["--path", PATHS]).await;
+    let query = json!({ "token": token_of("ada") });
+    let mut client = scene.client(&json!({ "query": query, "transports": ["websocket"] }));
+    let said = json!({ "answer": "ada said hi", "transport": "websocket" });
+    assert_eq!(client.line().await, said);
+    let came = json!({ "user": "ada", "via": "jwt", "transport": "websocket" });
+    assert_eq!(scene.app.line().await, came);
+    drop(client);
+    assert_eq!(scene.app.line().await["user"], "ada");
+    let cookie = scene.log_in("eve").await;
+    let mut page = scene.page(&cookie, &["websocket"]);
+    assert_eq!(page.line().await["answer"], "eve said hi");
+    drop(page);
+    // It knows no packet for a reason, and its events do not show the close code.
+    for with in [
+        json!({ "transports": ["websocket"] }),
+        json!({ "query": query }),
+        json!({ "query": query, "transports": ["polling"] }),
+    ] {
+        let refused = scene.client(&with).line().await;
+        let is_over = refused["left"].is_string() || refused["error"].is_string();
+        assert!(is_over && refused["answer"].is_null(), "{with}: {refused}");
+    }
     scene.gateway.is_empty_within(SOON).await;
 }

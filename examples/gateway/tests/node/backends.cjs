@@ -43,6 +43,20 @@ const servers = {
       });
     });
   },
+  // Channels of Phoenix, protocol 2.0.0, for a user whom the gateway names.
+  phoenix(server) {
+    const { WebSocketServer } = require('ws');
+    const handleProtocols = (offered) => (offered.has('phoenix') ? 'phoenix' : false);
+    new WebSocketServer({ server, handleProtocols }).on('connection', (socket, request) => {
+      const user = request.headers['x-auth-user'];
+      print({ url: request.url, user, offered: request.headers['sec-websocket-protocol'] });
+      socket.on('message', (data) => {
+        const [join, ref, topic, event] = JSON.parse(data);
+        if (event !== 'phx_join') return;
+        socket.send(JSON.stringify([join, ref, topic, 'phx_reply', { status: 'ok', response: { user } }]));
+      });
+    });
+  },
   // As hand-written servers do, in PHP and elsewhere: names are compared byte for byte, and the
   // token is read once more.
   exact(server) {
@@ -92,6 +106,15 @@ const clients = {
     connection.on('hello', (user) => print({ user }));
     connection.start().catch((error) => print({ error: error.message }));
   },
+  phoenix(url, token, where) {
+    const { Socket } = require('phoenix');
+    // In the query, or among the subprotocols.
+    const shown = where === 'params' ? { params: { token } } : { authToken: token };
+    const socket = new Socket(`${url.replace('http', 'ws')}/socket`, { ...shown, transport: require('ws') });
+    socket.onError((error) => print({ error: error.message ?? String(error) }));
+    socket.connect();
+    socket.channel('room:lobby', {}).join().receive('ok', (response) => print(response));
+  },
   exact(url, token) {
     const WebSocket = require('ws');
     const socket = new WebSocket(`${url.replace('http', 'ws')}/ws?Authorization=Bearer%20${token}`);
@@ -101,11 +124,11 @@ const clients = {
   },
 };
 
-const [what, name, url, token] = process.argv.slice(2);
+const [what, name, url, token, ...further] = process.argv.slice(2);
 if (what === 'server') {
   const server = http.createServer();
   servers[name](server);
   server.listen(0, '127.0.0.1', () => print({ port: server.address().port }));
 } else {
-  clients[name](url, token);
+  clients[name](url, token, ...further);
 }

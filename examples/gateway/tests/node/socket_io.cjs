@@ -6,14 +6,16 @@
 
 const print = (what) => console.log(JSON.stringify(what));
 
-async function serve({ url, secret }) {
+const packages = (version) => (version === 2 ? ['socket.io-2', 'socket.io-client-2'] : ['socket.io', 'socket.io-client']);
+
+async function serve({ url, secret, version }) {
   const { createHash } = require('node:crypto');
   const http = require('node:http');
   const express = require('express');
   const session = require('express-session');
   const { RedisStore } = require('connect-redis');
   const { createClient } = require('redis');
-  const { Server } = require('socket.io');
+  const { Server = require(packages(version)[0]) } = require(packages(version)[0]);
 
   const client = createClient({ url });
   // Redis ends before this process does.
@@ -43,7 +45,9 @@ async function serve({ url, secret }) {
   new Server(server).on('connection', (socket) => {
     const { headers } = socket.handshake;
     const user = headers['x-auth-user'];
-    print({ user, via: headers['x-auth-via'], transport: socket.conn.transport.name });
+    const { auth } = socket.handshake;
+    const token = auth?.token && auth.token.split('.').length;
+    print({ user, via: headers['x-auth-via'], transport: socket.conn.transport.name, token });
     socket.on('say', (text, answer) => answer(`${user} said ${text}`));
     socket.on('disconnect', (reason) => print({ user, left: reason }));
   });
@@ -51,7 +55,8 @@ async function serve({ url, secret }) {
 }
 
 function talk(options) {
-  const { io } = require('socket.io-client');
+  const client = require(packages(options.version)[1]);
+  const io = client.io ?? client;
   const socket = io(options.url, { reconnection: false, ...options.with });
   socket.on('connect', () => {
     const { engine } = socket.io;
@@ -61,7 +66,9 @@ function talk(options) {
     else say();
   });
   socket.on('connect_error', (error) => {
-    print({ error: error.message, status: error.description, text: error.context?.responseText, data: error.data });
+    // Of a WebSocket it is an object.
+    const status = Number(error.description) || undefined;
+    print({ error: error.message ?? error, status, text: error.context?.responseText, data: error.data });
   });
   socket.on('disconnect', (reason, details) => {
     const status = Number(details?.description) || undefined;

@@ -47,6 +47,8 @@ async fn bad_keys_are_left_out_and_the_good_ones_stay() {
         Pair::Ed.jwk("ed"),
         // Of one name, for another algorithm.
         Pair::P384.jwk("ed"),
+        // Without its cryptography it is left out, and the others stay.
+        Pair::P521.jwk("p521"),
     ];
     let server = Server::publishing(set(keys)).await;
     let hands = super::server::Hands::default();
@@ -57,6 +59,8 @@ async fn bad_keys_are_left_out_and_the_good_ones_stay() {
         (Pair::Rsa, "rsa"),
         (Pair::Ed, "ed"),
         (Pair::P384, "ed"),
+        #[cfg(feature = "aws-lc-rs")]
+        (Pair::P521, "p521"),
     ] {
         assert_eq!(verdict(&jwt, &pair.token(kid)).await, "accepted", "{kid}");
     }

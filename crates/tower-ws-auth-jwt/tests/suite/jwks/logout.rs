@@ -20,19 +20,19 @@ use tower_ws_auth_ticket::{MemoryTickets, ReplayStore, StoreError, TicketKey};
 use super::keys::{Pair, b64, set};
 use super::server::{Hands, Reply, Server, patient};
 
-const NOW: u64 = 1_700_000_000;
-const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const NOW: u64 = 1_700_000_000;
+pub(super) const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// A provider, the endpoint of an application, and what that one has revoked.
-struct World {
-    provider: Server,
+pub(super) struct World {
+    pub(super) provider: Server,
     endpoint: SocketAddr,
     revocations: Revocations,
-    hands: Hands,
+    pub(super) hands: Hands,
 }
 
-fn memory() -> MemoryTickets {
+pub(super) fn memory() -> MemoryTickets {
     MemoryTickets::builder().max_ttl(HOUR).build().unwrap()
 }
 
@@ -42,8 +42,12 @@ fn keys(logout: &LogoutToken) -> Vec<String> {
         issuer,
         subject,
         session,
+        email,
         ..
     } = logout;
+    if let Some(email) = email {
+        return vec![format!("email:{issuer}:{email}")];
+    }
     match (session, subject) {
         (Some(sid), _) => vec![format!("sid:{issuer}:{sid}")],
         (None, Some(sub)) => vec![format!("sub:{issuer}:{sub}")],
@@ -52,14 +56,14 @@ fn keys(logout: &LogoutToken) -> Vec<String> {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(memory(), MemoryRevocations::new(HOUR, 1000), |builder| {
             builder
         })
         .await
     }
 
-    async fn with(
+    pub(super) async fn with(
         store: impl ReplayStore + 'static,
         revocations: impl RevocationStore + 'static,
         configure: impl FnOnce(BackchannelLogoutBuilder) -> BackchannelLogoutBuilder,
@@ -92,7 +96,7 @@ impl World {
     }
 
     /// The claims of a good token with this `jti`.
-    fn claims(&self, jti: &str) -> Value {
+    pub(super) fn claims(&self, jti: &str) -> Value {
         json!({
             "iss": self.provider.url(""), "aud": "chat", "iat": NOW, "exp": NOW + 120, "jti": jti,
             "sub": "ada", "sid": "s1", "events": { EVENT: {} },
@@ -112,7 +116,7 @@ impl World {
         status
     }
 
-    async fn send(&self, method: &str, kind: &str, body: &str) -> (u16, String) {
+    pub(super) async fn send(&self, method: &str, kind: &str, body: &str) -> (u16, String) {
         let length = body.len();
         let request = format!(
             "{method} /backchannel-logout HTTP/1.1\r\nhost: chat\r\nconnection: close\r\n\
@@ -134,16 +138,23 @@ impl World {
     }
 
     /// Whether a credential of this key that was issued now is revoked.
-    async fn is_revoked(&self, key: &str) -> bool {
+    pub(super) async fn is_revoked(&self, key: &str) -> bool {
+        self.is_revoked_at(key, NOW).await
+    }
+
+    /// The same for a credential of then.
+    pub(super) async fn is_revoked_at(&self, key: &str, issued: u64) -> bool {
         let key = key.replace("$ISS", &self.provider.url(""));
-        let grant = Grant::new(()).issued_at(Clock::at(NOW)).revocable_by(key);
+        let grant = Grant::new(())
+            .issued_at(Clock::at(issued))
+            .revocable_by(key);
         self.revocations.is_revoked(grant.term()).await.unwrap()
     }
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-fn typed(typ: &str, claims: &Value) -> String {
+pub(super) fn typed(typ: &str, claims: &Value) -> String {
     let encoder = JwtEncoder::new(Pair::Rsa.signing().with_kid("a").unwrap());
     encoder.typ(typ).encode(claims).unwrap()
 }
@@ -206,7 +217,7 @@ async fn the_tokens_of_known_providers_are_read() {
 }
 
 /// With exactly this header: an encoder writes its own.
-fn sign_as_is(header: &Value, claims: &Value) -> String {
+pub(super) fn sign_as_is(header: &Value, claims: &Value) -> String {
     #[cfg(feature = "aws-lc-rs")]
     use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
     #[cfg(not(feature = "aws-lc-rs"))]
@@ -344,9 +355,9 @@ async fn a_body_that_is_no_form_with_one_token_is_refused() {
 
 /// Fails as long as it is told to.
 #[derive(Clone)]
-struct Failing {
-    memory: Arc<MemoryRevocations>,
-    fails: Arc<Mutex<bool>>,
+pub(super) struct Failing {
+    pub(super) memory: Arc<MemoryRevocations>,
+    pub(super) fails: Arc<Mutex<bool>>,
 }
 
 impl RevocationStore for Failing {

@@ -1,6 +1,8 @@
 //! Keys that an issuer publishes, from a real HTTP server on loopback.
 
 mod discovery;
+#[cfg(feature = "backchannel-logout")]
+mod events;
 mod hostile;
 mod issuers;
 mod keys;

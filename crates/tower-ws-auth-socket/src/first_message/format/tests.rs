@@ -89,3 +89,21 @@ fn each_format_finds_its_credential() {
         assert_eq!(read(&format, message), credential, "{message}");
     }
 }
+
+#[test]
+fn socket_io_has_it_in_auth() {
+    let found = |text: &str| Ok(Some(text.to_owned()));
+    for (member, message, credential) in [
+        ("token", r#"40{"token":"Bearer abc"}"#, found("abc")),
+        ("a.b", r#"40/admin,{"a":{"b":"abc"}}"#, found("abc")),
+        ("token", "40", Ok(None)),
+        ("token", "40{}", Ok(None)),
+        ("token", "40{", Err(())),
+        ("token", r#"40{"token":["abc"]}"#, Err(())),
+        ("token", "2probe", Err(())),
+        ("token", r#"42{"token":"abc"}"#, Err(())),
+    ] {
+        let format = MessageFormat::socket_io(member);
+        assert_eq!(read(&format, message), credential, "{message}");
+    }
+}

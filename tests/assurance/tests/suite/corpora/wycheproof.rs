@@ -155,6 +155,7 @@ async fn no_bare_signature_makes_a_valid_token() {
     let files = [
         ("ecdsa_secp256r1_sha256_p1363", Algorithm::ES256),
         ("ecdsa_secp384r1_sha384_p1363", Algorithm::ES384),
+        ("ecdsa_secp521r1_sha512_p1363", Algorithm::ES512),
         ("ed25519", Algorithm::EdDSA),
         ("hmac_sha256", Algorithm::HS256),
         ("hmac_sha384", Algorithm::HS384),
