@@ -10,7 +10,9 @@ const MANIFEST: &str = "examples/recipes/more/Cargo.toml";
 
 pub(crate) fn step(session: &Session) -> Result<(), Stop> {
     deny::licences(session, MANIFEST)?;
-    let mut test = cargo(&["test", "--locked", "--manifest-path", MANIFEST]);
+    run(&mut cargo(&["fmt", "--check", "--manifest-path", MANIFEST]))?;
+    let mut test = cargo(&["test", "--locked", "--all-features", "--manifest-path"]);
+    test.arg(MANIFEST);
     // The folder of this workspace, where the tests find the packages of npm.
     let tools = &session.workspace.tools;
     test.args(

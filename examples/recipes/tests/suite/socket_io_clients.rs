@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use client_tests::Page;
 use serde_json::json;
 
-use crate::{APP, SECRET, cookie, request, socket_io, start};
+use crate::{APP, EVIL, SECRET, body, cookie, request, socket_io, start};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/socket_io.cjs");
 
@@ -83,6 +83,27 @@ async fn the_namespace_of_administrators_refuses_others() {
             page.shows(&[event]).await;
             page.leaves().await;
         }
+    }
+}
+
+/// A browser sends no `Origin` with a GET of its own page: the first poll.
+#[tokio::test]
+async fn the_first_poll_of_a_page_needs_no_origin_and_a_foreign_one_is_refused() {
+    let address = server().await;
+    let cookie = login(address, "ada").await;
+    let poll = async |field: &str| {
+        let lines = format!("Cookie: {cookie}\r\n{field}\r\n\r\n");
+        request(address, "GET /socket.io/?EIO=4&transport=polling", &lines).await
+    };
+    let opened = poll("Sec-Fetch-Site: same-origin").await;
+    assert!(body(&opened).starts_with("0{"), "{opened}");
+    for field in [
+        "Sec-Fetch-Site: cross-site",
+        "X-Nothing: 1",
+        &format!("Origin: {EVIL}"),
+    ] {
+        let refused = poll(field).await;
+        assert!(refused.starts_with("HTTP/1.1 403 "), "{field}: {refused}");
     }
 }
 
