@@ -93,6 +93,10 @@
 //! # let _ = tower_layer::Layer::layer(&layer, tower::service_fn(async |_: http::Request<()>| Ok::<_, ()>(http::Response::new(()))));
 //! ```
 //!
+//! The future must not borrow the head: an `async fn` would, and the compiler says "one type is more
+//! general than the other" where the layer is used. A named function returns
+//! `impl Future<Output = Result<Grant<_>, Rejection>> + use<>`.
+//!
 //! # Several strategies
 //!
 //! [`or`](AuthenticateExt::or) and [`optional`](AuthenticateExt::optional) combine strategies.

@@ -171,7 +171,8 @@ impl<R: DeserializeOwned + 'static> Sessions<R> {
     /// The strategy for WebSocket routes: admits clients with a session that is logged in.
     ///
     /// `logged_in` decides that, and returns the identity. A browser sends the cookie for any page,
-    /// so only pages on `origins` are admitted. A request without `Origin` is refused.
+    /// so only pages on `origins` are admitted. A request without `Origin` is refused, unless an
+    /// `OriginLayer` with `MissingOrigin::AllowSameOrigin` has vouched for it.
     pub fn strategy<I>(
         &self,
         origins: Origins,

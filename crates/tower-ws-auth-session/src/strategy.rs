@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use tower_ws_auth_core::origin::{OriginCheck, Origins};
 use tower_ws_auth_core::private::cookie::{self, Found};
 use tower_ws_auth_core::{
-    AuthLayer, Authenticate, Grant, Presented, Rejection, RejectionKind, RevocationKey,
+    AllowedOrigin, AuthLayer, Authenticate, Grant, Presented, Rejection, RejectionKind,
+    RevocationKey,
 };
 
 use crate::SessionId;
@@ -57,6 +58,8 @@ impl<R, I> Session<R, I> {
         if let Some(origins) = &self.origins {
             let denied = match origins.allows(head) {
                 OriginCheck::Allowed(_) => None,
+                // An `OriginLayer` has vouched for a GET of the same origin.
+                OriginCheck::Missing if AllowedOrigin::demand(head).is_ok() => None,
                 OriginCheck::Missing => {
                     Some("a session cookie decides and no `Origin` came with it")
                 }

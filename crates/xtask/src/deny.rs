@@ -1,6 +1,7 @@
 //! The audit of the dependencies: licences, bans and sources always, advisories if their database
 //! can be fetched.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,9 +16,7 @@ const FETCH_LIMIT: Duration = Duration::from_secs(3 * 60);
 const VARIABLE: &str = "ADVISORIES";
 
 pub(crate) fn check(session: &Session) -> Result<(), Stop> {
-    let tools = &session.workspace.tools;
-    setup::tools(tools, |tool| tool == DENY)?;
-    let path = locate(DENY, tools).ok_or_else(|| format!("{DENY} does not start"))?;
+    let path = program(session)?;
     let deny = |args: &[&str]| {
         let mut command = Command::new(&path);
         command.args(args);
@@ -46,4 +45,19 @@ pub(crate) fn check(session: &Session) -> Result<(), Stop> {
             Ok(())
         }
     }
+}
+
+/// Checks the licences and sources of a workspace of its own, by the `deny.toml` beside its manifest.
+pub(crate) fn licences(session: &Session, manifest: &str) -> Result<(), Stop> {
+    let mut deny = Command::new(program(session)?);
+    deny.args(["--manifest-path", manifest, "check"]);
+    deny.args(["--hide-inclusion-graph", "licenses", "sources"]);
+    Ok(run(&mut deny)?)
+}
+
+fn program(session: &Session) -> Result<PathBuf, Stop> {
+    let tools = &session.workspace.tools;
+    setup::tools(tools, |tool| tool == DENY)?;
+    let path = locate(DENY, tools).ok_or_else(|| format!("{DENY} does not start"))?;
+    Ok(path)
 }

@@ -12,6 +12,7 @@ mod mutants;
 mod newcomer;
 mod promises;
 mod prose;
+mod recipes;
 mod run;
 mod rust_tests;
 mod sabotage;

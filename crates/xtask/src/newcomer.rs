@@ -37,6 +37,10 @@ const CALLS: &[(&str, &str)] = &[
     ),
     ("tickets-behind-your-own-middleware", "serve(listener)"),
     (
+        "opentelemetry",
+        "serve(listener, &std::env::var(\"SECRET\")?, opentelemetry_stdout::SpanExporter::default())",
+    ),
+    (
         "session-login-with-redis",
         "serve(listener, &std::env::var(\"SECRET\")?, \"redis://127.0.0.1:6379\")",
     ),
@@ -46,7 +50,15 @@ const CALLS: &[(&str, &str)] = &[
 const PATHS: &[(&str, &str)] = &[
     ("rooms-by-path", "/tenants/7/rooms/blue"),
     ("anonymous-first-and-a-login-later", "/news"),
+    ("socket-io", "/socket.io/"),
+    ("async-graphql", "/graphql"),
+    ("juniper", "/graphql"),
+    ("model-context-protocol", "/mcp"),
 ];
+
+/// The programs that admit pages alone: they refuse a client without an origin before they ask for
+/// its credential.
+const PAGES_ONLY: &[&str] = &["socket-io"];
 
 /// It needs a Redis on the usual port, which may be another program's.
 const ONLY_BUILT: &str = "session-login-with-redis";
@@ -90,7 +102,8 @@ fn recipes(page: &str) -> Result<Vec<Program>, String> {
     let mut programs = Vec::new();
     for recipe in section.split("\n### ").skip(1) {
         let title = recipe.lines().next().unwrap_or_default();
-        let name: String = title.to_lowercase().replace(' ', "-").replace(',', "");
+        let name = title.to_lowercase().replace([' ', '.'], "-");
+        let name = name.replace(',', "");
         let missing = || format!("docs/fitting.md: the recipe {title:?} has no program");
         let (dependencies, source) = blocks(recipe).ok_or_else(missing)?;
         let call = CALLS.iter().find(|(of, _)| *of == name);
@@ -161,8 +174,15 @@ fn try_out(program: &Program, binary: &Path) -> Result<(), String> {
     let answer = running.ask(path)?;
     drop(running);
     say!("    {name}: {}", answer.lines().next().unwrap_or_default());
-    if !answer.starts_with("HTTP/1.1 401 ") {
-        return Err(format!("{name} answers a stranger {answer:?} and not 401"));
+    let status = if PAGES_ONLY.contains(&&**name) {
+        403
+    } else {
+        401
+    };
+    if !answer.starts_with(&format!("HTTP/1.1 {status} ")) {
+        return Err(format!(
+            "{name} answers a stranger {answer:?} and not {status}"
+        ));
     }
     let told = fs::read(&log).map_err(|error| format!("{}: {error}", log.display()))?;
     if String::from_utf8_lossy(&told).contains(TOKEN) {
@@ -245,15 +265,17 @@ mod tests {
     fn a_recipe_is_its_blocks_and_the_main_of_the_page() {
         let page = "# Fitting\n\n## Recipes\n\n```rust\nfn main() {}\n```\n\n### Rooms by path\n\nText.\n\n\
                     ```toml\n[dependencies]\nhttp = \"1\"\n```\n\n```rust\nasync fn serve() {}\n```\n\n\
+                    ### Socket.IO\n\n```toml\n[dependencies]\n```\n\n```rust\nfn serve() {}\n```\n\n\
                     ### Tickets behind your own middleware\n\n```toml\n[dependencies]\n```\n\n```rust\nfn serve() {}\n```\n\n\
                     ## Wrong orders\n\n```toml\n```\n";
         let programs = recipes(page).unwrap();
-        assert_eq!(programs.len(), 2);
+        assert_eq!(programs.len(), 3);
         assert_eq!(programs[0].name, "rooms-by-path");
         assert_eq!(programs[0].dependencies, "[dependencies]\nhttp = \"1\"\n");
         assert!(programs[0].source.starts_with("async fn serve() {}\n"));
         assert!(programs[0].source.contains(CALL));
-        assert!(programs[1].source.contains("serve(listener).await"));
+        assert_eq!(programs[1].name, "socket-io");
+        assert!(programs[2].source.contains("serve(listener).await"));
         assert!(recipes("# Fitting\n").is_err());
         let without = page.replace("```toml\n[dependencies]\nhttp", "[dependencies]\nhttp");
         assert_ne!(recipes(&without).unwrap_or_default(), programs);
@@ -268,9 +290,9 @@ mod tests {
         assert!(example.dependencies.contains("tower-ws-auth"));
         let recipes = recipes(&page("docs/fitting.md")).unwrap();
         let names: Vec<_> = recipes.iter().map(|program| &*program.name).collect();
-        assert!(names.len() >= 8, "{names:?}");
+        assert!(names.len() >= 14, "{names:?}");
         let tables = CALLS.iter().chain(PATHS).map(|(name, _)| *name);
-        for name in tables.chain([ONLY_BUILT]) {
+        for name in tables.chain([ONLY_BUILT]).chain(PAGES_ONLY.iter().copied()) {
             assert!(names.contains(&name), "{name}");
         }
         for program in recipes {

@@ -9,8 +9,8 @@ use crate::console::say;
 use crate::run::{cargo, run as call};
 use crate::workspace::Workspace;
 use crate::{
-    autobahn, bench, deny, features, fuzz, mutants, newcomer, promises, prose, rust_tests as tests,
-    sabotage, setup, soak, supply, workflows,
+    autobahn, bench, deny, features, fuzz, mutants, newcomer, promises, prose, recipes,
+    rust_tests as tests, sabotage, setup, soak, supply, workflows,
 };
 
 pub(crate) struct Step {
@@ -84,6 +84,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "package", tier: Slow, place: BesideLongTests, run: supply::package, about: "each library as a package, and the packages by themselves" },
     Step { name: "msrv", tier: Slow, place: BesideLongTests, run: supply::msrv, about: "the packages with the oldest Rust that they promise" },
     Step { name: "minimal", tier: Slow, place: BesideLongTests, run: minimal, about: "the packages with the oldest dependencies that they allow" },
+    Step { name: "recipes", tier: Slow, place: BesideLongTests, run: recipes::step, about: "the recipes with large dependencies, which no other step builds: GraphQL, MCP, …" },
     Step { name: "newcomer", tier: Slow, place: Alone, run: newcomer::step, about: "the programs of README.md and docs/fitting.md, as a stranger builds and runs them" },
     Step { name: "loom", tier: Slow, place: BesideLongTests, run: loom, about: "stores, registry and leases under every interleaving of threads" },
     Step { name: "fuzz", tier: Slow, place: Alone, run: fuzz::short, about: "each fuzz target for 10 s" },

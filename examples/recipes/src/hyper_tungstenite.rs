@@ -3,11 +3,13 @@
 use axum::BoxError;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::Full;
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_tungstenite::{HyperWebsocket, upgrade};
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use hyper::{body::Incoming, upgrade::Upgraded};
+use hyper_tungstenite::tungstenite::protocol::Role;
+use hyper_tungstenite::{WebSocketStream, upgrade};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::{server::conn::auto, service::TowerToHyperService};
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_ws_auth::jwt::{Jwt, Key};
@@ -24,13 +26,27 @@ struct Claims {
 async fn chat(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, BoxError> {
     let user = request.extensions().get::<Authenticated<Claims>>().cloned();
     let user = user.ok_or("no AuthLayer")?.into_inner();
+    if request.method() == Method::CONNECT {
+        // HTTP/2 (RFC 8441): no key, and the answer is 200. The library knows HTTP/1.1 alone.
+        let upgraded = hyper::upgrade::on(request);
+        tokio::spawn(async move {
+            let io = TokioIo::new(upgraded.await?);
+            echo(
+                WebSocketStream::from_raw_socket(io, Role::Server, None).await,
+                user,
+            )
+            .await
+        });
+        return Ok(Response::default());
+    }
     let (response, socket) = upgrade(&mut request, None)?;
-    tokio::spawn(echo(socket, user));
+    tokio::spawn(async move { echo(socket.await?, user).await });
     Ok(response)
 }
 
-async fn echo(socket: HyperWebsocket, user: Claims) -> Result<(), BoxError> {
-    let mut socket = socket.await?;
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+async fn echo(mut socket: Socket, user: Claims) -> Result<(), BoxError> {
     socket.send(format!("hello {}", user.sub).into()).await?;
     while let Some(message) = socket.next().await {
         let message = message?;
@@ -53,10 +69,15 @@ pub async fn serve(listener: TcpListener, secret: &str) -> Result<(), BoxError> 
         .layer(AuthLayer::new(jwt))
         .layer(LeaseLayer::expiry_only())
         .service_fn(chat);
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    // For sockets over HTTP/2.
+    server.http2().enable_connect_protocol();
     loop {
         let (stream, _) = listener.accept().await?;
-        let service = TowerToHyperService::new(service.clone());
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(connection.with_upgrades());
+        let (server, service) = (server.clone(), TowerToHyperService::new(service.clone()));
+        tokio::spawn(async move {
+            let io = TokioIo::new(stream);
+            server.serve_connection_with_upgrades(io, service).await
+        });
     }
 }

@@ -7,6 +7,7 @@ mod later_login;
 mod many_routes;
 mod rooms_by_path;
 mod session_redis;
+mod socket_io;
 mod tickets;
 
 use axum::BoxError;
@@ -28,6 +29,7 @@ async fn main() -> Result<(), BoxError> {
         "many_routes" => many_routes::serve(listener, &secret).await,
         "rooms_by_path" => rooms_by_path::serve(listener, &secret).await,
         "session_redis" => session_redis::serve(listener, &secret, "redis://127.0.0.1:6379").await,
+        "socket_io" => socket_io::serve(listener, &secret).await,
         "tickets" => tickets::serve(listener).await,
         other => Err(format!("no recipe {other:?}: name a file of examples/recipes/src").into()),
     }

@@ -136,7 +136,8 @@ impl<T: Authenticate> Authenticate for Arc<T> {
     }
 }
 
-/// A closure reads, removes and decides in one step. Its future is the credential.
+/// A closure reads, removes and decides in one step. Its future is the credential, and must not
+/// borrow the head: an `async fn` would.
 ///
 /// It cannot say beforehand whether there is a credential, and so it counts as ambient. Among
 /// several strategies an explicit credential decides before it. Name it last.

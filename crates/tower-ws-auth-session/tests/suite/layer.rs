@@ -1,13 +1,16 @@
 //! The strategy in its layer: accepted and refused requests, and their effects.
 
+use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::request::Parts;
+use http::{Request, Response};
 use serde_json::Value;
-use tower_ws_auth_core::origin::Origins;
+use tower::{Layer, ServiceExt};
+use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
 use tower_ws_auth_core::{
-    Authenticate, AuthenticateExt, Clock, Grant, Presented, Rejection, RejectionKind,
+    AuthLayer, Authenticate, AuthenticateExt, Clock, Grant, Presented, Rejection, RejectionKind,
 };
 use tower_ws_auth_session::{Secrets, Session, SessionStore, Sessions};
 
@@ -358,6 +361,29 @@ mod the_origin_rfc6455_10_2 {
             let request = handshake(&[cookie], Some("https://evil.net"));
             let outcome = send(strategy(&sessions), request).await;
             assert_eq!(outcome.reason(), "origin_denied");
+        }
+    }
+
+    /// The first poll of Socket.IO has none.
+    #[tokio::test]
+    async fn may_be_missing_where_an_origin_layer_vouches_and_the_clients_word_is_not_enough() {
+        for (missing, site, status) in [
+            (MissingOrigin::AllowSameOrigin, "same-origin", 200),
+            (MissingOrigin::AllowSameOrigin, "cross-site", 403),
+            (MissingOrigin::Allow, "same-origin", 403),
+        ] {
+            let sessions = builder(Odd::holding(r#"{"user":"ada"}"#)).build().unwrap();
+            let inner = async |_: Request<()>| Ok::<_, Infallible>(Response::new(()));
+            let inner = AuthLayer::new(strategy(&sessions))
+                .any_request()
+                .layer(tower::service_fn(inner));
+            let pages = OriginLayer::new(Origins::new([PAGE]).unwrap(), missing);
+            let request = Request::get("/poll")
+                .header("cookie", good_cookie().await)
+                .header("sec-fetch-site", site);
+            let request = request.body(()).unwrap();
+            let response = pages.layer(inner).oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status, "{missing:?} {site}");
         }
     }
 

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use axum::BoxError;
 use futures_util::StreamExt;
 use socket_tests::Client;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
@@ -55,7 +57,12 @@ pub(crate) async fn page(address: SocketAddr, target: &str) -> Result<Client, Er
 }
 
 /// The next text of an open socket.
-pub(crate) async fn text(opened: Result<Client, Error>) -> (String, Client) {
+pub(crate) async fn text<S>(
+    opened: Result<WebSocketStream<S>, Error>,
+) -> (String, WebSocketStream<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut client = opened.unwrap();
     let message = tokio::time::timeout(test_support::PATIENCE, client.next()).await;
     let message = message.unwrap().unwrap().unwrap();

@@ -22,16 +22,19 @@ recipes! {
     many_routes "../../src/many_routes.rs",
     rooms_by_path "../../src/rooms_by_path.rs",
     session_redis "../../src/session_redis.rs",
+    socket_io "../../src/socket_io.rs",
     tickets "../../src/tickets.rs",
 }
 
 mod clients;
 mod databases;
+mod hyper_clients;
 mod hyper_servers;
 mod logins;
 mod rooms;
 mod routes;
 mod size;
+mod socket_io_clients;
 
 pub(crate) use clients::{
     APP, EVIL, SECRET, body, cookie, open, page, request, start, text, token,
