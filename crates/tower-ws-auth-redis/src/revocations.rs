@@ -165,12 +165,18 @@ impl Shared {
         &self.prefix
     }
 
-    /// Writes the revocations that failed before, up to the first that fails again. Later ones in
-    /// Redis stay.
+    /// Writes the revocations that failed before, up to the first that fails again. That one is the
+    /// last one next time, because it may be the only one that fails. Later ones in Redis stay.
     pub(crate) async fn catch_up(&self) -> Result<(), RedisError> {
         let next = || self.unwritten().first().cloned();
         while let Some((key, revocation)) = next() {
-            self.write(&key, &revocation).await?;
+            if let Err(error) = self.write(&key, &revocation).await {
+                let mut unwritten = self.unwritten();
+                if unwritten.first().is_some_and(|(first, _)| *first == key) {
+                    unwritten.rotate_left(1);
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -2,8 +2,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use test_servers::{Proxy, Server};
 use test_support::{stays, until, until_ok, within};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tower_ws_auth_core::private::Watch;
+use tower_ws_auth_core::revocation::{Recorded, Revocation, RevocationStore as _};
 use tower_ws_auth_core::{
     Clock, DisconnectReason, Grant, RejectionKind, RevocationKey, Revocations,
 };
@@ -487,12 +490,96 @@ mod never_moves_backwards {
     }
 }
 
+/// Forwards to a server, and each piece from the client some time later.
+async fn slow_way_to(port: u16, later: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let ((mut asks, mut hears), (mut answers, mut asked)) =
+                (client.into_split(), server.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut answers, &mut hears).await });
+            tokio::spawn(async move {
+                let mut piece = [0; 4096];
+                while let Ok(length @ 1..) = asks.read(&mut piece).await {
+                    tokio::time::sleep(later).await;
+                    asked.write_all(&piece[..length]).await.unwrap();
+                }
+            });
+        }
+    });
+    here
+}
+
+/// It writes one after the other, each of which takes its time.
+#[tokio::test]
+async fn a_node_that_writes_what_it_could_not_write_hears_the_others_meanwhile() {
+    const UNWRITTEN: usize = 300;
+    let server = Server::start();
+    let slow = slow_way_to(server.port(), Duration::from_millis(30)).await;
+    let proxy = Proxy::to(slow).await;
+    let (node, other) = (
+        hasty_node(&proxy.url()).await,
+        self::node(&server.url()).await,
+    );
+    listens(&node, &other).await;
+    let ada = open_now(&node, "user:ada").await;
+    proxy.sever();
+    let fail = (0..UNWRITTEN).map(async |n| {
+        let key = format!("late:{n}");
+        let revoke = node.revoke(&key, DisconnectReason::Revoked);
+        in_time(revoke).await.unwrap_err();
+    });
+    futures_util::future::join_all(fail).await;
+    proxy.mend();
+    let written = async || {
+        let keys: Vec<String> = server.ask("KEYS wsauth:revoked:late:*").await;
+        keys.len()
+    };
+    until_ok("the first", async || (written().await > 0).then_some(())).await;
+    let revoke = other.revoke("user:ada", DisconnectReason::Revoked);
+    revoke.await.unwrap();
+    assert_eq!(ends(&ada).await, DisconnectReason::Revoked);
+    let by_then = written().await;
+    assert!(by_then < UNWRITTEN, "all {by_then} came first");
+    let all = async || (written().await == UNWRITTEN).then_some(());
+    until_ok("the others", all).await;
+}
+
+/// As where one master of a cluster is down.
+#[tokio::test]
+async fn a_revocation_that_cannot_be_written_holds_up_no_other() {
+    let server = Server::start();
+    let () = server
+        .ask("ACL SETUSER node on >secret ~* +@all allchannels")
+        .await;
+    let url = format!("redis://node:secret@127.0.0.1:{}", server.port());
+    let store = RedisRevocations::new(unhurried(&url).await, DAY);
+    let record = async |key: &str| {
+        let revocation = Revocation::at_micros(1, DisconnectReason::Revoked);
+        store.record(key.into(), revocation).await
+    };
+    let () = server.ask("ACL SETUSER node resetkeys").await;
+    for key in ["bad", "good", "bad too", "good too"] {
+        record(key).await.unwrap_err();
+    }
+    let () = server.ask("ACL SETUSER node ~wsauth:revoked:good*").await;
+    // It writes what it has not written once it listens.
+    let _node = Revocations::new(store.clone());
+    let keys: [RevocationKey; 2] = ["good".into(), "good too".into()];
+    let found = async || store.find(keys.to_vec()).await.unwrap();
+    until_ok("the good ones", async || {
+        found().await.iter().all(Option::is_some).then_some(())
+    })
+    .await;
+}
+
 /// Redis keeps a revocation with a margin, and beside it the moment of one without.
 mod a_margin_and_a_firm_revocation {
     use super::*;
     use futures_util::StreamExt as _;
     use serde_json::{Value, json};
-    use tower_ws_auth_core::revocation::{Recorded, Revocation, RevocationStore as _};
 
     const KEY: &str = "wsauth:revoked:user:ada";
 
