@@ -85,7 +85,7 @@
 //!
 //! # Sizes
 //!
-//! `SUITE_TIER=assure` explores the larger worlds, together more than eighty million unique states.
+//! `SUITE_TIER=assure` explores the larger worlds, together more than seventy million unique states.
 //! How many there are in each is printed: `cargo test -p model-tests -- --nocapture` shows them, and
 //! the counterexamples.
 
