@@ -65,5 +65,5 @@ pub use self::memory::MemoryRevocations;
 pub(crate) use self::reserved::Reserved;
 pub use self::revocable::{Checking, Revocable, RevocableFuture};
 pub use self::revocations::Revocations;
-pub use self::store::{BoxFuture, Revocation, RevocationError, RevocationStore};
+pub use self::store::{BoxFuture, Recorded, Revocation, RevocationError, RevocationStore};
 pub(crate) use self::watch::{Watch, WatchFuture};

@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,12 +84,8 @@ impl Listener {
         mut stream: PubSubStream,
         hearing: &mut Hearing,
     ) -> Result<(), RedisError> {
-        // The stream buffers news from now on. Older revocations are looked up.
-        self.ask_about_everything(hearing).await?;
-        hearing.is_on = true;
-        trace::listening();
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Whatever else takes its time, news is not kept waiting.
+        let mut look = pin!(self.look(&mut sink, hearing));
         loop {
             tokio::select! {
                 message = stream.next() => {
@@ -98,21 +95,53 @@ impl Listener {
                         self.here.revoked(&key, &revocation).await;
                     }
                 }
-                _ = look.tick() => {
-                    if self.here.is_gone() {
-                        return Ok(());
-                    }
-                    // A connection whose peer died silently looks open for minutes.
-                    let alive = async { Ok(sink.ping::<()>().await?) };
-                    self.shared.redis.within(alive, |late| late).await?;
-                    hearing.heard = Instant::now();
-                    // A failure is retried, and does not affect the news already received.
-                    let _ = self.shared.catch_up().await;
-                    if hearing.asked.elapsed() > ASK_AGAIN {
-                        self.ask_about_everything(hearing).await?;
-                    }
-                }
+                looked = &mut look => return looked,
             }
+        }
+    }
+
+    /// Asks about what may have been missed, writes what could not be written, and checks that the
+    /// connection lives.
+    async fn look(&self, sink: &mut PubSubSink, hearing: &mut Hearing) -> Result<(), RedisError> {
+        // News is heard from now on. Older revocations are looked up.
+        self.ask_about_everything(hearing).await?;
+        hearing.is_on = true;
+        trace::listening();
+        tokio::select! {
+            looked = self.look_again(sink, hearing) => looked,
+            () = self.catch_up() => Ok(()),
+        }
+    }
+
+    async fn look_again(
+        &self,
+        sink: &mut PubSubSink,
+        hearing: &mut Hearing,
+    ) -> Result<(), RedisError> {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            look.tick().await;
+            if self.here.is_gone() {
+                return Ok(());
+            }
+            // A connection whose peer died silently looks open for minutes.
+            let alive = async { Ok(sink.ping::<()>().await?) };
+            self.shared.redis.within(alive, |late| late).await?;
+            hearing.heard = Instant::now();
+            if hearing.asked.elapsed() > ASK_AGAIN {
+                self.ask_about_everything(hearing).await?;
+            }
+        }
+    }
+
+    /// Writes what could not be written, for as long as it is polled. A failure is retried.
+    async fn catch_up(&self) {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            look.tick().await;
+            let _ = self.shared.catch_up().await;
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::cmd;
 #[cfg(doc)]
 use tower_ws_auth_core::DisconnectReason;
-use tower_ws_auth_core::revocation::LocalConnections;
+use tower_ws_auth_core::revocation::{LocalConnections, Recorded};
 use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationKey, RevocationStore};
 
 use crate::listener::Listener;
@@ -25,7 +25,8 @@ use crate::{Redis, RedisError, trace, ttl, wire_format};
 ///
 /// A failed write of a revocation is an error. Up to 10,000 such revocations are kept and written
 /// when Redis is back, if this process lives so long. They never replace a later one of the same
-/// key, whichever node wrote it.
+/// key, whichever node wrote it. With one that [leaves some time][margin], Redis keeps the moment of
+/// the last one that left none.
 ///
 /// Another program revokes by the script of this store, [`RedisRevocations::SCRIPT`]. This example
 /// revokes `user:ada` for a day, from the given microseconds since the Unix epoch:
@@ -35,6 +36,10 @@ use crate::{Redis, RedisError, trace, ttl, wire_format};
 ///     1700000000000000 "1700000000000000 revoked" 86400000 \
 ///     wsauth:revoked '{"key":"user:ada","revocation":"1700000000000000 revoked"}'
 /// ```
+///
+/// It answers with 1 if it was written, and otherwise with 0; then with the value that is kept.
+///
+/// [margin]: tower_ws_auth_core::Revocations::revoke_within
 #[derive(Clone)]
 pub struct RedisRevocations {
     shared: Arc<Shared>,
@@ -133,13 +138,8 @@ impl Shared {
         Ok(kept)
     }
 
-    /// Writes a revocation and tells the nodes. If a later one is already kept, that one is
-    /// returned.
-    async fn write(
-        &self,
-        key: &str,
-        revocation: &Revocation,
-    ) -> Result<Option<Revocation>, RedisError> {
+    /// Writes a revocation and tells the nodes.
+    async fn write(&self, key: &str, revocation: &Revocation) -> Result<Recorded, RedisError> {
         let kept_at = format!("{}:{key}", self.prefix);
         let arguments = [
             revocation.micros().to_string().into_bytes(),
@@ -149,47 +149,63 @@ impl Shared {
             wire_format::announce(key, revocation),
         ];
         let arguments = arguments.each_ref().map(Vec::as_slice);
-        let kept: Option<Vec<u8>> = (self.redis)
+        let (is_written, kept): (bool, Vec<u8>) = (self.redis)
             .run_script(&REVOKE, &kept_at, &arguments)
             .await?;
         self.settle(key, revocation);
-        Ok(kept.map(|kept| wire_format::read_bytes(&kept).unwrap_or_else(wire_format::unreadable)))
+        let kept = wire_format::read_bytes(&kept).unwrap_or_else(wire_format::unreadable);
+        Ok(if is_written {
+            Recorded::Written(kept)
+        } else {
+            Recorded::Kept(kept)
+        })
     }
 
     pub(crate) fn channel(&self) -> &str {
         &self.prefix
     }
 
-    /// Writes the revocations that failed before, up to the first that fails again. Later ones in
-    /// Redis stay.
+    /// Writes the revocations that failed before, up to the first that fails again. That one is the
+    /// last one next time, because it may be the only one that fails. Later ones in Redis stay.
     pub(crate) async fn catch_up(&self) -> Result<(), RedisError> {
         let next = || self.unwritten().first().cloned();
         while let Some((key, revocation)) = next() {
-            self.write(&key, &revocation).await?;
+            if let Err(error) = self.write(&key, &revocation).await {
+                let mut unwritten = self.unwritten();
+                if unwritten.first().is_some_and(|(first, _)| *first == key) {
+                    unwritten.rotate_left(1);
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }
 
-    /// Redis keeps this revocation or a later one, so older unwritten ones are done.
+    /// Redis keeps this revocation or a later one, so older unwritten ones are done. One with a
+    /// margin does not stand for them.
     fn settle(&self, key: &str, revocation: &Revocation) {
+        let (at, has_margin) = (revocation.micros(), !revocation.margin().is_zero());
         let is_left = |(of, unwritten): &(Arc<str>, Revocation)| {
-            **of != *key || unwritten.micros() > revocation.micros()
+            let other = unwritten.micros();
+            **of != *key || other > at || has_margin && other < at
         };
         self.unwritten().retain(is_left);
     }
 
+    /// Keeps what could not be written: the latest of each key, with the effect of the others.
     fn keep(&self, key: Arc<str>, revocation: Revocation) {
         let mut unwritten = self.unwritten();
-        let later = |(of, kept): &(Arc<str>, Revocation)| {
-            *of == key && kept.micros() >= revocation.micros()
-        };
-        if unwritten.iter().any(later) {
+        let Some((_, kept)) = unwritten.iter_mut().find(|(of, _)| *of == key) else {
+            if unwritten.len() < MAX_UNWRITTEN {
+                unwritten.push((key, revocation));
+            }
             return;
-        }
-        unwritten.retain(|(of, _)| *of != key);
-        if unwritten.len() < MAX_UNWRITTEN {
-            unwritten.push((key, revocation));
-        }
+        };
+        *kept = if kept.micros() >= revocation.micros() {
+            kept.clone().with_earlier(&revocation)
+        } else {
+            revocation.with_earlier(kept)
+        };
     }
 
     /// Nothing under the lock panics.
@@ -216,7 +232,7 @@ impl RevocationStore for RedisRevocations {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, RevocationError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let write = shared.write(&key, &revocation);

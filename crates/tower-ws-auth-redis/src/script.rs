@@ -9,10 +9,10 @@ pub(crate) struct Script {
     digest: &'static str,
 }
 
-/// Keeps the later of two revocations.
+/// Keeps the later of two revocations, with the effect of the other.
 pub(crate) const REVOKE: Script = Script {
     body: include_str!("scripts/revoke.lua"),
-    digest: "feaa95f1525c068cad8c9ac1c65857ad7aca8993",
+    digest: "31aa3abe08d50838ca76df96caae87e7923e4336",
 };
 
 /// Replaces a session's record unless it has changed.

@@ -3,14 +3,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tower_ws_auth_core::revocation::{DisconnectReason, Revocation};
 
-/// A revocation as Redis keeps it: the microseconds since the Unix epoch, and a public reason or
-/// the application's close code with its reason.
+/// A revocation as Redis keeps it: the microseconds since the Unix epoch; the seconds of its margin
+/// behind a `~`, and then the moment of a firm one behind a `!`, if it has them; and a public reason
+/// or the application's close code with its reason. `revoke.lua` reads and writes the same.
 pub(crate) fn write(revocation: &Revocation) -> String {
     let micros = revocation.micros();
-    let micros = match revocation.margin().as_secs() {
-        0 => micros.to_string(),
-        // No reason begins like this. A node that does not know it revokes at once, and for all.
-        seconds => format!("{micros} ~{seconds}"),
+    // No reason begins like these. A node that does not know them revokes at once, and for all.
+    let micros = match (revocation.margin().as_secs(), revocation.firm()) {
+        (0, _) => micros.to_string(),
+        (seconds, None) => format!("{micros} ~{seconds}"),
+        (seconds, Some(firm)) => format!("{micros} ~{seconds} !{firm}"),
     };
     match revocation.reason() {
         DisconnectReason::Application(own) => format!("{micros} {} {}", own.code(), own.reason()),
@@ -23,6 +25,13 @@ pub(crate) fn read(text: &str) -> Option<Revocation> {
     let (margin, reason) = match reason.strip_prefix('~') {
         Some(rest) => rest.split_once(' ')?,
         None => ("0", reason),
+    };
+    let (firm, reason) = match reason.strip_prefix('!') {
+        Some(rest) => {
+            let (firm, reason) = rest.split_once(' ')?;
+            (Some(firm.parse().ok()?), reason)
+        }
+        None => (None, reason),
     };
     let reason = match reason {
         "revoked" => DisconnectReason::Revoked,
@@ -37,7 +46,11 @@ pub(crate) fn read(text: &str) -> Option<Revocation> {
         }
     };
     let margin = Duration::from_secs(margin.parse().ok()?);
-    Some(Revocation::at_micros(micros.parse().ok()?, reason).with_margin(margin))
+    let revocation = Revocation::at_micros(micros.parse().ok()?, reason).with_margin(margin);
+    Some(match firm {
+        Some(firm) => revocation.with_firm(firm),
+        None => revocation,
+    })
 }
 
 pub(crate) fn read_bytes(kept: &[u8]) -> Option<Revocation> {
@@ -93,6 +106,8 @@ mod tests {
             let revocation = Revocation::at_micros(1_700_000_000_123_456, reason);
             assert_eq!(read(&write(&revocation)), Some(revocation.clone()));
             let kept = revocation.clone().with_margin(Duration::from_secs(9));
+            assert_eq!(read(&write(&kept)), Some(kept.clone()));
+            let kept = kept.with_firm(1_600_000_000_000_000);
             assert_eq!(read(&write(&kept)), Some(kept));
             let message = announce("user:ada lovelace", &revocation);
             let heard = Some(("user:ada lovelace".to_owned(), revocation));
@@ -135,6 +150,10 @@ mod tests {
             "x revoked",
             "-1 revoked",
             "1  revoked",
+            "1 ~ revoked",
+            "1 ~9 ! revoked",
+            "1 ~9 !x revoked",
+            "1 ~9 !7",
         ] {
             assert_eq!(read(text), None, "{text:?}");
         }

@@ -195,6 +195,7 @@ fn run(
             Err(error) => unnoticed.push(format!("{}: {error}", patch.name())),
         }
     }
+    place.end()?;
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     println!(
         "    {} of {} noticed in {minutes:.1} min",

@@ -179,6 +179,7 @@ async fn does_not_print() {
 mod a_revocation {
     use super::*;
     use std::time::Duration;
+    use tower_ws_auth_core::revocation::Recorded;
     use tower_ws_auth_core::{
         BoxFuture, DisconnectReason, MemoryRevocations, Revocation, RevocationError, RevocationKey,
         RevocationStore, Revocations, Validity,
@@ -269,9 +270,9 @@ mod a_revocation {
             fn record(
                 &self,
                 _: std::sync::Arc<str>,
-                _: Revocation,
-            ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
-                Box::pin(async { Ok(None) })
+                revocation: Revocation,
+            ) -> BoxFuture<Result<Recorded, RevocationError>> {
+                Box::pin(async { Ok(Recorded::Written(revocation)) })
             }
         }
         for (fails, told) in [(true, "unavailable"), (false, "joined")] {

@@ -135,19 +135,20 @@ impl Connection {
     /// No clocks are compared here: the store has ordered the moments of one key.
     pub(super) fn hear(&self, key: &str, revocation: &Revocation) {
         let mut state = self.lock();
-        match &mut state.phase {
+        let deadline = match &mut state.phase {
             Phase::Checking { heard } => {
                 return heard.push((Arc::from(key), revocation.clone()));
             }
             Phase::Open { known } => {
-                let is_known =
-                    |(of, at): &(Arc<str>, u64)| **of == *key && *at >= revocation.micros();
-                if known.iter().any(is_known) {
+                let of_key = known.iter().filter(|(of, _)| **of == *key);
+                let known = of_key.map(|(_, at)| *at).max();
+                if known >= Some(revocation.micros()) {
                     return;
                 }
+                revocation.deadline(known)
             }
             Phase::Ended(_) => return,
-        }
+        };
         let listener = state.listener.clone();
         // Unlocked first, because the listener may call this connection again.
         drop(state);
@@ -156,7 +157,7 @@ impl Connection {
             let listener = listener.and_then(|listener| listener.upgrade());
             listener.is_some_and(|listener| listener.noticed(deadline, reason))
         };
-        if !revocation.deadline().is_some_and(is_noticed) {
+        if !deadline.is_some_and(is_noticed) {
             self.end(reason);
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::store::BoxFuture;
-use super::{Revocation, RevocationError, RevocationKey, RevocationStore};
+use super::{Recorded, Revocation, RevocationError, RevocationKey, RevocationStore};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Remembers revocations in this process, for one node. It forgets them when the process ends.
@@ -47,17 +47,18 @@ impl MemoryRevocations {
         keys.iter().map(find).collect()
     }
 
-    fn keep(
-        &self,
-        key: Arc<str>,
-        revocation: Revocation,
-    ) -> Result<Option<Revocation>, RevocationError> {
+    fn keep(&self, key: Arc<str>, revocation: Revocation) -> Result<Recorded, RevocationError> {
         let now = Instant::now();
         let mut revoked = self.lock();
-        let kept = revoked.get(&key).filter(|kept| kept.holds(now));
-        if let Some(kept) = kept.filter(|kept| kept.revocation.micros() >= revocation.micros()) {
-            return Ok(Some(kept.revocation.clone()));
-        }
+        let kept = revoked.get_mut(&key).filter(|kept| kept.holds(now));
+        let revocation = match kept {
+            Some(kept) if kept.revocation.micros() >= revocation.micros() => {
+                kept.revocation = kept.revocation.clone().with_earlier(&revocation);
+                return Ok(Recorded::Kept(kept.revocation.clone()));
+            }
+            Some(kept) => revocation.with_earlier(&kept.revocation),
+            None => revocation,
+        };
         if revoked.len() >= self.max_keys && !revoked.contains_key(&key) {
             revoked.retain(|_, kept| kept.holds(now));
             if revoked.len() >= self.max_keys {
@@ -65,8 +66,9 @@ impl MemoryRevocations {
             }
         }
         let until = now.checked_add(self.retention);
+        let written = Recorded::Written(revocation.clone());
         revoked.insert(key, Kept { revocation, until });
-        Ok(None)
+        Ok(written)
     }
 
     /// Nothing under the lock panics.
@@ -97,7 +99,7 @@ impl RevocationStore for MemoryRevocations {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, RevocationError>> {
         Box::pin(std::future::ready(self.keep(key, revocation)))
     }
 

@@ -9,7 +9,8 @@ use super::revocable::Checking;
 use super::store::micros;
 use super::watch::{Asked, Watch, WatchFuture};
 use super::{
-    DisconnectReason, LocalConnections, Revocation, RevocationError, RevocationKey, RevocationStore,
+    DisconnectReason, LocalConnections, Recorded, Revocation, RevocationError, RevocationKey,
+    RevocationStore,
 };
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::{Clock, Grant, Term};
@@ -260,18 +261,17 @@ impl Shared {
         let key: Arc<str> = key.into();
         let of = |moment| Revocation::at_micros(moment, reason.clone()).with_margin(margin);
         let first = of(self.next_moment());
-        let kept = self.store.record(Arc::clone(&key), first.clone()).await?;
-        let Some(kept) = kept else {
-            return Ok(first);
+        let kept = match self.store.record(Arc::clone(&key), first).await? {
+            Recorded::Written(written) => return Ok(written),
+            Recorded::Kept(kept) => kept,
         };
         // The kept one may be of a node whose clock is ahead of this one's.
         let moment = self.next_moment().max(kept.micros().saturating_add(1));
-        let second = of(moment);
-        match self.store.record(key, second.clone()).await? {
-            None => Ok(second),
+        match self.store.record(key, of(moment)).await? {
+            Recorded::Written(written) => Ok(written),
             // Written since this call began: it has the effect that this call must have.
-            Some(other) if other.micros() > kept.micros() => Ok(other),
-            Some(_) => Err(RevocationError::new(
+            Recorded::Kept(other) if other.micros() > kept.micros() => Ok(other),
+            Recorded::Kept(_) => Err(RevocationError::new(
                 "it keeps a moment for the key that no later one can follow",
             )),
         }

@@ -28,12 +28,11 @@ pub trait RevocationStore: Send + Sync {
         None
     }
 
-    /// Remembers a revocation for longer than any credential lives, and tells the other nodes.
-    /// `None` states that it was written. If one of the same or a later moment is kept under the
-    /// key, that one stays and is returned.
+    /// Remembers a revocation for longer than any credential lives, and tells the other nodes. If
+    /// one of the same or a later moment is kept under the key, that one stays.
     ///
-    /// Comparing and writing are one atomic step, so that no order of commands moves a revocation
-    /// backwards.
+    /// The one that stays takes over the [effect of the other](Revocation::with_earlier). Comparing
+    /// and writing are one atomic step, so that no order of commands moves a revocation backwards.
     ///
     /// A full store returns an error: it must not forget a revocation. After an error a store may
     /// still go on trying.
@@ -41,7 +40,7 @@ pub trait RevocationStore: Send + Sync {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>>;
+    ) -> BoxFuture<Result<Recorded, RevocationError>>;
 
     /// The time for which it remembers a revocation, if it is known. A session that lives longer is
     /// then a configuration error.
@@ -69,7 +68,7 @@ impl<S: RevocationStore + ?Sized> RevocationStore for Arc<S> {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, RevocationError>> {
         (**self).record(key, revocation)
     }
 
@@ -82,12 +81,23 @@ impl<S: RevocationStore + ?Sized> RevocationStore for Arc<S> {
     }
 }
 
+/// The revocation that is kept under a key once another one is [recorded](RevocationStore::record).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// The one that was recorded, with the effect of the earlier ones.
+    Written(Revocation),
+    /// One of the same or a later moment, with the effect of the one that was recorded.
+    Kept(Revocation),
+}
+
 /// The moment and the reason of a revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
     at: SystemTime,
     reason: DisconnectReason,
     pub(super) margin: Duration,
+    /// In microseconds since the Unix epoch.
+    pub(super) firm: Option<u64>,
 }
 
 impl Revocation {
@@ -102,8 +112,12 @@ impl Revocation {
     /// credential, and none can be issued after it.
     pub fn at_micros(micros: u64, reason: DisconnectReason) -> Self {
         let at = from_micros(micros);
-        let margin = Duration::ZERO;
-        Self { at, reason, margin }
+        Self {
+            at,
+            reason,
+            margin: Duration::ZERO,
+            firm: None,
+        }
     }
 
     /// The moment.

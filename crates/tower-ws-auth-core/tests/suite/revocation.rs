@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use http::{Request, Response, request::Parts};
 use tower::{Layer, Service, ServiceExt};
 use tower_ws_auth_core::private::{Listener, Watch};
-use tower_ws_auth_core::revocation::LocalConnections;
+use tower_ws_auth_core::revocation::{LocalConnections, Recorded};
 use tower_ws_auth_core::{
     AuthLayer, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant, MemoryRevocations,
     Rejection, RejectionKind, Revocation, RevocationError, RevocationKey, RevocationStore,
@@ -711,7 +711,7 @@ impl RevocationStore for Scripted {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, RevocationError>> {
         if self.down.load(Ordering::SeqCst) {
             return Box::pin(async { Err(RevocationError::new("down")) });
         }
@@ -725,8 +725,8 @@ impl RevocationStore for Scripted {
                 Poll::Ready(())
             })
             .await;
-            recorded.lock().unwrap().insert(key, revocation);
-            Ok(None)
+            recorded.lock().unwrap().insert(key, revocation.clone());
+            Ok(Recorded::Written(revocation))
         })
     }
 
@@ -765,9 +765,9 @@ impl RevocationStore for Witness {
     fn record(
         &self,
         _: Arc<str>,
-        _: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
-        Box::pin(async { Ok(None) })
+        revocation: Revocation,
+    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+        Box::pin(async { Ok(Recorded::Written(revocation)) })
     }
 
     fn attach(&self, here: LocalConnections) {
@@ -792,7 +792,7 @@ mod on_several_nodes {
             &self,
             key: Arc<str>,
             revocation: Revocation,
-        ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+        ) -> BoxFuture<Result<Recorded, RevocationError>> {
             self.0.record(key, revocation)
         }
     }
@@ -946,10 +946,13 @@ mod on_several_nodes {
         };
         let record = async |revocation| store.record("user:ada".into(), revocation).await.unwrap();
         let second = revoked(2000, DisconnectReason::Revoked);
-        assert_eq!(record(second.clone()).await, None);
+        assert_eq!(
+            record(second.clone()).await,
+            Recorded::Written(second.clone())
+        );
         for earlier in [1000, 1999, 2000] {
             let stays = record(revoked(earlier, DisconnectReason::SessionEnded)).await;
-            assert_eq!(stays, Some(second.clone()));
+            assert_eq!(stays, Recorded::Kept(second.clone()));
             assert_eq!(kept().await, Some(second.clone()));
         }
         // A node with a slow clock writes its revocation right after the kept one.

@@ -12,7 +12,7 @@ use http::request::Parts;
 use tower::{Layer, Service};
 use tower_ws_auth_core::credential::{Carriers, Credential};
 use tower_ws_auth_core::private::ConnectionLimits;
-use tower_ws_auth_core::revocation::OverLimit;
+use tower_ws_auth_core::revocation::{OverLimit, Recorded};
 use tower_ws_auth_core::{
     Advice, AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant,
     MemoryRevocations, Rejection, RejectionKind, Revocation, RevocationError, RevocationKey,
@@ -400,7 +400,7 @@ mod a_limit {
             &self,
             key: Arc<str>,
             revocation: Revocation,
-        ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+        ) -> BoxFuture<Result<Recorded, RevocationError>> {
             self.0.record(key, revocation)
         }
     }
@@ -484,7 +484,7 @@ mod the_advice {
                 &self,
                 _: Arc<str>,
                 _: Revocation,
-            ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+            ) -> BoxFuture<Result<Recorded, RevocationError>> {
                 Box::pin(async { Err(RevocationError::new("down")) })
             }
         }

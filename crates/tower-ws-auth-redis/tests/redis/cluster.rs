@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use test_servers::{Cluster, Proxy, Server};
 use test_support::{bounded, free_port, of_tier, until_ok};
 use tokio::task::JoinHandle;
+use tower_ws_auth_core::revocation::Recorded;
 use tower_ws_auth_core::{
     DisconnectReason, Revocation, RevocationKey, RevocationStore as _, Revocations,
 };
@@ -155,7 +156,11 @@ async fn everything_works([here, there]: [&Stores; 2], n: usize) {
         let kept = here
             .revocations
             .record(name.as_str().into(), revocation.clone());
-        assert_eq!(kept.await.unwrap(), None, "revoke {n}");
+        assert_eq!(
+            kept.await.unwrap(),
+            Recorded::Written(revocation.clone()),
+            "revoke {n}"
+        );
     }
     let keys = names.map(RevocationKey::from).to_vec();
     let found = there.revocations.find(keys).await;

@@ -2,8 +2,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use test_servers::{Proxy, Server};
 use test_support::{stays, until, until_ok, within};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tower_ws_auth_core::private::Watch;
+use tower_ws_auth_core::revocation::{Recorded, Revocation, RevocationStore as _};
 use tower_ws_auth_core::{
     Clock, DisconnectReason, Grant, RejectionKind, RevocationKey, Revocations,
 };
@@ -215,14 +218,14 @@ async fn another_program_revokes_by_the_documented_script() {
             .arg(format!(
                 r#"{{"key":"user:ada","revocation":"{moment} revoked"}}"#
             ));
-        let kept: Option<String> = eval.query_async(&mut wire).await.unwrap();
+        let kept: (u8, String) = eval.query_async(&mut wire).await.unwrap();
         kept
     };
-    assert_eq!(revoke("1700000000000000").await, None);
+    let kept = "1700000000000000 revoked".to_owned();
+    assert_eq!(revoke("1700000000000000").await, (1, kept.clone()));
     assert_eq!(ends(&watch).await, DisconnectReason::Revoked);
-    let kept = Some("1700000000000000 revoked".to_owned());
     for earlier in ["1700000000000000", "999", "1699999999999999"] {
-        assert_eq!(revoke(earlier).await, kept);
+        assert_eq!(revoke(earlier).await, (0, kept.clone()));
     }
     for (issued, passes) in [(1_700_000_000, false), (1_700_000_001, true)] {
         let opened = open(&node, "user:ada", Clock::at(issued)).await;
@@ -484,6 +487,270 @@ mod never_moves_backwards {
             calls.map_or(0, |calls| calls.parse::<u64>().unwrap())
         };
         assert_eq!((calls("evalsha"), calls("eval")), (10, 1), "{stats}");
+    }
+}
+
+/// Forwards to a server, and each piece from the client some time later.
+async fn slow_way_to(port: u16, later: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let ((mut asks, mut hears), (mut answers, mut asked)) =
+                (client.into_split(), server.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut answers, &mut hears).await });
+            tokio::spawn(async move {
+                let mut piece = [0; 4096];
+                while let Ok(length @ 1..) = asks.read(&mut piece).await {
+                    tokio::time::sleep(later).await;
+                    asked.write_all(&piece[..length]).await.unwrap();
+                }
+            });
+        }
+    });
+    here
+}
+
+/// It writes one after the other, each of which takes its time.
+#[tokio::test]
+async fn a_node_that_writes_what_it_could_not_write_hears_the_others_meanwhile() {
+    const UNWRITTEN: usize = 300;
+    let server = Server::start();
+    let slow = slow_way_to(server.port(), Duration::from_millis(30)).await;
+    let proxy = Proxy::to(slow).await;
+    let (node, other) = (
+        hasty_node(&proxy.url()).await,
+        self::node(&server.url()).await,
+    );
+    listens(&node, &other).await;
+    let ada = open_now(&node, "user:ada").await;
+    proxy.sever();
+    let fail = (0..UNWRITTEN).map(async |n| {
+        let key = format!("late:{n}");
+        let revoke = node.revoke(&key, DisconnectReason::Revoked);
+        in_time(revoke).await.unwrap_err();
+    });
+    futures_util::future::join_all(fail).await;
+    proxy.mend();
+    let written = async || {
+        let keys: Vec<String> = server.ask("KEYS wsauth:revoked:late:*").await;
+        keys.len()
+    };
+    until_ok("the first", async || (written().await > 0).then_some(())).await;
+    let revoke = other.revoke("user:ada", DisconnectReason::Revoked);
+    revoke.await.unwrap();
+    assert_eq!(ends(&ada).await, DisconnectReason::Revoked);
+    let by_then = written().await;
+    assert!(by_then < UNWRITTEN, "all {by_then} came first");
+    let all = async || (written().await == UNWRITTEN).then_some(());
+    until_ok("the others", all).await;
+}
+
+/// As where one master of a cluster is down.
+#[tokio::test]
+async fn a_revocation_that_cannot_be_written_holds_up_no_other() {
+    let server = Server::start();
+    let () = server
+        .ask("ACL SETUSER node on >secret ~* +@all allchannels")
+        .await;
+    let url = format!("redis://node:secret@127.0.0.1:{}", server.port());
+    let store = RedisRevocations::new(unhurried(&url).await, DAY);
+    let record = async |key: &str| {
+        let revocation = Revocation::at_micros(1, DisconnectReason::Revoked);
+        store.record(key.into(), revocation).await
+    };
+    let () = server.ask("ACL SETUSER node resetkeys").await;
+    for key in ["bad", "good", "bad too", "good too"] {
+        record(key).await.unwrap_err();
+    }
+    let () = server.ask("ACL SETUSER node ~wsauth:revoked:good*").await;
+    // It writes what it has not written once it listens.
+    let _node = Revocations::new(store.clone());
+    let keys: [RevocationKey; 2] = ["good".into(), "good too".into()];
+    let found = async || store.find(keys.to_vec()).await.unwrap();
+    until_ok("the good ones", async || {
+        found().await.iter().all(Option::is_some).then_some(())
+    })
+    .await;
+}
+
+/// Redis keeps a revocation with a margin, and beside it the moment of one without.
+mod a_margin_and_a_firm_revocation {
+    use super::*;
+    use futures_util::StreamExt as _;
+    use serde_json::{Value, json};
+
+    const KEY: &str = "wsauth:revoked:user:ada";
+
+    fn revoked(at: u64, margin: u64) -> Revocation {
+        let reason = DisconnectReason::application(4999, "50% off ~9 !7\n").unwrap();
+        Revocation::at_micros(at, reason).with_margin(Duration::from_secs(margin))
+    }
+
+    #[tokio::test]
+    async fn are_kept_and_published_in_any_order_for_any_key() {
+        let server = Server::start();
+        let store = RedisRevocations::new(unhurried(&server.url()).await, DAY);
+        let client = redis::Client::open(server.url()).unwrap();
+        let mut news = client.get_async_pubsub().await.unwrap();
+        news.subscribe("wsauth:revoked").await.unwrap();
+        let mut news = news.on_message();
+        let (firm, margin) = (revoked(5_000_000, 0), revoked(7_000_000, 30));
+        let both = margin.clone().with_firm(5_000_000);
+        let text = "7000000 ~30 !5000000 4999 50% off ~9 !7\n";
+        for key in [
+            "user:ada",
+            "",
+            "a \"key\", \\ \n\0\u{7f}\u{2028}\u{1f600} / ",
+            r#""revocation":"1 ~9 !7 "#,
+        ] {
+            for is_late in [false, true] {
+                let record = async |revocation: &Revocation| {
+                    store.record(key.into(), revocation.clone()).await.unwrap()
+                };
+                let [first, second] = if is_late {
+                    [&margin, &firm]
+                } else {
+                    [&firm, &margin]
+                };
+                assert_eq!(record(first).await, Recorded::Written(first.clone()));
+                in_time(news.next()).await.unwrap();
+                let expected = if is_late {
+                    Recorded::Kept(both.clone())
+                } else {
+                    Recorded::Written(both.clone())
+                };
+                assert_eq!(record(second).await, expected);
+                let heard = in_time(news.next()).await.unwrap();
+                let heard: Value = serde_json::from_slice(heard.get_payload_bytes()).unwrap();
+                assert_eq!(heard, json!({ "key": key, "revocation": text }));
+                let found = store.find(vec![key.into()]).await.unwrap();
+                assert_eq!(found, [Some(both.clone())]);
+                // Said again, nothing changes and nobody is told: the next news is another one's.
+                for again in [&firm, &margin] {
+                    assert_eq!(record(again).await, Recorded::Kept(both.clone()));
+                }
+                let () = server.ask("FLUSHALL").await;
+            }
+        }
+    }
+
+    /// As `Revocation::with_earlier` does for the store in memory.
+    #[tokio::test]
+    async fn are_merged_as_in_memory() {
+        let server = Server::start();
+        let store = RedisRevocations::new(unhurried(&server.url()).await, DAY);
+        // In seconds: when each was, and its margin.
+        let all: [&[(u64, u64)]; 8] = [
+            &[(5, 0), (7, 30), (9, 30)],
+            &[(5, 0), (7, 2), (9, 30)],
+            &[(5, 0), (7, 3), (9, 30)],
+            &[(7, 30), (5, 0), (6, 0), (4, 0)],
+            &[(7, 30), (5, 1), (6, 0), (6, 30)],
+            &[(7, 30), (7, 0), (7, 60)],
+            &[(5, 0), (7, 30), (9, 0), (11, 30)],
+            &[(5, u64::MAX), (7, 30), (6, 0)],
+        ];
+        for revocations in all {
+            let memory = tower_ws_auth_core::MemoryRevocations::new(DAY, 10);
+            for (at, margin) in revocations {
+                let revocation = revoked(at * 1_000_000, *margin);
+                let expected = memory.record("user:ada".into(), revocation.clone());
+                let kept = store.record("user:ada".into(), revocation);
+                let expected = expected.await.unwrap();
+                assert_eq!(kept.await.unwrap(), expected, "{revocations:?}");
+            }
+            let () = server.ask("FLUSHALL").await;
+        }
+    }
+
+    async fn kept(server: &Server) -> String {
+        server.ask(&format!("GET {KEY}")).await
+    }
+
+    /// A write that failed, and then a margin by this node or another one.
+    #[tokio::test]
+    async fn are_both_written_by_a_node_that_was_cut_off() {
+        for by_itself in [true, false] {
+            let server = Server::start();
+            let proxy = Proxy::to(server.port()).await;
+            let cut_off = at(connected(&proxy.url()).await, Clock::fixed(1000));
+            let other = at(unhurried(&server.url()).await, Clock::fixed(2000));
+            let missed = open_now(&other, "user:ada").await;
+            let revoked = DisconnectReason::Revoked;
+            let within = Duration::from_secs(30);
+            proxy.sever();
+            let revoke = in_time(cut_off.revoke("user:ada", revoked.clone()));
+            revoke.await.unwrap_err();
+            if by_itself {
+                let revoke = cut_off.revoke_within("user:ada", revoked.clone(), within);
+                in_time(revoke).await.unwrap_err();
+            } else {
+                let revoke = other.revoke_within("user:ada", revoked.clone(), within);
+                revoke.await.unwrap();
+            }
+            let revoke = in_time(cut_off.revoke("last", revoked));
+            revoke.await.unwrap_err();
+            proxy.mend();
+            let last = async || {
+                server
+                    .ask::<Option<String>>("GET wsauth:revoked:last")
+                    .await
+            };
+            until_ok("the last key", last).await;
+            let expected = if by_itself {
+                "1000000001 ~30 !1000000000 revoked"
+            } else {
+                "2000000000 ~30 !1000000000 revoked"
+            };
+            assert_eq!(kept(&server).await, expected);
+            assert_eq!(ends(&missed).await, DisconnectReason::Revoked);
+        }
+    }
+
+    /// A write that failed is still to be done when a margin has been written.
+    #[tokio::test]
+    async fn are_both_written_if_only_the_first_had_failed() {
+        let server = Server::start();
+        let proxy = Proxy::to(server.port()).await;
+        let store = RedisRevocations::new(connected(&proxy.url()).await, DAY);
+        let (firm, margin) = (revoked(5_000_000, 0), revoked(7_000_000, 30));
+        proxy.sever();
+        let record = in_time(store.record("user:ada".into(), firm));
+        record.await.unwrap_err();
+        proxy.mend();
+        let record = async || store.record("user:ada".into(), margin.clone()).await.ok();
+        let kept = until_ok("a revocation", record).await;
+        assert_eq!(kept, Recorded::Written(margin.clone()));
+        // It writes what it has not written once it listens.
+        let _node = Revocations::new(store.clone());
+        let both = [Some(margin.with_firm(5_000_000))];
+        let found = async || store.find(vec!["user:ada".into()]).await.ok();
+        until_ok("both", async || {
+            found().await.filter(|found| *found == both)
+        })
+        .await;
+    }
+
+    /// By a node of the time before margins.
+    #[tokio::test]
+    async fn are_read_as_older_nodes_wrote_them() {
+        let server = Server::start();
+        let node = at(unhurried(&server.url()).await, Clock::fixed(2000));
+        let mut wire = wire(&server.url()).await;
+        for (old, expected) in [
+            ("1000 revoked", "2000000000 ~30 !1000 revoked"),
+            ("1000 ~9 revoked", "2000000001 ~30 !1000 revoked"),
+            ("1999999999 ~9 revoked", "2000000002 ~30 revoked"),
+        ] {
+            let mut set = redis::cmd("SET");
+            let () = set.arg(KEY).arg(old).query_async(&mut wire).await.unwrap();
+            let within = Duration::from_secs(30);
+            let revoke = node.revoke_within("user:ada", DisconnectReason::Revoked, within);
+            revoke.await.unwrap();
+            assert_eq!(kept(&server).await, expected, "{old}");
+        }
     }
 }
 

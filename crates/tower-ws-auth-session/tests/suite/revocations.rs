@@ -9,7 +9,7 @@ use crate::common::{
 };
 use http::{HeaderMap, HeaderValue};
 use test_support::until_ok;
-use tower_ws_auth_core::revocation::{BoxFuture, Revocation};
+use tower_ws_auth_core::revocation::{BoxFuture, Recorded, Revocation};
 use tower_ws_auth_core::{
     AuthenticateExt as _, Clock, DisconnectReason, MemoryRevocations, RevocationError,
     RevocationKey, RevocationStore, Revocations,
@@ -52,7 +52,7 @@ impl RevocationStore for Shared {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, RevocationError>> {
         if self.is_down.load(Ordering::Relaxed) {
             return Box::pin(async { Err(RevocationError::new("down")) });
         }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 use super::patch::{self, Patch};
 use crate::promises::{Named, Promise};
@@ -69,6 +70,11 @@ impl<'a> Place<'a> {
             .map_err(|error| of(&to, &error))
     }
 
+    /// To be called after the last patch.
+    pub(crate) fn end(self) -> Result<(), String> {
+        outdate(&self.tree)
+    }
+
     /// Whether one of the tests that the promise names fails with the patch.
     pub(crate) fn judge(&self, patch: &Patch, promise: &Promise) -> Result<Verdict, String> {
         let diff = patch::absolute(&patch.file)?;
@@ -125,6 +131,22 @@ impl<'a> Place<'a> {
             _ => Err(format!("{done}; see {}", log.display())),
         }
     }
+}
+
+/// The builds of the copy and of the workspace share their artifacts, and cargo compares those with
+/// the files of the copy. Newer files there make the workspace's next build its own.
+fn outdate(folder: &Path) -> Result<(), String> {
+    let entries = fs::read_dir(folder).map_err(|error| of(folder, &error))?;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            outdate(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let file = File::options().append(true).open(&path);
+            let touched = file.and_then(|file| file.set_modified(SystemTime::now()));
+            touched.map_err(|error| of(&path, &error))?;
+        }
+    }
+    Ok(())
 }
 
 /// The arguments that build little more than the tests of one file. With `--workspace` the

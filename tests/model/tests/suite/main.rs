@@ -34,9 +34,9 @@
 //!   holds for a handshake holds for the node of the connection. No connection that has ended is
 //!   renewed.
 //! - A revocation with a margin refuses older credentials as any other does. A connection that hears
-//!   of it ends with the margin by the clock of its node, unless it is renewed before. If another
-//!   revocation of the key came shortly before, a node that missed the news of that one may leave
-//!   this margin too.
+//!   of it ends with the margin by the clock of its node, unless it is renewed before. It weakens no
+//!   revocation without a margin: a connection of before that one ends as if there were no margin. Of
+//!   two margins that overlap, a node that missed the news of the first leaves the second.
 //! - A limit is never exceeded. It neither ends nor refuses a connection before it is reached.
 //!
 //! Each bound is reached: with one tick less there is a counterexample. One tick of the model is one
@@ -50,7 +50,7 @@
 //! | in the model | in the code |
 //! |---|---|
 //! | true time, and a clock for each node that is ahead of it by a constant | `Clock` |
-//! | the store: session records, tickets, claims, one revocation of each key; one command at a time | `tower-ws-auth-redis`, or the stores in memory |
+//! | the store: session records, tickets, claims, the latest revocation of each key with the moment of the last one without a margin; one command at a time | `tower-ws-auth-redis`, or the stores in memory |
 //! | a command: sent, carried out at any later time, answered at any time after that, or given up at its deadline although it may have been carried out | `Redis::ask`, `within` |
 //! | news: heard by the other node at any time, in any order, or never | `Listener::listen` |
 //! | a write of a revocation that is given up and carried out much later | a slow Redis |
@@ -58,7 +58,7 @@
 //! | sessions, tokens, single-use tokens, tickets | the strategies, each `revocable` |
 //! | ticket and token endpoints, whose request bodies may arrive at any later time | `TicketEndpoint`, `POST /token` of the chat |
 //! | requests to any node that renew a connection, and their way to its node | `Renewals`, `across` |
-//! | margins, and the end of a lease by one | `Revocations::revoke_within`, `LeaseLayer` |
+//! | margins, what is kept beside them, and the end of a lease by one | `Revocations::revoke_within`, `Revocation::with_earlier`, `LeaseLayer` |
 //! | renewals by the handler, limits of both kinds, permissions, ordinary requests on a leased route | `LeaseLayer`, `authorize` |
 //!
 //! [`model::Action`] names every step with the code behind it, and [`requests`] and [`revoke`] have
@@ -85,7 +85,7 @@
 //!
 //! # Sizes
 //!
-//! `SUITE_TIER=assure` explores the larger worlds, together more than fifty million unique states.
+//! `SUITE_TIER=assure` explores the larger worlds, together more than seventy million unique states.
 //! How many there are in each is printed: `cargo test -p model-tests -- --nocapture` shows them, and
 //! the counterexamples.
 

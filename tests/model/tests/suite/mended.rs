@@ -2,7 +2,6 @@
 //! one.
 
 use crate::explore::{by_tier, counterexample_beyond, keeps_every_rule, walks};
-use crate::model::Action;
 use crate::protocol::Protocol;
 use crate::rules::{Bounds, Rule};
 use crate::seen::Seen;
@@ -366,30 +365,90 @@ fn a_margin_ends_a_connection_unless_it_is_renewed() {
     );
 }
 
-/// The store keeps one revocation of a key. A node that has missed the news of one without a margin
-/// and asks when one with a margin has replaced it leaves its connections that time. This is not
-/// promised otherwise: `Revocations::revoke_within` says it.
+/// A revocation with a margin and one without, in any order. A node that has missed the news of the
+/// one without a margin leaves its connections no time.
 #[test]
-fn a_margin_soon_after_a_revocation_is_left_by_a_node_that_missed_it() {
-    let world = Setup {
-        start: &[Start::TOKEN],
-        budget: Budget {
-            handshakes: 1,
-            revocations: 2,
-            ..QUIET.budget
+fn a_margin_weakens_no_revocation_before_it_or_after_it() {
+    explore(
+        "a margin and a revocation",
+        Setup {
+            clocks: by_tier(ONE_AHEAD, &[[0, 1], [1, 0]]),
+            budget: Budget {
+                handshakes: 1,
+                revocations: 2,
+                failures: by_tier(0, 1),
+                ..QUIET.budget
+            },
+            revoking: by_tier(&[0], &[0, 1]),
+            horizon: by_tier(4, 5),
+            ..MARGIN_AND_BAN
         },
-        serving: &[1],
-        revoking: &[0],
-        bans: true,
-        margins: true,
-        ..QUIET
-    };
-    let protocol = Protocol::mended();
-    let found = counterexample_beyond(Bounds::PROMISED, world, protocol, Rule::RevokedIsClosed);
-    let found = found.unwrap();
-    let is_soon_after = |action: &Action| matches!(action, Action::RevokeWithin { .. });
-    assert!(found.iter().any(is_soon_after), "{found:?}");
+        &[
+            Seen::FirmKept,
+            Seen::LeftAMargin,
+            Seen::EndedByNews,
+            Seen::EndedByRecheck,
+        ],
+    );
 }
+
+/// What is issued between the two has the margin, and what is renewed in that time stays open.
+#[test]
+fn a_login_between_a_revocation_and_a_margin_has_the_margin() {
+    explore(
+        "a login before a margin",
+        Setup {
+            start: by_tier(&[], &[Start::TOKEN]),
+            budget: Budget {
+                handshakes: 1,
+                renewals: by_tier(0, 1),
+                revocations: 2,
+                log_ins: 1,
+                ..QUIET.budget
+            },
+            log_ins: &[User::Ada],
+            renewable: true,
+            horizon: by_tier(2, 5),
+            ..MARGIN_AND_BAN
+        },
+        &[Seen::FirmKept, Seen::LaterLoginAccepted, Seen::LeftAMargin],
+    );
+}
+
+/// A node is cut off while it revokes, or while the other one does.
+#[test]
+fn a_margin_and_a_revocation_reach_a_node_that_was_cut_off() {
+    explore(
+        "cut off before a margin",
+        Setup {
+            budget: Budget {
+                handshakes: 1,
+                revocations: 2,
+                cuts: 1,
+                ..QUIET.budget
+            },
+            revoking: by_tier(&[0], &[0, 1]),
+            horizon: by_tier(2, 3),
+            ..MARGIN_AND_BAN
+        },
+        &[
+            Seen::FirmKept,
+            Seen::CaughtUp,
+            Seen::LeftAMargin,
+            Seen::EndedByRecheck,
+        ],
+    );
+}
+
+const MARGIN_AND_BAN: Setup = Setup {
+    clocks: ONE_AHEAD,
+    start: &[Start::TOKEN],
+    serving: &[1],
+    revoking: &[0],
+    bans: true,
+    margins: true,
+    ..QUIET
+};
 
 fn limited(over_limit: OverLimit) -> Setup {
     Setup {

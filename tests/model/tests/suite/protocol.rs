@@ -58,6 +58,9 @@ pub(crate) struct Protocol {
     pub(crate) margins_are_not_prolonged: bool,
     /// A renewal lifts the end by a margin.
     pub(crate) renewals_lift_margins: bool,
+    /// The store keeps the last revocation that leaves no time beside a later one with a margin. What
+    /// did not know the former has no margin.
+    pub(crate) margins_keep_the_firm: bool,
 }
 
 /// The validity that a minted ticket or token inherits from its parent.
@@ -109,6 +112,7 @@ impl Protocol {
             margins_end: true,
             margins_are_not_prolonged: true,
             renewals_lift_margins: true,
+            margins_keep_the_firm: false,
         }
     }
 
@@ -136,6 +140,7 @@ impl Protocol {
             margins_end: true,
             margins_are_not_prolonged: true,
             renewals_lift_margins: true,
+            margins_keep_the_firm: true,
         }
     }
 }

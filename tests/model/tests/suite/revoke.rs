@@ -43,6 +43,7 @@ impl World {
             may_come_late: false,
             is_news: false,
             written: None,
+            firm: None,
         });
         if !self.protocol.writes_first {
             self.tell(state, node, number);
@@ -57,12 +58,18 @@ impl World {
             let is_younger = at > state.revocations[old].at;
             if self.protocol.store_keeps_the_younger && !is_younger {
                 self.seen.add(Seen::YoungerKept);
+                if self.take_over(state, old, number) {
+                    // It is in the store now, and is published with the other.
+                    state.revocations[number].written.get_or_insert(now);
+                    state.revocations[old].is_news = true;
+                }
                 return Command::Met(old);
             }
             if at < state.revocations[old].at {
                 state.breaks(Rule::NeverBackwards);
             }
             state.stored.retain(|stored| *stored != old);
+            self.take_over(state, number, old);
         }
         let revocation = &mut state.revocations[number];
         revocation.written.get_or_insert(now);
@@ -70,6 +77,24 @@ impl World {
         state.stored.push(number);
         state.stored.sort_unstable();
         Command::Done
+    }
+
+    /// The one that stays keeps the effect of an earlier one (`Revocation::with_earlier`). Returns
+    /// `true` if that changes it.
+    fn take_over(&self, state: &mut State, stays: usize, earlier: usize) -> bool {
+        let [one, other] = [stays, earlier].map(|number| &state.revocations[number]);
+        if !self.protocol.margins_keep_the_firm || !one.has_margin {
+            return false;
+        }
+        let is_over = !other.has_margin || tick(other.at) + MARGIN <= tick(one.at);
+        let firm = if is_over { Some(earlier) } else { other.firm };
+        let at = |number: Option<usize>| number.map(|number| state.revocations[number].at);
+        if at(firm) <= at(one.firm) {
+            return false;
+        }
+        self.seen.add(Seen::FirmKept);
+        state.revocations[stays].firm = firm;
+        true
     }
 
     pub(crate) fn destroy(state: &mut State, number: usize) {
@@ -119,10 +144,16 @@ impl World {
         if !self.protocol.store_keeps_the_younger {
             return;
         }
-        let Revocation { key, at, .. } = state.revocations[number];
+        let Revocation {
+            key,
+            at,
+            has_margin,
+            ..
+        } = state.revocations[number];
+        let keeps_firm = self.protocol.margins_keep_the_firm && has_margin;
         let is_left = |&other: &usize| {
             let other = &state.revocations[other];
-            other.key != key || other.at > at
+            other.key != key || other.at > at || keeps_firm && other.at < at
         };
         let unwritten = members(state.nodes[node].unwritten).filter(is_left);
         state.nodes[node].unwritten = unwritten.map(bit).sum();
@@ -140,23 +171,36 @@ impl World {
         self.keep(state, node, number);
         // The store's state is unknown, so all connections end, whatever time they were left.
         let everybody = |_: &State, _: Option<usize>| true;
-        if Self::end(state, node, number, everybody, |_| false) {
+        if Self::end(state, node, number, everybody, |_, _| false) {
             self.seen.add(Seen::EndedWhereRevoked);
         }
     }
 
     /// Keeps what could not be written: the latest of each key.
     fn keep(&self, state: &mut State, node: usize, number: usize) {
-        let Revocation { key, at, .. } = state.revocations[number];
+        let Revocation {
+            key,
+            at,
+            has_margin,
+            ..
+        } = state.revocations[number];
         let of_key = |&other: &usize| state.revocations[other].key == key;
         let unwritten = members(state.nodes[node].unwritten);
         let (same, others): (Vec<_>, Vec<_>) = unwritten.partition(of_key);
         let is_later = |&other: &usize| state.revocations[other].at >= at;
-        if self.protocol.store_keeps_the_younger && same.iter().any(is_later) {
+        let stands_for_it = |other: &usize| {
+            let has_less = state.revocations[*other].has_margin;
+            is_later(other) && !(self.protocol.margins_keep_the_firm && has_less)
+        };
+        if self.protocol.store_keeps_the_younger && same.iter().any(stands_for_it) {
             return;
         }
         let others: u8 = others.into_iter().map(bit).sum();
-        state.nodes[node].unwritten = others | bit(number);
+        // One with a margin does not stand for the others.
+        let keeps_firm = self.protocol.margins_keep_the_firm;
+        let stays = |&other: &usize| keeps_firm && (has_margin || is_later(&other));
+        let beside: u8 = same.into_iter().filter(stays).map(bit).sum();
+        state.nodes[node].unwritten = others | beside | bit(number);
     }
 
     pub(crate) fn write_late(&self, state: &mut State, number: usize) {
@@ -250,12 +294,13 @@ impl World {
             }
             is_new
         };
-        let Revocation { at, has_margin, .. } = state.revocations[number];
-        let leave = |open: &mut Connection| {
-            if has_margin {
+        let Revocation { at, key, .. } = state.revocations[number];
+        let leave = |state: &State, open: &mut Connection| {
+            let is_left = self.leaves_time(state, open.known[place_of(key)], number);
+            if is_left {
                 self.leave_a_margin(open, number, tick(at) + MARGIN);
             }
-            has_margin
+            is_left
         };
         Self::end(state, node, number, is_new, leave)
     }
@@ -274,9 +319,19 @@ impl World {
         });
     }
 
+    /// Whether a connection that passed beside this known revocation is left some time by the one of
+    /// that number (`Revocation::deadline`).
+    fn leaves_time(&self, state: &State, known: Option<usize>, number: usize) -> bool {
+        let Revocation {
+            has_margin, firm, ..
+        } = state.revocations[number];
+        has_margin && !firm.is_some_and(|firm| self.is_new(state, known, firm))
+    }
+
     /// Whether a connection that hears of a revocation ends, or ends sooner.
     fn would_change(&self, state: &State, open: Connection, number: usize) -> bool {
-        let Revocation { at, has_margin, .. } = state.revocations[number];
+        let Revocation { at, key, .. } = state.revocations[number];
+        let has_margin = self.leaves_time(state, open.known[place_of(key)], number);
         match open.deadline {
             Some(deadline) if has_margin && self.protocol.margins_are_not_prolonged => {
                 tick(at) + MARGIN < deadline.at
@@ -313,7 +368,7 @@ impl World {
         node: usize,
         number: usize,
         is_new: impl Fn(&State, Option<usize>) -> bool,
-        leave: impl Fn(&mut Connection) -> bool,
+        leave: impl Fn(&State, &mut Connection) -> bool,
     ) -> bool {
         let key = state.revocations[number].key;
         let place = place_of(key);
@@ -340,7 +395,7 @@ impl World {
             let hears = open.node == node
                 && state.credentials[open.credential].holds(key)
                 && is_new(state, open.known[place]);
-            if hears && !leave(&mut open) {
+            if hears && !leave(state, &mut open) {
                 gone.push(open);
             } else {
                 stay.push(open);

@@ -661,3 +661,27 @@ fn a_connection_that_is_renewed_in_time_stays_open() {
     }
     .check();
 }
+
+/// A node misses the news of a ban, and asks when one with a margin has taken its place.
+#[test]
+fn a_margin_does_not_take_the_place_of_a_revocation() {
+    Row {
+        name: "a margin in the place of a revocation",
+        world: Setup {
+            budget: Budget {
+                revocations: 2,
+                ..ONE_REVOCATION
+            },
+            bans: true,
+            serving: &[1],
+            revoking: &[0],
+            horizon: 4,
+            ..MARGIN_LEFT
+        },
+        fault: |protocol| protocol.margins_keep_the_firm = false,
+        breaks: Rule::RevokedIsClosed,
+        was_so: true,
+        comes_by: &[Seen::FirmKept, Seen::LeftAMargin, Seen::EndedByRecheck],
+    }
+    .check();
+}

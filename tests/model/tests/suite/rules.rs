@@ -7,7 +7,9 @@ use stateright::Property;
 
 use crate::model::World;
 use crate::setup::{MARGIN, OverLimit, QUIET, RECHECK, TIMEOUT};
-use crate::state::{Connection, Credential, Deadline, Outcome, State, Tick, bit, members};
+use crate::state::{
+    Connection, Credential, Deadline, Outcome, Revocation, State, Tick, bit, members,
+};
 
 /// The rules for every state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,8 +193,8 @@ impl State {
                     Outcome::Ok(ok) => {
                         let once_back = node.reconnected + bounds.keeps_open_once_back;
                         let until = (ok + bounds.keeps_open).max(once_back);
-                        let is_left =
-                            revocation.has_margin && self.now < ok + bounds.keeps_a_margin;
+                        let is_left = revocation.has_margin
+                            && self.now < self.heard(revocation, ok, until) + bounds.keeps_a_margin;
                         !node.is_cut_off && self.now > until && !is_left
                     }
                     Outcome::Waiting | Outcome::Err => false,
@@ -201,6 +203,19 @@ impl State {
         });
         if too_long {
             self.breaks(Rule::RevokedIsClosed);
+        }
+    }
+
+    /// When a node has heard of a revocation with a margin, at the latest: at once if it hears of that
+    /// one. Otherwise it hears of a later one, which is there by then.
+    fn heard(&self, revocation: &Revocation, ok: Tick, until: Tick) -> Tick {
+        let is_later = |other: &Revocation| {
+            other.has_margin && other.key == revocation.key && other.at > revocation.at
+        };
+        if self.revocations.iter().any(is_later) {
+            until
+        } else {
+            ok
         }
     }
 

@@ -49,9 +49,11 @@ pub(crate) enum Seen {
     EndedByMargin,
     /// It was renewed in that time.
     RenewedInTime,
+    /// The store kept a revocation that leaves no time beside one with a margin.
+    FirmKept,
 }
 
-const ALL: [Seen; 30] = [
+const ALL: [Seen; 31] = [
     Seen::SessionAccepted,
     Seen::TokenAccepted,
     Seen::SingleUseAccepted,
@@ -82,6 +84,7 @@ const ALL: [Seen; 30] = [
     Seen::LeftAMargin,
     Seen::EndedByMargin,
     Seen::RenewedInTime,
+    Seen::FirmKept,
 ];
 
 /// The events seen so far, by all threads of the checker. They are not part of a state: states that

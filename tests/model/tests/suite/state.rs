@@ -238,6 +238,9 @@ pub(crate) struct Revocation {
 
     /// When it was written first, or passed over for a younger one.
     pub(crate) written: Option<Tick>,
+    /// In the store: the latest one before it that leaves no time, or none any more. One without a
+    /// margin keeps none.
+    pub(crate) firm: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

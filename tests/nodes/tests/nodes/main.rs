@@ -10,6 +10,7 @@
 mod clocks;
 mod cut_off;
 mod logout;
+mod margin;
 mod outages;
 mod race;
 mod renewal;

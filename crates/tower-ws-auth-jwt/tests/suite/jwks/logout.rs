@@ -9,7 +9,9 @@ use axum::routing::any_service;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tower_ws_auth_core::revocation::{Revocation, RevocationError, RevocationKey, RevocationStore};
+use tower_ws_auth_core::revocation::{
+    Recorded, Revocation, RevocationError, RevocationKey, RevocationStore,
+};
 use tower_ws_auth_core::{BoxFuture, Clock, Grant, MemoryRevocations, Revocations};
 use tower_ws_auth_jwt::{
     BackchannelLogout, BackchannelLogoutBuilder, ConfigError, Jwks, JwtEncoder, Key, LogoutToken,
@@ -372,7 +374,7 @@ impl RevocationStore for Failing {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, RevocationError>> {
         if *self.fails.lock().unwrap() {
             return Box::pin(async { Err(RevocationError::new("down")) });
         }

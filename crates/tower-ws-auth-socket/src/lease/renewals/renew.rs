@@ -106,13 +106,14 @@ impl Shared {
     ) {
         let mut state = self.lock();
         let is_sooner = |end| deadline < end;
-        if state.released || !self.deadline(state.until).is_none_or(is_sooner) {
+        if state.released || !state.end.is_none_or(is_sooner) {
             return;
         }
         let shift = |place| self.config.leases.shift(place, Some(deadline), self);
         if let Some(moved) = state.place.and_then(shift) {
             state.place = Some(moved);
             state.until = Some(deadline);
+            state.end = Some(deadline);
             state.reason = reason.clone();
         }
     }
@@ -140,14 +141,13 @@ impl Shared {
         } else {
             None
         };
-        let moved = state.place.and_then(|place| {
-            self.config
-                .leases
-                .shift(place, self.deadline(term.until()), self)
-        });
+        let end = self.deadline(term.until());
+        let shift = |place| self.config.leases.shift(place, end, self);
+        let moved = state.place.and_then(shift);
         // It is being ended at this moment.
         state.place = Some(moved.ok_or(NotRenewed::Over)?);
         state.until = term.until();
+        state.end = end;
         state.issued_at = term.issued_at();
         state.reason = term.disconnect_reason();
         let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tower_ws_auth_core::revocation::Recorded;
 use tower_ws_auth_core::{
     AuthLayer, AuthenticateExt, BoxFuture, Clock, Grant, MemoryRevocations, Rejection, Revocation,
     RevocationError, RevocationKey, RevocationStore, Revocations,
@@ -140,7 +141,7 @@ impl RevocationStore for Gated {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, RevocationError>> {
         self.memory.record(key, revocation)
     }
 }

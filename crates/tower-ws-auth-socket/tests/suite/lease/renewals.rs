@@ -559,6 +559,33 @@ async fn a_revocation_with_a_margin_leaves_the_time_to_renew() {
 }
 
 #[tokio::test]
+async fn a_second_margin_does_not_prolong_the_first_by_any_grace() {
+    let server = server_with(|layer| layer.grace(Duration::from_secs(1000))).await;
+    let mut client = server.open("ada.50.900.user").await;
+    let mut renewed = server.open("ada.50.900.user").await;
+    server.hands.set(60);
+    for seconds in [100, 500] {
+        let within = Duration::from_secs(seconds);
+        let revoked = DisconnectReason::Revoked;
+        let revoking = server
+            .revocations
+            .revoke_within("user:ada", revoked, within);
+        revoking.await.unwrap();
+    }
+    server.hands.set(159);
+    client.is_open().await;
+    assert_eq!(server.renew("ada.61.900.user", &renewed.id).await.0, 204);
+    assert_eq!(renewed.text().await, "user");
+    server.hands.set(160);
+    assert_eq!(client.close().await, (4403, "revoked".to_owned()));
+    // The grace is that of the new credential again.
+    server.hands.set(1800);
+    renewed.is_open().await;
+    server.hands.set(1900);
+    assert_eq!(renewed.close().await, (4401, "token_expired".to_owned()));
+}
+
+#[tokio::test]
 async fn a_renewal_finds_room_under_its_new_keys() {
     let limited = |layer: LeaseLayer| layer.max_connections(1, "device/", OverLimit::RefuseNewest);
     let server = server_with(limited).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_ws_auth::revocation::{Revocation, RevocationError, RevocationKey};
+use tower_ws_auth::revocation::{Recorded, Revocation, RevocationError, RevocationKey};
 use tower_ws_auth::session::{
     MemorySessions, Replaced, SessionId, SessionStore, StoreFuture, StoredSession,
 };
@@ -116,7 +116,7 @@ impl RevocationStore for Slow<MemoryRevocations> {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Option<Revocation>, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, RevocationError>> {
         self.run(move |store| store.record(key, revocation))
     }
 }
