@@ -1,6 +1,5 @@
 use std::borrow::Borrow;
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -55,11 +54,19 @@ impl SessionId {
         let mut key = String::with_capacity(PREFIX.len() + 2 * digest.len());
         key.push_str(PREFIX);
         for byte in digest {
-            // Writing to a `String` does not fail.
-            let _ = write!(key, "{byte:02x}");
+            key.extend([byte >> 4, byte & 0xf].map(hex));
         }
         RevocationKey::from(key).into_final()
     }
+}
+
+/// A hexadecimal digit. `write!` would cost as much as the digest.
+fn hex(digit: u8) -> char {
+    char::from(if digit < 10 {
+        b'0' + digit
+    } else {
+        b'a' + (digit - 10)
+    })
 }
 
 /// A map of sessions can be asked by the text.

@@ -4,6 +4,7 @@ use std::ops::Range;
 use http::{HeaderValue, Uri};
 
 use super::malformed;
+use super::pairs::any;
 use crate::Rejection;
 use crate::credential::cookie_header::Found;
 
@@ -38,6 +39,11 @@ impl Credential {
     pub fn as_str(&self) -> &str {
         // Checked when it was made; an empty credential passes no strategy.
         str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.as_bytes().len()
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -141,11 +147,13 @@ impl fmt::Debug for Credential {
 fn is_b64token(text: &[u8]) -> bool {
     let padding = text.iter().rev().take_while(|&&b| b == b'=').count();
     let body = &text[..text.len() - padding];
-    let stray = |b: u8| {
+    let rare = |b: u8| {
         let letter = (b | 0x20).wrapping_sub(b'a') < 26;
         // `-`, `.` and `/` stand right before the digits.
         let digit_or_mark = b.wrapping_sub(b'-') <= b'9' - b'-';
-        !(letter | digit_or_mark | (b == b'_') | (b == b'~') | (b == b'+'))
+        !(letter | digit_or_mark | (b == b'_'))
     };
-    !body.is_empty() && !body.iter().fold(false, |strays, &b| strays | stray(b))
+    let stray = |b: u8| rare(b) & (b != b'~') & (b != b'+');
+    // Most credentials have none of the rare ones.
+    !(body.is_empty() || any(body, rare) && any(body, stray))
 }
