@@ -51,22 +51,22 @@ impl SessionId {
     pub fn revocation_key(&self) -> RevocationKey {
         const PREFIX: &str = "session:";
         let digest = Sha256::digest(self.0.as_bytes());
-        let mut key = String::with_capacity(PREFIX.len() + 2 * digest.len());
-        key.push_str(PREFIX);
-        for byte in digest {
-            key.extend([byte >> 4, byte & 0xf].map(hex));
+        let mut text = [0; 64];
+        for (digits, byte) in text.chunks_exact_mut(2).zip(digest) {
+            digits.copy_from_slice(&[hex(byte >> 4), hex(byte & 0xf)]);
         }
-        RevocationKey::from(key).into_final()
+        let text = str::from_utf8(&text).unwrap_or_default();
+        RevocationKey::from([PREFIX, text].concat()).into_final()
     }
 }
 
 /// A hexadecimal digit. `write!` would cost as much as the digest.
-fn hex(digit: u8) -> char {
-    char::from(if digit < 10 {
+fn hex(digit: u8) -> u8 {
+    if digit < 10 {
         b'0' + digit
     } else {
         b'a' + (digit - 10)
-    })
+    }
 }
 
 /// A map of sessions can be asked by the text.

@@ -60,15 +60,16 @@ pub(super) fn line_lists(line: &HeaderValue, token: &str) -> bool {
     let is_ours = |element: &[u8]| {
         element.len() == token.len() && element.iter().zip(token.as_bytes()).all(same)
     };
+    // `Upgrade`, `upgrade` or `websocket`, as clients write them.
+    let is_usual = |element: &[u8]| match (element, token.as_bytes()) {
+        ([first, rest @ ..], [first_of_token, rest_of_token @ ..]) => {
+            first | 0x20 == *first_of_token && rest == rest_of_token
+        }
+        _ => false,
+    };
     let bytes = line.as_bytes();
-    // The only value, or the one after `keep-alive, `, as clients send it.
-    if is_ours(bytes) {
-        return true;
-    }
-    if let Some((keep_alive, last)) = bytes.split_at_checked(KEEP_ALIVE.len())
-        && keep_alive == KEEP_ALIVE
-        && is_ours(last)
-    {
+    // The only value, or the one behind `keep-alive`.
+    if is_usual(bytes.strip_prefix(KEEP_ALIVE).unwrap_or(bytes)) {
         return true;
     }
     // Or one in a line that `list` reads.
