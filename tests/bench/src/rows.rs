@@ -12,6 +12,7 @@ pub(crate) mod jwt;
 pub(crate) mod lease;
 mod socket;
 pub(crate) mod tickets;
+mod two;
 pub(crate) mod whole;
 
 use crate::Case;
@@ -25,6 +26,7 @@ pub fn own() -> Vec<Case> {
         close::cases(),
         lease::cases(),
         whole::cases(),
+        two::cases(),
         attack::cases(),
         flood::cases(),
     ]

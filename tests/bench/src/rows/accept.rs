@@ -10,14 +10,14 @@ use axum::routing::any;
 use http::Request;
 use hyper::body::Incoming;
 use tower::ServiceBuilder;
-use tower_ws_auth::jwt::JwtLayer;
+use tower_ws_auth::jwt::{Jwt, JwtLayer};
 use tower_ws_auth::lease::LeaseLayer;
 use tower_ws_auth::{
     AuthLayer, AuthenticateExt as _, CloseFrameLayer, MemoryRevocations, MissingOrigin,
     OriginLayer, Origins, Revocations,
 };
 
-use super::jwt::{SharedKeys, User, jwt, keys, token};
+use super::jwt::{FourStrings, SharedKeys, User, jwt, keys, token};
 use super::socket::{Answer, server, switch};
 
 /// A handshake with a token in its query, as a page sends it.
@@ -44,13 +44,22 @@ pub(super) fn stack() -> server!() {
         .service_fn(async |request: Request<Incoming>| Answer::Ok(switch(request)))
 }
 
+/// The same, and each grant can be revoked under its user's key.
+pub(super) fn leased_under_one_key() -> server!() {
+    leased_by(jwt().revocable_by(|claims| format!("user:{}", claims.sub)))
+}
+
 pub(super) fn leased() -> server!() {
+    leased_by(jwt())
+}
+
+fn leased_by(jwt: Jwt<FourStrings>) -> server!() {
     let day = Duration::from_secs(24 * 3600);
     let revocations = Revocations::new(MemoryRevocations::new(day, 100_000));
     ServiceBuilder::new()
         .layer(CloseFrameLayer::new())
         .layer(origins())
-        .layer(AuthLayer::new(jwt().revocable(revocations.clone())))
+        .layer(AuthLayer::new(jwt.revocable(revocations.clone())))
         .layer(LeaseLayer::new(revocations))
         .service_fn(async |request: Request<Incoming>| Answer::Ok(switch(request)))
 }

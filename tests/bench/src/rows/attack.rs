@@ -179,7 +179,7 @@ fn at_a_server() -> impl FnMut() {
     let gone = Arc::new(Notify::new());
     move || {
         runtime.block_on(async {
-            let client = Client::sending(request, Says::Nothing, &gone);
+            let client = Client::sending(request, Says::Refused, &gone);
             assert!(try_serve(client, service.clone()).await.is_err());
             gone.notified().await;
         });

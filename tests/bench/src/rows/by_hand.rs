@@ -108,7 +108,10 @@ fn refused() -> Response<Full<Bytes>> {
     for (name, value) in [
         (CONTENT_TYPE, "text/plain; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),
-        (WWW_AUTHENTICATE, "Bearer"),
+        (
+            WWW_AUTHENTICATE,
+            r#"Bearer error="invalid_token", error_description="token_invalid""#,
+        ),
         (CONNECTION, "close"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

@@ -27,6 +27,8 @@ pub(super) const CLOSE: &[u8] = b"\x88\x80\x01\x02\x03\x04";
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Says {
     Nothing,
+    /// Nothing either, for it is refused.
+    Refused,
     /// Once it has the server's answer.
     First(&'static [u8]),
     /// Once it has the server's close frame.
@@ -34,6 +36,14 @@ pub(super) enum Says {
 }
 
 impl Says {
+    /// How the server's answer begins.
+    pub(super) fn answer(self) -> &'static [u8] {
+        match self {
+            Self::Refused => b"HTTP/1.1 4",
+            _ => b"HTTP/1.1 101",
+        }
+    }
+
     /// What is to be said to a server that has sent its head, and this many bytes behind it.
     pub(super) fn after(self, frame: usize) -> Option<&'static [u8]> {
         match self {
@@ -51,6 +61,7 @@ pub(super) struct Client {
     says: Says,
     /// Whether it has said that.
     said: bool,
+    answered: bool,
     /// The number of bytes of the head's end that the server has sent.
     head: usize,
     frame: usize,
@@ -68,6 +79,7 @@ impl Client {
             to_send: request,
             says,
             said: false,
+            answered: false,
             head: 0,
             frame: 0,
             reader: None,
@@ -76,6 +88,8 @@ impl Client {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
+        let is_first = !std::mem::replace(&mut self.answered, true);
+        assert!(!is_first || bytes.starts_with(self.says.answer()));
         const END: &[u8] = b"\r\n\r\n";
         for byte in bytes {
             if self.head == END.len() {

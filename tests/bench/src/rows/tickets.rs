@@ -50,7 +50,7 @@ pub fn key(n: usize) -> [u8; 16] {
     *digest(n).as_bytes()
 }
 
-fn digest(n: usize) -> TicketKey {
+pub(super) fn digest(n: usize) -> TicketKey {
     TicketKey::digest("bench", &[&n.to_be_bytes()])
 }
 

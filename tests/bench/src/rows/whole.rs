@@ -40,7 +40,7 @@ pub(super) fn cases() -> Vec<Case> {
 /// The rows over loopback.
 pub(super) fn on_sockets() -> Vec<Case> {
     let good = || Talk::of(request(true), Says::Nothing);
-    let plain = || Talk::of(without_origin(), Says::Nothing);
+    let plain = || Talk::of(without_origin(), Says::Refused);
     vec![
         Case::clocked("accept/hyper", move || on_loopback(hyper, good())),
         Case::clocked("accept/jwt", move || on_loopback(stack, good())),
@@ -91,9 +91,11 @@ fn in_memory_cases() -> Vec<Case> {
         Case::call("whole/lease-least", move || {
             in_memory(least_with_an_end, good(), nothing)
         }),
-        Case::call("whole/refuse", move || in_memory(stack, plain(), nothing)),
+        Case::call("whole/refuse", move || {
+            in_memory(stack, plain(), Says::Refused)
+        }),
         Case::call("whole/refuse-least", move || {
-            in_memory(least, plain(), nothing)
+            in_memory(least, plain(), Says::Refused)
         }),
         Case::call("whole/close", move || {
             in_memory(refusing, vec![REQUEST], close)
@@ -155,7 +157,7 @@ where
     }
 }
 
-fn by_session(sessions: Sessions<Value>) -> server!() {
+pub(super) fn by_session(sessions: Sessions<Value>) -> server!() {
     let page = Origins::new(["https://example.com"]).unwrap();
     let strategy = sessions.strategy(page, |record: &Value| {
         record["user"].as_str().map(str::to_owned)
@@ -167,7 +169,7 @@ fn by_session(sessions: Sessions<Value>) -> server!() {
         .service_fn(async |request: Request<Incoming>| Answer::Ok(switch(request)))
 }
 
-fn by_ticket(tickets: Tickets<String>) -> server!() {
+pub(super) fn by_ticket(tickets: Tickets<String>) -> server!() {
     ServiceBuilder::new()
         .layer(CloseFrameLayer::new())
         .layer(origins())
@@ -194,12 +196,12 @@ fn page(target: &str, lines: &str) -> &'static [u8] {
     text.leak().as_bytes()
 }
 
-fn with_cookie(pair: &str) -> &'static [u8] {
+pub(super) fn with_cookie(pair: &str) -> &'static [u8] {
     page("/ws", &format!("cookie: theme=dark; {pair}\r\n"))
 }
 
 /// Tickets that do not expire, and a request with each.
-fn tickets(count: usize) -> (Tickets<String>, Vec<&'static [u8]>) {
+pub(super) fn tickets(count: usize) -> (Tickets<String>, Vec<&'static [u8]>) {
     let clock = Clock::from_fn(|| Clock::at(1_700_000_000));
     let store = MemoryTickets::builder().clock(clock.clone());
     let store = store.capacity(count).per_subject(u32::MAX).build().unwrap();
