@@ -121,12 +121,12 @@ impl Carriers {
     /// [`OriginDenied`](RejectionKind::OriginDenied) if a cookie decides and no allowed `Origin`
     /// came with it.
     pub fn take(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
-        let taken = self.take_any(head)?;
+        let taken = self.take_any(head);
         match &taken {
-            Some(credential) if credential.as_str().len() > self.longest => {
+            Ok(Some(credential)) if credential.len() > self.longest => {
                 Err(malformed(TOO_LONG).found_in(credential.carrier()))
             }
-            _ => Ok(taken),
+            _ => taken,
         }
     }
 
@@ -137,16 +137,13 @@ impl Carriers {
 
     fn take_any(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
         // An absent carrier must cost only a lookup.
-        let has = |name| head.headers.contains_key(name);
+        let has = |name: &HeaderName| head.headers.contains_key(name);
         let query = !self.query.is_empty() && query::may_hold(head, &self.query);
-        let field = self
-            .fields
-            .iter()
-            .any(|name| head.headers.contains_key(name));
-        let header = field || !self.schemes.is_empty() && has(AUTHORIZATION);
-        let subprotocol = !self.subprotocols.is_empty() && has(SEC_WEBSOCKET_PROTOCOL);
-        let cookie = self.cookie.as_ref().filter(|_| has(COOKIE));
+        let subprotocol = !self.subprotocols.is_empty() && has(&SEC_WEBSOCKET_PROTOCOL);
+        let cookie = self.cookie.as_ref().filter(|_| has(&COOKIE));
         let message = message::is_in(head);
+        let line = header::find(head, &self.schemes);
+        let header = line.is_some() || self.fields.iter().any(has);
         match (query, header, subprotocol, cookie) {
             _ if message => {}
             (false, false, false, None) => return Ok(None),
@@ -156,7 +153,7 @@ impl Carriers {
             }
             (false, true, false, None) => {
                 return self
-                    .take_header(head)
+                    .take_header(head, line)
                     .map_err(|rejection| rejection.found_in("header"));
             }
             _ => {}
@@ -164,7 +161,7 @@ impl Carriers {
 
         // Every carrier is emptied before any of them is judged, because a refused head travels on.
         let query = query.then(|| query::take(head, &self.query));
-        let header = header.then(|| self.take_header(head));
+        let header = header.then(|| self.take_header(head, line));
         let subprotocol = subprotocol.then(|| subprotocol::take(head, &self.subprotocols));
         let cookie = cookie.map(|cookie| (cookie, cookie::take(head, &cookie.name)));
 
@@ -199,12 +196,16 @@ impl Carriers {
 }
 
 impl Carriers {
-    fn take_header(&self, head: &mut Parts) -> Result<Option<Credential>, Rejection> {
+    fn take_header(
+        &self,
+        head: &mut Parts,
+        line: Option<header::Line>,
+    ) -> Result<Option<Credential>, Rejection> {
         // Each of them is removed before any is judged.
-        let mut found = Ok(None);
-        if !self.schemes.is_empty() {
-            found = header::take(head, &self.schemes, self.longest);
-        }
+        let mut found = match line {
+            Some(line) => header::take(head, line, self.longest),
+            None => Ok(None),
+        };
         for name in &self.fields {
             found = match (found, header::take_field(head, name)) {
                 (Err(rejection), _) | (_, Err(rejection)) => Err(rejection),

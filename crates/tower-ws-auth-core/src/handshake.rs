@@ -53,15 +53,25 @@ impl Handshake {
 /// credential is spent.
 pub(crate) fn simplify(headers: &mut HeaderMap) {
     let (mut connections, mut upgrades) = (0, 0);
+    let all_are_single = headers.keys_len() == headers.len();
     for (name, line) in headers.iter_mut() {
         let (count, plain) = match *name {
-            CONNECTION => (&mut connections, "upgrade"),
-            UPGRADE => (&mut upgrades, "websocket"),
+            CONNECTION => (
+                &mut connections,
+                const { HeaderValue::from_static("upgrade") },
+            ),
+            UPGRADE => (
+                &mut upgrades,
+                const { HeaderValue::from_static("websocket") },
+            ),
             _ => continue,
         };
         *count += 1;
-        if line != plain {
-            *line = HeaderValue::from_static(plain);
+        if *line != plain {
+            *line = plain;
+        }
+        if all_are_single && connections + upgrades == 2 {
+            return;
         }
     }
     // Only for several lines: `insert` grows a full map even for a present field.

@@ -1,6 +1,5 @@
 use std::borrow::Borrow;
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -52,13 +51,21 @@ impl SessionId {
     pub fn revocation_key(&self) -> RevocationKey {
         const PREFIX: &str = "session:";
         let digest = Sha256::digest(self.0.as_bytes());
-        let mut key = String::with_capacity(PREFIX.len() + 2 * digest.len());
-        key.push_str(PREFIX);
-        for byte in digest {
-            // Writing to a `String` does not fail.
-            let _ = write!(key, "{byte:02x}");
+        let mut text = [0; 64];
+        for (digits, byte) in text.chunks_exact_mut(2).zip(digest) {
+            digits.copy_from_slice(&[hex(byte >> 4), hex(byte & 0xf)]);
         }
-        RevocationKey::from(key).into_final()
+        let text = str::from_utf8(&text).unwrap_or_default();
+        RevocationKey::from([PREFIX, text].concat()).into_final()
+    }
+}
+
+/// A hexadecimal digit. `write!` would cost as much as the digest.
+fn hex(digit: u8) -> u8 {
+    if digit < 10 {
+        b'0' + digit
+    } else {
+        b'a' + (digit - 10)
     }
 }
 

@@ -31,6 +31,20 @@ pub(crate) fn find(text: &str, path: &[String]) -> Result<Found, Invalid> {
     }
 }
 
+/// The number of bytes before the first that ends a plain part of a string.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches the compiler looks at sixteen bytes at a time"
+)]
+fn plain(bytes: &[u8]) -> Option<usize> {
+    let ends = |b: u8| (b == b'"') | (b == b'\\') | (b < b' ');
+    let is_plain = |chunk: &&[u8; 16]| !chunk.iter().fold(false, |any, &b| any | ends(b));
+    let (chunks, _) = bytes.as_chunks::<16>();
+    let whole = 16 * chunks.iter().take_while(is_plain).count();
+    let rest = bytes.get(whole..)?.iter();
+    Some(whole + rest.copied().position(ends)?)
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -125,9 +139,7 @@ impl<'a> Reader<'a> {
         let mut decoded: Option<String> = None;
         loop {
             let rest = self.text.get(self.at..).ok_or(Invalid)?;
-            let plain = rest
-                .find(|c: char| c == '"' || c == '\\' || c < ' ')
-                .ok_or(Invalid)?;
+            let plain = plain(rest.as_bytes()).ok_or(Invalid)?;
             let (plain, rest) = rest.split_at(plain);
             self.at += plain.len() + 1;
             if let Some(decoded) = &mut decoded {

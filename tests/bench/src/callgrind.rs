@@ -47,6 +47,7 @@ fn count_in(
         return Err(format!("valgrind: {}\n{said}", done.status));
     }
     let text = String::from_utf8_lossy(&done.stdout);
+    results.read(&text);
     let regions = text
         .lines()
         .filter_map(|line| line.strip_prefix("region\t"));
@@ -55,6 +56,10 @@ fn count_in(
         let calls: f64 = calls
             .parse()
             .map_err(|error| format!("{region}: {error}"))?;
+        // It was given up within the region.
+        if calls == 0.0 {
+            continue;
+        }
         let file = folder.join(format!("out.{}", n + 1));
         let dump =
             fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;

@@ -12,15 +12,16 @@ pub struct Case {
     pub(crate) kind: Kind,
 }
 
-/// Prepared when its turn comes: most runs take only some of the cases.
+/// Prepared when its turn comes: most runs take only some of the cases. Prepared again where it
+/// could not be measured.
 pub(crate) enum Kind {
     Call(Prepare<dyn FnMut()>),
     Clocked(Prepare<Turn>),
     Kept(f64, Prepare<dyn FnOnce() -> Box<dyn Any>>),
-    Number(Box<dyn FnOnce() -> f64>),
+    Number(Box<dyn Fn() -> f64>),
 }
 
-type Prepare<T> = Box<dyn FnOnce() -> Box<T>>;
+type Prepare<T> = Box<dyn Fn() -> Box<T>>;
 
 /// Takes its own time, in nanoseconds.
 pub(crate) type Turn = dyn FnMut() -> f64;
@@ -46,32 +47,29 @@ impl Crypto {
 
 impl Case {
     /// Time, instructions and allocations of one call of the closure from `prepare`.
-    pub fn call<F: FnMut() + 'static>(
-        id: &'static str,
-        prepare: impl FnOnce() -> F + 'static,
-    ) -> Self {
-        Self::new(id, Kind::Call(Box::new(|| Box::new(prepare()))))
+    pub fn call<F: FnMut() + 'static>(id: &'static str, prepare: impl Fn() -> F + 'static) -> Self {
+        Self::new(id, Kind::Call(Box::new(move || Box::new(prepare()))))
     }
 
     /// A time that the case measures itself: each call returns nanoseconds.
     pub fn clocked<F: FnMut() -> f64 + 'static>(
         id: &'static str,
-        prepare: impl FnOnce() -> F + 'static,
+        prepare: impl Fn() -> F + 'static,
     ) -> Self {
-        Self::new(id, Kind::Clocked(Box::new(|| Box::new(prepare()))))
+        Self::new(id, Kind::Clocked(Box::new(move || Box::new(prepare()))))
     }
 
     /// The bytes that remain allocated for each of the `count` values that the call made.
     pub fn kept<T: 'static, F: FnOnce() -> T + 'static>(
         id: &'static str,
         count: f64,
-        prepare: impl FnOnce() -> F + 'static,
+        prepare: impl Fn() -> F + 'static,
     ) -> Self {
         Self::new(
             id,
             Kind::Kept(
                 count,
-                Box::new(|| {
+                Box::new(move || {
                     let build = prepare();
                     Box::new(|| Box::new(build()))
                 }),
@@ -80,7 +78,7 @@ impl Case {
     }
 
     /// A number that is measured once, in the unit of the goal.
-    pub fn number(id: &'static str, measure: impl FnOnce() -> f64 + 'static) -> Self {
+    pub fn number(id: &'static str, measure: impl Fn() -> f64 + 'static) -> Self {
         Self::new(id, Kind::Number(Box::new(measure)))
     }
 

@@ -17,11 +17,20 @@ const SHARE: f64 = 0.5;
 pub fn main() {
     Crypto::AwsLc.install();
     let mut results = Results::default();
-    measure::timed(cases(), |measure, id, values| {
-        if let Some(measure) = Measure::named(measure) {
-            results.add(measure, id, values.to_vec());
-        }
-    });
+    let mut failures = Vec::new();
+    measure::timed(
+        cases(),
+        measure::ROUNDS,
+        |measure, id, values| {
+            if let Some(measure) = Measure::named(measure) {
+                results.add(measure, id, values.to_vec());
+            }
+        },
+        |id, why| failures.push(format!("`{id}` was not measured: {why}")),
+    );
+    for failure in failures {
+        println!("{failure}\n");
+    }
     println!("{}, {}\n", machine(), date());
     handshakes(&results);
     tokens(&results);

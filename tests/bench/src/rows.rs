@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod attack;
+mod by_hand;
 pub(crate) mod close;
 pub(crate) mod connection;
 pub(crate) mod cookie;
@@ -11,6 +12,8 @@ pub(crate) mod jwt;
 pub(crate) mod lease;
 mod socket;
 pub(crate) mod tickets;
+mod two;
+pub(crate) mod whole;
 
 use crate::Case;
 
@@ -22,7 +25,8 @@ pub fn own() -> Vec<Case> {
         tickets::cases(),
         close::cases(),
         lease::cases(),
-        accept::cases(),
+        whole::cases(),
+        two::cases(),
         attack::cases(),
         flood::cases(),
     ]

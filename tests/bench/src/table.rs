@@ -1,47 +1,73 @@
+use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::goals::{GOALS, Goal, Quantity};
+use crate::goals::{GOALS, Goal};
 use crate::results::Results;
 
-/// Prints the table, and returns the number of missed limits.
+/// Prints the table, and returns the number of limits that are missed or not measured.
 pub(crate) fn print(results: &Results) -> usize {
-    println!("{}, {}\n", machine(), date());
-    println!("| # | what | measure | ours | best alternative | limit | goal | |");
-    println!("|---|---|---|---|---|---|---|---|");
+    let (table, missed) = render(results, GOALS);
+    println!("{}, {}\n\n{table}", machine(), date());
+    missed
+}
+
+fn render(results: &Results, goals: &[Goal]) -> (String, usize) {
+    let mut table = String::from(
+        "| # | what | measure | ours | best alternative | limit | goal | |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
     let mut missed = 0;
-    let mut reasons: Vec<&str> = Vec::new();
-    for goal in GOALS {
-        let Some(ours) = results.value(goal.measure, &goal.ours) else {
-            continue;
-        };
-        let met = ours <= goal.most;
-        let held = goal.held.is_some_and(|(most, _)| ours <= most);
-        missed += usize::from(!met && !held && goal.demanded);
-        let verdict = match (met, held) {
-            (true, _) => "met".to_owned(),
-            (false, true) => format!("not met ({})", number(&mut reasons, goal)),
-            (false, false) => "**not met**".to_owned(),
+    let mut reasons: Vec<String> = Vec::new();
+    for goal in goals {
+        let ours = results.value(goal.measure, &goal.ours);
+        let failure = results.failure(&goal.ours);
+        let (shown_ours, verdict) = match (ours, failure) {
+            (Some(ours), _) => {
+                let met = ours <= goal.most;
+                let held = goal.held.filter(|(most, _)| ours <= *most);
+                missed += usize::from(!met && held.is_none() && goal.demanded);
+                let verdict = match held {
+                    _ if met => "met".to_owned(),
+                    Some((most, why)) => {
+                        let n = number(&mut reasons, why);
+                        format!("not met ({n}, held to {most}{})", goal.unit)
+                    }
+                    None => "**not met**".to_owned(),
+                };
+                (shown(goal, ours), verdict)
+            }
+            (None, Some(why)) => {
+                missed += 1;
+                let n = number(&mut reasons, &why);
+                ("–".to_owned(), format!("**not measured** ({n})"))
+            }
+            // Nobody asked for it.
+            (None, None) => continue,
         };
         let best = best(goal, results).map_or_else(
             || "–".to_owned(),
             |(name, value)| format!("{} ({name})", shown(goal, value)),
         );
-        let limit = value(results, goal, goal.limit.as_ref());
-        let limit = limit.map_or_else(|| "–".to_owned(), |value| shown(goal, value));
-        println!(
-            "| {} | {} | {} | {} | {best} | {limit} | ≤ {} | {verdict} |",
+        let limit = goal.limit.as_ref().and_then(|(name, quantity)| {
+            let value = results.value(goal.measure, quantity)?;
+            Some(format!("{} ({name})", shown(goal, value)))
+        });
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {shown_ours} | {best} | {} | ≤ {} | {verdict} |",
             goal.row,
             goal.what,
             goal.measure.name(),
-            shown(goal, ours),
+            limit.unwrap_or_else(|| "–".to_owned()),
             shown_goal(goal),
         );
     }
     for (n, why) in reasons.iter().enumerate() {
-        println!("\n({}) {why}.", n + 1);
+        let _ = writeln!(table, "\n({}) {why}.", n + 1);
     }
-    println!("\nEvery alternative:\n");
-    for goal in GOALS.iter().filter(|goal| goal.others.len() > 1) {
+    table.push_str("\nEvery alternative:\n\n");
+    for goal in goals.iter().filter(|goal| goal.others.len() > 1) {
         let others: Vec<String> = goal
             .others
             .iter()
@@ -51,7 +77,8 @@ pub(crate) fn print(results: &Results) -> usize {
             })
             .collect();
         if !others.is_empty() {
-            println!(
+            let _ = writeln!(
+                table,
                 "{}. {} ({}): {}",
                 goal.row,
                 goal.what,
@@ -60,22 +87,17 @@ pub(crate) fn print(results: &Results) -> usize {
             );
         }
     }
-    missed
+    (table, missed)
 }
 
-/// The number of the reason for which a goal is missed.
-fn number(reasons: &mut Vec<&'static str>, goal: &Goal) -> String {
-    let (most, why) = goal.held.unwrap_or_default();
-    let known = reasons.iter().position(|reason| *reason == why);
+/// The number of this reason.
+fn number(reasons: &mut Vec<String>, why: &str) -> usize {
+    let known = reasons.iter().position(|reason| reason == why);
     let n = known.unwrap_or_else(|| {
-        reasons.push(why);
+        reasons.push(why.to_owned());
         reasons.len() - 1
     });
-    format!("{}, held to {most}{}", n + 1, goal.unit)
-}
-
-fn value(results: &Results, goal: &Goal, side: Option<&(&str, Quantity)>) -> Option<f64> {
-    results.value(goal.measure, &side?.1)
+    n + 1
 }
 
 /// The best alternative.
@@ -143,4 +165,52 @@ pub(crate) fn date() -> String {
         month += 1;
     }
     format!("{year}-{month:02}-{:02}", day + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::goals::Quantity;
+
+    #[test]
+    fn a_row_that_was_not_measured_says_why_and_does_not_pass_and_the_others_are_shown() {
+        let concerns = |goal: &&Goal| {
+            let Quantity {
+                of,
+                minus,
+                over,
+                without,
+                ..
+            } = goal.ours;
+            [Some(of), minus, over, without].contains(&Some("jwt/bad"))
+        };
+        let mut results = Results::default();
+        results.read("failed\tjwt/bad\tonly 887 were refused\nallocations\tdecode/bad\t9\n");
+        let (table, missed) = render(&results, GOALS);
+        assert_eq!(missed, GOALS.iter().filter(concerns).count());
+        assert_eq!(
+            table
+                .matches("| – | – | – | ≤ 0.3× | **not measured** (1) |")
+                .count(),
+            2
+        );
+        assert!(
+            table.contains("\n(1) `jwt/bad`: only 887 were refused.\n"),
+            "{table}"
+        );
+
+        results.read("allocations\tjwt/bad\t0\n");
+        let (table, fewer) = render(&results, GOALS);
+        assert_eq!(fewer, missed - 1);
+        assert!(
+            table.contains("| allocations | 0 | 9 (jsonwebtoken) | – | ≤ 0 | met |"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn a_row_that_nobody_asked_for_is_left_out() {
+        let (table, missed) = render(&Results::default(), GOALS);
+        assert_eq!((table.matches("\n| ").count(), missed), (0, 0), "{table}");
+    }
 }

@@ -26,33 +26,45 @@ pub(super) fn take_field(
     Credential::in_header(value, 0..end).map(Some)
 }
 
+/// The first line of `Authorization`.
+#[derive(Clone, Copy)]
+pub(super) struct Line {
+    length: usize,
+    /// Where its credential begins, if it has one of our schemes.
+    bearer: Option<usize>,
+}
+
+/// Looks at `Authorization`, if one of its schemes is ours.
+#[inline]
+pub(super) fn find(head: &Parts, schemes: &[Cow<'static, str>]) -> Option<Line> {
+    if schemes.is_empty() {
+        return None;
+    }
+    let line = head.headers.get(&AUTHORIZATION)?.as_bytes();
+    let bearer = schemes.iter().find_map(|scheme| after_scheme(line, scheme));
+    let length = line.len();
+    Some(Line { length, bearer })
+}
+
 /// `Authorization: Bearer <credential>`, or another of these schemes; the scheme in any case, one
 /// or more spaces after it (RFC 9110 §11.4).
 pub(super) fn take(
     head: &mut Parts,
-    schemes: &[Cow<'static, str>],
+    line: Line,
     limit: usize,
 ) -> Result<Option<Credential>, Rejection> {
-    let mut values = head.headers.get_all(AUTHORIZATION).iter();
-    let Some(first) = values.next() else {
-        return Ok(None);
-    };
-    let several = values.next().is_some();
-    let bearer = schemes
-        .iter()
-        .find_map(|scheme| after_scheme(first.as_bytes(), scheme));
-    if !several && bearer.is_none() {
+    if line.bearer.is_none() && head.headers.get_all(&AUTHORIZATION).iter().count() == 1 {
         return Ok(None);
     }
-    let too_long = first.len() > limit + "bearer ".len();
-    let removed = head.headers.remove(AUTHORIZATION);
-    if several {
+    let lines = head.headers.len();
+    let removed = head.headers.remove(&AUTHORIZATION);
+    if lines - head.headers.len() > 1 {
         return Err(malformed("`Authorization` stands more than once"));
     }
-    if too_long {
+    if line.length > limit + "bearer ".len() {
         return Err(malformed(TOO_LONG));
     }
-    match (removed, bearer) {
+    match (removed, line.bearer) {
         (Some(value), Some(start)) => {
             let end = value.len();
             Credential::in_header(value, start..end).map(Some)
@@ -81,7 +93,8 @@ mod authorization_rfc6750_2_1 {
         for value in values {
             head.headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        let taken = take(&mut head, &["Bearer".into()], MAX_CREDENTIAL);
+        let line = find(&head, &["Bearer".into()]);
+        let taken = line.map_or(Ok(None), |line| take(&mut head, line, MAX_CREDENTIAL));
         let taken = taken
             .map(|c| c.map(|c| c.as_str().to_owned()))
             .map_err(|r| r.reason());

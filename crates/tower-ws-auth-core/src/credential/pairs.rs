@@ -50,18 +50,27 @@ impl<'a> Match<'a> {
 
 /// Whether a query certainly has none of our pairs: nothing in it is encoded or divided in an
 /// uncommon way, and no pair begins with one of the keys.
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "without branches the compiler looks at sixteen bytes at a time"
-)]
 pub(super) fn is_clear(query: &str, keys: &[Key]) -> bool {
-    let uncommon = |b: u8| (b == b';') | (b == b'%') | (b == b'+');
-    let is_common = !query.bytes().fold(false, |any, b| any | uncommon(b));
-    is_common
-        && query.as_bytes().split(|&b| b == b'&').all(|pair| {
-            let begins = |key: &Key| pair.starts_with(key.name.as_bytes());
-            !keys.iter().any(begins)
+    let query = query.as_bytes();
+    let is_ours = |pair: &[u8]| keys.iter().any(|key| pair.starts_with(key.name.as_bytes()));
+    // A credential is nearly always in the first pair.
+    !is_ours(query)
+        && query.iter().enumerate().all(|(at, byte)| match byte {
+            b'&' => !is_ours(&query[at + 1..]),
+            b';' | b'%' | b'+' => false,
+            _ => true,
         })
+}
+
+/// Whether one of the bytes is wanted. Sixteen at a time, if `wanted` has no branches.
+pub(super) fn any(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> bool {
+    let any = |bytes: &[u8]| bytes.iter().fold(false, |any, &byte| any | wanted(byte));
+    let (chunks, _) = bytes.as_chunks::<16>();
+    match bytes.last_chunk::<16>() {
+        // The rest that fills no chunk is looked at with the bytes before it.
+        Some(last) => chunks.iter().any(|chunk| any(chunk)) || any(last),
+        None => any(bytes),
+    }
 }
 
 /// The key of a pair, decoded only if it is encoded.

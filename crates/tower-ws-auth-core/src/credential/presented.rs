@@ -4,6 +4,7 @@ use std::ops::Range;
 use http::{HeaderValue, Uri};
 
 use super::malformed;
+use super::pairs::any;
 use crate::Rejection;
 use crate::credential::cookie_header::Found;
 
@@ -37,7 +38,17 @@ impl Credential {
     /// allow.
     pub fn as_str(&self) -> &str {
         // Checked when it was made; an empty credential passes no strategy.
-        str::from_utf8(self.as_bytes()).unwrap_or_default()
+        match &self.text {
+            Text::Query(uri, at) => uri.query().and_then(|query| query.get(at.clone())),
+            Text::Header(..) => str::from_utf8(self.as_bytes()).ok(),
+            Text::Owned(text) => Some(text.as_str()),
+        }
+        .unwrap_or_default()
+    }
+
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.as_bytes().len()
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -65,6 +76,14 @@ impl Credential {
             carrier: "query",
         }
         .checked()
+    }
+
+    /// One that [`needs_no_decoding`], in a query of no more than the longest credential.
+    pub(super) fn plain_in_query(uri: Uri, range: Range<usize>) -> Self {
+        Self {
+            text: Text::Query(uri, range),
+            carrier: "query",
+        }
     }
 
     pub(super) fn decoded_query(text: String) -> Result<Self, Rejection> {
@@ -134,18 +153,26 @@ impl fmt::Debug for Credential {
 }
 
 /// RFC 6750 §2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+fn is_b64token(text: &[u8]) -> bool {
+    let padding = text.iter().rev().take_while(|&&b| b == b'=').count();
+    let body = &text[..text.len() - padding];
+    let is_stray = |b: u8| is_rare(b) & (b != b'~') & (b != b'+');
+    needs_no_decoding(body) || !body.is_empty() && !any(body, is_stray)
+}
+
+/// Whether it has only letters, digits and `-._/`, as most credentials have. They mean the same
+/// wherever they stand in a URI.
+pub(super) fn needs_no_decoding(text: &[u8]) -> bool {
+    !text.is_empty() && !any(text, is_rare)
+}
+
 #[expect(
     clippy::needless_bitwise_bool,
     reason = "without branches the compiler looks at sixteen bytes at a time"
 )]
-fn is_b64token(text: &[u8]) -> bool {
-    let padding = text.iter().rev().take_while(|&&b| b == b'=').count();
-    let body = &text[..text.len() - padding];
-    let stray = |b: u8| {
-        let letter = (b | 0x20).wrapping_sub(b'a') < 26;
-        // `-`, `.` and `/` stand right before the digits.
-        let digit_or_mark = b.wrapping_sub(b'-') <= b'9' - b'-';
-        !(letter | digit_or_mark | (b == b'_') | (b == b'~') | (b == b'+'))
-    };
-    !body.is_empty() && !body.iter().fold(false, |strays, &b| strays | stray(b))
+fn is_rare(b: u8) -> bool {
+    let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+    // `-`, `.` and `/` stand right before the digits.
+    let digit_or_mark = b.wrapping_sub(b'-') <= b'9' - b'-';
+    !(letter | digit_or_mark | (b == b'_'))
 }

@@ -5,6 +5,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The value of a field that occurs exactly once.
 pub(super) fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    // No field is repeated: the usual head.
+    if headers.keys_len() == headers.len() {
+        return headers.get(name);
+    }
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }
@@ -48,17 +52,29 @@ pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool
     lines.any(|line| line_lists(line, token))
 }
 
+/// What Firefox sends before `Upgrade`.
+const KEEP_ALIVE: &[u8] = b"keep-alive, ";
+
 pub(super) fn line_lists(line: &HeaderValue, token: &str) -> bool {
     let same = |(a, b): (&u8, &u8)| a | 0x20 == *b;
     let is_ours = |element: &[u8]| {
         element.len() == token.len() && element.iter().zip(token.as_bytes()).all(same)
     };
+    // `Upgrade`, `upgrade` or `websocket`, as clients write them.
+    let is_usual = |element: &[u8]| match (element, token.as_bytes()) {
+        ([first, rest @ ..], [first_of_token, rest_of_token @ ..]) => {
+            first | 0x20 == *first_of_token && rest == rest_of_token
+        }
+        _ => false,
+    };
     let bytes = line.as_bytes();
-    // The only value, as most clients send it, or one in a line that `list` reads.
-    is_ours(bytes) || {
-        let mut elements = bytes.split(|&b| b == b',').map(<[u8]>::trim_ascii);
-        elements.any(is_ours) && line.to_str().is_ok()
+    // The only value, or the one behind `keep-alive`.
+    if is_usual(bytes.strip_prefix(KEEP_ALIVE).unwrap_or(bytes)) {
+        return true;
     }
+    // Or one in a line that `list` reads.
+    let mut elements = bytes.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+    elements.any(is_ours) && line.to_str().is_ok()
 }
 
 /// Whether this is a `token` (RFC 9110 §5.6.2).

@@ -6,8 +6,9 @@ use super::Unreadable;
 ///
 /// As many as nearly every token has are kept without an allocation.
 pub(super) struct Names<'j> {
-    /// Each with its head, because nearly all names have heads of their own.
-    few: [(u64, &'j str); FEW],
+    few: [&'j str; FEW],
+    /// The head of each of the few, because nearly all names have heads of their own.
+    heads: [u64; FEW],
     few_count: usize,
     /// Those written with escapes, and those that found no place.
     more: Vec<Cow<'j, str>>,
@@ -27,7 +28,8 @@ impl<'j> Names<'j> {
     #[inline]
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            few: [(0, ""); FEW],
+            few: [""; FEW],
+            heads: [0; FEW],
             few_count: 0,
             more: Vec::new(),
             limit,
@@ -51,19 +53,29 @@ impl<'j> Names<'j> {
     )]
     pub(super) fn insert(&mut self, start: Start, name: &Cow<'j, str>) -> Result<(), Unreadable> {
         let head = head(name);
-        let few = self.few.get(start.few..self.few_count).unwrap_or_default();
-        let remembered = self.few_count + self.more.len();
-        if few.contains(&(head, name)) || remembered >= self.limit {
+        let own = start.few..self.few_count;
+        let is_head = |known: &u64| *known == head;
+        let may_be_known = self
+            .heads
+            .get(own.clone())
+            .unwrap_or_default()
+            .iter()
+            .any(is_head);
+        let is_known = || self.few.get(own).unwrap_or_default().contains(&&**name);
+        if may_be_known && is_known() || self.few_count + self.more.len() >= self.limit {
             return Err(Unreadable);
         }
         // A name among the few was compared with all names before it.
-        let is_among_few = self.more.len() == start.more;
-        match (name, self.few.get_mut(self.few_count)) {
-            (Cow::Borrowed(name), Some(place)) if is_among_few => {
-                *place = (head, name);
-                self.few_count += 1;
-            }
-            (name, _) => self.more.push(name.clone()),
+        if self.more.len() == start.more
+            && let Cow::Borrowed(name) = name
+            && let Some(place) = self.few.get_mut(self.few_count)
+            && let Some(place_of_head) = self.heads.get_mut(self.few_count)
+        {
+            *place = name;
+            *place_of_head = head;
+            self.few_count += 1;
+        } else {
+            self.more.push(name.clone());
         }
         Ok(())
     }
@@ -85,13 +97,23 @@ impl<'j> Names<'j> {
     }
 }
 
-/// The first eight bytes.
+/// A number made of the name's first bytes, to compare names by.
 #[inline]
 fn head(name: &str) -> u64 {
-    // The registered claims have three letters each.
-    if let [a, b, c] = *name.as_bytes() {
-        return u32::from_be_bytes([0, a, b, c]).into();
+    let name = name.as_bytes();
+    if let Some(first) = name.first_chunk() {
+        return u64::from_le_bytes(*first);
     }
-    let bytes = name.bytes().take(8);
-    bytes.fold(0, |head, byte| head << 8 | u64::from(byte))
+    // Two words that overlap.
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        let [first, last] = [*first, *last].map(u32::from_le_bytes).map(u64::from);
+        return first << 32 | last;
+    }
+    // The registered claims have three letters each.
+    match *name {
+        [a, b, c] => u32::from_le_bytes([a, b, c, 0]).into(),
+        [a, b] => u16::from_le_bytes([a, b]).into(),
+        [a] => a.into(),
+        _ => 0,
+    }
 }

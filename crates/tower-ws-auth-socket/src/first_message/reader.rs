@@ -102,13 +102,10 @@ impl Reader {
             let Some(payload) = rest.get(head.size..head.size + head.length) else {
                 return Ok(None);
             };
-            let mask = head.mask;
-            let plain = payload
-                .iter()
-                .zip(mask.iter().cycle())
-                .map(|(byte, mask)| byte ^ mask);
             if head.is_control {
-                let payload: Vec<u8> = plain.collect();
+                let mut plain = Vec::new();
+                unmask(payload, head.mask, &mut plain);
+                let payload = plain;
                 self.pass(&head);
                 match head.opcode {
                     CLOSE => return close(&payload).map(Some),
@@ -116,7 +113,7 @@ impl Reader {
                     _ => continue,
                 }
             }
-            self.message.extend(plain);
+            unmask(payload, head.mask, &mut self.message);
             self.open = true;
             self.pass(&head);
             if head.fin {
@@ -223,6 +220,17 @@ impl Head {
             length,
         }))
     }
+}
+
+/// Appends the payload of a frame (RFC 6455 §5.3), four bytes at a time.
+fn unmask(payload: &[u8], mask: [u8; 4], plain: &mut Vec<u8>) {
+    let (words, rest) = payload.as_chunks::<4>();
+    let key = u32::from_ne_bytes(mask);
+    plain.reserve(payload.len());
+    for word in words {
+        plain.extend((u32::from_ne_bytes(*word) ^ key).to_ne_bytes());
+    }
+    plain.extend(rest.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
 }
 
 fn close(payload: &[u8]) -> Result<Event, Fault> {

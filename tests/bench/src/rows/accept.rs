@@ -1,4 +1,4 @@
-//! The cost of a whole accepted handshake for a server, from the socket on.
+//! Stacks that accept a page with a JSON Web Token in its query.
 
 use std::time::Duration;
 
@@ -10,29 +10,15 @@ use axum::routing::any;
 use http::Request;
 use hyper::body::Incoming;
 use tower::ServiceBuilder;
-use tower_ws_auth::jwt::JwtLayer;
+use tower_ws_auth::jwt::{Jwt, JwtLayer};
 use tower_ws_auth::lease::LeaseLayer;
 use tower_ws_auth::{
     AuthLayer, AuthenticateExt as _, CloseFrameLayer, MemoryRevocations, MissingOrigin,
     OriginLayer, Origins, Revocations,
 };
 
-use super::jwt::{SharedKeys, User, jwt, keys, token};
-use super::socket::{Answer, Talk, hyper, on_loopback, server, switch};
-use crate::Case;
-
-pub(super) fn cases() -> Vec<Case> {
-    let talk = || Talk {
-        request: request(true),
-        polite: false,
-    };
-    vec![
-        Case::clocked("accept/hyper", move || on_loopback(hyper, talk())),
-        Case::clocked("accept/jwt", move || on_loopback(stack, talk())),
-        Case::clocked("accept/lease", move || on_loopback(leased, talk())),
-        Case::clocked("accept/hand", move || on_loopback(by_hand, talk())),
-    ]
-}
+use super::jwt::{FourStrings, SharedKeys, User, jwt, keys, token};
+use super::socket::{Answer, server, switch};
 
 /// A handshake with a token in its query, as a page sends it.
 pub(super) fn request(good: bool) -> &'static [u8] {
@@ -45,7 +31,7 @@ pub(super) fn request(good: bool) -> &'static [u8] {
     text.leak().as_bytes()
 }
 
-fn origins() -> OriginLayer {
+pub(super) fn origins() -> OriginLayer {
     let origins = Origins::new(["https://example.com"]).unwrap();
     OriginLayer::new(origins, MissingOrigin::Allow)
 }
@@ -58,19 +44,28 @@ pub(super) fn stack() -> server!() {
         .service_fn(async |request: Request<Incoming>| Answer::Ok(switch(request)))
 }
 
-fn leased() -> server!() {
+/// The same, and each grant can be revoked under its user's key.
+pub(super) fn leased_under_one_key() -> server!() {
+    leased_by(jwt().revocable_by(|claims| format!("user:{}", claims.sub)))
+}
+
+pub(super) fn leased() -> server!() {
+    leased_by(jwt())
+}
+
+fn leased_by(jwt: Jwt<FourStrings>) -> server!() {
     let day = Duration::from_secs(24 * 3600);
     let revocations = Revocations::new(MemoryRevocations::new(day, 100_000));
     ServiceBuilder::new()
         .layer(CloseFrameLayer::new())
         .layer(origins())
-        .layer(AuthLayer::new(jwt().revocable(revocations.clone())))
+        .layer(AuthLayer::new(jwt.revocable(revocations.clone())))
         .layer(LeaseLayer::new(revocations))
         .service_fn(async |request: Request<Incoming>| Answer::Ok(switch(request)))
 }
 
 /// As applications do it by hand: an extractor in front of axum's own upgrade.
-fn by_hand() -> server!() {
+pub(super) fn by_hand() -> server!() {
     async fn handler(_: State<SharedKeys>, _: User, upgrade: WebSocketUpgrade) -> Response {
         upgrade.on_upgrade(async |socket: WebSocket| drop(socket))
     }

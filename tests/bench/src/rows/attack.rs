@@ -13,7 +13,7 @@ use tower_ws_auth::handshake::Handshake;
 use tower_ws_auth::jwt::{Jwt, JwtLayer, Key};
 
 use super::accept::stack;
-use super::connection::{Client, try_serve};
+use super::connection::{Client, Says, try_serve};
 use super::socket::runtime;
 use crate::{Case, FourStrings, SECRET, handshake, now};
 
@@ -179,7 +179,7 @@ fn at_a_server() -> impl FnMut() {
     let gone = Arc::new(Notify::new());
     move || {
         runtime.block_on(async {
-            let client = Client::sending(request, false, &gone);
+            let client = Client::sending(request, Says::Refused, &gone);
             assert!(try_serve(client, service.clone()).await.is_err());
             gone.notified().await;
         });

@@ -1,4 +1,4 @@
-//! Rows 11 and 12: a refused client that reads the reason.
+//! Rows E4 and 12: a refused client that reads the reason.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -18,8 +18,9 @@ use tokio::sync::Notify;
 use tower::{Service, ServiceBuilder};
 use tower_ws_auth::{AuthLayer, CloseFrameLayer, Grant, Rejection, RejectionKind};
 
-use super::connection::{Client, serve};
-use super::socket::{Answer, Talk, hyper, on_loopback, runtime, server};
+use super::connection::{CLOSE, Client, REQUEST, Says, serve};
+use super::socket::{Answer, Talk, on_loopback, runtime, server};
+use super::whole::in_memory;
 use crate::Case;
 
 const KEPT: usize = 500;
@@ -27,10 +28,12 @@ const KEPT: usize = 500;
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = on_sockets();
     cases.extend([
-        Case::call("close/hyper-memory", || in_memory(hyper, false)),
-        Case::call("close/ours-memory", || in_memory(ours, true)),
-        Case::call("close/axum-memory", || in_memory(|| axum(false), true)),
-        Case::call("close/axum-tuned-memory", || in_memory(|| axum(true), true)),
+        Case::call("close/axum-memory", || {
+            in_memory(|| axum(false), vec![REQUEST], CLOSES)
+        }),
+        Case::call("close/axum-tuned-memory", || {
+            in_memory(|| axum(true), vec![REQUEST], CLOSES)
+        }),
         kept("close/ours-kept", ours),
         kept("close/axum-kept", || axum(false)),
         kept("close/axum-tuned-kept", || axum(true)),
@@ -38,19 +41,19 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
+const CLOSES: Says = Says::AfterFrame(CLOSE);
+
 pub(super) fn on_sockets() -> Vec<Case> {
     vec![
-        Case::clocked("close/hyper", || on_loopback(hyper, Talk::CUT)),
-        Case::clocked("close/ours", || on_loopback(ours, Talk::POLITE)),
-        Case::clocked("close/axum", || on_loopback(|| axum(false), Talk::POLITE)),
+        Case::clocked("close/axum", || on_loopback(|| axum(false), Talk::polite())),
         Case::clocked("close/axum-tuned", || {
-            on_loopback(|| axum(true), Talk::POLITE)
+            on_loopback(|| axum(true), Talk::polite())
         }),
     ]
 }
 
 /// Without the reject delay, which costs no CPU time.
-fn ours() -> server!() {
+pub(super) fn ours() -> server!() {
     let refuse = |_: &mut Parts| {
         let rejection = Rejection::new(RejectionKind::TokenExpired, "");
         ready(Err::<Grant<()>, _>(rejection))
@@ -82,27 +85,8 @@ fn axum(tuned: bool) -> server!() {
     Router::new().route("/ws", any(handler))
 }
 
-fn in_memory<S, B>(service: impl FnOnce() -> S, polite: bool) -> impl FnMut()
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + 'static,
-    B: hyper::body::Body<Data = Bytes, Error: Into<tower::BoxError>> + Send + 'static,
-{
-    let runtime = runtime();
-    let service = service();
-    let gone = Arc::new(Notify::new());
-    move || {
-        runtime.block_on(async {
-            serve(Client::new(polite, &gone), service.clone()).await;
-            gone.notified().await;
-        });
-    }
-}
-
 /// For clients that have read their close frame and do not answer.
-fn kept<S, B>(id: &'static str, service: impl FnOnce() -> S + 'static) -> Case
+fn kept<S, B>(id: &'static str, service: impl Fn() -> S + 'static) -> Case
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone
@@ -120,7 +104,7 @@ where
             move |runtime: &Runtime, count| {
                 runtime.block_on(async {
                     for _ in 0..count {
-                        serve(Client::new(false, &gone), service.clone()).await;
+                        serve(Client::new(Says::Nothing, &gone), service.clone()).await;
                     }
                     // Lets each task run until it waits.
                     for _ in 0..10 {

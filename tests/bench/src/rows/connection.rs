@@ -23,11 +23,44 @@ pub(super) const REQUEST: &[u8] = b"GET /ws HTTP/1.1\r\nhost: example.com\r\n\
 /// A masked close frame.
 pub(super) const CLOSE: &[u8] = b"\x88\x80\x01\x02\x03\x04";
 
-/// Sends a handshake, and its close frame once it has read one.
+/// What a client says behind its handshake.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Says {
+    Nothing,
+    /// Nothing either, for it is refused.
+    Refused,
+    /// Once it has the server's answer.
+    First(&'static [u8]),
+    /// Once it has the server's close frame.
+    AfterFrame(&'static [u8]),
+}
+
+impl Says {
+    /// How the server's answer begins.
+    pub(super) fn answer(self) -> &'static [u8] {
+        match self {
+            Self::Refused => b"HTTP/1.1 4",
+            _ => b"HTTP/1.1 101",
+        }
+    }
+
+    /// What is to be said to a server that has sent its head, and this many bytes behind it.
+    pub(super) fn after(self, frame: usize) -> Option<&'static [u8]> {
+        match self {
+            Self::First(message) => Some(message),
+            // A close frame has 2 bytes at least.
+            Self::AfterFrame(message) if frame >= 2 => Some(message),
+            _ => None,
+        }
+    }
+}
+
+/// Sends a handshake, and what it says behind it.
 pub(super) struct Client {
     to_send: &'static [u8],
-    /// Whether it answers the close frame.
-    polite: bool,
+    says: Says,
+    /// Whether it has said that.
+    said: bool,
     answered: bool,
     /// The number of bytes of the head's end that the server has sent.
     head: usize,
@@ -37,14 +70,15 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(polite: bool, gone: &Arc<Notify>) -> Self {
-        Self::sending(REQUEST, polite, gone)
+    pub(super) fn new(says: Says, gone: &Arc<Notify>) -> Self {
+        Self::sending(REQUEST, says, gone)
     }
 
-    pub(super) fn sending(request: &'static [u8], polite: bool, gone: &Arc<Notify>) -> Self {
+    pub(super) fn sending(request: &'static [u8], says: Says, gone: &Arc<Notify>) -> Self {
         Self {
             to_send: request,
-            polite,
+            says,
+            said: false,
             answered: false,
             head: 0,
             frame: 0,
@@ -54,6 +88,8 @@ impl Client {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
+        let is_first = !std::mem::replace(&mut self.answered, true);
+        assert!(!is_first || bytes.starts_with(self.says.answer()));
         const END: &[u8] = b"\r\n\r\n";
         for byte in bytes {
             if self.head == END.len() {
@@ -64,10 +100,10 @@ impl Client {
                 self.head = usize::from(*byte == END[0]);
             }
         }
-        // A close frame has 2 bytes at least.
-        if self.polite && !self.answered && self.frame >= 2 {
-            self.answered = true;
-            self.to_send = CLOSE;
+        let message = self.says.after(self.frame);
+        if let Some(message) = message.filter(|_| !self.said && self.head == END.len()) {
+            self.said = true;
+            self.to_send = message;
             if let Some(reader) = self.reader.take() {
                 reader.wake();
             }
@@ -87,7 +123,7 @@ impl AsyncRead for Client {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.to_send.is_empty() && !self.answered {
+        if self.to_send.is_empty() && !self.said {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }

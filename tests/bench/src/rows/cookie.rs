@@ -25,7 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-fn sessions() -> (Sessions<Value>, String) {
+pub(super) fn sessions() -> (Sessions<Value>, String) {
     let secrets = Secrets::express([[7; 32]]).unwrap();
     let sessions = Sessions::builder(secrets, MemorySessions::new(10));
     let sessions: Sessions<Value> = sessions.build().unwrap();

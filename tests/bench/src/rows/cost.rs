@@ -6,23 +6,14 @@ use jsonwebtoken::crypto::{CryptoProvider, aws_lc, rust_crypto};
 use serde::Serialize;
 use tower_ws_auth::jwt::{JwtEncoder, SigningKey};
 
-use super::flood::without_origin;
 use super::jwt::{asymmetric_keys, decoding_key, jwt, token};
-use super::socket::{Talk, on_loopback};
-use super::{accept, close};
+use super::{close, whole};
 use crate::{Case, SECRET};
 
 /// Whole handshakes on a socket, then tokens by their length, then signatures by their backend.
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = accept::cases();
+    let mut cases = whole::on_sockets();
     cases.extend(close::on_sockets());
-    cases.push(Case::clocked("refuse/plain", || {
-        let talk = Talk {
-            request: without_origin(),
-            polite: false,
-        };
-        on_loopback(accept::stack, talk)
-    }));
     for (id, length) in TOKENS {
         cases.push(Case::call(id, move || {
             let (jwt, token) = (jwt(), padded(length));

@@ -79,6 +79,12 @@ struct Flood {
     refused: Arc<AtomicU32>,
 }
 
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.on.store(false, Ordering::Relaxed);
+    }
+}
+
 impl Flood {
     /// From a thread of its own, which does nothing until it is switched on.
     fn start(address: SocketAddr, browsers: bool) -> Self {

@@ -1,4 +1,4 @@
-//! Row 14: leases.
+//! Row E2: what a lease keeps for an open connection.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -25,22 +25,13 @@ use tower_ws_auth::{
     AuthLayer, AuthenticateExt as _, Grant, MemoryRevocations, Rejection, ResponseBody, Revocations,
 };
 
-use super::connection::{Client, serve};
+use super::connection::{Client, Says, serve};
 use crate::{Case, now};
 
 const KEPT: usize = 10_000;
 
 pub(super) fn cases() -> Vec<Case> {
-    let opened = |leased| {
-        let server = Server::new(leased);
-        move || drop(server.open())
-    };
-    vec![
-        Case::call("lease/open", move || opened(true)),
-        Case::call("lease/bare", move || opened(false)),
-        kept("lease/kept", true),
-        kept("lease/bare-kept", false),
-    ]
+    vec![kept("lease/kept", true), kept("lease/bare-kept", false)]
 }
 
 fn kept(id: &'static str, leased: bool) -> Case {
@@ -99,7 +90,7 @@ impl Server {
     fn open(&self) -> Upgraded {
         let _entered = self.runtime.enter();
         let gone = Arc::new(Notify::new());
-        now(serve(Client::new(false, &gone), self.stack.clone()));
+        now(serve(Client::new(Says::Nothing, &gone), self.stack.clone()));
         let mut upgraded = TokioIo::new(now(self.told.recv().unwrap()).unwrap());
         // Until then it holds hyper's read buffer.
         let mut bytes = [0; 8];

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tower::{BoxError, Service, service_fn};
 
-use super::connection::{CLOSE, REQUEST, try_serve};
+use super::connection::{CLOSE, REQUEST, Says, try_serve};
 
 const TICK: Duration = Duration::from_millis(500);
 
@@ -42,14 +42,20 @@ macro_rules! server {
 }
 pub(super) use server;
 
-/// The minimum: 101 with the accept key, and a task that waits for the socket and drops it.
+/// The minimum.
 pub(super) fn hyper() -> server!() {
     service_fn(|request: Request<Incoming>| ready(Answer::Ok(switch(request))))
 }
 
+/// 101, and a task that waits for the socket and drops it.
 pub(super) fn switch<B>(mut request: Request<B>) -> Response<Empty<Bytes>> {
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move { drop(upgrade.await) });
+    accept(&request)
+}
+
+/// 101 with the accept key.
+pub(super) fn accept<B>(request: &Request<B>) -> Response<Empty<Bytes>> {
     let key = &request.headers()[SEC_WEBSOCKET_KEY];
     let mut digest = Sha1::new();
     digest.update(key.as_bytes());
@@ -68,23 +74,33 @@ pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A client's handshake.
-#[derive(Clone, Copy)]
+/// The handshakes of a client: each of its requests in turn, and what it says behind each.
 pub(super) struct Talk {
-    pub(super) request: &'static [u8],
-    /// Whether it answers the server's close frame.
-    pub(super) polite: bool,
+    requests: Vec<&'static [u8]>,
+    says: Says,
 }
 
 impl Talk {
-    pub(super) const CUT: Self = Self {
-        request: REQUEST,
-        polite: false,
-    };
-    pub(super) const POLITE: Self = Self {
-        request: REQUEST,
-        polite: true,
-    };
+    pub(super) fn of(request: &'static [u8], says: Says) -> Self {
+        let requests = vec![request];
+        Self { requests, says }
+    }
+
+    /// Of requests that pass only once.
+    pub(super) fn each_of(requests: Vec<&'static [u8]>) -> Self {
+        let says = Says::Nothing;
+        Self { requests, says }
+    }
+
+    /// It says nothing more.
+    pub(super) fn cut() -> Self {
+        Self::of(REQUEST, Says::Nothing)
+    }
+
+    /// It answers the server's close frame.
+    pub(super) fn polite() -> Self {
+        Self::of(REQUEST, Says::AfterFrame(CLOSE))
+    }
 }
 
 /// Serves on a thread of its own, whose `schedstat` is returned beside the address.
@@ -144,9 +160,11 @@ where
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         share_a_core();
+        let Talk { requests, says } = talk;
+        let mut requests = requests.into_iter().cycle();
         for () in orders {
-            for _ in 0..HANDSHAKES {
-                shake_hands(address, talk);
+            for request in requests.by_ref().take(HANDSHAKES as usize) {
+                shake_hands(address, request, says);
             }
             tell.send(()).unwrap();
         }
@@ -180,7 +198,7 @@ fn nanoseconds(clock: &PathBuf) -> f64 {
     text.split(' ').next().unwrap().parse().unwrap()
 }
 
-fn shake_hands(address: SocketAddr, Talk { request, polite }: Talk) {
+fn shake_hands(address: SocketAddr, request: &[u8], says: Says) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
@@ -188,7 +206,7 @@ fn shake_hands(address: SocketAddr, Talk { request, polite }: Talk) {
     stream.write_all(request).unwrap();
     let mut read = Vec::with_capacity(512);
     let mut buffer = [0; 512];
-    let mut close_sent = !polite;
+    let mut to_say = !matches!(says, Says::Nothing | Says::Refused);
     loop {
         let count = stream.read(&mut buffer).unwrap();
         if count == 0 {
@@ -196,11 +214,11 @@ fn shake_hands(address: SocketAddr, Talk { request, polite }: Talk) {
         }
         read.extend_from_slice(&buffer[..count]);
         let head = read.windows(4).position(|window| window == b"\r\n\r\n");
-        if !close_sent && head.is_some_and(|head| read.len() >= head + 6) {
-            stream.write_all(CLOSE).unwrap();
-            close_sent = true;
+        let message = head.and_then(|head| says.after(read.len() - head - 4));
+        if let Some(message) = message.filter(|_| to_say) {
+            stream.write_all(message).unwrap();
+            to_say = false;
         }
     }
-    let expected = [&b"HTTP/1.1 101"[..], b"HTTP/1.1 401"];
-    assert!(close_sent && expected.iter().any(|line| read.starts_with(line)));
+    assert!(!to_say && read.starts_with(says.answer()));
 }

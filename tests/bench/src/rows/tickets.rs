@@ -16,6 +16,7 @@ const MILLION: usize = 1_000_000;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
+        Case::call("ticket/digest", || || _ = std::hint::black_box(digest(7))),
         Case::call("ticket/take-1k", || take(1_000)).untimed(),
         Case::call("ticket/take-100k", || take(100_000)).untimed(),
         Case::call("ticket/take-1m", || take(MILLION))
@@ -49,7 +50,7 @@ pub fn key(n: usize) -> [u8; 16] {
     *digest(n).as_bytes()
 }
 
-fn digest(n: usize) -> TicketKey {
+pub(super) fn digest(n: usize) -> TicketKey {
     TicketKey::digest("bench", &[&n.to_be_bytes()])
 }
 
