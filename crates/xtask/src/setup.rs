@@ -60,6 +60,8 @@ const NPM: &[(&str, &str)] = &[
     ("socket.io", "4.8.4"),
     // It checks the types of `clients/js`.
     ("typescript", "5.9.3"),
+    // The newest one does not run in the Node of Debian.
+    ("undici", "6.29.1"),
 ];
 
 /// Client libraries from npm.
@@ -85,7 +87,6 @@ const NPM_CLIENTS: &[(&str, &str)] = &[
     ("socket.io-client", "4.8.4"),
     ("socket.io-client-2", "npm:socket.io-client@2.5.0"),
     ("subscriptions-transport-ws", "0.11.0"),
-    ("undici", "6.29.1"),
     ("ws", "8.23.0"),
 ];
 
