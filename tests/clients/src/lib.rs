@@ -1,12 +1,11 @@
 //! A server that refuses in every way, and the expected answer for each.
 
-mod library;
+pub mod libraries;
 mod page;
 pub mod recipes;
 mod refusals;
 mod server;
 
-pub use self::library::{LibraryServer, Speech};
 pub use self::page::Page;
 pub use self::refusals::{Refusal, refusals};
 pub use self::server::Server;

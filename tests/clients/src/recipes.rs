@@ -9,6 +9,42 @@ use tower_ws_auth::protocol::{
 
 const FIRST_MESSAGE: Duration = Duration::from_secs(3);
 
+/// Socket.IO 2 over its transport `websocket`, for clients that use the default namespace and
+/// these: `error` with `message` and `data.reason`, then `disconnect`. It stops. An open connection
+/// gets the event `auth_ended` with the reason, then `disconnect`.
+///
+/// # Errors
+///
+/// A namespace is longer than a message may be.
+pub fn socket_io_2(namespaces: &[&str]) -> Result<ClientProtocol, InvalidProtocol> {
+    const OPEN: &str = r#"0{"sid":"-","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    // One error reaches all namespaces. Only a namespace that is disconnected does not come back.
+    const ERROR: &str = r#"44{"message":"${reason}","data":{"reason":"${reason}"}}"#;
+    const ENDED: &str = r#"42["auth_ended",{"reason":"${reason}"}]"#;
+    let disconnects: Vec<_> = std::iter::once("41".to_owned())
+        .chain(namespaces.iter().map(|namespace| format!("41{namespace},")))
+        .map(Message::text)
+        .collect();
+    let mut script = Script::new()
+        .send(Message::text(OPEN))
+        .send(Message::text(ERROR));
+    for disconnect in &disconnects {
+        script = script.send(disconnect.clone());
+    }
+    ClientProtocol::builder("socket_io_2")
+        .marked_by(Mark::query("EIO", "3"))
+        // After a close code it comes back, after an HTTP answer with a growing back-off.
+        .refusals(move |cause| match cause.next_step() {
+            NextStep::ComeBack => Refusal::Http,
+            _ => script.clone().into(),
+        })
+        .endings(move |cause| match cause.next_step() {
+            NextStep::ComeBack => Vec::new(),
+            _ => [&[Message::text(ENDED)], &disconnects[..]].concat(),
+        })
+        .build()
+}
+
 /// STOMP (@stomp/stompjs): `onStompError` with the reason in `message`, then the plain code in
 /// `onWebSocketClose`. It comes back every 5 s: `client.deactivate()` stops it.
 ///

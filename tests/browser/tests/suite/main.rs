@@ -16,6 +16,7 @@ mod chat_page;
 mod comfort;
 mod elsewhere;
 mod leases;
+mod libraries;
 mod live;
 mod origins;
 mod page;

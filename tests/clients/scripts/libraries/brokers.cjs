@@ -1,11 +1,11 @@
 // Clients of message brokers, whose protocols are recipes on the public builder.
 const kit = require("./kit.cjs");
 
-const { FromAPage, connected, job, log, refresh, sockets, stops, ws } = kit;
+const { FromAPage, connected, job, log, mqtt, refresh, sockets, stops, ws } = kit;
 
 /** MQTT.js of either version of the protocol. */
-function mqtt(protocolVersion) {
-  const { connect } = require("mqtt");
+async function withVersion(protocolVersion) {
+  const { connect } = await mqtt();
   const client = connect(`${sockets}/mqtt`, {
     protocolVersion,
     transformWsUrl: (url) => `${url.split("?")[0]}?token=${kit.token}`,
@@ -31,7 +31,6 @@ module.exports = {
     let expired = false;
     const client = new Client({
       webSocketFactory: () => new ws(`${sockets}/stomp?token=${kit.token}`, ["v12.stomp", "v11.stomp", "v10.stomp"]),
-      reconnectDelay: 100,
       beforeConnect: async () => {
         if (expired) await refresh();
         expired = false;
@@ -46,8 +45,8 @@ module.exports = {
     });
     client.activate();
   },
-  mqtt: () => mqtt(4),
-  "mqtt-5": () => mqtt(5),
+  mqtt: () => withVersion(4),
+  "mqtt-5": () => withVersion(5),
   async "@nats-io/nats-core"() {
     const { wsconnect } = require("@nats-io/nats-core");
     globalThis.WebSocket = FromAPage;

@@ -1,20 +1,11 @@
 // Action Cable, and its other client.
-const { join } = require("node:path");
-const { pathToFileURL } = require("node:url");
-
 const kit = require("./kit.cjs");
 
-const { connected, log, refresh, sockets, ws } = kit;
+const { anycable, connected, imitateAPage, log, refresh, sockets, ws } = kit;
 
 module.exports = {
   "@rails/actioncable"() {
-    Object.assign(globalThis, {
-      self: globalThis,
-      document: { visibilityState: "visible", addEventListener() {} },
-      addEventListener() {},
-      removeEventListener() {},
-      WebSocket: ws,
-    });
+    imitateAPage();
     const ActionCable = require("@rails/actioncable");
     ActionCable.adapters.WebSocket = ws;
     ActionCable.adapters.logger = {
@@ -36,8 +27,7 @@ module.exports = {
     });
   },
   async "@anycable/core"() {
-    const index = join(process.env.NODE_PATH, "@anycable/core/index.js");
-    const { createCable } = await import(pathToFileURL(index));
+    const { createCable } = await anycable();
     const cable = createCable(`${sockets}/cable?token=${kit.token}`, {
       websocketImplementation: ws,
       logLevel: "error",

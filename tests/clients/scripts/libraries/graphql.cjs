@@ -35,7 +35,8 @@ module.exports = {
         client.url = url();
       } else if (stops.test(error.message)) client.close();
     };
-    const options = { reconnect: true, connectionCallback: react };
+    // It waits a second for a connection, and then opens another. A page under load takes longer.
+    const options = { reconnect: true, minTimeout: 20_000, timeout: 60_000, connectionCallback: react };
     const client = new SubscriptionClient(url(), options, ws);
     client.onConnected(connected);
     client.onReconnected(connected);

@@ -1,17 +1,9 @@
 // What the scripts of all libraries share: the job, the lines that the test reads, and the refresh.
-const ws = require("ws");
+const { FromAPage, WebSocket: ws, anycable, imitateAPage, job, leave, mqtt, onError } = require("./node.cjs");
 
-const job = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
 const http = `http://127.0.0.1:${job.port}`;
 const sockets = `ws://127.0.0.1:${job.port}`;
 const lines = [];
-
-/** As a page opens it. */
-class FromAPage extends ws {
-  constructor(url, protocols, options) {
-    super(url, protocols, { origin: "https://app.example", ...options });
-  }
-}
 
 /** What is expected, and by how many clients it was not seen yet. */
 const missing = new Map(job.sees.map((part) => [part, job.clients]));
@@ -51,11 +43,20 @@ const connected = () => {
   }
 };
 const stops = /credentials_missing|token_invalid|forbidden|revoked|session_ended/;
+let left = false;
 const done = () => {
-  console.log(JSON.stringify(lines));
-  process.exit(0);
+  if (!left) leave(lines);
+  left = true;
 };
 
 /** `token` changes with each refresh. */
-const kit = { FromAPage, connected, done, http, job, log, refresh, sockets, stops, token: job.token, watch, ws };
+const kit = { FromAPage, anycable, connected, http, imitateAPage, job, log, mqtt, refresh, sockets, stops, token: job.token, ws };
 module.exports = kit;
+
+/** Runs as many clients of this library as the job asks for. */
+kit.run = (library) => {
+  onError(log);
+  setTimeout(done, job.patience);
+  for (let client = 0; client < job.clients; client += 1) library();
+  watch();
+};

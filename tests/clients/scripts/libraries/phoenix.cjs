@@ -3,8 +3,7 @@ const kit = require("./kit.cjs");
 
 const { connected, log, refresh, sockets, ws } = kit;
 
-function phoenix(package_) {
-  const { Socket } = require(package_);
+function phoenix({ Socket }) {
   const socket = new Socket(`${sockets}/socket`, { params: () => ({ token: kit.token }), transport: ws });
   let acting = false;
   const react = async (reason) => {
@@ -31,7 +30,7 @@ function phoenix(package_) {
 }
 
 module.exports = {
-  phoenix: () => phoenix("phoenix"),
-  "phoenix-1-7": () => phoenix("phoenix-1-7"),
-  "phoenix-1-8-15": () => phoenix("phoenix-1-8-15"),
+  phoenix: () => phoenix(require("phoenix")),
+  "phoenix-1-7": () => phoenix(require("phoenix-1-7")),
+  "phoenix-1-8-15": () => phoenix(require("phoenix-1-8-15")),
 };

@@ -10,22 +10,29 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::routing::{any, get};
+use axum::response::Html;
+use axum::routing::{any, get, post};
 use http::Uri;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower::ServiceBuilder;
 use tower_ws_auth::{
     AuthLayer, AuthenticateExt, ClientProtocol, CloseFrameLayer, DisconnectReason, Grant,
     LeaseLayer, MemoryRevocations, Rejection, RejectionKind, Revocations,
 };
 
+use super::bundle::bundle;
+
+/// The script runs the job in the fragment.
+const PAGE: &str = r#"<!doctype html><title>-</title><script src="/bundle.js"></script>"#;
+
 /// The language of a library's server: what it says first, and its answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Speech {
-    /// Its first message.
-    pub greeting: Option<&'static str>,
+    /// Its first messages.
+    pub greeting: &'static [&'static str],
     /// A text in a message, and the answer to it.
     pub answers: &'static [(&'static str, &'static str)],
     /// Its messages are binary.
@@ -55,6 +62,8 @@ struct Inner {
     refreshed: AtomicBool,
     ended: Mutex<Option<RejectionKind>>,
     revocations: Revocations,
+    /// What the script in the page has said.
+    lines: watch::Sender<Option<Vec<String>>>,
 }
 
 impl LibraryServer {
@@ -80,6 +89,7 @@ impl LibraryServer {
             revocations: Revocations::builder(store)
                 .allowed_skew(Duration::ZERO)
                 .build(),
+            lines: watch::Sender::default(),
         }));
         let strategy = server.clone();
         let strategy = move |head: &mut Parts| strategy.decide(head);
@@ -110,6 +120,12 @@ impl LibraryServer {
                 get(async |State(server): State<Self>| server.refresh()),
             )
             .route("/end", get(Self::end))
+            .route("/page", get(async || Html(PAGE)))
+            .route(
+                "/bundle.js",
+                get(async || ([(CONTENT_TYPE, "text/javascript")], bundle().await)),
+            )
+            .route("/lines", post(Self::say))
             .fallback_service(any(handler).layer(layers).with_state(()))
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -124,6 +140,13 @@ impl LibraryServer {
     /// How many handshakes it has seen.
     pub fn attempts(&self) -> usize {
         self.0.attempts.load(Ordering::SeqCst)
+    }
+
+    /// The lines of the script that runs a job in a page, once it has ended.
+    pub async fn lines(&self) -> Vec<String> {
+        let mut lines = self.0.lines.subscribe();
+        let lines = lines.wait_for(Option::is_some).await;
+        lines.map_or_else(|_| Vec::new(), |lines| lines.clone().unwrap_or_default())
     }
 
     /// By the word that the client has put into its URL or its `Authorization`.
@@ -156,6 +179,11 @@ impl LibraryServer {
         self.0.refreshed.store(true, Ordering::SeqCst);
     }
 
+    async fn say(State(server): State<Self>, lines: String) {
+        let lines = serde_json::from_str(&lines).unwrap_or_default();
+        server.0.lines.send_replace(Some(lines));
+    }
+
     async fn end(State(server): State<Self>, target: Uri) {
         let expired = target.query() == Some("reason=token_expired");
         let (reason, kind) = if expired {
@@ -174,10 +202,10 @@ impl LibraryServer {
 }
 
 async fn speak(mut socket: WebSocket, speech: Speech) {
-    if let Some(greeting) = speech.greeting
-        && socket.send(speech.message(greeting)).await.is_err()
-    {
-        return;
+    for greeting in speech.greeting {
+        if socket.send(speech.message(greeting)).await.is_err() {
+            return;
+        }
     }
     while let Some(Ok(message)) = socket.recv().await {
         let Ok(text) = message.to_text() else {
