@@ -54,7 +54,8 @@ impl<'t> Compact<'t> {
 /// Without an early end in a chunk, so that the compiler looks at sixteen bytes at a time.
 fn has_dot(text: &str) -> bool {
     let all = text.as_bytes();
-    let found = |bytes: &[u8]| bytes.iter().fold(false, |any, &byte| any | (byte == b'.'));
+    let is_dot = |byte: &u8| u8::from(*byte == b'.');
+    let found = |bytes: &[u8]| bytes.iter().fold(0, |any, byte| any | is_dot(byte)) != 0;
     let (chunks, _) = all.as_chunks::<16>();
     match all.last_chunk::<16>() {
         // The rest that fills no chunk is looked at with the bytes before it.

@@ -233,19 +233,17 @@ mod tests {
 
     use super::*;
 
-    fn run(
-        cases: Vec<Case>,
-    ) -> (
-        Vec<(String, &'static str, usize)>,
-        Vec<(&'static str, String)>,
-    ) {
+    /// The measure, the case, and the number of rounds.
+    type Measured = (String, &'static str, usize);
+    type Failed = (&'static str, String);
+
+    fn run(cases: Vec<Case>) -> (Vec<Measured>, Vec<Failed>) {
         let (mut measured, mut failed) = (Vec::new(), Vec::new());
         let report = |measure: &str, id, values: &[f64]| {
             measured.push((measure.to_owned(), id, values.len()));
         };
-        timed(cases, 5, report, |id, why| {
-            failed.push((id, why.to_owned()))
-        });
+        let fail = |id, why: &str| failed.push((id, why.to_owned()));
+        timed(cases, 5, report, fail);
         (measured, failed)
     }
 

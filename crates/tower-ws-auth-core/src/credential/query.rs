@@ -126,7 +126,7 @@ fn value(uri: Uri, pair: Range<usize>, key: &Key) -> Result<Credential, Rejectio
         .and_then(|query| query.get(pair.clone()))
         .unwrap_or_default();
     let equals = text.find('=').map_or(text.len(), |equals| equals + 1);
-    if key.scheme || any(text[equals..].as_bytes(), |b| (b == b'%') | (b == b'+')) {
+    if key.scheme || any(&text.as_bytes()[equals..], |b| (b == b'%') | (b == b'+')) {
         let decoded = form_urlencoded::parse(text.as_bytes())
             .next()
             .map(|(_, value)| value);

@@ -88,9 +88,9 @@ impl Client {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
+        const END: &[u8] = b"\r\n\r\n";
         let is_first = !std::mem::replace(&mut self.answered, true);
         assert!(!is_first || bytes.starts_with(self.says.answer()));
-        const END: &[u8] = b"\r\n\r\n";
         for byte in bytes {
             if self.head == END.len() {
                 self.frame += 1;

@@ -157,6 +157,7 @@ where
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "its service outlives it")]
 pub(super) fn by_session(sessions: Sessions<Value>) -> server!() {
     let page = Origins::new(["https://example.com"]).unwrap();
     let strategy = sessions.strategy(page, |record: &Value| {
@@ -169,6 +170,7 @@ pub(super) fn by_session(sessions: Sessions<Value>) -> server!() {
         .service_fn(async |request: Request<Incoming>| Answer::Ok(switch(request)))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "its service outlives it")]
 pub(super) fn by_ticket(tickets: Tickets<String>) -> server!() {
     ServiceBuilder::new()
         .layer(CloseFrameLayer::new())
