@@ -257,9 +257,12 @@ fn pip(folder: &Path) -> Result<(), String> {
     if !newest && PIP.iter().chain(PIP_CLIENTS).all(installed) {
         return Ok(());
     }
-    let clients = PIP_CLIENTS.iter().map(|(name, version)| match newest {
-        true => (*name).to_owned(),
-        false => format!("{name}=={version}"),
+    let clients = PIP_CLIENTS.iter().map(|(name, version)| {
+        if newest {
+            (*name).to_owned()
+        } else {
+            format!("{name}=={version}")
+        }
     });
     pip_install(folder, exactly(PIP).chain(clients))
 }

@@ -9,6 +9,7 @@ pub(crate) mod cost;
 pub(crate) mod flood;
 pub(crate) mod jwt;
 pub(crate) mod lease;
+mod protocol;
 mod socket;
 pub(crate) mod tickets;
 
@@ -21,6 +22,7 @@ pub fn own() -> Vec<Case> {
         cookie::cases(),
         tickets::cases(),
         close::cases(),
+        protocol::cases(),
         lease::cases(),
         accept::cases(),
         attack::cases(),

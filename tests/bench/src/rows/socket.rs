@@ -136,6 +136,21 @@ where
         + 'static,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    on_loopback_by(service, move |address| shake_hands(address, talk))
+}
+
+/// The same for any client.
+pub(super) fn on_loopback_by<S, B>(
+    service: impl FnOnce() -> S + Send + 'static,
+    client: impl Fn(SocketAddr) + Send + 'static,
+) -> impl FnMut() -> f64
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     let (address, clock) = listen(move || {
         share_a_core();
         service()
@@ -146,7 +161,7 @@ where
         share_a_core();
         for () in orders {
             for _ in 0..HANDSHAKES {
-                shake_hands(address, talk);
+                client(address);
             }
             tell.send(()).unwrap();
         }
