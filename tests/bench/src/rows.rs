@@ -10,6 +10,7 @@ pub(crate) mod cost;
 pub(crate) mod flood;
 pub(crate) mod jwt;
 pub(crate) mod lease;
+mod protocol;
 mod socket;
 pub(crate) mod tickets;
 mod two;
@@ -24,6 +25,7 @@ pub fn own() -> Vec<Case> {
         cookie::cases(),
         tickets::cases(),
         close::cases(),
+        protocol::cases(),
         lease::cases(),
         whole::cases(),
         two::cases(),

@@ -152,6 +152,26 @@ where
         + 'static,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
+    let Talk { requests, says } = talk;
+    let mut requests = requests.into_iter().cycle();
+    on_loopback_by(service, move |address| {
+        let request = requests.next().unwrap();
+        shake_hands(address, request, says);
+    })
+}
+
+/// The same for any client.
+pub(super) fn on_loopback_by<S, B>(
+    service: impl FnOnce() -> S + Send + 'static,
+    mut client: impl FnMut(SocketAddr) + Send + 'static,
+) -> impl FnMut() -> f64
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     let (address, clock) = listen(move || {
         share_a_core();
         service()
@@ -160,11 +180,9 @@ where
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         share_a_core();
-        let Talk { requests, says } = talk;
-        let mut requests = requests.into_iter().cycle();
         for () in orders {
-            for request in requests.by_ref().take(HANDSHAKES as usize) {
-                shake_hands(address, request, says);
+            for _ in 0..HANDSHAKES {
+                client(address);
             }
             tell.send(()).unwrap();
         }

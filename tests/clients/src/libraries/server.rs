@@ -125,7 +125,10 @@ impl LibraryServer {
                 "/bundle.js",
                 get(async || ([(CONTENT_TYPE, "text/javascript")], bundle().await)),
             )
-            .route("/lines", post(Self::say))
+            .route(
+                "/lines",
+                post(async |State(server): State<Self>, lines: String| server.say(&lines)),
+            )
             .fallback_service(any(handler).layer(layers).with_state(()))
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -179,9 +182,9 @@ impl LibraryServer {
         self.0.refreshed.store(true, Ordering::SeqCst);
     }
 
-    async fn say(State(server): State<Self>, lines: String) {
-        let lines = serde_json::from_str(&lines).unwrap_or_default();
-        server.0.lines.send_replace(Some(lines));
+    fn say(&self, lines: &str) {
+        let lines = serde_json::from_str(lines).unwrap_or_default();
+        self.0.lines.send_replace(Some(lines));
     }
 
     async fn end(State(server): State<Self>, target: Uri) {
