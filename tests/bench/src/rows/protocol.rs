@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tower::ServiceBuilder;
 use tower_ws_auth::{AuthLayer, ClientProtocol, CloseFrameLayer, Grant, Rejection, RejectionKind};
 
-use super::connection::{CLOSE, Client, REQUEST, serve};
+use super::connection::{CLOSE, Client, REQUEST, Says, serve};
 use super::socket::{Answer, Talk, on_loopback, on_loopback_by, runtime, server};
 use crate::Case;
 
@@ -166,7 +166,7 @@ fn in_memory(layer: CloseFrameLayer) -> impl FnMut() {
     let gone = Arc::new(Notify::new());
     move || {
         runtime.block_on(async {
-            serve(Client::new(true, &gone), service.clone()).await;
+            serve(Client::new(Says::AfterFrame(CLOSE), &gone), service.clone()).await;
             gone.notified().await;
         });
     }
