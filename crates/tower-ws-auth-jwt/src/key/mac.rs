@@ -78,7 +78,8 @@ fn tag_of(mac: impl hmac::Mac) -> Vec<u8> {
 }
 
 /// On Linux a process can read its own memory without unsafe code.
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::fs::File;
     use std::os::unix::fs::FileExt as _;
