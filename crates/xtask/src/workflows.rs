@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 
 use crate::cli::Arguments;
 use crate::console::say;
@@ -133,6 +134,11 @@ fn unknown_command(line: &str) -> Option<String> {
     let arguments = rest.split(['|', '&', ';', '`', '#']).next()?;
     let words = std::iter::once(COMMAND).chain(arguments.split_whitespace());
     let error = Arguments::try_parse_from(words).err()?;
+    // A variable has its value only when the line runs.
+    let is_of_a_variable = error.kind() == ErrorKind::ValueValidation && arguments.contains('$');
+    if is_of_a_variable {
+        return None;
+    }
     let first = error.to_string().lines().next().map(str::to_owned)?;
     Some(format!("`{COMMAND}{arguments}`: {first}"))
 }
@@ -228,6 +234,7 @@ mod tests {
             "cargo xtask lint && echo done",
             "- run: cargo xtask test --only fmt --only docs | tee log",
             "run: cargo test",
+            "run: cargo xtask sabotage --part \"$PART\"",
         ] {
             assert_eq!(fault(good), None);
         }
@@ -236,6 +243,8 @@ mod tests {
             "run: cargo xtask tset",
             "run: cargo xtask lint --fast && true",
             "cargo xtask test --only no-such-step",
+            "cargo xtask sabotage --parts \"$PART\"",
+            "cargo xtask sabotage --part 4/3",
         ] {
             let fault = fault(bad).unwrap_or_default();
             assert!(fault.starts_with("`cargo xtask"), "{bad}: {fault}");

@@ -95,6 +95,11 @@ impl Place {
         self.end != NEVER
     }
 
+    /// Whether its end comes later than this moment.
+    pub(crate) fn ends_after(self, moment: SystemTime) -> bool {
+        nanos(moment) < self.end
+    }
+
     /// Where something stands whose end has come.
     fn told(self) -> Self {
         Self { end: NEVER, ..self }

@@ -59,8 +59,6 @@ pub(super) struct State {
     pub(super) watches: Watches,
     pub(super) place: Option<Place>,
     pub(super) until: Option<SystemTime>,
-    /// When it is ended: as a rule later, by the grace.
-    pub(super) end: Option<SystemTime>,
     pub(super) issued_at: Option<SystemTime>,
     /// What the client is told when that has come.
     pub(super) reason: DisconnectReason,
@@ -97,7 +95,6 @@ impl Shared {
                 watches,
                 place: None,
                 until: until.moment,
-                end: None,
                 issued_at: until.issued_at,
                 reason: until.reason,
                 is_open: false,
@@ -109,12 +106,10 @@ impl Shared {
             opened: Opened::now(subject.label),
             holder: subject.holder.map(Box::new),
         });
-        let end = shared.deadline(end);
-        let place = shared.config.leases.add(end, &shared);
+        let place = shared.config.leases.add(shared.deadline(end), &shared);
         let watches = {
             let mut state = shared.lock();
             state.place = Some(place);
-            state.end = end;
             state.watches.clone()
         };
         for watch in watches.iter().flatten() {

@@ -105,15 +105,14 @@ impl Shared {
         reason: &DisconnectReason,
     ) {
         let mut state = self.lock();
-        let is_sooner = |end| deadline < end;
-        if state.released || !state.end.is_none_or(is_sooner) {
+        // By the place, because a lease ends later than its credential, by the grace.
+        let place = state.place.filter(|place| place.ends_after(deadline));
+        let Some(place) = place.filter(|_| !state.released) else {
             return;
-        }
-        let shift = |place| self.config.leases.shift(place, Some(deadline), self);
-        if let Some(moved) = state.place.and_then(shift) {
+        };
+        if let Some(moved) = self.config.leases.shift(place, Some(deadline), self) {
             state.place = Some(moved);
             state.until = Some(deadline);
-            state.end = Some(deadline);
             state.reason = reason.clone();
         }
     }
@@ -147,7 +146,6 @@ impl Shared {
         // It is being ended at this moment.
         state.place = Some(moved.ok_or(NotRenewed::Over)?);
         state.until = term.until();
-        state.end = end;
         state.issued_at = term.issued_at();
         state.reason = term.disconnect_reason();
         let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
