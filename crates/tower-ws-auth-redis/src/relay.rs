@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ struct Inner {
     timeout: Duration,
     next: AtomicU64,
     waiting: Mutex<HashMap<u64, oneshot::Sender<Vec<u8>>>>,
-    is_listening: AtomicBool,
+    /// The subscriptions that it has now: one for each that is attached.
+    listening: AtomicUsize,
     answering: Arc<Semaphore>,
 }
 
@@ -73,7 +74,7 @@ impl RedisRelay {
             timeout: Duration::from_secs(1),
             next: AtomicU64::new(0),
             waiting: Mutex::default(),
-            is_listening: AtomicBool::new(false),
+            listening: AtomicUsize::new(0),
             answering: Arc::new(Semaphore::new(MOST)),
         })))
     }
@@ -94,7 +95,7 @@ impl RedisRelay {
 
     /// Whether it is subscribed, so that it can ask and answer.
     pub fn is_listening(&self) -> bool {
-        self.0.is_listening.load(Ordering::Acquire)
+        self.0.is_listening()
     }
 
     fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -106,7 +107,7 @@ impl RedisRelay {
             timeout: old.timeout,
             next: AtomicU64::new(0),
             waiting: Mutex::default(),
-            is_listening: AtomicBool::new(false),
+            listening: AtomicUsize::new(0),
             answering: Arc::new(Semaphore::new(MOST)),
         };
         change(&mut inner);
@@ -115,6 +116,10 @@ impl RedisRelay {
 }
 
 impl Inner {
+    fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Acquire) > 0
+    }
+
     fn channel_of(&self, node: &str) -> String {
         format!("{}:{node}", self.prefix)
     }
@@ -129,7 +134,7 @@ impl Inner {
     }
 
     async fn ask(self: Arc<Self>, question: Vec<u8>) -> Result<Option<Vec<u8>>, RelayError> {
-        if !self.is_listening.load(Ordering::Acquire) {
+        if !self.is_listening() {
             return Err(RelayError::new("this node does not hear from Redis"));
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -153,7 +158,6 @@ impl Inner {
         while here.strong_count() > 0 {
             // Until the subscription breaks.
             let _ = self.listen(&here).await;
-            self.is_listening.store(false, Ordering::Release);
             sleep(PAUSE).await;
         }
     }
@@ -163,7 +167,7 @@ impl Inner {
         let own = self.channel_of(&self.node);
         let subscribing = async { Ok(sink.subscribe(&own).await?) };
         self.redis.within(subscribing, |late| late).await?;
-        self.is_listening.store(true, Ordering::Release);
+        let _listening = Listening::begin(&self.listening);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -229,6 +233,22 @@ impl Inner {
     /// Nothing under the lock panics.
     fn waiting(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Vec<u8>>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a subscription for as long as it lasts.
+struct Listening<'a>(&'a AtomicUsize);
+
+impl<'a> Listening<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Release);
+        Self(count)
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -100,6 +100,37 @@ async fn a_renewal_takes_two_commands() {
     assert_eq!(count(&mut wire).await - before, 2);
 }
 
+/// As when a stack is built anew and the old one goes a little later.
+#[tokio::test]
+async fn one_that_is_attached_twice_hears_until_both_have_gone() {
+    let server = Server::start();
+    let mut a = Node::new(&server.url(), "a").await;
+    let b = Node::new(&server.url(), "b").await;
+    let again: Arc<Answers> = Arc::new(|_| Box::pin(std::future::ready(None)));
+    let subscribed = async |expected: u64| {
+        let mut wire = wire(&server.url()).await;
+        until_ok("the subscriptions", async || {
+            let counted: (String, u64) = cmd("PUBSUB")
+                .arg("NUMSUB")
+                .arg("wsauth:relay")
+                .query_async(&mut wire)
+                .await
+                .unwrap();
+            (counted.1 == expected).then_some(())
+        })
+        .await;
+    };
+    a.relay.attach(Arc::downgrade(&again));
+    subscribed(3).await;
+    a.here = None;
+    subscribed(2).await;
+    assert!(a.relay.is_listening());
+    assert_eq!(a.ask("b").await.as_deref(), Some("b here"));
+    drop(again);
+    a.listens(false).await;
+    assert_eq!(b.ask("a").await, None);
+}
+
 #[tokio::test]
 async fn what_strangers_publish_answers_nothing_and_breaks_nothing() {
     let server = Server::start();
