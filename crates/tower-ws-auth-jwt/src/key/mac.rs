@@ -77,29 +77,43 @@ fn tag_of(mac: impl hmac::Mac) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// On Linux a process can read its own memory without unsafe code.
 #[cfg(test)]
-#[cfg(target_os = "linux")]
 mod tests {
-    use std::fs::File;
-    use std::os::unix::fs::FileExt as _;
-
     use super::*;
 
-    fn memory(address: usize, length: usize) -> Vec<u8> {
-        let mut bytes = vec![0; length];
-        let file = File::open("/proc/self/mem").unwrap();
-        file.read_exact_at(&mut bytes, address as u64).unwrap();
-        bytes
+    #[test]
+    fn only_the_whole_tag_is_good() {
+        for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+            let mac = Mac::new(algorithm, &[7; 64]).unwrap();
+            let tag = mac.sign("message");
+            let good = |tag: &[u8]| mac.verify("message", &compact::encode(tag));
+            assert!(good(&tag));
+            for length in 0..tag.len() {
+                assert!(!good(&tag[..length]), "{algorithm:?} {length}");
+                assert!(!good(&tag[tag.len() - length..]), "{algorithm:?} {length}");
+            }
+            assert!(!good(&[&*tag, b"\0"].concat()));
+        }
     }
 
+    /// There a process can read its own memory without unsafe code.
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_state_of_an_hmac_key_is_erased_on_drop() {
+        use std::fs::File;
+        use std::os::unix::fs::FileExt as _;
+
         /// The allocator writes its own lists into the first bytes of freed memory.
         const OF_THE_ALLOCATOR: usize = 32;
         /// Which of the three hashes it is. That is no secret.
         const TAG: usize = 8;
 
+        let memory = |address: usize, length: usize| {
+            let mut bytes = vec![0; length];
+            let file = File::open("/proc/self/mem").unwrap();
+            file.read_exact_at(&mut bytes, address as u64).unwrap();
+            bytes
+        };
         let mac = Box::new(Mac::new(Algorithm::HS512, &[7; 64]).unwrap());
         let (address, length) = (std::ptr::from_ref(&*mac).addr(), size_of_val(&*mac));
         let before = memory(address, length);
