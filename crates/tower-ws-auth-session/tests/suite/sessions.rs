@@ -167,6 +167,21 @@ mod handlers {
         );
     }
 
+    /// A parser that is quick and nearly right reads the first one as its neighbour.
+    #[tokio::test]
+    async fn numbers_of_others_keep_their_last_digit() {
+        let (sessions, store, _) = in_memory(|b| b);
+        let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+        let numbers =
+            r#""cart":[1.7182000000000101e+25,1.71820000000001e+25,5.708990770823839e+45]"#;
+        overwrite(&store, &id, &format!(r#"{{{numbers},"user":"ada"}}"#)).await;
+        let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        loaded.user = None;
+        sessions.save(&mut loaded).await.unwrap();
+        let kept = store.load(&id).await.unwrap().unwrap().record;
+        assert_eq!(kept, format!("{{{numbers}}}"));
+    }
+
     #[tokio::test]
     async fn touching_a_session_of_express_goes_by_its_own_max_age() {
         let (sessions, store, _) = in_memory(|b| b);

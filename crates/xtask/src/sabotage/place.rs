@@ -99,18 +99,27 @@ impl<'a> Place<'a> {
 
     fn fails(&self, patch: &Patch, named: &Named) -> Result<bool, String> {
         let selection = selection(named, self.workspace)?;
+        // As the step `loom` builds them.
+        let is_loom = named.file.ends_with("/tests/loom.rs");
+        let build = if is_loom { "loom" } else { "" };
         let log = self.logs.join(patch.name()).with_extension("log");
         let nextest = |last: &[&str]| {
-            let mut command = cargo(&["nextest", "run", "--profile", "sabotage", "--all-features"]);
+            let mut command = cargo(&["nextest", "run", "--profile", "sabotage"]);
             with_tools(&mut command, &self.workspace.tools);
             command
                 .args(&selection)
                 .args(last)
                 .current_dir(&self.tree)
-                // Reuses the suite's build of the dependencies.
-                .env("CARGO_TARGET_DIR", self.workspace.tools.with_file_name(""))
+                // Reuses the build of the dependencies.
+                .env(
+                    "CARGO_TARGET_DIR",
+                    self.workspace.tools.with_file_name(build),
+                )
                 .env("CARGO_INCREMENTAL", "1")
                 .stdin(Stdio::null());
+            if is_loom {
+                command.env("RUSTFLAGS", "--cfg loom");
+            }
             command
         };
         let status = |command: &mut Command| {
@@ -149,7 +158,7 @@ fn outdate(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The arguments that build little more than the tests of one file. With `--workspace` the
+/// The arguments that choose features, and that build little more than the tests of one file. With `--workspace` the
 /// dependencies keep the features of the suite's build.
 fn selection(named: &Named, workspace: &Workspace) -> Result<Vec<String>, String> {
     let file = Path::new(&named.file);
@@ -162,7 +171,11 @@ fn selection(named: &Named, workspace: &Workspace) -> Result<Vec<String>, String
     });
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
     if let Some(target) = target {
-        return Ok(words(&["--workspace", "--test", &target.name]));
+        let package = ["--release", "--package", &target.package, "--test", "loom"];
+        return Ok(match &*target.name {
+            "loom" => words(&package),
+            name => words(&["--all-features", "--workspace", "--test", name]),
+        });
     }
     let mut components = file.iter().filter_map(|part| part.to_str());
     let (Some(_), Some(package), Some("src")) =
@@ -170,7 +183,13 @@ fn selection(named: &Named, workspace: &Workspace) -> Result<Vec<String>, String
     else {
         return Err(format!("{}: of no test target", named.file));
     };
-    Ok(words(&["--package", package, "--lib", "--bins"]))
+    Ok(words(&[
+        "--all-features",
+        "--package",
+        package,
+        "--lib",
+        "--bins",
+    ]))
 }
 
 /// nextest's filter for tests of these names, in any module.
@@ -229,15 +248,15 @@ mod tests {
     fn the_target_of_a_test_is_found_by_its_file() {
         assert_eq!(
             selected("crates/core/tests/suite/gate.rs").as_deref(),
-            Ok("--workspace --test core")
+            Ok("--all-features --workspace --test core")
         );
         assert_eq!(
             selected("crates/core/tests/loom.rs").as_deref(),
-            Ok("--workspace --test loom")
+            Ok("--release --package core --test loom")
         );
         assert_eq!(
             selected("crates/core/src/carrier/query.rs").as_deref(),
-            Ok("--package core --lib --bins")
+            Ok("--all-features --package core --lib --bins")
         );
         assert!(selected("crates/core/tests/gone/gate.rs").is_err());
     }
