@@ -48,8 +48,9 @@ pub(crate) fn read(text: &str) -> Option<Revocation> {
     let margin = Duration::from_secs(margin.parse().ok()?);
     let revocation = Revocation::at_micros(micros.parse().ok()?, reason).with_margin(margin);
     Some(match firm {
-        Some(firm) => revocation.with_firm(firm),
-        None => revocation,
+        // Without a margin it is firm itself.
+        Some(firm) if !margin.is_zero() => revocation.with_firm(firm),
+        _ => revocation,
     })
 }
 

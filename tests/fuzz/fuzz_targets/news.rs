@@ -18,6 +18,13 @@ fuzz_target!(|input: &[u8]| {
         let text = message["revocation"].as_str().expect("a text was accepted");
         let (micros, reason) = text.split_once(' ').expect("two parts were accepted");
         assert_eq!(micros.parse(), Ok(revocation.micros()));
+        // A margin and a firm moment.
+        let reason = ['~', '!'].iter().fold(reason, |rest, mark| {
+            let marked = rest.strip_prefix(*mark);
+            marked.map_or(rest, |marked| {
+                marked.split_once(' ').map_or("", |(_, rest)| rest)
+            })
+        });
         let said = match revocation.reason() {
             DisconnectReason::Application(own) => {
                 let (code, reason) = reason.split_once(' ').expect("two parts were accepted");
