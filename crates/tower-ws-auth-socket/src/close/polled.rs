@@ -1,4 +1,4 @@
-//! The refusal of a poll, in the packets of its client.
+//! The refusal of a poll, in the packets of its client, and of packets that the client sends.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Polled {
             let protocol = protocol.of(head);
             let language = protocol.language()?;
             let polling = language.polling.as_ref()?;
-            if !polling.is_poll(head) || !config.converts(rejection, head) {
+            if !polling.carries(head) || !config.converts(rejection, head) {
                 return None;
             }
             let cause = Cause::of_response(rejection, response.status());

@@ -17,6 +17,8 @@ pub(super) const ENDED: &str = r#"42["auth_ended",{"reason":"${reason}"}]"#;
 pub(super) const DISCONNECT: &str = "41";
 /// Engine.IO's close packet.
 const CLOSE: &str = "1";
+/// Engine.IO's answer to packets of the client.
+const TAKEN: &str = "ok";
 
 /// The answers to polling requests, which no frame is around.
 #[derive(Clone, Debug)]
@@ -54,23 +56,27 @@ impl Polling {
         })
     }
 
-    /// Whether a client reads packets in the answer to this request.
-    pub(crate) fn is_poll(&self, head: &Parts) -> bool {
-        head.method == Method::GET && self.mark.is_on(head)
+    /// Whether the client speaks over this transport.
+    pub(crate) fn carries(&self, head: &Parts) -> bool {
+        self.mark.is_on(head)
     }
 
-    /// The packets that answer this request in place of its refusal. `None` where the HTTP answer
-    /// stays, because such a client backs off only then.
+    /// The answer to this request in place of its refusal. `None` where the HTTP answer stays,
+    /// because such a client backs off only then.
     pub(crate) fn answer(&self, head: &Parts, cause: Cause, values: &Values) -> Option<String> {
         let is_open = head
             .uri
             .query()
             .is_some_and(|query| query.split('&').any(|pair| pair.starts_with("sid=")));
-        let parts = match (cause.next_step(), is_open) {
-            (NextStep::ComeBack, _) => return None,
-            (_, false) => &self.refused,
-            (NextStep::Refresh, true) => &self.refresh,
-            (NextStep::Stop, true) => &self.stop,
+        let parts = match (&head.method, cause.next_step(), is_open) {
+            (_, NextStep::ComeBack, _) => return None,
+            (&Method::GET, _, false) => &self.refused,
+            (&Method::GET, NextStep::Refresh, true) => &self.refresh,
+            (&Method::GET, NextStep::Stop, true) => &self.stop,
+            // Any other answer is a fault of the transport to it, and it would not read the reason
+            // in its poll.
+            (&Method::POST, _, true) => return Some(TAKEN.to_owned()),
+            _ => return None,
         };
         Some(fill(parts, values))
     }
@@ -108,16 +114,36 @@ mod tests {
     }
 
     #[test]
-    fn only_a_get_of_the_polling_transport_is_a_poll() {
+    fn the_transport_is_named_in_the_query() {
         let polling = Polling::new([]).unwrap();
-        for (method, target, is_poll) in [
-            ("GET", "/?EIO=4&transport=polling", true),
-            ("POST", "/?EIO=4&transport=polling&sid=a", false),
-            ("GET", "/?EIO=4&transport=websocket", false),
-            ("GET", "/?EIO=4&transport=polling2", false),
-            ("GET", "/", false),
+        for (target, is_polling) in [
+            ("/?EIO=4&transport=polling", true),
+            ("/?EIO=4&transport=websocket", false),
+            ("/?EIO=4&transport=polling2", false),
+            ("/", false),
         ] {
-            assert_eq!(polling.is_poll(&head(method, target)), is_poll, "{target}");
+            assert_eq!(
+                polling.carries(&head("GET", target)),
+                is_polling,
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn packets_to_an_open_session_are_answered_so_that_the_poll_can_tell_why() {
+        let polling = Polling::new([]).unwrap();
+        let (open, new) = ("/?transport=polling&sid=a", "/?transport=polling");
+        for (method, target, cause, expected) in [
+            ("POST", open, Cause::Revoked, Some("ok")),
+            ("POST", open, Cause::Stale, Some("ok")),
+            ("POST", open, Cause::Unavailable, None),
+            ("POST", new, Cause::Revoked, None),
+            ("PUT", open, Cause::Revoked, None),
+            ("OPTIONS", open, Cause::Revoked, None),
+        ] {
+            let answer = polling.answer(&head(method, target), cause, &Values::default());
+            assert_eq!(answer.as_deref(), expected, "{method} {target} {cause:?}");
         }
     }
 

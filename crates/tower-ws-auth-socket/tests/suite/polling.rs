@@ -343,6 +343,21 @@ mod a_refused_poll {
         );
     }
 
+    /// A client that reads anything but `ok` behind its packets takes it for a fault of the network:
+    /// it connects again, and never reads the poll that says why.
+    #[tokio::test]
+    async fn says_why_and_not_the_answer_to_packets_which_reach_nobody() {
+        let lab = Lab::new();
+        for user in ["expired", "forbidden"] {
+            let request = Lab::request(Method::POST, user, "&transport=polling&sid=a");
+            let answer = lab.answer(request).await;
+            assert_eq!((answer.status(), &**answer.body()), (StatusCode::OK, "ok"));
+            assert_eq!(answer.headers()["cache-control"], "no-store");
+            assert!(answer.extensions().get::<OriginalStatus>().is_some());
+        }
+        assert_eq!(lab.take_seen(), [""; 0]);
+    }
+
     #[tokio::test]
     async fn keeps_its_status_where_packets_would_not_be_read() {
         let lab = Lab::new();
@@ -353,7 +368,11 @@ mod a_refused_poll {
                 StatusCode::SERVICE_UNAVAILABLE,
             ),
             (
-                Lab::request(Method::POST, "forbidden", "&transport=polling&sid=a"),
+                Lab::request(Method::POST, "busy", "&transport=polling&sid=a"),
+                StatusCode::SERVICE_UNAVAILABLE,
+            ),
+            (
+                Lab::request(Method::POST, "forbidden", "&transport=polling"),
                 StatusCode::FORBIDDEN,
             ),
             (
