@@ -145,7 +145,10 @@ mod tests {
         assert!(parsed(&["tset"]).is_err());
         assert!(parsed(&[]).is_err());
         let error = parsed(&["test", "--only", "all"]).unwrap_err();
-        assert!(error.contains("the steps are setup, fmt"), "{error}");
+        assert!(
+            error.contains("the steps are setup, clients, fmt"),
+            "{error}"
+        );
     }
 
     #[test]

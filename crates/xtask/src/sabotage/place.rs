@@ -12,6 +12,10 @@ use crate::run::{cargo, output, succeeds};
 use crate::rust_tests::with_tools;
 use crate::workspace::Workspace;
 
+/// nextest's exit codes.
+const TEST_FAILED: i32 = 100;
+const BUILD_FAILED: i32 = 101;
+
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
     Noticed,
@@ -103,40 +107,31 @@ impl<'a> Place<'a> {
         let is_loom = named.file.ends_with("/tests/loom.rs");
         let build = if is_loom { "loom" } else { "" };
         let log = self.logs.join(patch.name()).with_extension("log");
-        let nextest = |last: &[&str]| {
-            let mut command = cargo(&["nextest", "run", "--profile", "sabotage"]);
-            with_tools(&mut command, &self.workspace.tools);
-            command
-                .args(&selection)
-                .args(last)
-                .current_dir(&self.tree)
-                // Reuses the build of the dependencies.
-                .env(
-                    "CARGO_TARGET_DIR",
-                    self.workspace.tools.with_file_name(build),
-                )
-                .env("CARGO_INCREMENTAL", "1")
-                .stdin(Stdio::null());
-            if is_loom {
-                command.env("RUSTFLAGS", "--cfg loom");
-            }
-            command
-        };
-        let status = |command: &mut Command| {
-            let file = File::options().create(true).append(true).open(&log);
-            let file = file.map_err(|error| of(&log, &error))?;
-            let copy = file.try_clone().map_err(|error| of(&log, &error))?;
-            let done = command.stdout(file).stderr(copy).status();
-            done.map_err(|error| format!("cargo nextest could not be run: {error}"))
-        };
-        if !status(&mut nextest(&["--no-run"]))?.success() {
-            return Err(format!("it does not compile; see {}", log.display()));
+        let mut command = cargo(&["nextest", "run", "--profile", "sabotage"]);
+        with_tools(&mut command, &self.workspace.tools);
+        command
+            .args(&selection)
+            .args(["-E", &filter(named)])
+            .current_dir(&self.tree)
+            // Reuses the build of the dependencies.
+            .env(
+                "CARGO_TARGET_DIR",
+                self.workspace.tools.with_file_name(build),
+            )
+            .env("CARGO_INCREMENTAL", "1")
+            .stdin(Stdio::null());
+        if is_loom {
+            command.env("RUSTFLAGS", "--cfg loom");
         }
-        let done = status(&mut nextest(&["-E", &filter(named)]))?;
+        let file = File::options().create(true).append(true).open(&log);
+        let file = file.map_err(|error| of(&log, &error))?;
+        let copy = file.try_clone().map_err(|error| of(&log, &error))?;
+        let done = command.stdout(file).stderr(copy).status();
+        let done = done.map_err(|error| format!("cargo nextest could not be run: {error}"))?;
         match done.code() {
             Some(0) => Ok(false),
-            // nextest's exit code for failed tests.
-            Some(100) => Ok(true),
+            Some(TEST_FAILED) => Ok(true),
+            Some(BUILD_FAILED) => Err(format!("it does not compile; see {}", log.display())),
             _ => Err(format!("{done}; see {}", log.display())),
         }
     }
