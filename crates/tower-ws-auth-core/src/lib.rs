@@ -171,7 +171,7 @@ pub mod telemetry;
 pub use self::auth::{
     AndThen, AndThenFuture, AnyOf, Auth, AuthLayer, Authenticate, AuthenticateExt, Authenticated,
     Authorize, Called, Chosen, Either, EitherFuture, Grant, Map, Optional, OptionalFuture,
-    Presented, ResponseFuture, Term, Validity,
+    Presented, ResponseFuture, Validity,
 };
 #[cfg(feature = "axum")]
 pub use self::auth::{ByPath, MissingAuthLayer, path_params};

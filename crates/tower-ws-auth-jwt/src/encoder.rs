@@ -98,9 +98,9 @@ impl JwtEncoder {
     /// let token = encoder.encode_inheriting(&claims, &of_the_session)?;
     ///
     /// let grant = jwt.verify_token(&token)?;
-    /// assert_eq!(grant.term().until(), Some(Clock::at(1_700_000_600)));
-    /// assert_eq!(grant.term().issued_at(), Some(Clock::at(1_699_999_000)));
-    /// assert!(grant.term().revocation_keys()[0].is_final());
+    /// assert_eq!(grant.validity().end(), Some(Clock::at(1_700_000_600)));
+    /// assert_eq!(grant.validity().issued_at(), Some(Clock::at(1_699_999_000)));
+    /// assert!(grant.validity().revocation_keys()[0].is_final());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

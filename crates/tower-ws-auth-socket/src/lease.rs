@@ -25,8 +25,8 @@
 //! [`cooperative`](LeaseLayer::cooperative) and waits for [`Lease::ended`].
 //!
 //! - The layer stands inside of an [`AuthLayer`](tower_ws_auth_core::AuthLayer), which leaves it
-//!   the grant's term, and outside of nothing that answers the handshake. Without one every request
-//!   is refused with 503.
+//!   the grant's validity, and outside of nothing that answers the handshake. Without one every
+//!   request is refused with 503.
 //! - The wall clock counts. When it is set forward, connections end within a second; when it is set
 //!   back, they live as much longer.
 //! - `hyper::upgrade::Upgraded::downcast` fails behind it.

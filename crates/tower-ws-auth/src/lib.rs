@@ -149,7 +149,7 @@ pub use tower_ws_auth_core::{
     Advice, AllowedOrigin, AuthLayer, Authenticate, AuthenticateExt, Authenticated, BoxFuture,
     Clock, DisconnectReason, Grant, MemoryRevocations, Presented, RedactError, RedactLayer,
     RedactedQuery, Rejection, RejectionKind, ResponseBody, Revocation, RevocationError,
-    RevocationKey, RevocationStore, Revocations, Term, Validity,
+    RevocationKey, RevocationStore, Revocations, Validity,
 };
 #[cfg(feature = "axum")]
 pub use tower_ws_auth_core::{MissingAuthLayer, path_params};

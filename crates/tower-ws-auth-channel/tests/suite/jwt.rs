@@ -57,7 +57,7 @@ async fn a_subscription_token_as_centrifugo_has_it_joins_its_channel_until_it_ex
         };
         let grant: &Grant<Subscription> = seen.pass().get().unwrap();
         assert_eq!(grant.identity().sub.as_deref(), Some("ada"));
-        assert_eq!(grant.term().until(), Some(Clock::at(NOW + 60)));
+        assert_eq!(grant.validity().end(), Some(Clock::at(NOW + 60)));
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     RevocationStore,
 };
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::{Clock, Grant, Term};
+use crate::{Clock, Grant, Validity};
 
 /// Revokes: ends open connections, and refuses the credentials that opened them.
 ///
@@ -181,14 +181,14 @@ impl Revocations {
         self.shared.registry.is_empty()
     }
 
-    /// Whether a credential with this term is revoked. For requests without a connection that could
-    /// be ended later.
+    /// Whether a credential with this validity is revoked. For requests without a connection that
+    /// could be ended later.
     ///
     /// # Errors
     ///
     /// The store failed, and the answer is unknown.
-    pub async fn is_revoked(&self, term: &Term) -> Result<bool, RevocationError> {
-        let keys = term.revocation_keys();
+    pub async fn is_revoked(&self, validity: &Validity) -> Result<bool, RevocationError> {
+        let keys = validity.revocation_keys();
         let found = match self.shared.store.find_now(keys) {
             Some(found) => found,
             None => self.shared.store.find(keys.to_vec()).await?,
@@ -196,7 +196,7 @@ impl Revocations {
         if found.len() != keys.len() {
             return Err(RevocationError::new("it did not answer for every key"));
         }
-        let (issued_at, skew) = (term.issued_at(), self.shared.allowed_skew);
+        let (issued_at, skew) = (validity.credential_issued_at(), self.shared.allowed_skew);
         let refuses = |(key, found): (&RevocationKey, Option<Revocation>)| {
             found.is_some_and(|revocation| key.is_refused_by(&revocation, issued_at, skew))
         };
@@ -227,12 +227,12 @@ impl Revocations {
     ///
     /// For authors of layers: [`revocable`](crate::AuthenticateExt::revocable) does so for a
     /// strategy.
-    pub fn watch(&self, term: &Term) -> WatchFuture {
+    pub fn watch(&self, validity: &Validity) -> WatchFuture {
         let shared = &self.shared;
-        let keys: Box<[RevocationKey]> = term.revocation_keys().into();
+        let keys: Box<[RevocationKey]> = validity.revocation_keys().into();
         let connection = shared.registry.register(keys, shared.clock.now());
         let watch = Watch::new(connection, Arc::clone(&shared.registry));
-        let keys = term.revocation_keys();
+        let keys = validity.revocation_keys();
         let asked = if keys.is_empty() {
             Asked::Known(Vec::new())
         } else if let Some(found) = shared.store.find_now(keys) {
@@ -243,9 +243,9 @@ impl Revocations {
         WatchFuture {
             asked,
             watch: Some(watch),
-            issued_at: term.issued_at(),
+            issued_at: validity.credential_issued_at(),
             allowed_skew: shared.allowed_skew,
-            refused_as: term.refused_as(),
+            refused_as: validity.refused_as(),
         }
     }
 }

@@ -281,7 +281,7 @@ mod a_limit {
         let grant = Grant::new(())
             .revocable_by("user:ada")
             .issued_at(Clock::at(1));
-        let watch = revocations.watch(grant.term()).await.unwrap();
+        let watch = revocations.watch(grant.validity()).await.unwrap();
         watch.open(&ConnectionLimits::new(), None).unwrap().end();
         watch
     }

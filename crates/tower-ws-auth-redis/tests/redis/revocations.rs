@@ -39,7 +39,7 @@ async fn open(
     issued: SystemTime,
 ) -> Result<Watch, RejectionKind> {
     let grant = Grant::new(()).issued_at(issued).revocable_by(key);
-    let watched = in_time(node.watch(grant.term())).await;
+    let watched = in_time(node.watch(grant.validity())).await;
     watched.map_err(|rejection| rejection.kind())
 }
 
@@ -308,7 +308,7 @@ async fn an_unreadable_value_under_one_key_affects_no_other_key() {
     assert_eq!(ended.count(), 0);
     // A client with another, readable key is not refused.
     let grant = Grant::new(()).revocable_by("user:0").revocable_by("user:1");
-    until_ok("a watch", async || cut_off.watch(grant.term()).await).await;
+    until_ok("a watch", async || cut_off.watch(grant.validity()).await).await;
     #[cfg(feature = "tracing")]
     {
         let log = log.text();

@@ -321,7 +321,7 @@ mod a_logout {
         let open = async |cookie: &HeaderValue| {
             let request = handshake(&[&pair(cookie)], Some(PAGE));
             let mut outcome = send(strategy(&node.sessions), request).await;
-            outcome.term.take_watch().unwrap()
+            outcome.validity.take_watch().unwrap()
         };
         let (hers, bystander) = (open(&cookie).await, open(&other).await);
         node.sessions.destroy(&id).await.unwrap();
@@ -442,7 +442,7 @@ mod the_store_of_revocations {
         let outcome = send(twice, request).await;
         assert_eq!(outcome.reason(), "accepted");
         assert_eq!(node.revocations.count(&id.revocation_key()), 1);
-        assert_eq!(outcome.term.revocation_keys().len(), 2);
+        assert_eq!(outcome.validity.revocation_keys().len(), 2);
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl World {
         let grant = Grant::new(())
             .issued_at(Clock::at(issued))
             .revocable_by(key);
-        self.revocations.is_revoked(grant.term()).await.unwrap()
+        self.revocations.is_revoked(grant.validity()).await.unwrap()
     }
 }
 
