@@ -6,7 +6,7 @@ use redis::cmd;
 #[cfg(doc)]
 use tower_ws_auth_core::DisconnectReason;
 use tower_ws_auth_core::revocation::{LocalConnections, Recorded};
-use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationKey, RevocationStore};
+use tower_ws_auth_core::{BoxFuture, Revocation, RevocationKey, RevocationStore, StoreError};
 
 use crate::listener::Listener;
 use crate::script::REVOKE;
@@ -220,11 +220,11 @@ impl RevocationStore for RedisRevocations {
     fn find(
         &self,
         keys: Vec<RevocationKey>,
-    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let found = shared.find(keys.iter().map(RevocationKey::name)).await;
-            found.map_err(RevocationError::new)
+            found.map_err(StoreError::from)
         })
     }
 
@@ -232,14 +232,14 @@ impl RevocationStore for RedisRevocations {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let write = shared.write(&key, &revocation);
             let written = shared.redis.within(write, |late| late).await;
             written.map_err(|error| {
                 shared.keep(key, revocation);
-                RevocationError::new(error)
+                StoreError::from(error)
             })
         })
     }

@@ -114,9 +114,9 @@ pub use self::handle::Lease;
 pub use self::layer::LeaseLayer;
 pub use self::leases::Leases;
 pub use self::renewals::{
-    AnswerFuture, ConnectionId, NotRenewable, RenewalFormat, RenewalFuture, RenewalMessages,
-    Renewals,
+    AnswerFuture, ConnectionId, RenewalFormat, RenewalFuture, RenewalMessages, Renewals,
+    RenewalsError,
 };
 pub use self::service::Leased;
-pub use crate::frame::{Close, CloseCode, InvalidCloseCode};
+pub use crate::frame::{Close, CloseCode, CloseCodeError};
 pub use tower_ws_auth_core::revocation::{DisconnectReason, OverLimit};

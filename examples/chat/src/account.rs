@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tower_ws_auth::session::SessionError;
 use tower_ws_auth::ticket::{MintRequest, TicketRequest};
 use tower_ws_auth::{
-    Authenticated, DisconnectReason, Rejection, RejectionKind, RevocationError, Validity,
+    Authenticated, DisconnectReason, Rejection, RejectionKind, StoreError, Validity,
 };
 
 use crate::app::App;
@@ -216,8 +216,8 @@ impl From<SessionError> for Failed {
     }
 }
 
-impl From<RevocationError> for Failed {
-    fn from(error: RevocationError) -> Self {
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
         let detail = "the store of revocations failed";
         Self(Rejection::new(RejectionKind::Unavailable, detail).with_source(error))
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{DisconnectReason, Revocation, RevocationError, Revocations};
+use super::{DisconnectReason, Revocation, Revocations, StoreError};
 
 impl Revocations {
     /// Revokes a key as [`revoke`](Self::revoke) does, and leaves its open connections some time.
@@ -26,7 +26,7 @@ impl Revocations {
         key: &str,
         reason: DisconnectReason,
         within: Duration,
-    ) -> Result<(), RevocationError> {
+    ) -> Result<(), StoreError> {
         crate::trace::revoked(&reason);
         match self.shared.record(key, &reason, within).await {
             Ok(revocation) => {

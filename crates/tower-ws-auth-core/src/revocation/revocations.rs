@@ -9,8 +9,8 @@ use super::revocable::Checking;
 use super::store::micros;
 use super::watch::{Asked, Watch, WatchFuture};
 use super::{
-    DisconnectReason, LocalConnections, Recorded, Revocation, RevocationError, RevocationKey,
-    RevocationStore,
+    DisconnectReason, LocalConnections, Recorded, Revocation, RevocationKey, RevocationStore,
+    StoreError,
 };
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::{Clock, Grant, Validity};
@@ -89,7 +89,7 @@ impl Revocations {
     ///
     /// The store failed. The connections of this node have still ended. Repeat the call until it
     /// succeeds.
-    pub async fn revoke(&self, key: &str, reason: DisconnectReason) -> Result<(), RevocationError> {
+    pub async fn revoke(&self, key: &str, reason: DisconnectReason) -> Result<(), StoreError> {
         crate::trace::revoked(&reason);
         let shared = &self.shared;
         // First remembered, then ended, so that a client that comes back at once is refused.
@@ -137,10 +137,7 @@ impl Revocations {
     ///
     /// The store failed, or it keeps a revocation of `u64::MAX` microseconds, which no credential
     /// can follow.
-    pub async fn key(
-        &self,
-        key: impl Into<RevocationKey>,
-    ) -> Result<RevocationKey, RevocationError> {
+    pub async fn key(&self, key: impl Into<RevocationKey>) -> Result<RevocationKey, StoreError> {
         let mut key = key.into();
         let keys = std::slice::from_ref(&key);
         let found = match self.shared.store.find_now(keys) {
@@ -150,11 +147,11 @@ impl Revocations {
         match found.first() {
             // A credential that knew it would know every later one.
             Some(Some(revocation)) if revocation.micros() == u64::MAX => {
-                return Err(RevocationError::new("the key is revoked for all time"));
+                return Err(StoreError::new("the key is revoked for all time"));
             }
             Some(Some(revocation)) => key.know(revocation.micros()),
             Some(None) => {}
-            None => return Err(RevocationError::new("it did not answer for the key")),
+            None => return Err(StoreError::new("it did not answer for the key")),
         }
         Ok(key)
     }
@@ -187,14 +184,14 @@ impl Revocations {
     /// # Errors
     ///
     /// The store failed, and the answer is unknown.
-    pub async fn is_revoked(&self, validity: &Validity) -> Result<bool, RevocationError> {
+    pub async fn is_revoked(&self, validity: &Validity) -> Result<bool, StoreError> {
         let keys = validity.revocation_keys();
         let found = match self.shared.store.find_now(keys) {
             Some(found) => found,
             None => self.shared.store.find(keys.to_vec()).await?,
         };
         if found.len() != keys.len() {
-            return Err(RevocationError::new("it did not answer for every key"));
+            return Err(StoreError::new("it did not answer for every key"));
         }
         let (issued_at, skew) = (validity.credential_issued_at(), self.shared.allowed_skew);
         let refuses = |(key, found): (&RevocationKey, Option<Revocation>)| {
@@ -257,7 +254,7 @@ impl Shared {
         key: &str,
         reason: &DisconnectReason,
         margin: Duration,
-    ) -> Result<Revocation, RevocationError> {
+    ) -> Result<Revocation, StoreError> {
         let key: Arc<str> = key.into();
         let of = |moment| Revocation::at_micros(moment, reason.clone()).with_margin(margin);
         let first = of(self.next_moment());
@@ -271,7 +268,7 @@ impl Shared {
             Recorded::Written(written) => Ok(written),
             // Written since this call began: it has the effect that this call must have.
             Recorded::Kept(other) if other.micros() > kept.micros() => Ok(other),
-            Recorded::Kept(_) => Err(RevocationError::new(
+            Recorded::Kept(_) => Err(StoreError::new(
                 "it keeps a moment for the key that no later one can follow",
             )),
         }

@@ -97,7 +97,7 @@ impl Odd {
                 return pending().await;
             }
             if trouble == Some(Trouble::Fails) {
-                return Err(StoreError::failed("out of order"));
+                return Err(StoreError::new("out of order"));
             }
             Ok(value)
         })
@@ -106,7 +106,7 @@ impl Odd {
     fn write<'a>(&self) -> StoreFuture<'a, bool> {
         self.written.fetch_add(1, Ordering::Relaxed);
         if self.trouble == Some(Trouble::FailsToWrite) {
-            return Box::pin(async { Err(StoreError::failed("read only")) });
+            return Box::pin(async { Err(StoreError::new("read only")) });
         }
         self.answer(self.trouble != Some(Trouble::Forgets))
     }

@@ -19,9 +19,8 @@ use tower_ws_auth_core::{
     AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, RejectionKind, Validity,
 };
 use tower_ws_auth_ticket::{
-    BoxFuture, IssueError, MAX_ENTRY, MemoryTickets, Purpose, PutError, ReplayStore, StoreError,
-    TicketKey, TicketLayer, TicketRequest, TicketStore, Tickets, TicketsBuilder, TicketsError,
-    claim,
+    BoxFuture, ConfigError, IssueError, MAX_ENTRY, MemoryTickets, Purpose, PutError, ReplayStore,
+    StoreError, TicketKey, TicketLayer, TicketRequest, TicketStore, Tickets, TicketsBuilder, claim,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -528,16 +527,16 @@ mod the_two_deadlines {
         let new = || Tickets::<User>::builder(Arc::new(store()));
         assert!(new().ttl(secs(300)).build().is_ok());
         let long = new().ttl(secs(301)).build().unwrap_err();
-        assert!(matches!(long, TicketsError::LongTtl));
+        assert!(matches!(long, ConfigError::LongTtl));
         assert!(new().dangerous_long_ttl(secs(301)).build().is_ok());
         let longer = new().dangerous_long_ttl(secs(3601)).build().unwrap_err();
-        assert!(matches!(longer, TicketsError::StoreTtl(_)));
+        assert!(matches!(longer, ConfigError::StoreTtl(_)));
         for zero in [
             new().ttl(Duration::ZERO),
             new().live_for(Duration::ZERO),
             new().timeout(Duration::ZERO),
         ] {
-            assert!(matches!(zero.build().unwrap_err(), TicketsError::Zero));
+            assert!(matches!(zero.build().unwrap_err(), ConfigError::Zero));
         }
     }
 }
