@@ -65,20 +65,30 @@ impl RedisRevocations {
     /// Make the retention as long as the longest life of a credential. After it, a credential
     /// issued before the revocation passes again.
     pub fn new(redis: Redis, retention: Duration) -> Self {
-        Self::with_prefix(redis, retention, "wsauth:revoked")
-    }
-
-    /// As [`new`](Self::new), with another prefix. It is also the name of the channel on which
-    /// nodes publish. Applications that share a Redis need different prefixes.
-    pub fn with_prefix(redis: Redis, retention: Duration, prefix: impl Into<String>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 redis,
-                prefix: prefix.into(),
+                prefix: "wsauth:revoked".to_owned(),
                 retention: ttl::millis(retention),
                 unwritten: Mutex::default(),
             }),
             silence: None,
+        }
+    }
+
+    /// Sets the prefix. It is also the name of the channel on which nodes publish. Applications
+    /// that share a Redis need different prefixes.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        let old = &*self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                redis: old.redis.clone(),
+                prefix: prefix.into(),
+                retention: old.retention,
+                unwritten: Mutex::default(),
+            }),
+            ..self
         }
     }
 

@@ -94,7 +94,7 @@ pub(crate) async fn revoke(
 }
 
 #[derive(Default, Deserialize)]
-pub(crate) struct TokenWish {
+pub(crate) struct TokenRequest {
     /// In seconds.
     ttl: Option<u64>,
 }
@@ -107,7 +107,7 @@ pub(crate) async fn token(
     State(app): State<App>,
     user: Authenticated<Known>,
     validity: Validity,
-    mint_request: Option<Asked<TokenWish>>,
+    mint_request: Option<Asked<TokenRequest>>,
 ) -> Response {
     let ttl = mint_request
         .and_then(|Asked(mint_request)| mint_request.ttl)

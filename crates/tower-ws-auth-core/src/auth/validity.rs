@@ -222,7 +222,9 @@ fn earlier(one: Option<SystemTime>, other: Option<SystemTime>) -> Option<SystemT
 
 #[cfg(feature = "axum")]
 mod extractor {
-    use axum::extract::FromRequestParts;
+    use std::convert::Infallible;
+
+    use axum::extract::{FromRequestParts, OptionalFromRequestParts};
     use http::request::Parts;
 
     use super::Validity;
@@ -235,12 +237,27 @@ mod extractor {
             head: &mut Parts,
             _state: &S,
         ) -> Result<Self, MissingAuthLayer> {
-            let validity = head.extensions.get::<Self>().cloned();
-            let mut validity = validity.ok_or_else(|| MissingAuthLayer::of::<Self>(head))?;
-            // A handler that keeps the validity must not keep the registration.
-            validity.watch = None;
-            Ok(validity)
+            found(head).ok_or_else(|| MissingAuthLayer::of::<Self>(head))
         }
+    }
+
+    /// `None` on a route that no layer guards.
+    impl<S: Send + Sync> OptionalFromRequestParts<S> for Validity {
+        type Rejection = Infallible;
+
+        async fn from_request_parts(
+            head: &mut Parts,
+            _state: &S,
+        ) -> Result<Option<Self>, Infallible> {
+            Ok(found(head))
+        }
+    }
+
+    /// A handler that keeps the validity must not keep the registration.
+    fn found(head: &Parts) -> Option<Validity> {
+        let mut validity = head.extensions.get::<Validity>().cloned()?;
+        validity.watch = None;
+        Some(validity)
     }
 }
 

@@ -105,12 +105,20 @@ mod by_axum {
     #[tokio::test]
     async fn is_an_argument_of_a_handler_that_is_guarded_and_500_elsewhere() {
         let (mut head, ()) = Request::new(()).into_parts();
-        let missing = Validity::from_request_parts(&mut head, &()).await;
+        let missing =
+            <Option<Validity> as FromRequestParts<()>>::from_request_parts(&mut head, &()).await;
+        assert_eq!(missing, Ok(None));
+        let missing = <Validity as FromRequestParts<()>>::from_request_parts(&mut head, &()).await;
         let response = missing.unwrap_err().into_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let grant = Grant::new(User("ada")).issued_at(Clock::at(7));
         head.extensions.insert(found(grant).await);
-        let validity = Validity::from_request_parts(&mut head, &()).await.unwrap();
+        let validity = <Validity as FromRequestParts<()>>::from_request_parts(&mut head, &())
+            .await
+            .unwrap();
+        let optional =
+            <Option<Validity> as FromRequestParts<()>>::from_request_parts(&mut head, &()).await;
+        assert_eq!(optional, Ok(Some(validity.clone())));
         assert_eq!(validity.issued_at(), Some(Clock::at(7)));
     }
 }

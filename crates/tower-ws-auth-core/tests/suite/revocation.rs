@@ -509,10 +509,12 @@ mod its_messages_and_numbers {
             let mut validity: Validity = request.extensions().get().cloned().unwrap();
             #[cfg(feature = "axum")]
             {
-                use axum::extract::FromRequestParts as _;
-
                 let (mut head, ()) = request.into_parts();
-                let kept = Validity::from_request_parts(&mut head, &()).await;
+                let kept = <Validity as axum::extract::FromRequestParts<()>>::from_request_parts(
+                    &mut head,
+                    &(),
+                )
+                .await;
                 let kept = kept.unwrap().take_watch();
                 assert!(
                     kept.is_none(),
