@@ -61,29 +61,29 @@ impl<I, M> PatternsBuilder<I, M> {
     ///
     /// No rule at all, a malformed pattern, a placeholder registered twice, a rule that is never
     /// reached, or an `allow` that admits everybody to the channels of an earlier placeholder rule.
-    pub fn build(self) -> Result<Patterns<I, M>, PatternsError> {
+    pub fn build(self) -> Result<Patterns<I, M>, ConfigError> {
         let Self {
             placeholders,
             rules,
         } = self;
         for (at, one) in placeholders.iter().enumerate() {
             if placeholders.iter().take(at).any(|p| p.name == one.name) {
-                return Err(PatternsError::Placeholder(one.name.clone()));
+                return Err(ConfigError::Placeholder(one.name.clone()));
             }
         }
         if rules.is_empty() {
-            return Err(PatternsError::NoRules);
+            return Err(ConfigError::NoRules);
         }
         let index_of = |name: &str| placeholders.iter().position(|p| p.name == name);
         let mut checked: Vec<Rule<I, M>> = Vec::with_capacity(rules.len());
         for (text, effect) in rules {
             let pattern = match Pattern::parse(&text, index_of) {
                 Ok(pattern) => pattern,
-                Err(why) => return Err(PatternsError::Malformed { pattern: text, why }),
+                Err(why) => return Err(ConfigError::Malformed { pattern: text, why }),
             };
             if let Some(by) = checked.iter().find(|rule| rule.pattern.covers(&pattern)) {
                 let by = by.text.clone();
-                return Err(PatternsError::Unreachable { pattern: text, by });
+                return Err(ConfigError::Unreachable { pattern: text, by });
             }
             checked.push(Rule {
                 text,
@@ -101,7 +101,7 @@ impl<I, M> PatternsBuilder<I, M> {
 
 /// `private-{user}` does not match for another user, whose join goes on to the next rules. Those
 /// must not admit everybody.
-fn check_doors<I, M>(rules: &[Rule<I, M>]) -> Result<(), PatternsError> {
+fn check_doors<I, M>(rules: &[Rule<I, M>]) -> Result<(), ConfigError> {
     for (at, rule) in rules.iter().enumerate() {
         if !rule.pattern.has_placeholder() {
             continue;
@@ -109,7 +109,7 @@ fn check_doors<I, M>(rules: &[Rule<I, M>]) -> Result<(), PatternsError> {
         let mut later = rules.iter().skip(at + 1);
         let next = later.find(|later| later.pattern.covers(&rule.pattern));
         if let Some(next) = next.filter(|next| matches!(next.effect, Effect::Allow)) {
-            return Err(PatternsError::Opened {
+            return Err(ConfigError::Opened {
                 pattern: rule.text.clone(),
                 by: next.text.clone(),
             });
@@ -121,7 +121,7 @@ fn check_doors<I, M>(rules: &[Rule<I, M>]) -> Result<(), PatternsError> {
 /// Why [`PatternsBuilder::build`] failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PatternsError {
+pub enum ConfigError {
     /// There is no rule, so nobody could join anything.
     #[error("there is no rule: add one with `allow` or `rule`")]
     NoRules,

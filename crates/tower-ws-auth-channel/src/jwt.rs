@@ -149,7 +149,7 @@ where
                     let Some(revocations) = &demand.revocations else {
                         return Poll::Ready(Ok(Evidence::new().with(grant)));
                     };
-                    let watching = revocations.watch(grant.term());
+                    let watching = revocations.watch(grant.validity());
                     demand.step = Step::Asking(watching, Some(grant));
                 }
                 Step::Asking(watching, grant) => {

@@ -112,7 +112,7 @@ mod service;
 mod ticket;
 mod trace;
 
-pub use self::builder::{PatternsBuilder, PatternsError};
+pub use self::builder::{ConfigError, PatternsBuilder};
 pub use self::combine::{And, AndFuture, Or, OrFuture};
 pub use self::evidence::Evidence;
 pub use self::future::ResponseFuture;

@@ -44,7 +44,7 @@ use crate::{Decision, Evidence, Join, PatternsBuilder, Policy};
 ///     .build();
 /// assert!(open.is_err());
 /// # let _ = patterns;
-/// # Ok::<(), tower_ws_auth_channel::PatternsError>(())
+/// # Ok::<(), tower_ws_auth_channel::ConfigError>(())
 /// ```
 pub struct Patterns<I, M> {
     pub(crate) placeholders: Vec<Placeholder<I>>,

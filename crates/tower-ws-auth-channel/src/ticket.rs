@@ -101,7 +101,7 @@ where
             let ticket = ticket.ok_or_else(missing)?;
             let grant = tickets.take_for_channel(&ticket, &channel).await?;
             if let Some(revocations) = revocations {
-                let checked = revocations.watch(grant.term()).await;
+                let checked = revocations.watch(grant.validity()).await;
                 checked.map_err(Rejection::with_spent_credential)?;
             }
             Ok(Evidence::new().with(grant))

@@ -9,6 +9,7 @@ mod combine;
 pub(crate) mod future;
 mod gate;
 mod grant;
+mod label;
 mod layer;
 mod optional;
 #[cfg(feature = "axum")]
@@ -30,7 +31,8 @@ pub use self::authenticated::MissingAuthLayer;
 pub use self::combine::{Authorize, Map, Permit};
 pub use self::future::ResponseFuture;
 pub use self::gate::Gate;
-pub use self::grant::{Grant, Label, Term};
+pub use self::grant::Grant;
+pub use self::label::Label;
 pub use self::layer::AuthLayer;
 pub(crate) use self::layer::Who;
 pub use self::optional::{Optional, OptionalFuture};

@@ -157,6 +157,7 @@ mod auth;
 mod body;
 mod clock;
 mod redact;
+mod store_error;
 mod sync;
 mod trace;
 
@@ -171,7 +172,7 @@ pub mod telemetry;
 pub use self::auth::{
     AndThen, AndThenFuture, AnyOf, Auth, AuthLayer, Authenticate, AuthenticateExt, Authenticated,
     Authorize, Called, Chosen, Either, EitherFuture, Grant, Map, Optional, OptionalFuture,
-    Presented, ResponseFuture, Term, Validity,
+    Presented, ResponseFuture, Validity,
 };
 #[cfg(feature = "axum")]
 pub use self::auth::{ByPath, MissingAuthLayer, path_params};
@@ -180,9 +181,10 @@ pub use self::origin::AllowedOrigin;
 pub use self::redact::{Redact, RedactError, RedactLayer, RedactedQuery};
 pub use self::rejection::{Advice, Rejection, RejectionKind, ResponseBody};
 pub use self::revocation::{
-    BoxFuture, DisconnectReason, MemoryRevocations, Revocation, RevocationError, RevocationKey,
-    RevocationStore, Revocations,
+    BoxFuture, DisconnectReason, MemoryRevocations, Revocation, RevocationKey, RevocationStore,
+    Revocations,
 };
+pub use self::store_error::StoreError;
 
 /// Shared with the other crates of this workspace. It is not part of the public interface.
 #[doc(hidden)]

@@ -1,7 +1,6 @@
 //! Questions between the nodes of an application.
 
 use std::error::Error;
-use std::fmt;
 use std::sync::{Arc, Weak};
 
 use crate::BoxFuture;
@@ -33,24 +32,13 @@ impl<R: NodeRelay + ?Sized> NodeRelay for Arc<R> {
 }
 
 /// The other nodes could not be asked.
-#[derive(Clone, Debug)]
-pub struct RelayError(Arc<dyn Error + Send + Sync>);
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the other nodes could not be asked: {0}")]
+pub struct RelayError(#[source] Arc<dyn Error + Send + Sync>);
 
 impl RelayError {
     /// Wraps the error behind it, or a text.
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Arc::from(source.into()))
-    }
-}
-
-impl fmt::Display for RelayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the other nodes could not be asked: {}", self.0)
-    }
-}
-
-impl Error for RelayError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
     }
 }

@@ -56,7 +56,7 @@ pub(crate) mod watch;
 
 pub use self::builder::RevocationsBuilder;
 pub(crate) use self::connection::Connection;
-pub use self::disconnect_reason::{ApplicationReason, DisconnectReason, InvalidDisconnectReason};
+pub use self::disconnect_reason::{ApplicationReason, DisconnectReason, DisconnectReasonError};
 pub use self::key::RevocationKey;
 pub(crate) use self::limits::ConnectionLimits;
 pub use self::limits::OverLimit;
@@ -65,5 +65,6 @@ pub use self::memory::MemoryRevocations;
 pub(crate) use self::reserved::Reserved;
 pub use self::revocable::{Checking, Revocable, RevocableFuture};
 pub use self::revocations::Revocations;
-pub use self::store::{BoxFuture, Recorded, Revocation, RevocationError, RevocationStore};
+pub use self::store::{BoxFuture, Recorded, Revocation, RevocationStore};
 pub(crate) use self::watch::{Watch, WatchFuture};
+pub use crate::StoreError;

@@ -33,7 +33,7 @@
 //! |---|---|
 //! | `strategy` | the name of the strategy that decided, such as `jwt`, `session`, `ticket`; among several, the one whose credential decided, or `any_of` if none or all did. `origin` is the allow-list, `first_message` a first message that is late, unreadable or unexpected, `lease` a `LeaseLayer` that refuses what a strategy has accepted, `channel` the joins |
 //! | `carrier` | the carrier of the credential: `query` (redacted or not), `header`, `subprotocol`, `message`, `cookie` |
-//! | `connection` | the number of the accepted request: [`Term::connection`](crate::Term::connection) |
+//! | `connection` | the number of the accepted request: [`Validity::connection`](crate::Validity::connection) |
 //! | `who` | the identity, only where [`AuthLayer::log_identity`](crate::AuthLayer::log_identity) names it |
 //! | `outcome` | `accepted` or `refused` |
 //! | `kind` | the public reason of the [`RejectionKind`](crate::RejectionKind), such as `token_expired` |

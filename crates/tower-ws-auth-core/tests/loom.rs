@@ -17,7 +17,7 @@ use std::time::Duration;
 use loom::thread;
 use tower_ws_auth_core::private::{Listener, Watch};
 use tower_ws_auth_core::{
-    Clock, DisconnectReason, Grant, MemoryRevocations, Rejection, Revocations, Term,
+    Clock, DisconnectReason, Grant, MemoryRevocations, Rejection, Revocations, Validity,
 };
 
 fn revocations() -> Revocations {
@@ -26,7 +26,7 @@ fn revocations() -> Revocations {
 }
 
 /// Of a credential from before every revocation.
-fn term(keys: &[&str]) -> Term {
+fn validity(keys: &[&str]) -> Validity {
     let grant = Grant::new(()).issued_at(Clock::at(900));
     let grant = keys
         .iter()
@@ -61,7 +61,7 @@ impl Listener for Told {
 
 /// A handshake, and what its connection was told.
 fn handshake(revocations: &Revocations, keys: &[&str]) -> Result<(Watch, Arc<Told>), Rejection> {
-    let watch = now(revocations.watch(&term(keys)))?;
+    let watch = now(revocations.watch(&validity(keys)))?;
     let told = Arc::new(Told::default());
     let listener: Weak<Told> = Arc::downgrade(&told);
     watch.connection().listen(listener);
@@ -96,7 +96,7 @@ fn a_handshake_is_refused_or_hears_of_it_when_its_key_is_revoked_meanwhile() {
         };
         let coming_and_going = {
             let revocations = revocations.clone();
-            thread::spawn(move || drop(now(revocations.watch(&term(&["user:ada"])))))
+            thread::spawn(move || drop(now(revocations.watch(&validity(&["user:ada"])))))
         };
         revoke(&revocations, "user:ada");
         coming_and_going.join().unwrap();
@@ -134,17 +134,17 @@ fn of_two_keys_that_are_revoked_at_once_each_is_enough_and_one_is_told() {
 fn three_come_and_go_under_one_key_and_nothing_remains() {
     loom::model(|| {
         let revocations = revocations();
-        let first = now(revocations.watch(&term(&["user:ada"]))).unwrap();
+        let first = now(revocations.watch(&validity(&["user:ada"]))).unwrap();
         let other = {
             let revocations = revocations.clone();
             thread::spawn(move || {
-                let watch = now(revocations.watch(&term(&["user:ada"]))).unwrap();
+                let watch = now(revocations.watch(&validity(&["user:ada"]))).unwrap();
                 assert!(revocations.count("user:ada") >= 1);
                 drop(watch);
             })
         };
         let going = thread::spawn(move || drop(first));
-        let last = now(revocations.watch(&term(&["user:ada"]))).unwrap();
+        let last = now(revocations.watch(&validity(&["user:ada"]))).unwrap();
         assert!(
             revocations
                 .connections("user:ada")
@@ -163,7 +163,7 @@ fn three_come_and_go_under_one_key_and_nothing_remains() {
 fn a_connection_that_is_ended_by_two_while_it_begins_to_listen_is_told_once() {
     loom::model(|| {
         let revocations = revocations();
-        let watch = now(revocations.watch(&term(&["user:ada"]))).unwrap();
+        let watch = now(revocations.watch(&validity(&["user:ada"]))).unwrap();
         let end = |revocations: &Revocations| {
             let revocations = revocations.clone();
             thread::spawn(move || now(revocations.end("user:ada", &DisconnectReason::Revoked)))

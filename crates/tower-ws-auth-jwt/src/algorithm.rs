@@ -7,6 +7,7 @@ use crate::KeyError;
 /// It belongs to a key. What a token says in `alg` chooses nothing: it has to name the
 /// algorithm of the key that verifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Algorithm {
     /// HMAC with SHA-256.
     HS256,

@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -62,7 +63,7 @@ impl JwtEncoder {
     /// Claims that are no JSON object or make a token longer than 8 KiB, and a signature that
     /// fails.
     pub fn encode<T: Serialize + ?Sized>(&self, claims: &T) -> Result<String, EncodeError> {
-        let claims = serde_json::to_vec(claims)?;
+        let claims = serde_json::to_vec(claims).map_err(json)?;
         if claims.first() != Some(&b'{') {
             return Err(EncodeError::NotAnObject);
         }
@@ -98,9 +99,9 @@ impl JwtEncoder {
     /// let token = encoder.encode_inheriting(&claims, &of_the_session)?;
     ///
     /// let grant = jwt.verify_token(&token)?;
-    /// assert_eq!(grant.term().until(), Some(Clock::at(1_700_000_600)));
-    /// assert_eq!(grant.term().issued_at(), Some(Clock::at(1_699_999_000)));
-    /// assert!(grant.term().revocation_keys()[0].is_final());
+    /// assert_eq!(grant.validity().end(), Some(Clock::at(1_700_000_600)));
+    /// assert_eq!(grant.validity().issued_at(), Some(Clock::at(1_699_999_000)));
+    /// assert!(grant.validity().revocation_keys()[0].is_final());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -112,11 +113,11 @@ impl JwtEncoder {
         claims: &T,
         validity: &Validity,
     ) -> Result<String, EncodeError> {
-        let Value::Object(mut claims) = serde_json::to_value(claims)? else {
+        let Value::Object(mut claims) = serde_json::to_value(claims).map_err(json)? else {
             return Err(EncodeError::NotAnObject);
         };
         inherit(&mut claims, validity);
-        self.sign(&serde_json::to_vec(&claims)?)
+        self.sign(&serde_json::to_vec(&claims).map_err(json)?)
     }
 
     fn sign(&self, claims: &[u8]) -> Result<String, EncodeError> {
@@ -172,6 +173,10 @@ fn seconds(whole: u64) -> f64 {
     whole as f64
 }
 
+fn json(error: serde_json::Error) -> EncodeError {
+    EncodeError::Json(error.into())
+}
+
 fn header(key: &SigningKey, typ: &str) -> String {
     // A `Value` is written as JSON, with its quotes and escapes.
     let typ = Value::from(typ);
@@ -187,7 +192,7 @@ fn header(key: &SigningKey, typ: &str) -> String {
 pub enum EncodeError {
     /// The claims cannot be written as JSON.
     #[error("the claims cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
+    Json(#[source] Box<dyn Error + Send + Sync>),
     /// The claims are something else than an object.
     #[error("the claims are not a JSON object: use a struct or a map")]
     NotAnObject,

@@ -86,7 +86,7 @@ fn features(algorithm: Algorithm) -> &'static str {
 }
 
 /// Why [`JwtBuilder::build`](crate::JwtBuilder::build) failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The keys cannot be used.

@@ -3,6 +3,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tower_ws_auth_core::StoreError;
+
 /// Why an operation on Redis failed.
 ///
 /// It shows no key, no value and no URL. Of an answer by Redis it keeps only the code, such as
@@ -62,6 +64,16 @@ impl RedisError {
     /// Whether this is an answer of Redis, so that the connection is sound.
     pub(crate) fn is_answer(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::TooOld | Self::Unexpected)
+    }
+}
+
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        if error.is_full() {
+            Self::Full
+        } else {
+            Self::new(error)
+        }
     }
 }
 

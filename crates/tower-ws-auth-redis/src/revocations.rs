@@ -6,7 +6,7 @@ use redis::cmd;
 #[cfg(doc)]
 use tower_ws_auth_core::DisconnectReason;
 use tower_ws_auth_core::revocation::{LocalConnections, Recorded};
-use tower_ws_auth_core::{BoxFuture, Revocation, RevocationError, RevocationKey, RevocationStore};
+use tower_ws_auth_core::{BoxFuture, Revocation, RevocationKey, RevocationStore, StoreError};
 
 use crate::listener::Listener;
 use crate::script::REVOKE;
@@ -65,20 +65,30 @@ impl RedisRevocations {
     /// Make the retention as long as the longest life of a credential. After it, a credential
     /// issued before the revocation passes again.
     pub fn new(redis: Redis, retention: Duration) -> Self {
-        Self::with_prefix(redis, retention, "wsauth:revoked")
-    }
-
-    /// As [`new`](Self::new), with another prefix. It is also the name of the channel on which
-    /// nodes publish. Applications that share a Redis need different prefixes.
-    pub fn with_prefix(redis: Redis, retention: Duration, prefix: impl Into<String>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 redis,
-                prefix: prefix.into(),
+                prefix: "wsauth:revoked".to_owned(),
                 retention: ttl::millis(retention),
                 unwritten: Mutex::default(),
             }),
             silence: None,
+        }
+    }
+
+    /// Sets the prefix. It is also the name of the channel on which nodes publish. Applications
+    /// that share a Redis need different prefixes.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        let old = &*self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                redis: old.redis.clone(),
+                prefix: prefix.into(),
+                retention: old.retention,
+                unwritten: Mutex::default(),
+            }),
+            ..self
         }
     }
 
@@ -220,11 +230,11 @@ impl RevocationStore for RedisRevocations {
     fn find(
         &self,
         keys: Vec<RevocationKey>,
-    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let found = shared.find(keys.iter().map(RevocationKey::name)).await;
-            found.map_err(RevocationError::new)
+            found.map_err(StoreError::from)
         })
     }
 
@@ -232,14 +242,14 @@ impl RevocationStore for RedisRevocations {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let write = shared.write(&key, &revocation);
             let written = shared.redis.within(write, |late| late).await;
             written.map_err(|error| {
                 shared.keep(key, revocation);
-                RevocationError::new(error)
+                StoreError::from(error)
             })
         })
     }

@@ -47,7 +47,7 @@ impl RedisSessions {
 
     /// Sends a command whose answer says whether it found its record.
     fn ask(&self, command: Cmd) -> StoreFuture<'_, bool> {
-        Box::pin(async move { self.redis.ask(&command).await.map_err(failure) })
+        Box::pin(async move { self.redis.ask(&command).await.map_err(StoreError::from) })
     }
 }
 
@@ -72,9 +72,12 @@ impl SessionStore for RedisSessions {
         let mut load = pipe();
         load.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
         Box::pin(async move {
-            let _place = self.redis.place_for(Lookup::Session).map_err(failure)?;
+            let _place = self
+                .redis
+                .place_for(Lookup::Session)
+                .map_err(StoreError::from)?;
             let (record, left): (Option<Vec<u8>>, i64) =
-                self.redis.ask_all(&load).await.map_err(failure)?;
+                self.redis.ask_all(&load).await.map_err(StoreError::from)?;
             // Bytes that are not UTF-8, such as msgpack, are an unreadable record, as an empty text is.
             let record = record.map(|record| String::from_utf8(record).unwrap_or_default());
             Ok(record.and_then(|record| {
@@ -102,11 +105,11 @@ impl SessionStore for RedisSessions {
             let seconds = ttl::seconds(ttl).to_string();
             let arguments = [expected, record, &seconds].map(str::as_bytes);
             let answer = self.redis.run_script(&REPLACE, &key, &arguments).await;
-            match answer.map_err(failure)? {
+            match answer.map_err(StoreError::from)? {
                 0 => Ok(Replaced::Gone),
                 1 => Ok(Replaced::Changed),
                 2 => Ok(Replaced::Done),
-                _ => Err(failure(RedisError::Unexpected)),
+                _ => Err(RedisError::Unexpected.into()),
             }
         })
     }
@@ -120,18 +123,11 @@ impl SessionStore for RedisSessions {
     fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>> {
         let take = self.on("GETDEL", id);
         Box::pin(async move {
-            let record: Option<Vec<u8>> = self.redis.ask(&take).await.map_err(failure)?;
+            let record: Option<Vec<u8>> = self.redis.ask(&take).await.map_err(StoreError::from)?;
             // Bytes that are not UTF-8 are no record.
             Ok(record.and_then(|record| String::from_utf8(record).ok()))
         })
     }
-}
-
-fn failure(error: RedisError) -> StoreError {
-    if error.is_full() {
-        return StoreError::Full;
-    }
-    StoreError::failed(error)
 }
 
 impl fmt::Debug for RedisSessions {

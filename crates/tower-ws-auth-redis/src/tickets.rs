@@ -154,8 +154,8 @@ impl TicketStore for RedisTickets {
         let mut take = cmd("GETDEL");
         take.arg(self.key("", key));
         Box::pin(async move {
-            let _place = redis.place_for(Lookup::Ticket).map_err(StoreError::new)?;
-            redis.ask(&take).await.map_err(StoreError::new)
+            let _place = redis.place_for(Lookup::Ticket).map_err(StoreError::from)?;
+            redis.ask(&take).await.map_err(StoreError::from)
         })
     }
 
@@ -164,8 +164,8 @@ impl TicketStore for RedisTickets {
         let mut look = cmd("GET");
         look.arg(self.key("", key));
         Some(Box::pin(async move {
-            let _place = redis.place_for(Lookup::Ticket).map_err(StoreError::new)?;
-            redis.ask(&look).await.map_err(StoreError::new)
+            let _place = redis.place_for(Lookup::Ticket).map_err(StoreError::from)?;
+            redis.ask(&look).await.map_err(StoreError::from)
         }))
     }
 }
@@ -174,7 +174,7 @@ impl ReplayStore for RedisTickets {
     fn claim(&self, key: TicketKey, ttl: Duration) -> BoxFuture<Result<bool, StoreError>> {
         let redis = self.redis.clone();
         let claim = set_once(&self.key("once:", key), b"1", ttl::millis(ttl));
-        Box::pin(async move { redis.ask(&claim).await.map_err(StoreError::new) })
+        Box::pin(async move { redis.ask(&claim).await.map_err(StoreError::from) })
     }
 
     fn is_claimed(&self, key: TicketKey) -> Option<BoxFuture<Result<bool, StoreError>>> {
@@ -183,7 +183,7 @@ impl ReplayStore for RedisTickets {
         look.arg(self.key("once:", key));
         Some(Box::pin(async move {
             let found: Result<Option<Vec<u8>>, RedisError> = redis.ask(&look).await;
-            found.map(|claim| claim.is_some()).map_err(StoreError::new)
+            found.map(|claim| claim.is_some()).map_err(StoreError::from)
         }))
     }
 }
@@ -195,10 +195,7 @@ fn set_once(key: &str, value: &[u8], ttl: u64) -> Cmd {
 }
 
 fn refusal(error: RedisError) -> PutError {
-    if error.is_full() {
-        return PutError::Full;
-    }
-    PutError::Store(StoreError::new(error))
+    StoreError::from(error).into()
 }
 
 impl fmt::Debug for RedisTickets {

@@ -1,9 +1,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use tower_ws_auth_core::{Rejection, RejectionKind, RevocationError};
-
-use crate::StoreError;
+use tower_ws_auth_core::{Rejection, RejectionKind, StoreError};
 
 /// Why an operation of [`Sessions`](crate::Sessions) failed. It never shows an id, a secret or a
 /// record.
@@ -15,7 +13,7 @@ pub enum SessionError {
     Store(#[from] StoreError),
     /// The store did not answer in time.
     #[error("the session store did not answer within {0:?}")]
-    Timeout(Duration),
+    TimedOut(Duration),
     /// The session has ended meanwhile: logged out, or expired.
     #[error("the session has ended meanwhile")]
     Gone,
@@ -23,8 +21,8 @@ pub enum SessionError {
     #[error("other writers changed the record on every attempt: try again")]
     Contended,
     /// A revocation could not be read or written.
-    #[error("the store of the session's revocations failed")]
-    Revocations(#[source] RevocationError),
+    #[error("the revocations of the session: {0}")]
+    Revocations(#[source] StoreError),
     /// No revocations were configured: see
     /// [`SessionsBuilder::revocations`](crate::SessionsBuilder::revocations).
     #[error("these sessions have no revocations: call `SessionsBuilder::revocations`")]
@@ -46,7 +44,7 @@ pub enum SessionError {
     NotARecord,
     /// The record cannot be serialized as JSON.
     #[error("the record cannot be serialized as JSON")]
-    Encode(#[source] Box<dyn Error + Send + Sync>),
+    Json(#[source] Box<dyn Error + Send + Sync>),
     /// The operating system gave no randomness for a new id.
     #[error("the operating system gave no randomness for a session id")]
     Random(#[source] Box<dyn Error + Send + Sync>),

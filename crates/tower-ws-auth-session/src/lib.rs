@@ -176,5 +176,6 @@ pub use self::id::SessionId;
 pub use self::memory::MemorySessions;
 pub use self::secrets::{SecretError, Secrets};
 pub use self::sessions::{Loaded, Sessions};
-pub use self::store::{Replaced, SessionStore, StoreError, StoreFuture, StoredSession};
+pub use self::store::{Replaced, SessionStore, StoreFuture, StoredSession};
 pub use self::strategy::{Session, SessionCookie, SessionLayer, VerifyFuture};
+pub use tower_ws_auth_core::StoreError;

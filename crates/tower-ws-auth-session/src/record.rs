@@ -181,7 +181,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 /// The fields that a value serializes.
 pub(crate) fn fields_of<R: Serialize>(value: &R) -> Result<Map<String, Value>, SessionError> {
     let written = serde_json::to_value(value);
-    match written.map_err(|error| SessionError::Encode(error.into()))? {
+    match written.map_err(|error| SessionError::Json(error.into()))? {
         Value::Object(fields) if !fields.keys().any(|name| is_reserved(name)) => Ok(fields),
         _ => Err(SessionError::NotARecord),
     }

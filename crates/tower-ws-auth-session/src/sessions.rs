@@ -74,7 +74,7 @@ impl<R> Sessions<R> {
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         let work = tokio::spawn(async move { shared.destroy(&id).await });
         // The task is lost only with the runtime, or if a store panics.
-        work.await.map_err(StoreError::failed)??;
+        work.await.map_err(StoreError::new)??;
         Ok(self.removal_cookie())
     }
 
@@ -130,7 +130,7 @@ impl<R> Sessions<R> {
                 .revoke(&key, DisconnectReason::SessionEnded)
                 .await
         };
-        let revoked = tokio::spawn(work).await.map_err(StoreError::failed)?;
+        let revoked = tokio::spawn(work).await.map_err(StoreError::new)?;
         revoked.map_err(SessionError::Revocations)
     }
 

@@ -114,7 +114,7 @@ impl Shared {
         if self.ask(|store| store.create(&id, &record, ttl)).await? {
             Ok(id)
         } else {
-            Err(StoreError::failed("a fresh id of 192 random bits was taken").into())
+            Err(StoreError::new("a fresh id of 192 random bits was taken").into())
         }
     }
 
@@ -219,7 +219,7 @@ impl Shared {
 
     async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T, SessionError> {
         let answer = tokio::time::timeout(self.timeout, answer).await;
-        answer.map_err(|_| SessionError::Timeout(self.timeout))
+        answer.map_err(|_| SessionError::TimedOut(self.timeout))
     }
 
     /// As connect-redis computes it: up to the record's end, or else the default.

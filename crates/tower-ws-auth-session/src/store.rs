@@ -1,7 +1,8 @@
-use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tower_ws_auth_core::StoreError;
 
 use crate::SessionId;
 
@@ -106,24 +107,5 @@ impl std::fmt::Debug for StoredSession {
             .field("record", &"redacted")
             .field("ttl", &self.ttl)
             .finish()
-    }
-}
-
-/// Why a store failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// It holds the maximum number of sessions, and no live one is dropped for a new one.
-    #[error("the session store is full")]
-    Full,
-    /// It is unavailable, or failed. The error must not print an id or a record.
-    #[error("the session store failed")]
-    Failed(#[source] Box<dyn Error + Send + Sync>),
-}
-
-impl StoreError {
-    /// It is unavailable, or failed, for this reason.
-    pub fn failed(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Failed(source.into())
     }
 }

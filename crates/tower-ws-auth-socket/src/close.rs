@@ -168,5 +168,5 @@ pub use self::convert::OriginalStatus;
 pub use self::error_responses::by_status;
 pub use self::future::ResponseFuture;
 pub use self::layer::{CloseFrame, CloseFrameLayer};
-pub use crate::frame::{Close, CloseCode, InvalidCloseCode};
+pub use crate::frame::{Close, CloseCode, CloseCodeError};
 pub use crate::protocol::ClientProtocol;

@@ -30,10 +30,10 @@ impl CloseCode {
     /// # Errors
     ///
     /// A number that may not be sent.
-    pub const fn new(code: u16) -> Result<Self, InvalidCloseCode> {
+    pub const fn new(code: u16) -> Result<Self, CloseCodeError> {
         match code {
             1000..=1003 | 1007..=1014 | 3000..=4999 => Ok(Self(code)),
-            _ => Err(InvalidCloseCode(code)),
+            _ => Err(CloseCodeError(code)),
         }
     }
 
@@ -66,7 +66,7 @@ impl fmt::Debug for CloseCode {
 #[error(
     "close code {0} may not be sent: use 1000-1003, 1007-1014 or, for an application, 3000-4999"
 )]
-pub struct InvalidCloseCode(u16);
+pub struct CloseCodeError(u16);
 
 /// The reason in a close frame: at most 123 bytes of UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,7 +238,7 @@ mod frames_rfc6455_5 {
     #[test]
     fn codes_that_nobody_may_send_cannot_be_made() {
         for bad in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535] {
-            assert_eq!(CloseCode::new(bad), Err(InvalidCloseCode(bad)));
+            assert_eq!(CloseCode::new(bad), Err(CloseCodeError(bad)));
         }
         for good in [1000, 1003, 1007, 1014, 3000, 4401, 4999] {
             assert_eq!(CloseCode::new(good).unwrap().get(), good);

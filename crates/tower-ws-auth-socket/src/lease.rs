@@ -25,8 +25,8 @@
 //! [`cooperative`](LeaseLayer::cooperative) and waits for [`Lease::ended`].
 //!
 //! - The layer stands inside of an [`AuthLayer`](tower_ws_auth_core::AuthLayer), which leaves it
-//!   the grant's term, and outside of nothing that answers the handshake. Without one every request
-//!   is refused with 503.
+//!   the grant's validity, and outside of nothing that answers the handshake. Without one every
+//!   request is refused with 503.
 //! - The wall clock counts. When it is set forward, connections end within a second; when it is set
 //!   back, they live as much longer.
 //! - `hyper::upgrade::Upgraded::downcast` fails behind it.
@@ -114,9 +114,9 @@ pub use self::handle::Lease;
 pub use self::layer::LeaseLayer;
 pub use self::leases::Leases;
 pub use self::renewals::{
-    AnswerFuture, ConnectionId, NotRenewable, RenewalFormat, RenewalFuture, RenewalMessages,
-    Renewals,
+    AnswerFuture, ConnectionId, RenewalFormat, RenewalFuture, RenewalMessages, Renewals,
+    RenewalsError,
 };
 pub use self::service::Leased;
-pub use crate::frame::{Close, CloseCode, InvalidCloseCode};
+pub use crate::frame::{Close, CloseCode, CloseCodeError};
 pub use tower_ws_auth_core::revocation::{DisconnectReason, OverLimit};

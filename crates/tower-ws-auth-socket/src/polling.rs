@@ -73,5 +73,5 @@ mod service;
 mod session;
 
 pub use self::future::ResponseFuture;
-pub use self::layer::{InvalidSecret, PollingLayer};
+pub use self::layer::{PollingError, PollingLayer};
 pub use self::service::Polling;

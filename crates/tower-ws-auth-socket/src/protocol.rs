@@ -92,7 +92,7 @@ mod pattern;
 mod polling;
 mod script;
 
-pub use self::builder::{ClientProtocolBuilder, InvalidProtocol};
+pub use self::builder::{ClientProtocolBuilder, ClientProtocolError};
 pub use self::cause::{Cause, NextStep};
 pub use self::client_protocol::ClientProtocol;
 pub use self::mark::Mark;

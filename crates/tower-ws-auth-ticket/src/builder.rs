@@ -141,20 +141,20 @@ impl<P> TicketsBuilder<P> {
     ///
     /// A duration of zero, a ttl above 5 minutes without `dangerous_long_ttl`, or a ttl that the
     /// store does not accept.
-    pub fn build(self) -> Result<Tickets<P>, TicketsError> {
+    pub fn build(self) -> Result<Tickets<P>, ConfigError> {
         let durations = [self.ttl, self.timeout, self.body_timeout];
         if durations
             .iter()
             .chain(&self.live_for)
             .any(Duration::is_zero)
         {
-            return Err(TicketsError::Zero);
+            return Err(ConfigError::Zero);
         }
         if self.ttl > LONGEST_TTL && !self.long_ttl_allowed {
-            return Err(TicketsError::LongTtl);
+            return Err(ConfigError::LongTtl);
         }
         if let Some(max) = self.store.max_ttl().filter(|max| self.ttl > *max) {
-            return Err(TicketsError::StoreTtl(max));
+            return Err(ConfigError::StoreTtl(max));
         }
         let carriers = match self.carriers {
             Some(carriers) => carriers,
@@ -186,9 +186,9 @@ impl<P> fmt::Debug for TicketsBuilder<P> {
 }
 
 /// Why [`TicketsBuilder::build`] failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TicketsError {
+pub enum ConfigError {
     /// A duration of zero.
     #[error("`ttl`, `live_for`, `timeout` or `body_timeout` is zero")]
     Zero,

@@ -150,9 +150,9 @@ where
                 }
                 // The fault of the application or the machine, not of the client.
                 IssueError::Binding(_)
-                | IssueError::Payload(_)
+                | IssueError::Json(_)
                 | IssueError::TooLarge
-                | IssueError::Entropy(_)
+                | IssueError::Random(_)
                 | IssueError::Store(_)
                 | IssueError::TimedOut => {
                     Rejection::new(RejectionKind::Unavailable, "no ticket could be issued")

@@ -34,7 +34,7 @@ pub(crate) fn write<P: Serialize>(payload: &P, validity: &Validity) -> Result<Ve
         issued_at: validity.issued_at().map(to_micros),
         revocation_keys: keys.map(RevocationKey::encode).collect(),
     };
-    let entry = serde_json::to_vec(&written).map_err(|error| IssueError::Payload(error.into()))?;
+    let entry = serde_json::to_vec(&written).map_err(|error| IssueError::Json(error.into()))?;
     if entry.len() > MAX_ENTRY {
         return Err(IssueError::TooLarge);
     }

@@ -21,13 +21,13 @@ pub enum IssueError {
     Over,
     /// The payload cannot be serialized as JSON.
     #[error("the payload cannot be serialized as JSON")]
-    Payload(#[source] Box<dyn Error + Send + Sync>),
+    Json(#[source] Box<dyn Error + Send + Sync>),
     /// Payload and revocation keys together are longer than [`MAX_ENTRY`](crate::MAX_ENTRY).
     #[error("payload and revocation keys are longer than 4 KiB")]
     TooLarge,
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers")]
-    Entropy(#[source] Box<dyn Error + Send + Sync>),
+    Random(#[source] Box<dyn Error + Send + Sync>),
     /// The store failed.
     #[error(transparent)]
     Store(StoreError),

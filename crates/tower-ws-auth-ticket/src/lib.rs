@@ -165,7 +165,7 @@ mod tickets;
 mod timeout;
 mod trace;
 
-pub use self::builder::{TicketsBuilder, TicketsError};
+pub use self::builder::{ConfigError, TicketsBuilder};
 pub use self::endpoint::{MintFuture, MintRequest, TicketEndpoint};
 pub use self::entry::MAX_ENTRY;
 pub use self::error::IssueError;

@@ -1,10 +1,9 @@
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-pub use tower_ws_auth_core::BoxFuture;
+pub use tower_ws_auth_core::{BoxFuture, StoreError};
 
 /// Stores outstanding tickets.
 ///
@@ -144,7 +143,7 @@ impl fmt::Debug for TicketKey {
 }
 
 /// Why a store did not keep an entry.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PutError {
     /// The store holds its maximum of outstanding entries.
@@ -155,28 +154,14 @@ pub enum PutError {
     SubjectFull,
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
 }
 
-/// A store failed, or its answer was lost.
-#[derive(Debug)]
-pub struct StoreError(Box<dyn Error + Send + Sync>);
-
-impl StoreError {
-    /// Wraps the error behind it, or a text. It must print neither key nor entry.
-    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(source.into())
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store failed: {}", self.0)
-    }
-}
-
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
+impl From<StoreError> for PutError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::Full,
+            error => Self::Store(error),
+        }
     }
 }

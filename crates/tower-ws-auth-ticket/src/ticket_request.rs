@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
-use tower_ws_auth_core::{Rejection, RevocationKey, Term, Validity};
+use tower_ws_auth_core::{Rejection, RevocationKey, Validity};
 
 use crate::Purpose;
 use crate::purpose::Bindings;
@@ -70,8 +70,8 @@ impl<P> TicketRequest<P> {
     /// let issued = tickets.issue(ticket_request).await?;
     ///
     /// let grant = tickets.take_for_channel(issued.ticket(), "lobby").await?;
-    /// assert_eq!(grant.term().issued_at(), Some(Clock::at(1_700_000_000)));
-    /// assert_eq!(grant.term().revocation_keys()[0].name(), "session:4f2a");
+    /// assert_eq!(grant.validity().issued_at(), Some(Clock::at(1_700_000_000)));
+    /// assert_eq!(grant.validity().revocation_keys()[0].name(), "session:4f2a");
     /// # Ok(())
     /// # }
     /// ```
@@ -92,8 +92,8 @@ impl<P> TicketRequest<P> {
     ) -> Result<Self, Rejection> {
         self.purpose = bindings.complete(self.purpose, head)?;
         let came = Validity::since(came_at);
-        Ok(match head.extensions.get::<Term>() {
-            Some(term) => self.inherit(&came.inherit(&term.validity())),
+        Ok(match head.extensions.get::<Validity>() {
+            Some(validity) => self.inherit(&came.inherit(validity)),
             None => self.inherit(&came),
         })
     }

@@ -79,7 +79,7 @@ where
             Some(_) => return Err(IssueError::Over),
         };
         let entry = entry::write(&ticket_request.payload, &validity)?;
-        let secret = Secret::generate().map_err(|error| IssueError::Entropy(error.into()))?;
+        let secret = Secret::generate().map_err(|error| IssueError::Random(error.into()))?;
         let key = settings
             .bindings
             .key_to_mint(&secret, &ticket_request.purpose)?;

@@ -148,8 +148,8 @@ pub use tower_ws_auth_core::private;
 pub use tower_ws_auth_core::{
     Advice, AllowedOrigin, AuthLayer, Authenticate, AuthenticateExt, Authenticated, BoxFuture,
     Clock, DisconnectReason, Grant, MemoryRevocations, Presented, RedactError, RedactLayer,
-    RedactedQuery, Rejection, RejectionKind, ResponseBody, Revocation, RevocationError,
-    RevocationKey, RevocationStore, Revocations, Term, Validity,
+    RedactedQuery, Rejection, RejectionKind, ResponseBody, Revocation, RevocationKey,
+    RevocationStore, Revocations, StoreError, Validity,
 };
 #[cfg(feature = "axum")]
 pub use tower_ws_auth_core::{MissingAuthLayer, path_params};

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tower_ws_auth::session::SessionError;
 use tower_ws_auth::ticket::{MintRequest, TicketRequest};
 use tower_ws_auth::{
-    Authenticated, DisconnectReason, Rejection, RejectionKind, RevocationError, Validity,
+    Authenticated, DisconnectReason, Rejection, RejectionKind, StoreError, Validity,
 };
 
 use crate::app::App;
@@ -94,7 +94,7 @@ pub(crate) async fn revoke(
 }
 
 #[derive(Default, Deserialize)]
-pub(crate) struct TokenWish {
+pub(crate) struct TokenRequest {
     /// In seconds.
     ttl: Option<u64>,
 }
@@ -107,7 +107,7 @@ pub(crate) async fn token(
     State(app): State<App>,
     user: Authenticated<Known>,
     validity: Validity,
-    mint_request: Option<Asked<TokenWish>>,
+    mint_request: Option<Asked<TokenRequest>>,
 ) -> Response {
     let ttl = mint_request
         .and_then(|Asked(mint_request)| mint_request.ttl)
@@ -216,8 +216,8 @@ impl From<SessionError> for Failed {
     }
 }
 
-impl From<RevocationError> for Failed {
-    fn from(error: RevocationError) -> Self {
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
         let detail = "the store of revocations failed";
         Self(Rejection::new(RejectionKind::Unavailable, detail).with_source(error))
     }

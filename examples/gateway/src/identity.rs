@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tower_ws_auth::{Authenticated, Lease, Term};
+use tower_ws_auth::{Authenticated, Lease, Validity};
 
 use crate::failure::Failure;
 use crate::options::ClaimHeader;
@@ -128,7 +128,7 @@ pub(crate) fn announce(head: &Parts, headers: &mut HeaderMap) -> Result<(), Fail
         let value = HeaderValue::try_from(value).map_err(|_| Failure::MissingAuthLayer)?;
         headers.insert(name, value);
     }
-    let until = head.extensions.get::<Term>().and_then(Term::until);
+    let until = head.extensions.get::<Validity>().and_then(Validity::end);
     if let Some(seconds) = until.and_then(unix_seconds) {
         headers.insert(EXPIRES, seconds.into());
     }

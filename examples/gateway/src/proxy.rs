@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_ws_auth::lease::DisconnectReason;
-use tower_ws_auth::{Authenticated, Lease, Term};
+use tower_ws_auth::{Authenticated, Lease, Validity};
 
 use crate::body::Body;
 use crate::failure::Failure;
@@ -121,7 +121,10 @@ impl Proxy {
     pub(crate) fn visit(head: &Parts) {
         let user = head.extensions.get::<Authenticated<User>>();
         if let (Some(user), Some(peer)) = (user, head.extensions.get::<Peer>()) {
-            let connection = head.extensions.get::<Term>().and_then(Term::connection);
+            let connection = head
+                .extensions
+                .get::<Validity>()
+                .and_then(Validity::connection);
             peer.access.accepted(encoded(user.name()), connection);
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tower_ws_auth::ClientProtocol;
 use tower_ws_auth::protocol::{
-    Cause, InvalidProtocol, Mark, Message, NextStep, Pattern, Refusal, Script,
+    Cause, ClientProtocolError, Mark, Message, NextStep, Pattern, Refusal, Script,
 };
 
 const FIRST_MESSAGE: Duration = Duration::from_secs(3);
@@ -16,7 +16,7 @@ const FIRST_MESSAGE: Duration = Duration::from_secs(3);
 /// # Errors
 ///
 /// A namespace is longer than a message may be.
-pub fn socket_io_2(namespaces: &[&str]) -> Result<ClientProtocol, InvalidProtocol> {
+pub fn socket_io_2(namespaces: &[&str]) -> Result<ClientProtocol, ClientProtocolError> {
     const OPEN: &str = r#"0{"sid":"-","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     // One error reaches all namespaces. Only a namespace that is disconnected does not come back.
     const ERROR: &str = r#"44{"message":"${reason}","data":{"reason":"${reason}"}}"#;
@@ -51,7 +51,7 @@ pub fn socket_io_2(namespaces: &[&str]) -> Result<ClientProtocol, InvalidProtoco
 /// # Errors
 ///
 /// None: it is within the limits.
-pub fn stomp() -> Result<ClientProtocol, InvalidProtocol> {
+pub fn stomp() -> Result<ClientProtocol, ClientProtocolError> {
     let error =
         || Message::text("ERROR\nmessage:${reason}\ncontent-type:text/plain\n\n${reason}\0");
     ClientProtocol::builder("stomp")
@@ -71,7 +71,7 @@ pub fn stomp() -> Result<ClientProtocol, InvalidProtocol> {
 /// # Errors
 ///
 /// None: it is within the limits.
-pub fn mqtt() -> Result<ClientProtocol, InvalidProtocol> {
+pub fn mqtt() -> Result<ClientProtocol, ClientProtocolError> {
     ClientProtocol::builder("mqtt")
         .marked_by(Mark::subprotocol("mqtt"))
         .subprotocols(["mqtt"])
@@ -93,7 +93,7 @@ pub fn mqtt() -> Result<ClientProtocol, InvalidProtocol> {
 /// # Errors
 ///
 /// None: it is within the limits.
-pub fn mqtt5() -> Result<ClientProtocol, InvalidProtocol> {
+pub fn mqtt5() -> Result<ClientProtocol, ClientProtocolError> {
     let words = |cause: Cause| match (cause, cause.next_step()) {
         (Cause::Stale | Cause::TokenExpired, _) => (0x87, "token_expired"),
         (Cause::Unauthenticated, _) => (0x86, "unauthenticated"),
@@ -139,7 +139,7 @@ fn packet(kind: u8, content: &[u8]) -> Vec<u8> {
 /// # Errors
 ///
 /// None: it is within the limits.
-pub fn nats() -> Result<ClientProtocol, InvalidProtocol> {
+pub fn nats() -> Result<ClientProtocol, ClientProtocolError> {
     const INFO: &str = "INFO {\"server_id\":\"N\",\"server_name\":\"n\",\"version\":\"2.10.0\",\
                         \"proto\":1,\"go\":\"go\",\"host\":\"127.0.0.1\",\"port\":4222,\
                         \"headers\":true,\"max_payload\":1048576,\"auth_required\":true}\r\n";

@@ -57,7 +57,7 @@ async fn a_subscription_token_as_centrifugo_has_it_joins_its_channel_until_it_ex
         };
         let grant: &Grant<Subscription> = seen.pass().get().unwrap();
         assert_eq!(grant.identity().sub.as_deref(), Some("ada"));
-        assert_eq!(grant.term().until(), Some(Clock::at(NOW + 60)));
+        assert_eq!(grant.validity().end(), Some(Clock::at(NOW + 60)));
     }
 }
 
@@ -181,8 +181,8 @@ mod a_revocation {
     use std::time::Duration;
     use tower_ws_auth_core::revocation::Recorded;
     use tower_ws_auth_core::{
-        BoxFuture, DisconnectReason, MemoryRevocations, Revocation, RevocationError, RevocationKey,
-        RevocationStore, Revocations, Validity,
+        BoxFuture, DisconnectReason, MemoryRevocations, Revocation, RevocationKey, RevocationStore,
+        Revocations, StoreError, Validity,
     };
 
     fn revocations() -> Revocations {
@@ -257,12 +257,12 @@ mod a_revocation {
             fn find(
                 &self,
                 keys: Vec<RevocationKey>,
-            ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+            ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
                 let fails = self.0;
                 Box::pin(async move {
                     tokio::task::yield_now().await;
                     if fails {
-                        return Err(RevocationError::new("down"));
+                        return Err(StoreError::new("down"));
                     }
                     Ok(vec![None; keys.len()])
                 })
@@ -271,7 +271,7 @@ mod a_revocation {
                 &self,
                 _: std::sync::Arc<str>,
                 revocation: Revocation,
-            ) -> BoxFuture<Result<Recorded, RevocationError>> {
+            ) -> BoxFuture<Result<Recorded, StoreError>> {
                 Box::pin(async { Ok(Recorded::Written(revocation)) })
             }
         }

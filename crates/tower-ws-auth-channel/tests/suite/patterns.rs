@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tower_ws_auth_channel::{
-    ChannelAuthLayer, Evidence, Join, Patterns, PatternsBuilder, PatternsError, Policy, policy_fn,
+    ChannelAuthLayer, ConfigError, Evidence, Join, Patterns, PatternsBuilder, Policy, policy_fn,
 };
 
 use crate::support::{TestJoin, at_once, effect, join};
@@ -146,13 +146,13 @@ mod a_placeholder {
 mod the_constructor {
     use super::*;
 
-    fn error(rules: Rules) -> PatternsError {
+    fn error(rules: Rules) -> ConfigError {
         rules.build().unwrap_err()
     }
 
     #[test]
     fn refuses_a_list_without_rules() {
-        assert_eq!(error(rules()), PatternsError::NoRules);
+        assert_eq!(error(rules()), ConfigError::NoRules);
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod the_constructor {
         ] {
             let error = error(rules().allow(text));
             assert!(
-                matches!(&error, PatternsError::Malformed { pattern, .. } if pattern == text),
+                matches!(&error, ConfigError::Malformed { pattern, .. } if pattern == text),
                 "{text}: {error}"
             );
             assert!(error.to_string().contains("cannot be used"), "{error}");
@@ -180,7 +180,7 @@ mod the_constructor {
     #[test]
     fn refuses_a_placeholder_with_two_values() {
         let twice = rules().placeholder("user", |_| "eve".into()).allow("*");
-        assert_eq!(error(twice), PatternsError::Placeholder("user".to_owned()));
+        assert_eq!(error(twice), ConfigError::Placeholder("user".to_owned()));
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod the_constructor {
         ] {
             let error = error(rules().deny(first).allow(second));
             let (pattern, by) = (second.to_owned(), first.to_owned());
-            assert_eq!(error, PatternsError::Unreachable { pattern, by });
+            assert_eq!(error, ConfigError::Unreachable { pattern, by });
         }
         // `room-*` wants one more character, so this one is reached.
         assert!(rules().allow("room-*").allow("room-").build().is_ok());
@@ -204,7 +204,7 @@ mod the_constructor {
         for open in ["*", "private-*", "priv*"] {
             let error = error(rules().allow("private-{user}").allow("x").allow(open));
             let (pattern, by) = ("private-{user}".to_owned(), open.to_owned());
-            assert_eq!(error, PatternsError::Opened { pattern, by });
+            assert_eq!(error, ConfigError::Opened { pattern, by });
         }
         let closed = rules().allow("private-{user}").deny("private-*").allow("*");
         assert_eq!(decides(closed, "private-eve"), "forbidden");

@@ -48,7 +48,7 @@ async fn joins_its_channel_once_and_leaves_its_grant() {
     };
     let grant: &Grant<String> = seen.pass().get().unwrap();
     assert_eq!(grant.identity(), "ada");
-    assert_eq!(&*grant.term().revocation_keys()[0], "user:ada");
+    assert_eq!(&*grant.validity().revocation_keys()[0], "user:ada");
     assert_eq!(
         effect(&layer, join_with("lobby", &ticket)).await,
         "ticket_invalid"

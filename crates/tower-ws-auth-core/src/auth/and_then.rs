@@ -233,7 +233,7 @@ where
 
 /// The credential may be used up by now.
 fn refused(rejection: Rejection, grant: &Grant<()>) -> Rejection {
-    if grant.term().is_spent() {
+    if grant.validity().is_spent() {
         rejection.with_spent_credential()
     } else {
         rejection

@@ -49,7 +49,7 @@ mod extractor {
     impl MissingAuthLayer {
         pub(crate) fn of<T>(head: &Parts) -> Self {
             // Whatever its identity is, a layer leaves this one.
-            let found = if head.extensions.get::<crate::Term>().is_some() {
+            let found = if head.extensions.get::<crate::Validity>().is_some() {
                 "the AuthLayer of the route grants another type: ask for that one, or change it \
                  with `map`"
             } else {

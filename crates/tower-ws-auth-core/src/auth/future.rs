@@ -164,21 +164,20 @@ fn admit<A: Authenticate>(
     who: Option<&Who>,
     head: &mut Parts,
 ) -> Result<Label, Rejection> {
-    let (verified, mut term) = verified?.into_parts();
+    let (verified, mut validity) = verified?.into_parts();
     let admitted = strategy.admit(verified, head);
     let identity = admitted.map_err(|rejection| {
-        RefusedIdentity::keep_term(head, &term);
-        if term.is_spent() {
+        RefusedIdentity::keep_validity(head, &validity);
+        if validity.is_spent() {
             rejection.with_spent_credential()
         } else {
             rejection
         }
     })?;
-    term.decided_at(decided_at);
     let label = Label::new(who.and_then(|who| who(&identity)));
-    term.labelled(label.clone());
+    validity.accepted(decided_at, label.clone());
     head.extensions.insert(Authenticated::new(identity));
-    head.extensions.insert(term);
+    head.extensions.insert(validity);
     Ok(label)
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::auth::future::Waiting;
 use crate::auth::{RefusedIdentity, Renewed, Renewing};
 use crate::revocation::{BoxFuture, Reserved, Revocations, WatchFuture};
-use crate::{Authenticate, Grant, Rejection, Term};
+use crate::{Authenticate, Grant, Rejection, Validity};
 
 /// A credential that is peeked at before it is used up.
 pub(super) struct Peek<A: Authenticate, S, B> {
@@ -20,7 +20,7 @@ enum Step<V> {
     Finding {
         finding: BoxFuture<Result<Renewed, Rejection>>,
         limits: Option<Revocations>,
-        term: Term,
+        validity: Validity,
     },
     /// It is registered, and the store is asked about revocations.
     Watching {
@@ -33,11 +33,11 @@ enum Step<V> {
 
 impl<V> Step<V> {
     /// A revoked credential takes no place, and is not told to come back.
-    fn watch(limits: Revocations, term: &Term, renewed: Option<Renewed>) -> Self {
+    fn watch(limits: Revocations, validity: &Validity, renewed: Option<Renewed>) -> Self {
         Self::Watching {
-            watching: limits.watch(term),
+            watching: limits.watch(validity),
             limits,
-            issued_at: term.issued_at(),
+            issued_at: validity.credential_issued_at(),
             renewed,
         }
     }
@@ -70,36 +70,36 @@ impl<A: Authenticate, S, B> Peek<A, S, B> {
                 Step::Asking(asking) => {
                     let mut grant = ready!(asking.as_mut().poll(cx))?;
                     let limits = grant.take_limits().filter(Revocations::are_limited);
-                    let (verified, term) = grant.into_parts();
+                    let (verified, validity) = grant.into_parts();
                     let finding = match &self.waiting.request {
                         Some((head, _)) => {
                             let admitted = self.waiting.strategy.admit(verified, head);
                             let identity = admitted
-                                .inspect_err(|_| RefusedIdentity::keep_term(head, &term))?;
-                            Renewing::find(head, &identity, &term)
+                                .inspect_err(|_| RefusedIdentity::keep_validity(head, &validity))?;
+                            Renewing::find(head, &identity, &validity)
                         }
                         None => None,
                     };
                     self.step = match (finding, limits) {
                         (None, None) => return Poll::Ready(Ok(None)),
-                        (None, Some(limits)) => Step::watch(limits, &term, None),
+                        (None, Some(limits)) => Step::watch(limits, &validity, None),
                         (Some(finding), limits) => Step::Finding {
                             finding,
                             limits,
-                            term,
+                            validity,
                         },
                     };
                 }
                 Step::Finding {
                     finding,
                     limits,
-                    term,
+                    validity,
                 } => {
                     let renewed = ready!(finding.as_mut().poll(cx))?;
                     let Some(limits) = limits.take() else {
                         return Poll::Ready(Ok(None));
                     };
-                    self.step = Step::watch(limits, term, Some(renewed));
+                    self.step = Step::watch(limits, validity, Some(renewed));
                 }
                 Step::Watching {
                     watching,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::request::Parts;
 
-use crate::Term;
+use crate::Validity;
 
 /// The identity that a condition has refused: of [`authorize`](crate::AuthenticateExt::authorize),
 /// or of [`and_then`](crate::AuthenticateExt::and_then), which keeps the one that it was given.
@@ -17,7 +17,7 @@ pub struct RefusedIdentity(Arc<Mutex<Refused>>);
 #[derive(Default)]
 struct Refused {
     identity: Option<Box<dyn Any + Send + Sync>>,
-    term: Option<Term>,
+    validity: Option<Validity>,
 }
 
 impl RefusedIdentity {
@@ -26,10 +26,10 @@ impl RefusedIdentity {
         Self::default()
     }
 
-    /// Takes the refused identity, and the term of its grant.
-    pub fn take(&self) -> Option<(Box<dyn Any + Send + Sync>, Term)> {
+    /// Takes the refused identity, and the validity of its grant.
+    pub fn take(&self) -> Option<(Box<dyn Any + Send + Sync>, Validity)> {
         let mut refused = self.lock();
-        refused.identity.take().zip(refused.term.take())
+        refused.identity.take().zip(refused.validity.take())
     }
 
     pub(crate) fn is_wanted(head: &Parts) -> bool {
@@ -61,9 +61,9 @@ impl RefusedIdentity {
         }
     }
 
-    pub(crate) fn keep_term(head: &Parts, term: &Term) {
+    pub(crate) fn keep_validity(head: &Parts, validity: &Validity) {
         if let Some(slot) = head.extensions.get::<Self>() {
-            slot.lock().term = Some(term.clone());
+            slot.lock().validity = Some(validity.clone());
         }
     }
 
@@ -103,7 +103,7 @@ mod tests {
         let slot = RefusedIdentity::new();
         let head = head(Some(&slot));
         assert!(strategy.admit(Some(7), &head).is_err());
-        RefusedIdentity::keep_term(&head, Grant::new(()).term());
+        RefusedIdentity::keep_validity(&head, Grant::new(()).validity());
         let (identity, _) = slot.take().unwrap();
         let identity = identity.downcast::<Option<String>>().unwrap();
         assert_eq!(identity.as_deref(), Some("user 7"));
@@ -117,7 +117,7 @@ mod tests {
         let slot = RefusedIdentity::new();
         assert_eq!(strategy.admit(8, &head(Some(&slot))).unwrap(), 8);
         assert!(strategy.admit(7, &head(None)).is_err());
-        RefusedIdentity::keep_term(&head(Some(&slot)), Grant::new(()).term());
+        RefusedIdentity::keep_validity(&head(Some(&slot)), Grant::new(()).validity());
         assert!(slot.take().is_none());
     }
 }

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::revocation::Watch;
-use crate::{BoxFuture, Rejection, Term};
+use crate::{BoxFuture, Rejection, Validity};
 
 /// Finds the connection that a request renews, before its single-use credential is used up.
 ///
 /// A layer that renews connections puts one into the head's extensions, before it calls an
-/// [`AuthLayer`](crate::AuthLayer). It is asked about the identity and the term that the credential
-/// would prove, if the strategy can [peek](crate::Authenticate::peek) at it.
+/// [`AuthLayer`](crate::AuthLayer). It is asked about the identity and the validity that the
+/// credential would prove, if the strategy can [peek](crate::Authenticate::peek) at it.
 #[derive(Clone)]
 pub struct Renewing(Arc<Find>);
 
-type Find =
-    dyn Fn(&(dyn Any + Send + Sync), &Term) -> BoxFuture<Result<Renewed, Rejection>> + Send + Sync;
+type Find = dyn Fn(&(dyn Any + Send + Sync), &Validity) -> BoxFuture<Result<Renewed, Rejection>>
+    + Send
+    + Sync;
 
 /// The connection that would be renewed.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub enum Renewed {
 impl Renewing {
     /// `find` refuses if there is no such connection. Its identity is that of the strategy.
     pub fn new(
-        find: impl Fn(&(dyn Any + Send + Sync), &Term) -> BoxFuture<Result<Renewed, Rejection>>
+        find: impl Fn(&(dyn Any + Send + Sync), &Validity) -> BoxFuture<Result<Renewed, Rejection>>
         + Send
         + Sync
         + 'static,
@@ -47,10 +48,10 @@ impl Renewing {
     pub(crate) fn find<I: Send + Sync + 'static>(
         head: &Parts,
         identity: &I,
-        term: &Term,
+        validity: &Validity,
     ) -> Option<BoxFuture<Result<Renewed, Rejection>>> {
         let Self(find) = head.extensions.get::<Self>()?;
-        Some(find(identity, term))
+        Some(find(identity, validity))
     }
 }
 

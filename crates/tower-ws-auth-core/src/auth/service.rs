@@ -14,7 +14,7 @@ use crate::handshake::Handshake;
 use crate::trace::Decision;
 use crate::{
     AuthLayer, Authenticate, Authenticated, Clock, Presented, Rejection, RejectionKind,
-    ResponseBody, ResponseFuture, Term,
+    ResponseBody, ResponseFuture, Validity,
 };
 
 /// The service that [`AuthLayer`](crate::AuthLayer) puts around another one.
@@ -72,7 +72,7 @@ where
         // Removes values that this layer did not set.
         head.extensions.remove::<Authenticated<A::Identity>>();
         // Only another `AuthLayer` leaves one, and that has taken the credential.
-        if head.extensions.remove::<Term>().is_some() {
+        if head.extensions.remove::<Validity>().is_some() {
             decision.inside_of_another();
         }
 

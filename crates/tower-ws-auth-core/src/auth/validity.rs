@@ -1,6 +1,9 @@
+use std::num::NonZeroU64;
 use std::time::SystemTime;
 
-use crate::revocation::RevocationKey;
+use crate::RejectionKind;
+use crate::auth::Label;
+use crate::revocation::{DisconnectReason, RevocationKey, Revocations, Watch};
 
 /// The end, the age and the revocation keys of a grant or of a credential.
 ///
@@ -9,9 +12,10 @@ use crate::revocation::RevocationKey;
 /// grant began, however late it is minted. A client therefore gains nothing by delaying its request
 /// until its session is revoked.
 ///
-/// An [`AuthLayer`](crate::AuthLayer) puts it into the request, as part of the
-/// [`Term`](crate::Term). With the feature `axum` it is an argument of the handler. The ticket
-/// endpoint of `tower-ws-auth-ticket` inherits it by itself.
+/// An [`AuthLayer`](crate::AuthLayer) puts it into the request's extensions beside
+/// [`Authenticated`](crate::Authenticated), so that a layer inside can end the connection in time.
+/// With the feature `axum` it is an argument of the handler. The ticket endpoint of
+/// `tower-ws-auth-ticket` inherits it by itself.
 ///
 /// | minted | inherits by |
 /// |---|---|
@@ -28,16 +32,22 @@ use crate::revocation::RevocationKey;
 ///
 /// let minted = Grant::new("a guest of ada").until(Clock::at(1_800_000_000));
 /// let minted = minted.inherit(&of_the_session);
-/// assert_eq!(minted.term().until(), Some(Clock::at(1_700_003_600)));
-/// assert_eq!(minted.term().issued_at(), Some(Clock::at(1_700_000_000)));
-/// assert_eq!(minted.term().revocation_keys()[0].name(), "user:ada");
+/// assert_eq!(minted.validity().end(), Some(Clock::at(1_700_003_600)));
+/// assert_eq!(minted.validity().issued_at(), Some(Clock::at(1_700_000_000)));
+/// assert_eq!(minted.validity().revocation_keys()[0].name(), "user:ada");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Validity {
-    until: Option<SystemTime>,
-    issued_at: Option<SystemTime>,
-    revocation_keys: Vec<RevocationKey>,
+    pub(super) until: Option<SystemTime>,
+    pub(super) issued_at: Option<SystemTime>,
+    pub(super) revocation_keys: Vec<RevocationKey>,
+    pub(super) refused_as: RejectionKind,
+    pub(super) is_spent: bool,
+    /// Of an accepted request alone.
+    pub(super) watch: Option<Watch>,
+    decided_at: Option<SystemTime>,
+    label: Label,
 }
 
 impl Validity {
@@ -59,6 +69,11 @@ impl Validity {
             until: None,
             issued_at: None,
             revocation_keys: Vec::new(),
+            refused_as: RejectionKind::TokenInvalid,
+            is_spent: false,
+            watch: None,
+            decided_at: None,
+            label: Label::default(),
         }
     }
 
@@ -96,8 +111,17 @@ impl Validity {
     }
 
     /// The time of issue; `None` if it is unknown, so that it may be older than any revocation.
+    ///
+    /// Of an accepted request it is never later than the moment at which the
+    /// [`AuthLayer`](crate::AuthLayer) began to decide. If there are no keys, that moment stands for
+    /// an unknown time.
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.issued_at
+        match (self.issued_at, self.decided_at) {
+            (Some(issued), Some(decided)) => Some(issued.min(decided)),
+            // Without keys no revocation concerns the credential, whatever its age.
+            (None, decided) if self.revocation_keys.is_empty() => decided,
+            (issued, _) => issued,
+        }
     }
 
     /// The keys that can revoke it.
@@ -105,25 +129,65 @@ impl Validity {
         &self.revocation_keys
     }
 
-    pub(crate) fn new(
-        until: Option<SystemTime>,
-        issued_at: Option<SystemTime>,
-        revocation_keys: Vec<RevocationKey>,
-    ) -> Self {
-        Self {
-            until,
-            issued_at,
-            revocation_keys,
+    /// The number of the accepted request in the events of these layers, such as `lease ended`; the
+    /// first one of a process is 1. `None` before an [`AuthLayer`](crate::AuthLayer) has accepted it.
+    pub fn connection(&self) -> Option<u64> {
+        self.label.connection.map(NonZeroU64::get)
+    }
+
+    /// Whether the credential is used up. It will not pass again.
+    pub fn is_spent(&self) -> bool {
+        self.is_spent
+    }
+
+    /// The kind of the rejection once the credential is revoked.
+    pub fn refused_as(&self) -> RejectionKind {
+        self.refused_as
+    }
+
+    /// The disconnect reason of a connection that is ended at its [`end`](Self::end).
+    pub fn disconnect_reason(&self) -> DisconnectReason {
+        match self.refused_as {
+            RejectionKind::SessionInvalid => DisconnectReason::SessionEnded,
+            _ => DisconnectReason::TokenExpired,
         }
     }
 
-    pub(crate) fn into_parts(self) -> Parts {
-        (self.until, self.issued_at, self.revocation_keys)
+    /// The time of issue as the credential has it, which tells an older credential from a newer one.
+    #[doc(hidden)]
+    pub fn credential_issued_at(&self) -> Option<SystemTime> {
+        self.issued_at
+    }
+
+    #[doc(hidden)]
+    pub fn label(&self) -> &Label {
+        &self.label
+    }
+
+    /// Takes the registration that a [`revocable`](crate::AuthenticateExt::revocable) strategy
+    /// left. Its holder hears when the grant is revoked.
+    #[doc(hidden)]
+    pub fn take_watch(&mut self) -> Option<Watch> {
+        self.watch.take()
+    }
+
+    /// Whether it holds a registration with these revocations.
+    pub(crate) fn is_watched_by(&self, revocations: &Revocations) -> bool {
+        let watch = self.watch.as_ref();
+        watch.is_some_and(|watch| watch.is_of(revocations))
+    }
+
+    /// Notes that a request was accepted, by a decision that began at this moment.
+    pub(crate) fn accepted(&mut self, decided_at: SystemTime, label: Label) {
+        self.decided_at = Some(decided_at);
+        self.label = label;
     }
 
     fn limit(mut self, other: &Self, of_one_name: OfOneName) -> Self {
         self.until = earlier(self.until, other.until);
-        self.issued_at = (self.issued_at.zip(other.issued_at)).map(|(own, other)| own.min(other));
+        self.issued_at =
+            (self.issued_at().zip(other.issued_at())).map(|(own, other)| own.min(other));
+        self.decided_at = None;
         for key in &other.revocation_keys {
             self.add(key.clone(), of_one_name);
         }
@@ -138,8 +202,6 @@ impl Validity {
         }
     }
 }
-
-type Parts = (Option<SystemTime>, Option<SystemTime>, Vec<RevocationKey>);
 
 /// Chooses between two keys with the same name.
 type OfOneName = fn(RevocationKey, RevocationKey) -> RevocationKey;
@@ -160,11 +222,13 @@ fn earlier(one: Option<SystemTime>, other: Option<SystemTime>) -> Option<SystemT
 
 #[cfg(feature = "axum")]
 mod extractor {
-    use axum::extract::FromRequestParts;
+    use std::convert::Infallible;
+
+    use axum::extract::{FromRequestParts, OptionalFromRequestParts};
     use http::request::Parts;
 
     use super::Validity;
-    use crate::{MissingAuthLayer, Term};
+    use crate::MissingAuthLayer;
 
     impl<S: Send + Sync> FromRequestParts<S> for Validity {
         type Rejection = MissingAuthLayer;
@@ -173,10 +237,27 @@ mod extractor {
             head: &mut Parts,
             _state: &S,
         ) -> Result<Self, MissingAuthLayer> {
-            let term = head.extensions.get::<Term>();
-            term.map(Term::validity)
-                .ok_or_else(|| MissingAuthLayer::of::<Self>(head))
+            found(head).ok_or_else(|| MissingAuthLayer::of::<Self>(head))
         }
+    }
+
+    /// `None` on a route that no layer guards.
+    impl<S: Send + Sync> OptionalFromRequestParts<S> for Validity {
+        type Rejection = Infallible;
+
+        async fn from_request_parts(
+            head: &mut Parts,
+            _state: &S,
+        ) -> Result<Option<Self>, Infallible> {
+            Ok(found(head))
+        }
+    }
+
+    /// A handler that keeps the validity must not keep the registration.
+    fn found(head: &Parts) -> Option<Validity> {
+        let mut validity = head.extensions.get::<Validity>().cloned()?;
+        validity.watch = None;
+        Some(validity)
     }
 }
 

@@ -123,7 +123,7 @@ impl CarriersBuilder {
 }
 
 /// Why [`CarriersBuilder::build`] failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CarriersError {
     /// No place was named.

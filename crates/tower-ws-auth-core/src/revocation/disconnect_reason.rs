@@ -33,13 +33,13 @@ impl DisconnectReason {
     pub fn application(
         code: u16,
         reason: impl Into<Arc<str>>,
-    ) -> Result<Self, InvalidDisconnectReason> {
+    ) -> Result<Self, DisconnectReasonError> {
         let reason = reason.into();
         if !(3000..=4999).contains(&code) {
-            return Err(InvalidDisconnectReason::Code(code));
+            return Err(DisconnectReasonError::Code(code));
         }
         if reason.len() > MAX_REASON {
-            return Err(InvalidDisconnectReason::Reason(reason.len()));
+            return Err(DisconnectReasonError::Reason(reason.len()));
         }
         Ok(Self::Application(ApplicationReason { code, reason }))
     }
@@ -111,7 +111,7 @@ impl ApplicationReason {
 /// Why [`DisconnectReason::application`] failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidDisconnectReason {
+pub enum DisconnectReasonError {
     /// The code is outside of an application's range.
     #[error("close code {0} is outside of an application's range: use 3000-4999")]
     Code(u16),
@@ -147,10 +147,10 @@ mod tests {
         for code in [0, 1000, 2999, 5000] {
             assert_eq!(
                 DisconnectReason::application(code, "moved"),
-                Err(InvalidDisconnectReason::Code(code))
+                Err(DisconnectReasonError::Code(code))
             );
         }
         let long = DisconnectReason::application(4000, "x".repeat(124));
-        assert_eq!(long, Err(InvalidDisconnectReason::Reason(124)));
+        assert_eq!(long, Err(DisconnectReasonError::Reason(124)));
     }
 }

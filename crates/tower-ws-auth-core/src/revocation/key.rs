@@ -29,7 +29,7 @@ use super::store::{from_micros, micros};
 ///     .issued_at(Clock::at(1_700_000_000))
 ///     .revocable_by("user:ada")
 ///     .revocable_by(RevocationKey::from("session:4f2a").into_final());
-/// let [user, session] = grant.term().revocation_keys() else { unreachable!() };
+/// let [user, session] = grant.validity().revocation_keys() else { unreachable!() };
 /// assert!(!user.is_final());
 /// assert!(session.is_final() && session.name() == "session:4f2a");
 /// ```

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{DisconnectReason, Revocation, RevocationError, Revocations};
+use super::{DisconnectReason, Revocation, Revocations, StoreError};
 
 impl Revocations {
     /// Revokes a key as [`revoke`](Self::revoke) does, and leaves its open connections some time.
@@ -26,7 +26,7 @@ impl Revocations {
         key: &str,
         reason: DisconnectReason,
         within: Duration,
-    ) -> Result<(), RevocationError> {
+    ) -> Result<(), StoreError> {
         crate::trace::revoked(&reason);
         match self.shared.record(key, &reason, within).await {
             Ok(revocation) => {
@@ -142,8 +142,8 @@ mod tests {
             .issued_at(Clock::at(1))
             .revocable_by("user:ada");
         let (one, other) = (
-            revocations.watch(grant.term()).await.unwrap(),
-            revocations.watch(grant.term()).await.unwrap(),
+            revocations.watch(grant.validity()).await.unwrap(),
+            revocations.watch(grant.validity()).await.unwrap(),
         );
         let told = Arc::new(Told::default());
         let telling: Weak<Told> = Arc::downgrade(&told);
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(one.connection().disconnect_reason(), None);
         assert!(other.connection().disconnect_reason().is_some());
         // An older credential opens nothing any more.
-        assert!(revocations.is_revoked(grant.term()).await.unwrap());
+        assert!(revocations.is_revoked(grant.validity()).await.unwrap());
         // A later one without a margin ends it.
         let revoked = revocations.revoke("user:ada", DisconnectReason::Revoked);
         revoked.await.unwrap();
@@ -246,7 +246,7 @@ mod tests {
                 key = there.key(key).await.unwrap();
             }
             let grant = Grant::new(()).issued_at(Clock::at(1)).revocable_by(key);
-            let watch = here.watch(grant.term()).await.unwrap();
+            let watch = here.watch(grant.validity()).await.unwrap();
             let telling: Weak<Told> = Arc::downgrade(told);
             watch.connection().listen(telling);
             watch

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::store::BoxFuture;
-use super::{Recorded, Revocation, RevocationError, RevocationKey, RevocationStore};
+use super::{Recorded, Revocation, RevocationKey, RevocationStore, StoreError};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Remembers revocations in this process, for one node. It forgets them when the process ends.
@@ -22,7 +22,7 @@ struct Kept {
 
 impl MemoryRevocations {
     /// Remembers each revocation for `retention`, and at most `max_keys` of them, of about 150
-    /// bytes each.
+    /// bytes each. Beyond that a revocation fails with [`StoreError::Full`].
     ///
     /// Make the retention as long as the longest life of a credential. After it, a credential
     /// issued before the revocation passes again.
@@ -47,7 +47,7 @@ impl MemoryRevocations {
         keys.iter().map(find).collect()
     }
 
-    fn keep(&self, key: Arc<str>, revocation: Revocation) -> Result<Recorded, RevocationError> {
+    fn keep(&self, key: Arc<str>, revocation: Revocation) -> Result<Recorded, StoreError> {
         let now = Instant::now();
         let mut revoked = self.lock();
         let kept = revoked.get_mut(&key).filter(|kept| kept.holds(now));
@@ -62,7 +62,7 @@ impl MemoryRevocations {
         if revoked.len() >= self.max_keys && !revoked.contains_key(&key) {
             revoked.retain(|_, kept| kept.holds(now));
             if revoked.len() >= self.max_keys {
-                return Err(RevocationError::new(Full(self.max_keys)));
+                return Err(StoreError::Full);
             }
         }
         let until = now.checked_add(self.retention);
@@ -87,7 +87,7 @@ impl RevocationStore for MemoryRevocations {
     fn find(
         &self,
         keys: Vec<RevocationKey>,
-    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
         Box::pin(std::future::ready(Ok(self.look(&keys))))
     }
 
@@ -99,7 +99,7 @@ impl RevocationStore for MemoryRevocations {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         Box::pin(std::future::ready(self.keep(key, revocation)))
     }
 
@@ -116,12 +116,6 @@ impl fmt::Debug for MemoryRevocations {
             .finish_non_exhaustive()
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{0} keys are revoked, and no more are remembered: raise `max_keys` or shorten the retention"
-)]
-struct Full(usize);
 
 #[cfg(test)]
 mod tests {

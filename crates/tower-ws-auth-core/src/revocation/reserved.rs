@@ -33,18 +33,18 @@ impl Reserved {
 
     /// Whether it was checked for a grant like this one.
     pub(super) fn fits<V>(&self, grant: &Grant<V>) -> bool {
-        let term = grant.term();
-        self.issued_at == term.issued_at()
-            && self.watch.connection().keys() == term.revocation_keys()
+        let validity = grant.validity();
+        self.issued_at == validity.credential_issued_at()
+            && self.watch.connection().keys() == validity.revocation_keys()
     }
 
     /// Puts its registration into the grant. A revocation since the check is found here: the
     /// registration has heard of it.
     pub(super) fn confirm<V>(self, grant: Grant<V>) -> Result<Grant<V>, Rejection> {
-        let term = grant.term();
+        let validity = grant.validity();
         if self.watch.connection().has_ended() {
-            let revoked = issued_before(term.refused_as());
-            return Err(if term.is_spent() {
+            let revoked = issued_before(validity.refused_as());
+            return Err(if validity.is_spent() {
                 revoked.with_spent_credential()
             } else {
                 revoked

@@ -120,8 +120,8 @@ pub struct Checking<V>(Option<(Option<WatchFuture>, Grant<V>)>);
 
 impl<V> Checking<V> {
     pub(super) fn new(revocations: &Revocations, grant: Grant<V>) -> Self {
-        let is_watched = grant.term().is_watched_by(revocations);
-        let watching = (!is_watched).then(|| revocations.watch(grant.term()));
+        let is_watched = grant.validity().is_watched_by(revocations);
+        let watching = (!is_watched).then(|| revocations.watch(grant.validity()));
         Self(Some((watching, grant)))
     }
 }
@@ -145,7 +145,7 @@ impl<V> Future for Checking<V> {
         Poll::Ready(match watch.transpose() {
             Ok(Some(watch)) => Ok(grant.watched_by(watch)),
             Ok(None) => Ok(grant),
-            Err(rejection) if grant.term().is_spent() => Err(rejection.with_spent_credential()),
+            Err(rejection) if grant.validity().is_spent() => Err(rejection.with_spent_credential()),
             Err(rejection) => Err(rejection),
         })
     }

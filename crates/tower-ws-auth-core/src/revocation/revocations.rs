@@ -9,11 +9,11 @@ use super::revocable::Checking;
 use super::store::micros;
 use super::watch::{Asked, Watch, WatchFuture};
 use super::{
-    DisconnectReason, LocalConnections, Recorded, Revocation, RevocationError, RevocationKey,
-    RevocationStore,
+    DisconnectReason, LocalConnections, Recorded, Revocation, RevocationKey, RevocationStore,
+    StoreError,
 };
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::{Clock, Grant, Term};
+use crate::{Clock, Grant, Validity};
 
 /// Revokes: ends open connections, and refuses the credentials that opened them.
 ///
@@ -89,7 +89,7 @@ impl Revocations {
     ///
     /// The store failed. The connections of this node have still ended. Repeat the call until it
     /// succeeds.
-    pub async fn revoke(&self, key: &str, reason: DisconnectReason) -> Result<(), RevocationError> {
+    pub async fn revoke(&self, key: &str, reason: DisconnectReason) -> Result<(), StoreError> {
         crate::trace::revoked(&reason);
         let shared = &self.shared;
         // First remembered, then ended, so that a client that comes back at once is refused.
@@ -137,10 +137,7 @@ impl Revocations {
     ///
     /// The store failed, or it keeps a revocation of `u64::MAX` microseconds, which no credential
     /// can follow.
-    pub async fn key(
-        &self,
-        key: impl Into<RevocationKey>,
-    ) -> Result<RevocationKey, RevocationError> {
+    pub async fn key(&self, key: impl Into<RevocationKey>) -> Result<RevocationKey, StoreError> {
         let mut key = key.into();
         let keys = std::slice::from_ref(&key);
         let found = match self.shared.store.find_now(keys) {
@@ -150,11 +147,11 @@ impl Revocations {
         match found.first() {
             // A credential that knew it would know every later one.
             Some(Some(revocation)) if revocation.micros() == u64::MAX => {
-                return Err(RevocationError::new("the key is revoked for all time"));
+                return Err(StoreError::new("the key is revoked for all time"));
             }
             Some(Some(revocation)) => key.know(revocation.micros()),
             Some(None) => {}
-            None => return Err(RevocationError::new("it did not answer for the key")),
+            None => return Err(StoreError::new("it did not answer for the key")),
         }
         Ok(key)
     }
@@ -181,22 +178,22 @@ impl Revocations {
         self.shared.registry.is_empty()
     }
 
-    /// Whether a credential with this term is revoked. For requests without a connection that could
-    /// be ended later.
+    /// Whether a credential with this validity is revoked. For requests without a connection that
+    /// could be ended later.
     ///
     /// # Errors
     ///
     /// The store failed, and the answer is unknown.
-    pub async fn is_revoked(&self, term: &Term) -> Result<bool, RevocationError> {
-        let keys = term.revocation_keys();
+    pub async fn is_revoked(&self, validity: &Validity) -> Result<bool, StoreError> {
+        let keys = validity.revocation_keys();
         let found = match self.shared.store.find_now(keys) {
             Some(found) => found,
             None => self.shared.store.find(keys.to_vec()).await?,
         };
         if found.len() != keys.len() {
-            return Err(RevocationError::new("it did not answer for every key"));
+            return Err(StoreError::new("it did not answer for every key"));
         }
-        let (issued_at, skew) = (term.issued_at(), self.shared.allowed_skew);
+        let (issued_at, skew) = (validity.credential_issued_at(), self.shared.allowed_skew);
         let refuses = |(key, found): (&RevocationKey, Option<Revocation>)| {
             found.is_some_and(|revocation| key.is_refused_by(&revocation, issued_at, skew))
         };
@@ -227,12 +224,12 @@ impl Revocations {
     ///
     /// For authors of layers: [`revocable`](crate::AuthenticateExt::revocable) does so for a
     /// strategy.
-    pub fn watch(&self, term: &Term) -> WatchFuture {
+    pub fn watch(&self, validity: &Validity) -> WatchFuture {
         let shared = &self.shared;
-        let keys: Box<[RevocationKey]> = term.revocation_keys().into();
+        let keys: Box<[RevocationKey]> = validity.revocation_keys().into();
         let connection = shared.registry.register(keys, shared.clock.now());
         let watch = Watch::new(connection, Arc::clone(&shared.registry));
-        let keys = term.revocation_keys();
+        let keys = validity.revocation_keys();
         let asked = if keys.is_empty() {
             Asked::Known(Vec::new())
         } else if let Some(found) = shared.store.find_now(keys) {
@@ -243,9 +240,9 @@ impl Revocations {
         WatchFuture {
             asked,
             watch: Some(watch),
-            issued_at: term.issued_at(),
+            issued_at: validity.credential_issued_at(),
             allowed_skew: shared.allowed_skew,
-            refused_as: term.refused_as(),
+            refused_as: validity.refused_as(),
         }
     }
 }
@@ -257,7 +254,7 @@ impl Shared {
         key: &str,
         reason: &DisconnectReason,
         margin: Duration,
-    ) -> Result<Revocation, RevocationError> {
+    ) -> Result<Revocation, StoreError> {
         let key: Arc<str> = key.into();
         let of = |moment| Revocation::at_micros(moment, reason.clone()).with_margin(margin);
         let first = of(self.next_moment());
@@ -271,7 +268,7 @@ impl Shared {
             Recorded::Written(written) => Ok(written),
             // Written since this call began: it has the effect that this call must have.
             Recorded::Kept(other) if other.micros() > kept.micros() => Ok(other),
-            Recorded::Kept(_) => Err(RevocationError::new(
+            Recorded::Kept(_) => Err(StoreError::new(
                 "it keeps a moment for the key that no later one can follow",
             )),
         }

@@ -1,11 +1,10 @@
-use std::error::Error;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{DisconnectReason, LocalConnections, RevocationKey};
+use crate::StoreError;
 
 /// The answer of a store. The future owns all that it needs of the store.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -20,7 +19,7 @@ pub trait RevocationStore: Send + Sync {
     fn find(
         &self,
         keys: Vec<RevocationKey>,
-    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>;
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>>;
 
     /// The result of [`find`](Self::find), if nothing has to be waited for; `None`, the default,
     /// otherwise. Handshakes call this first.
@@ -40,7 +39,7 @@ pub trait RevocationStore: Send + Sync {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>>;
+    ) -> BoxFuture<Result<Recorded, StoreError>>;
 
     /// The time for which it remembers a revocation, if it is known. A session that lives longer is
     /// then a configuration error.
@@ -56,7 +55,7 @@ impl<S: RevocationStore + ?Sized> RevocationStore for Arc<S> {
     fn find(
         &self,
         keys: Vec<RevocationKey>,
-    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
         (**self).find(keys)
     }
 
@@ -68,7 +67,7 @@ impl<S: RevocationStore + ?Sized> RevocationStore for Arc<S> {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         (**self).record(key, revocation)
     }
 
@@ -155,27 +154,4 @@ pub(super) fn from_micros(micros: u64) -> SystemTime {
 pub(super) fn micros(at: SystemTime) -> u64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH);
     u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
-}
-
-/// A store of revocations failed, or its answer was lost.
-#[derive(Clone, Debug)]
-pub struct RevocationError(Arc<dyn Error + Send + Sync>);
-
-impl RevocationError {
-    /// Wraps the error behind it, or a text.
-    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Arc::from(source.into()))
-    }
-}
-
-impl fmt::Display for RevocationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store of revocations failed: {}", self.0)
-    }
-}
-
-impl Error for RevocationError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
-    }
 }

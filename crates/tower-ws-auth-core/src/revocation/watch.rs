@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use super::registry::Registry;
-use super::{BoxFuture, Connection, Revocation, RevocationError, Revocations};
+use super::{BoxFuture, Connection, Revocation, Revocations, StoreError};
 use crate::{Rejection, RejectionKind};
 
 /// A connection that hears of revocations for as long as a clone of this lives.
@@ -68,7 +68,7 @@ pub struct WatchFuture {
 /// The store's answer for every key.
 pub(super) enum Asked {
     Known(Vec<Option<Revocation>>),
-    Waiting(BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>>),
+    Waiting(BoxFuture<Result<Vec<Option<Revocation>>, StoreError>>),
 }
 
 impl Future for WatchFuture {

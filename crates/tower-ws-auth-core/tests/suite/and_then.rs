@@ -9,7 +9,7 @@ use http::request::Parts;
 use tower_ws_auth_core::credential::Credential;
 use tower_ws_auth_core::{
     AuthLayer, Authenticate, AuthenticateExt, Authenticated, BoxFuture, Grant, MemoryRevocations,
-    Rejection, RejectionKind, Revocations, Term,
+    Rejection, RejectionKind, Revocations, Validity,
 };
 
 use crate::support::{Inner, Token, User, handshake, rejection, send};
@@ -68,7 +68,7 @@ mod a_lookup {
     use super::*;
 
     #[tokio::test]
-    async fn changes_the_identity_later_and_keeps_the_term() {
+    async fn changes_the_identity_later_and_keeps_the_validity() {
         let strategy = Token::new().and_then(|user: User, head| {
             assert_eq!(head.uri, "/ws?room=1", "the credential is gone");
             assert!(head.extensions.get::<&str>().is_some());
@@ -84,8 +84,8 @@ mod a_lookup {
         let extensions = inner.head().extensions;
         assert_eq!(**extensions.get::<Authenticated<usize>>().unwrap(), 3);
         assert!(extensions.get::<Authenticated<User>>().is_none());
-        let term: &Term = extensions.get().unwrap();
-        assert_eq!(term.until(), Some(Token::end()));
+        let validity: &Validity = extensions.get().unwrap();
+        assert_eq!(validity.end(), Some(Token::end()));
     }
 
     #[tokio::test]

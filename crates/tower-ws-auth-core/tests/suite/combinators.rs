@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::StatusCode;
 use http::request::Parts;
 use tower_ws_auth_core::{
-    AuthLayer, Authenticate, AuthenticateExt, Authenticated, Grant, Rejection, RejectionKind, Term,
+    AuthLayer, Authenticate, AuthenticateExt, Authenticated, Grant, Rejection, RejectionKind,
+    Validity,
 };
 
 use crate::support::{Inner, Token, User, handshake, rejection, send};
@@ -15,7 +16,7 @@ mod map {
     use super::*;
 
     #[tokio::test]
-    async fn changes_the_identity_and_keeps_the_term() {
+    async fn changes_the_identity_and_keeps_the_validity() {
         let inner = Inner::new();
         let layer = AuthLayer::new(Token::new().map(|user| user.0.len()));
         send(&layer, &inner, handshake("/ws?token=good")).await;
@@ -23,8 +24,8 @@ mod map {
         let length: &Authenticated<usize> = extensions.get().unwrap();
         assert_eq!(**length, 3);
         assert!(extensions.get::<Authenticated<User>>().is_none());
-        let term: &Term = extensions.get().unwrap();
-        assert_eq!(term.until(), Some(Token::end()));
+        let validity: &Validity = extensions.get().unwrap();
+        assert_eq!(validity.end(), Some(Token::end()));
     }
 
     #[tokio::test]

@@ -13,7 +13,8 @@ use http_body_util::Empty;
 use tower::{Layer, Service, ServiceExt};
 use tower_test::mock;
 use tower_ws_auth_core::{
-    AuthLayer, Authenticate, AuthenticateExt, Authenticated, Grant, Rejection, RejectionKind, Term,
+    AuthLayer, Authenticate, AuthenticateExt, Authenticated, Grant, Rejection, RejectionKind,
+    Validity,
 };
 
 use crate::support::{Inner, Token, User, handshake, rejection, send};
@@ -182,15 +183,15 @@ impl Authenticate for NeverAsked {
 mod the_proof_in_the_extensions {
     use super::*;
 
-    /// A request with the proof and the term of another one, as an outer layer may leave them.
+    /// A request with the proof and the validity of another one, as an outer layer may leave them.
     async fn forged(uri: &str) -> http::request::Builder {
         let inner = Inner::new();
         let eve = Token::new().map(|_| User("eve"));
         send(&AuthLayer::new(eve), &inner, handshake("/ws?token=good")).await;
         let extensions = inner.head().extensions;
         let proof: &Authenticated<User> = extensions.get().unwrap();
-        let term = Grant::new(()).revocable_by("user:eve").term().clone();
-        handshake(uri).extension(proof.clone()).extension(term)
+        let validity = Grant::new(()).revocable_by("user:eve").validity().clone();
+        handshake(uri).extension(proof.clone()).extension(validity)
     }
 
     /// Stands in for a constructor that is out of reach. A public one of the type itself comes
@@ -216,7 +217,7 @@ mod the_proof_in_the_extensions {
     }
 
     fn holds_one(extensions: &Extensions) -> bool {
-        extensions.get::<Authenticated<User>>().is_some() || extensions.get::<Term>().is_some()
+        extensions.get::<Authenticated<User>>().is_some() || extensions.get::<Validity>().is_some()
     }
 
     /// The one that was granted takes the place of the forged one in any case: only the strategy
@@ -233,9 +234,9 @@ mod the_proof_in_the_extensions {
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(inner.user(), User("ada"));
         let head = inner.head();
-        let term: &Term = head.extensions.get().unwrap();
-        assert_eq!(term.until(), Some(Token::end()));
-        assert!(term.revocation_keys().is_empty());
+        let validity: &Validity = head.extensions.get().unwrap();
+        assert_eq!(validity.end(), Some(Token::end()));
+        assert!(validity.revocation_keys().is_empty());
     }
 
     #[tokio::test]

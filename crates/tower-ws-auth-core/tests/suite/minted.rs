@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use http::request::Parts;
-use tower_ws_auth_core::{AuthLayer, Clock, Grant, Rejection, RevocationKey, Term, Validity};
+use tower_ws_auth_core::{AuthLayer, Clock, Grant, Rejection, RevocationKey, Validity};
 
 use crate::support::{Inner, User, handshake, send};
 
@@ -13,8 +13,8 @@ use crate::support::{Inner, User, handshake, send};
 const NOW: u64 = 1_000;
 const TAKES: u64 = 10;
 
-/// The term that a handler finds after this grant.
-async fn found(grant: Grant<User>) -> Term {
+/// The validity that a handler finds after this grant.
+async fn found(grant: Grant<User>) -> Validity {
     let time = Arc::new(AtomicU64::new(NOW));
     let passing = Arc::clone(&time);
     let strategy = move |_: &mut Parts| {
@@ -29,11 +29,11 @@ async fn found(grant: Grant<User>) -> Term {
     let layer = AuthLayer::new(strategy).clock(clock);
     let inner = Inner::new();
     send(&layer, &inner, handshake("/ws")).await;
-    inner.head().extensions.get::<Term>().unwrap().clone()
+    inner.head().extensions.get::<Validity>().unwrap().clone()
 }
 
 async fn age(grant: Grant<User>) -> Option<SystemTime> {
-    found(grant).await.validity().issued_at()
+    found(grant).await.issued_at()
 }
 
 #[tokio::test]
@@ -55,8 +55,8 @@ async fn has_the_end_and_the_keys_of_the_grant() {
         .until(Clock::at(5_000))
         .revocable_by("user:ada")
         .revocable_by(RevocationKey::from("session:1").into_final());
-    let keys = grant.term().revocation_keys().to_vec();
-    let validity = found(grant).await.validity();
+    let keys = grant.validity().revocation_keys().to_vec();
+    let validity = found(grant).await;
     assert_eq!(validity.end(), Some(Clock::at(5_000)));
     assert_eq!(validity.revocation_keys(), keys);
 }
@@ -66,24 +66,24 @@ fn limits_another_grant() {
     let validity = Validity::since(Clock::at(100))
         .until(Clock::at(500))
         .revocable_by("user:ada");
-    let minted = |grant: Grant<()>| grant.inherit(&validity).term().clone();
+    let minted = |grant: Grant<()>| grant.inherit(&validity).validity().clone();
     let young = minted(
         Grant::new(())
             .issued_at(Clock::at(200))
             .until(Clock::at(900)),
     );
     assert_eq!(young.issued_at(), Some(Clock::at(100)));
-    assert_eq!(young.until(), Some(Clock::at(500)));
+    assert_eq!(young.end(), Some(Clock::at(500)));
     let old = minted(
         Grant::new(())
             .issued_at(Clock::at(50))
             .until(Clock::at(400)),
     );
     assert_eq!(old.issued_at(), Some(Clock::at(50)));
-    assert_eq!(old.until(), Some(Clock::at(400)));
+    assert_eq!(old.end(), Some(Clock::at(400)));
     let silent = minted(Grant::new(()).revocable_by("room:1"));
     assert_eq!(silent.issued_at(), Some(Clock::at(100)));
-    assert_eq!(silent.until(), Some(Clock::at(500)));
+    assert_eq!(silent.end(), Some(Clock::at(500)));
     let keys: Vec<_> = silent
         .revocation_keys()
         .iter()
@@ -92,7 +92,7 @@ fn limits_another_grant() {
     assert_eq!(keys, ["room:1", "user:ada"]);
     let unknown = Grant::new(()).issued_at(Clock::at(200));
     let unknown = unknown.inherit(&Validity::of_unknown_age());
-    assert_eq!(unknown.term().issued_at(), None);
+    assert_eq!(unknown.validity().issued_at(), None);
 }
 
 #[cfg(feature = "axum")]
@@ -105,12 +105,20 @@ mod by_axum {
     #[tokio::test]
     async fn is_an_argument_of_a_handler_that_is_guarded_and_500_elsewhere() {
         let (mut head, ()) = Request::new(()).into_parts();
-        let missing = Validity::from_request_parts(&mut head, &()).await;
+        let missing =
+            <Option<Validity> as FromRequestParts<()>>::from_request_parts(&mut head, &()).await;
+        assert_eq!(missing, Ok(None));
+        let missing = <Validity as FromRequestParts<()>>::from_request_parts(&mut head, &()).await;
         let response = missing.unwrap_err().into_response();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let grant = Grant::new(User("ada")).issued_at(Clock::at(7));
         head.extensions.insert(found(grant).await);
-        let validity = Validity::from_request_parts(&mut head, &()).await.unwrap();
+        let validity = <Validity as FromRequestParts<()>>::from_request_parts(&mut head, &())
+            .await
+            .unwrap();
+        let optional =
+            <Option<Validity> as FromRequestParts<()>>::from_request_parts(&mut head, &()).await;
+        assert_eq!(optional, Ok(Some(validity.clone())));
         assert_eq!(validity.issued_at(), Some(Clock::at(7)));
     }
 }

@@ -13,8 +13,8 @@ use tower_ws_auth_core::private::{Listener, Watch};
 use tower_ws_auth_core::revocation::{LocalConnections, Recorded};
 use tower_ws_auth_core::{
     AuthLayer, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant, MemoryRevocations,
-    Rejection, RejectionKind, Revocation, RevocationError, RevocationKey, RevocationStore,
-    Revocations, Term,
+    Rejection, RejectionKind, Revocation, RevocationKey, RevocationStore, Revocations, StoreError,
+    Validity,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -37,7 +37,7 @@ fn grant(issued_at: Option<SystemTime>, keys: &[&str]) -> Grant<&'static str> {
 }
 
 async fn watch(revocations: &Revocations, grant: &Grant<&str>) -> Result<Watch, RejectionKind> {
-    let watched = revocations.watch(grant.term()).await;
+    let watched = revocations.watch(grant.validity()).await;
     watched.map_err(|rejection| rejection.kind())
 }
 
@@ -55,7 +55,7 @@ mod at_the_handshake {
         };
         let layer = AuthLayer::new(strategy.revocable(revocations.clone())).any_request();
         let mut service = layer.layer(tower::service_fn(async |request: Request<()>| {
-            assert!(request.extensions().get::<Term>().is_some());
+            assert!(request.extensions().get::<Validity>().is_some());
             Ok::<_, std::convert::Infallible>(Response::new(()))
         }));
         let service = service.ready().await.unwrap();
@@ -132,7 +132,7 @@ mod at_the_handshake {
 
     #[tokio::test]
     async fn a_store_that_fails_or_answers_for_fewer_keys_refuses_as_unavailable() {
-        for answer in [Err(RevocationError::new("down")), Ok(Vec::new())] {
+        for answer in [Err(StoreError::new("down")), Ok(Vec::new())] {
             let revocations = Revocations::new(Scripted::answering(answer));
             let refused = kind(&revocations, grant(Some(Clock::at(1)), &["user:ada"])).await;
             assert_eq!(refused, Err(RejectionKind::Unavailable));
@@ -142,7 +142,7 @@ mod at_the_handshake {
 
     #[tokio::test]
     async fn a_grant_without_keys_needs_no_store() {
-        let revocations = Revocations::new(Scripted::answering(Err(RevocationError::new("down"))));
+        let revocations = Revocations::new(Scripted::answering(Err(StoreError::new("down"))));
         assert_eq!(kind(&revocations, grant(None, &[])).await, Ok(()));
     }
 
@@ -158,8 +158,8 @@ mod at_the_handshake {
         let error = revocations
             .revoke("user:eve", DisconnectReason::Revoked)
             .await;
-        let error = error.unwrap_err().to_string();
-        assert!(error.contains("raise `max_keys`"), "{error}");
+        let error = error.unwrap_err();
+        assert!(matches!(error, StoreError::Full), "{error}");
         let refused = kind(&revocations, grant(None, &["user:ada"])).await;
         assert!(refused.is_err());
     }
@@ -364,7 +364,7 @@ mod on_an_open_connection {
         let here = here.lock().unwrap().take().unwrap();
         assert!(revocations.is_empty() && here.keys().is_empty() && !here.is_gone());
         let grant = grant(None, &["user:ada", "session:1"]);
-        let watching = revocations.watch(grant.term());
+        let watching = revocations.watch(grant.validity());
         assert!(!revocations.is_empty());
         let mut keys = here.keys();
         keys.sort();
@@ -391,7 +391,7 @@ mod on_an_open_connection {
         for revoke in [false, true] {
             let mut open = Vec::new();
             for _ in 0..100 {
-                let watched = revocations.watch(Grant::new(()).revocable_by("user:bob").term());
+                let watched = revocations.watch(Grant::new(()).revocable_by("user:bob").validity());
                 open.push(watched.await.unwrap());
             }
             let mut turns = 0;
@@ -460,8 +460,8 @@ mod its_messages_and_numbers {
 
     #[test]
     fn an_error_names_the_failure_and_its_cause() {
-        let error = RevocationError::new("down");
-        assert_eq!(error.to_string(), "the store of revocations failed: down");
+        let error = StoreError::new("down");
+        assert_eq!(error.to_string(), "the store failed: down");
         assert_eq!(error.source().unwrap().to_string(), "down");
     }
 
@@ -477,7 +477,12 @@ mod its_messages_and_numbers {
 
     #[test]
     fn a_grant_ends_with_the_reason_that_matches_its_kind() {
-        let of = |kind| Grant::new(()).refused_as(kind).term().disconnect_reason();
+        let of = |kind| {
+            Grant::new(())
+                .refused_as(kind)
+                .validity()
+                .disconnect_reason()
+        };
         assert_eq!(
             of(RejectionKind::SessionInvalid),
             DisconnectReason::SessionEnded
@@ -487,13 +492,13 @@ mod its_messages_and_numbers {
             DisconnectReason::TokenExpired
         );
         assert_eq!(
-            Grant::new(()).term().disconnect_reason(),
+            Grant::new(()).validity().disconnect_reason(),
             DisconnectReason::TokenExpired
         );
     }
 
     #[tokio::test]
-    async fn a_term_hands_its_watch_on_once() {
+    async fn a_validity_hands_its_watch_on_once() {
         let revocations = in_memory(Clock::system());
         let granted = |_: &mut Parts| async {
             let grant = Grant::new("ada").issued_at(SystemTime::now());
@@ -501,9 +506,23 @@ mod its_messages_and_numbers {
         };
         let layer = AuthLayer::new(granted.revocable(revocations.clone())).any_request();
         let service = layer.layer(tower::service_fn(async |request: Request<()>| {
-            let mut term: Term = request.extensions().get().cloned().unwrap();
-            let watch = term.take_watch().unwrap();
-            assert!(term.take_watch().is_none());
+            let mut validity: Validity = request.extensions().get().cloned().unwrap();
+            #[cfg(feature = "axum")]
+            {
+                let (mut head, ()) = request.into_parts();
+                let kept = <Validity as axum::extract::FromRequestParts<()>>::from_request_parts(
+                    &mut head,
+                    &(),
+                )
+                .await;
+                let kept = kept.unwrap().take_watch();
+                assert!(
+                    kept.is_none(),
+                    "a handler must not keep the connection registered"
+                );
+            }
+            let watch = validity.take_watch().unwrap();
+            assert!(validity.take_watch().is_none());
             Ok::<_, std::convert::Infallible>(Response::new(watch.connection().keys().to_vec()))
         }));
         let response = service.oneshot(Request::new(())).await.unwrap();
@@ -522,7 +541,7 @@ mod between_registration_and_answer {
         let revocations = Revocations::new(store.clone());
         let here = here.lock().unwrap().clone().unwrap();
         let young = grant(Some(Clock::at(5000)), &["user:ada"]);
-        let mut watching = revocations.watch(young.term());
+        let mut watching = revocations.watch(young.validity());
         assert!(poll_once(&mut watching).await.is_none());
         let revocation = Revocation::new(Clock::at(6000), DisconnectReason::Revoked);
         here.revoked("user:ada", &revocation).await;
@@ -540,7 +559,7 @@ mod between_registration_and_answer {
             let revocations = Revocations::new(store.clone());
             let here = here.lock().unwrap().clone().unwrap();
             let granted = grant(Some(Clock::at(issued)), &["user:ada"]);
-            let mut watching = revocations.watch(granted.term());
+            let mut watching = revocations.watch(granted.validity());
             assert!(poll_once(&mut watching).await.is_none());
             let revocation = Revocation::new(Clock::at(6000), DisconnectReason::Revoked);
             here.revoked("user:ada", &revocation).await;
@@ -562,7 +581,7 @@ mod between_registration_and_answer {
             let revocations = Revocations::new(store.clone());
             let here = here.lock().unwrap().clone().unwrap();
             let granted = grant(Some(Clock::at(6000)), &["user:ada", "session:1"]);
-            let mut watching = revocations.watch(granted.term());
+            let mut watching = revocations.watch(granted.validity());
             assert!(poll_once(&mut watching).await.is_none());
             here.revoked("user:ada", &heard).await;
             store.answer(Ok(known.to_vec()));
@@ -574,7 +593,7 @@ mod between_registration_and_answer {
     #[tokio::test]
     async fn a_handshake_that_is_dropped_meanwhile_leaves_nothing() {
         let revocations = Revocations::new(Scripted::default());
-        let mut watching = revocations.watch(grant(None, &["user:ada"]).term());
+        let mut watching = revocations.watch(grant(None, &["user:ada"]).validity());
         assert!(poll_once(&mut watching).await.is_none());
         assert_eq!(revocations.count("user:ada"), 1);
         drop(watching);
@@ -665,7 +684,7 @@ async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     .await
 }
 
-type Answer = Result<Vec<Option<Revocation>>, RevocationError>;
+type Answer = Result<Vec<Option<Revocation>>, StoreError>;
 type Here = Arc<Mutex<Option<LocalConnections>>>;
 
 /// A store that answers when it is told to.
@@ -711,9 +730,9 @@ impl RevocationStore for Scripted {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         if self.down.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(RevocationError::new("down")) });
+            return Box::pin(async { Err(StoreError::new("down")) });
         }
         let (held, recorded) = (Arc::clone(&self.held), Arc::clone(&self.recorded));
         Box::pin(async move {
@@ -766,7 +785,7 @@ impl RevocationStore for Witness {
         &self,
         _: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         Box::pin(async { Ok(Recorded::Written(revocation)) })
     }
 
@@ -792,7 +811,7 @@ mod on_several_nodes {
             &self,
             key: Arc<str>,
             revocation: Revocation,
-        ) -> BoxFuture<Result<Recorded, RevocationError>> {
+        ) -> BoxFuture<Result<Recorded, StoreError>> {
             self.0.record(key, revocation)
         }
     }
@@ -819,7 +838,7 @@ mod on_several_nodes {
             Some(moment) => grant.issued_at(moment),
             None => grant,
         };
-        let is_revoked = node.is_revoked(grant.term()).await.unwrap();
+        let is_revoked = node.is_revoked(grant.validity()).await.unwrap();
         let passes = node.check(grant).await.is_ok();
         assert_eq!(passes, !is_revoked);
         passes
@@ -902,7 +921,7 @@ mod on_several_nodes {
             .revocable_by(RevocationKey::from("session:1").into_final());
         let decided = node.check(grant).await.unwrap();
         revoke(&node, "user:ada").await;
-        let [ada, bob, session] = decided.term().revocation_keys() else {
+        let [ada, bob, session] = decided.validity().revocation_keys() else {
             panic!("other keys")
         };
         assert_eq!(ada.known_revocation(), Some(Clock::at(1000)));
@@ -920,8 +939,8 @@ mod on_several_nodes {
         let twice = strategy.revocable(node.clone()).revocable(node.clone());
         let layer = AuthLayer::new(twice).any_request();
         let service = layer.layer(tower::service_fn(async |request: Request<()>| {
-            let mut term: Term = request.extensions().get().cloned().unwrap();
-            Ok::<_, std::convert::Infallible>(Response::new(term.take_watch().unwrap()))
+            let mut validity: Validity = request.extensions().get().cloned().unwrap();
+            Ok::<_, std::convert::Infallible>(Response::new(validity.take_watch().unwrap()))
         }));
         let watch = service.oneshot(Request::new(())).await.unwrap().into_body();
         drop(watch);

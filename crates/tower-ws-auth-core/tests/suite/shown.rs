@@ -92,8 +92,11 @@ fn a_decision_under_way_is_its_name() {
         format!("{:?}", revocable.verify(credential, &head())),
         "RevocableFuture"
     );
-    let term = Grant::new(()).revocable_by("user:ada").into_parts().1;
-    assert_eq!(format!("{:?}", revocations().watch(&term)), "WatchFuture");
+    let validity = Grant::new(()).revocable_by("user:ada").into_parts().1;
+    assert_eq!(
+        format!("{:?}", revocations().watch(&validity)),
+        "WatchFuture"
+    );
     let missing = Rejection::new(RejectionKind::CredentialsMissing, "none");
     let gate: Gate<Answer> = Gate::refuse(missing, head());
     assert!(format!("{gate:?}").starts_with("Gate"), "{gate:?}");
@@ -165,11 +168,11 @@ fn a_violated_clause_of_the_handshake_has_a_message() {
 #[tokio::test]
 async fn a_connection_says_its_keys_and_its_reason() {
     let revocations = revocations();
-    let term = Grant::new(User("ada"))
+    let validity = Grant::new(User("ada"))
         .revocable_by("user:ada")
         .into_parts()
         .1;
-    let watch = revocations.watch(&term).await.unwrap();
+    let watch = revocations.watch(&validity).await.unwrap();
     let store = MemoryRevocations::new(Duration::from_secs(60), 9);
     let shown = format!("{store:?}");
     assert_eq!(

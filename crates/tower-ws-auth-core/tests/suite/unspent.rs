@@ -15,8 +15,8 @@ use tower_ws_auth_core::private::ConnectionLimits;
 use tower_ws_auth_core::revocation::{OverLimit, Recorded};
 use tower_ws_auth_core::{
     Advice, AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant,
-    MemoryRevocations, Rejection, RejectionKind, Revocation, RevocationError, RevocationKey,
-    RevocationStore, Revocations,
+    MemoryRevocations, Rejection, RejectionKind, Revocation, RevocationKey, RevocationStore,
+    Revocations, StoreError,
 };
 
 use crate::support::{Inner, User, handshake, rejection, send};
@@ -281,7 +281,7 @@ mod a_limit {
         let grant = Grant::new(())
             .revocable_by("user:ada")
             .issued_at(Clock::at(1));
-        let watch = revocations.watch(grant.term()).await.unwrap();
+        let watch = revocations.watch(grant.validity()).await.unwrap();
         watch.open(&ConnectionLimits::new(), None).unwrap().end();
         watch
     }
@@ -391,7 +391,7 @@ mod a_limit {
         fn find(
             &self,
             keys: Vec<RevocationKey>,
-        ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+        ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
             self.1.fetch_add(1, Ordering::SeqCst);
             self.0.find(keys)
         }
@@ -400,7 +400,7 @@ mod a_limit {
             &self,
             key: Arc<str>,
             revocation: Revocation,
-        ) -> BoxFuture<Result<Recorded, RevocationError>> {
+        ) -> BoxFuture<Result<Recorded, StoreError>> {
             self.0.record(key, revocation)
         }
     }
@@ -477,15 +477,15 @@ mod the_advice {
             fn find(
                 &self,
                 _: Vec<RevocationKey>,
-            ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
-                Box::pin(async { Err(RevocationError::new("down")) })
+            ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
+                Box::pin(async { Err(StoreError::new("down")) })
             }
             fn record(
                 &self,
                 _: Arc<str>,
                 _: Revocation,
-            ) -> BoxFuture<Result<Recorded, RevocationError>> {
-                Box::pin(async { Err(RevocationError::new("down")) })
+            ) -> BoxFuture<Result<Recorded, StoreError>> {
+                Box::pin(async { Err(StoreError::new("down")) })
             }
         }
         let voucher = Voucher::new();

@@ -53,7 +53,7 @@ mod registered_claims_rfc7519_4_1 {
         assert_eq!(detail(&jwt(), &none), "`exp` is missing");
         let waived = builder().dangerous_allow_missing_exp().build().unwrap();
         let grant = waived.verify_token(&none).unwrap();
-        assert_eq!(grant.term().until(), None);
+        assert_eq!(grant.validity().end(), None);
         assert_eq!(verdict(&waived, &claims(r#"{"exp":1}"#)), "token_expired");
         assert_eq!(
             verdict(&waived, &claims(r#"{"exp":null}"#)),
@@ -491,7 +491,7 @@ mod the_grant {
             ("1e30", Clock::at(u64::MAX)),
         ] {
             let grant = jwt.verify_token(&claims(format!(r#"{{"exp":{exp}}}"#)));
-            assert_eq!(grant.unwrap().term().until(), Some(end), "{exp}");
+            assert_eq!(grant.unwrap().validity().end(), Some(end), "{exp}");
         }
     }
 
@@ -510,7 +510,7 @@ mod the_grant {
             let grant = jwt.verify_token(&claims(format!(r#"{{{iat}"exp":1700000060}}"#)));
             let issued =
                 issued.map(|(seconds, millis)| Clock::at(seconds) + Duration::from_millis(millis));
-            assert_eq!(grant.unwrap().term().issued_at(), issued, "{iat}");
+            assert_eq!(grant.unwrap().validity().issued_at(), issued, "{iat}");
         }
     }
 

@@ -112,7 +112,7 @@ fn a_grant_is_revocable_by_every_key_that_is_named() {
     let token = claims(format!(r#"{{"exp":{},"sub":7}}"#, NOW + 60));
     let grant = jwt.verify_token(&token).unwrap();
     assert_eq!(
-        grant.term().revocation_keys(),
+        grant.validity().revocation_keys(),
         ["user:7".into(), "all".into()]
     );
 }

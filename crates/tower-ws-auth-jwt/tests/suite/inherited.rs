@@ -63,7 +63,11 @@ fn it_is_as_old_as_the_grant() {
     ] {
         let token = encoder().encode_inheriting(&iat, &since(NOW - 5)).unwrap();
         let grant = jwt().verify_token(&token).unwrap();
-        assert_eq!(grant.term().issued_at(), Some(Clock::at(issued)), "{iat}");
+        assert_eq!(
+            grant.validity().issued_at(),
+            Some(Clock::at(issued)),
+            "{iat}"
+        );
     }
     let fraction = std::time::Duration::from_micros(123_456);
     let validity = Validity::since(Clock::at(NOW - 5) + fraction);
@@ -71,7 +75,7 @@ fn it_is_as_old_as_the_grant() {
     let issued_at = jwt()
         .verify_token(&token)
         .unwrap()
-        .term()
+        .validity()
         .issued_at()
         .unwrap();
     let after = issued_at.duration_since(Clock::at(NOW - 5)).unwrap();
@@ -83,7 +87,7 @@ fn an_unknown_age_is_handed_on() {
     let claims = json!({"iat": NOW});
     let token = encoder().encode_inheriting(&claims, &Validity::of_unknown_age());
     let grant = jwt().verify_token(&token.unwrap()).unwrap();
-    assert_eq!(grant.term().issued_at(), None);
+    assert_eq!(grant.validity().issued_at(), None);
 }
 
 #[test]
@@ -99,12 +103,15 @@ fn it_is_revoked_by_the_same_keys_and_knows_what_the_grant_knew() {
         .revocable_by(|claims: &Value| format!("user:{}", claims["sub"].as_str().unwrap()))
         .revocable_by(|_| "everybody".to_owned());
     let grant = jwt.verify_token(&token).unwrap();
-    let keys = grant.term().revocation_keys();
+    let keys = grant.validity().revocation_keys();
     assert_eq!(keys, [known, RevocationKey::from("everybody"), session]);
     // What inherits none has none that its claims name.
     let token = encoder().encode_inheriting(&claims, &since(NOW)).unwrap();
     let grant = jwt.verify_token(&token).unwrap();
-    assert_eq!(grant.term().revocation_keys()[0].known_revocation(), None);
+    assert_eq!(
+        grant.validity().revocation_keys()[0].known_revocation(),
+        None
+    );
 }
 
 #[test]
@@ -128,7 +135,7 @@ fn keys_that_cannot_be_read_are_refused() {
         .encode(&json!({"wsauth_keys": "final:a"}))
         .unwrap();
     let grant = jwt().verify_token(&one).unwrap();
-    assert!(grant.term().revocation_keys()[0].is_final());
+    assert!(grant.validity().revocation_keys()[0].is_final());
 }
 
 #[test]

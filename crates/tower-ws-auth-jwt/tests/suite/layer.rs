@@ -7,7 +7,9 @@ use serde_json::Value;
 use test_support::handshake::request as handshake;
 use tower::{Layer as _, ServiceExt as _};
 use tower_ws_auth_core::credential::{Carriers, SubprotocolFormat};
-use tower_ws_auth_core::{AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, Term};
+use tower_ws_auth_core::{
+    AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, Validity,
+};
 use tower_ws_auth_jwt::{Jwt, JwtLayer};
 
 use crate::support::*;
@@ -20,7 +22,7 @@ async fn call(jwt: Jwt<Value>, request: http::request::Builder) -> (StatusCode, 
         counter.fetch_add(1, Ordering::SeqCst);
         let extensions = request.extensions();
         assert!(extensions.get::<Authenticated<Value>>().is_some());
-        let until = extensions.get::<Term>().unwrap().until();
+        let until = extensions.get::<Validity>().unwrap().end();
         assert_eq!(until, Some(Clock::at(NOW + 60)));
         assert!(!format!("{request:?}").contains("eyJ"));
         async { Ok::<_, Infallible>(Response::new(())) }

@@ -338,7 +338,7 @@ async fn can_be_looked_at_without_being_used_up() {
         looked.map_err(|rejection| rejection.reason())
     };
     for _ in 0..2 {
-        assert!(!look().await.unwrap().term().is_spent());
+        assert!(!look().await.unwrap().validity().is_spent());
     }
     assert!(ask(&strategy, &token).await.is_ok());
     assert_eq!(look().await.err(), Some("token_invalid"));

@@ -90,7 +90,7 @@ async fn revocations(redis: &Redis, hearing: Duration) -> Result<(), Box<dyn std
     let (one, other) = (node(), node());
     // It knows what the last call revoked.
     let grant = Grant::new(()).revocable_by(one.key("user:ada").await?);
-    let watch = other.watch(grant.term()).await?;
+    let watch = other.watch(grant.validity()).await?;
     one.revoke("user:ada", DisconnectReason::Revoked).await?;
     let heard = until("the news", || {
         watch.connection().disconnect_reason().is_some()

@@ -58,7 +58,7 @@ async fn of_the_stores_work() {
         let store = RedisTickets::new(redis.clone());
         assert!(store.claim(key(100 + n), ttl).await.unwrap());
         let prefix = format!("revoked{n}");
-        let store = RedisRevocations::with_prefix(redis.clone(), ttl, prefix);
+        let store = RedisRevocations::new(redis.clone(), ttl).prefix(prefix);
         let revocations = Revocations::new(store.clone());
         revocations
             .revoke("user:ada", DisconnectReason::Revoked)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use test_servers::Server;
 use test_support::until_ok;
 use tower_ws_auth_redis::{Redis, RedisTickets};
-use tower_ws_auth_ticket::{PutError, ReplayStore as _, TicketStore as _};
+use tower_ws_auth_ticket::{PutError, ReplayStore as _, StoreError, TicketStore as _};
 
 use crate::{TTL, key, unhurried};
 
@@ -173,7 +173,7 @@ async fn can_be_taken_but_not_issued_while_redis_is_full() {
         assert!(matches!(full, PutError::Full), "{full:?}");
     }
     let full = store.claim(key(3), TTL).await.unwrap_err();
-    assert_eq!(full.to_string(), "the store failed: Redis answered OOM");
+    assert!(matches!(full, StoreError::Full), "{full:?}");
     assert!(store.take(key(1)).await.unwrap().is_some());
     let () = server.ask("CONFIG SET maxmemory 0").await;
     store.issue(key(2), vec![1], None, TTL).await.unwrap();

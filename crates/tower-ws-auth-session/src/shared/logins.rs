@@ -72,7 +72,9 @@ impl Shared {
         if let Some(user) = user {
             grant = grant.revocable_by(user);
         }
-        let revoked = self.in_time(revocations.is_revoked(grant.term())).await?;
+        let revoked = self
+            .in_time(revocations.is_revoked(grant.validity()))
+            .await?;
         revoked.map_err(SessionError::Revocations)
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use test_support::handshake;
 use tower::{Layer, Service, ServiceExt};
 use tower_ws_auth_core::origin::Origins;
-use tower_ws_auth_core::{Authenticate, Authenticated, Clock, Rejection, Term};
+use tower_ws_auth_core::{Authenticate, Authenticated, Clock, Rejection, Validity};
 use tower_ws_auth_session::{
     MemorySessions, Replaced, Secrets, Session, SessionId, SessionStore, Sessions, SessionsBuilder,
     StoreError, StoreFuture, StoredSession,
@@ -97,7 +97,7 @@ impl Odd {
                 return pending().await;
             }
             if trouble == Some(Trouble::Fails) {
-                return Err(StoreError::failed("out of order"));
+                return Err(StoreError::new("out of order"));
             }
             Ok(value)
         })
@@ -106,7 +106,7 @@ impl Odd {
     fn write<'a>(&self) -> StoreFuture<'a, bool> {
         self.written.fetch_add(1, Ordering::Relaxed);
         if self.trouble == Some(Trouble::FailsToWrite) {
-            return Box::pin(async { Err(StoreError::failed("read only")) });
+            return Box::pin(async { Err(StoreError::new("read only")) });
         }
         self.answer(self.trouble != Some(Trouble::Forgets))
     }
@@ -202,7 +202,7 @@ pub(crate) fn handshake(lines: &[&str], origin: Option<&str>) -> Request<()> {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) user: Option<String>,
-    pub(crate) term: Term,
+    pub(crate) validity: Validity,
     /// The cookies that the handler saw.
     pub(crate) cookies: Option<String>,
     pub(crate) rejection: Option<Rejection>,
@@ -238,7 +238,10 @@ where
     let user = extensions.get::<Authenticated<String>>();
     Outcome {
         user: user.map(|user| user.to_string()),
-        term: extensions.get().cloned().unwrap_or_default(),
+        validity: extensions
+            .get()
+            .cloned()
+            .unwrap_or_else(Validity::of_unknown_age),
         cookies: (response.headers().get("x-cookie")).map(|left| left.to_str().unwrap().to_owned()),
         rejection: extensions.get().cloned(),
         status: response.status().as_u16(),

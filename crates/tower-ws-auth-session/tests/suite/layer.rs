@@ -50,7 +50,7 @@ mod a_session_that_lives {
         assert_eq!(outcome.user.as_deref(), Some("ada"));
         // It is gone from the head, the others are not.
         assert_eq!(outcome.cookies.as_deref(), Some("a=1; b=2"));
-        assert_eq!(outcome.term.revocation_keys(), [id.revocation_key()]);
+        assert_eq!(outcome.validity.revocation_keys(), [id.revocation_key()]);
         assert!(!id.revocation_key().contains(id.as_str()));
     }
 
@@ -70,7 +70,7 @@ mod a_session_that_lives {
         let (_, set_cookie) = sessions.create(&ada()).await.unwrap();
         let request = handshake(&[&pair(&set_cookie)], Some(PAGE));
         let outcome = send(strategy(&sessions), request).await;
-        assert_eq!(outcome.term.until(), Some(Clock::at(NOW + 60)));
+        assert_eq!(outcome.validity.end(), Some(Clock::at(NOW + 60)));
     }
 
     #[tokio::test]
@@ -80,7 +80,7 @@ mod a_session_that_lives {
         store.touch(&id, Duration::from_secs(9)).await.unwrap();
         let request = handshake(&[&pair(&set_cookie)], Some(PAGE));
         let outcome = send(strategy(&sessions), request).await;
-        assert_eq!(outcome.term.until(), Some(Clock::at(NOW + 9)));
+        assert_eq!(outcome.validity.end(), Some(Clock::at(NOW + 9)));
     }
 
     #[tokio::test]
@@ -89,11 +89,11 @@ mod a_session_that_lives {
         let (_, set_cookie) = sessions.create(&ada()).await.unwrap();
         let request = handshake(&[&pair(&set_cookie)], Some(PAGE));
         let outcome = send(strategy(&sessions), request).await;
-        assert_eq!(outcome.term.until(), Some(Clock::at(NOW + 60)));
+        assert_eq!(outcome.validity.end(), Some(Clock::at(NOW + 60)));
         // And if the store does not know either, it has no end.
         let outcome = over(Odd::holding(r#"{"user":"ada"}"#)).await;
         assert_eq!(outcome.user.as_deref(), Some("ada"));
-        assert_eq!(outcome.term.until(), None);
+        assert_eq!(outcome.validity.end(), None);
     }
 
     #[tokio::test]
@@ -116,7 +116,7 @@ mod a_session_that_lives {
             let outcome = send(strategy(&sessions).rolling(), request()).await;
             assert_eq!(outcome.reason(), "accepted");
             assert_eq!(
-                outcome.term.until(),
+                outcome.validity.end(),
                 Some(hand.clock().now() + Duration::from_secs(60))
             );
         }
@@ -161,7 +161,7 @@ mod a_session_that_lives {
         )
         .await;
         let keys = [id.revocation_key(), "user:ada".into()];
-        assert_eq!(outcome.term.revocation_keys(), keys);
+        assert_eq!(outcome.validity.revocation_keys(), keys);
     }
 }
 
@@ -271,7 +271,10 @@ mod a_session_that_does_not {
         let sessions = builder(store).expiry_by_store().build().unwrap();
         let cookie = good_cookie().await;
         let outcome = send(strategy(&sessions), handshake(&[&cookie], Some(PAGE))).await;
-        assert_eq!((outcome.reason(), outcome.term.until()), ("accepted", None));
+        assert_eq!(
+            (outcome.reason(), outcome.validity.end()),
+            ("accepted", None)
+        );
     }
 }
 

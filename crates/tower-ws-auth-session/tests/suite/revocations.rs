@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderValue};
 use test_support::until_ok;
 use tower_ws_auth_core::revocation::{BoxFuture, Recorded, Revocation};
 use tower_ws_auth_core::{
-    AuthenticateExt as _, Clock, DisconnectReason, MemoryRevocations, RevocationError,
-    RevocationKey, RevocationStore, Revocations,
+    AuthenticateExt as _, Clock, DisconnectReason, MemoryRevocations, RevocationKey,
+    RevocationStore, Revocations, StoreError,
 };
 use tower_ws_auth_session::{
     ConfigError, MemorySessions, SessionError, SessionId, SessionStore as _, Sessions,
@@ -41,9 +41,9 @@ impl RevocationStore for Shared {
     fn find(
         &self,
         keys: Vec<RevocationKey>,
-    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
         if self.is_down.load(Ordering::Relaxed) {
-            return Box::pin(async { Err(RevocationError::new("down")) });
+            return Box::pin(async { Err(StoreError::new("down")) });
         }
         self.memory.find(keys)
     }
@@ -52,9 +52,9 @@ impl RevocationStore for Shared {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         if self.is_down.load(Ordering::Relaxed) {
-            return Box::pin(async { Err(RevocationError::new("down")) });
+            return Box::pin(async { Err(StoreError::new("down")) });
         }
         self.memory.record(key, revocation)
     }
@@ -321,7 +321,7 @@ mod a_logout {
         let open = async |cookie: &HeaderValue| {
             let request = handshake(&[&pair(cookie)], Some(PAGE));
             let mut outcome = send(strategy(&node.sessions), request).await;
-            outcome.term.take_watch().unwrap()
+            outcome.validity.take_watch().unwrap()
         };
         let (hers, bystander) = (open(&cookie).await, open(&other).await);
         node.sessions.destroy(&id).await.unwrap();
@@ -442,7 +442,7 @@ mod the_store_of_revocations {
         let outcome = send(twice, request).await;
         assert_eq!(outcome.reason(), "accepted");
         assert_eq!(node.revocations.count(&id.revocation_key()), 1);
-        assert_eq!(outcome.term.revocation_keys().len(), 2);
+        assert_eq!(outcome.validity.revocation_keys().len(), 2);
     }
 
     #[test]

@@ -404,7 +404,7 @@ mod a_store_in_trouble {
     async fn its_silence_is_an_error_of_every_call() {
         let hanging = Odd::default().in_trouble(Trouble::Hangs);
         for error in errors_of(hanging).await {
-            assert!(matches!(error, SessionError::Timeout(_)), "{error}");
+            assert!(matches!(error, SessionError::TimedOut(_)), "{error}");
             assert_eq!(error.into_rejection().status(), 503);
         }
     }

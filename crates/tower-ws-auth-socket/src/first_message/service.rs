@@ -100,7 +100,8 @@ where
         let (mut head, body) = request.into_parts();
         let Some((handshake, upgrade, runtime)) = self.opening(&mut head) else {
             let inner = self.inner.call(Request::from_parts(head, body));
-            return ResponseFuture::Passed { inner };
+            let state = State::Passed { inner };
+            return ResponseFuture { state };
         };
         let subprotocol = self.select(&head);
         let response = answer(&handshake, subprotocol.as_deref());
@@ -130,8 +131,9 @@ where
             Some(spawn) => spawn(Box::pin(run)),
             None => drop(runtime.spawn(run)),
         }
-        ResponseFuture::Answered {
-            response: Some(response),
+        let response = Some(response);
+        ResponseFuture {
+            state: State::Answered { response },
         }
     }
 }
@@ -157,11 +159,16 @@ fn answer(handshake: &Handshake, subprotocol: Option<&str>) -> Response<()> {
 
 pin_project! {
     /// The response of a [`FirstMessageService`].
+    pub struct ResponseFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
     #[project = Projected]
-    pub enum ResponseFuture<F> {
-        #[doc(hidden)]
+    enum State<F> {
         Passed { #[pin] inner: F },
-        #[doc(hidden)]
         Answered { response: Option<Response<()>> },
     }
 }
@@ -173,7 +180,7 @@ where
     type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
+        match self.project().state.project() {
             Projected::Passed { inner } => {
                 Poll::Ready(Ok(ready!(inner.poll(cx))?.map(ResponseBody::inner)))
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 /// What is open, in the order of its ends.
-pub(crate) struct Order<T> {
+pub(crate) struct ExpiryQueue<T> {
     by_end: BTreeMap<Place, T>,
     next: u64,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Place {
 /// No end; every other one is before the year 2555.
 const NEVER: u64 = u64::MAX;
 
-impl<T> Default for Order<T> {
+impl<T> Default for ExpiryQueue<T> {
     fn default() -> Self {
         Self {
             by_end: BTreeMap::new(),
@@ -29,7 +29,7 @@ impl<T> Default for Order<T> {
     }
 }
 
-impl<T: Clone> Order<T> {
+impl<T: Clone> ExpiryQueue<T> {
     pub(crate) fn len(&self) -> usize {
         self.by_end.len()
     }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_due_comes_in_its_order_and_in_batches() {
-        let mut order = Order::default();
+        let mut order = ExpiryQueue::default();
         for (end, name) in [
             (None, "never"),
             (Some(3), "c"),
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_was_due_is_not_moved_any_more_and_can_be_taken_out() {
-        let mut order = Order::default();
+        let mut order = ExpiryQueue::default();
         let place = order.add(Some(at(1)), "a");
         let late = order.add(Some(at(9)), "b");
         assert_eq!(order.due(at(1), MOST).0, ["a"]);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn of_two_with_the_same_end_the_older_comes_first() {
-        let mut order = Order::default();
+        let mut order = ExpiryQueue::default();
         let first = order.add(Some(at(1)), "first");
         let second = order.add(Some(at(1)), "second");
         assert!(order.is_first(first) && !order.is_first(second));
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_end_before_all_time_has_come_and_one_after_it_is_an_end() {
-        let mut order = Order::default();
+        let mut order = ExpiryQueue::default();
         let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         order.add(Some(early), "early");
         let far = Duration::from_secs(u64::from(u32::MAX) * 8);

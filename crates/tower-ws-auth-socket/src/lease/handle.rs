@@ -78,13 +78,13 @@ impl Lease {
         grant: Grant<I>,
         same_user: impl FnOnce(&I) -> bool,
     ) -> Result<I, Rejection> {
-        let (identity, term) = grant.into_parts();
+        let (identity, validity) = grant.into_parts();
         if !same_user(&identity) {
             let other = "the new credential is another user's";
             return Err(Rejection::new(RejectionKind::Forbidden, other));
         }
-        let watch = self.shared.watch(&term).await?;
-        self.shared.renew(&term, &watch, false, || ())?;
+        let watch = self.shared.watch(&validity).await?;
+        self.shared.renew(&validity, &watch, false, || ())?;
         Ok(identity)
     }
 

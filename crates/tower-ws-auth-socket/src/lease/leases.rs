@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use tower_ws_auth_core::Clock;
 use tower_ws_auth_core::revocation::DisconnectReason;
 
-use crate::lease::expiry_queue::{Order, Place};
+use crate::lease::expiry_queue::{ExpiryQueue, Place};
 use crate::lease::renewals::{Named, Users};
 use crate::lease::shared::Shared;
 use crate::lease::sync::{Mutex, MutexGuard};
@@ -28,7 +28,7 @@ struct Inner {
 
 #[derive(Default)]
 struct Open {
-    order: Order<Arc<Shared>>,
+    order: ExpiryQueue<Arc<Shared>>,
     /// The task that waits for the first end.
     waiting: Option<AbortHandle>,
 }

@@ -14,4 +14,4 @@ pub use self::connection_id::ConnectionId;
 pub use self::messages::{AnswerFuture, RenewalFormat, RenewalMessages};
 pub(crate) use self::named::{Holder, Named, UserOf, Users};
 pub(crate) use self::renew::NotRenewed;
-pub use self::service::{NotRenewable, RenewalFuture, Renewals};
+pub use self::service::{RenewalFuture, Renewals, RenewalsError};

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tower_ws_auth_core::handshake::Handshake;
 use tower_ws_auth_core::private::{Gate, Watch};
-use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Revocations, Term};
+use tower_ws_auth_core::{Rejection, RejectionKind, ResponseBody, Revocations, Validity};
 
 use crate::lease::LeaseLayer;
 use crate::lease::future::{Opening, ResponseFuture};
@@ -60,18 +60,18 @@ where
             Ok(holder) => holder,
             Err(rejection) => return ResponseFuture::refuse(rejection, head),
         };
-        let Some(term) = head.extensions.get_mut::<Term>() else {
+        let Some(validity) = head.extensions.get_mut::<Validity>() else {
             trace::no_grant();
             let outside = "no AuthLayer stands outside of the LeaseLayer";
             let rejection = Rejection::new(RejectionKind::Unavailable, outside);
             return ResponseFuture::refuse(rejection, head);
         };
-        let until = Until::from(&*term);
-        let is_spent = term.is_spent();
-        let label = term.label().clone();
-        let registered = match term.take_watch() {
+        let until = Until::from(&*validity);
+        let is_spent = validity.is_spent();
+        let label = validity.label().clone();
+        let registered = match validity.take_watch() {
             Some(watch) if watch.is_of(&self.config.revocations) => Ok(watch),
-            other => Err((self.config.revocations.watch(term), other)),
+            other => Err((self.config.revocations.watch(validity), other)),
         };
 
         // The service that was polled ready is the one to call; the clone is not ready yet.

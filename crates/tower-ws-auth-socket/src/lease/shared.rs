@@ -8,7 +8,7 @@ use crate::protocol::{Cause, ClientProtocol, Values};
 use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tower_ws_auth_core::Term;
+use tower_ws_auth_core::Validity;
 use tower_ws_auth_core::private::{ConnectionLimits, Label, Listener, Watch};
 use tower_ws_auth_core::revocation::DisconnectReason;
 
@@ -45,12 +45,12 @@ pub(crate) struct Until {
     pub(crate) reason: DisconnectReason,
 }
 
-impl From<&Term> for Until {
-    fn from(term: &Term) -> Self {
+impl From<&Validity> for Until {
+    fn from(validity: &Validity) -> Self {
         Self {
-            moment: term.until(),
-            issued_at: term.issued_at(),
-            reason: term.disconnect_reason(),
+            moment: validity.end(),
+            issued_at: validity.credential_issued_at(),
+            reason: validity.disconnect_reason(),
         }
     }
 }
@@ -75,7 +75,7 @@ pub(crate) struct Subject {
 }
 
 impl Shared {
-    /// Begins to enforce a term; what it returns ends that when it is dropped.
+    /// Begins to enforce an end; what it returns ends that when it is dropped.
     pub(crate) fn begin(
         config: Arc<Config>,
         runtime: Handle,

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::polling::InvalidSecret;
+use crate::polling::PollingError;
 
 /// Binds a `sid` to the identity that opened it.
 #[derive(Clone)]
@@ -19,12 +19,12 @@ const TAG: usize = 16;
 const SECRET: usize = 32;
 
 impl Binding {
-    pub(crate) fn new(secret: &[u8]) -> Result<Self, InvalidSecret> {
+    pub(crate) fn new(secret: &[u8]) -> Result<Self, PollingError> {
         if secret.len() < SECRET {
-            return Err(InvalidSecret(secret.len()));
+            return Err(PollingError(secret.len()));
         }
         let mac = Hmac::new_from_slice(secret);
-        mac.map(Self).map_err(|_| InvalidSecret(secret.len()))
+        mac.map(Self).map_err(|_| PollingError(secret.len()))
     }
 
     /// The `sid` for the client.

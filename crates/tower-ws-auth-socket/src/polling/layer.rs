@@ -21,7 +21,7 @@ pub(crate) struct Config<I> {
 /// A secret that could be guessed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the secret has {0} bytes: use at least 32")]
-pub struct InvalidSecret(pub(crate) usize);
+pub struct PollingError(pub(crate) usize);
 
 impl<I> PollingLayer<I> {
     /// A layer for identities `I`, which an `AuthLayer` leaves further out.
@@ -36,7 +36,7 @@ impl<I> PollingLayer<I> {
     pub fn new(
         secret: impl AsRef<[u8]>,
         identify: impl Fn(&I) -> String + Send + Sync + 'static,
-    ) -> Result<Self, InvalidSecret> {
+    ) -> Result<Self, PollingError> {
         let config = Arc::new(Config {
             binding: Binding::new(secret.as_ref())?,
             identify: Box::new(identify),

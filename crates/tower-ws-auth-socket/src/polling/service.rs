@@ -27,20 +27,7 @@ impl<I, S> Polling<I, S> {
         Self { inner, config }
     }
 
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    tower_ws_auth_core::__inner_accessors!();
 }
 
 impl<I, S, B, ResBody> Service<Request<B>> for Polling<I, S>

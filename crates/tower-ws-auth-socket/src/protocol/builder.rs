@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::frame::{CloseCode, InvalidCloseCode};
+use crate::frame::{CloseCode, CloseCodeError};
 use crate::protocol::client_protocol::{Kind, Language, Told};
 use crate::protocol::{Cause, ClientProtocol, Mark, Message, Polling, Refusal, Script};
 
@@ -25,10 +25,10 @@ pub struct ClientProtocolBuilder {
 /// A protocol that cannot be spoken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidProtocol {
+pub enum ClientProtocolError {
     /// A code that may not be sent.
     #[error(transparent)]
-    Code(#[from] InvalidCloseCode),
+    Code(#[from] CloseCodeError),
     /// A message beyond [`Message::MAX`].
     #[error("a message of {0} bytes is too long: use at most {max}", max = Message::MAX)]
     LongMessage(usize),
@@ -127,7 +127,7 @@ impl ClientProtocolBuilder {
     /// # Errors
     ///
     /// A code that may not be sent, or a script or a message beyond its limits.
-    pub fn build(self) -> Result<ClientProtocol, InvalidProtocol> {
+    pub fn build(self) -> Result<ClientProtocol, ClientProtocolError> {
         let code = |cause: Cause| {
             let code = self.codes[cause.index()].map(CloseCode::new);
             code.transpose()
@@ -182,6 +182,6 @@ mod tests {
             ClientProtocol::builder("acme").endings(move |_| vec![message.clone(); 17])
         };
         let error = endings(Message::text("")).build().unwrap_err();
-        assert_eq!(error, InvalidProtocol::ManySteps(17));
+        assert_eq!(error, ClientProtocolError::ManySteps(17));
     }
 }

@@ -89,7 +89,7 @@ impl ClientProtocol {
     /// # let _ = acme;
     /// // A bad code is an error of the configuration, not of a request.
     /// assert!(ClientProtocol::builder("acme").close_codes(|_| Some(1006)).build().is_err());
-    /// # Ok::<(), tower_ws_auth_socket::protocol::InvalidProtocol>(())
+    /// # Ok::<(), tower_ws_auth_socket::protocol::ClientProtocolError>(())
     /// ```
     pub fn builder(name: &'static str) -> ClientProtocolBuilder {
         ClientProtocolBuilder::new(name)

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::frame::{write_binary, write_text};
-use crate::protocol::InvalidProtocol;
+use crate::protocol::ClientProtocolError;
 
 /// A message that a refused or an ended client is sent.
 ///
@@ -55,13 +55,16 @@ impl Message {
     }
 
     /// With its places found, given what has been captured before.
-    pub(crate) fn compile(&self, captured: &[&'static str]) -> Result<Template, InvalidProtocol> {
+    pub(crate) fn compile(
+        &self,
+        captured: &[&'static str],
+    ) -> Result<Template, ClientProtocolError> {
         let length = match &self.0 {
             Kind::Text(text) | Kind::TextInBinary(text) => text.len(),
             Kind::Binary(bytes) => bytes.len(),
         };
         if length > Self::MAX {
-            return Err(InvalidProtocol::LongMessage(length));
+            return Err(ClientProtocolError::LongMessage(length));
         }
         match &self.0 {
             Kind::Binary(bytes) => Ok(Template::Binary(bytes.clone())),
@@ -89,11 +92,14 @@ pub(crate) enum Part {
     Captured(usize),
 }
 
-pub(crate) fn places(text: &str, captured: &[&'static str]) -> Result<Vec<Part>, InvalidProtocol> {
+pub(crate) fn places(
+    text: &str,
+    captured: &[&'static str],
+) -> Result<Vec<Part>, ClientProtocolError> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((literal, after)) = rest.split_once("${") {
-        let open = || InvalidProtocol::OpenPlace(text.to_owned());
+        let open = || ClientProtocolError::OpenPlace(text.to_owned());
         let (name, behind) = after.split_once('}').ok_or_else(open)?;
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.to_owned()));
@@ -105,7 +111,7 @@ pub(crate) fn places(text: &str, captured: &[&'static str]) -> Result<Vec<Part>,
             "random" => Part::Random,
             name => {
                 let place = captured.iter().position(|captured| *captured == name);
-                Part::Captured(place.ok_or_else(|| InvalidProtocol::UnknownPlace {
+                Part::Captured(place.ok_or_else(|| ClientProtocolError::UnknownPlace {
                     message: text.to_owned(),
                     name: name.to_owned(),
                 })?)

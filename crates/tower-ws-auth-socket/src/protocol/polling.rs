@@ -5,7 +5,7 @@ use http::request::Parts;
 
 use crate::protocol::cause::NextStep;
 use crate::protocol::message::{Part, Values, escape, fill, places};
-use crate::protocol::{Cause, InvalidProtocol, Mark};
+use crate::protocol::{Cause, ClientProtocolError, Mark};
 
 /// Between two packets of one answer.
 const SEPARATOR: char = '\u{1e}';
@@ -35,7 +35,7 @@ impl Polling {
     /// For a client of the default namespace, and of these.
     pub(crate) fn new<'a>(
         namespaces: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, InvalidProtocol> {
+    ) -> Result<Self, ClientProtocolError> {
         let mut refused = OPEN.to_owned();
         for namespace in std::iter::once("").chain(namespaces) {
             refused.push(SEPARATOR);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::protocol::message::Template;
-use crate::protocol::{InvalidProtocol, Message, Pattern};
+use crate::protocol::{ClientProtocolError, Message, Pattern};
 
 /// What a refused client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,9 +97,9 @@ impl Script {
         self
     }
 
-    pub(crate) fn compile(&self) -> Result<Compiled, InvalidProtocol> {
+    pub(crate) fn compile(&self) -> Result<Compiled, ClientProtocolError> {
         if self.steps.len() > Self::MAX_STEPS {
-            return Err(InvalidProtocol::ManySteps(self.steps.len()));
+            return Err(ClientProtocolError::ManySteps(self.steps.len()));
         }
         let mut names = Vec::new();
         let mut time = Duration::ZERO;
@@ -113,20 +113,20 @@ impl Script {
                 }
                 Step::Each(answers, wait) => {
                     if answers.len() > Self::MAX_STEPS {
-                        return Err(InvalidProtocol::ManySteps(answers.len()));
+                        return Err(ClientProtocolError::ManySteps(answers.len()));
                     }
                     time = time.saturating_add(*wait);
                     let answers = answers.iter().map(|(pattern, message)| {
                         let matcher = Matcher::new(pattern, &mut names);
                         // Only its own pattern has matched when an answer is sent.
-                        Ok::<_, InvalidProtocol>((matcher, message.compile(&names)?))
+                        Ok::<_, ClientProtocolError>((matcher, message.compile(&names)?))
                     });
                     Ready::Each(answers.collect::<Result<_, _>>()?, *wait)
                 }
             });
         }
         if time > Self::MAX_TIME {
-            return Err(InvalidProtocol::LongWait(time));
+            return Err(ClientProtocolError::LongWait(time));
         }
         let names = names.len();
         Ok(Compiled { steps, names })

@@ -8,25 +8,25 @@ use std::task::{Context, Waker};
 use http::request::Parts;
 
 use crate::upgrade::guard::{CloseHandle, EndOnDrop, Protocol, UpgradeGuard};
-use crate::upgrade::shared_io::Link;
+use crate::upgrade::shared_io::SharedIo;
 
 #[cfg(feature = "first-message")]
 use crate::upgrade::closing_handshake::is_shared;
 #[cfg(feature = "first-message")]
-use crate::upgrade::factory::Mint;
+use crate::upgrade::factory::Factory;
 #[cfg(feature = "first-message")]
 use crate::upgrade::io::Io;
 
 /// In the extensions of a head whose `OnUpgrade` is minted: the link behind it, for one layer more.
 #[derive(Clone)]
-pub(super) struct Joinable(Arc<Link>);
+pub(super) struct Joinable(Arc<SharedIo>);
 
 /// What the service is promised in place of a connection that this layer has already.
 ///
 /// Dropping it is like a service that answered without an upgrade.
 #[cfg(feature = "first-message")]
 pub(crate) struct AtHand {
-    mint: Mint,
+    mint: Factory,
     end: EndOnDrop,
 }
 
@@ -34,9 +34,9 @@ pub(crate) struct AtHand {
 impl AtHand {
     /// Puts an `OnUpgrade` into the head. `None` if hyper no longer works as this crate expects.
     pub(crate) fn promise(head: &mut Parts) -> Option<Self> {
-        let link = Arc::new(Link::new(Protocol::WebSocket, is_shared(head.version)));
+        let link = Arc::new(SharedIo::new(Protocol::WebSocket, is_shared(head.version)));
         let waker = Waker::from(link.clone());
-        let (mint, minted) = Mint::new(&link, &mut Context::from_waker(&waker))?;
+        let (mint, minted) = Factory::new(&link, &mut Context::from_waker(&waker))?;
         head.extensions.insert(minted);
         head.extensions.insert(Joinable(link.clone()));
         let end = EndOnDrop::new(link);

@@ -4,7 +4,7 @@
 //! that server is run over a request in memory; its service keeps the `OnUpgrade` and answers once
 //! the real upgrade is there, and hyper then puts *our* connection behind it.
 //!
-//! This relies on what hyper does, not on what it promises: `tests/suite/minting.rs` pins it.
+//! This relies on what hyper does, not on what it promises: `tests/suite/upgrade/minting.rs` pins it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,20 +18,20 @@ use hyper::service::Service;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use crate::upgrade::handler_io::Line;
-use crate::upgrade::shared_io::Link;
+use crate::upgrade::handler_io::HandlerIo;
+use crate::upgrade::shared_io::SharedIo;
 
 /// What hyper is made to read: the shortest request that it upgrades, which a 200 accepts.
 pub(crate) const REQUEST: &[u8] = b"CONNECT a:1 HTTP/1.1\r\n\r\n";
 
 /// The server that will fulfil a minted `OnUpgrade`.
 // Boxed where it is made: it is large, and what holds it moves.
-pub(crate) struct Mint(Box<http1::UpgradeableConnection<TokioIo<Line>, Canned>>);
+pub(crate) struct Factory(Box<http1::UpgradeableConnection<TokioIo<HandlerIo>, Canned>>);
 
-impl Mint {
+impl Factory {
     /// `None` if hyper no longer works as this module expects.
-    pub(crate) fn new(link: &Arc<Link>, cx: &mut Context<'_>) -> Option<(Self, OnUpgrade)> {
-        let io = TokioIo::new(Line::new(link.clone()));
+    pub(crate) fn new(link: &Arc<SharedIo>, cx: &mut Context<'_>) -> Option<(Self, OnUpgrade)> {
+        let io = TokioIo::new(HandlerIo::new(link.clone()));
         let mut server = Box::new(
             http1::Builder::new()
                 .auto_date_header(false)
@@ -51,7 +51,7 @@ impl Mint {
 }
 
 /// The service behind the request in memory.
-struct Canned(Arc<Link>);
+struct Canned(Arc<SharedIo>);
 
 impl Service<Request<Incoming>> for Canned {
     type Response = Response<String>;
@@ -66,7 +66,7 @@ impl Service<Request<Incoming>> for Canned {
     }
 }
 
-struct Answer(Arc<Link>);
+struct Answer(Arc<SharedIo>);
 
 impl Future for Answer {
     type Output = Result<Response<String>, Infallible>;

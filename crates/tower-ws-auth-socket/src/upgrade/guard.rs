@@ -11,9 +11,9 @@ use hyper::upgrade::OnUpgrade;
 use crate::frame::Close;
 use crate::upgrade::at_hand::Joinable;
 use crate::upgrade::closing_handshake::{Limits, Outcome, Socket, is_shared};
-use crate::upgrade::factory::Mint;
+use crate::upgrade::factory::Factory;
 use crate::upgrade::owner::Taken;
-use crate::upgrade::shared_io::{Link, Upgrading, wake};
+use crate::upgrade::shared_io::{SharedIo, Upgrading, wake};
 
 /// What is spoken on a connection after its upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct UpgradeGuard {
 
 /// Ends a guarded connection, from anywhere. Clones end the same one.
 #[derive(Clone)]
-pub struct CloseHandle(pub(super) Arc<Link>);
+pub struct CloseHandle(pub(super) Arc<SharedIo>);
 
 /// The closing handshake of a connection that was cut, to be spawned.
 pub type ClosingHandshake = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -86,10 +86,10 @@ impl UpgradeGuard {
         head.extensions.get::<OnUpgrade>()?;
         // What is behind this guard has no part in one further out.
         head.extensions.remove::<Joinable>();
-        let link = Arc::new(Link::new(protocol, is_shared(head.version)));
+        let link = Arc::new(SharedIo::new(protocol, is_shared(head.version)));
         // The link as its own waker: the minting is told from the handler by it.
         let waker = Waker::from(link.clone());
-        let Some((mint, minted)) = Mint::new(&link, &mut Context::from_waker(&waker)) else {
+        let Some((mint, minted)) = Factory::new(&link, &mut Context::from_waker(&waker)) else {
             head.extensions.remove::<OnUpgrade>();
             return None;
         };
@@ -193,10 +193,10 @@ impl fmt::Debug for CloseHandle {
     }
 }
 
-pub(crate) struct EndOnDrop(Option<Arc<Link>>);
+pub(crate) struct EndOnDrop(Option<Arc<SharedIo>>);
 
 impl EndOnDrop {
-    pub(super) fn new(link: Arc<Link>) -> Self {
+    pub(super) fn new(link: Arc<SharedIo>) -> Self {
         Self(Some(link))
     }
 
@@ -207,7 +207,7 @@ impl EndOnDrop {
     }
 
     /// From here on dropping it does nothing.
-    pub(super) fn take(&mut self) -> Option<Arc<Link>> {
+    pub(super) fn take(&mut self) -> Option<Arc<SharedIo>> {
         self.0.take()
     }
 }

@@ -9,20 +9,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::upgrade::factory::REQUEST;
 use crate::upgrade::guard::Protocol;
-use crate::upgrade::shared_io::{Inner, Link, State, register, wake};
+use crate::upgrade::shared_io::{Inner, SharedIo, State, register, wake};
 
 /// The connection as the handler has it.
 ///
 /// Before the cut reads and writes go straight through, no byte is copied, and only frame headers
 /// are looked at. After it the handler reads from memory: the closing handshake has the connection.
-pub(crate) struct Line {
-    link: Arc<Link>,
+pub(crate) struct HandlerIo {
+    link: Arc<SharedIo>,
     /// What hyper has not read of the request in memory; `None` once the handler is here.
     minting: Option<&'static [u8]>,
 }
 
-impl Line {
-    pub(crate) fn new(link: Arc<Link>) -> Self {
+impl HandlerIo {
+    pub(crate) fn new(link: Arc<SharedIo>) -> Self {
         Self {
             link,
             minting: Some(REQUEST),
@@ -39,7 +39,7 @@ impl Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for HandlerIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -76,7 +76,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for HandlerIo {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -182,7 +182,7 @@ impl AsyncWrite for Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for HandlerIo {
     fn drop(&mut self) {
         let mut inner = self.link.lock();
         inner.handler_done = true;

@@ -10,12 +10,12 @@ use tokio::time::timeout;
 use crate::frame::scanner::Scanner;
 use crate::upgrade::closing_handshake::{Limits, Outcome};
 use crate::upgrade::last_words::{LastRead, Words};
-use crate::upgrade::shared_io::{Inner, Link, State, register, wake};
+use crate::upgrade::shared_io::{Inner, SharedIo, State, register, wake};
 
 /// The closing handshake's end of a connection.
 ///
 /// Dropping it lets the connection go.
-pub(crate) struct Taken(pub(crate) Arc<Link>);
+pub(crate) struct Taken(pub(crate) Arc<SharedIo>);
 
 impl Taken {
     /// Without words, for what is no WebSocket, the stream is ended first.

@@ -12,12 +12,12 @@ use tokio::task::coop::unconstrained;
 
 use crate::frame::scanner::Scanner;
 use crate::upgrade::closing_state::Cut;
-use crate::upgrade::factory::Mint;
+use crate::upgrade::factory::Factory;
 use crate::upgrade::guard::Protocol;
 use crate::upgrade::io::Io;
 
 /// One connection, from the request's head to its end.
-pub(crate) struct Link {
+pub(crate) struct SharedIo {
     inner: Mutex<Inner>,
     /// Other streams share the connection.
     pub(crate) shared: bool,
@@ -57,10 +57,10 @@ pub(crate) enum State {
 /// The server's promise, and ours that hangs on it.
 pub(crate) struct Upgrading {
     pub(crate) upgrade: OnUpgrade,
-    pub(crate) mint: Mint,
+    pub(crate) mint: Factory,
 }
 
-impl Link {
+impl SharedIo {
     pub(crate) fn new(protocol: Protocol, shared: bool) -> Self {
         let inner = Mutex::new(Inner {
             state: State::Waiting(None),
@@ -172,7 +172,7 @@ impl Link {
     }
 
     /// `cx` has the link as its waker.
-    pub(crate) fn open(&self, io: Io, mint: Mint, cx: &mut Context<'_>) {
+    pub(crate) fn open(&self, io: Io, mint: Factory, cx: &mut Context<'_>) {
         let mut inner = self.lock();
         if let State::Polling { .. } | State::Waiting(_) = inner.state {
             inner.state = State::Opening;
@@ -206,7 +206,7 @@ impl Link {
     }
 }
 
-impl Wake for Link {
+impl Wake for SharedIo {
     fn wake(self: Arc<Self>) {
         self.advance();
     }

@@ -4,7 +4,7 @@ use tower_ws_auth_core::Clock;
 
 use super::generations::{Generations, Shards};
 use super::subjects::Subjects;
-use crate::store::{PutError, StoreError, TicketKey};
+use crate::store::{StoreError, TicketKey};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The shards, and how tickets get into them and out.
@@ -63,12 +63,12 @@ impl Inner {
 
     /// Reserves a place, and looks after a shard that may be unused: after more shards if there is
     /// no place.
-    pub(super) fn reserve(&self, period: u64) -> Result<(), PutError> {
+    pub(super) fn reserve(&self, period: u64) -> Result<(), StoreError> {
         self.look_after_next(period);
         let mut tried = 1;
         while !self.try_reserve() {
             if tried >= self.tickets.len().min(SHARDS_BEFORE_FULL) {
-                return Err(PutError::Full);
+                return Err(StoreError::Full);
             }
             self.look_after_next(period);
             tried += 1;

@@ -119,7 +119,7 @@ impl MemoryTickets {
         let store = &*self.inner;
         let (now, period) = store.now();
         let expires = store.expiry(now, ttl)?;
-        store.reserve(period).map_err(StoreError::new)?;
+        store.reserve(period)?;
         let key = number(key);
         let (claimed, replaced) = store.with_room(key, period, |shard| {
             if shard.get(&key).any(|ticket| ticket.is_alive(now)) {

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Full};
 use test_support::{handshake, settle};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 use tower_ws_auth_core::{
-    AuthLayer, Authenticate as _, Authenticated, Clock, Grant, Rejection, RejectionKind, Term,
+    AuthLayer, Authenticate as _, Authenticated, Clock, Grant, Rejection, RejectionKind, Validity,
 };
 use tower_ws_auth_ticket::{
     MemoryTickets, MintRequest, TicketLayer, TicketRequest, Tickets, TicketsBuilder,
@@ -84,18 +84,18 @@ fn post() -> http::request::Builder {
     Request::post("/ticket").header("x-user", "ada")
 }
 
-async fn open(tickets: &Tickets<User>, ticket: &str, origin: Option<&str>) -> Option<Term> {
+async fn open(tickets: &Tickets<User>, ticket: &str, origin: Option<&str>) -> Option<Validity> {
     let service = tower::service_fn(|request: Request<()>| {
         let mut response = Response::new(());
-        let term = request.extensions().get::<Term>().cloned().unwrap();
-        response.extensions_mut().insert(term);
+        let validity = request.extensions().get::<Validity>().cloned().unwrap();
+        response.extensions_mut().insert(validity);
         std::future::ready(Ok::<_, Infallible>(response))
     });
     let request = handshake::request_from(&format!("/ws?ticket={ticket}"), origin);
     let layer = TicketLayer::new(tickets.strategy());
     let request = request.body(()).unwrap();
     let response = layer.layer(service).oneshot(request).await.unwrap();
-    response.extensions().get::<Term>().cloned()
+    response.extensions().get::<Validity>().cloned()
 }
 
 #[tokio::test]
@@ -147,9 +147,9 @@ async fn hands_on_the_end_and_the_revocation_keys_of_its_callers_own_grant() {
         .build()
         .unwrap();
     let ticket = send(&tickets, post(), "").await.ticket();
-    let term = open(&tickets, &ticket, None).await.unwrap();
-    assert_eq!(term.until(), Some(Clock::at(NOW + 20)));
-    assert_eq!(*term.revocation_keys()[0], *"session:1");
+    let validity = open(&tickets, &ticket, None).await.unwrap();
+    assert_eq!(validity.end(), Some(Clock::at(NOW + 20)));
+    assert_eq!(*validity.revocation_keys()[0], *"session:1");
 }
 
 #[tokio::test]
@@ -348,7 +348,7 @@ mod a_body_that_is_held_back {
         let json: serde_json::Value = serde_json::from_slice(&asking.await.unwrap()).unwrap();
         let ticket = json["ticket"].as_str().unwrap();
         let grant = tickets.take_for_channel(ticket, "a").await.unwrap();
-        grant.term().issued_at()
+        grant.validity().issued_at()
     }
 
     async fn read<B>(answer: Response<B>) -> Bytes
@@ -411,15 +411,15 @@ mod a_body_that_is_held_back {
         let taken = async |ticket_request| {
             let issued = tickets.issue(ticket_request).await.unwrap();
             let grant = tickets.take_for_channel(issued.ticket(), "a").await;
-            grant.unwrap().term().clone()
+            grant.unwrap().validity().clone()
         };
-        let term = taken(ticket_request.clone()).await;
-        assert_eq!(term.issued_at(), Some(Clock::at(NOW)));
-        assert_eq!(term.until(), Some(Clock::at(NOW + 9)));
-        let term = taken(ticket_request.inherit(&session).inherit(&device)).await;
-        assert_eq!(term.issued_at(), Some(Clock::at(NOW - 20)));
-        assert_eq!(term.until(), Some(Clock::at(NOW + 5)));
-        let keys: Vec<_> = term
+        let validity = taken(ticket_request.clone()).await;
+        assert_eq!(validity.issued_at(), Some(Clock::at(NOW)));
+        assert_eq!(validity.end(), Some(Clock::at(NOW + 9)));
+        let validity = taken(ticket_request.inherit(&session).inherit(&device)).await;
+        assert_eq!(validity.issued_at(), Some(Clock::at(NOW - 20)));
+        assert_eq!(validity.end(), Some(Clock::at(NOW + 5)));
+        let keys: Vec<_> = validity
             .revocation_keys()
             .iter()
             .map(RevocationKey::name)

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tower_ws_auth_core::Clock;
 use tower_ws_auth_ticket::{
-    MemoryTickets, MemoryTicketsBuilder, MemoryTicketsError, PutError, ReplayStore, TicketKey,
-    TicketStore,
+    MemoryTickets, MemoryTicketsBuilder, MemoryTicketsError, PutError, ReplayStore, StoreError,
+    TicketKey, TicketStore,
 };
 
 const TTL: Duration = Duration::from_secs(30);
@@ -328,7 +328,8 @@ mod claims {
     fn that_cannot_be_remembered_are_an_error() {
         let store = MemoryTickets::builder().capacity(1).build().unwrap();
         assert!(store.claim_now(key(1), TTL).unwrap());
-        assert!(store.claim_now(key(2), TTL).is_err());
+        let full = store.claim_now(key(2), TTL);
+        assert!(matches!(full, Err(StoreError::Full)), "{full:?}");
     }
 
     #[test]

@@ -16,12 +16,11 @@ use test_support::handshake::request as handshake;
 use tower::{Layer as _, Service as _, ServiceExt as _};
 use tower_ws_auth_core::credential::Carriers;
 use tower_ws_auth_core::{
-    AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, RejectionKind, Term,
+    AllowedOrigin, Authenticate as _, Authenticated, Clock, Rejection, RejectionKind, Validity,
 };
 use tower_ws_auth_ticket::{
-    BoxFuture, IssueError, MAX_ENTRY, MemoryTickets, Purpose, PutError, ReplayStore, StoreError,
-    TicketKey, TicketLayer, TicketRequest, TicketStore, Tickets, TicketsBuilder, TicketsError,
-    claim,
+    BoxFuture, ConfigError, IssueError, MAX_ENTRY, MemoryTickets, Purpose, PutError, ReplayStore,
+    StoreError, TicketKey, TicketLayer, TicketRequest, TicketStore, Tickets, TicketsBuilder, claim,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +51,7 @@ fn with(ticket: &str) -> http::request::Builder {
 struct Outcome {
     status: StatusCode,
     rejection: Option<Rejection>,
-    reached: Option<(User, Term, http::Uri)>,
+    reached: Option<(User, Validity, http::Uri)>,
 }
 
 impl Outcome {
@@ -74,8 +73,8 @@ async fn call(tickets: &Tickets<User>, request: http::request::Builder) -> Outco
     let seen = Arc::clone(&reached);
     let service = tower::service_fn(move |request: Request<()>| {
         let user = request.extensions().get::<Authenticated<User>>().unwrap();
-        let term = request.extensions().get::<Term>().unwrap().clone();
-        *seen.lock().unwrap() = Some((User::clone(user), term, request.uri().clone()));
+        let validity = request.extensions().get::<Validity>().unwrap().clone();
+        *seen.lock().unwrap() = Some((User::clone(user), validity, request.uri().clone()));
         ready(Ok::<_, std::convert::Infallible>(Response::new(())))
     });
     let layer = TicketLayer::new(tickets.strategy());
@@ -97,9 +96,9 @@ mod a_ticket {
         let tickets = builder().build().unwrap();
         let ticket = issue(&tickets, Purpose::handshake()).await;
         let uri = format!("/ws?a=1&ticket={ticket}&b=2");
-        let (user, term, uri) = call(&tickets, handshake(&uri)).await.reached.unwrap();
+        let (user, validity, uri) = call(&tickets, handshake(&uri)).await.reached.unwrap();
         assert_eq!(user, ada());
-        assert_eq!(term.until(), None);
+        assert_eq!(validity.end(), None);
         assert_eq!(uri, "/ws?a=1&b=2");
         let replayed = call(&tickets, with(&ticket)).await;
         assert_eq!(replayed.refused(), RejectionKind::TicketInvalid);
@@ -469,8 +468,8 @@ mod the_two_deadlines {
     ) -> (SystemTime, Option<SystemTime>) {
         let tickets = builder.clock(Clock::fixed(NOW)).build().unwrap();
         let issued = tickets.issue(ticket_request).await.unwrap();
-        let (_, term, _) = call(&tickets, with(issued.ticket())).await.reached.unwrap();
-        (issued.expires_at(), term.until())
+        let (_, validity, _) = call(&tickets, with(issued.ticket())).await.reached.unwrap();
+        (issued.expires_at(), validity.end())
     }
 
     fn ticket_request() -> TicketRequest<User> {
@@ -512,8 +511,8 @@ mod the_two_deadlines {
             .issue(ticket_request().revocable_by("user:ada"))
             .await;
         let outcome = call(&tickets, with(issued.unwrap().ticket())).await;
-        let (_, term, _) = outcome.reached.unwrap();
-        assert_eq!(*term.revocation_keys()[0], *"user:ada");
+        let (_, validity, _) = outcome.reached.unwrap();
+        assert_eq!(*validity.revocation_keys()[0], *"user:ada");
     }
 
     #[test]
@@ -528,16 +527,16 @@ mod the_two_deadlines {
         let new = || Tickets::<User>::builder(Arc::new(store()));
         assert!(new().ttl(secs(300)).build().is_ok());
         let long = new().ttl(secs(301)).build().unwrap_err();
-        assert!(matches!(long, TicketsError::LongTtl));
+        assert!(matches!(long, ConfigError::LongTtl));
         assert!(new().dangerous_long_ttl(secs(301)).build().is_ok());
         let longer = new().dangerous_long_ttl(secs(3601)).build().unwrap_err();
-        assert!(matches!(longer, TicketsError::StoreTtl(_)));
+        assert!(matches!(longer, ConfigError::StoreTtl(_)));
         for zero in [
             new().ttl(Duration::ZERO),
             new().live_for(Duration::ZERO),
             new().timeout(Duration::ZERO),
         ] {
-            assert!(matches!(zero.build().unwrap_err(), TicketsError::Zero));
+            assert!(matches!(zero.build().unwrap_err(), ConfigError::Zero));
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn least_with_an_end() -> server!() {
         let Some(grant) = granted(&jwt, &request) else {
             return ready(Page::Ok(refused()));
         };
-        let end = grant.term().until().unwrap_or(SystemTime::UNIX_EPOCH);
+        let end = grant.validity().end().unwrap_or(SystemTime::UNIX_EPOCH);
         let left = end.duration_since(SystemTime::now()).unwrap_or_default();
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(ends(upgrade, left));

@@ -47,8 +47,8 @@ fn visits(secrets: &Secrets) -> Vec<Visit> {
                 path.into(),
                 &[("authorization", format!("Bearer {jwt}, x"))],
             );
-            for dialect in ["phx", "authorization.k8s.io", "unknown"] {
-                let offered = format!("chat, base64url.bearer.{dialect}.{encoded}");
+            for suffix in ["phx", "authorization.k8s.io", "unknown"] {
+                let offered = format!("chat, base64url.bearer.{suffix}.{encoded}");
                 visit(path.into(), &[("sec-websocket-protocol", offered)]);
             }
             let cookies = [

@@ -26,7 +26,7 @@ use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::GlobalKeyExtractor;
 use tower_http::map_response_body::MapResponseBodyLayer;
 use tower_http::timeout::TimeoutLayer;
-use tower_ws_auth::{CloseFrameLayer, Rejection, RejectionKind};
+use tower_ws_auth::{CloseFrameLayer, Rejection, RejectionKind, ResponseBody};
 
 use crate::APP;
 
@@ -206,6 +206,31 @@ async fn our_own_rejections_and_other_responses_are_as_without_a_classifier() {
     );
     for answer in answers(serve(router).await, "", &[APP]).await {
         assert_eq!(answer, Answer::http(404, ""));
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_answers_by_itself_hands_one_value_on_and_a_page_reads_the_code() {
+    let stack = Stack::default();
+    let own = |response: Response<ResponseBody<Body>>| {
+        let Some(rejection) = response.extensions().get::<Rejection>().cloned() else {
+            return response.map(Body::new);
+        };
+        let mut own = (rejection.status(), "ask the help desk").into_response();
+        own.extensions_mut().insert(rejection);
+        own
+    };
+    let layers = ServiceBuilder::new()
+        .layer(CloseFrameLayer::new().reject_delay(Duration::ZERO))
+        .map_response(own)
+        .layer(stack.jwt);
+    let handler = async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo);
+    let address = serve(Router::new().route("/ws", any(handler).layer(layers))).await;
+    for answer in answers(address, "?token=x", &[APP]).await {
+        assert_eq!(answer, Answer::closed(4401, "token_invalid"));
+    }
+    for answer in answers(address, "?token=x", &[]).await {
+        assert_eq!(answer, Answer::http(401, "ask the help desk"));
     }
 }
 

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower_ws_auth_core::revocation::{
-    Recorded, Revocation, RevocationError, RevocationKey, RevocationStore,
+    Recorded, Revocation, RevocationKey, RevocationStore, StoreError,
 };
 use tower_ws_auth_core::{BoxFuture, Clock, Grant, MemoryRevocations, Revocations};
 use tower_ws_auth_jwt::{
     BackchannelLogout, BackchannelLogoutBuilder, ConfigError, Jwks, JwtEncoder, Key, LogoutToken,
     SigningKey,
 };
-use tower_ws_auth_ticket::{MemoryTickets, ReplayStore, StoreError, TicketKey};
+use tower_ws_auth_ticket::{MemoryTickets, ReplayStore, TicketKey};
 
 use super::keys::{Pair, b64, set};
 use super::server::{Hands, Reply, Server, patient};
@@ -150,7 +150,7 @@ impl World {
         let grant = Grant::new(())
             .issued_at(Clock::at(issued))
             .revocable_by(key);
-        self.revocations.is_revoked(grant.term()).await.unwrap()
+        self.revocations.is_revoked(grant.validity()).await.unwrap()
     }
 }
 
@@ -366,7 +366,7 @@ impl RevocationStore for Failing {
     fn find(
         &self,
         keys: Vec<RevocationKey>,
-    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
         self.memory.find(keys)
     }
 
@@ -374,9 +374,9 @@ impl RevocationStore for Failing {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         if *self.fails.lock().unwrap() {
-            return Box::pin(async { Err(RevocationError::new("down")) });
+            return Box::pin(async { Err(StoreError::new("down")) });
         }
         self.memory.record(key, revocation)
     }

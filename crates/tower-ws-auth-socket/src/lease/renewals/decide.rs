@@ -10,7 +10,7 @@ use http_body_util::Empty;
 use tower_service::Service;
 use tower_ws_auth_core::private::{RefusedIdentity, Renewing};
 use tower_ws_auth_core::{
-    Auth, Authenticate, BoxFuture, Rejection, RejectionKind, ResponseBody, Term,
+    Auth, Authenticate, BoxFuture, Rejection, RejectionKind, ResponseBody, Validity,
 };
 
 use crate::json;
@@ -40,9 +40,9 @@ pub(super) async fn decide<A: Authenticate>(
         }
         Some(rejection) => {
             if rejection.kind() == RejectionKind::Forbidden
-                && let Some((identity, term)) = refused.take()
+                && let Some((identity, validity)) = refused.take()
             {
-                auth.get_ref().forbid(&*identity, &term, &target).await;
+                auth.get_ref().forbid(&*identity, &validity, &target).await;
             }
             rejection.reason()
         }
@@ -60,18 +60,20 @@ pub(super) async fn decide<A: Authenticate>(
 
 /// Finds the connection before a single-use credential is used up.
 fn renewing<I: Clone + Send + Sync + 'static>(endpoint: Endpoint<I>, target: Target) -> Renewing {
-    Renewing::new(move |identity: &(dyn Any + Send + Sync), term: &Term| {
-        let user = identity
-            .downcast_ref()
-            .map(|identity| (endpoint.user)(identity));
-        let (endpoint, target, term) = (endpoint.clone(), target.clone(), term.clone());
-        let found = async move {
-            // The strategy has no other identity.
-            let user: Arc<str> = user.ok_or(UnknownConnection)?;
-            endpoint.look_for(user, &term, &target).await
-        };
-        Box::pin(found) as BoxFuture<_>
-    })
+    Renewing::new(
+        move |identity: &(dyn Any + Send + Sync), validity: &Validity| {
+            let user = identity
+                .downcast_ref()
+                .map(|identity| (endpoint.user)(identity));
+            let (endpoint, target, validity) = (endpoint.clone(), target.clone(), validity.clone());
+            let found = async move {
+                // The strategy has no other identity.
+                let user: Arc<str> = user.ok_or(UnknownConnection)?;
+                endpoint.look_for(user, &validity, &target).await
+            };
+            Box::pin(found) as BoxFuture<_>
+        },
+    )
 }
 
 /// The connection that a body names.

@@ -9,7 +9,9 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 use tower_ws_auth_core::private::Renewed;
-use tower_ws_auth_core::{Authenticated, BoxFuture, Rejection, RejectionKind, ResponseBody, Term};
+use tower_ws_auth_core::{
+    Authenticated, BoxFuture, Rejection, RejectionKind, ResponseBody, Validity,
+};
 
 use crate::lease::renewals::forbid::UserOfRefused;
 use crate::lease::renewals::named::Name;
@@ -63,33 +65,38 @@ impl From<UnknownConnection> for Rejection {
 }
 
 impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
-    pub(crate) async fn renew(&self, identity: I, mut term: Term, target: &Target) -> Outcome {
+    pub(crate) async fn renew(
+        &self,
+        identity: I,
+        mut validity: Validity,
+        target: &Target,
+    ) -> Outcome {
         let user = (self.user)(&identity);
         let Some(lease) = self.find(&user, target) else {
             return match (&self.nodes, target) {
                 (Some(nodes), Target::Named(id)) => {
-                    nodes.ask(*id, Asked::Renew(&identity), &term).await
+                    nodes.ask(*id, Asked::Renew(&identity), &validity).await
                 }
                 _ => Outcome::Unknown,
             };
         };
         // The strategy's own registration will do, if it is with the revocations of the layer.
-        let watch = match term.take_watch() {
+        let watch = match validity.take_watch() {
             Some(watch) if lease.is_watched_by(&watch) => Ok(watch),
-            _ => lease.watch(&term).await,
+            _ => lease.watch(&validity).await,
         };
         let watch = match watch {
             Ok(watch) => watch,
-            Err(rejection) => return Outcome::Refused(spent(rejection, &term)),
+            Err(rejection) => return Outcome::Refused(spent(rejection, &validity)),
         };
         let changed = || {
             let sender = lease.holder().and_then(|holder| holder.identity::<I>());
             sender.map(|sender| sender.send_replace(identity))
         };
-        match lease.renew(&term, &watch, true, changed) {
+        match lease.renew(&validity, &watch, true, changed) {
             Ok(()) => Outcome::Renewed,
             Err(NotRenewed::Over) => Outcome::Unknown,
-            Err(NotRenewed::Refused(rejection)) => Outcome::Refused(spent(rejection, &term)),
+            Err(NotRenewed::Refused(rejection)) => Outcome::Refused(spent(rejection, &validity)),
         }
     }
 
@@ -101,17 +108,17 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
     pub(crate) async fn look_for(
         &self,
         user: Arc<str>,
-        term: &Term,
+        validity: &Validity,
         target: &Target,
     ) -> Result<Renewed, Rejection> {
         if let Some(lease) = self.find(&user, target) {
-            lease.may_have(term)?;
+            lease.may_have(validity)?;
             return Ok(Renewed::Here(lease.own_watch()));
         }
         let (Some(nodes), Target::Named(id)) = (&self.nodes, target) else {
             return Err(UnknownConnection.into());
         };
-        match nodes.ask(*id, Asked::Find(&user), term).await {
+        match nodes.ask(*id, Asked::Find(&user), validity).await {
             Outcome::Renewed => Ok(Renewed::Elsewhere),
             Outcome::Unknown => Err(UnknownConnection.into()),
             Outcome::Refused(rejection) => Err(rejection),
@@ -119,11 +126,16 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
     }
 
     /// The same for another node.
-    pub(crate) fn look_for_here(&self, user: &Arc<str>, term: &Term, target: &Target) -> Outcome {
+    pub(crate) fn look_for_here(
+        &self,
+        user: &Arc<str>,
+        validity: &Validity,
+        target: &Target,
+    ) -> Outcome {
         let Some(lease) = self.find(user, target) else {
             return Outcome::Unknown;
         };
-        match lease.may_have(term) {
+        match lease.may_have(validity) {
             Ok(()) => Outcome::Renewed,
             Err(rejection) => Outcome::Refused(rejection),
         }
@@ -149,8 +161,8 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
 }
 
 /// A credential that is used up does not pass again.
-fn spent(rejection: Rejection, term: &Term) -> Rejection {
-    if term.is_spent() {
+fn spent(rejection: Rejection, validity: &Validity) -> Rejection {
+    if validity.is_spent() {
         rejection.with_spent_credential()
     } else {
         rejection
@@ -171,10 +183,12 @@ impl<I: Clone + Send + Sync + 'static> Service<Request<Target>> for Endpoint<I> 
         Box::pin(async move {
             let (mut head, target) = request.into_parts();
             let identity = head.extensions.remove::<Authenticated<I>>();
-            let term = head.extensions.remove::<Term>();
-            let outcome = match identity.zip(term) {
-                Some((identity, term)) => {
-                    endpoint.renew(identity.into_inner(), term, &target).await
+            let validity = head.extensions.remove::<Validity>();
+            let outcome = match identity.zip(validity) {
+                Some((identity, validity)) => {
+                    endpoint
+                        .renew(identity.into_inner(), validity, &target)
+                        .await
                 }
                 // An AuthLayer always leaves both.
                 None => Outcome::Refused(Rejection::new(RejectionKind::Unavailable, "no grant")),

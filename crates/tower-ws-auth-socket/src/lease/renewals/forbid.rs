@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use tower_ws_auth_core::revocation::DisconnectReason;
-use tower_ws_auth_core::{Authenticate, Term};
+use tower_ws_auth_core::{Authenticate, Validity};
 
 use crate::lease::renewals::Renewals;
 use crate::lease::renewals::endpoint::{Endpoint, Target};
@@ -39,18 +39,18 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
     pub(crate) async fn forbid(
         &self,
         refused: &(dyn Any + Send + Sync),
-        term: &Term,
+        validity: &Validity,
         target: &Target,
     ) {
         // Nobody knows whose it is.
         let Some(user) = self.user_of_refused(refused) else {
             return;
         };
-        if self.forbid_here(&user, term, target) {
+        if self.forbid_here(&user, validity, target) {
             return;
         }
         if let (Some(nodes), Target::Named(id)) = (&self.nodes, target) {
-            nodes.ask(*id, Asked::Forbid(&user), term).await;
+            nodes.ask(*id, Asked::Forbid(&user), validity).await;
         }
     }
 
@@ -63,11 +63,16 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
 
     /// Whether there is such a connection on this node. It is ended, unless it has a newer
     /// credential.
-    pub(crate) fn forbid_here(&self, user: &Arc<str>, term: &Term, target: &Target) -> bool {
+    pub(crate) fn forbid_here(
+        &self,
+        user: &Arc<str>,
+        validity: &Validity,
+        target: &Target,
+    ) -> bool {
         let Some(lease) = self.find(user, target) else {
             return false;
         };
-        if !lease.is_newer_than(term) {
+        if !lease.is_newer_than(validity) {
             lease.end(&DisconnectReason::Forbidden);
         }
         true

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower_ws_auth_core::relay::{Answers, NodeRelay};
-use tower_ws_auth_core::{BoxFuture, Grant, Rejection, RejectionKind, RevocationKey, Term};
+use tower_ws_auth_core::{BoxFuture, Grant, Rejection, RejectionKind, RevocationKey, Validity};
 
 use crate::lease::renewals::ConnectionId;
 use crate::lease::renewals::endpoint::{Endpoint, Outcome, Target};
@@ -80,7 +80,12 @@ where
 
 impl<I> Nodes<I> {
     /// Asks the node of this connection. [`Outcome::Renewed`] if it does as it is asked.
-    pub(crate) async fn ask(&self, id: ConnectionId, asked: Asked<'_, I>, term: &Term) -> Outcome {
+    pub(crate) async fn ask(
+        &self,
+        id: ConnectionId,
+        asked: Asked<'_, I>,
+        validity: &Validity,
+    ) -> Outcome {
         let unavailable = |detail| Rejection::new(RejectionKind::Unavailable, detail);
         let asked = match asked {
             Asked::Renew(identity) => (self.write)(identity).map(Written::Renew),
@@ -91,12 +96,12 @@ impl<I> Nodes<I> {
             let question = Question {
                 connection: id.encode(),
                 asked,
-                until: term.until().map(since),
-                issued_at: term.issued_at().map(since),
-                keys: (term.revocation_keys().iter())
+                until: validity.end().map(since),
+                issued_at: validity.credential_issued_at().map(since),
+                keys: (validity.revocation_keys().iter())
                     .map(RevocationKey::encode)
                     .collect(),
-                is_session: term.refused_as() == RejectionKind::SessionInvalid,
+                is_session: validity.refused_as() == RejectionKind::SessionInvalid,
             };
             serde_json::to_vec(&question).ok()
         });
@@ -114,7 +119,7 @@ impl<I> Nodes<I> {
         Outcome::Refused(match answer {
             Ok(Answer::Renewed) => return Outcome::Renewed,
             Ok(Answer::RateLimited) => Rejection::new(RejectionKind::RateLimited, ELSEWHERE),
-            Ok(Answer::Invalid) => Rejection::new(term.refused_as(), ELSEWHERE),
+            Ok(Answer::Invalid) => Rejection::new(validity.refused_as(), ELSEWHERE),
             Ok(Answer::Unavailable) | Err(_) => unavailable(ELSEWHERE),
         })
     }
@@ -142,16 +147,16 @@ where
     if question.is_session {
         grant = grant.refused_as(RejectionKind::SessionInvalid);
     }
-    let ((), term) = grant.into_parts();
+    let ((), validity) = grant.into_parts();
     let outcome = match question.asked {
         Written::Forbid(user) => {
-            let is_here = here.forbid_here(&user.into(), &term, &target);
+            let is_here = here.forbid_here(&user.into(), &validity, &target);
             return is_here.then_some(Answer::Invalid);
         }
-        Written::Find(user) => here.look_for_here(&user.into(), &term, &target),
+        Written::Find(user) => here.look_for_here(&user.into(), &validity, &target),
         Written::Renew(identity) => {
             let identity = serde_json::from_value::<I>(identity).ok()?;
-            here.renew(identity, term, &target).await
+            here.renew(identity, validity, &target).await
         }
     };
     match outcome {

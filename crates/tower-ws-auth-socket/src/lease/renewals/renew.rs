@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tower_ws_auth_core::private::{Watch, WatchFuture};
 use tower_ws_auth_core::revocation::DisconnectReason;
-use tower_ws_auth_core::{Rejection, RejectionKind, Term};
+use tower_ws_auth_core::{Rejection, RejectionKind, Validity};
 
 use crate::lease::renewals::Holder;
 use crate::lease::shared::{Shared, State};
@@ -36,10 +36,10 @@ impl From<NotRenewed> for Rejection {
 
 impl State {
     /// By the time of issue, or else by the end.
-    fn is_newer_than(&self, term: &Term) -> bool {
-        match (self.issued_at, term.issued_at()) {
+    fn is_newer_than(&self, validity: &Validity) -> bool {
+        match (self.issued_at, validity.credential_issued_at()) {
             (Some(own), Some(other)) => other < own,
-            _ => match (self.until, term.until()) {
+            _ => match (self.until, validity.end()) {
                 (Some(own), Some(other)) => other < own,
                 (None, Some(_)) => true,
                 (_, None) => false,
@@ -47,10 +47,10 @@ impl State {
         }
     }
 
-    fn may_have(&self, term: &Term) -> Result<(), Rejection> {
-        if self.is_newer_than(term) {
+    fn may_have(&self, validity: &Validity) -> Result<(), Rejection> {
+        if self.is_newer_than(validity) {
             let older = "it is older than the credential that the connection has";
-            return Err(Rejection::new(term.refused_as(), older));
+            return Err(Rejection::new(validity.refused_as(), older));
         }
         Ok(())
     }
@@ -63,8 +63,8 @@ impl Shared {
     }
 
     /// Registers another credential with the layer's revocations.
-    pub(crate) fn watch(&self, term: &Term) -> WatchFuture {
-        self.config.revocations.watch(term)
+    pub(crate) fn watch(&self, validity: &Validity) -> WatchFuture {
+        self.config.revocations.watch(validity)
     }
 
     /// Its client can name it from now on.
@@ -83,13 +83,13 @@ impl Shared {
     }
 
     /// Whether a grant is older than the one that it has.
-    pub(crate) fn is_newer_than(&self, term: &Term) -> bool {
-        self.lock().is_newer_than(term)
+    pub(crate) fn is_newer_than(&self, validity: &Validity) -> bool {
+        self.lock().is_newer_than(validity)
     }
 
     /// Refuses a grant that is older than the one that it has.
-    pub(crate) fn may_have(&self, term: &Term) -> Result<(), Rejection> {
-        self.lock().may_have(term)
+    pub(crate) fn may_have(&self, validity: &Validity) -> Result<(), Rejection> {
+        self.lock().may_have(validity)
     }
 
     /// Its registration with the layer's revocations.
@@ -121,7 +121,7 @@ impl Shared {
     /// the lock.
     pub(crate) fn renew<T>(
         self: &Arc<Self>,
-        term: &Term,
+        validity: &Validity,
         watch: &Watch,
         no_older: bool,
         change: impl FnOnce() -> T,
@@ -131,7 +131,7 @@ impl Shared {
             return Err(NotRenewed::Over);
         }
         if no_older {
-            state.may_have(term)?;
+            state.may_have(validity)?;
         }
         // It has to find room under the keys that are new to it.
         let evicted = if state.is_open {
@@ -140,14 +140,14 @@ impl Shared {
         } else {
             None
         };
-        let end = self.deadline(term.until());
+        let end = self.deadline(validity.end());
         let shift = |place| self.config.leases.shift(place, end, self);
         let moved = state.place.and_then(shift);
         // It is being ended at this moment.
         state.place = Some(moved.ok_or(NotRenewed::Over)?);
-        state.until = term.until();
-        state.issued_at = term.issued_at();
-        state.reason = term.disconnect_reason();
+        state.until = validity.end();
+        state.issued_at = validity.credential_issued_at();
+        state.reason = validity.disconnect_reason();
         let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
         let changed = change();
         drop(state);

@@ -127,15 +127,15 @@ impl Leases {
     ///
     /// # Errors
     ///
-    /// [`NotRenewable`] if the layer is not
+    /// [`RenewalsError`] if the layer is not
     /// [`renewable_by`](crate::lease::LeaseLayer::renewable_by) users of this identity.
-    pub fn renewals<A: Authenticate>(&self, strategy: A) -> Result<Renewals<A>, NotRenewable> {
+    pub fn renewals<A: Authenticate>(&self, strategy: A) -> Result<Renewals<A>, RenewalsError> {
         let user = self
             .users()
             .and_then(|users| users.user_of::<A::Identity>());
         let endpoint = Endpoint {
             leases: self.clone(),
-            user: user.ok_or(NotRenewable(()))?,
+            user: user.ok_or(RenewalsError(()))?,
             refused: Vec::new(),
             nodes: None,
         };
@@ -258,7 +258,7 @@ impl Future for RenewalFuture {
 #[error(
     "the LeaseLayer is not `renewable_by` users of the strategy's identity: set it before `leases`"
 )]
-pub struct NotRenewable(());
+pub struct RenewalsError(());
 
 impl<A: Authenticate> Clone for Renewals<A> {
     fn clone(&self) -> Self {

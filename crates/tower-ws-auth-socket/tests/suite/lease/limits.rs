@@ -22,7 +22,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower_ws_auth_core::revocation::Recorded;
 use tower_ws_auth_core::{
     AuthLayer, AuthenticateExt, BoxFuture, Clock, Grant, MemoryRevocations, Rejection, Revocation,
-    RevocationError, RevocationKey, RevocationStore, Revocations,
+    RevocationKey, RevocationStore, Revocations, StoreError,
 };
 use tower_ws_auth_socket::lease::{DisconnectReason, Lease, LeaseLayer, OverLimit};
 
@@ -120,7 +120,7 @@ impl RevocationStore for Gated {
     fn find(
         &self,
         keys: Vec<RevocationKey>,
-    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
         let (answer, mut gate) = (self.memory.find(keys), self.gate.clone());
         self.asked.add_permits(1);
         Box::pin(async move {
@@ -141,7 +141,7 @@ impl RevocationStore for Gated {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         self.memory.record(key, revocation)
     }
 }

@@ -21,7 +21,7 @@ use tower_ws_auth_socket::private::{CloseHandle, Limits, Outcome, Protocol, Upgr
 
 const ADVICE: &str = "this hyper mints no upgrade as src/mint.rs expects. Read hyper's changelog \
     and diff for `upgrade`, `server::conn::http1` and `proto::h1::dispatch`, and adapt src/mint.rs \
-    and `Line::minting` in src/line.rs; until then no lease can be enforced with this hyper, and \
+    and `HandlerIo::minting` in src/line.rs; until then no lease can be enforced with this hyper, and \
     `UpgradeGuard::interpose` must go on to refuse";
 
 const REQUEST: &[u8] =

@@ -93,7 +93,7 @@ proptest! {
         at in any::<prop::sample::Index>(),
         kubernetes in any::<bool>(),
     ) {
-        let (dialect, prefix) = if kubernetes {
+        let (format, prefix) = if kubernetes {
             (SubprotocolFormat::Kubernetes, "base64url.bearer.authorization.k8s.io.")
         } else {
             (SubprotocolFormat::Phoenix, "base64url.bearer.phx.")
@@ -102,7 +102,7 @@ proptest! {
         offered.insert(at.index(others.len() + 1), format!("{prefix}{}", b64(&token)));
         let request = Request::get("/ws").header("sec-websocket-protocol", offered.join(", "));
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        let carriers = Carriers::builder().subprotocol(dialect).build().unwrap();
+        let carriers = Carriers::builder().subprotocol(format).build().unwrap();
         let credential = carriers.take(&mut head).unwrap().unwrap();
         prop_assert_eq!(credential.as_str(), token);
         prop_assert_eq!(head.headers.get("sec-websocket-protocol").unwrap(), &others.join(", "));

@@ -12,7 +12,7 @@ use tower_ws_auth::session::{MemorySessions, Secrets, Sessions};
 use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketLayer, TicketRequest, Tickets};
 use tower_ws_auth::{
     AuthLayer, Authenticate, AuthenticateExt, DisconnectReason, Grant, MemoryRevocations, Origins,
-    Rejection, Revocations, Term,
+    Rejection, Revocations, Validity,
 };
 
 use super::inner::{Inner, SERVICE_WAITS, handshake, never_called, refused_as};
@@ -209,8 +209,8 @@ async fn a_revocation_at_any_place_refuses_the_handshake_or_ends_its_connection(
             // The watch that the service keeps of its request.
             let (keep, mut kept) = tokio::sync::mpsc::unbounded_channel::<Watch>();
             let inner = tower::service_fn(move |mut request: Request<()>| {
-                let term = request.extensions_mut().get_mut::<Term>().unwrap();
-                keep.send(term.take_watch().unwrap()).unwrap();
+                let validity = request.extensions_mut().get_mut::<Validity>().unwrap();
+                keep.send(validity.take_watch().unwrap()).unwrap();
                 async {
                     waits(SERVICE_WAITS).await;
                     Ok::<_, std::convert::Infallible>(http::Response::new(()))

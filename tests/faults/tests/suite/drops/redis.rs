@@ -236,15 +236,15 @@ async fn no_connection_on_redis_stays_registered_and_a_revocation_that_is_droppe
         everywhere(async |polls| {
             server.ask::<()>("FLUSHALL").await;
             let grant = Grant::new(()).issued_at(SystemTime::now());
-            let ((), term) = grant.revocable_by("user:ada").into_parts();
-            let watch = other.watch(&term).await.unwrap();
+            let ((), validity) = grant.revocable_by("user:ada").into_parts();
+            let watch = other.watch(&validity).await.unwrap();
             let revoke = || revocations.revoke("user:ada", DisconnectReason::Revoked);
             let first = polled(revoke(), polls).await.map(Result::unwrap);
             revoke().await.unwrap();
             // On the other node too, which hears of it.
             let heard = || watch.connection().disconnect_reason().is_some();
             within(TTL * 2).until("the news", heard).await;
-            assert!(other.watch(&term).await.is_err());
+            assert!(other.watch(&validity).await.is_err());
             first.is_some()
         })
         .await;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tower_ws_auth::revocation::{Recorded, Revocation, RevocationError, RevocationKey};
+use tower_ws_auth::revocation::{Recorded, Revocation, RevocationKey, StoreError};
 use tower_ws_auth::session::{
     MemorySessions, Replaced, SessionId, SessionStore, StoreFuture, StoredSession,
 };
-use tower_ws_auth::ticket::{MemoryTickets, PutError, StoreError, TicketKey, TicketStore};
+use tower_ws_auth::ticket::{MemoryTickets, PutError, TicketKey, TicketStore};
 use tower_ws_auth::{BoxFuture, MemoryRevocations, RevocationStore};
 
 use super::steps::waits;
@@ -108,7 +108,7 @@ impl RevocationStore for Slow<MemoryRevocations> {
     fn find(
         &self,
         keys: Vec<RevocationKey>,
-    ) -> BoxFuture<Result<Vec<Option<Revocation>>, RevocationError>> {
+    ) -> BoxFuture<Result<Vec<Option<Revocation>>, StoreError>> {
         self.run(move |store| store.find(keys))
     }
 
@@ -116,7 +116,7 @@ impl RevocationStore for Slow<MemoryRevocations> {
         &self,
         key: Arc<str>,
         revocation: Revocation,
-    ) -> BoxFuture<Result<Recorded, RevocationError>> {
+    ) -> BoxFuture<Result<Recorded, StoreError>> {
         self.run(move |store| store.record(key, revocation))
     }
 }
