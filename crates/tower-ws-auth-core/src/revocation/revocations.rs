@@ -229,7 +229,8 @@ impl Revocations {
     /// strategy.
     pub fn watch(&self, term: &Term) -> WatchFuture {
         let shared = &self.shared;
-        let keys: Box<[RevocationKey]> = term.revocation_keys().into();
+        let keys = term.revocation_keys().iter().map(RevocationKey::written);
+        let keys: Box<[RevocationKey]> = keys.collect();
         let connection = shared.registry.register(keys, shared.clock.now());
         let watch = Watch::new(connection, Arc::clone(&shared.registry));
         let keys = term.revocation_keys();
