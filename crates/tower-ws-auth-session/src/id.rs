@@ -49,15 +49,18 @@ impl SessionId {
     /// It is [final](RevocationKey::into_final): no session gets this id again. Logs and other
     /// nodes see the key, and they must not see the id.
     pub fn revocation_key(&self) -> RevocationKey {
-        const PREFIX: &str = "session:";
-        let digest = Sha256::digest(self.0.as_bytes());
-        let mut text = [0; 64];
-        for (digits, byte) in text.chunks_exact_mut(2).zip(digest) {
-            digits.copy_from_slice(&[hex(byte >> 4), hex(byte & 0xf)]);
-        }
-        let text = str::from_utf8(&text).unwrap_or_default();
-        RevocationKey::from([PREFIX, text].concat()).into_final()
+        RevocationKey::written_later(self.shared(), revocation_key_of).into_final()
     }
+}
+
+fn revocation_key_of(id: &str) -> String {
+    const PREFIX: &str = "session:";
+    let digest = Sha256::digest(id.as_bytes());
+    let mut text = [0; 64];
+    for (digits, byte) in text.chunks_exact_mut(2).zip(digest) {
+        digits.copy_from_slice(&[hex(byte >> 4), hex(byte & 0xf)]);
+    }
+    [PREFIX, str::from_utf8(&text).unwrap_or_default()].concat()
 }
 
 /// A hexadecimal digit. `write!` would cost as much as the digest.

@@ -5,9 +5,8 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 use tower_ws_auth_core::{Grant, Rejection, RejectionKind, RevocationKey};
 
-use crate::record::Record;
-use crate::shared::{ATTEMPTS, Live, Shared};
-use crate::{SessionError, SessionId};
+use crate::shared::{ATTEMPTS, Live, MISFIT, Noted, Shared};
+use crate::{SessionError, SessionId, StoredSession};
 
 /// Decides about a validly signed id from an allowed page.
 pub(crate) struct Rules<R, I> {
@@ -45,11 +44,16 @@ impl<R, I> Rules<R, I> {
 
 impl<R: DeserializeOwned, I> Rules<R, I> {
     pub(crate) async fn decide(self, id: SessionId) -> Result<Grant<I>, Rejection> {
+        if !self.rolling {
+            let stored = self.shared.load(&id).await;
+            let stored = stored.map_err(SessionError::into_rejection)?;
+            let granted = stored.map_err(invalid).and_then(|it| self.read(&id, &it));
+            // Nothing of the record is kept while the revocations are asked for.
+            let (grant, end) = granted?;
+            return Ok(ending(self.checked(grant).await?, end));
+        }
         for _ in 1..ATTEMPTS {
             let (grant, live) = self.granted(&id).await?;
-            if !self.rolling {
-                return Ok(ending(grant, live.end));
-            }
             // The written record must be the one that decided the identity.
             let prolonged = self.shared.prolong(&id, &live).await;
             if let Some(end) = prolonged.map_err(SessionError::into_rejection)? {
@@ -68,22 +72,37 @@ impl<R: DeserializeOwned, I> Rules<R, I> {
         let live = found
             .map_err(SessionError::into_rejection)?
             .map_err(invalid)?;
-        let grant = self.grant(id, &live.record)?;
-        let grant = match &self.shared.revocations {
-            Some(revocations) => revocations.check(grant).await?,
-            None => grant,
+        let grant = {
+            let fields: Option<R> = live.record.get();
+            let fields = fields.ok_or_else(|| invalid(MISFIT))?;
+            self.grant(id, &fields, self.shared.noted(&live.record))?
         };
-        Ok((grant, live))
+        Ok((self.checked(grant).await?, live))
     }
 
-    fn grant(&self, id: &SessionId, record: &Record) -> Result<Grant<I>, Rejection> {
-        let fields: Option<R> = record.get();
-        let fields = fields.ok_or_else(|| invalid("the record does not fit its type"))?;
+    /// The grant of what the store has, and its end.
+    fn read(
+        &self,
+        id: &SessionId,
+        stored: &StoredSession,
+    ) -> Result<(Grant<I>, Option<SystemTime>), Rejection> {
+        let (fields, noted, end) = self.shared.see(stored).map_err(invalid)?;
+        Ok((self.grant(id, &fields, noted)?, end))
+    }
+
+    async fn checked(&self, grant: Grant<I>) -> Result<Grant<I>, Rejection> {
+        match &self.shared.revocations {
+            Some(revocations) => revocations.check(grant).await,
+            None => Ok(grant),
+        }
+    }
+
+    fn grant(&self, id: &SessionId, fields: &R, noted: Noted) -> Result<Grant<I>, Rejection> {
         let identity =
-            (self.logged_in)(&fields).ok_or_else(|| invalid("the session is not logged in"))?;
-        let user = self.user.as_ref().and_then(|key| key(&fields));
+            (self.logged_in)(fields).ok_or_else(|| invalid("the session is not logged in"))?;
+        let user = self.user.as_ref().and_then(|key| key(fields));
         let more = self.revocation_key.as_ref().map(|key| key(&identity));
-        let (logged_in_at, user) = self.shared.login(record, user.or(more.clone()));
+        let (logged_in_at, user) = self.shared.login(noted, user.or(more.clone()));
         let mut grant = Grant::new(identity)
             .refused_as(RejectionKind::SessionInvalid)
             .revocable_by(id.revocation_key());

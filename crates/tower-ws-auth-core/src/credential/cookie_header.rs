@@ -22,6 +22,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::mem;
 use std::ops::Range;
 
 use http::header::COOKIE;
@@ -82,6 +83,17 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<Found<&'a HeaderVa
 /// Removes every cookie of this name. The others stay as they were written.
 pub fn take(headers: &mut HeaderMap, name: &str) -> Option<Found> {
     let Found { line, at, repeated } = find(headers, name)?;
+    let is_sole_line = headers.get_all(COOKIE).iter().nth(1).is_none();
+    if is_sole_line
+        && !repeated
+        && let Some(others) = before_the_last(line.as_bytes(), &at)
+    {
+        let line = match kept(HeaderValue::from_bytes(others)) {
+            Some(others) => mem::replace(headers.get_mut(COOKIE)?, others),
+            None => headers.remove(COOKIE)?,
+        };
+        return Some(Found { line, at, repeated });
+    }
     let in_first_line = headers
         .get(COOKIE)
         .is_some_and(|first| std::ptr::eq(first, line));
@@ -110,11 +122,27 @@ fn without(headers: &HeaderMap, name: &str) -> Option<HeaderValue> {
             kept.extend_from_slice(&line[pair]);
         }
     }
-    let mut rest = HeaderValue::try_from(kept)
-        .ok()
-        .filter(|rest| !rest.is_empty())?;
-    rest.set_sensitive(true);
-    Some(rest)
+    self::kept(HeaderValue::try_from(kept))
+}
+
+/// What stands before the cookie with this value, if that is the line's last one.
+fn before_the_last<'a>(line: &'a [u8], value: &Range<usize>) -> Option<&'a [u8]> {
+    if line.get(value.end..)?.contains(&b';') {
+        return None;
+    }
+    let end = line.get(..value.start)?.iter().rposition(|&b| b == b';');
+    let others = &line[..end.unwrap_or_default()];
+    let ends = |b: &u8| matches!(b, b';' | b' ' | b'\t');
+    let start = others.iter().take_while(|b| ends(b)).count();
+    let after = others.iter().rev().take_while(|b| ends(b)).count();
+    Some(others.get(start..others.len() - after).unwrap_or_default())
+}
+
+/// The line of the other cookies, unless there are none.
+fn kept<E>(line: Result<HeaderValue, E>) -> Option<HeaderValue> {
+    let mut line = line.ok().filter(|line| !line.is_empty())?;
+    line.set_sensitive(true);
+    Some(line)
 }
 
 fn pairs(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
@@ -180,6 +208,9 @@ mod cookie_rfc6265_4_2 {
             (&["a=1;sid=x;;b"], "x", Some("a=1; b")),
             (&["\tsid\t= x\t"], "x", None),
             (&["sid=a=b="], "a=b=", None),
+            (&[" ; ;sid=x; "], "x", None),
+            (&["a=1;b=2; sid=x"], "x", Some("a=1;b=2")),
+            (&[" a=1; ;sid=\"x\" "], "x", Some("a=1")),
             (&["sid="], "", None),
             (&["sid=\""], "\"", None),
             (&["sid=\"x\"; c=\u{e9}"], "x", Some("c=\u{e9}")),

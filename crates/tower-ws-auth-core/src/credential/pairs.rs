@@ -62,10 +62,15 @@ pub(super) fn is_clear(query: &str, keys: &[Key]) -> bool {
         })
 }
 
-/// Whether one of the bytes is wanted. Sixteen at a time, if `wanted` has no branches.
+/// Whether one of the bytes is wanted. Sixteen at a time, if `wanted` has no branches, and of many
+/// four times sixteen.
 pub(super) fn any(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> bool {
     let any = |bytes: &[u8]| bytes.iter().fold(false, |any, &byte| any | wanted(byte));
-    let (chunks, _) = bytes.as_chunks::<16>();
+    let (wide, rest) = bytes.as_chunks::<64>();
+    if wide.iter().any(|chunk| any(chunk)) {
+        return true;
+    }
+    let (chunks, _) = rest.as_chunks::<16>();
     match bytes.last_chunk::<16>() {
         // The rest that fills no chunk is looked at with the bytes before it.
         Some(last) => chunks.iter().any(|chunk| any(chunk)) || any(last),

@@ -16,14 +16,19 @@ pub(crate) fn swap_query(head: &mut Parts, query: &str) -> Result<Uri, Rejection
     } else {
         Bytes::from([path, "?", query].concat())
     };
-    let failed = |_| malformed("the URI cannot be written without its credential");
-    let path_and_query = PathAndQuery::from_maybe_shared(path_and_query).map_err(failed)?;
+    let failed = || malformed("the URI cannot be written without its credential");
+    let is_path_alone = head.uri.scheme().is_none() && head.uri.authority().is_none();
+    if is_path_alone && path_and_query.starts_with(b"/") {
+        let uri = Uri::from_maybe_shared(path_and_query).map_err(|_| failed())?;
+        forget_original(head, &uri);
+        return Ok(mem::replace(&mut head.uri, uri));
+    }
+    let path_and_query = PathAndQuery::from_maybe_shared(path_and_query).map_err(|_| failed())?;
     let mut parts = http::uri::Parts::default();
     parts.scheme = head.uri.scheme().cloned();
     parts.authority = head.uri.authority().cloned();
     parts.path_and_query = Some(path_and_query);
-    let uri = Uri::from_parts(parts)
-        .map_err(|_| malformed("the URI cannot be written without its credential"))?;
+    let uri = Uri::from_parts(parts).map_err(|_| failed())?;
     forget_original(head, &uri);
     Ok(mem::replace(&mut head.uri, uri))
 }

@@ -1,9 +1,12 @@
+mod name;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use self::name::Name;
 use super::Revocation;
 use super::store::{from_micros, micros};
 
@@ -35,7 +38,7 @@ use super::store::{from_micros, micros};
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RevocationKey {
-    name: Arc<str>,
+    name: Name,
     rule: Rule,
 }
 
@@ -74,6 +77,22 @@ impl RevocationKey {
     /// The name, shared.
     pub fn shared_name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// A since key whose name is what `write` makes of a secret, at the first reading. The secret is
+    /// in no `Debug`, and not in the key of a registered connection.
+    #[doc(hidden)]
+    pub fn written_later(from: Arc<str>, write: fn(&str) -> String) -> Self {
+        let name = Name::later(from, write);
+        let rule = Rule::Since(None);
+        Self { name, rule }
+    }
+
+    /// The same key, whose name is written.
+    pub(super) fn written(&self) -> Self {
+        let name = Name::Written(Arc::clone(&self.name));
+        let rule = self.rule;
+        Self { name, rule }
     }
 
     /// Whether no credential outlives a revocation of this key.
@@ -120,7 +139,7 @@ impl RevocationKey {
             }
             _ => return None,
         };
-        let name = name.into();
+        let name = Name::Written(name.into());
         Some(Self { name, rule })
     }
 
@@ -158,6 +177,7 @@ impl Deref for RevocationKey {
 
 impl From<Arc<str>> for RevocationKey {
     fn from(name: Arc<str>) -> Self {
+        let name = Name::Written(name);
         let rule = Rule::Since(None);
         Self { name, rule }
     }
@@ -256,6 +276,27 @@ mod tests {
         }
         let older = key.clone().issued_after(Clock::at(500));
         assert_eq!(older, key);
+    }
+
+    #[test]
+    fn a_name_is_written_once_it_is_read_and_the_secret_is_not_shown() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+        let write = |secret: &str| {
+            WRITTEN.fetch_add(1, Ordering::Relaxed);
+            format!("session:{}", secret.len())
+        };
+        let key = RevocationKey::written_later("CANARY".into(), write).into_final();
+        assert_eq!(WRITTEN.load(Ordering::Relaxed), 0);
+        let same = RevocationKey::from("session:6").into_final();
+        let other = key.clone();
+        assert_eq!((&key, &other, key.name()), (&same, &same, "session:6"));
+        assert_eq!(key.encode(), same.encode());
+        assert_eq!(format!("{key:?} {key}"), format!("{same:?} {same}"));
+        assert_eq!(WRITTEN.load(Ordering::Relaxed), 1);
+        assert!(matches!(key.written().name, Name::Written(_)));
+        assert_eq!(size_of::<Name>(), size_of::<Arc<str>>());
     }
 
     #[test]

@@ -226,7 +226,8 @@ impl Revocations {
     /// strategy.
     pub fn watch(&self, validity: &Validity) -> WatchFuture {
         let shared = &self.shared;
-        let keys: Box<[RevocationKey]> = validity.revocation_keys().into();
+        let keys = validity.revocation_keys().iter().map(RevocationKey::written);
+        let keys: Box<[RevocationKey]> = keys.collect();
         let connection = shared.registry.register(keys, shared.clock.now());
         let watch = Watch::new(connection, Arc::clone(&shared.registry));
         let keys = validity.revocation_keys();

@@ -11,11 +11,33 @@ use crate::{SessionError, SessionId};
 /// The greatest time by which a login may lie in the future, if no revocations define it.
 const ALLOWED_SKEW: Duration = Duration::from_secs(60);
 
+/// The logins that a record notes.
+pub(crate) struct Noted {
+    own: Option<Login>,
+    /// That of another program.
+    others: Option<SystemTime>,
+}
+
+impl Noted {
+    /// Of this crate alone.
+    pub(crate) fn own(own: Option<Login>) -> Self {
+        Self { own, others: None }
+    }
+}
+
 impl Shared {
+    pub(crate) fn noted(&self, record: &Record) -> Noted {
+        let field = self.login_field.as_deref();
+        Noted {
+            own: record.login(),
+            others: field.and_then(|field| record.moment(field)),
+        }
+    }
+
     /// The login of this user, and the user's key with the revocation known then.
     pub(crate) fn login(
         &self,
-        record: &Record,
+        noted: Noted,
         user: Option<RevocationKey>,
     ) -> (Option<SystemTime>, Option<RevocationKey>) {
         let name = user.as_ref().map(RevocationKey::name);
@@ -24,13 +46,15 @@ impl Shared {
             (Some(of), Some(name)) => of.name() == name,
             (None, _) | (_, None) => true,
         };
-        let own = record.login().filter(is_theirs);
-        let field = self.login_field.as_deref();
-        let others = field.and_then(|field| record.moment(field));
+        let own = noted.own.filter(is_theirs);
         // A login in the future is invalid: it would outlive every revocation.
         let skew = self.revocations.as_ref().map(Revocations::allowed_skew);
         let latest = self.after(skew.unwrap_or(ALLOWED_SKEW));
-        let moments = own.as_ref().map(|login| login.at).into_iter().chain(others);
+        let moments = own
+            .as_ref()
+            .map(|login| login.at)
+            .into_iter()
+            .chain(noted.others);
         let at = moments.filter(|at| *at <= latest).max();
         let key = user.map(|user| own.and_then(|login| login.key).unwrap_or(user));
         (at, key)
@@ -64,7 +88,7 @@ impl Shared {
         let Some(revocations) = &self.revocations else {
             return Ok(false);
         };
-        let (at, user) = self.login(record, user);
+        let (at, user) = self.login(self.noted(record), user);
         let mut grant = Grant::new(()).revocable_by(id.revocation_key());
         if let Some(at) = at {
             grant = grant.issued_at(at);

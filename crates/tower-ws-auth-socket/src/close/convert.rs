@@ -27,9 +27,9 @@ use crate::close::{telling, trace};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OriginalStatus(pub StatusCode);
 
-/// Everything that a refused client's upgrade and closing handshake need.
+/// Everything that a refused client's upgrade and closing handshake need, beside the rejection in
+/// the response's extensions.
 pub(crate) struct Conversion {
-    pub(super) rejection: Rejection,
     pub(super) close: Close,
     /// `None`: plain, or the application's own close frame.
     pub(super) spoken: Option<Box<Spoken>>,
@@ -69,19 +69,18 @@ impl Conversion {
             .and_then(|classify| classify(&response, &head))
             .filter(|rejection| config.converts(rejection, &head))
             .and_then(|rejection| {
-                Self::begin(
-                    rejection,
+                let conversion = Self::begin(
+                    &rejection,
                     response.status,
                     &handshake,
                     &head,
                     socket,
                     config,
-                )
+                )?;
+                // Evidence for the layers further out, whichever layer made the response.
+                response.extensions.insert(rejection);
+                Some(conversion)
             });
-        if let Some(conversion) = &conversion {
-            // Evidence for the layers further out, whichever layer made the response.
-            response.extensions.insert(conversion.rejection.clone());
-        }
         (Response::from_parts(response, body), conversion)
     }
 
@@ -98,14 +97,14 @@ impl Conversion {
                 return None;
             }
             let socket = at_hand.or_else(|| Socket::take(head))?;
-            let (rejection, status) = (rejection.clone(), rejection.status());
+            let status = rejection.status();
             Self::begin(rejection, status, handshake, head, socket, config)
         });
         conversion.flatten()
     }
 
     fn begin(
-        rejection: Rejection,
+        rejection: &Rejection,
         status: StatusCode,
         handshake: &Handshake,
         head: &Parts,
@@ -119,11 +118,11 @@ impl Conversion {
         };
         // No runtime, nobody to tell them closing handshake.
         let runtime = Handle::try_current().ok()?;
-        let (close, spoken) = config.close(&rejection, status, head)?;
+        let (close, spoken) = config.close(rejection, status, head)?;
         let Ok(permit) = Arc::clone(&config.permits).try_acquire_owned() else {
             // The next one finds room.
             config.places.free_one();
-            trace::no_permit(&rejection);
+            trace::no_permit(rejection);
             return None;
         };
         let language = spoken.as_ref().and_then(|spoken| spoken.language());
@@ -134,7 +133,6 @@ impl Conversion {
             spoken,
             accept,
             config: Arc::clone(config),
-            rejection,
             socket,
             permit,
             runtime,
@@ -153,12 +151,9 @@ impl Conversion {
     /// Answers 101, or 200 to an extended CONNECT, and starts the closing handshake.
     pub(crate) fn apply<B>(mut self, mut response: Response<B>) -> Response<ResponseBody<B>> {
         let original = response.status();
-        trace::converted(
-            &self.rejection,
-            original,
-            &self.close,
-            self.spoken.as_deref(),
-        );
+        if let Some(rejection) = response.extensions().get() {
+            trace::converted(rejection, original, &self.close, self.spoken.as_deref());
+        }
         *response.status_mut() = match self.accept {
             Some(_) => StatusCode::SWITCHING_PROTOCOLS,
             None => StatusCode::OK,
@@ -167,7 +162,9 @@ impl Conversion {
         let headers = response.headers_mut();
         remove_refusal(headers);
         self.answer(headers);
-        self.start_closing_handshake();
+        if let Some(rejection) = response.extensions().get() {
+            self.start_closing_handshake(rejection);
+        }
         response.map(|_| ResponseBody::text(""))
     }
 
@@ -183,14 +180,13 @@ impl Conversion {
         }
     }
 
-    fn start_closing_handshake(self) {
+    fn start_closing_handshake(self, rejection: &Rejection) {
         if let Some(spoken) = &self.spoken
             && spoken.script().is_some()
         {
-            return self.start_script();
+            return self.start_script(rejection);
         }
         let Self {
-            rejection,
             close,
             spoken,
             socket,
@@ -202,10 +198,10 @@ impl Conversion {
         let message = config
             .first_message
             .as_ref()
-            .and_then(|message| message(&rejection, &close));
+            .and_then(|message| message(rejection, &close));
         let words = match (message, spoken) {
             (None, None) => close.to_bytes(),
-            (message, spoken) => telling::words(message, spoken, &rejection, &close),
+            (message, spoken) => telling::words(message, spoken, rejection, &close),
         };
         let closing_handshake = Told {
             closing_handshake: socket.closing_handshake(words, config.limits),

@@ -40,7 +40,7 @@ pub(super) fn values(rejection: &Rejection, close: &Close) -> Values {
 
 impl Conversion {
     /// Starts the script, which ends in the closing handshake.
-    pub(crate) fn start_script(self) {
+    pub(crate) fn start_script(self, rejection: &Rejection) {
         const FEW: usize = 8;
 
         let config = Arc::clone(&self.config);
@@ -49,9 +49,9 @@ impl Conversion {
         }
         let place = config.places.take();
         let runtime = self.runtime.clone();
+        let values = values(rejection, &self.close);
         let told = async move {
             let Self {
-                rejection,
                 close,
                 spoken,
                 socket,
@@ -66,12 +66,11 @@ impl Conversion {
                 return;
             };
             let telling = Telling {
-                values: values(&rejection, &close),
+                values,
                 close,
                 limits: config.limits,
                 give_way: Arc::clone(&place.gives_way),
             };
-            drop(rejection);
             let (outcome, ended) = socket.follow(script, telling).await;
             trace::script_ended(&spoken.protocol, ended);
             trace::ended(&outcome);

@@ -151,7 +151,7 @@ impl Leases {
         if open.waiting.as_ref().is_none_or(AbortHandle::is_finished) {
             let task = lease.runtime().spawn(wait(Arc::downgrade(&self.0)));
             open.waiting = Some(task.abort_handle());
-        } else if open.order.is_first(place) {
+        } else if open.order.is_first(place) && self.0.is_soon(place) {
             drop(open);
             self.0.sooner.notify_one();
         }
@@ -162,6 +162,12 @@ impl Inner {
     /// Nothing under the lock panics.
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an end may come before the task that waits looks again by itself.
+    fn is_soon(&self, place: Place) -> bool {
+        let next = self.clock.now().checked_add(LOOK);
+        !next.is_some_and(|next| place.ends_after(next))
     }
 
     /// What has ended by now, up to a batch, and how long it is to the next end.

@@ -1,5 +1,6 @@
 //! Leases on real sockets.
 
+mod clock;
 #[cfg(feature = "axum")]
 mod extractor;
 mod limits;

@@ -7,7 +7,7 @@ use axum_extra::extract::cookie::{Key, SignedCookieJar};
 use cookie::{Cookie, CookieJar};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use tower::{Layer, Service, service_fn};
 use tower_ws_auth::Origins;
 use tower_ws_auth::session::{MemorySessions, Secrets, SessionLayer, Sessions};
@@ -25,15 +25,29 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-pub(super) fn sessions() -> (Sessions<Value>, String) {
+/// The application's part of a session.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) user: String,
+}
+
+/// One session, and the cookie that names it.
+pub(super) fn sessions() -> (Sessions<Record>, String) {
+    let (sessions, _, pair) = stored();
+    (sessions, pair)
+}
+
+/// The same with its store.
+pub(super) fn stored() -> (Sessions<Record>, MemorySessions, String) {
     let secrets = Secrets::express([[7; 32]]).unwrap();
-    let sessions = Sessions::builder(secrets, MemorySessions::new(10));
-    let sessions: Sessions<Value> = sessions.build().unwrap();
+    let store = MemorySessions::new(10);
+    let sessions = Sessions::builder(secrets, store.clone()).build().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
-    let created = runtime.block_on(sessions.create(&json!({ "user": SESSION_USER })));
+    let user = SESSION_USER.to_owned();
+    let created = runtime.block_on(sessions.create(&Record { user }));
     let cookie = created.unwrap().1;
     let pair = cookie
         .to_str()
@@ -42,7 +56,7 @@ pub(super) fn sessions() -> (Sessions<Value>, String) {
         .next()
         .unwrap()
         .to_owned();
-    (sessions, pair)
+    (sessions, store, pair)
 }
 
 fn ours(bad: bool) -> impl FnMut() {
@@ -106,9 +120,7 @@ fn layer() -> impl FnMut() {
     let (sessions, pair) = sessions();
     let headers = field(&pair, false);
     let origins = Origins::new(["https://example.com"]).unwrap();
-    let strategy = sessions.strategy(origins, |record: &Value| {
-        record["user"].as_str().map(str::to_owned)
-    });
+    let strategy = sessions.strategy(origins, |record: &Record| Some(record.user.clone()));
     let mut service = SessionLayer::new(strategy).layer(service_fn(answer));
     // The time limit of the store needs a timer of the runtime.
     let runtime = tokio::runtime::Builder::new_current_thread()

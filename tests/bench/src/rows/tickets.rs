@@ -16,7 +16,6 @@ const MILLION: usize = 1_000_000;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::call("ticket/digest", || || _ = std::hint::black_box(digest(7))),
         Case::call("ticket/take-1k", || take(1_000)).untimed(),
         Case::call("ticket/take-100k", || take(100_000)).untimed(),
         Case::call("ticket/take-1m", || take(MILLION))

@@ -4,12 +4,12 @@
 //! over loopback, where the server's CPU time is taken. The floors are in [`by_hand`](super::by_hand).
 
 use std::convert::Infallible;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
-use serde_json::Value;
 use tokio::sync::Notify;
 use tower::{BoxError, Service, ServiceBuilder};
 use tower_ws_auth::first_message::{FirstMessageLayer, MessageFormat};
@@ -18,11 +18,15 @@ use tower_ws_auth::session::{SessionLayer, Sessions};
 use tower_ws_auth::ticket::{MemoryTickets, Purpose, TicketLayer, TicketRequest, Tickets};
 use tower_ws_auth::{Clock, CloseFrameLayer, Origins};
 
-use super::accept::{by_hand, leased, origins, request, stack};
-use super::by_hand::{least, least_close, least_with_an_end};
+use super::accept::{by_hand, leased, leased_under_one_key, origins, request, stack};
+use super::by_hand::leased::{least_leased, revocable};
+use super::by_hand::stores::{
+    by_hand_session, by_hand_tickets, least_session, least_ticket, ticket_key,
+};
+use super::by_hand::{least, least_bounded_close, least_close};
 use super::close::ours as refusing;
 use super::connection::{CLOSE, Client, REQUEST, Says, serve};
-use super::cookie::sessions;
+use super::cookie::{Record, sessions};
 use super::flood::without_origin;
 use super::jwt::{jwt, token};
 use super::socket::{Answer, Talk, hyper, on_loopback, runtime, server, switch};
@@ -48,7 +52,7 @@ pub(super) fn on_sockets() -> Vec<Case> {
         Case::clocked("accept/hand", move || on_loopback(by_hand, good())),
         Case::clocked("accept/lease", move || on_loopback(leased, good())),
         Case::clocked("accept/lease-least", move || {
-            on_loopback(least_with_an_end, good())
+            on_loopback(|| least_leased(revocable(), false), good())
         }),
         Case::clocked("refuse/plain", move || on_loopback(stack, plain())),
         Case::clocked("refuse/least", move || on_loopback(least, plain())),
@@ -64,12 +68,22 @@ pub(super) fn on_sockets() -> Vec<Case> {
             let talk = Talk::of(with_cookie(&pair), Says::Nothing);
             on_loopback(move || by_session(sessions), talk)
         }),
+        Case::clocked("session/least", || {
+            let (sessions, records, pair) = by_hand_session();
+            let talk = Talk::of(with_cookie(&pair), Says::Nothing);
+            on_loopback(move || least_session(sessions, records), talk)
+        }),
         Case::clocked("ticket/hyper", || {
             on_loopback(hyper, Talk::each_of(tickets(1).1))
         }),
         Case::clocked("ticket/accept", || {
             let (tickets, requests) = tickets(TICKETS);
             on_loopback(move || by_ticket(tickets), Talk::each_of(requests))
+        }),
+        Case::clocked("ticket/least", || {
+            let (granted, texts) = by_hand_tickets(TICKETS);
+            let requests = texts.iter().map(|text| with_ticket(text)).collect();
+            on_loopback(move || least_ticket(granted), Talk::each_of(requests))
         }),
         Case::clocked("message/accept", || {
             let talk = Talk::of(REQUEST, Says::First(message()));
@@ -88,8 +102,11 @@ fn in_memory_cases() -> Vec<Case> {
         Case::call("whole/least", move || in_memory(least, good(), nothing)),
         Case::call("whole/hand", move || in_memory(by_hand, good(), nothing)),
         Case::call("whole/lease", move || in_memory(leased, good(), nothing)),
+        Case::call("whole/lease-key", move || {
+            in_memory(leased_under_one_key, good(), nothing)
+        }),
         Case::call("whole/lease-least", move || {
-            in_memory(least_with_an_end, good(), nothing)
+            in_memory(|| least_leased(revocable(), false), good(), nothing)
         }),
         Case::call("whole/refuse", move || {
             in_memory(stack, plain(), Says::Refused)
@@ -103,6 +120,9 @@ fn in_memory_cases() -> Vec<Case> {
         Case::call("whole/close-least", move || {
             in_memory(least_close, vec![REQUEST], close)
         }),
+        Case::call("whole/close-bounded", move || {
+            in_memory(least_bounded_close, vec![REQUEST], close)
+        }),
         Case::call("whole/session-hyper", move || {
             in_memory(hyper, vec![with_cookie(&sessions().1)], nothing)
         }),
@@ -110,6 +130,14 @@ fn in_memory_cases() -> Vec<Case> {
             let (sessions, pair) = sessions();
             in_memory(
                 move || by_session(sessions),
+                vec![with_cookie(&pair)],
+                nothing,
+            )
+        }),
+        Case::call("whole/session-least", move || {
+            let (sessions, records, pair) = by_hand_session();
+            in_memory(
+                move || least_session(sessions, records),
                 vec![with_cookie(&pair)],
                 nothing,
             )
@@ -123,6 +151,16 @@ fn in_memory_cases() -> Vec<Case> {
             in_memory(move || by_ticket(tickets), requests, nothing)
         })
         .untimed(),
+        Case::call("whole/ticket-least", move || {
+            let (granted, texts) = by_hand_tickets(100);
+            let requests = texts.iter().map(|text| with_ticket(text)).collect();
+            in_memory(move || least_ticket(granted), requests, nothing)
+        })
+        .untimed(),
+        Case::call("ticket/key", || {
+            let text = "0".repeat(43);
+            move || _ = black_box(ticket_key(black_box(&text)))
+        }),
         Case::call("whole/message", || {
             in_memory(by_first_message, vec![REQUEST], Says::First(message()))
         }),
@@ -158,11 +196,9 @@ where
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "its service outlives it")]
-pub(super) fn by_session(sessions: Sessions<Value>) -> server!() {
+pub(super) fn by_session(sessions: Sessions<Record>) -> server!() {
     let page = Origins::new(["https://example.com"]).unwrap();
-    let strategy = sessions.strategy(page, |record: &Value| {
-        record["user"].as_str().map(str::to_owned)
-    });
+    let strategy = sessions.strategy(page, |record: &Record| Some(record.user.clone()));
     ServiceBuilder::new()
         .layer(CloseFrameLayer::new())
         .layer(origins())
@@ -202,6 +238,10 @@ pub(super) fn with_cookie(pair: &str) -> &'static [u8] {
     page("/ws", &format!("cookie: theme=dark; {pair}\r\n"))
 }
 
+fn with_ticket(ticket: &str) -> &'static [u8] {
+    page(&format!("/ws?ticket={ticket}"), "")
+}
+
 /// Tickets that do not expire, and a request with each.
 pub(super) fn tickets(count: usize) -> (Tickets<String>, Vec<&'static [u8]>) {
     let clock = Clock::from_fn(|| Clock::at(1_700_000_000));
@@ -215,7 +255,7 @@ pub(super) fn tickets(count: usize) -> (Tickets<String>, Vec<&'static [u8]>) {
     let request = || {
         let order = TicketRequest::new(SESSION_USER.to_owned(), Purpose::handshake());
         let issued = runtime.block_on(tickets.issue(order)).unwrap();
-        page(&format!("/ws?ticket={}", issued.ticket()), "")
+        with_ticket(issued.ticket())
     };
     let requests = (0..count).map(|_| request()).collect();
     (tickets, requests)
