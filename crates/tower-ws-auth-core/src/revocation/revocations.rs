@@ -25,9 +25,9 @@ pub struct Revocations {
 
 pub(super) struct Shared {
     registry: Arc<Registry>,
-    store: Box<dyn RevocationStore>,
-    clock: Clock,
-    allowed_skew: Duration,
+    pub(super) store: Box<dyn RevocationStore>,
+    pub(super) clock: Clock,
+    pub(super) allowed_skew: Duration,
     /// The latest moment given to a revocation, so that each has its own.
     last: AtomicU64,
 }
@@ -54,7 +54,8 @@ impl Revocations {
         clock: Clock,
         allowed_skew: Duration,
     ) -> Self {
-        let registry = Arc::new(Registry::new(clock.clone()));
+        let registry = Registry::new(clock.clone()).with_shared_name(store.shared_name());
+        let registry = Arc::new(registry);
         store.attach(LocalConnections::of(&registry));
         Self {
             shared: Arc::new(Shared {

@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
-use tower_ws_auth_core::private::Renewed;
+use tower_ws_auth_core::private::{Renewed, Watch};
 use tower_ws_auth_core::{Authenticated, BoxFuture, Rejection, RejectionKind, ResponseBody, Term};
 
 use crate::lease::renewals::forbid::UserOfRefused;
 use crate::lease::renewals::named::Name;
 use crate::lease::renewals::nodes::{Asked, Nodes};
-use crate::lease::renewals::{ConnectionId, NotRenewed, UserOf};
+use crate::lease::renewals::{AcceptedBy, ConnectionId, NotRenewed, UserOf};
 use crate::lease::shared::Shared;
 use crate::lease::{Lease, Leases};
 
@@ -63,7 +63,15 @@ impl From<UnknownConnection> for Rejection {
 }
 
 impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
-    pub(crate) async fn renew(&self, identity: I, mut term: Term, target: &Target) -> Outcome {
+    /// Gives a credential to its connection. `checked` is the shared name of the store that another
+    /// node has asked about it.
+    pub(crate) async fn renew(
+        &self,
+        identity: I,
+        mut term: Term,
+        target: &Target,
+        checked: Option<&str>,
+    ) -> Outcome {
         let user = (self.user)(&identity);
         let Some(lease) = self.find(&user, target) else {
             return match (&self.nodes, target) {
@@ -74,22 +82,31 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
             };
         };
         // The strategy's own registration will do, if it is with the revocations of the layer.
-        let watch = match term.take_watch() {
-            Some(watch) if lease.is_watched_by(&watch) => Ok(watch),
-            _ => lease.watch(&term).await,
+        let own = term.take_watch();
+        let give = |watch: &Watch, accepted_by| {
+            let changed = || {
+                let sender = lease.holder().and_then(|holder| holder.identity::<I>());
+                sender.map(|sender| sender.send_replace(identity.clone()))
+            };
+            lease.renew(&term, watch, accepted_by, changed)
         };
-        let watch = match watch {
-            Ok(watch) => watch,
-            Err(rejection) => return Outcome::Refused(spent(rejection, &term)),
+        let checked = checked.and_then(|store| lease.watch_checked(&term, store));
+        let given = match checked.map(|watch| give(&watch, AcceptedBy::OtherNode)) {
+            None | Some(Err(NotRenewed::Unchecked)) => {
+                let watch = match own {
+                    Some(watch) if lease.is_watched_by(&watch) => Ok(watch),
+                    _ => lease.watch(&term).await,
+                };
+                watch
+                    .map_err(NotRenewed::Refused)
+                    .and_then(|watch| give(&watch, AcceptedBy::Strategy))
+            }
+            Some(given) => given,
         };
-        let changed = || {
-            let sender = lease.holder().and_then(|holder| holder.identity::<I>());
-            sender.map(|sender| sender.send_replace(identity))
-        };
-        match lease.renew(&term, &watch, true, changed) {
+        match given {
             Ok(()) => Outcome::Renewed,
             Err(NotRenewed::Over) => Outcome::Unknown,
-            Err(NotRenewed::Refused(rejection)) => Outcome::Refused(spent(rejection, &term)),
+            Err(not) => Outcome::Refused(spent(not.into(), &term)),
         }
     }
 
@@ -174,7 +191,8 @@ impl<I: Clone + Send + Sync + 'static> Service<Request<Target>> for Endpoint<I> 
             let term = head.extensions.remove::<Term>();
             let outcome = match identity.zip(term) {
                 Some((identity, term)) => {
-                    endpoint.renew(identity.into_inner(), term, &target).await
+                    let identity = identity.into_inner();
+                    endpoint.renew(identity, term, &target, None).await
                 }
                 // An AuthLayer always leaves both.
                 None => Outcome::Refused(Rejection::new(RejectionKind::Unavailable, "no grant")),
