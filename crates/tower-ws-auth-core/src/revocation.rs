@@ -40,6 +40,7 @@
 //! ```
 
 mod builder;
+mod checked;
 pub(crate) mod connection;
 mod disconnect_reason;
 mod key;

@@ -19,7 +19,9 @@ use crate::{Redis, RedisError};
 /// Carries questions between the nodes over Redis, such as renewals of connections.
 ///
 /// A question is published to all nodes, and the one that can answer publishes its answer to the
-/// node that asks: two commands. What is published is not kept. A node that is cut off from Redis
+/// node that asks: two commands. A renewal on another node costs these two and the question about
+/// revocations, which comes first: nothing leaves a node before the whole strategy has accepted the
+/// credential. What is published is not kept. A node that is cut off from Redis
 /// neither asks nor answers.
 ///
 /// Its user needs the channels `&wsauth:relay &wsauth:relay:*` besides those of

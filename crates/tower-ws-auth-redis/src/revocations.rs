@@ -258,6 +258,10 @@ impl RevocationStore for RedisRevocations {
         Some(Duration::from_millis(self.shared.retention))
     }
 
+    fn shared_name(&self) -> Option<Arc<str>> {
+        Some(self.shared.prefix.as_str().into())
+    }
+
     fn attach(&self, here: LocalConnections) {
         let listener = Listener::new(Arc::clone(&self.shared), here, self.silence);
         self.shared.redis.runtime().spawn(listener.run());

@@ -17,7 +17,7 @@ use tower_ws_auth::{
 
 use crate::engine_io::{self, EngineIo};
 use crate::identity::{USERS, User};
-use crate::options::{Options, Strategy, TicketFor};
+use crate::options::{Options, Protocol, Strategy, TicketFor};
 use crate::policy::Policies;
 use crate::proxy::Proxy;
 use crate::recheck::Recheck;
@@ -224,8 +224,13 @@ fn close(options: &Options, tasks: &Tasks) -> CloseFrameLayer {
 
 fn lease(options: &Options, revocations: Revocations, tasks: &Tasks) -> LeaseLayer {
     let tasks = tasks.clone();
+    // Without a choice, open connections are told as those that wait with their first message are.
+    let protocol = match (options.client_protocol, &options.message.first_message) {
+        (Protocol::Http, Some(format)) => format.protocol(),
+        (chosen, _) => chosen,
+    };
     let lease = LeaseLayer::new(revocations)
-        .client_protocol(ClientProtocol::from(options.client_protocol))
+        .client_protocol(ClientProtocol::from(protocol))
         .spawn_with(move |closing_handshake| tasks.spawn(closing_handshake));
     let lease = match options.message.renew_path {
         None => lease,

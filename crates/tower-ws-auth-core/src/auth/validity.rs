@@ -164,6 +164,13 @@ impl Validity {
         &self.label
     }
 
+    /// The shared name of the store that its strategy has asked about revocations, and a moment before
+    /// that.
+    #[doc(hidden)]
+    pub fn checked_with(&self) -> Option<(&str, SystemTime)> {
+        self.watch.as_ref()?.checked_with()
+    }
+
     /// Takes the registration that a [`revocable`](crate::AuthenticateExt::revocable) strategy
     /// left. Its holder hears when the grant is revoked.
     #[doc(hidden)]

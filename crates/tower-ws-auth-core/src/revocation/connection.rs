@@ -198,6 +198,24 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether it has heard of each revocation of these keys since its own handshake, and knows none
+    /// that they do not know.
+    ///
+    /// A credential with them that was checked since then has missed nothing, wherever that was: a
+    /// later revocation ends this connection, or its holder is told of it.
+    #[doc(hidden)]
+    pub fn covers(&self, keys: &[RevocationKey]) -> bool {
+        let Phase::Open { known } = &self.lock().phase else {
+            return false;
+        };
+        keys.iter().all(|key| {
+            let is_own = self.keys.iter().any(|own| own.name() == key.name());
+            let of_key = known.iter().filter(|(of, _)| **of == *key.name());
+            let known = of_key.map(|(_, at)| *at).max();
+            is_own && known <= key.known_micros()
+        })
+    }
+
     /// Notes in these keys the revocations that its handshake knew.
     pub(crate) fn inform(&self, keys: &mut [RevocationKey]) {
         if let Phase::Open { known } = &self.lock().phase {

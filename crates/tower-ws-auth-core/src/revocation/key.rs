@@ -103,10 +103,7 @@ impl RevocationKey {
     /// The moment of the latest revocation that was known when the credential was issued; `None` if
     /// none was.
     pub fn known_revocation(&self) -> Option<SystemTime> {
-        match self.rule {
-            Rule::Since(Some(known)) => Some(from_micros(known)),
-            Rule::Since(None) | Rule::Final => None,
-        }
+        self.known_micros().map(from_micros)
     }
 
     /// The key as one text, to be stored with a credential: in a session's record or in a token's
@@ -156,6 +153,14 @@ impl RevocationKey {
             Rule::Final => true,
             Rule::Since(Some(known)) if known >= revocation.micros() => false,
             Rule::Since(_) => !issued_at.is_some_and(|issued| revocation.precedes(issued, skew)),
+        }
+    }
+
+    /// The [known revocation](Self::known_revocation), in microseconds since the Unix epoch.
+    pub(super) fn known_micros(&self) -> Option<u64> {
+        match self.rule {
+            Rule::Since(known) => known,
+            Rule::Final => None,
         }
     }
 

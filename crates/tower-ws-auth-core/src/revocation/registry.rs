@@ -21,6 +21,8 @@ pub(super) struct Registry {
     next: AtomicU64,
     pub(super) enforced: Enforced,
     clock: Clock,
+    /// Of the store that knows what is revoked.
+    shared_name: Option<Arc<str>>,
 }
 
 #[cfg(not(loom))]
@@ -39,7 +41,18 @@ impl Registry {
             next: AtomicU64::new(0),
             enforced: Enforced::default(),
             clock,
+            shared_name: None,
         }
+    }
+
+    /// The same, whose store has this name among the nodes.
+    pub(super) fn with_shared_name(mut self, name: Option<Arc<str>>) -> Self {
+        self.shared_name = name;
+        self
+    }
+
+    pub(super) fn shared_name(&self) -> Option<&str> {
+        self.shared_name.as_deref()
     }
 
     /// Registers a connection under its keys. From now on it hears of revocations.

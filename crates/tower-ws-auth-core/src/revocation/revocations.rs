@@ -25,9 +25,9 @@ pub struct Revocations {
 
 pub(super) struct Shared {
     registry: Arc<Registry>,
-    store: Box<dyn RevocationStore>,
-    clock: Clock,
-    allowed_skew: Duration,
+    pub(super) store: Box<dyn RevocationStore>,
+    pub(super) clock: Clock,
+    pub(super) allowed_skew: Duration,
     /// The latest moment given to a revocation, so that each has its own.
     last: AtomicU64,
 }
@@ -54,7 +54,8 @@ impl Revocations {
         clock: Clock,
         allowed_skew: Duration,
     ) -> Self {
-        let registry = Arc::new(Registry::new(clock.clone()));
+        let registry = Registry::new(clock.clone()).with_shared_name(store.shared_name());
+        let registry = Arc::new(registry);
         store.attach(LocalConnections::of(&registry));
         Self {
             shared: Arc::new(Shared {
@@ -226,8 +227,8 @@ impl Revocations {
     /// strategy.
     pub fn watch(&self, validity: &Validity) -> WatchFuture {
         let shared = &self.shared;
-        let keys = validity.revocation_keys().iter().map(RevocationKey::written);
-        let keys: Box<[RevocationKey]> = keys.collect();
+        let keys = validity.revocation_keys().iter();
+        let keys: Box<[RevocationKey]> = keys.map(RevocationKey::written).collect();
         let connection = shared.registry.register(keys, shared.clock.now());
         let watch = Watch::new(connection, Arc::clone(&shared.registry));
         let keys = validity.revocation_keys();

@@ -47,6 +47,16 @@ pub trait RevocationStore: Send + Sync {
         None
     }
 
+    /// The name of this store among those that several nodes share; `None`, the default, for a store
+    /// that is not shared.
+    ///
+    /// A node may rely on what another node has found in the store of the same name, for a credential
+    /// whose keys it has heard about all the while. So a store with a name tells every node of each
+    /// revocation, and makes up for news that was missed.
+    fn shared_name(&self) -> Option<Arc<str>> {
+        None
+    }
+
     /// Receives, once, the connections of this node, to end them for revocations of other nodes.
     fn attach(&self, _here: LocalConnections) {}
 }
@@ -73,6 +83,10 @@ impl<S: RevocationStore + ?Sized> RevocationStore for Arc<S> {
 
     fn retention(&self) -> Option<Duration> {
         (**self).retention()
+    }
+
+    fn shared_name(&self) -> Option<Arc<str>> {
+        (**self).shared_name()
     }
 
     fn attach(&self, here: LocalConnections) {

@@ -36,6 +36,14 @@ impl Watch {
         &self.0.registry
     }
 
+    /// The shared name of the store that was asked, and when it was registered before that. `None` if
+    /// the store is not shared, or the connection has ended since.
+    pub fn checked_with(&self) -> Option<(&str, SystemTime)> {
+        let connection = self.connection();
+        let name = (self.registry().shared_name()).filter(|_| !connection.has_ended())?;
+        Some((name, connection.since()))
+    }
+
     /// Whether it is registered with these revocations.
     pub fn is_of(&self, revocations: &Revocations) -> bool {
         Arc::ptr_eq(&self.0.registry, revocations.registry())

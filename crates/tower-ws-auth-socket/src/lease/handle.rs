@@ -8,6 +8,7 @@ use tower_ws_auth_core::{Grant, Rejection, RejectionKind};
 
 use crate::lease::ConnectionId;
 use crate::lease::release::Release;
+use crate::lease::renewals::AcceptedBy;
 use crate::lease::shared::Shared;
 
 /// A grant enforced on an open connection, as its handler sees it.
@@ -84,7 +85,7 @@ impl Lease {
             return Err(Rejection::new(RejectionKind::Forbidden, other));
         }
         let watch = self.shared.watch(&validity).await?;
-        self.shared.renew(&validity, &watch, false, || ())?;
+        (self.shared).renew(&validity, &watch, AcceptedBy::Handler, || ())?;
         Ok(identity)
     }
 

@@ -61,6 +61,10 @@ impl Leases {
         Self::of(self.0.clock.clone(), Some(users))
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// How the users of connections are read, if those can be renewed.
     pub(crate) fn users(&self) -> Option<&Users> {
         self.0.users.as_ref()

@@ -13,5 +13,5 @@ mod service;
 pub use self::connection_id::ConnectionId;
 pub use self::messages::{AnswerFuture, RenewalFormat, RenewalMessages};
 pub(crate) use self::named::{Holder, Named, UserOf, Users};
-pub(crate) use self::renew::NotRenewed;
+pub(crate) use self::renew::{AcceptedBy, NotRenewed};
 pub use self::service::{RenewalFuture, Renewals, RenewalsError};

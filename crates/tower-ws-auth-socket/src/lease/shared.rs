@@ -65,6 +65,8 @@ pub(super) struct State {
     /// Its connection was accepted: it counts.
     pub(super) is_open: bool,
     pub(super) released: bool,
+    /// A revocation has left its credential some time.
+    pub(super) has_margin: bool,
     pub(super) counted: Option<Counted>,
 }
 
@@ -99,6 +101,7 @@ impl Shared {
                 reason: until.reason,
                 is_open: false,
                 released: false,
+                has_margin: false,
                 counted: None,
             }),
             ended: OnceLock::new(),

@@ -7,6 +7,7 @@ use clap::{Args, value_parser};
 use http::HeaderName;
 use tower_ws_auth::MessageFormat;
 
+use super::protocol::Protocol;
 use super::some_seconds;
 use super::ticket::plain_path;
 
@@ -78,6 +79,17 @@ impl Format {
     /// Whether the upstream has to read the message, because its protocol acknowledges it.
     pub(crate) fn is_for_the_upstream_too(&self) -> bool {
         !matches!(self, Self::Plain | Self::Json(_))
+    }
+
+    /// The language of the clients that send it.
+    pub(crate) fn protocol(&self) -> Protocol {
+        match self {
+            Self::GraphqlWs(_) => Protocol::GraphqlWs,
+            Self::SocketIo(_) => Protocol::SocketIo,
+            Self::Phoenix(_) => Protocol::Phoenix,
+            Self::Centrifugo => Protocol::Centrifuge,
+            Self::Plain | Self::Json(_) | Self::Stomp(_) => Protocol::Http,
+        }
     }
 }
 

@@ -78,6 +78,8 @@
 //!   and the leases are checked with loom, the bytes on the wire by tests over sockets.
 //! - A closing handshake. A connection counts as closed when it is told to close; it is cut after
 //!   the deadline of its lease at the latest.
+//! - The way of a renewal between the nodes, which takes no time. In the code, a check of another node
+//!   that is more than five seconds old is made again.
 //! - Equivalents of other states. A question that is never answered is a request that was never
 //!   made, unless it spends a credential or its node is cut off. A question about all keys that
 //!   would change nothing is not asked. An answer that only leads to another question arrives when

@@ -324,6 +324,7 @@ fn a_renewal_by_request_is_as_good_as_a_handshake() {
         &[
             Seen::RenewedByRequest,
             Seen::RenewedAcross,
+            Seen::RenewedUnasked,
             Seen::RenewalRefused,
             Seen::RefusedAsRevoked,
             Seen::RefusedByNews,

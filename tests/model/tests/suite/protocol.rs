@@ -50,7 +50,8 @@ pub(crate) struct Protocol {
     /// It renews none by a credential that was issued before that of the connection.
     pub(crate) renewals_go_forward: bool,
     /// The node of the connection registers the credential and asks about revocations, although
-    /// another node has accepted it.
+    /// another node has accepted it, unless the connection has heard of all its keys meanwhile, and of none
+    /// with a margin.
     pub(crate) renewals_ask_where_they_arrive: bool,
     /// A connection that is left a margin ends at its end.
     pub(crate) margins_end: bool,

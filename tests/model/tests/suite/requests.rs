@@ -389,9 +389,12 @@ impl World {
             request.node = open.node;
             request.is_relayed = true;
             if self.protocol.renewals_ask_where_they_arrive {
-                let request = self.send(state, request, Step::Look);
-                state.requests.push(request);
-                return;
+                if !Self::is_covered(state, open, request.credential, known) {
+                    let request = self.send(state, request, Step::Look);
+                    state.requests.push(request);
+                    return;
+                }
+                self.seen.add(Seen::RenewedUnasked);
             }
         }
         let [old, new] = [open.credential, request.credential].map(|it| &state.credentials[it]);
@@ -408,6 +411,21 @@ impl World {
             Seen::RenewedByRequest
         });
         self.renew(state, &request, connection, known);
+    }
+
+    /// Whether a connection has heard of every revocation that another node has not found for this
+    /// credential (`Connection::covers`).
+    fn is_covered(
+        state: &State,
+        open: Connection,
+        credential: usize,
+        found: [Option<usize>; 2],
+    ) -> bool {
+        let [old, new] = [open.credential, credential].map(|it| &state.credentials[it]);
+        let names_own = !new.names_session || old.names_session && old.session == new.session;
+        let at = |number: Option<usize>| Some(state.revocations[number?].at);
+        let knows = |place: usize| at(open.known[place]) <= at(found[place]);
+        open.deadline.is_none() && old.user == new.user && names_own && knows(0) && knows(1)
     }
 
     /// At the upgrade: refuses the newest or ends the oldest, if there is no place.

@@ -41,6 +41,8 @@ pub(crate) enum Seen {
     RenewedByRequest,
     /// By a request to another node.
     RenewedAcross,
+    /// By what the other node had found: the connection had heard of all else.
+    RenewedUnasked,
     /// A request for a renewal found no connection of its user, or one with a younger credential.
     RenewalRefused,
     /// A connection was left the time to renew.
@@ -53,7 +55,7 @@ pub(crate) enum Seen {
     FirmKept,
 }
 
-const ALL: [Seen; 31] = [
+const ALL: [Seen; 32] = [
     Seen::SessionAccepted,
     Seen::TokenAccepted,
     Seen::SingleUseAccepted,
@@ -80,6 +82,7 @@ const ALL: [Seen; 31] = [
     Seen::Reconnected,
     Seen::RenewedByRequest,
     Seen::RenewedAcross,
+    Seen::RenewedUnasked,
     Seen::RenewalRefused,
     Seen::LeftAMargin,
     Seen::EndedByMargin,

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
-use tower_ws_auth_core::private::Renewed;
+use tower_ws_auth_core::private::{Renewed, Watch};
 use tower_ws_auth_core::{
     Authenticated, BoxFuture, Rejection, RejectionKind, ResponseBody, Validity,
 };
@@ -16,7 +16,7 @@ use tower_ws_auth_core::{
 use crate::lease::renewals::forbid::UserOfRefused;
 use crate::lease::renewals::named::Name;
 use crate::lease::renewals::nodes::{Asked, Nodes};
-use crate::lease::renewals::{ConnectionId, NotRenewed, UserOf};
+use crate::lease::renewals::{AcceptedBy, ConnectionId, NotRenewed, UserOf};
 use crate::lease::shared::Shared;
 use crate::lease::{Lease, Leases};
 
@@ -65,11 +65,14 @@ impl From<UnknownConnection> for Rejection {
 }
 
 impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
+    /// Gives a credential to its connection. `checked` is the shared name of the store that another
+    /// node has asked about it.
     pub(crate) async fn renew(
         &self,
         identity: I,
         mut validity: Validity,
         target: &Target,
+        checked: Option<&str>,
     ) -> Outcome {
         let user = (self.user)(&identity);
         let Some(lease) = self.find(&user, target) else {
@@ -81,22 +84,31 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
             };
         };
         // The strategy's own registration will do, if it is with the revocations of the layer.
-        let watch = match validity.take_watch() {
-            Some(watch) if lease.is_watched_by(&watch) => Ok(watch),
-            _ => lease.watch(&validity).await,
+        let own = validity.take_watch();
+        let give = |watch: &Watch, accepted_by| {
+            let changed = || {
+                let sender = lease.holder().and_then(|holder| holder.identity::<I>());
+                sender.map(|sender| sender.send_replace(identity.clone()))
+            };
+            lease.renew(&validity, watch, accepted_by, changed)
         };
-        let watch = match watch {
-            Ok(watch) => watch,
-            Err(rejection) => return Outcome::Refused(spent(rejection, &validity)),
+        let checked = checked.and_then(|store| lease.watch_checked(&validity, store));
+        let given = match checked.map(|watch| give(&watch, AcceptedBy::OtherNode)) {
+            None | Some(Err(NotRenewed::Unchecked)) => {
+                let watch = match own {
+                    Some(watch) if lease.is_watched_by(&watch) => Ok(watch),
+                    _ => lease.watch(&validity).await,
+                };
+                watch
+                    .map_err(NotRenewed::Refused)
+                    .and_then(|watch| give(&watch, AcceptedBy::Strategy))
+            }
+            Some(given) => given,
         };
-        let changed = || {
-            let sender = lease.holder().and_then(|holder| holder.identity::<I>());
-            sender.map(|sender| sender.send_replace(identity))
-        };
-        match lease.renew(&validity, &watch, true, changed) {
+        match given {
             Ok(()) => Outcome::Renewed,
             Err(NotRenewed::Over) => Outcome::Unknown,
-            Err(NotRenewed::Refused(rejection)) => Outcome::Refused(spent(rejection, &validity)),
+            Err(not) => Outcome::Refused(spent(not.into(), &validity)),
         }
     }
 
@@ -186,9 +198,8 @@ impl<I: Clone + Send + Sync + 'static> Service<Request<Target>> for Endpoint<I> 
             let validity = head.extensions.remove::<Validity>();
             let outcome = match identity.zip(validity) {
                 Some((identity, validity)) => {
-                    endpoint
-                        .renew(identity.into_inner(), validity, &target)
-                        .await
+                    let identity = identity.into_inner();
+                    endpoint.renew(identity, validity, &target, None).await
                 }
                 // An AuthLayer always leaves both.
                 None => Outcome::Refused(Rejection::new(RejectionKind::Unavailable, "no grant")),

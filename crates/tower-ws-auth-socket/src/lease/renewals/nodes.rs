@@ -39,7 +39,22 @@ struct Question {
     issued_at: Option<Duration>,
     keys: Vec<String>,
     is_session: bool,
+    /// Where and when this node has asked about revocations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checked: Option<Checked>,
 }
+
+#[derive(Serialize, Deserialize)]
+struct Checked {
+    /// The shared name of the store.
+    store: String,
+    /// No earlier than this, since the Unix epoch.
+    at: Duration,
+}
+
+/// How old a check of another node may be by the clocks. An older one is made again: the question may
+/// have waited for a node that did not run.
+const MAX_AGE: Duration = Duration::from_secs(5);
 
 /// An [`Asked`], as it travels.
 #[derive(Serialize, Deserialize)]
@@ -102,6 +117,10 @@ impl<I> Nodes<I> {
                     .map(RevocationKey::encode)
                     .collect(),
                 is_session: validity.refused_as() == RejectionKind::SessionInvalid,
+                checked: validity.checked_with().map(|(store, at)| Checked {
+                    store: store.to_owned(),
+                    at: since(at),
+                }),
             };
             serde_json::to_vec(&question).ok()
         });
@@ -156,7 +175,12 @@ where
         Written::Find(user) => here.look_for_here(&user.into(), &validity, &target),
         Written::Renew(identity) => {
             let identity = serde_json::from_value::<I>(identity).ok()?;
-            here.renew(identity, validity, &target).await
+            let checked = question.checked.filter(|checked| {
+                let now = since(here.leases.clock().now());
+                now.abs_diff(checked.at) <= MAX_AGE
+            });
+            let store = checked.as_ref().map(|checked| &*checked.store);
+            here.renew(identity, validity, &target, store).await
         }
     };
     match outcome {

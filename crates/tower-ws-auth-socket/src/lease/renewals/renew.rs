@@ -14,7 +14,19 @@ use crate::lease::shared::{Shared, State};
 pub(crate) enum NotRenewed {
     /// It has ended.
     Over,
+    /// The revocations of the new credential have to be asked about on this node.
+    Unchecked,
     Refused(Rejection),
+}
+
+/// Who has accepted a new credential.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AcceptedBy {
+    /// The handler, which may go back to an older one.
+    Handler,
+    Strategy,
+    /// The strategy on another node, which has asked about revocations.
+    OtherNode,
 }
 
 impl From<Rejection> for NotRenewed {
@@ -28,6 +40,10 @@ impl From<NotRenewed> for Rejection {
         match not {
             NotRenewed::Over => {
                 Self::new(RejectionKind::TokenExpired, "the lease has ended meanwhile")
+            }
+            NotRenewed::Unchecked => {
+                let unchecked = "its revocations have to be asked about here";
+                Self::new(RejectionKind::Unavailable, unchecked)
             }
             NotRenewed::Refused(rejection) => rejection,
         }
@@ -45,6 +61,14 @@ impl State {
                 (_, None) => false,
             },
         }
+    }
+
+    /// Whether its registration has missed no revocation of a credential that another node has
+    /// checked. One with a margin has not ended it, so that it has to be asked about.
+    fn covers(&self, watch: &Watch) -> bool {
+        let [own, _] = &self.watches;
+        let own = own.as_ref().filter(|_| !self.has_margin);
+        own.is_some_and(|own| own.connection().covers(watch.connection().keys()))
     }
 
     fn may_have(&self, validity: &Validity) -> Result<(), Rejection> {
@@ -65,6 +89,12 @@ impl Shared {
     /// Registers another credential with the layer's revocations.
     pub(crate) fn watch(&self, validity: &Validity) -> WatchFuture {
         self.config.revocations.watch(validity)
+    }
+
+    /// Registers a credential that another node has checked with the layer's store. `None` if it was
+    /// another store.
+    pub(crate) fn watch_checked(&self, validity: &Validity, store: &str) -> Option<Watch> {
+        self.config.revocations.watch_checked(validity, store)
     }
 
     /// Its client can name it from now on.
@@ -105,6 +135,7 @@ impl Shared {
         reason: &DisconnectReason,
     ) {
         let mut state = self.lock();
+        state.has_margin = true;
         // By the place, because a lease ends later than its credential, by the grace.
         let place = state.place.filter(|place| place.ends_after(deadline));
         let Some(place) = place.filter(|_| !state.released) else {
@@ -123,15 +154,19 @@ impl Shared {
         self: &Arc<Self>,
         validity: &Validity,
         watch: &Watch,
-        no_older: bool,
+        accepted_by: AcceptedBy,
         change: impl FnOnce() -> T,
     ) -> Result<(), NotRenewed> {
         let mut state = self.lock();
         if state.released || self.ended.get().is_some() {
             return Err(NotRenewed::Over);
         }
-        if no_older {
+        if accepted_by != AcceptedBy::Handler {
             state.may_have(validity)?;
+        }
+        // Only what has heard of its keys until this moment stands for the store.
+        if accepted_by == AcceptedBy::OtherNode && !state.covers(watch) {
+            return Err(NotRenewed::Unchecked);
         }
         // It has to find room under the keys that are new to it.
         let evicted = if state.is_open {
@@ -148,6 +183,7 @@ impl Shared {
         state.until = validity.end();
         state.issued_at = validity.credential_issued_at();
         state.reason = validity.disconnect_reason();
+        state.has_margin = false;
         let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
         let changed = change();
         drop(state);

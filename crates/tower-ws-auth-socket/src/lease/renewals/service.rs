@@ -154,6 +154,13 @@ impl<A: Authenticate> Renewals<A> {
     /// relay can give a connection any identity of its user, so protect it like a store of sessions.
     ///
     /// If no node answers in time, the answer is 404. If the relay fails, it is 503.
+    ///
+    /// Revocations are asked about once, on the node that the request reaches. The node of the
+    /// connection asks again if a key of the credential is new to the connection, if the connection
+    /// has been left a [margin](tower_ws_auth_core::Revocations::revoke_within), if the two nodes have no
+    /// [shared store](tower_ws_auth_core::RevocationStore::shared_name), or if the first answer is more
+    /// than five seconds old by their clocks. Otherwise a revocation in between has ended the
+    /// connection there, or will.
     #[must_use]
     pub fn across(mut self, relay: impl NodeRelay + 'static) -> Self
     where

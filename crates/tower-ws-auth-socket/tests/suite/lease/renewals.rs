@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use test_support::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::RwLock;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -28,12 +29,13 @@ use tower_ws_auth_core::credential::{Carriers, Credential, SubprotocolFormat};
 use tower_ws_auth_core::relay::{Answers, NodeRelay, RelayError};
 use tower_ws_auth_core::{
     AuthLayer, Authenticate, AuthenticateExt, BoxFuture, Clock, DisconnectReason, Grant,
-    MemoryRevocations, RedactLayer, Rejection, RejectionKind, Revocations,
+    MemoryRevocations, RedactLayer, Rejection, RejectionKind, RevocationStore, Revocations,
 };
 use tower_ws_auth_socket::lease::{
     ConnectionId, Lease, LeaseLayer, OverLimit, RenewalFormat, Renewals,
 };
 
+mod checked;
 mod lost;
 mod single_use;
 
@@ -131,6 +133,8 @@ struct Bus {
     nodes: Arc<Mutex<Vec<Weak<Answers>>>>,
     is_down: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
+    /// Closed while it is held for writing.
+    gate: Arc<RwLock<()>>,
 }
 
 /// One node's place on it.
@@ -142,6 +146,7 @@ impl NodeRelay for OnBus {
         let Self(bus, own) = self.clone();
         Box::pin(async move {
             bus.asked.fetch_add(1, Ordering::SeqCst);
+            drop(bus.gate.read().await);
             if bus.is_down.load(Ordering::SeqCst) {
                 return Err(RelayError::new("down"));
             }
@@ -213,9 +218,21 @@ async fn server_by<A: Strategy>(
     strategy: impl Fn(Revocations) -> A,
     prepare: impl FnOnce(Renewals<A>) -> Renewals<A>,
 ) -> Server<A> {
+    let store = MemoryRevocations::new(Duration::from_secs(3600), 1000);
+    server_at(store, start, relay, configure, strategy, prepare).await
+}
+
+/// With this store of revocations.
+async fn server_at<A: Strategy>(
+    store: impl RevocationStore + 'static,
+    start: SystemTime,
+    relay: Option<OnBus>,
+    configure: impl FnOnce(LeaseLayer) -> LeaseLayer,
+    strategy: impl Fn(Revocations) -> A,
+    prepare: impl FnOnce(Renewals<A>) -> Renewals<A>,
+) -> Server<A> {
     let hands = Hands::default();
     let clock = hands.clock(start);
-    let store = MemoryRevocations::new(Duration::from_secs(3600), 1000);
     let revocations = Revocations::builder(store)
         .clock(clock.clone())
         .allowed_skew(Duration::ZERO)
