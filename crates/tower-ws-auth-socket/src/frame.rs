@@ -132,7 +132,7 @@ impl Close {
     }
 
     /// Appends the frame.
-    pub fn write_to(&self, bytes: &mut Vec<u8>) {
+    pub(crate) fn write_to(&self, bytes: &mut Vec<u8>) {
         begin(FIN_CLOSE, self.payload_length(), bytes);
         self.write_payload(bytes);
     }
@@ -169,7 +169,7 @@ pub fn write_text(text: &str, bytes: &mut Vec<u8>) {
 }
 
 /// Appends a binary frame.
-pub fn write_binary(payload: &[u8], bytes: &mut Vec<u8>) {
+pub(crate) fn write_binary(payload: &[u8], bytes: &mut Vec<u8>) {
     const FIN_BINARY: u8 = 0x82;
     begin(FIN_BINARY, payload.len(), bytes);
     bytes.extend_from_slice(payload);

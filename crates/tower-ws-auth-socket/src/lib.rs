@@ -8,7 +8,6 @@
 //! - `first_message` (feature `first-message`): `FirstMessageLayer` takes the credential from a
 //!   client's first message.
 //! - `polling` (feature `polling`): `PollingLayer` guards the polling transport of Socket.IO.
-//! - [`frame`]: close and text frames as bytes.
 //!
 //! # Features
 //!
@@ -20,13 +19,13 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod frame;
 mod json;
 mod upgrade;
 
 pub mod close;
 #[cfg(feature = "first-message")]
 pub mod first_message;
-pub mod frame;
 pub mod lease;
 #[cfg(feature = "polling")]
 pub mod polling;
@@ -35,5 +34,6 @@ pub mod protocol;
 /// What the tests and benches of this workspace look into; no part of what is promised to anybody.
 #[doc(hidden)]
 pub mod private {
+    pub use crate::frame::{Reason, write_text};
     pub use crate::upgrade::*;
 }

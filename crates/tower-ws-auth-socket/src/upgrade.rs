@@ -8,7 +8,7 @@
 //! - [`accept_key`]: the server's half of the opening handshake (RFC 6455 §4.2.2).
 //!
 //! ```
-//! use tower_ws_auth_socket::frame::{Close, CloseCode};
+//! use tower_ws_auth_socket::close::{Close, CloseCode};
 //!
 //! let close = Close::new(CloseCode::new(4401)?, "token_expired");
 //! assert_eq!(close.to_bytes(), b"\x88\x0f\x11\x31token_expired");

@@ -86,7 +86,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "long", tier: Slow, place: LongTests, run: tests::long, about: "the long tests in full: load, nodes, corpora, races, browsers" },
     Step { name: "valkey", tier: Slow, place: LongTests, run: tests::valkey, about: "the tests on Redis, on Valkey" },
     Step { name: "pairs", tier: Slow, place: BesideLongTests, run: features::pairs, about: "each library with each pair of its features" },
-    Step { name: "package", tier: Slow, place: BesideLongTests, run: supply::package, about: "each library as a package, and the packages by themselves" },
+    Step { name: "package", tier: Slow, place: BesideLongTests, run: supply::package, about: "each library as a package, the packages by themselves, and `cargo publish --dry-run`" },
     Step { name: "msrv", tier: Slow, place: BesideLongTests, run: supply::msrv, about: "the packages with the oldest Rust that they promise" },
     Step { name: "minimal", tier: Slow, place: BesideLongTests, run: minimal, about: "the packages with the oldest dependencies that they allow" },
     Step { name: "recipes", tier: Slow, place: BesideLongTests, run: recipes::step, about: "the recipes with large dependencies, which no other step builds: GraphQL, MCP, …" },

@@ -16,17 +16,35 @@ use crate::workspace::{Library, Workspace};
 /// A toolchain without its documentation is 70 megabytes.
 const INSTALL_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// The step of the suite: packs every library, and builds the packages.
+/// The step of the suite: packs every library, builds the packages, and publishes them without the
+/// upload.
 pub(crate) fn package(session: &Session) -> Result<(), Stop> {
     let folder = session.workspace.tools.with_file_name("packages");
     unpack(&session.workspace, &folder)?;
     fs::copy("Cargo.lock", folder.join("Cargo.lock")).map_err(|error| of("Cargo.lock", &error))?;
-    Ok(run(cargo(&["check", "--workspace", "--all-features"])
+    run(cargo(&["check", "--workspace", "--all-features"])
         .arg("--manifest-path")
         .arg(folder.join("Cargo.toml"))
         // Reuses the suite's build of the dependencies.
         .arg("--target-dir")
-        .arg(folder.with_file_name("")))?)
+        .arg(folder.with_file_name("")))?;
+    dry_run(&folder.with_file_name("archives"))
+}
+
+/// The command by which the workflow `release` publishes, without the upload.
+fn dry_run(target: &Path) -> Result<(), Stop> {
+    let mut publish = cargo(&["publish", "--workspace", "--locked", "--no-verify"]);
+    publish.args(["--dry-run", "--allow-dirty", "--quiet"]);
+    let failed = run(publish.arg("--target-dir").arg(target)).err();
+    let Some(failed) = failed else { return Ok(()) };
+    // It asks the registry for each dependency, and needs the network for that.
+    if succeeds(&mut cargo(&["info", "--registry", "crates-io", "http"])) {
+        return Err(failed.into());
+    }
+    Err(Stop::NotRun(
+        "the packages build, but the registry is unreachable: `cargo publish --dry-run` did not run"
+            .to_owned(),
+    ))
 }
 
 /// The step of the suite: the published packages with the oldest promised Rust.

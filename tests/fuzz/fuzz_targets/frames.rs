@@ -20,7 +20,8 @@ use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use tower_ws_auth_socket::frame::{Close, CloseCode, Reason, write_text};
+use tower_ws_auth_socket::close::{Close, CloseCode};
+use tower_ws_auth_socket::private::{Reason, write_text};
 use tower_ws_auth_socket::private::{CloseHandle, Limits, Protocol, UpgradeGuard};
 
 #[derive(Arbitrary, Debug)]

@@ -75,7 +75,7 @@ impl RevocationKey {
     }
 
     /// The name, shared.
-    pub fn shared_name(&self) -> &Arc<str> {
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
         &self.name
     }
 

@@ -52,7 +52,7 @@ pub enum NextStep {
 
 impl Cause {
     /// Every cause of a refusal.
-    pub const REFUSALS: [Self; 8] = [
+    pub(crate) const REFUSALS: [Self; 8] = [
         Self::Unauthenticated,
         Self::Stale,
         Self::NotYetValid,
@@ -64,7 +64,7 @@ impl Cause {
     ];
 
     /// Every cause of an ending.
-    pub const ENDINGS: [Self; 6] = [
+    pub(crate) const ENDINGS: [Self; 6] = [
         Self::TokenExpired,
         Self::SessionEnded,
         Self::Revoked,
@@ -80,7 +80,7 @@ impl Cause {
     }
 
     /// The cause of this rejection.
-    pub fn of_rejection(rejection: &Rejection) -> Self {
+    pub(crate) fn of_rejection(rejection: &Rejection) -> Self {
         match rejection.kind() {
             RejectionKind::Forbidden | RejectionKind::OriginDenied => Self::Forbidden,
             RejectionKind::RateLimited => Self::RateLimited,
@@ -107,7 +107,7 @@ impl Cause {
     }
 
     /// The cause of this ending.
-    pub fn of_reason(reason: &DisconnectReason) -> Self {
+    pub(crate) fn of_reason(reason: &DisconnectReason) -> Self {
         match reason {
             DisconnectReason::TokenExpired => Self::TokenExpired,
             DisconnectReason::SessionEnded => Self::SessionEnded,

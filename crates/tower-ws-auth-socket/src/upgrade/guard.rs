@@ -30,7 +30,7 @@ pub enum Protocol {
 ///
 /// ```
 /// # use http::{Request, Response, StatusCode};
-/// # use tower_ws_auth_socket::frame::{Close, CloseCode};
+/// # use tower_ws_auth_socket::close::{Close, CloseCode};
 /// # use tower_ws_auth_socket::private::{CloseHandle, Limits, Protocol, UpgradeGuard};
 /// fn call<B, C>(
 ///     request: Request<B>,

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use tower_ws_auth_socket::frame::{Close, CloseCode};
+use tower_ws_auth_socket::close::{Close, CloseCode};
 use tower_ws_auth_socket::private::{
     CloseHandle, ClosingHandshake, Limits, Outcome, Protocol, UpgradeGuard, accept_key,
 };

@@ -4,7 +4,7 @@ use std::future::pending;
 
 use test_support::frame::{CLOSE, CONTINUATION, Frame, PONG, TEXT, unmasked};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tower_ws_auth_socket::frame::write_text;
+use tower_ws_auth_socket::private::write_text;
 use tower_ws_auth_socket::private::{CloseHandle, Limits, Outcome};
 
 use crate::upgrade::handlers;

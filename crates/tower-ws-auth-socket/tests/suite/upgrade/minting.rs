@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use test_support::handshake::read_head;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::coop;
-use tower_ws_auth_socket::frame::{Close, CloseCode};
+use tower_ws_auth_socket::close::{Close, CloseCode};
 use tower_ws_auth_socket::private::{CloseHandle, Limits, Outcome, Protocol, UpgradeGuard};
 
 const ADVICE: &str = "this hyper mints no upgrade as src/mint.rs expects. Read hyper's changelog \

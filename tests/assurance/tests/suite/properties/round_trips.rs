@@ -8,7 +8,8 @@ use tower_ws_auth::credential::{Carriers, SubprotocolFormat};
 use tower_ws_auth::jwt::{JwtEncoder, SigningKey};
 use tower_ws_auth::private::cookie;
 use tower_ws_auth::session::SessionId;
-use tower_ws_auth_socket::frame::{Close, CloseCode, write_text};
+use tower_ws_auth_socket::close::{Close, CloseCode};
+use tower_ws_auth_socket::private::write_text;
 
 use super::config;
 use crate::forge::{COOKIE_SECRET, Door, EC, ED, NOW, RSA, SECRET, b64, express, percent_encoded};
