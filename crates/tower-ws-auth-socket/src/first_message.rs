@@ -15,6 +15,8 @@
 //!   on their usual way.
 //! - A refused client reads the code and the reason of every other layer, in the language of its
 //!   [`ClientProtocol`](crate::protocol::ClientProtocol), which the [format](MessageFormat) knows.
+//! - Give a [`LeaseLayer`](crate::lease::LeaseLayer) further in the same client protocol: it tells the
+//!   client of the end.
 //! - The handler's own 101 is swallowed. It reads the first message if its protocol acknowledges it
 //!   there, and all that came behind it, in its order.
 //! - What the client has read is final: later headers are lost, such as `Set-Cookie`, and so are

@@ -1,21 +1,65 @@
-//! A head that waits for its client pins no buffer of its server.
+//! A head that waits for its client: it pins no buffer of its server, and takes little room.
 
+use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use tower_ws_auth_core::AllowedOrigin;
 
-/// Copies what is a slice of the buffer into which the server has read the request: that is 16 KiB.
-pub(super) fn detach(head: &mut Parts) {
-    for value in head.headers.values_mut() {
-        if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {
-            copy.set_sensitive(value.is_sensitive());
-            *value = copy;
+/// A head, put together.
+pub(super) struct Waiting {
+    /// Without its fields: a map of them has room for twice as many.
+    head: Parts,
+    fields: Box<[(HeaderName, HeaderValue)]>,
+}
+
+impl Waiting {
+    /// Copies what is a slice of the buffer into which the server has read the request: that is 16
+    /// KiB.
+    pub(super) fn new(mut head: Parts) -> Self {
+        // The origin layer, which stands further out, has kept a value.
+        if let Some(allowed) = head.extensions.get_mut::<AllowedOrigin>()
+            && let Ok(copy) = HeaderValue::from_bytes(allowed.value().as_bytes())
+        {
+            *allowed = AllowedOrigin::vouch_for(copy);
         }
+        detach_uri(&mut head.uri);
+        #[cfg(feature = "axum")]
+        if let Some(original) = head.extensions.get_mut::<axum::extract::OriginalUri>() {
+            detach_uri(&mut original.0);
+        }
+        let fields = pack(std::mem::take(&mut head.headers));
+        Self { head, fields }
     }
-    detach_uri(&mut head.uri);
-    #[cfg(feature = "axum")]
-    if let Some(original) = head.extensions.get_mut::<axum::extract::OriginalUri>() {
-        detach_uri(&mut original.0);
+
+    /// The head as it was.
+    pub(super) fn into_head(self) -> Parts {
+        let Self { mut head, fields } = self;
+        head.headers.reserve(fields.len());
+        for (name, value) in fields {
+            head.headers.append(name, value);
+        }
+        head
     }
+}
+
+/// The fields in their order, whose values share one allocation.
+fn pack(headers: HeaderMap) -> Box<[(HeaderName, HeaderValue)]> {
+    let all: Vec<u8> = headers
+        .values()
+        .flat_map(HeaderValue::as_bytes)
+        .copied()
+        .collect();
+    let mut rest = Bytes::from(all.into_boxed_slice());
+    let mut last = None;
+    let mut fields = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        last = name.or(last);
+        let copy = HeaderValue::from_maybe_shared(rest.split_to(value.len()));
+        let mut copy = copy.unwrap_or_else(|_| value.clone());
+        copy.set_sensitive(value.is_sensitive());
+        fields.extend(last.clone().map(|name| (name, copy)));
+    }
+    fields.into()
 }
 
 fn detach_uri(uri: &mut Uri) {
@@ -29,15 +73,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_says_what_the_head_said() {
-        let request = http::Request::get("http://host.example:1/ws?a=%20&b").header("x", "y");
+    fn a_head_that_has_waited_says_what_it_said() {
+        let request = http::Request::get("http://host.example:1/ws?a=%20&b")
+            .header("x", "y")
+            .header("cookie", "a=b")
+            .header("empty", "")
+            .header("x", "\u{e4}")
+            .header("cookie", "c=d");
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         for value in head.headers.values_mut() {
-            value.set_sensitive(true);
+            let is_cookie = value.as_bytes().contains(&b'=');
+            value.set_sensitive(is_cookie);
         }
         let before = format!("{head:?}");
-        detach(&mut head);
+        let all = |head: &Parts| {
+            let of_name = |name: &HeaderName| {
+                let values = head.headers.get_all(name).iter();
+                values
+                    .map(|value| (value.as_bytes().to_vec(), value.is_sensitive()))
+                    .collect()
+            };
+            let names = head.headers.keys();
+            names
+                .map(|name| (name.clone(), of_name(name)))
+                .collect::<Vec<(_, Vec<_>)>>()
+        };
+        let fields = all(&head);
+        let origin = HeaderValue::from_static("https://app.example");
+        (head.extensions).insert(AllowedOrigin::vouch_for(origin.clone()));
+        let mut head = Waiting::new(head).into_head();
+        let allowed = head.extensions.remove::<AllowedOrigin>();
+        assert_eq!(allowed.unwrap().value(), origin);
         assert_eq!(format!("{head:?}"), before);
-        assert!(head.headers["x"].is_sensitive());
+        assert_eq!(all(&head), fields);
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
-use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, response};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,16 +14,19 @@ use tower_ws_auth_core::credential::MessageCredential;
 use crate::close::by_status;
 use crate::first_message::client::{Client, End};
 use crate::first_message::config::Config;
+use crate::first_message::detach::Waiting;
 use crate::first_message::places::Place;
 use crate::first_message::refusal::{Refusing, Said};
 use crate::frame::{Close, CloseCode};
 use crate::protocol::ClientProtocol;
-use crate::upgrade::{AtHand, Io, is_shared};
+use crate::upgrade::{AtHand, Io};
 
 /// One of them.
 pub(super) struct Early<S, B> {
     pub(super) service: S,
-    pub(super) head: Parts,
+    pub(super) head: Waiting,
+    /// Whether the connection is a stream of another one.
+    pub(super) is_shared: bool,
     pub(super) body: B,
     pub(super) subprotocol: Option<String>,
     pub(super) protocol: ClientProtocol,
@@ -54,7 +56,7 @@ where
         let _running = self.running.take();
         let config = Arc::clone(&self.config);
         let protocol = self.protocol.clone();
-        let shared = is_shared(self.head.version);
+        let shared = self.is_shared;
         let mut client = Client::new(Io::new(upgraded), config.bytes);
         let first = client.first(&config, self.until, &self.place).await;
         let mut replay = Vec::new();
@@ -104,7 +106,7 @@ where
     ) -> Result<(AtHand, Opens), End> {
         let Self {
             service,
-            mut head,
+            head,
             body,
             subprotocol,
             place,
@@ -113,6 +115,7 @@ where
         } = self;
         // The next client finds room.
         drop(place);
+        let mut head = head.into_head();
         if let Some(credential) = credential {
             head.extensions.insert(MessageCredential::new(credential));
         }

@@ -21,11 +21,11 @@ use tower_ws_auth_core::credential::MessageCredential;
 use tower_ws_auth_core::handshake::{Handshake, keep_subprotocol, subprotocols};
 
 use crate::first_message::config::Config;
-use crate::first_message::detach::detach;
+use crate::first_message::detach::Waiting;
 use crate::first_message::early::Early;
 use crate::first_message::trace;
 use crate::first_message::{FirstMessageLayer, MessageFormat};
-use crate::upgrade::accept_key;
+use crate::upgrade::{accept_key, is_shared};
 
 /// The service that [`FirstMessageLayer`](crate::first_message::FirstMessageLayer) puts around
 /// another.
@@ -110,14 +110,16 @@ where
         // The answer has promised none.
         head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
         head.extensions.insert(Answered);
-        detach(&mut head);
+        let is_shared = is_shared(head.version);
+        let place = self.config.places.take(self.config.address_of(&head));
         // The service that was polled ready would hold its place for as long as the client is silent.
         let fresh = self.inner.clone();
         drop(mem::replace(&mut self.inner, fresh.clone()));
         let early = Early {
             service: fresh,
-            place: self.config.places.take(self.config.address_of(&head)),
-            head,
+            place,
+            is_shared,
+            head: Waiting::new(head),
             body,
             subprotocol,
             protocol,

@@ -6,7 +6,8 @@ use axum::response::IntoResponse;
 use axum::routing::any;
 use http::StatusCode;
 use http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
-use test_support::{handshake, until};
+use test_support::{Gauge, bounded, handshake, until};
+use tokio::io::AsyncReadExt;
 use tower_ws_auth_core::AuthLayer;
 
 use super::lab::{Client, Names, auth, carriers, echo, json, patient, route, serve, server};
@@ -107,6 +108,46 @@ async fn a_decision_that_takes_too_long_is_given_up() {
     client.say(&auth("never")).await;
     client.reads_close(4504, "unavailable").await;
     names.deciding.none_left("decisions").await;
+}
+
+#[tokio::test]
+async fn a_handler_that_never_answers_is_given_up() {
+    let layer = patient(json()).answer_timeout(Duration::from_millis(50));
+    let early = layer.early();
+    let layers = tower::ServiceBuilder::new()
+        .layer(layer)
+        .layer(AuthLayer::new(Names::new()));
+    let running = Gauge::default();
+    let of_handler = running.clone();
+    let handler = move || {
+        let held = of_handler.hold();
+        async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        }
+    };
+    let mut client = Client::open(serve(any(handler).layer(layers)).await).await;
+    client.say(&auth("ada")).await;
+    client.reads_close(4504, "unavailable").await;
+    assert_eq!(running.ever(), 1);
+    running.none_left("handlers").await;
+    bounded("the task", early.wait()).await;
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_no_connection_after_its_101_ends_it() {
+    let layer = patient(json().accepted("welcome"));
+    let early = layer.early();
+    let layers = tower::ServiceBuilder::new()
+        .layer(layer)
+        .layer(AuthLayer::new(Names::new()));
+    let handler = async || StatusCode::SWITCHING_PROTOCOLS;
+    let mut client = Client::open(serve(any(handler).layer(layers)).await).await;
+    client.say(&auth("ada")).await;
+    client.hears("welcome").await;
+    let end = bounded("the end", client.0.read(&mut [0])).await;
+    assert!(matches!(end, Ok(0)), "{end:?}");
+    bounded("the task", early.wait()).await;
 }
 
 #[tokio::test]

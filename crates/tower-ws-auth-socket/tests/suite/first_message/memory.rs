@@ -4,11 +4,15 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::task::{Context, Waker};
 
+use axum::routing::any;
 use http::{Request, Response};
 use test_support::{at_once, settle, until};
 use tower::{Layer, Service, service_fn};
+use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
+use tower_ws_auth_core::{AuthLayer, RedactLayer};
+use tower_ws_auth_socket::close::CloseFrameLayer;
 
-use super::lab::{Client, json, patient, route, serve};
+use super::lab::{Client, Names, echo, json, patient, serve};
 
 #[test]
 fn a_client_that_waits_has_at_most_four_kilobytes() {
@@ -17,12 +21,21 @@ fn a_client_that_waits_has_at_most_four_kilobytes() {
     let runtime = { runtime }.enable_all().build().unwrap();
     let layer = patient(json());
     let early = layer.early();
-    let address = runtime.block_on(serve(route(layer).0));
+    let origins = Origins::new(["https://app.example"]).unwrap();
+    // The others keep parts of the head too.
+    let layers = tower::ServiceBuilder::new()
+        .layer(RedactLayer::new(["token"], ["/ws"]).unwrap())
+        .layer(CloseFrameLayer::new())
+        .layer(OriginLayer::new(origins, MissingOrigin::Refuse))
+        .layer(layer)
+        .layer(AuthLayer::new(Names::new()));
+    let address = runtime.block_on(serve(any(echo).layer(layers)));
     let open = async |count: i64| {
         let before = early.waiting();
         let mut clients = Vec::new();
         for _ in 0..count {
-            clients.push(Client::open_with(address, "/ws", "Cookie: a=b; c=d\r\n").await);
+            let fields = "Origin: https://app.example\r\n";
+            clients.push(Client::open_with(address, "/ws?room=1", fields).await);
         }
         let all = before + clients.len();
         until("the last one", || early.waiting() == all).await;
@@ -35,6 +48,7 @@ fn a_client_that_waits_has_at_most_four_kilobytes() {
     let made = allocation_counter::measure(|| clients = runtime.block_on(open(CLIENTS)));
     let each = made.bytes_current / CLIENTS;
     // The clients' own ends are in it.
+
     assert!(each <= 4096, "{each} bytes");
     drop(clients);
 }

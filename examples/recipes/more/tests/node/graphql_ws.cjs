@@ -1,9 +1,10 @@
-// graphql-ws against a recipe: `node graphql_ws.cjs JOB`. It tells what it sees, one object of JSON a line.
+// graphql-ws against a recipe: `node graphql_ws.cjs JOB`. It tells what it sees, one object of JSON a line. With
+// `tokens` it shows the next one in each `connection_init`, and the last one again and again.
 const { createInterface } = require("node:readline");
 const { createClient } = require("graphql-ws");
 const WebSocket = require("ws");
 
-const { url, origin } = JSON.parse(process.argv[2]);
+const { url, origin, tokens, queries } = JSON.parse(process.argv[2]);
 const tell = (event) => console.log(JSON.stringify(event));
 
 // In a browser the origin comes by itself.
@@ -16,6 +17,11 @@ class Page extends WebSocket {
 const client = createClient({
   url,
   webSocketImpl: Page,
+  connectionParams:
+    tokens &&
+    (() => ({
+      Authorization: `Bearer ${tokens.length > 1 ? tokens.shift() : tokens[0]}`,
+    })),
   on: {
     closed: ({ code, reason }) => {
       if (code !== 1000) tell({ closed: [code, String(reason)] });
@@ -36,4 +42,10 @@ const run = (name, query) =>
   });
 
 createInterface({ input: process.stdin }).on("line", () => process.exit(0));
-run("query", "{ me }").then(() => run("subscription", "subscription { greetings }"));
+(async () => {
+  for (const [name, query] of queries ?? [
+    ["query", "{ me }"],
+    ["subscription", "subscription { greetings }"],
+  ])
+    await run(name, query);
+})();

@@ -11,6 +11,8 @@ mod async_graphql_recipe;
 #[path = "../../../tests/suite/clients.rs"]
 #[allow(dead_code, reason = "the other recipes need more of them")]
 mod clients;
+#[cfg(feature = "clients")]
+mod gateway;
 #[path = "../../../tests/suite/hyper_clients.rs"]
 mod hyper_clients;
 #[path = "../../src/juniper.rs"]
