@@ -224,7 +224,7 @@ const LEASE: &str = "of what a lease takes more than E1, a fifth is hyper's serv
 const LINK: &str = "between hyper's connection and the handler stands one that was read ahead, as with a lease. \
      In memory there are no system calls, which a message over a socket mostly pays for";
 const PACKED: &str = "a head that waits is put together, and made again when the message is there: so a client that \
-     waits takes 3 kB, and no buffer of its server. A thirtieth of E1 is that";
+     waits takes 3 kB, and no buffer of its server";
 const CLOSING_HANDSHAKE: &str = "the floor checks nothing and refuses nothing. A quarter of the difference moves memory, and \
      a tenth is allocations. The rest is the check of the handshake, the refusal, its evidence, \
      its conversion and the count of closing handshakes";
