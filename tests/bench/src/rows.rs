@@ -7,6 +7,7 @@ pub(crate) mod close;
 pub(crate) mod connection;
 pub(crate) mod cookie;
 pub(crate) mod cost;
+mod first_message;
 pub(crate) mod flood;
 pub(crate) mod jwt;
 pub(crate) mod lease;
@@ -28,6 +29,7 @@ pub fn own() -> Vec<Case> {
         protocol::cases(),
         lease::cases(),
         whole::cases(),
+        first_message::cases(),
         two::cases(),
         attack::cases(),
         flood::cases(),

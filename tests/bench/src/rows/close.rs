@@ -85,8 +85,8 @@ fn axum(tuned: bool) -> server!() {
     Router::new().route("/ws", any(handler))
 }
 
-/// For clients that have read their close frame and do not answer.
-fn kept<S, B>(id: &'static str, service: impl Fn() -> S + 'static) -> Case
+/// For clients that say nothing behind their handshake, and do not answer a close frame.
+pub(super) fn kept<S, B>(id: &'static str, service: impl Fn() -> S + 'static) -> Case
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone

@@ -93,23 +93,26 @@ fn axum() -> server!() {
 
 /// Repeats each message, at the price of a socket alone.
 fn echo() -> server!() {
-    ServiceBuilder::new().service_fn(async |mut request: Request<Incoming>| {
-        let upgrade = hyper::upgrade::on(&mut request);
-        tokio::spawn(async move {
-            let mut stream = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
-            let mut buffer = [0; 512];
-            loop {
-                let count = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await;
-                let Ok(count @ 1..) = count else {
-                    return;
-                };
-                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &buffer[..count]).await;
-            }
-        });
-        let mut response = Response::new(Empty::new());
-        *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
-        Answer::Ok(response)
-    })
+    ServiceBuilder::new().service_fn(repeat)
+}
+
+/// Repeats all that comes behind a handshake.
+pub(super) async fn repeat(mut request: Request<Incoming>) -> Answer {
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let mut stream = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
+        let mut buffer = [0; 512];
+        loop {
+            let count = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await;
+            let Ok(count @ 1..) = count else {
+                return;
+            };
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &buffer[..count]).await;
+        }
+    });
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
+    Answer::Ok(response)
 }
 
 /// A text of a client, masked with zeros.

@@ -262,7 +262,7 @@ pub(super) fn tickets(count: usize) -> (Tickets<String>, Vec<&'static [u8]>) {
 }
 
 /// A masked text frame with a token.
-fn message() -> &'static [u8] {
+pub(super) fn message() -> &'static [u8] {
     let text = format!("{{\"token\":\"{}\"}}", token(true));
     let length = u16::try_from(text.len()).unwrap().to_be_bytes();
     let mut frame = vec![0x81, 0xfe, length[0], length[1], 0, 0, 0, 0];

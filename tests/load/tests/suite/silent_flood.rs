@@ -134,9 +134,9 @@ async fn a_flood_of_silent_handshakes_from_one_address_keeps_no_client_of_anothe
             })
         })
         .collect();
-    let mut served = Vec::new();
+    let mut good = Vec::new();
     for client in clients {
-        served.push(client.await.unwrap());
+        good.push(client.await.unwrap());
     }
     let waiting = early.waiting();
     assert!(waiting <= BY_ADDRESS, "{waiting} wait");
@@ -147,7 +147,7 @@ async fn a_flood_of_silent_handshakes_from_one_address_keeps_no_client_of_anothe
     for client in flood {
         drop(client.await.unwrap());
     }
-    drop(served);
+    drop(good);
     bounded("the last silent client", early.wait()).await;
     assert_eq!(early.waiting(), 0);
     back_to(idle_tasks, idle_descriptors).await;

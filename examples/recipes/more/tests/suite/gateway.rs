@@ -72,18 +72,14 @@ async fn subscribe(
     upgrade
         .protocols(ALL_WEBSOCKET_PROTOCOLS)
         .on_upgrade(move |socket| {
-            GraphQLWebSocket::new(
-                socket,
-                Schema::new(Query, EmptyMutation, Feed),
-                protocol,
-            )
-            .with_data(data)
-            .on_connection_init(async move |payload| {
-                let payload = serde_json::to_value(payload).unwrap();
-                seen.payloads.lock().unwrap().push(payload);
-                Ok(Data::default())
-            })
-            .serve()
+            GraphQLWebSocket::new(socket, Schema::new(Query, EmptyMutation, Feed), protocol)
+                .with_data(data)
+                .on_connection_init(async move |payload| {
+                    let payload = serde_json::to_value(payload).unwrap();
+                    seen.payloads.lock().unwrap().push(payload);
+                    Ok(Data::default())
+                })
+                .serve()
         })
 }
 
