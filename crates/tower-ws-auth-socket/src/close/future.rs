@@ -38,10 +38,6 @@ pin_project! {
 }
 
 /// What becomes of a refusal.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would cost each refused handshake an allocation"
-)]
 enum Converted {
     Handshake(Conversion),
     Poll(Polled),

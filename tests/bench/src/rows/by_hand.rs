@@ -93,7 +93,7 @@ pub(super) fn least_bounded_close() -> server!() {
                 }
                 let _ = io.shutdown().await;
             };
-            // Whoever does not answer is dropped.
+            // A client that does not answer is dropped.
             let _ = timeout(DEADLINE, told).await;
         });
         ready(Page::Ok(accept(&request).map(|_| Full::default())))

@@ -28,7 +28,9 @@ const EXPIRED: &[u8] = b"\x88\x0f\x11\x31token_expired";
 const REVOKED: &[u8] = b"\x88\x09\x11\x31revoked";
 
 /// The open connections under the key of each user.
-pub(crate) struct Registry([Mutex<HashMap<Arc<str>, Vec<Arc<Notify>>>>; SHARDS]);
+pub(crate) struct Registry([Mutex<Shard>; SHARDS]);
+
+type Shard = HashMap<Arc<str>, Vec<Arc<Notify>>>;
 
 /// An entry in it, until it is dropped.
 struct Entry {
@@ -42,7 +44,7 @@ pub(crate) fn revocable() -> Arc<Registry> {
 }
 
 impl Registry {
-    fn shard(&self, key: &str) -> &Mutex<HashMap<Arc<str>, Vec<Arc<Notify>>>> {
+    fn shard(&self, key: &str) -> &Mutex<Shard> {
         let hash = |hash: usize, byte: u8| hash.wrapping_mul(31) ^ usize::from(byte);
         &self.0[key.bytes().fold(0, hash) % SHARDS]
     }
@@ -114,13 +116,14 @@ async fn lease(mut upgrade: OnUpgrade, left: Duration, entry: Entry, stays: bool
     };
     let Ok(upgraded) = upgraded else { return };
     let mut io = TokioIo::new(upgraded);
-    let frame = match frame {
-        Some(frame) => frame,
-        None => tokio::select! {
+    let frame = if let Some(frame) = frame {
+        frame
+    } else {
+        tokio::select! {
             biased;
             () = handler(&mut io, stays) => return,
             frame = &mut over => frame,
-        },
+        }
     };
     // A client that has gone needs no reason.
     if io.write_all(frame).await.is_ok() {
