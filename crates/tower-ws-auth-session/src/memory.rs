@@ -1,7 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use tower_ws_auth_core::Clock;
@@ -14,7 +14,8 @@ use crate::{Replaced, SessionId, SessionStore, StoreError, StoreFuture, StoredSe
 /// handle on the same sessions.
 #[derive(Clone)]
 pub struct MemorySessions {
-    state: Arc<Mutex<State>>,
+    /// Handshakes only read, and do not wait for one another.
+    state: Arc<RwLock<State>>,
     cap: usize,
     clock: Clock,
 }
@@ -51,7 +52,7 @@ impl MemorySessions {
 
     /// The number of sessions, including expired ones that are not yet removed.
     pub fn len(&self) -> usize {
-        self.lock().sessions.len()
+        self.read().sessions.len()
     }
 
     /// Whether there are no sessions.
@@ -60,8 +61,12 @@ impl MemorySessions {
     }
 
     /// Nothing under the lock panics halfway, so a poisoned lock still holds a valid state.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn end(&self, ttl: Duration) -> SystemTime {
@@ -78,7 +83,7 @@ impl SessionStore for MemorySessions {
         ttl: Duration,
     ) -> StoreFuture<'a, bool> {
         let end = self.end(ttl);
-        let mut state = self.lock();
+        let mut state = self.write();
         state.sweep(self.clock.now());
         Box::pin(ready(if state.sessions.contains_key(id) {
             Ok(false)
@@ -92,7 +97,7 @@ impl SessionStore for MemorySessions {
 
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<StoredSession>> {
         let now = self.clock.now();
-        let state = self.lock();
+        let state = self.read();
         let found = state.live(id, now).map(|session| StoredSession {
             record: session.record.clone(),
             ttl: session.end.duration_since(now).ok(),
@@ -108,7 +113,7 @@ impl SessionStore for MemorySessions {
         ttl: Duration,
     ) -> StoreFuture<'a, Replaced> {
         let end = self.end(ttl);
-        let mut state = self.lock();
+        let mut state = self.write();
         let replaced = match state.live(id, self.clock.now()) {
             None => Replaced::Gone,
             Some(session) if session.record != expected => Replaced::Changed,
@@ -122,7 +127,7 @@ impl SessionStore for MemorySessions {
 
     fn touch<'a>(&'a self, id: &'a SessionId, ttl: Duration) -> StoreFuture<'a, bool> {
         let end = self.end(ttl);
-        let mut state = self.lock();
+        let mut state = self.write();
         let lives = state.live(id, self.clock.now()).is_some();
         if lives && let Some(session) = state.remove(id) {
             state.put(id, session.record, end);
@@ -132,7 +137,7 @@ impl SessionStore for MemorySessions {
 
     fn take<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<String>> {
         let now = self.clock.now();
-        let taken = self.lock().remove(id).filter(|session| session.end > now);
+        let taken = self.write().remove(id).filter(|session| session.end > now);
         Box::pin(ready(Ok(taken.map(|session| session.record))))
     }
 }
@@ -241,7 +246,7 @@ mod the_memory_store {
         seconds.store(1010, Ordering::Relaxed);
         store.create(&id("c"), "{}", TTL).await.unwrap();
         assert!(store.load(&id("a")).await.unwrap().is_some());
-        assert_eq!((store.len(), store.lock().ends.len()), (2, 2));
+        assert_eq!((store.len(), store.read().ends.len()), (2, 2));
     }
 
     #[tokio::test]
@@ -297,7 +302,7 @@ mod the_memory_store {
             store.create(&id(&n.to_string()), "{}", TTL).await.unwrap();
         }
         assert_eq!(store.len(), 10);
-        assert_eq!(store.lock().ends.len(), 10);
+        assert_eq!(store.read().ends.len(), 10);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::console::say;
 use crate::run::{cargo, output, run};
 use crate::setup;
 use crate::steps::{Session, Stop};
@@ -20,6 +21,12 @@ pub(crate) struct Options {
     /// Draws the table as SVG
     #[arg(long, value_name = "FILE", value_parser = absolute)]
     plot: Option<PathBuf>,
+    /// Whole servers instead: ours beside those of other languages, and nginx beside the gateway
+    #[arg(long, conflicts_with_all = ["check", "plot"])]
+    beside: bool,
+    /// Tickets on one Redis and on three masters instead
+    #[arg(long, conflicts_with_all = ["beside", "check", "plot"])]
+    redis: bool,
 }
 
 /// Resolved before the current directory changes.
@@ -50,19 +57,17 @@ pub(crate) fn step(_: &Session) -> Result<(), Stop> {
 
 /// The step of the suite: whether a parser's instructions grow faster than its input.
 pub(crate) fn growth(_: &Session) -> Result<(), Stop> {
-    let program = [
-        "run",
-        "--release",
-        "-p",
-        "bench-suite",
-        "--features",
-        "growth",
-    ];
-    Ok(run(cargo(&program).args(["--bin", "bench-growth"]))?)
+    Ok(of_feature("growth", "bench-growth")?)
 }
 
 /// Prints one table of all goals, beside the other crates.
 pub(crate) fn table(options: &Options, workspace: &Workspace) -> Result<(), String> {
+    if options.beside {
+        return beside(workspace);
+    }
+    if options.redis {
+        return at_scale(workspace);
+    }
     let needed = |binary: &str| matches!(binary, "redis-server" | "valgrind");
     setup::tools(&workspace.tools, needed)?;
     let folder = workspace.tools.with_file_name("bench");
@@ -85,6 +90,26 @@ pub(crate) fn table(options: &Options, workspace: &Workspace) -> Result<(), Stri
         suite.arg("--plot").arg(file);
     }
     run(&mut suite)
+}
+
+/// Prints tables of whole servers. One that cannot be installed here says so in its row.
+fn beside(workspace: &Workspace) -> Result<(), String> {
+    say!("    it builds for some minutes, and then measures for 8");
+    setup::for_servers(&workspace.tools);
+    of_feature("beside", "bench-beside")
+}
+
+/// Prints the rates and delays of tickets on Redis.
+fn at_scale(workspace: &Workspace) -> Result<(), String> {
+    say!("    it builds for some minutes, and then measures for 2");
+    setup::tools(&workspace.tools, |binary| binary == "redis-server")?;
+    of_feature("redis", "bench-redis")
+}
+
+/// Runs a program of the suite that needs a feature of it.
+fn of_feature(feature: &str, program: &str) -> Result<(), String> {
+    let package = ["run", "--release", "-p", "bench-suite"];
+    run(cargo(&package).args(["--features", feature, "--bin", program]))
 }
 
 /// The deterministic goals, beside the crates of this tree.

@@ -80,6 +80,23 @@ fn libraries(tools: &Path) -> Result<(), String> {
     pip(&tools.with_file_name("python"))
 }
 
+/// Installs what the measured servers of other languages need. What cannot be installed is only told.
+pub(crate) fn for_servers(folder: &Path) {
+    for tool in ["node", "npm", "python3", "pip3", "nginx"] {
+        if let Err(why) = tools(folder, |binary| binary == tool) {
+            say!("    {why}");
+        }
+    }
+    for installed in [
+        npm(&folder.with_file_name("node")),
+        pip(&folder.with_file_name("python")),
+    ] {
+        if let Err(why) = installed {
+            say!("    {why}");
+        }
+    }
+}
+
 /// Installs only the wanted tools.
 pub(crate) fn tools(tools: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
     let absent = |Tool(binary, _): &&Tool| wanted(binary) && locate(binary, tools).is_none();

@@ -19,6 +19,11 @@
 //! `bench-growth` counts the instructions of every parser of untrusted input, for inputs of 1 kB to
 //! 1 MB. It fails if they grow faster than the input.
 //!
+//! `bench-beside` runs whole servers side by side: ours, those that one writes by hand, and those of
+//! other languages, with nginx beside the gateway.
+//!
+//! `bench-redis` takes tickets from one Redis and from three, for the page about fleets.
+//!
 //! With `--check` the program fails if instructions, allocations or bytes miss a goal.
 #![allow(
     clippy::unwrap_used,
@@ -28,6 +33,8 @@
     reason = "a bench that cannot go on has nothing to report"
 )]
 
+#[cfg(feature = "beside")]
+mod beside;
 mod callgrind;
 mod case;
 mod cost;
@@ -37,15 +44,21 @@ mod growth;
 mod measure;
 mod plot;
 mod program;
+#[cfg(feature = "redis")]
+mod redis;
 mod results;
 mod rows;
 mod table;
 
+#[cfg(feature = "beside")]
+pub use self::beside::main as beside;
 pub use self::case::{Case, Crypto, now};
 pub use self::cost::main as cost;
 pub use self::growth::{Shape, main as growth};
 pub use self::measure::Counted;
 pub use self::program::{allocations, main};
+#[cfg(feature = "redis")]
+pub use self::redis::main as redis;
 pub use self::rows::jwt::{FourStrings, SECRET, SESSION_USER, handshake, token};
 pub use self::rows::own;
 pub use self::rows::tickets::{each_in_turn, key};

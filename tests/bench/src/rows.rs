@@ -12,7 +12,7 @@ pub(crate) mod flood;
 pub(crate) mod jwt;
 pub(crate) mod lease;
 mod protocol;
-mod socket;
+pub(crate) mod socket;
 pub(crate) mod tickets;
 mod two;
 pub(crate) mod whole;

@@ -37,7 +37,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use self::counts::{Counting, Counts};
 pub use self::gauge::{Gauge, Held};
 pub use self::log::Log;
-pub use self::packages::packages;
+pub use self::packages::{find_packages, packages};
 pub use self::port::free_port;
 pub use self::printed::Printed;
 pub use self::random::Random;

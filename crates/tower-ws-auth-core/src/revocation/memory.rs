@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::store::BoxFuture;
 use super::{Recorded, Revocation, RevocationKey, RevocationStore, StoreError};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{RwLock, RwLockWriteGuard};
 
 /// Remembers revocations in this process, for one node. It forgets them when the process ends.
 pub struct MemoryRevocations {
-    revoked: Mutex<HashMap<Arc<str>, Kept>>,
+    /// Handshakes only read, and do not wait for one another.
+    revoked: RwLock<HashMap<Arc<str>, Kept>>,
     retention: Duration,
     max_keys: usize,
 }
@@ -28,14 +29,14 @@ impl MemoryRevocations {
     /// issued before the revocation passes again.
     pub fn new(retention: Duration, max_keys: usize) -> Self {
         Self {
-            revoked: Mutex::default(),
+            revoked: RwLock::default(),
             retention,
             max_keys,
         }
     }
 
     fn look(&self, keys: &[RevocationKey]) -> Vec<Option<Revocation>> {
-        let revoked = self.lock();
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
         if revoked.is_empty() {
             return vec![None; keys.len()];
         }
@@ -49,7 +50,7 @@ impl MemoryRevocations {
 
     fn keep(&self, key: Arc<str>, revocation: Revocation) -> Result<Recorded, StoreError> {
         let now = Instant::now();
-        let mut revoked = self.lock();
+        let mut revoked = self.write();
         let kept = revoked.get_mut(&key).filter(|kept| kept.holds(now));
         let revocation = match kept {
             Some(kept) if kept.revocation.micros() >= revocation.micros() => {
@@ -72,8 +73,8 @@ impl MemoryRevocations {
     }
 
     /// Nothing under the lock panics.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Kept>> {
-        self.revoked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Arc<str>, Kept>> {
+        self.revoked.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,7 +147,7 @@ mod tests {
             let from = Instant::now() + retention;
             let revocation = Revocation::at_micros(micros, DisconnectReason::Revoked);
             store.record("user:ada".into(), revocation).await.unwrap();
-            let until = store.lock()["user:ada"].until.unwrap();
+            let until = store.revoked.read().unwrap()["user:ada"].until.unwrap();
             assert!((from..=Instant::now() + retention).contains(&until));
         }
     }

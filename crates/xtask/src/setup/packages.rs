@@ -10,6 +10,8 @@ pub(super) const NPM: &[(&str, &str)] = &[
     ("esbuild", "0.28.2"),
     ("express", "5.3.0"),
     ("express-session", "1.19.0"),
+    // Of the servers that `cargo xtask bench --beside` measures.
+    ("jsonwebtoken", "9.0.3"),
     ("redis", "5.9.0"),
     ("socket.io", "4.8.4"),
     ("socket.io-2", "npm:socket.io@2.5.1"),
@@ -54,6 +56,10 @@ pub(super) const PIP: &[(&str, &str)] = &[
     ("zizmor", "1.32.0"),
     ("fastapi", "0.165.0"),
     ("uvicorn", "0.54.0"),
+    // These three are of the servers that `cargo xtask bench --beside` measures.
+    ("httptools", "0.9.0"),
+    ("pyjwt", "2.15.1"),
+    ("uvloop", "0.23.0"),
 ];
 
 /// Client libraries from Python's index.

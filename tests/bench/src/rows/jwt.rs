@@ -28,9 +28,9 @@ use crate::{Case, now};
 pub const SECRET: &str = "a secret of thirty-two characters";
 /// The user of the tokens and sessions.
 pub const SESSION_USER: &str = "user-42";
-const ISSUER: &str = "https://issuer.example";
+pub(crate) const ISSUER: &str = "https://issuer.example";
 /// Some of the other crates require one.
-const AUDIENCE: &str = "chat";
+pub(crate) const AUDIENCE: &str = "chat";
 const LIMIT: usize = 60_000;
 
 /// The claims of an application.

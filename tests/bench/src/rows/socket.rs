@@ -70,7 +70,7 @@ pub(super) fn accept<B>(request: &Request<B>) -> Response<Empty<Bytes>> {
     response
 }
 
-pub(super) fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
@@ -104,7 +104,7 @@ impl Talk {
 }
 
 /// Serves on a thread of its own, whose `schedstat` is returned beside the address.
-pub(super) fn listen<S, B>(service: impl FnOnce() -> S + Send + 'static) -> (SocketAddr, PathBuf)
+pub(crate) fn listen<S, B>(service: impl FnOnce() -> S + Send + 'static) -> (SocketAddr, PathBuf)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>
         + Clone

@@ -2,7 +2,8 @@
 //!
 //! Each thread has connections and a runtime of its own. They share what a server's threads share:
 //! the strategy, its keys, the store, the registry and the lease clock. The sessions are one session,
-//! and the grants have one key, so both threads want the same shard.
+//! and the grants have one key, so both threads want the same shard. Beside them stand two threads
+//! that share nothing but the machine.
 
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -24,6 +25,11 @@ const TTL: Duration = Duration::from_secs(30);
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
+        // The machine's own share of the other rows.
+        Case::number("two/apart", || {
+            two(|_| in_memory(stack, vec![request(true)], Says::Nothing))
+        })
+        .slow(),
         Case::number("two/jwt", || {
             let service = within(stack);
             two(|_| in_memory(|| service.clone(), vec![request(true)], Says::Nothing))

@@ -207,7 +207,7 @@ pub(super) fn by_session(sessions: Sessions<Record>) -> server!() {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "its service outlives it")]
-pub(super) fn by_ticket(tickets: Tickets<String>) -> server!() {
+pub(crate) fn by_ticket(tickets: Tickets<String>) -> server!() {
     ServiceBuilder::new()
         .layer(CloseFrameLayer::new())
         .layer(origins())
@@ -225,7 +225,7 @@ fn by_first_message() -> server!() {
 }
 
 /// A page's request, with this target and these further lines.
-fn page(target: &str, lines: &str) -> &'static [u8] {
+pub(crate) fn page(target: &str, lines: &str) -> &'static [u8] {
     let text = format!(
         "GET {target} HTTP/1.1\r\nhost: example.com\r\nconnection: Upgrade\r\n\
          upgrade: websocket\r\norigin: https://example.com\r\nsec-websocket-version: 13\r\n\

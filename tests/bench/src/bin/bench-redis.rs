@@ -1,0 +1,5 @@
+//! Tickets on one Redis, and on three.
+
+fn main() {
+    bench_suite::redis();
+}
