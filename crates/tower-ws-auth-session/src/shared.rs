@@ -201,14 +201,20 @@ impl Shared {
     }
 
     async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T, SessionError> {
-        let mut answer = pin!(answer);
-        // A store in memory answers at once, and needs no timer.
-        let at_once = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
-        if let Poll::Ready(answer) = at_once {
-            return Ok(answer);
-        }
-        let answer = tokio::time::timeout(self.timeout, answer).await;
-        answer.map_err(|_| SessionError::TimedOut(self.timeout))
+        let (mut answer, mut timer) = (pin!(answer), pin!(None));
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answer));
+            }
+            // A store in memory answers at once, and needs no timer.
+            if timer.is_none() {
+                timer.set(Some(tokio::time::sleep(self.timeout)));
+            }
+            let timer = timer.as_mut().as_pin_mut();
+            let over = timer.map_or(Poll::Pending, |timer| timer.poll(cx));
+            over.map(|()| Err(SessionError::TimedOut(self.timeout)))
+        })
+        .await
     }
 
     /// As connect-redis computes it: up to the record's end, or else the default.
