@@ -125,10 +125,7 @@ pub(crate) fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String>
         let list = output(Command::new("tar").arg("-tzf").arg(&archive))?;
         contents(&list).map_err(|error| format!("the package of {name} {error}"))?;
         let place = folder.join(name);
-        fs::create_dir_all(&place).map_err(|error| of(place.display(), &error))?;
-        let mut tar = Command::new("tar");
-        tar.arg("-xzf").arg(&archive).arg("-C").arg(&place);
-        output(tar.arg("--strip-components=1"))?;
+        extract(&archive, &place)?;
         includes(&place.join("src"))?;
     }
     say!("    {} packages", workspace.libraries.len());
@@ -136,6 +133,15 @@ pub(crate) fn unpack(workspace: &Workspace, folder: &Path) -> Result<(), String>
         &folder.join("Cargo.toml"),
         &manifest(&workspace.libraries, &root),
     )
+}
+
+/// The files are as old as this call: cargo gives all files of a package the same date, and would take
+/// those of an earlier build for unchanged.
+fn extract(archive: &Path, place: &Path) -> Result<(), String> {
+    fs::create_dir_all(place).map_err(|error| of(place.display(), &error))?;
+    let mut tar = Command::new("tar");
+    tar.arg("-xzmf").arg(archive);
+    output(tar.arg("-C").arg(place).arg("--strip-components=1")).map(drop)
 }
 
 /// Whether a package has its required files, and none that only the repository needs.
@@ -249,7 +255,28 @@ fn of(path: impl std::fmt::Display, error: &std::io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+
+    #[test]
+    fn a_package_is_as_new_as_its_unpacking() {
+        let folder = std::env::temp_dir().join(format!("xtask-supply-{}", std::process::id()));
+        fs::create_dir_all(folder.join("a-1")).unwrap();
+        let (file, archive) = (folder.join("a-1/lib.rs"), folder.join("a-1.crate"));
+        fs::write(&file, "").unwrap();
+        let packed = SystemTime::UNIX_EPOCH + Duration::from_secs(1_153_704_088);
+        let opened = fs::File::options().append(true).open(&file).unwrap();
+        opened.set_modified(packed).unwrap();
+        let mut tar = Command::new("tar");
+        tar.arg("-czf").arg(&archive).arg("-C").arg(&folder);
+        output(tar.arg("a-1")).unwrap();
+        let place = folder.join("b");
+        extract(&archive, &place).unwrap();
+        let unpacked = fs::metadata(place.join("lib.rs")).unwrap().modified();
+        assert!(unpacked.unwrap() > packed + Duration::from_secs(86_400));
+        fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn a_package_has_licence_and_readme_and_no_tests() {
