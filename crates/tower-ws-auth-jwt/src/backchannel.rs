@@ -1,5 +1,6 @@
 //! Logout at the identity provider (`OpenID` Connect Back-Channel Logout 1.0).
 
+mod answer;
 mod builder;
 mod logout_token;
 mod security_event;
