@@ -12,8 +12,14 @@ use crate::workspace::Workspace;
 
 /// The other crates for comparison, in a workspace of their own.
 const PEERS: &str = "tests/bench/peers/Cargo.toml";
+/// The times of earlier runs.
+const RUNS: &str = "tests/bench/runs.tsv";
 
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct Options {
     /// Fails if instructions, allocations or bytes miss a goal
     #[arg(long)]
@@ -21,11 +27,14 @@ pub(crate) struct Options {
     /// Draws the table as SVG
     #[arg(long, value_name = "FILE", value_parser = absolute)]
     plot: Option<PathBuf>,
+    /// Adds the times of this run to tests/bench/runs.tsv, whose range the table shows
+    #[arg(long)]
+    record: bool,
     /// Whole servers instead: ours beside those of other languages, and nginx beside the gateway
-    #[arg(long, conflicts_with_all = ["check", "plot"])]
+    #[arg(long, conflicts_with_all = ["check", "plot", "record"])]
     beside: bool,
     /// Tickets on one Redis and on three masters instead
-    #[arg(long, conflicts_with_all = ["beside", "check", "plot"])]
+    #[arg(long, conflicts_with_all = ["beside", "check", "plot", "record"])]
     redis: bool,
 }
 
@@ -82,7 +91,10 @@ pub(crate) fn table(options: &Options, workspace: &Workspace) -> Result<(), Stri
     ])
     .arg(&folder))?;
     let mut suite = Command::new(folder.join("release").join("bench-peers"));
-    suite.arg("--redis").arg(redis);
+    suite.args(["--runs", RUNS]).arg("--redis").arg(redis);
+    if options.record {
+        suite.arg("--record");
+    }
     if options.check {
         suite.arg("--check");
     }

@@ -7,6 +7,8 @@
 //! - **Time** is taken in rounds, in each of which every case has its turn. A ratio is the median
 //!   of the rounds' ratios, so that other load on the machine affects both sides. Times are shown,
 //!   and fail nothing.
+//!   With the times of earlier runs beside it (`--runs`), a row shows the median of all runs and their
+//!   range. It is met if it is in each of at least five.
 //! - **Instructions** are counted by valgrind's callgrind, only while a case runs. Its processor
 //!   has no instructions for SHA, on either side. So HMAC is compared with jsonwebtoken on
 //!   `rust_crypto`: nobody runs aws-lc without those instructions.
@@ -48,6 +50,7 @@ mod program;
 mod redis;
 mod results;
 mod rows;
+mod runs;
 mod table;
 
 #[cfg(feature = "beside")]

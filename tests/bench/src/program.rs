@@ -1,9 +1,12 @@
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::case::{Case, Crypto};
 use crate::measure::{self, Counted};
 use crate::results::Results;
+use crate::runs::{self, Runs};
 use crate::{callgrind, plot, table};
 
 const USAGE: &str = "\
@@ -13,6 +16,8 @@ Prints what the goals come to. Beside this program lies another, whose name ends
   --only NAME   with the cases alone whose names begin so
   --check       fails where instructions, allocations or bytes miss a goal
   --plot FILE   draws the ratios, as SVG
+  --runs FILE   with the times of earlier runs
+  --record      adds the times of this one to them
   --redis FILE  with what the bench of the stores on Redis has printed";
 
 /// The program that prints the table, with the cases that it measures.
@@ -42,6 +47,8 @@ struct Arguments {
     only: Option<String>,
     check: bool,
     plot: Option<PathBuf>,
+    runs: Option<PathBuf>,
+    record: bool,
     redis: Option<PathBuf>,
 }
 
@@ -56,6 +63,8 @@ impl Arguments {
                 "--check" => read.check = true,
                 "--only" => read.only = Some(value()?),
                 "--plot" => read.plot = Some(value()?.into()),
+                "--runs" => read.runs = Some(value()?.into()),
+                "--record" => read.record = true,
                 "--redis" => read.redis = Some(value()?.into()),
                 "--times" | "--rust" | "--aws-lc" => read.part = Some(arg),
                 _ => return Err(format!("unexpected argument `{arg}`\n\n{USAGE}")),
@@ -86,7 +95,14 @@ fn run(arguments: &Arguments, cases: impl Fn() -> Vec<Case>) -> Result<bool, Str
             let text = std::fs::read_to_string(file);
             results.read_redis(&text.map_err(|error| format!("{}: {error}", file.display()))?);
         }
-        let missed = table::print(&results);
+        let runs = arguments.runs.as_deref().map(Runs::read).transpose()?;
+        let missed = table::print(&results, runs.as_ref());
+        if let Some(file) = arguments.runs.as_deref().filter(|_| arguments.record) {
+            let opened = OpenOptions::new().append(true).open(file);
+            let lines = runs::lines(&results);
+            let wrote = opened.and_then(|mut file| file.write_all(lines.as_bytes()));
+            wrote.map_err(|error| format!("--record {}: {error}", file.display()))?;
+        }
         if let Some(file) = &arguments.plot {
             std::fs::write(file, plot::svg(&results))
                 .map_err(|error| format!("{}: {error}", file.display()))?;

@@ -3,15 +3,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::goals::{GOALS, Goal};
 use crate::results::Results;
+use crate::runs::{Runs, Spread};
 
 /// Prints the table, and returns the number of limits that are missed or not measured.
-pub(crate) fn print(results: &Results) -> usize {
-    let (table, missed) = render(results, GOALS);
+pub(crate) fn print(results: &Results, runs: Option<&Runs>) -> usize {
+    let (table, missed) = render(results, runs, GOALS);
     println!("{}, {}\n\n{table}", machine(), date());
     missed
 }
 
-fn render(results: &Results, goals: &[Goal]) -> (String, usize) {
+fn render(results: &Results, runs: Option<&Runs>, goals: &[Goal]) -> (String, usize) {
     let mut table = String::from(
         "| # | what | measure | ours | best alternative | limit | goal | |\n\
          |---|---|---|---|---|---|---|---|\n",
@@ -23,10 +24,16 @@ fn render(results: &Results, goals: &[Goal]) -> (String, usize) {
         let failure = results.failure(&goal.ours);
         let (shown_ours, verdict) = match (ours, failure) {
             (Some(ours), _) => {
-                let met = ours <= goal.most;
+                let spread = runs.and_then(|runs| runs.spread(goal, ours));
+                let lacks = spread.as_ref().map_or(0, Spread::lacks);
+                let met = spread
+                    .as_ref()
+                    .map_or(ours <= goal.most, |spread| spread.is_met(goal));
+                let ours = spread.as_ref().map_or(ours, Spread::median);
                 let held = goal.held.filter(|(most, _)| ours <= *most);
                 missed += usize::from(!met && held.is_none() && goal.demanded);
                 let verdict = match held {
+                    _ if met && lacks > 0 => format!("met so far, {lacks} more runs to come"),
                     _ if met => "met".to_owned(),
                     Some((most, why)) => {
                         let n = number(&mut reasons, why);
@@ -34,7 +41,8 @@ fn render(results: &Results, goals: &[Goal]) -> (String, usize) {
                     }
                     None => "**not met**".to_owned(),
                 };
-                (shown(goal, ours), verdict)
+                let ours = spread.map_or_else(|| shown(goal, ours), |spread| spread.shown(goal));
+                (ours, verdict)
             }
             (None, Some(why)) => {
                 missed += 1;
@@ -186,7 +194,7 @@ mod tests {
         };
         let mut results = Results::default();
         results.read("failed\tjwt/bad\tonly 887 were refused\nallocations\tdecode/bad\t9\n");
-        let (table, missed) = render(&results, GOALS);
+        let (table, missed) = render(&results, None, GOALS);
         assert_eq!(missed, GOALS.iter().filter(concerns).count());
         assert_eq!(
             table
@@ -200,7 +208,7 @@ mod tests {
         );
 
         results.read("allocations\tjwt/bad\t0\n");
-        let (table, fewer) = render(&results, GOALS);
+        let (table, fewer) = render(&results, None, GOALS);
         assert_eq!(fewer, missed - 1);
         assert!(
             table.contains("| allocations | 0 | 9 (jsonwebtoken) | – | ≤ 0 | met |"),
@@ -210,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_row_that_nobody_asked_for_is_left_out() {
-        let (table, missed) = render(&Results::default(), GOALS);
+        let (table, missed) = render(&Results::default(), None, GOALS);
         assert_eq!((table.matches("\n| ").count(), missed), (0, 0), "{table}");
     }
 }
