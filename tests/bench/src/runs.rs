@@ -22,7 +22,7 @@ impl Runs {
         Self::parse(&text).map_err(|line| format!("--runs {}: what is `{line}`?", file.display()))
     }
 
-    /// The error is a line that is none.
+    /// The error is the first line that has other fields.
     fn parse(text: &str) -> Result<Self, &str> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let parsed = lines.map(|line| {

@@ -14,8 +14,8 @@ pub(crate) struct Patch {
     pub(crate) promise: String,
     /// The effect of the change.
     pub(crate) breaks: String,
-    /// The first file that it changes.
-    pub(crate) touches: String,
+    /// The files that it changes.
+    pub(crate) touches: Vec<String>,
 }
 
 impl Patch {
@@ -70,14 +70,12 @@ fn parse(file: PathBuf, text: &str) -> Result<Patch, String> {
         file,
         promise,
         breaks,
-        touches: touched(text).to_owned(),
+        touches: touched(text).map(str::to_owned).collect(),
     })
 }
 
-/// The first file that the diff changes.
-fn touched(text: &str) -> &str {
-    let line = text.lines().find_map(|line| line.strip_prefix("+++ b/"));
-    line.unwrap_or_default()
+fn touched(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("+++ b/"))
 }
 
 /// Messages for the sabotages that no longer apply.
@@ -110,7 +108,7 @@ mod tests {
         assert_eq!(patch.promise, "A holds.");
         assert_eq!(patch.breaks, "The check is gone.");
         assert_eq!(patch.name(), "x-a");
-        assert_eq!(patch.touches, "crates/x/src/a.rs");
+        assert_eq!(patch.touches, ["crates/x/src/a.rs"]);
     }
 
     #[test]

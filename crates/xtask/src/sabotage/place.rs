@@ -81,15 +81,41 @@ impl<'a> Place<'a> {
 
     /// Whether one of the tests that the promise names fails with the patch.
     pub(crate) fn judge(&self, patch: &Patch, promise: &Promise) -> Result<Verdict, String> {
-        let diff = patch::absolute(&patch.file)?;
-        let apply = |options: &[&str]| {
-            let done = output(super::git_apply(&self.tree).args(options).arg(&diff));
-            done.map(drop)
-        };
-        apply(&[])?;
+        self.apply(patch, &[])?;
         let verdict = self.first_failure(patch, promise);
-        apply(&["--reverse"])?;
+        self.apply(patch, &["--reverse"])?;
         verdict
+    }
+
+    pub(crate) fn apply(&self, patch: &Patch, options: &[&str]) -> Result<(), String> {
+        let diff = patch::absolute(&patch.file)?;
+        let mut apply = super::git_apply(&self.tree);
+        output(apply.args(options).arg(diff)).map(drop)
+    }
+
+    /// The errors of the compiler, each with its file before it.
+    pub(crate) fn errors(&self) -> Result<Vec<String>, String> {
+        let mut check = cargo(&["check", "--workspace", "--all-features", "--lib", "--bins"]);
+        check.args(["--keep-going", "--message-format", "short"]);
+        let check = self.in_tree(&mut check, "").output();
+        let check = check.map_err(|error| format!("cargo check could not be run: {error}"))?;
+        let text = String::from_utf8_lossy(&check.stderr);
+        let is_error = |line: &&str| line.contains(": error");
+        let errors: Vec<_> = text.lines().filter(is_error).map(str::to_owned).collect();
+        if errors.is_empty() && !check.status.success() {
+            return Err(format!("cargo check: {}\n{text}", check.status));
+        }
+        Ok(errors)
+    }
+
+    /// Reuses the build of the dependencies.
+    fn in_tree<'c>(&self, command: &'c mut Command, build: &str) -> &'c mut Command {
+        let target = self.workspace.tools.with_file_name(build);
+        command
+            .current_dir(&self.tree)
+            .env("CARGO_TARGET_DIR", target)
+            .env("CARGO_INCREMENTAL", "1")
+            .stdin(Stdio::null())
     }
 
     fn first_failure(&self, patch: &Patch, promise: &Promise) -> Result<Verdict, String> {
@@ -109,17 +135,8 @@ impl<'a> Place<'a> {
         let log = self.logs.join(patch.name()).with_extension("log");
         let mut command = cargo(&["nextest", "run", "--profile", "sabotage"]);
         with_tools(&mut command, &self.workspace.tools);
-        command
-            .args(&selection)
-            .args(["-E", &filter(named)])
-            .current_dir(&self.tree)
-            // Reuses the build of the dependencies.
-            .env(
-                "CARGO_TARGET_DIR",
-                self.workspace.tools.with_file_name(build),
-            )
-            .env("CARGO_INCREMENTAL", "1")
-            .stdin(Stdio::null());
+        command.args(&selection).args(["-E", &filter(named)]);
+        self.in_tree(&mut command, build);
         if is_loom {
             command.env("RUSTFLAGS", "--cfg loom");
         }
