@@ -17,7 +17,7 @@ export interface Waiting {
   delay: number;
   /** The close code, or 0 if there was no socket. */
   code: number;
-  /** The close reason, or `request_failed`. */
+  /** The close reason, `request_failed`, or `no_answer`. */
   reason: string;
 }
 
@@ -49,6 +49,8 @@ export interface Options {
   maxBackoff?: number;
   /** Over how many milliseconds clients return after 1001 `going_away`. Default: 10 000. */
   spread?: number;
+  /** How many milliseconds a handshake may take before the next attempt. Default: 30 000. */
+  patience?: number;
   /** How many milliseconds a connection must last to reset the back-off. Default: 5000. */
   stableAfter?: number;
   /** In place of the global one, such as that of the packages ws or undici. */

@@ -25,6 +25,7 @@ export class ReconnectingSocket extends EventTarget {
   #options;
   #run = null; // a new object for each connect(): whatever an earlier run still awaits is then ignored
   #ws = null;
+  #silent;
   #timer;
   #since = { failures: 0, refreshed: false }; // since the last connection that proved stable
   #emit = (type, detail) => this.dispatchEvent(new CustomEvent(type, { detail }));
@@ -94,7 +95,7 @@ export class ReconnectingSocket extends EventTarget {
   }
 
   #open(url, firstMessage) {
-    const { WebSocket, protocols, binaryType, now, stableAfter, refresh } = this.#options;
+    const { WebSocket, protocols, binaryType, now, stableAfter, refresh, patience, setTimeout, clearTimeout } = this.#options;
     let ws;
     try {
       ws = this.#ws = new WebSocket(url, protocols);
@@ -103,7 +104,14 @@ export class ReconnectingSocket extends EventTarget {
     }
     if (binaryType) ws.binaryType = binaryType;
     let [openedAt, first, retryAfter] = [Infinity, true, 0];
+    // Some clients never say that a handshake has failed. One that opens after all is closed in `open`.
+    const silent = this.#silent = setTimeout(() => {
+      if (this.#ws !== ws) return;
+      this.#ws = null;
+      this.#backOff(0, 'no_answer', 0, null);
+    }, patience);
     ws.addEventListener('open', () => {
+      clearTimeout(silent);
       if (this.#ws !== ws) return ws.close(1000);
       openedAt = now();
       if (firstMessage !== undefined) ws.send(firstMessage);
@@ -117,6 +125,7 @@ export class ReconnectingSocket extends EventTarget {
       else this.dispatchEvent(new MessageEvent('message', { data }));
     });
     ws.addEventListener('close', ({ code, reason, wasClean }) => {
+      clearTimeout(silent);
       this.#emit('close', { code, reason, wasClean });
       if (this.#ws !== ws) return;
       this.#ws = null;
@@ -144,6 +153,7 @@ export class ReconnectingSocket extends EventTarget {
   #stop(code, reason, advice) {
     this.#run = this.#ws = null;
     this.#options.clearTimeout(this.#timer);
+    this.#options.clearTimeout(this.#silent);
     this.#emit('stopped', { code, reason, advice });
   }
 }
@@ -154,6 +164,7 @@ const DEFAULTS = {
   protocols: [],
   minBackoff: 500, maxBackoff: 30_000, // ms; the ceiling of the random delay doubles from one to the other
   spread: 10_000, // ms over which clients return after 1001
+  patience: 30_000, // ms that a handshake may take
   stableAfter: 5_000, // ms that a connection must last to prove itself
   WebSocket: globalThis.WebSocket, now: () => performance.now(), random: Math.random, // these and the timers: for tests
   setTimeout: (callback, delay) => setTimeout(callback, delay), clearTimeout: (timer) => clearTimeout(timer),

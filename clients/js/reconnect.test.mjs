@@ -156,7 +156,7 @@ describe('4401', () => {
       assert.deepEqual(t.refreshed, [reason]);
       assert.equal(t.sockets.length, 2);
       assert.equal(t.socket().url, 'ws://test/2');
-      assert.equal(t.timers.size, 0);
+      assert.deepEqual(t.delays(), []);
       await t.refuse(4401, reason);
       assert.deepEqual(t.refreshed, [reason]);
       assert.equal(t.sockets.length, 2);
@@ -468,6 +468,21 @@ describe('close()', () => {
     assert.equal(t.timers.size, 0);
     await t.passes(60_000);
     assert.equal(t.sockets.length, 1);
+  });
+
+  it('gives up a handshake that is never answered, and closes it if it opens after all', async () => {
+    const t = await connected({ patience: 1000 });
+    await t.passes(999);
+    assert.deepEqual(t.delays(), []);
+    await t.passes(1);
+    assert.deepEqual(t.last('waiting'), { type: 'waiting', data: undefined, delay: 500, code: 0, reason: 'no_answer' });
+    await t.passes(500);
+    const [silent, next] = t.sockets;
+    silent.opens();
+    await silent.ends(1000);
+    next.opens();
+    await t.passes(5000);
+    assert.deepEqual([silent.closed, next.closed, t.sockets.length, t.timers.size], [[[1000]], [], 2, 0]);
   });
 
   it('leaves a handshake under way alone, and closes it when it opens', async () => {

@@ -35,6 +35,8 @@ const socket = new ReconnectingSocket({
   minBackoff: 20,
   maxBackoff: 200,
   spread: 50,
+  // undici never says that some handshakes have failed.
+  patience: 10_000,
   WebSocket: class extends WebSocket {
     constructor(url, protocols) {
       super(url, { protocols, headers: { origin } });

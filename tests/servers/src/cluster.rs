@@ -138,6 +138,12 @@ impl Cluster {
             }
         }
         says(&self.nodes[replica], "INFO", "role:master").await;
+        // The others hear of it, and until then answer nobody.
+        for (n, node) in self.nodes.iter().enumerate() {
+            if n != dead {
+                says(node, "CLUSTER INFO", "cluster_state:ok").await;
+            }
+        }
     }
 
     async fn offset(&self, node: usize, name: &str) -> String {
