@@ -146,7 +146,7 @@ mod tests {
         assert!(parsed(&[]).is_err());
         let error = parsed(&["test", "--only", "all"]).unwrap_err();
         assert!(
-            error.contains("the steps are setup, clients, fmt"),
+            error.contains("the steps are setup, tools, deny"),
             "{error}"
         );
     }

