@@ -68,6 +68,27 @@ pub(crate) struct Assure {
     pub(crate) wstest: Option<std::path::PathBuf>,
 }
 
+impl Assure {
+    /// Refuses an option whose step `--only` leaves out: it would do nothing.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let options = [
+            ("--since", "mutants", self.since.is_some()),
+            ("--seed", "sabotage", self.seed.is_some()),
+            ("--soak", "soak", self.soak.is_some()),
+            ("--wstest", "autobahn", self.wstest.is_some()),
+        ];
+        let runs = |name| self.only.is_empty() || self.only.iter().any(|step| step.name == name);
+        let idle = options
+            .iter()
+            .find(|(_, step, is_given)| *is_given && !runs(*step));
+        idle.map_or(Ok(()), |(option, step, _)| {
+            Err(format!(
+                "{option} is for the step `{step}`, which --only leaves out"
+            ))
+        })
+    }
+}
+
 fn step(name: &str) -> Result<&'static Step, String> {
     STEPS.iter().find(|step| step.name == name).ok_or_else(|| {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
@@ -132,6 +153,22 @@ mod tests {
         };
         let names: Vec<_> = only.iter().map(|step| step.name).collect();
         assert_eq!(names, ["js", "fmt"]);
+    }
+
+    #[test]
+    fn an_option_whose_step_does_not_run_is_refused() {
+        let checked = |words: &[&str]| match parsed(words) {
+            Ok(Task::Assure(assure)) => assure.check(),
+            other => panic!("{other:?}"),
+        };
+        let seed = ["assure", "--seed", "3"];
+        assert_eq!(checked(&seed), Ok(()));
+        let with = |step| [&seed[..], &["--only", step]].concat();
+        assert_eq!(checked(&with("sabotage")), Ok(()));
+        assert_eq!(
+            checked(&with("fmt")).unwrap_err(),
+            "--seed is for the step `sabotage`, which --only leaves out"
+        );
     }
 
     #[test]

@@ -58,6 +58,7 @@ fn run(task: Task, workspace: &Workspace, times: Times) -> Result<ExitCode, Stri
             ));
         }
         Task::Assure(assure) => {
+            assure.check()?;
             return Ok(suite::run(
                 &suite::of_assure(&assure.only),
                 &session(assure),

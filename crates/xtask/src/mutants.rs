@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::run::{cargo, output, run, succeeds};
+use crate::setup::needs;
 use crate::steps::{Session, Stop};
 use crate::workspace::Workspace;
 
@@ -96,7 +97,7 @@ fn tool(tools: &Path) -> Result<PathBuf, String> {
         return Ok(tool);
     }
     let mut install = cargo(&["install", "--locked", TOOL, "--version", VERSION]);
-    run(install.arg("--root").arg(tools))?;
+    run(install.arg("--root").arg(tools)).map_err(|error| needs("crates.io", &error))?;
     Ok(installed)
 }
 
@@ -172,8 +173,12 @@ impl Place {
     }
 }
 
-/// There is one file for each outcome, with one line for each mutant.
+/// There is one file for each outcome, with one line for each mutant. Without mutants there is no
+/// folder.
 fn counts(folder: &Path) -> Result<Counts, String> {
+    if !folder.exists() {
+        return Ok(Counts::default());
+    }
     let lines = |name: &str| {
         let path = folder.join(name);
         let text =
@@ -221,6 +226,8 @@ mod tests {
         }
         let counts = counts(&folder);
         fs::remove_dir_all(&folder).unwrap();
+        // A package without a changed line.
+        assert!(super::counts(&folder).unwrap().missed.is_empty());
         let counts = counts.unwrap();
         assert_eq!(counts.missed, ["e", "f"]);
         let line = counts.line("tower-ws-auth-core");

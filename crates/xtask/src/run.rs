@@ -43,7 +43,7 @@ pub(crate) fn run_within(limit: Duration, command: &mut Command) -> Result<(), S
                 .spawn()
         })
         .and_then(|mut child| wait(&mut child, started + limit))
-        .map_err(|error| format!("`{line}` could not be run: {error}"))?;
+        .map_err(|error| not_run(&line, &error))?;
     let took = started.elapsed().as_secs_f64();
     match status {
         Some(status) if status.success() => {
@@ -71,11 +71,20 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| format!("`{line}` could not be run: {error}"))?;
+        .map_err(|error| not_run(&line, &error))?;
     if !done.status.success() {
         return Err(format!("`{line}` failed: {}", done.status));
     }
     String::from_utf8(done.stdout).map_err(|error| format!("`{line}` wrote {error}"))
+}
+
+fn not_run(line: &str, error: &std::io::Error) -> String {
+    let advice = if error.kind() == std::io::ErrorKind::NotFound {
+        "; `cargo xtask setup` installs missing tools"
+    } else {
+        ""
+    };
+    format!("`{line}` could not be run: {error}{advice}")
 }
 
 /// `None` if the deadline came first. The command and all its descendants are gone then.

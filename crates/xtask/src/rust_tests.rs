@@ -45,11 +45,8 @@ pub(crate) fn short(session: &Session) -> Result<(), Stop> {
     )?)
 }
 
-/// nextest runs no documentation tests. `cargo test` has run them already.
+/// nextest runs none of them.
 pub(crate) fn documentation(_: &Session) -> Result<(), Stop> {
-    if !nextest() {
-        return Ok(());
-    }
     Ok(run(cargo(&["test", "--doc"]).args(ALL))?)
 }
 

@@ -4,6 +4,7 @@
 mod compile;
 mod patch;
 mod place;
+mod selection;
 
 use std::path::Path;
 use std::str::FromStr;
@@ -16,7 +17,7 @@ use patch::Patch;
 use place::{Place, Verdict};
 
 /// The duration of one sabotage on two cores: building the touched crates, and testing.
-const EACH: Duration = Duration::from_secs(20);
+const EACH: Duration = Duration::from_secs(8);
 
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Options {
@@ -30,7 +31,7 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with_all = ["promise", "part"])]
     compile: bool,
     /// Only lists the promises, with their numbers and sabotages
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["promise", "part", "compile"])]
     list: bool,
 }
 
@@ -81,13 +82,13 @@ pub(crate) fn command(options: &Options, workspace: &Workspace) -> Result<(), St
         };
     }
     if let Some(number) = options.promise {
-        wrong.clear();
         let index = number as usize - 1;
         let promise = promises.get(index).ok_or_else(|| {
             let last = promises.len();
             format!("--promise {number}: the promises are numbered 1 to {last}")
         })?;
         patches.retain(|patch| patch.promise == promise.text);
+        wrong = incomplete(&patches, std::slice::from_ref(promise));
     }
     if let Some(part) = options.part {
         patches = part.of(patches);
@@ -126,14 +127,16 @@ fn chosen(mut patches: Vec<Patch>, seed: u64) -> Vec<Patch> {
     picked
 }
 
-/// Part of the step `promises`: every sabotage names an existing promise.
+/// Part of the step `promises`: every sabotage names an existing promise and applies, and every
+/// promise has one.
 pub(crate) fn check(promises: &[Promise]) -> Result<usize, String> {
     let patches = patch::all()?;
-    let strays = strays(&patches, promises);
-    if strays.is_empty() {
+    let mut wrong = strays(&patches, promises);
+    wrong.extend(incomplete(&patches, promises));
+    if wrong.is_empty() {
         Ok(patches.len())
     } else {
-        Err(strays.join("\n"))
+        Err(wrong.join("\n"))
     }
 }
 
@@ -187,6 +190,8 @@ fn run(
     );
     let place = Place::new(workspace)?;
     let started = Instant::now();
+    let broken = |promise: &&Promise| patches.iter().any(|patch| patch.promise == promise.text);
+    place.check(promises.iter().filter(broken))?;
     let mut unnoticed = Vec::new();
     // A patch that no longer applies is already among the gaps.
     let fitting = patches.iter().filter(|patch| patch.fits());

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::console::say;
 use crate::run::{cargo, output, run, run_within, succeeds};
+use crate::setup::needs;
 use crate::steps::{Session, Stop};
 use crate::workspace::{Library, Workspace};
 
@@ -47,7 +48,7 @@ fn dry_run(target: &Path) -> Result<(), Stop> {
     ))
 }
 
-/// The step of the suite: the published packages with the oldest promised Rust.
+/// The step of the suite: the libraries with the oldest promised Rust.
 pub(crate) fn msrv(session: &Session) -> Result<(), Stop> {
     let root = read("Cargo.toml")?;
     let version =
@@ -85,7 +86,8 @@ pub(crate) fn minimal(workspace: &Workspace) -> Result<(), String> {
     run(cargo(&["update", "-Zdirect-minimal-versions"])
         .env("RUSTC_BOOTSTRAP", "1")
         .arg("--manifest-path")
-        .arg(&manifest))?;
+        .arg(&manifest))
+    .map_err(|error| needs("crates.io", &error))?;
     run(cargo(&["check", "--workspace", "--all-features"])
         .arg("--keep-going")
         .arg("--manifest-path")

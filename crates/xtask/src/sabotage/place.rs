@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::SystemTime;
 
 use super::patch::{self, Patch};
+use super::selection::{filter, is_loom, selection};
 use crate::promises::{Named, Promise};
 use crate::run::{cargo, output, succeeds};
 use crate::rust_tests::with_tools;
@@ -15,6 +16,9 @@ use crate::workspace::Workspace;
 /// nextest's exit codes.
 const TEST_FAILED: i32 = 100;
 const BUILD_FAILED: i32 = 101;
+
+/// rustc's own words. An incremental build meets such a fault now and then, and a fresh one never did.
+const COMPILER_FAULT: &str = "the compiler unexpectedly panicked";
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
@@ -79,6 +83,36 @@ impl<'a> Place<'a> {
         outdate(&self.tree)
     }
 
+    /// Requires that the tests of these promises pass while nothing is broken: a test that fails
+    /// anyway notices nothing.
+    pub(crate) fn check<'p>(
+        &self,
+        promises: impl Iterator<Item = &'p Promise>,
+    ) -> Result<(), String> {
+        let mut together: Vec<(Vec<String>, bool, Vec<String>)> = Vec::new();
+        for named in promises.flat_map(|promise| &promise.tests) {
+            let (selection, is_loom) = (selection(named, self.workspace)?, is_loom(named));
+            let same = |(other, ..): &&mut (Vec<String>, _, _)| *other == selection;
+            match together.iter_mut().find(same) {
+                Some((_, _, filters)) => filters.push(filter(named)),
+                None => together.push((selection, is_loom, vec![filter(named)])),
+            }
+        }
+        let log = self.logs.join("unbroken.log");
+        for (selection, is_loom, filters) in together {
+            let filter = filters.join(" | ");
+            let arguments = ["--no-fail-fast", "-E", &filter];
+            let status = self.nextest(&selection, is_loom, &arguments, &log)?;
+            if !status.success() {
+                return Err(format!(
+                    "a test fails although nothing is broken; see {}",
+                    log.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether one of the tests that the promise names fails with the patch.
     pub(crate) fn judge(&self, patch: &Patch, promise: &Promise) -> Result<Verdict, String> {
         self.apply(patch, &[])?;
@@ -97,7 +131,7 @@ impl<'a> Place<'a> {
     pub(crate) fn errors(&self) -> Result<Vec<String>, String> {
         let mut check = cargo(&["check", "--workspace", "--all-features", "--lib", "--bins"]);
         check.args(["--keep-going", "--message-format", "short"]);
-        let check = self.in_tree(&mut check, "").output();
+        let check = self.in_tree(&mut check, false).output();
         let check = check.map_err(|error| format!("cargo check could not be run: {error}"))?;
         let text = String::from_utf8_lossy(&check.stderr);
         let is_error = |line: &&str| line.contains(": error");
@@ -106,16 +140,6 @@ impl<'a> Place<'a> {
             return Err(format!("cargo check: {}\n{text}", check.status));
         }
         Ok(errors)
-    }
-
-    /// Reuses the build of the dependencies.
-    fn in_tree<'c>(&self, command: &'c mut Command, build: &str) -> &'c mut Command {
-        let target = self.workspace.tools.with_file_name(build);
-        command
-            .current_dir(&self.tree)
-            .env("CARGO_TARGET_DIR", target)
-            .env("CARGO_INCREMENTAL", "1")
-            .stdin(Stdio::null())
     }
 
     fn first_failure(&self, patch: &Patch, promise: &Promise) -> Result<Verdict, String> {
@@ -128,30 +152,70 @@ impl<'a> Place<'a> {
     }
 
     fn fails(&self, patch: &Patch, named: &Named) -> Result<bool, String> {
-        let selection = selection(named, self.workspace)?;
-        // As the step `loom` builds them.
-        let is_loom = named.file.ends_with("/tests/loom.rs");
-        let build = if is_loom { "loom" } else { "" };
         let log = self.logs.join(patch.name()).with_extension("log");
-        let mut command = cargo(&["nextest", "run", "--profile", "sabotage"]);
-        with_tools(&mut command, &self.workspace.tools);
-        command.args(&selection).args(["-E", &filter(named)]);
-        self.in_tree(&mut command, build);
-        if is_loom {
-            command.env("RUSTFLAGS", "--cfg loom");
+        let (selection, is_loom) = (selection(named, self.workspace)?, is_loom(named));
+        let filter = filter(named);
+        let test = || {
+            let arguments = ["--profile", "sabotage", "-E", &filter];
+            self.nextest(&selection, is_loom, &arguments, &log)
+        };
+        let mut status = test()?;
+        if status.code() == Some(BUILD_FAILED) && ends_in(&log, COMPILER_FAULT) {
+            let kept = self.build(is_loom).join("debug/incremental");
+            fs::remove_dir_all(&kept).map_err(|error| of(&kept, &error))?;
+            status = test()?;
         }
-        let file = File::options().create(true).append(true).open(&log);
-        let file = file.map_err(|error| of(&log, &error))?;
-        let copy = file.try_clone().map_err(|error| of(&log, &error))?;
-        let done = command.stdout(file).stderr(copy).status();
-        let done = done.map_err(|error| format!("cargo nextest could not be run: {error}"))?;
-        match done.code() {
+        match status.code() {
             Some(0) => Ok(false),
             Some(TEST_FAILED) => Ok(true),
             Some(BUILD_FAILED) => Err(format!("it does not compile; see {}", log.display())),
-            _ => Err(format!("{done}; see {}", log.display())),
+            _ => Err(format!("{status}; see {}", log.display())),
         }
     }
+
+    /// Runs selected tests of the copy. Its output goes to the log.
+    fn nextest(
+        &self,
+        selection: &[String],
+        is_loom: bool,
+        arguments: &[&str],
+        log: &Path,
+    ) -> Result<ExitStatus, String> {
+        let mut command = cargo(&["nextest", "run"]);
+        with_tools(&mut command, &self.workspace.tools);
+        command.args(selection).args(arguments);
+        self.in_tree(&mut command, is_loom);
+        if is_loom {
+            command.env("RUSTFLAGS", "--cfg loom");
+        }
+        let file = File::options().create(true).append(true).open(log);
+        let file = file.map_err(|error| of(log, &error))?;
+        let copy = file.try_clone().map_err(|error| of(log, &error))?;
+        let status = command.stdout(file).stderr(copy).status();
+        status.map_err(|error| format!("cargo nextest could not be run: {error}"))
+    }
+
+    /// The folder of the build. loom's is its own, as for the step `loom`.
+    fn build(&self, is_loom: bool) -> PathBuf {
+        let name = if is_loom { "loom" } else { "" };
+        self.workspace.tools.with_file_name(name)
+    }
+
+    /// Reuses the build of the dependencies.
+    fn in_tree<'c>(&self, command: &'c mut Command, is_loom: bool) -> &'c mut Command {
+        command
+            .current_dir(&self.tree)
+            .env("CARGO_TARGET_DIR", self.build(is_loom))
+            .env("CARGO_INCREMENTAL", "1")
+            .stdin(Stdio::null())
+    }
+}
+
+/// Whether the text is in the last pages of a log.
+fn ends_in(log: &Path, text: &str) -> bool {
+    let log = fs::read(log).unwrap_or_default();
+    let last = &log[log.len().saturating_sub(16 * 1024)..];
+    String::from_utf8_lossy(last).contains(text)
 }
 
 /// The builds of the copy and of the workspace share their artifacts, and cargo compares those with
@@ -168,49 +232,6 @@ fn outdate(folder: &Path) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The arguments that choose features, and that build little more than the tests of one file. With `--workspace` the
-/// dependencies keep the features of the suite's build.
-fn selection(named: &Named, workspace: &Workspace) -> Result<Vec<String>, String> {
-    let file = Path::new(&named.file);
-    let target = workspace.tests.iter().find(|target| {
-        let folder = target
-            .file
-            .parent()
-            .filter(|_| target.file.ends_with("main.rs"));
-        target.file == file || folder.is_some_and(|folder| file.starts_with(folder))
-    });
-    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
-    if let Some(target) = target {
-        let package = ["--release", "--package", &target.package, "--test", "loom"];
-        return Ok(match &*target.name {
-            "loom" => words(&package),
-            name => words(&["--all-features", "--workspace", "--test", name]),
-        });
-    }
-    let mut components = file.iter().filter_map(|part| part.to_str());
-    let (Some(_), Some(package), Some("src")) =
-        (components.next(), components.next(), components.next())
-    else {
-        return Err(format!("{}: of no test target", named.file));
-    };
-    Ok(words(&[
-        "--all-features",
-        "--package",
-        package,
-        "--lib",
-        "--bins",
-    ]))
-}
-
-/// nextest's filter for tests of these names, in any module.
-fn filter(named: &Named) -> String {
-    let each = named
-        .tests
-        .iter()
-        .map(|test| format!("test(/(^|::){test}$/)"));
-    each.collect::<Vec<_>>().join(" | ")
 }
 
 /// Removes files from the copy that the original no longer has.
@@ -230,55 +251,4 @@ fn remove_others(tree: &Path, folder: &Path, files: &HashSet<&Path>) -> Result<(
 
 fn of(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::workspace::TestTarget;
-
-    fn selected(file: &str) -> Result<String, String> {
-        let target = |package: &str, name: &str, file: &str| TestTarget {
-            package: package.to_owned(),
-            name: name.to_owned(),
-            file: file.into(),
-        };
-        let workspace = Workspace {
-            tools: PathBuf::new(),
-            libraries: Vec::new(),
-            tests: vec![
-                target("core", "core", "crates/core/tests/suite/main.rs"),
-                target("core", "loom", "crates/core/tests/loom.rs"),
-            ],
-        };
-        let tests = vec!["a".to_owned()];
-        let file = file.to_owned();
-        selection(&Named { file, tests }, &workspace).map(|words| words.join(" "))
-    }
-
-    #[test]
-    fn the_target_of_a_test_is_found_by_its_file() {
-        assert_eq!(
-            selected("crates/core/tests/suite/gate.rs").as_deref(),
-            Ok("--all-features --workspace --test core")
-        );
-        assert_eq!(
-            selected("crates/core/tests/loom.rs").as_deref(),
-            Ok("--release --package core --test loom")
-        );
-        assert_eq!(
-            selected("crates/core/src/carrier/query.rs").as_deref(),
-            Ok("--all-features --package core --lib --bins")
-        );
-        assert!(selected("crates/core/tests/gone/gate.rs").is_err());
-    }
-
-    #[test]
-    fn a_test_is_run_in_any_module() {
-        let named = Named {
-            file: String::new(),
-            tests: vec!["one".to_owned(), "two".to_owned()],
-        };
-        assert_eq!(filter(&named), "test(/(^|::)one$/) | test(/(^|::)two$/)");
-    }
 }
