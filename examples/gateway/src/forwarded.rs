@@ -107,7 +107,7 @@ impl Said {
         let nodes = nodes.map(|node| node.chars().filter(|c| is_plain(*c)).collect());
         Self {
             nodes: nodes.collect(),
-            proto: last(&X_FORWARDED_PROTO).filter(|proto| is_scheme(proto)),
+            proto: last(&X_FORWARDED_PROTO).and_then(|proto| scheme(&proto)),
             host: last(&X_FORWARDED_HOST),
         }
     }
@@ -125,7 +125,7 @@ impl Said {
                     "for" => said
                         .nodes
                         .push(node(&value).chars().filter(|c| is_plain(*c)).collect()),
-                    "proto" if is_scheme(&value) => said.proto = Some(value),
+                    "proto" => said.proto = scheme(&value).or(said.proto),
                     "host" => said.host = Some(value),
                     _ => {}
                 }
@@ -135,8 +135,12 @@ impl Said {
     }
 }
 
-fn is_scheme(text: &str) -> bool {
-    ["http", "https", "ws", "wss"].contains(&text)
+/// In small letters: the case of a scheme has no meaning (RFC 3986 §3.1).
+fn scheme(text: &str) -> Option<String> {
+    let scheme = text.to_ascii_lowercase();
+    ["http", "https", "ws", "wss"]
+        .contains(&scheme.as_str())
+        .then_some(scheme)
 }
 
 /// The elements of a list field that may be split over several lines.
@@ -285,6 +289,17 @@ mod for_whom_rfc7239 {
         );
         assert_eq!(said["x-forwarded-proto"], "https");
         assert_eq!(said["x-forwarded-host"], "shop.example");
+    }
+
+    #[test]
+    fn a_scheme_may_have_capital_letters() {
+        for (name, value) in [
+            ("x-forwarded-proto", "HTTPS"),
+            ("forwarded", "for=10.0.0.1;Proto=Https"),
+        ] {
+            let said = said("127.0.0.1:9", "a", &[(name, value)]);
+            assert_eq!(said["x-forwarded-proto"], "https", "{value}");
+        }
     }
 
     #[test]
