@@ -51,6 +51,9 @@ pub(super) fn on_sockets() -> Vec<Case> {
         Case::clocked("accept/least", move || on_loopback(least, good())),
         Case::clocked("accept/hand", move || on_loopback(by_hand, good())),
         Case::clocked("accept/lease", move || on_loopback(leased, good())),
+        Case::clocked("accept/lease-key", move || {
+            on_loopback(leased_under_one_key, good())
+        }),
         Case::clocked("accept/lease-least", move || {
             on_loopback(|| least_leased(revocable(), false), good())
         }),
@@ -59,6 +62,9 @@ pub(super) fn on_sockets() -> Vec<Case> {
         Case::clocked("close/hyper", || on_loopback(hyper, Talk::cut())),
         Case::clocked("close/ours", || on_loopback(refusing, Talk::polite())),
         Case::clocked("close/least", || on_loopback(least_close, Talk::polite())),
+        Case::clocked("close/bounded", || {
+            on_loopback(least_bounded_close, Talk::polite())
+        }),
         Case::clocked("session/hyper", || {
             let talk = Talk::of(with_cookie(&sessions().1), Says::Nothing);
             on_loopback(hyper, talk)
