@@ -41,7 +41,7 @@ fn count_in(
         .args(args)
         .envs(variables.iter().copied())
         .output()
-        .map_err(|error| format!("valgrind: {error}"))?;
+        .map_err(|error| format!("valgrind: {error}; `cargo xtask setup` installs it"))?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr);
         return Err(format!("valgrind: {}\n{said}", done.status));

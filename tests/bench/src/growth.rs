@@ -232,8 +232,13 @@ impl Arguments {
 
 /// Whether none of them grows too fast.
 fn judge(shapes: &[Shape], arguments: &Arguments) -> Result<bool, String> {
-    if shapes.is_empty() {
-        return Err(format!("no parser's name begins with {:?}", arguments.only));
+    let is_of = |name: &String| {
+        shapes
+            .iter()
+            .any(|shape| shape.parser.starts_with(name.as_str()))
+    };
+    if let Some(name) = arguments.only.iter().find(|name| !is_of(name)) {
+        return Err(format!("--only {name}: no parser's name begins with it"));
     }
     let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
     let largest = arguments.largest.to_string();

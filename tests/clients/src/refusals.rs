@@ -1,10 +1,7 @@
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde::Serialize;
 use serde_json::{Value, json};
+use test_support::{SECRET, now};
 use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
-
-use crate::server::SECRET;
 
 /// A refused handshake, and the answer that its client reads.
 #[derive(Clone, Debug, Serialize)]
@@ -77,9 +74,4 @@ pub fn refusals() -> Result<Vec<Refusal>, Box<dyn std::error::Error>> {
 fn token(claims: &Value, secret: &[u8]) -> Result<String, Box<dyn std::error::Error>> {
     let key = SigningKey::hmac(Algorithm::HS256, secret)?;
     Ok(JwtEncoder::new(key).encode(claims)?)
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }

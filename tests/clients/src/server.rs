@@ -9,6 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::routing::{MethodRouter, any};
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
+use test_support::SECRET;
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower::util::MapResponseLayer;
@@ -21,8 +22,6 @@ use tower_ws_auth::{
 };
 
 use crate::ORIGIN;
-
-pub(crate) const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Claims {

@@ -9,6 +9,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use test_support::SECRET;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_ws_auth_core::origin::{MissingOrigin, OriginLayer, Origins};
@@ -21,7 +22,6 @@ use tower_ws_auth_socket::lease::LeaseLayer;
 use tower_ws_auth_socket::polling::PollingLayer;
 use tower_ws_auth_socket::protocol::ClientProtocol;
 
-const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const OPEN: &str = r#"0{"sid":"SERVER-1","upgrades":["websocket"]}"#;
 
 type Body = ResponseBody<ResponseBody<ResponseBody<ResponseBody<ResponseBody<Full<Bytes>>>>>>;

@@ -179,9 +179,7 @@ async fn the_program_stops_well_as_soon_as_it_has_said_where_it_listens() {
         first.push(timeout(PATIENCE, output.read_u8()).await.unwrap().unwrap());
     }
     assert!(first.starts_with(b"listening on http://"));
-    let pid = program.id().unwrap().to_string();
-    let stop = Command::new("kill").arg(pid).status().await;
-    assert!(stop.unwrap().success());
+    signal(program.id().unwrap(), "TERM");
 
     let mut rest = Vec::new();
     let reading = timeout(PATIENCE, output.read_to_end(&mut rest)).await;

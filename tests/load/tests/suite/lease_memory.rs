@@ -14,7 +14,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use test_support::memory::{hand_over, reading, serve};
-use test_support::{at_once, of_tier};
+use test_support::{at_once, bounded, of_tier};
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Builder;
 use tower::ServiceBuilder;
@@ -80,7 +80,7 @@ async fn end(open: Vec<Upgraded>, revocations: &Revocations, leases: &Leases) {
         };
         assert_eq!(read, close);
     }
-    leases.all_ended().await;
+    bounded("the end of all leases", leases.all_ended()).await;
     assert!(revocations.is_empty());
 }
 

@@ -912,12 +912,13 @@ async fn the_other_nodes_are_asked_only_about_connections_that_are_not_here() {
     let mut client = a.open("ada.50.100.user").await;
     assert_eq!(a.renew("ada.60.900.user", &client.id).await.0, 204);
     assert_eq!(client.text().await, "user");
-    let _ = a.renew("bad", ID).await;
+    assert_eq!(a.renew("bad", ID).await.0, 401);
     assert_eq!(bus.asked.load(Ordering::SeqCst), 0);
     // Without them it is not known whether there is such a connection.
     bus.is_down.store(true, Ordering::SeqCst);
     let unavailable = Server::<Tokens>::said(503, "unavailable");
     assert_eq!(a.renew("ada.60.900.user", ID).await, unavailable);
+    assert_eq!(bus.asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::routing::any;
 use futures_util::{SinkExt, StreamExt};
 use http::request::Parts;
-use test_support::{handshake, until};
+use test_support::{bounded, handshake, until};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -479,7 +479,7 @@ mod revocation {
             took > Duration::from_millis(450) && took < Duration::from_millis(4900),
             "{took:?}"
         );
-        layer.leases().all_ended().await;
+        bounded("the end of all leases", layer.leases().all_ended()).await;
         assert!(revocations.is_empty());
     }
 }
@@ -553,7 +553,7 @@ mod a_renewal {
             .await
             .unwrap();
         assert_eq!(close_of(&mut socket).await, said(4401, "session_ended"));
-        layer.leases().all_ended().await;
+        bounded("the end of all leases", layer.leases().all_ended()).await;
         assert!(revocations.is_empty());
     }
 
@@ -647,7 +647,7 @@ mod a_cooperative_handler {
             .await
             .unwrap();
         assert_eq!(text(&mut revoked).await, "bye: revoked");
-        layer.leases().all_ended().await;
+        bounded("the end of all leases", layer.leases().all_ended()).await;
         assert!(revocations.is_empty());
     }
 }
@@ -677,7 +677,7 @@ mod the_layer {
         let handler = any(async || "no socket here");
         let address = serve(handler, &revocations, &layer).await;
         assert_eq!(status(address, "user=ada").await, 200);
-        layer.leases().all_ended().await;
+        bounded("the end of all leases", layer.leases().all_ended()).await;
         assert!(revocations.is_empty());
     }
 
