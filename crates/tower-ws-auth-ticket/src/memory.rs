@@ -10,6 +10,7 @@
 //! an entry that it removes, and may evict a live ticket. A full sweep of a dashmap holds locks
 //! for long.
 
+mod apart;
 mod builder;
 mod generations;
 mod inner;

@@ -9,6 +9,8 @@
     reason = "the library uses and exports all of it"
 )]
 
+#[path = "../../src/memory/apart.rs"]
+mod apart;
 #[path = "../../src/memory/builder.rs"]
 mod builder;
 #[path = "../../src/memory/generations.rs"]

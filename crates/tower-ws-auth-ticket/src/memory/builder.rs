@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tower_ws_auth_core::Clock;
 
+use super::apart::Apart;
 use super::generations::Shards;
 use super::inner::{Inner, millis};
 use super::subjects::Subjects;
@@ -87,9 +88,9 @@ impl MemoryTicketsBuilder {
                 clock: self.clock,
                 max_ttl: millis(self.max_ttl),
                 capacity: self.capacity,
-                outstanding: AtomicUsize::new(0),
+                outstanding: Apart(AtomicUsize::new(0)),
                 period: AtomicU64::new(0),
-                cursor: AtomicUsize::new(0),
+                cursor: Apart(AtomicUsize::new(0)),
                 tickets: Shards::new(shards),
                 subjects: Subjects::new(shards, self.per_subject),
             }),

@@ -2,10 +2,13 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::mem::{replace, swap, take};
 
+use super::apart::Apart;
 use crate::sync::{Mutex, lock};
 
 /// Maps in shards, each in two generations: entries of this period, and of the one before.
-pub(super) struct Shards<K, V>(Box<[Mutex<Generations<K, V>>]>);
+pub(super) struct Shards<K, V>(Box<[Shard<K, V>]>);
+
+type Shard<K, V> = Apart<Mutex<Generations<K, V>>>;
 
 /// One shard. An entry lives at most a period, so a generation older than both has expired.
 pub(super) struct Generations<K, V> {
@@ -25,7 +28,7 @@ impl<K: Eq + Hash, V> Shards<K, V> {
             current: Map::default(),
             previous: Map::default(),
         };
-        Self((0..shards).map(|_| Mutex::new(shard())).collect())
+        Self((0..shards).map(|_| Apart(Mutex::new(shard()))).collect())
     }
 
     pub(super) fn len(&self) -> usize {

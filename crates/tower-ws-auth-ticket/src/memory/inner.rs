@@ -2,6 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use tower_ws_auth_core::Clock;
 
+use super::apart::Apart;
 use super::generations::{Generations, Shards};
 use super::subjects::Subjects;
 use crate::store::{StoreError, TicketKey};
@@ -13,12 +14,12 @@ pub(super) struct Inner {
     /// In milliseconds; as long as a period.
     pub(super) max_ttl: u64,
     pub(super) capacity: usize,
-    /// Tickets in all shards, and places reserved for one.
-    pub(super) outstanding: AtomicUsize,
+    /// Tickets in all shards, and places reserved for one. Every ticket changes it twice.
+    pub(super) outstanding: Apart<AtomicUsize>,
     /// The latest period that any thread has seen. It stays when the clock is set back.
     pub(super) period: AtomicU64,
     /// The shard that is looked after next.
-    pub(super) cursor: AtomicUsize,
+    pub(super) cursor: Apart<AtomicUsize>,
     pub(super) tickets: Shards<u128, Ticket>,
     pub(super) subjects: Subjects,
 }
