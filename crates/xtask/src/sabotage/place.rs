@@ -102,7 +102,7 @@ impl<'a> Place<'a> {
         for (selection, is_loom, filters) in together {
             let filter = filters.join(" | ");
             let arguments = ["--no-fail-fast", "-E", &filter];
-            let status = self.nextest(&selection, is_loom, &arguments, &log)?;
+            let status = self.test(&selection, is_loom, &arguments, &log)?;
             if !status.success() {
                 return Err(format!(
                     "a test fails although nothing is broken; see {}",
@@ -155,16 +155,8 @@ impl<'a> Place<'a> {
         let log = self.logs.join(patch.name()).with_extension("log");
         let (selection, is_loom) = (selection(named, self.workspace)?, is_loom(named));
         let filter = filter(named);
-        let test = || {
-            let arguments = ["--profile", "sabotage", "-E", &filter];
-            self.nextest(&selection, is_loom, &arguments, &log)
-        };
-        let mut status = test()?;
-        if status.code() == Some(BUILD_FAILED) && ends_in(&log, COMPILER_FAULT) {
-            let kept = self.build(is_loom).join("debug/incremental");
-            fs::remove_dir_all(&kept).map_err(|error| of(&kept, &error))?;
-            status = test()?;
-        }
+        let arguments = ["--profile", "sabotage", "-E", &filter];
+        let status = self.test(&selection, is_loom, &arguments, &log)?;
         match status.code() {
             Some(0) => Ok(false),
             Some(TEST_FAILED) => Ok(true),
@@ -173,7 +165,25 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Runs selected tests of the copy. Its output goes to the log.
+    /// Runs selected tests of the copy, and once more without the kept parts of earlier builds if
+    /// those made the compiler fail.
+    fn test(
+        &self,
+        selection: &[String],
+        is_loom: bool,
+        arguments: &[&str],
+        log: &Path,
+    ) -> Result<ExitStatus, String> {
+        let status = self.nextest(selection, is_loom, arguments, log)?;
+        if status.code() != Some(BUILD_FAILED) || !ends_in(log, COMPILER_FAULT) {
+            return Ok(status);
+        }
+        let kept = self.build(is_loom).join("debug/incremental");
+        fs::remove_dir_all(&kept).map_err(|error| of(&kept, &error))?;
+        self.nextest(selection, is_loom, arguments, log)
+    }
+
+    /// Its output goes to the log.
     fn nextest(
         &self,
         selection: &[String],
