@@ -92,6 +92,17 @@ async fn its_user_is_handed_on_and_the_cookie_is_not() {
 }
 
 #[tokio::test]
+async fn one_with_an_empty_name_never_reaches_the_upstream() {
+    let (redis, upstream) = (Server::start(), Upstream::start().await);
+    let cookie = log_in(&redis, "").await;
+    let gateway = start(&redis, &upstream, "session").await;
+    let mut socket = page(&gateway, "/echo", &cookie).await;
+    let forbidden = Some((4403, "forbidden".to_owned()));
+    assert_eq!(end_of(&mut socket).await, forbidden);
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
 async fn its_cookie_decides_at_once_where_a_first_message_may_hold_a_token() {
     let (redis, upstream) = (Server::start(), Upstream::start().await);
     let cookie = log_in(&redis, "ada").await;
