@@ -40,7 +40,8 @@ pub(crate) enum Place {
     BesideBuild,
     /// The tests, one after the other.
     Tests,
-    /// In order, while the tests run.
+    /// In order, while the tests run. They wait for each other's lock, so those that use one core come
+    /// first: the tests leave that one.
     BesideTests,
     /// The long tests, one after the other.
     LongTests,
@@ -80,9 +81,9 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doctests", tier: Test, place: Tests, run: tests::documentation, about: "the examples in the documentation" },
     Step { name: "js", tier: Test, place: BesideTests, run: js, about: "the tests of the JavaScript client, and of the chat's page" },
     Step { name: "workflows", tier: Test, place: BesideTests, run: workflows::check, about: "the workflows of GitHub Actions, by zizmor and actionlint" },
+    Step { name: "features", tier: Test, place: BesideTests, run: features::each, about: "each library with each of its features alone" },
     Step { name: "clippy", tier: Test, place: BesideTests, run: clippy, about: "clippy, warnings denied" },
     Step { name: "docs", tier: Test, place: BesideTests, run: docs, about: "the documentation, warnings denied" },
-    Step { name: "features", tier: Test, place: BesideTests, run: features::each, about: "each library with each of its features alone" },
     Step { name: "long", tier: Slow, place: LongTests, run: tests::long, about: "the long tests in full: load, nodes, corpora, races, browsers" },
     Step { name: "valkey", tier: Slow, place: LongTests, run: tests::valkey, about: "the tests on Redis, on Valkey" },
     Step { name: "growth", tier: Slow, place: LongTests, run: bench::growth, about: "parsers of untrusted input: their work grows no faster than the input" },
