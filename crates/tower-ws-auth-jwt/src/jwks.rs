@@ -92,7 +92,7 @@ impl Jwks {
         KeySource::from(own.into()).and(self)
     }
 
-    /// Like [`beside`](Self::with_local_keys), with keys that rotate as well.
+    /// Like [`with_local_keys`](Self::with_local_keys), with keys that rotate as well.
     pub fn beside_rotating(self, own: RotatingKeys) -> KeySource {
         KeySource::from(own).and(self)
     }

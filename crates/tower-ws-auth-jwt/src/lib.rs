@@ -81,7 +81,7 @@
 //! With the feature `jwks`, a `Jwks` fetches the keys of an identity provider, by the URL of its
 //! set or by discovery, and follows their rotation; its documentation has the rules. `fetch` takes
 //! any HTTP client as a function. With `jwks-reqwest` there is one, and the call is not needed.
-//! A secret of one's own stands `beside` them, and [`Issuers`] is for several providers.
+//! `with_local_keys` adds a secret of your own, and [`Issuers`] is for several providers.
 //!
 #![cfg_attr(
     all(feature = "jwks", any(feature = "aws-lc-rs", feature = "rust-crypto")),

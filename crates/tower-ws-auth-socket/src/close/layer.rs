@@ -146,8 +146,9 @@ impl CloseFrameLayer {
         self.with(|config| config.limits.bytes = bytes)
     }
 
-    /// How many refused clients are held or told closing handshake at a time, over all services of this
-    /// layer and its clones. 1024 by default; beyond it the HTTP answer stays as it is.
+    /// How many closing handshakes may run at a time, over all services of this layer and its
+    /// clones; a client that is held back counts. 1024 by default; beyond it the HTTP answer
+    /// stays as it is.
     pub fn max_closing_handshakes(self, count: usize) -> Self {
         let most = u32::try_from(count).unwrap_or(u32::MAX);
         let count = usize::try_from(most).unwrap_or(usize::MAX);
