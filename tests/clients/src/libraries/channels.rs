@@ -40,7 +40,9 @@ pub const CENTRIFUGO: Library = Library {
             &[r#"error {"code":109,"message":"token_expired""#, "refresh"],
             2,
         ),
-        refused("busy", &["error"], 7),
+        // Half a second, and at random up to that doubled each time: six on average, and more than
+        // ten once in a million.
+        refused("busy", &["error"], 10),
         ended(
             "revoked",
             &[r#"disconnected {"code":3503,"reason":"revoked"}"#],

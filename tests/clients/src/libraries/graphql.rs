@@ -81,10 +81,11 @@ pub const SUBSCRIPTIONS_TRANSPORT_WS: Library = Library {
             // It may come back while its application refreshes.
             3,
         ),
+        // Its delays double from 100 ms, and each is cut to a half at most: 6.4 s for eight.
         refused(
             "busy",
             &[r#"connectionCallback {"message":"unavailable"}"#],
-            7,
+            8,
         ),
         ended(
             "revoked",
