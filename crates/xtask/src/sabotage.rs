@@ -17,7 +17,7 @@ use patch::Patch;
 use place::{Place, Verdict};
 
 /// The duration of one sabotage on two cores: building the touched crates, and testing.
-const EACH: Duration = Duration::from_secs(10);
+const EACH: Duration = Duration::from_secs(16);
 
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct Options {

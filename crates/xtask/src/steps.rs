@@ -21,7 +21,7 @@ pub(crate) struct Step {
     pub(crate) run: fn(&Session) -> Result<(), Stop>,
 }
 
-/// The occasion of a step: every commit, or the night and the end of an issue.
+/// The occasion of a step: every commit, or the night and a release.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Tier {
     Test,
@@ -47,6 +47,10 @@ pub(crate) enum Place {
     LongTests,
     /// In order, while the long tests run.
     BesideLongTests,
+    /// The sabotages, which build and wait on one core for the most part.
+    Sabotage,
+    /// In order, while the sabotages run.
+    BesideSabotage,
     /// Measurements: one after the other, with nothing beside them.
     Alone,
 }
@@ -65,7 +69,10 @@ impl From<String> for Stop {
     }
 }
 
-use Place::{Alone, BesideBuild, BesideLongTests, BesideTests, Build, First, LongTests, Tests};
+use Place::{
+    Alone, BesideBuild, BesideLongTests, BesideSabotage, BesideTests, Build, First, LongTests,
+    Sabotage, Tests,
+};
 use Tier::{Assure as Slow, Test};
 
 #[rustfmt::skip]
@@ -94,9 +101,9 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "recipes", tier: Slow, place: BesideLongTests, run: recipes::step, about: "the recipes with large dependencies, which no other step builds: GraphQL, MCP, …" },
     Step { name: "newcomer", tier: Slow, place: BesideLongTests, run: newcomer::step, about: "the programs of README.md and docs/fitting.md, as a stranger builds and runs them" },
     Step { name: "loom", tier: Slow, place: BesideLongTests, run: loom, about: "stores, registry and leases under every interleaving of threads" },
-    Step { name: "fuzz", tier: Slow, place: Alone, run: fuzz::short, about: "each fuzz target for 10 s" },
+    Step { name: "sabotage", tier: Slow, place: Sabotage, run: sabotage::tenth, about: "a tenth of the sabotages, by --seed" },
+    Step { name: "fuzz", tier: Slow, place: BesideSabotage, run: fuzz::short, about: "each fuzz target for 10 s" },
     Step { name: "bench", tier: Slow, place: Alone, run: bench::step, about: "the measured goals; instructions, allocations and bytes must hold" },
-    Step { name: "sabotage", tier: Slow, place: Alone, run: sabotage::tenth, about: "a tenth of the sabotages, by --seed" },
     Step { name: "mutants", tier: Slow, place: Alone, run: mutants::changed, about: "the mutants of the changed lines, by --since" },
     Step { name: "soak", tier: Slow, place: Alone, run: soak::step, about: "every layer under load, by --soak" },
     Step { name: "autobahn", tier: Slow, place: Alone, run: autobahn::step, about: "the Autobahn test suite, by --wstest" },

@@ -44,6 +44,7 @@ fn plan(wanted: impl Fn(&Step) -> bool) -> Plan {
         [at(Place::Build), at(Place::BesideBuild)],
         [at(Place::Tests), at(Place::BesideTests)],
         [at(Place::LongTests), at(Place::BesideLongTests)],
+        [at(Place::Sabotage), at(Place::BesideSabotage)],
         [at(Place::Alone), Vec::new()],
     ]
 }

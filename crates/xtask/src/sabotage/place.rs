@@ -101,7 +101,7 @@ impl<'a> Place<'a> {
         let log = self.logs.join("unbroken.log");
         for (selection, is_loom, filters) in together {
             let filter = filters.join(" | ");
-            let arguments = ["--no-fail-fast", "-E", &filter];
+            let arguments = ["--profile", "sabotage", "--no-fail-fast", "-E", &filter];
             let status = self.test(&selection, is_loom, &arguments, &log)?;
             if !status.success() {
                 return Err(format!(
