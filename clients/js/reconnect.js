@@ -32,7 +32,9 @@ export class ReconnectingSocket extends EventTarget {
 
   constructor(options) {
     super();
-    this.#options = { ...DEFAULTS, ...options };
+    // An option without a value has its default: `undefined` would make the delays NaN.
+    const given = Object.entries(options).filter(([, value]) => value !== undefined && value !== null);
+    this.#options = { ...DEFAULTS, ...Object.fromEntries(given) };
   }
 
   /** As that of a WebSocket; 3 (closed) while there is none. */

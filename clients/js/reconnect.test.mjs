@@ -364,6 +364,25 @@ describe('codes that back off', () => {
   });
 });
 
+describe('an option without a value', () => {
+  for (const value of [undefined, null]) {
+    it(`${value} has its default`, async () => {
+      const delays = { minBackoff: value, maxBackoff: value, spread: value };
+      const t = await connected({ ...delays, patience: value, stableAfter: value });
+      await t.passes(29_999);
+      assert.deepEqual(t.delays(), []);
+      await t.socket().ends(1006);
+      await t.passes(500);
+      await t.refuse(1001, 'going_away');
+      assert.deepEqual(t.delays(), [500, 10_000]);
+      await t.passes(10_000);
+      await t.lives(5000);
+      await t.socket().ends(1006);
+      assert.deepEqual(t.delays(), [500, 10_000, 500]);
+    });
+  }
+});
+
 describe('stability', () => {
   it('open alone does not reset the back-off', async () => {
     const t = await connected();
