@@ -498,10 +498,23 @@ describe('close()', () => {
     await t.passes(500);
     const [silent, next] = t.sockets;
     silent.opens();
-    await silent.ends(1000);
     next.opens();
+    await silent.ends(1000);
+    assert.deepEqual(t.events.map(({ type }) => type), ['waiting', 'open']);
     await t.passes(5000);
     assert.deepEqual([silent.closed, next.closed, t.sockets.length, t.timers.size], [[[1000]], [], 2, 0]);
+  });
+
+  it('says nothing of a handshake that it gave up and that fails later', async () => {
+    const t = await connected({ patience: 1000 });
+    await t.passes(1000);
+    await t.passes(500);
+    const [silent, next] = t.sockets;
+    next.opens();
+    await silent.ends(1006);
+    assert.deepEqual([t.all('close'), t.client.readyState], [[], 1]);
+    await next.ends(1006);
+    assert.equal(t.all('close').length, 1);
   });
 
   it('leaves a handshake under way alone, and closes it when it opens', async () => {
