@@ -1,10 +1,12 @@
 mod seen;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::{Date, Month, OffsetDateTime};
@@ -24,14 +26,19 @@ const OWN: &str = "wsauth";
 const LOGIN: &str = "login";
 const KEY: &str = "key";
 
+/// The name by which `serde_json` knows a [`RawValue`]. As the first name of an object it would
+/// replace the object by the JSON in its text.
+const RAW: &str = "$serde_json::private::RawValue";
+
 /// A record in the layout of express-session: the application's fields, and beside them
 /// `"cookie": {"originalMaxAge": …, "expires": …, …}` and `"wsauth": {"login": …, "key": …}`.
 ///
 /// Unknown fields belong to other programs and stay as they are.
 #[derive(Clone)]
 pub(crate) struct Record {
-    /// Everything but `cookie` and `wsauth`.
-    fields: Value,
+    /// Everything but `cookie` and `wsauth`, as it was written: a text of JavaScript may have half
+    /// of a surrogate pair, which no text here can hold.
+    fields: BTreeMap<String, Box<RawValue>>,
     cookie: Option<Map<String, Value>>,
     own: Option<Value>,
     expires: Option<SystemTime>,
@@ -44,17 +51,22 @@ pub(crate) struct Login {
 }
 
 /// The application's fields to be written or, as `None`, to be removed.
-pub(crate) struct Changes(Vec<(String, Option<Value>)>);
+pub(crate) struct Changes(Vec<(String, Option<Box<RawValue>>)>);
 
 impl Changes {
     /// The changes between two states of the application's fields.
-    pub(crate) fn between(before: &Map<String, Value>, after: Map<String, Value>) -> Self {
+    pub(crate) fn between(
+        before: &Map<String, Value>,
+        after: &Map<String, Value>,
+    ) -> Result<Self, SessionError> {
         let removed = before.keys().filter(|name| !after.contains_key(*name));
-        let removed = removed.map(|name| (name.clone(), None)).collect::<Vec<_>>();
-        let written = after.into_iter();
-        let written = written.filter(|(name, value)| before.get(name) != Some(value));
-        let written = written.map(|(name, value)| (name, Some(value)));
-        Self(removed.into_iter().chain(written).collect())
+        let mut changes: Vec<_> = removed.map(|name| (name.clone(), None)).collect();
+        for (name, value) in after {
+            if before.get(name) != Some(value) {
+                changes.push((name.clone(), Some(raw(value)?)));
+            }
+        }
+        Ok(Self(changes))
     }
 }
 
@@ -62,7 +74,7 @@ impl Record {
     /// A new record. `cookie` has the attributes as Express would write them.
     pub(crate) fn new(cookie: Map<String, Value>) -> Self {
         Self {
-            fields: Value::Object(Map::new()),
+            fields: BTreeMap::new(),
             cookie: Some(cookie),
             own: None,
             expires: None,
@@ -71,18 +83,21 @@ impl Record {
 
     /// `None` for an invalid record, or one with an unreadable end.
     pub(crate) fn parse(json: &str) -> Option<Self> {
-        let Value::Object(mut fields) = serde_json::from_str(json).ok()? else {
+        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).ok()?;
+        if fields.contains_key(RAW) {
             return None;
-        };
-        let cookie = match fields.remove(COOKIE) {
+        }
+        let cookie: Option<Map<String, Value>> = match fields.remove(COOKIE) {
             None => None,
-            Some(Value::Object(cookie)) => Some(cookie),
-            Some(_) => return None,
+            Some(cookie) => Some(serde_json::from_str(cookie.get()).ok()?),
+        };
+        let own = match fields.remove(OWN) {
+            None => None,
+            Some(own) => Some(serde_json::from_str(own.get()).ok()?),
         };
         let expires = expires(cookie.as_ref().and_then(|cookie| cookie.get(EXPIRES)))?;
-        let own = fields.remove(OWN);
         Some(Self {
-            fields: Value::Object(fields),
+            fields,
             cookie,
             own,
             expires,
@@ -132,8 +147,8 @@ impl Record {
     /// The moment in a field, as JavaScript writes it: a date as text, or milliseconds since the
     /// Unix epoch.
     pub(crate) fn moment(&self, field: &str) -> Option<SystemTime> {
-        match self.fields.get(field)? {
-            Value::String(text) => read_date(text),
+        match serde_json::from_str(self.fields.get(field)?.get()).ok()? {
+            Value::String(text) => read_date(&text),
             number => {
                 let since = Duration::from_millis(number.as_u64()?);
                 SystemTime::UNIX_EPOCH.checked_add(since)
@@ -143,32 +158,34 @@ impl Record {
 
     /// The application's fields, as its type.
     pub(crate) fn get<R: DeserializeOwned>(&self) -> Option<R> {
-        R::deserialize(&self.fields).ok()
+        let fields = serde_json::to_string(&self.fields).ok()?;
+        serde_json::from_str(&fields).ok()
     }
 
     /// Writes these fields and leaves the others as they are.
     pub(crate) fn apply(&mut self, Changes(changes): &Changes) {
-        let Value::Object(fields) = &mut self.fields else {
-            return;
-        };
         for (name, value) in changes {
             match value {
-                Some(value) => fields.insert(name.clone(), value.clone()),
-                None => fields.remove(name),
+                Some(value) => self.fields.insert(name.clone(), value.clone()),
+                None => self.fields.remove(name),
             };
         }
     }
 
-    pub(crate) fn into_json(self) -> String {
+    pub(crate) fn into_json(self) -> Result<String, SessionError> {
         let mut record = self.fields;
-        if let (Value::Object(fields), Some(cookie)) = (&mut record, self.cookie) {
-            fields.insert(COOKIE.into(), Value::Object(cookie));
+        if let Some(cookie) = self.cookie {
+            record.insert(COOKIE.into(), raw(&cookie)?);
         }
-        if let (Value::Object(fields), Some(own)) = (&mut record, self.own) {
-            fields.insert(OWN.into(), own);
+        if let Some(own) = self.own {
+            record.insert(OWN.into(), raw(&own)?);
         }
-        record.to_string()
+        serde_json::to_string(&record).map_err(|error| SessionError::Json(error.into()))
     }
+}
+
+fn raw<T: Serialize>(value: &T) -> Result<Box<RawValue>, SessionError> {
+    to_raw_value(value).map_err(|error| SessionError::Json(error.into()))
 }
 
 /// Whether this name is reserved and not a field of the application.
@@ -261,8 +278,9 @@ mod records_as_express_session_writes_them {
         let mut user: User = record.get().unwrap();
         let before = fields_of(&user).unwrap();
         change(&mut user);
-        record.apply(&Changes::between(&before, fields_of(&user).unwrap()));
-        serde_json::from_str(&record.into_json()).unwrap()
+        let changes = Changes::between(&before, &fields_of(&user).unwrap());
+        record.apply(&changes.unwrap());
+        serde_json::from_str(&record.into_json().unwrap()).unwrap()
     }
 
     #[test]
@@ -351,6 +369,7 @@ mod records_as_express_session_writes_them {
             r#"{"cookie":{"expires":""}}"#,
             r#"{"cookie":{"expires":"tomorrow"}}"#,
             r#"{"cookie":{"expires":"2026-13-20T21:09:47.405Z"}}"#,
+            r#"{"$serde_json::private::RawValue":"{\"user\":\"eve\"}"}"#,
             &"[".repeat(100_000),
             &"{\"a\":".repeat(100_000),
         ] {
@@ -367,7 +386,7 @@ mod records_as_express_session_writes_them {
         assert_eq!(record.max_age(), Some(Duration::from_secs(3600)));
         record.expire_at(end, Duration::from_secs(3600));
         assert_eq!(
-            record.into_json(),
+            record.into_json().unwrap(),
             json.replace(
                 "\"originalMaxAge\":3600000,\"expires\":\"2026-11-20T21:09:47.405Z\"",
                 "\"expires\":\"2026-11-20T21:09:47.405Z\",\"originalMaxAge\":3600000"
@@ -408,7 +427,7 @@ mod records_as_express_session_writes_them {
             key: Some(key.clone()),
         };
         record.set_login(Some(&login));
-        let json = record.clone().into_json();
+        let json = record.clone().into_json().unwrap();
         assert_eq!(
             json,
             r#"{"user":"ada","wsauth":{"key":"since 7000000:user:ada","login":"2026-11-20T21:09:47.405Z"}}"#
@@ -418,12 +437,12 @@ mod records_as_express_session_writes_them {
         let login = read.login().unwrap();
         assert_eq!((login.at, login.key), (at, Some(key)));
         record.set_login(None);
-        assert_eq!(record.into_json(), r#"{"user":"ada"}"#);
+        assert_eq!(record.into_json().unwrap(), r#"{"user":"ada"}"#);
         for own in ["1", "null", "{}", r#"{"login":7}"#, r#"{"login":"x"}"#] {
             let json = format!(r#"{{"wsauth":{own}}}"#);
             let record = Record::parse(&json).unwrap();
             assert!(record.login().is_none(), "{own}");
-            assert_eq!(record.into_json(), json);
+            assert_eq!(record.into_json().unwrap(), json);
         }
     }
 

@@ -92,7 +92,7 @@ impl Shared {
             }
             None => self.ttl_of(&record),
         };
-        let record = self.fitting(record.into_json())?;
+        let record = self.fitting(record.into_json()?)?;
         let id = SessionId::random()?;
         if self.ask(|store| store.create(&id, &record, ttl)).await? {
             Ok(id)
@@ -110,7 +110,7 @@ impl Shared {
         record: Record,
     ) -> Result<Option<String>, SessionError> {
         let ttl = self.ttl_of(&record);
-        let json = self.fitting(record.into_json())?;
+        let json = self.fitting(record.into_json()?)?;
         let replaced = self
             .there(|store| store.replace(id, read, &json, ttl))
             .await?;
@@ -133,7 +133,7 @@ impl Shared {
         };
         let end = self.after(lifetime);
         record.expire_at(end, lifetime);
-        let json = self.fitting(record.into_json())?;
+        let json = self.fitting(record.into_json()?)?;
         let replace = self.there(|store| store.replace(id, &live.text, &json, lifetime));
         Ok(replace.await?.then_some(end))
     }

@@ -23,7 +23,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     pub async fn create(&self, record: &R) -> Result<(SessionId, HeaderValue), SessionError> {
         let mut made = Record::new(self.shared.attributes.record());
         let nothing = Map::new();
-        made.apply(&Changes::between(&nothing, fields_of(record)?));
+        made.apply(&Changes::between(&nothing, &fields_of(record)?)?);
         self.note_login(&mut made, record, At::Login).await?;
         let id = self.shared.create(made).await?;
         let cookie = self.shared.set_cookie(&id);
@@ -64,7 +64,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     /// - Otherwise, a store failed or the record cannot be serialized.
     pub async fn save(&self, loaded: &mut Loaded<R>) -> Result<(), SessionError> {
         let after = fields_of(&loaded.value)?;
-        let changes = Changes::between(&loaded.before, after.clone());
+        let changes = Changes::between(&loaded.before, &after)?;
         let (mut record, mut read) = (loaded.live.record.clone(), loaded.live.text.clone());
         for _ in 0..ATTEMPTS {
             record.apply(&changes);
@@ -102,7 +102,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         &self,
         loaded: Loaded<R>,
     ) -> Result<(SessionId, HeaderValue), SessionError> {
-        let changes = Changes::between(&loaded.before, fields_of(&loaded.value)?);
+        let changes = Changes::between(&loaded.before, &fields_of(&loaded.value)?)?;
         // In this order one session never has two ids.
         let record = self.shared.take(&loaded.id).await?;
         let mut record = record.ok_or(SessionError::Gone)?;

@@ -152,6 +152,31 @@ mod handlers {
         assert_eq!(ttl, Some(Duration::from_secs(3540)));
     }
 
+    /// As Node writes a text that was cut inside of an emoji.
+    #[tokio::test]
+    async fn half_a_surrogate_pair_in_a_field_of_others_survives() {
+        use crate::common::{PAGE, handshake, send, strategy};
+
+        let (sessions, store, _) = in_memory(|b| b.login_field("at"));
+        let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+        let theirs = r#""bio":"hello \ud83d","more":{"\udc00":["\ud83d\ud83d"]}"#;
+        overwrite(&store, &id, &format!(r#"{{{theirs},"user":"ada"}}"#)).await;
+        let request = || handshake(&[&pair(&set_cookie)], Some(PAGE));
+        for strategy in [strategy(&sessions), strategy(&sessions).rolling()] {
+            assert_eq!(send(strategy, request()).await.reason(), "accepted");
+        }
+        // A type that has the field cannot read it.
+        let secrets = crate::common::secrets();
+        let whole: Sessions<serde_json::Value> =
+            Sessions::builder(secrets, store.clone()).build().unwrap();
+        assert!(whole.load(&back(&set_cookie)).await.unwrap().is_none());
+        let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        loaded.user = None;
+        sessions.save(&mut loaded).await.unwrap();
+        let record = store.load(&id).await.unwrap().unwrap().record;
+        assert_eq!(record, format!("{{{theirs}}}"));
+    }
+
     #[tokio::test]
     async fn a_user_that_is_cleared_is_logged_out_and_the_rest_stays() {
         let (sessions, store, _) = in_memory(|b| b);
