@@ -24,7 +24,10 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         let mut made = Record::new(self.shared.attributes.record());
         let nothing = Map::new();
         made.apply(&Changes::between(&nothing, &fields_of(record)?)?);
-        self.note_login(&mut made, record, At::Login).await?;
+        let user = self.user_of(record);
+        if user.is_some() || self.user.is_none() {
+            self.shared.log_in(&mut made, user).await?;
+        }
         let id = self.shared.create(made).await?;
         let cookie = self.shared.set_cookie(&id);
         Ok((id, cookie))
@@ -57,6 +60,9 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     /// Writes the fields that changed since the session was loaded. It does not prolong the
     /// session.
     ///
+    /// With [`revocable_by`](crate::SessionsBuilder::revocable_by), it counts as a login if the user
+    /// changed.
+    ///
     /// # Errors
     ///
     /// - [`Gone`](SessionError::Gone) if the session ended meanwhile. It is not brought back.
@@ -67,9 +73,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         let changes = Changes::between(&loaded.before, &after)?;
         let (mut record, mut read) = (loaded.live.record.clone(), loaded.live.text.clone());
         for _ in 0..ATTEMPTS {
-            record.apply(&changes);
-            self.note_login(&mut record, &loaded.value, At::Change)
-                .await?;
+            self.change(&mut record, &changes).await?;
             let replaced = self.shared.replace(&loaded.id, &read, record.clone());
             if let Some(text) = replaced.await? {
                 loaded.before = after;
@@ -109,9 +113,10 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         if self.is_revoked(&loaded.id, &record).await? {
             return Err(SessionError::Gone);
         }
-        record.apply(&changes);
-        self.note_login(&mut record, &loaded.value, At::Regeneration)
-            .await?;
+        self.change(&mut record, &changes).await?;
+        if self.user.is_none() {
+            self.shared.log_in(&mut record, None).await?;
+        }
         let id = self.shared.create(record).await?;
         let cookie = self.shared.set_cookie(&id);
         Ok((id, cookie))
@@ -163,35 +168,30 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         self.shared.is_revoked(id, record, user).await
     }
 
-    /// Notes the login of the record's user, unless it is noted already.
-    async fn note_login(&self, record: &mut Record, value: &R, at: At) -> Result<(), SessionError> {
-        let user = self.user_of(value);
-        match (&self.user, user) {
-            (None, user) if at != At::Change => self.shared.log_in(record, user).await,
-            (None, _) => Ok(()),
-            (Some(_), None) => {
-                record.set_login(None);
-                Ok(())
-            }
-            (Some(_), Some(user)) => {
-                let noted = record.login().and_then(|login| login.key);
-                if noted.is_some_and(|noted| noted.name() == user.name()) {
-                    return Ok(());
-                }
-                self.shared.log_in(record, Some(user)).await
-            }
+    /// Applies the changes. They are a login if the record has another user by them. Otherwise the
+    /// noted login stays: a later one would outlive a revocation.
+    async fn change(&self, record: &mut Record, changes: &Changes) -> Result<(), SessionError> {
+        let Some(user_of) = &self.user else {
+            record.apply(changes);
+            return Ok(());
+        };
+        let before = record.get::<R>();
+        record.apply(changes);
+        let Some(user) = record.get().and_then(|value| user_of(&value)) else {
+            record.set_login(None);
+            return Ok(());
+        };
+        // An unreadable record tells of no other user.
+        let stays = before.is_none_or(|before| {
+            user_of(&before).is_some_and(|before| before.name() == user.name())
+        });
+        if stays {
+            return Ok(());
         }
+        self.shared.log_in(record, Some(user)).await
     }
 
     fn user_of(&self, value: &R) -> Option<RevocationKey> {
         self.user.as_ref().and_then(|user| user(value))
     }
-}
-
-/// The occasion of a write.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
-    Login,
-    Regeneration,
-    Change,
 }

@@ -223,6 +223,43 @@ mod a_ban_of_a_user {
         assert!(!node.loads(&cookie).await);
     }
 
+    /// A handler loads it, and waits for its client's body during the ban.
+    #[tokio::test]
+    async fn is_not_outlived_by_a_session_without_a_known_login_that_is_saved_later() {
+        for own in ["", r#","wsauth":{"login":"2026-11-20T19:00:00.000Z"}"#] {
+            let world = World::new();
+            let node = world.node(0);
+            let (id, cookie) = node.login().await;
+            // As Express makes it, or this crate before `revocable_by` was configured.
+            overwrite(&node.store, &id, &format!(r#"{{"user":"ada"{own}}}"#)).await;
+            let mut held = node.sessions.load(&back(&cookie)).await.unwrap().unwrap();
+            node.sessions.end_all_of("user:ada").await.unwrap();
+            world.hand.advance(600);
+            node.sessions.save(&mut held).await.unwrap();
+            assert_eq!(node.opens(&cookie).await, "session_invalid", "{own}");
+            assert!(!node.loads(&cookie).await, "{own}");
+        }
+    }
+
+    #[tokio::test]
+    async fn does_not_refuse_a_login_that_another_handler_notes_meanwhile() {
+        let world = World::new();
+        let node = world.node(0);
+        node.revoke("user:bob").await;
+        let (_, cookie) = node.login().await;
+        let load = async || node.sessions.load(&back(&cookie)).await.unwrap().unwrap();
+        let (mut idle, mut login) = (load().await, load().await);
+        login.user = Some("bob".into());
+        node.sessions.save(&mut login).await.unwrap();
+        node.sessions.save(&mut idle).await.unwrap();
+        assert_eq!(node.opens(&cookie).await, "accepted");
+        // It is Bob's, and not the one who was loaded.
+        node.revoke("user:ada").await;
+        assert_eq!(node.opens(&cookie).await, "accepted");
+        node.revoke("user:bob").await;
+        assert_eq!(node.opens(&cookie).await, "session_invalid");
+    }
+
     #[tokio::test]
     async fn does_not_concern_another_user_who_logs_in_to_the_same_session() {
         let world = World::new();
