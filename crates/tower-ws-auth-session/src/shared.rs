@@ -71,7 +71,7 @@ impl Shared {
     }
 
     /// The end in the record, unless expiry is left to the store.
-    fn end_of(&self, record: &Record) -> Option<SystemTime> {
+    pub(crate) fn end_of(&self, record: &Record) -> Option<SystemTime> {
         record.expires().filter(|_| !self.expiry_by_store)
     }
 
@@ -101,18 +101,24 @@ impl Shared {
         }
     }
 
-    /// Replaces the record that was read. Returns the new one, or `None` if another writer changed
-    /// it meanwhile.
+    /// Replaces the text that was read by the record. Returns the new one, or `None` if another
+    /// writer changed it meanwhile.
     pub(crate) async fn replace(
         &self,
         id: &SessionId,
-        read: &str,
-        record: Record,
+        live: &Live,
     ) -> Result<Option<String>, SessionError> {
-        let ttl = self.ttl_of(&record);
-        let json = self.fitting(record.into_json()?)?;
+        let end = self.end_of(&live.record).or(live.end);
+        let ttl = match end.map(|end| end.duration_since(self.clock.now())) {
+            Some(Ok(left)) => left,
+            // It has ended, unless another writer prolonged it meanwhile.
+            Some(Err(_)) => return Ok(None),
+            // The store does not tell.
+            None => self.ttl_of(&live.record),
+        };
+        let json = self.fitting(live.record.clone().into_json()?)?;
         let replaced = self
-            .there(|store| store.replace(id, read, &json, ttl))
+            .there(|store| store.replace(id, &live.text, &json, ttl))
             .await?;
         Ok(replaced.then_some(json))
     }

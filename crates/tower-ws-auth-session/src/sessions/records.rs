@@ -58,7 +58,8 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     }
 
     /// Writes the fields that changed since the session was loaded. It does not prolong the
-    /// session.
+    /// session, unless neither its record nor the store tells when it ends. A store that counts
+    /// whole seconds may add the rest of one.
     ///
     /// With [`revocable_by`](crate::SessionsBuilder::revocable_by), it counts as a login if the user
     /// changed.
@@ -71,19 +72,19 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     pub async fn save(&self, loaded: &mut Loaded<R>) -> Result<(), SessionError> {
         let after = fields_of(&loaded.value)?;
         let changes = Changes::between(&loaded.before, &after)?;
-        let (mut record, mut read) = (loaded.live.record.clone(), loaded.live.text.clone());
-        for _ in 0..ATTEMPTS {
-            self.change(&mut record, &changes).await?;
-            let replaced = self.shared.replace(&loaded.id, &read, record.clone());
-            if let Some(text) = replaced.await? {
+        let mut live = loaded.live.clone();
+        for attempt in 0..ATTEMPTS {
+            // The store alone knows the end of a record without one, and others may have moved it.
+            if attempt > 0 || self.shared.end_of(&live.record).is_none() {
+                let found = self.shared.find(&loaded.id).await?;
+                live = found.map_err(|_| SessionError::Gone)?;
+            }
+            self.change(&mut live.record, &changes).await?;
+            if let Some(text) = self.shared.replace(&loaded.id, &live).await? {
                 loaded.before = after;
-                (loaded.live.record, loaded.live.text) = (record, text);
+                loaded.live = Live { text, ..live };
                 return Ok(());
             }
-            let Ok(live) = self.shared.find(&loaded.id).await? else {
-                return Err(SessionError::Gone);
-            };
-            (record, read) = (live.record, live.text);
         }
         Err(SessionError::Contended)
     }

@@ -152,6 +152,25 @@ mod handlers {
         assert_eq!(ttl, Some(Duration::from_secs(3540)));
     }
 
+    #[tokio::test]
+    async fn a_change_of_a_session_that_the_store_alone_ends_lives_no_longer_for_it() {
+        let (sessions, store, hand) = in_memory(|b| b.ttl(HOUR));
+        let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+        let load = async || sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        let left = async || store.load(&id).await.unwrap().unwrap().ttl;
+        let (mut late, mut touched) = (load().await, load().await);
+        hand.advance(60);
+        late.user = Some("grace".into());
+        sessions.save(&mut late).await.unwrap();
+        assert_eq!(left().await, Some(Duration::from_secs(3600 - 60)));
+        // It undoes no touch either.
+        sessions.touch(&mut touched).await.unwrap();
+        late.user = Some("eve".into());
+        sessions.save(&mut late).await.unwrap();
+        assert_eq!(left().await, Some(HOUR));
+        assert_eq!(late.ends_at(), touched.ends_at());
+    }
+
     /// As Node writes a text that was cut inside of an emoji.
     #[tokio::test]
     async fn half_a_surrogate_pair_in_a_field_of_others_survives() {
@@ -294,7 +313,8 @@ mod handlers {
         assert_eq!(store.load(&id).await.unwrap().unwrap().ttl, Some(HOUR));
         hand.advance(3000);
         sessions.save(&mut loaded).await.unwrap();
-        assert_eq!(store.load(&id).await.unwrap().unwrap().ttl, Some(HOUR));
+        let left = store.load(&id).await.unwrap().unwrap().ttl;
+        assert_eq!(left, Some(Duration::from_secs(600)));
         assert!(sessions.load(&back(&set_cookie)).await.unwrap().is_some());
     }
 
