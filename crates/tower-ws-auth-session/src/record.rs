@@ -108,17 +108,22 @@ impl Record {
         self.expires
     }
 
-    /// The session's life from each touch on, if the record has it.
+    /// The session's life from each touch on, if the record has it. JavaScript may write a fraction
+    /// of a millisecond.
     pub(crate) fn max_age(&self) -> Option<Duration> {
-        let millis = self.cookie.as_ref()?.get(MAX_AGE)?.as_u64()?;
-        Some(Duration::from_millis(millis))
+        let millis = self.cookie.as_ref()?.get(MAX_AGE)?;
+        let whole = millis.as_u64().map(Duration::from_millis);
+        whole.or_else(|| Duration::try_from_secs_f64(millis.as_f64()? / 1000.0).ok())
     }
 
     /// Sets its end, `max_age` from now.
     pub(crate) fn expire_at(&mut self, end: SystemTime, max_age: Duration) {
+        let stays = self.max_age() == Some(max_age);
         let cookie = self.cookie.get_or_insert_default();
-        let millis = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
-        cookie.insert(MAX_AGE.into(), millis.into());
+        if !stays {
+            let millis = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
+            cookie.insert(MAX_AGE.into(), millis.into());
+        }
         cookie.insert(EXPIRES.into(), write_date(end).into());
         self.expires = Some(end);
     }

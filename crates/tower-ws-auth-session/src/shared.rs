@@ -132,10 +132,15 @@ impl Shared {
     ) -> Result<Option<SystemTime>, SessionError> {
         let mut record = live.record.clone();
         let lifetime = record.max_age().or(self.attributes.max_age);
-        let (Some(lifetime), Some(_)) = (lifetime, self.end_of(&record)) else {
-            let ttl = lifetime.unwrap_or(self.ttl);
-            self.touch(id, ttl).await?;
-            return Ok(Some(self.after(ttl)));
+        let lifetime = match (lifetime, self.end_of(&record)) {
+            (Some(lifetime), Some(_)) => lifetime,
+            // The record says when it ends, and not how long it may live from now on.
+            (None, Some(_)) => return Ok(live.end),
+            (lifetime, None) => {
+                let ttl = lifetime.unwrap_or(self.ttl);
+                self.touch(id, ttl).await?;
+                return Ok(Some(self.after(ttl)));
+            }
         };
         let end = self.after(lifetime);
         record.expire_at(end, lifetime);
