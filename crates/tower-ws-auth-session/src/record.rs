@@ -21,17 +21,20 @@ const COOKIE: &str = "cookie";
 const EXPIRES: &str = "expires";
 const MAX_AGE: &str = "originalMaxAge";
 
-/// The field that this crate keeps for itself: the time of login, and the user's key at that time.
+/// The field that this crate keeps for itself: the time of login, the user's key at that time, and
+/// the revocation keys of the ids that the session had before.
 const OWN: &str = "wsauth";
 const LOGIN: &str = "login";
 const KEY: &str = "key";
+const FORMER: &str = "former";
 
 /// The name by which `serde_json` knows a [`RawValue`]. As the first name of an object it would
 /// replace the object by the JSON in its text.
 const RAW: &str = "$serde_json::private::RawValue";
 
 /// A record in the layout of express-session: the application's fields, and beside them
-/// `"cookie": {"originalMaxAge": …, "expires": …, …}` and `"wsauth": {"login": …, "key": …}`.
+/// `"cookie": {"originalMaxAge": …, "expires": …, …}` and
+/// `"wsauth": {"login": …, "key": …, "former": […]}`.
 ///
 /// Unknown fields belong to other programs and stay as they are.
 #[derive(Clone)]
@@ -139,14 +142,35 @@ impl Record {
 
     /// Notes a login, or the absence of one.
     pub(crate) fn set_login(&mut self, login: Option<&Login>) {
-        self.own = login.map(|Login { at, key }| {
-            let mut own = Map::new();
-            own.insert(LOGIN.into(), write_date(*at).into());
-            if let Some(key) = key {
-                own.insert(KEY.into(), key.encode().into());
-            }
-            Value::Object(own)
-        });
+        let at = login.map(|login| write_date(login.at).into());
+        let key = login.and_then(|login| login.key.as_ref());
+        let key = key.map(|key| key.encode().into());
+        self.set_own([(LOGIN, at), (KEY, key)]);
+    }
+
+    /// The revocation keys of the ids that the session had before, the oldest first.
+    pub(crate) fn former(&self) -> impl Iterator<Item = &str> {
+        let former = self.own.as_ref().and_then(|own| own.get(FORMER));
+        let former = former.and_then(Value::as_array);
+        former.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    pub(crate) fn set_former(&mut self, keys: Vec<String>) {
+        self.set_own([(FORMER, Some(keys.into()))]);
+    }
+
+    fn set_own<const N: usize>(&mut self, members: [(&str, Option<Value>); N]) {
+        let mut own = match self.own.take() {
+            Some(Value::Object(own)) => own,
+            _ => Map::new(),
+        };
+        for (name, value) in members {
+            match value {
+                Some(value) => own.insert(name.into(), value),
+                None => own.remove(name),
+            };
+        }
+        self.own = (!own.is_empty()).then_some(Value::Object(own));
     }
 
     /// The moment in a field, as JavaScript writes it: a date as text, or milliseconds since the
@@ -449,6 +473,23 @@ mod records_as_express_session_writes_them {
             assert!(record.login().is_none(), "{own}");
             assert_eq!(record.into_json().unwrap(), json);
         }
+    }
+
+    #[test]
+    fn the_former_ids_stay_when_a_login_is_noted_or_removed() {
+        let mut record = Record::parse(r#"{"wsauth":1}"#).unwrap();
+        record.set_former(vec!["session:a".into(), "session:b".into()]);
+        let (at, key) = (Clock::at(1_795_208_987), None);
+        record.set_login(Some(&Login { at, key }));
+        assert_eq!(record.login().unwrap().at, at);
+        record.set_login(None);
+        let json = record.into_json().unwrap();
+        assert_eq!(json, r#"{"wsauth":{"former":["session:a","session:b"]}}"#);
+        let record = Record::parse(&json).unwrap();
+        assert!(record.login().is_none());
+        assert!(record.former().eq(["session:a", "session:b"]));
+        let other = Record::parse(r#"{"wsauth":{"former":[1,"session:c",{}]}}"#).unwrap();
+        assert!(other.former().eq(["session:c"]));
     }
 
     #[test]

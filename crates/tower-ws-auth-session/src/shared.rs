@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use tower_ws_auth_core::private::cookie::Found;
-use tower_ws_auth_core::{Clock, DisconnectReason, Revocations};
+use tower_ws_auth_core::{Clock, Revocations};
 
 use crate::attributes::Attributes;
 use crate::record::Record;
@@ -16,6 +16,7 @@ use crate::{
     Replaced, Secrets, SessionError, SessionId, SessionStore, StoreError, StoreFuture, percent,
 };
 
+mod ends;
 mod loads;
 mod logins;
 
@@ -161,20 +162,6 @@ impl Shared {
         } else {
             Err(SessionError::Gone)
         }
-    }
-
-    /// Ends a session and, with revocations, its connections. They end even if the store fails,
-    /// because the session may be gone.
-    pub(crate) async fn destroy(&self, id: &SessionId) -> Result<(), SessionError> {
-        let taking = self.ask(|store| store.take(id));
-        let Some(revocations) = &self.revocations else {
-            return taking.await.map(drop);
-        };
-        let key = id.revocation_key();
-        let revoking = revocations.revoke(&key, DisconnectReason::SessionEnded);
-        let (taken, revoked) = tokio::join!(taking, revoking);
-        revoked.map_err(SessionError::Revocations)?;
-        taken.map(drop)
     }
 
     pub(crate) fn set_cookie(&self, id: &SessionId) -> HeaderValue {

@@ -96,6 +96,13 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     /// [`revocable_by`](crate::SessionsBuilder::revocable_by). Without that setting it always counts as
     /// one.
     ///
+    /// Open connections follow the session: they stay open with the identity that they have, and
+    /// [`destroy`](Self::destroy) of the new id ends them too. This needs
+    /// [`revocations`](crate::SessionsBuilder::revocations). The record names the last 32 ids by
+    /// their revocation keys. The connections of an older id end with
+    /// [`GoingAway`](tower_ws_auth_core::DisconnectReason::GoingAway), after which clients come back
+    /// under the new one.
+    ///
     /// Returns the id and the `Set-Cookie` for the response.
     ///
     /// # Errors
@@ -118,6 +125,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         if self.user.is_none() {
             self.shared.log_in(&mut record, None).await?;
         }
+        self.shared.leave(&loaded.id, &mut record).await?;
         let id = self.shared.create(record).await?;
         let cookie = self.shared.set_cookie(&id);
         Ok((id, cookie))

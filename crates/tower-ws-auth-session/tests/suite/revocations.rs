@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use test_support::until_ok;
 use tower_ws_auth_core::revocation::{BoxFuture, Recorded, Revocation};
 use tower_ws_auth_core::{
-    AuthenticateExt as _, Clock, DisconnectReason, MemoryRevocations, RevocationKey,
+    AuthenticateExt as _, Clock, DisconnectReason, Grant, MemoryRevocations, RevocationKey,
     RevocationStore, Revocations, StoreError,
 };
 use tower_ws_auth_session::{
@@ -368,6 +368,55 @@ mod a_logout {
         assert_eq!(node.opens(&cookie).await, "session_invalid");
         assert!(!node.loads(&cookie).await);
         assert!(node.store.load(&id).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn ends_what_the_session_opened_before_it_moved_to_another_id() {
+        let world = World::new();
+        let node = world.node(0);
+        let (first, cookie) = node.login().await;
+        let request = handshake(&[&pair(&cookie)], Some(PAGE));
+        let mut before = send(strategy(&node.sessions), request).await.validity;
+        let watch = before.take_watch().unwrap();
+        let disconnected = || watch.connection().disconnect_reason();
+
+        let (mut last, mut cookie) = (first.clone(), cookie);
+        for user in [Some("ada"), None, Some("eve")] {
+            let mut loaded = node.sessions.load(&back(&cookie)).await.unwrap().unwrap();
+            loaded.user = user.map(ToOwned::to_owned);
+            (last, cookie) = node.sessions.regenerate(loaded).await.unwrap();
+        }
+        assert_eq!(disconnected(), None);
+        node.sessions.destroy(&last).await.unwrap();
+        assert_eq!(disconnected(), Some(DisconnectReason::SessionEnded));
+        // A ticket or token of that time has the key of the first id.
+        let ticket = Grant::new(()).revocable_by(first.revocation_key());
+        let is_revoked = node.revocations.is_revoked(ticket.validity()).await;
+        assert!(is_revoked.unwrap());
+    }
+
+    #[tokio::test]
+    async fn ends_the_connections_of_the_last_32_ids_and_older_ones_have_ended() {
+        let world = World::new();
+        let node = world.node(0);
+        let (mut id, mut cookie) = node.login().await;
+        let mut watches = Vec::new();
+        for _ in 0..=33 {
+            let request = handshake(&[&pair(&cookie)], Some(PAGE));
+            let mut validity = send(strategy(&node.sessions), request).await.validity;
+            watches.push(validity.take_watch().unwrap());
+            let loaded = node.sessions.load(&back(&cookie)).await.unwrap().unwrap();
+            (id, cookie) = node.sessions.regenerate(loaded).await.unwrap();
+        }
+        let reasons = || {
+            let reason = |at: usize| watches[at].connection().disconnect_reason();
+            [0, 1, 2, 33].map(reason)
+        };
+        let gone = || Some(DisconnectReason::GoingAway);
+        assert_eq!(reasons(), [gone(), gone(), None, None]);
+        node.sessions.destroy(&id).await.unwrap();
+        let ended = || Some(DisconnectReason::SessionEnded);
+        assert_eq!(reasons(), [gone(), gone(), ended(), ended()]);
     }
 
     /// The record is found before the logout, and the revocation asked about after it.
