@@ -32,7 +32,9 @@ export class ReconnectingSocket extends EventTarget {
 
   constructor(options) {
     super();
-    this.#options = { ...DEFAULTS, ...options };
+    // An option without a value has its default: `undefined` would make the delays NaN.
+    const given = Object.entries(options).filter(([, value]) => value !== undefined && value !== null);
+    this.#options = { ...DEFAULTS, ...Object.fromEntries(given) };
   }
 
   /** As that of a WebSocket; 3 (closed) while there is none. */
@@ -103,11 +105,12 @@ export class ReconnectingSocket extends EventTarget {
       return this.#stop(0, 'invalid_address', 'fix the client');
     }
     if (binaryType) ws.binaryType = binaryType;
-    let [openedAt, first, retryAfter] = [Infinity, true, 0];
+    let [openedAt, first, retryAfter, givenUp] = [Infinity, true, 0, false];
     // Some clients never say that a handshake has failed. One that opens after all is closed in `open`.
     const silent = this.#silent = setTimeout(() => {
       if (this.#ws !== ws) return;
       this.#ws = null;
+      givenUp = true;
       this.#backOff(0, 'no_answer', 0, null);
     }, patience);
     ws.addEventListener('open', () => {
@@ -126,6 +129,7 @@ export class ReconnectingSocket extends EventTarget {
     });
     ws.addEventListener('close', ({ code, reason, wasClean }) => {
       clearTimeout(silent);
+      if (givenUp) return; // `waiting` has told of it, and another one may be open
       this.#emit('close', { code, reason, wasClean });
       if (this.#ws !== ws) return;
       this.#ws = null;

@@ -364,6 +364,25 @@ describe('codes that back off', () => {
   });
 });
 
+describe('an option without a value', () => {
+  for (const value of [undefined, null]) {
+    it(`${value} has its default`, async () => {
+      const delays = { minBackoff: value, maxBackoff: value, spread: value };
+      const t = await connected({ ...delays, patience: value, stableAfter: value });
+      await t.passes(29_999);
+      assert.deepEqual(t.delays(), []);
+      await t.socket().ends(1006);
+      await t.passes(500);
+      await t.refuse(1001, 'going_away');
+      assert.deepEqual(t.delays(), [500, 10_000]);
+      await t.passes(10_000);
+      await t.lives(5000);
+      await t.socket().ends(1006);
+      assert.deepEqual(t.delays(), [500, 10_000, 500]);
+    });
+  }
+});
+
 describe('stability', () => {
   it('open alone does not reset the back-off', async () => {
     const t = await connected();
@@ -479,10 +498,23 @@ describe('close()', () => {
     await t.passes(500);
     const [silent, next] = t.sockets;
     silent.opens();
-    await silent.ends(1000);
     next.opens();
+    await silent.ends(1000);
+    assert.deepEqual(t.events.map(({ type }) => type), ['waiting', 'open']);
     await t.passes(5000);
     assert.deepEqual([silent.closed, next.closed, t.sockets.length, t.timers.size], [[[1000]], [], 2, 0]);
+  });
+
+  it('says nothing of a handshake that it gave up and that fails later', async () => {
+    const t = await connected({ patience: 1000 });
+    await t.passes(1000);
+    await t.passes(500);
+    const [silent, next] = t.sockets;
+    next.opens();
+    await silent.ends(1006);
+    assert.deepEqual([t.all('close'), t.client.readyState], [[], 1]);
+    await next.ends(1006);
+    assert.equal(t.all('close').length, 1);
   });
 
   it('leaves a handshake under way alone, and closes it when it opens', async () => {

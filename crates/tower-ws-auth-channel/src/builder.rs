@@ -92,6 +92,7 @@ impl<I, M> PatternsBuilder<I, M> {
             });
         }
         check_doors(&checked)?;
+        keep_users_apart(&mut checked);
         Ok(Patterns {
             placeholders,
             rules: checked,
@@ -116,6 +117,25 @@ fn check_doors<I, M>(rules: &[Rule<I, M>]) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// `user-{user}-*` admits `ada` to the name that `user-{user}` has for `ada-b`. No name is for both.
+fn keep_users_apart<I, M>(rules: &mut [Rule<I, M>]) {
+    let admits =
+        |rule: &Rule<I, M>| rule.pattern.has_placeholder() && !matches!(rule.effect, Effect::Deny);
+    for at in 0..rules.len() {
+        let (before, rest) = rules.split_at_mut(at);
+        let Some((rule, after)) = rest.split_first_mut() else {
+            return;
+        };
+        if !admits(rule) {
+            continue;
+        }
+        let others = before.iter().chain(&*after);
+        for other in others.filter(|other| admits(other)) {
+            rule.pattern.keep_apart_from(&other.pattern);
+        }
+    }
 }
 
 /// Why [`PatternsBuilder::build`] failed.

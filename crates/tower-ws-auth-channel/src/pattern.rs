@@ -3,6 +3,8 @@ use std::borrow::Cow;
 /// A parsed pattern. See [`Patterns`](crate::Patterns) for its rules.
 pub(crate) struct Pattern {
     parts: Vec<Part>,
+    /// One for each part.
+    fences: Vec<Fence>,
     /// Ends with `*`.
     open: bool,
 }
@@ -12,6 +14,22 @@ enum Part {
     Literal(String),
     /// The index among the registered placeholders.
     Placeholder(usize),
+}
+
+/// What a placeholder's value must not have: it would match another value's names, by this rule or
+/// another one.
+struct Fence {
+    /// Each follows the placeholder in a rule.
+    separators: Vec<char>,
+    /// The literals of other rules in the placeholder's place, each before a placeholder of its own.
+    literals: Vec<String>,
+}
+
+impl Fence {
+    fn refuses(&self, value: &str, rest: &str) -> bool {
+        let begins = |literal: &String| rest.starts_with(literal.as_str());
+        value.contains(self.separators.as_slice()) || self.literals.iter().any(begins)
+    }
 }
 
 impl Pattern {
@@ -55,7 +73,42 @@ impl Pattern {
         if open && matches!(parts.last(), Some(Part::Placeholder(_))) {
             return Err("a `*` follows a placeholder: put a separator between them");
         }
-        Ok(Self { parts, open })
+        let fences = (0..parts.len()).map(|at| Fence {
+            separators: separator_behind(&parts, at).into_iter().collect(),
+            literals: Vec::new(),
+        });
+        Ok(Self {
+            fences: fences.collect(),
+            parts,
+            open,
+        })
+    }
+
+    /// Lets no value match a name that `other` has for another value. The shorter value wins, and a
+    /// literal before a value.
+    pub(crate) fn keep_apart_from(&mut self, other: &Self) {
+        let alike = |pair: &(&Part, &Part)| match pair {
+            (Part::Literal(one), Part::Literal(other)) => one == other,
+            (Part::Placeholder(_), Part::Placeholder(_)) => true,
+            _ => false,
+        };
+        let pairs = self.parts.iter().zip(&other.parts);
+        let shared = pairs.take_while(alike).count();
+        for (at, fence) in self.fences.iter_mut().enumerate().take(shared) {
+            fence.separators.extend(separator_behind(&other.parts, at));
+        }
+        let rest = other.parts.get(shared..).unwrap_or_default();
+        let [Part::Literal(theirs), Part::Placeholder(_), ..] = rest else {
+            return;
+        };
+        let (at, literal) = match self.parts.get(shared) {
+            Some(Part::Literal(own)) => (shared + 1, theirs.strip_prefix(own.as_str())),
+            Some(Part::Placeholder(_)) => (shared, Some(theirs.as_str())),
+            None => return,
+        };
+        if let (Some(fence), Some(literal)) = (self.fences.get_mut(at), literal) {
+            fence.literals.push(literal.to_owned());
+        }
     }
 
     /// Whether the channel's name matches, with `fill` for the placeholders.
@@ -75,17 +128,13 @@ impl Pattern {
         fill: impl Fn(usize) -> Option<Cow<'v, str>>,
     ) -> Option<&'c str> {
         let mut rest = channel;
-        for (at, part) in self.parts.iter().enumerate() {
+        for (part, fence) in self.parts.iter().zip(&self.fences) {
             rest = match part {
                 Part::Literal(literal) => rest.strip_prefix(literal.as_str())?,
                 Part::Placeholder(index) => {
                     let value = fill(*index).filter(|value| !value.is_empty())?;
-                    // A value with the separator in it would match another value's names.
-                    if let Some(Part::Literal(next)) = self.parts.get(at + 1) {
-                        let separator = next.chars().next()?;
-                        if value.contains(separator) {
-                            return None;
-                        }
+                    if fence.refuses(&value, rest) {
+                        return None;
                     }
                     rest.strip_prefix(&*value)?
                 }
@@ -119,6 +168,14 @@ impl Pattern {
             Some(Part::Literal(literal)) => literal,
             Some(Part::Placeholder(_)) | None => "",
         }
+    }
+}
+
+/// The first character of the literal behind a part.
+fn separator_behind(parts: &[Part], at: usize) -> Option<char> {
+    match parts.get(at + 1) {
+        Some(Part::Literal(next)) => next.chars().next(),
+        Some(Part::Placeholder(_)) | None => None,
     }
 }
 

@@ -23,6 +23,14 @@ use crate::{Decision, Evidence, Join, PatternsBuilder, Policy};
 /// pattern the value ends at the next separator. A value with the separator's first character never
 /// matches there: otherwise `ada` and `ada-b` would share the names of `user-{user}-*`.
 ///
+/// The same holds across rules, in any order, except for those of
+/// [`deny`](PatternsBuilder::deny):
+///
+/// - Beside `user-{user}-*`, a value with a `-` does not match `user-{user}` either. If values may
+///   have a `-`, such as UUIDs, choose another separator.
+/// - Beside `private-group-{user}`, a value that begins with `group-` does not match
+///   `private-{user}`.
+///
 /// ```
 /// use tower_ws_auth_channel::{Join, Patterns};
 ///

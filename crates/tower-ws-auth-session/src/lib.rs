@@ -105,6 +105,9 @@
 //! - The record's `cookie.expires` is checked, unless it is `null` or `false`, as in a session that
 //!   ends with the browser. If a session is only read, connect-redis prolongs it without moving
 //!   this date. If yours has a `maxAge`, see [`expiry_by_store`](SessionsBuilder::expiry_by_store).
+//! - A text of JavaScript may have half of a surrogate pair, such as one that was cut inside an emoji.
+//!   A field with such a text stays as it is, but no type in Rust can read it. If `R` has the field, the
+//!   session is refused. `serde_json::Value` has every field.
 //! - A value is at most 1 KiB of ASCII, as in all cookies that Express sets. An id is at most 256
 //!   bytes without control characters.
 //!

@@ -1,10 +1,12 @@
 mod seen;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::{Date, Month, OffsetDateTime};
@@ -19,19 +21,27 @@ const COOKIE: &str = "cookie";
 const EXPIRES: &str = "expires";
 const MAX_AGE: &str = "originalMaxAge";
 
-/// The field that this crate keeps for itself: the time of login, and the user's key at that time.
+/// The field that this crate keeps for itself: the time of login, the user's key at that time, and
+/// the revocation keys of the ids that the session had before.
 const OWN: &str = "wsauth";
 const LOGIN: &str = "login";
 const KEY: &str = "key";
+const FORMER: &str = "former";
+
+/// The name by which `serde_json` knows a [`RawValue`]. As the first name of an object it would
+/// replace the object by the JSON in its text.
+const RAW: &str = "$serde_json::private::RawValue";
 
 /// A record in the layout of express-session: the application's fields, and beside them
-/// `"cookie": {"originalMaxAge": …, "expires": …, …}` and `"wsauth": {"login": …, "key": …}`.
+/// `"cookie": {"originalMaxAge": …, "expires": …, …}` and
+/// `"wsauth": {"login": …, "key": …, "former": […]}`.
 ///
 /// Unknown fields belong to other programs and stay as they are.
 #[derive(Clone)]
 pub(crate) struct Record {
-    /// Everything but `cookie` and `wsauth`.
-    fields: Value,
+    /// Everything but `cookie` and `wsauth`, as it was written: a text of JavaScript may have half
+    /// of a surrogate pair, which no text here can hold.
+    fields: BTreeMap<String, Box<RawValue>>,
     cookie: Option<Map<String, Value>>,
     own: Option<Value>,
     expires: Option<SystemTime>,
@@ -44,17 +54,22 @@ pub(crate) struct Login {
 }
 
 /// The application's fields to be written or, as `None`, to be removed.
-pub(crate) struct Changes(Vec<(String, Option<Value>)>);
+pub(crate) struct Changes(Vec<(String, Option<Box<RawValue>>)>);
 
 impl Changes {
     /// The changes between two states of the application's fields.
-    pub(crate) fn between(before: &Map<String, Value>, after: Map<String, Value>) -> Self {
+    pub(crate) fn between(
+        before: &Map<String, Value>,
+        after: &Map<String, Value>,
+    ) -> Result<Self, SessionError> {
         let removed = before.keys().filter(|name| !after.contains_key(*name));
-        let removed = removed.map(|name| (name.clone(), None)).collect::<Vec<_>>();
-        let written = after.into_iter();
-        let written = written.filter(|(name, value)| before.get(name) != Some(value));
-        let written = written.map(|(name, value)| (name, Some(value)));
-        Self(removed.into_iter().chain(written).collect())
+        let mut changes: Vec<_> = removed.map(|name| (name.clone(), None)).collect();
+        for (name, value) in after {
+            if before.get(name) != Some(value) {
+                changes.push((name.clone(), Some(raw(value)?)));
+            }
+        }
+        Ok(Self(changes))
     }
 }
 
@@ -62,7 +77,7 @@ impl Record {
     /// A new record. `cookie` has the attributes as Express would write them.
     pub(crate) fn new(cookie: Map<String, Value>) -> Self {
         Self {
-            fields: Value::Object(Map::new()),
+            fields: BTreeMap::new(),
             cookie: Some(cookie),
             own: None,
             expires: None,
@@ -71,18 +86,21 @@ impl Record {
 
     /// `None` for an invalid record, or one with an unreadable end.
     pub(crate) fn parse(json: &str) -> Option<Self> {
-        let Value::Object(mut fields) = serde_json::from_str(json).ok()? else {
+        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).ok()?;
+        if fields.contains_key(RAW) {
             return None;
-        };
-        let cookie = match fields.remove(COOKIE) {
+        }
+        let cookie: Option<Map<String, Value>> = match fields.remove(COOKIE) {
             None => None,
-            Some(Value::Object(cookie)) => Some(cookie),
-            Some(_) => return None,
+            Some(cookie) => Some(serde_json::from_str(cookie.get()).ok()?),
+        };
+        let own = match fields.remove(OWN) {
+            None => None,
+            Some(own) => Some(serde_json::from_str(own.get()).ok()?),
         };
         let expires = expires(cookie.as_ref().and_then(|cookie| cookie.get(EXPIRES)))?;
-        let own = fields.remove(OWN);
         Some(Self {
-            fields: Value::Object(fields),
+            fields,
             cookie,
             own,
             expires,
@@ -93,17 +111,22 @@ impl Record {
         self.expires
     }
 
-    /// The session's life from each touch on, if the record has it.
+    /// The session's life from each touch on, if the record has it. JavaScript may write a fraction
+    /// of a millisecond.
     pub(crate) fn max_age(&self) -> Option<Duration> {
-        let millis = self.cookie.as_ref()?.get(MAX_AGE)?.as_u64()?;
-        Some(Duration::from_millis(millis))
+        let millis = self.cookie.as_ref()?.get(MAX_AGE)?;
+        let whole = millis.as_u64().map(Duration::from_millis);
+        whole.or_else(|| Duration::try_from_secs_f64(millis.as_f64()? / 1000.0).ok())
     }
 
     /// Sets its end, `max_age` from now.
     pub(crate) fn expire_at(&mut self, end: SystemTime, max_age: Duration) {
+        let stays = self.max_age() == Some(max_age);
         let cookie = self.cookie.get_or_insert_default();
-        let millis = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
-        cookie.insert(MAX_AGE.into(), millis.into());
+        if !stays {
+            let millis = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
+            cookie.insert(MAX_AGE.into(), millis.into());
+        }
         cookie.insert(EXPIRES.into(), write_date(end).into());
         self.expires = Some(end);
     }
@@ -119,21 +142,42 @@ impl Record {
 
     /// Notes a login, or the absence of one.
     pub(crate) fn set_login(&mut self, login: Option<&Login>) {
-        self.own = login.map(|Login { at, key }| {
-            let mut own = Map::new();
-            own.insert(LOGIN.into(), write_date(*at).into());
-            if let Some(key) = key {
-                own.insert(KEY.into(), key.encode().into());
-            }
-            Value::Object(own)
-        });
+        let at = login.map(|login| write_date(login.at).into());
+        let key = login.and_then(|login| login.key.as_ref());
+        let key = key.map(|key| key.encode().into());
+        self.set_own([(LOGIN, at), (KEY, key)]);
+    }
+
+    /// The revocation keys of the ids that the session had before, the oldest first.
+    pub(crate) fn former(&self) -> impl Iterator<Item = &str> {
+        let former = self.own.as_ref().and_then(|own| own.get(FORMER));
+        let former = former.and_then(Value::as_array);
+        former.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    pub(crate) fn set_former(&mut self, keys: Vec<String>) {
+        self.set_own([(FORMER, Some(keys.into()))]);
+    }
+
+    fn set_own<const N: usize>(&mut self, members: [(&str, Option<Value>); N]) {
+        let mut own = match self.own.take() {
+            Some(Value::Object(own)) => own,
+            _ => Map::new(),
+        };
+        for (name, value) in members {
+            match value {
+                Some(value) => own.insert(name.into(), value),
+                None => own.remove(name),
+            };
+        }
+        self.own = (!own.is_empty()).then_some(Value::Object(own));
     }
 
     /// The moment in a field, as JavaScript writes it: a date as text, or milliseconds since the
     /// Unix epoch.
     pub(crate) fn moment(&self, field: &str) -> Option<SystemTime> {
-        match self.fields.get(field)? {
-            Value::String(text) => read_date(text),
+        match serde_json::from_str(self.fields.get(field)?.get()).ok()? {
+            Value::String(text) => read_date(&text),
             number => {
                 let since = Duration::from_millis(number.as_u64()?);
                 SystemTime::UNIX_EPOCH.checked_add(since)
@@ -143,32 +187,34 @@ impl Record {
 
     /// The application's fields, as its type.
     pub(crate) fn get<R: DeserializeOwned>(&self) -> Option<R> {
-        R::deserialize(&self.fields).ok()
+        let fields = serde_json::to_string(&self.fields).ok()?;
+        serde_json::from_str(&fields).ok()
     }
 
     /// Writes these fields and leaves the others as they are.
     pub(crate) fn apply(&mut self, Changes(changes): &Changes) {
-        let Value::Object(fields) = &mut self.fields else {
-            return;
-        };
         for (name, value) in changes {
             match value {
-                Some(value) => fields.insert(name.clone(), value.clone()),
-                None => fields.remove(name),
+                Some(value) => self.fields.insert(name.clone(), value.clone()),
+                None => self.fields.remove(name),
             };
         }
     }
 
-    pub(crate) fn into_json(self) -> String {
+    pub(crate) fn into_json(self) -> Result<String, SessionError> {
         let mut record = self.fields;
-        if let (Value::Object(fields), Some(cookie)) = (&mut record, self.cookie) {
-            fields.insert(COOKIE.into(), Value::Object(cookie));
+        if let Some(cookie) = self.cookie {
+            record.insert(COOKIE.into(), raw(&cookie)?);
         }
-        if let (Value::Object(fields), Some(own)) = (&mut record, self.own) {
-            fields.insert(OWN.into(), own);
+        if let Some(own) = self.own {
+            record.insert(OWN.into(), raw(&own)?);
         }
-        record.to_string()
+        serde_json::to_string(&record).map_err(|error| SessionError::Json(error.into()))
     }
+}
+
+fn raw<T: Serialize>(value: &T) -> Result<Box<RawValue>, SessionError> {
+    to_raw_value(value).map_err(|error| SessionError::Json(error.into()))
 }
 
 /// Whether this name is reserved and not a field of the application.
@@ -261,8 +307,9 @@ mod records_as_express_session_writes_them {
         let mut user: User = record.get().unwrap();
         let before = fields_of(&user).unwrap();
         change(&mut user);
-        record.apply(&Changes::between(&before, fields_of(&user).unwrap()));
-        serde_json::from_str(&record.into_json()).unwrap()
+        let changes = Changes::between(&before, &fields_of(&user).unwrap());
+        record.apply(&changes.unwrap());
+        serde_json::from_str(&record.into_json().unwrap()).unwrap()
     }
 
     #[test]
@@ -351,6 +398,7 @@ mod records_as_express_session_writes_them {
             r#"{"cookie":{"expires":""}}"#,
             r#"{"cookie":{"expires":"tomorrow"}}"#,
             r#"{"cookie":{"expires":"2026-13-20T21:09:47.405Z"}}"#,
+            r#"{"$serde_json::private::RawValue":"{\"user\":\"eve\"}"}"#,
             &"[".repeat(100_000),
             &"{\"a\":".repeat(100_000),
         ] {
@@ -367,7 +415,7 @@ mod records_as_express_session_writes_them {
         assert_eq!(record.max_age(), Some(Duration::from_secs(3600)));
         record.expire_at(end, Duration::from_secs(3600));
         assert_eq!(
-            record.into_json(),
+            record.into_json().unwrap(),
             json.replace(
                 "\"originalMaxAge\":3600000,\"expires\":\"2026-11-20T21:09:47.405Z\"",
                 "\"expires\":\"2026-11-20T21:09:47.405Z\",\"originalMaxAge\":3600000"
@@ -408,7 +456,7 @@ mod records_as_express_session_writes_them {
             key: Some(key.clone()),
         };
         record.set_login(Some(&login));
-        let json = record.clone().into_json();
+        let json = record.clone().into_json().unwrap();
         assert_eq!(
             json,
             r#"{"user":"ada","wsauth":{"key":"since 7000000:user:ada","login":"2026-11-20T21:09:47.405Z"}}"#
@@ -418,13 +466,30 @@ mod records_as_express_session_writes_them {
         let login = read.login().unwrap();
         assert_eq!((login.at, login.key), (at, Some(key)));
         record.set_login(None);
-        assert_eq!(record.into_json(), r#"{"user":"ada"}"#);
+        assert_eq!(record.into_json().unwrap(), r#"{"user":"ada"}"#);
         for own in ["1", "null", "{}", r#"{"login":7}"#, r#"{"login":"x"}"#] {
             let json = format!(r#"{{"wsauth":{own}}}"#);
             let record = Record::parse(&json).unwrap();
             assert!(record.login().is_none(), "{own}");
-            assert_eq!(record.into_json(), json);
+            assert_eq!(record.into_json().unwrap(), json);
         }
+    }
+
+    #[test]
+    fn the_former_ids_stay_when_a_login_is_noted_or_removed() {
+        let mut record = Record::parse(r#"{"wsauth":1}"#).unwrap();
+        record.set_former(vec!["session:a".into(), "session:b".into()]);
+        let (at, key) = (Clock::at(1_795_208_987), None);
+        record.set_login(Some(&Login { at, key }));
+        assert_eq!(record.login().unwrap().at, at);
+        record.set_login(None);
+        let json = record.into_json().unwrap();
+        assert_eq!(json, r#"{"wsauth":{"former":["session:a","session:b"]}}"#);
+        let record = Record::parse(&json).unwrap();
+        assert!(record.login().is_none());
+        assert!(record.former().eq(["session:a", "session:b"]));
+        let other = Record::parse(r#"{"wsauth":{"former":[1,"session:c",{}]}}"#).unwrap();
+        assert!(other.former().eq(["session:c"]));
     }
 
     #[test]

@@ -62,14 +62,17 @@ impl<R> Sessions<R> {
     /// With [`revocations`](SessionsBuilder::revocations) this is the complete logout. The
     /// session's open connections end on every node with [`DisconnectReason::SessionEnded`].
     /// Everything else granted under its [key](SessionId::revocation_key) is refused from then on.
-    /// Without revocations, both go on until that key is revoked.
+    /// Both hold for the ids that it had before a [`regenerate`](Self::regenerate), too. Without
+    /// revocations, both go on until that key is revoked.
     ///
     /// The work continues if this future is dropped, as with the request of a client that leaves.
     ///
     /// # Errors
     ///
     /// A store failed: the session or its connections may live on. The connections of this node
-    /// have ended. Repeat the call until it succeeds.
+    /// have ended. Repeat the call until it succeeds. The record names the ids from before a
+    /// `regenerate`: if it was taken out of the store, a repeated call does not find them, and their
+    /// connections may live on.
     pub async fn destroy(&self, id: &SessionId) -> Result<HeaderValue, SessionError> {
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         let work = tokio::spawn(async move { shared.destroy(&id).await });

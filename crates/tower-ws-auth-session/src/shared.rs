@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use tower_ws_auth_core::private::cookie::Found;
-use tower_ws_auth_core::{Clock, DisconnectReason, Revocations};
+use tower_ws_auth_core::{Clock, Revocations};
 
 use crate::attributes::Attributes;
 use crate::record::Record;
@@ -16,6 +16,7 @@ use crate::{
     Replaced, Secrets, SessionError, SessionId, SessionStore, StoreError, StoreFuture, percent,
 };
 
+mod ends;
 mod loads;
 mod logins;
 
@@ -71,7 +72,7 @@ impl Shared {
     }
 
     /// The end in the record, unless expiry is left to the store.
-    fn end_of(&self, record: &Record) -> Option<SystemTime> {
+    pub(crate) fn end_of(&self, record: &Record) -> Option<SystemTime> {
         record.expires().filter(|_| !self.expiry_by_store)
     }
 
@@ -92,7 +93,7 @@ impl Shared {
             }
             None => self.ttl_of(&record),
         };
-        let record = self.fitting(record.into_json())?;
+        let record = self.fitting(record.into_json()?)?;
         let id = SessionId::random()?;
         if self.ask(|store| store.create(&id, &record, ttl)).await? {
             Ok(id)
@@ -101,18 +102,24 @@ impl Shared {
         }
     }
 
-    /// Replaces the record that was read. Returns the new one, or `None` if another writer changed
-    /// it meanwhile.
+    /// Replaces the text that was read by the record. Returns the new one, or `None` if another
+    /// writer changed it meanwhile.
     pub(crate) async fn replace(
         &self,
         id: &SessionId,
-        read: &str,
-        record: Record,
+        live: &Live,
     ) -> Result<Option<String>, SessionError> {
-        let ttl = self.ttl_of(&record);
-        let json = self.fitting(record.into_json())?;
+        let end = self.end_of(&live.record).or(live.end);
+        let ttl = match end.map(|end| end.duration_since(self.clock.now())) {
+            Some(Ok(left)) => left,
+            // It has ended, unless another writer prolonged it meanwhile.
+            Some(Err(_)) => return Ok(None),
+            // The store does not tell.
+            None => self.ttl_of(&live.record),
+        };
+        let json = self.fitting(live.record.clone().into_json()?)?;
         let replaced = self
-            .there(|store| store.replace(id, read, &json, ttl))
+            .there(|store| store.replace(id, &live.text, &json, ttl))
             .await?;
         Ok(replaced.then_some(json))
     }
@@ -126,14 +133,19 @@ impl Shared {
     ) -> Result<Option<SystemTime>, SessionError> {
         let mut record = live.record.clone();
         let lifetime = record.max_age().or(self.attributes.max_age);
-        let (Some(lifetime), Some(_)) = (lifetime, self.end_of(&record)) else {
-            let ttl = lifetime.unwrap_or(self.ttl);
-            self.touch(id, ttl).await?;
-            return Ok(Some(self.after(ttl)));
+        let lifetime = match (lifetime, self.end_of(&record)) {
+            (Some(lifetime), Some(_)) => lifetime,
+            // The record says when it ends, and not how long it may live from now on.
+            (None, Some(_)) => return Ok(live.end),
+            (lifetime, None) => {
+                let ttl = lifetime.unwrap_or(self.ttl);
+                self.touch(id, ttl).await?;
+                return Ok(Some(self.after(ttl)));
+            }
         };
         let end = self.after(lifetime);
         record.expire_at(end, lifetime);
-        let json = self.fitting(record.into_json())?;
+        let json = self.fitting(record.into_json()?)?;
         let replace = self.there(|store| store.replace(id, &live.text, &json, lifetime));
         Ok(replace.await?.then_some(end))
     }
@@ -150,20 +162,6 @@ impl Shared {
         } else {
             Err(SessionError::Gone)
         }
-    }
-
-    /// Ends a session and, with revocations, its connections. They end even if the store fails,
-    /// because the session may be gone.
-    pub(crate) async fn destroy(&self, id: &SessionId) -> Result<(), SessionError> {
-        let taking = self.ask(|store| store.take(id));
-        let Some(revocations) = &self.revocations else {
-            return taking.await.map(drop);
-        };
-        let key = id.revocation_key();
-        let revoking = revocations.revoke(&key, DisconnectReason::SessionEnded);
-        let (taken, revoked) = tokio::join!(taking, revoking);
-        revoked.map_err(SessionError::Revocations)?;
-        taken.map(drop)
     }
 
     pub(crate) fn set_cookie(&self, id: &SessionId) -> HeaderValue {

@@ -24,9 +24,10 @@ const questions = {
     return encodeURIComponent(`s:${signature.sign(sid, secret)}`);
   },
   // A login at a real Express server: the cookie that it sets, and the record that it stores.
-  async login({ secrets, user }) {
+  // With a text, it keeps that without its last UTF-16 code unit.
+  async login({ secrets, user, text }) {
     const { url, store } = await server(secrets);
-    const response = await fetch(`${url}/login/${user}`);
+    const response = await fetch(`${url}/login/${user}/${encodeURIComponent(text ?? '')}`);
     const [cookie] = response.headers.getSetCookie();
     return { cookie: cookie.split(';')[0], sid: store.sid, record: store.record };
   },
@@ -58,8 +59,9 @@ async function server(secrets) {
   const middleware = session({ secret: secrets, store, resave: false, saveUninitialized: false });
   const listening = http.createServer((request, response) => {
     middleware(request, response, () => {
-      const [, path, user] = request.url.split('/');
+      const [, path, user, text] = request.url.split('/');
       if (path === 'login') request.session.user = user;
+      if (text) request.session.text = decodeURIComponent(text).slice(0, -1);
       response.end(request.session.user ?? '');
     });
   });

@@ -19,6 +19,7 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Request};
 use node::Express;
 use random::Fields;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_ws_auth::session::{MemorySessions, Secrets, SessionStore, Sessions};
 use tower_ws_auth::{Authenticate, Origins};
@@ -132,6 +133,31 @@ async fn a_login_at_express_opens_a_socket_here() {
             .unwrap()
     );
     assert_eq!(who().await, Ok("ada".to_owned()));
+}
+
+#[tokio::test]
+async fn a_text_that_express_cut_inside_of_an_emoji_survives_a_change_here() {
+    #[derive(Serialize, Deserialize)]
+    struct User {
+        user: String,
+    }
+    let store = MemorySessions::new(1);
+    let secrets = Secrets::express(SECRETS).unwrap();
+    let sessions: Sessions<User> = Sessions::builder(secrets, store.clone()).build().unwrap();
+    let mut express = Express::start(&SECRETS);
+    let (cookie, _, record) = express.login_with("ada", Some("hello \u{1f600}"));
+    let text = r#""text":"hello \ud83d""#;
+    assert!(record.contains(text), "{record}");
+    let headers = fields(std::slice::from_ref(&cookie));
+    let id = sessions.signed_id(&headers).unwrap();
+    let life = Duration::from_secs(60);
+    assert!(store.create(&id, &record, life).await.unwrap());
+    let mut loaded = sessions.load(&headers).await.unwrap().unwrap();
+    loaded.user = "bob".to_owned();
+    sessions.save(&mut loaded).await.unwrap();
+    let saved = store.load(&id).await.unwrap().unwrap().record;
+    assert!(saved.contains(text), "{saved}");
+    assert_eq!(express.user(&cookie, &saved).as_deref(), Some("bob"));
 }
 
 #[tokio::test]

@@ -130,6 +130,57 @@ mod a_placeholder {
     }
 
     #[test]
+    fn keeps_the_channels_of_two_users_apart_by_different_rules_too() {
+        for (one, other, channel, theirs, nobodys) in [
+            ("user-{user}", "user-{user}-*", "user-ada-b", "ada", "ada-b"),
+            ("user-{user}", "user-{user}-b", "user-ada-b", "ada", "ada-b"),
+            ("{user}.a", "{user}-*", "ada-x.a", "ada", "ada-x"),
+            (
+                "p-{user}",
+                "p-group-{user}",
+                "p-group-ada",
+                "ada",
+                "group-ada",
+            ),
+            ("{user}", "group-{user}", "group-ada", "ada", "group-ada"),
+        ] {
+            for rules in [
+                rules().allow(one).allow(other),
+                rules().allow(other).allow(one),
+            ] {
+                let patterns = rules.build().unwrap();
+                let joins = |user| at_once(&patterns, &Join::new(user, channel, ()));
+                assert_eq!(joins(theirs), "joined", "{one} {other}");
+                assert_eq!(joins(nobodys), "forbidden", "{one} {other}");
+            }
+        }
+        // No name is shared by these, and a policy can share one with nobody by a denial.
+        for (rules, user, channel) in [
+            (
+                rules().allow("a-{user}").allow("b-{user}-*"),
+                "x-y",
+                "a-x-y",
+            ),
+            (rules().allow("a-{user}").allow("a-room-*"), "x-y", "a-x-y"),
+            (rules().allow("a-{user}").deny("a-{user}-*"), "x-y", "a-x-y"),
+            (
+                rules().allow("a-{user}").allow("a-group-{user}"),
+                "x-y",
+                "a-x-y",
+            ),
+            (
+                rules().allow("a-{user}").allow("a-group-{user}"),
+                "gro",
+                "a-gro",
+            ),
+        ] {
+            let patterns = rules.build().unwrap();
+            let joined = at_once(&patterns, &Join::new(user, channel, ()));
+            assert_eq!(joined, "joined", "{patterns:?}");
+        }
+    }
+
+    #[test]
     fn takes_a_user_name_that_looks_like_a_pattern_as_data() {
         for name in ["*", "{user}", "ada*", "a{user}"] {
             let patterns = rules().allow("private-{user}").build().unwrap();

@@ -27,6 +27,25 @@ fn model(pattern: &str, user: &str, channel: &str) -> bool {
     }
 }
 
+/// Whether another rule keeps this user from the channel, because it is another user's by that one.
+fn is_fenced(pattern: &str, others: &[&str], user: &str, channel: &str) -> bool {
+    let places = pattern.match_indices("{u}").map(|(at, _)| at);
+    let mut fences = places.flat_map(|at| {
+        let head = &pattern[..at];
+        let alike = others
+            .iter()
+            .filter_map(move |other| other.strip_prefix(head));
+        alike.map(move |other| (head.replace("{u}", user), other))
+    });
+    fences.any(|(head, other)| match other.split_once("{u}") {
+        Some(("", behind)) => behind.chars().next().is_some_and(|c| user.contains(c)),
+        Some((literal, _)) => channel
+            .strip_prefix(&*head)
+            .is_some_and(|rest| rest.starts_with(literal)),
+        None => false,
+    })
+}
+
 fn patterns(rules: &[(String, bool)]) -> Option<Patterns<String, ()>> {
     let mut builder = Patterns::<String, ()>::builder().placeholder("u", |u: &String| u.into());
     for (text, allow) in rules {
@@ -55,6 +74,21 @@ fn user() -> impl Strategy<Value = String> {
 fn pattern_of_a_user() -> impl Strategy<Value = String> {
     let open = pattern().prop_map(|pattern| format!("{pattern}{{u}}*"));
     prop_oneof![9 => pattern(), 1 => open].prop_filter("no placeholder", |p| p.contains("{u}"))
+}
+
+/// Any two, or one that begins as the other does.
+fn two_patterns() -> impl Strategy<Value = (String, String)> {
+    let tail = "[ab-]{1,2}(\\{u\\}|\\*)?";
+    let alike = (pattern_of_a_user(), tail, any::<bool>()).prop_map(|(one, tail, is_behind)| {
+        let head = one.split("{u}").next().unwrap_or_default();
+        let other = if is_behind {
+            format!("{head}{{u}}{tail}")
+        } else {
+            format!("{head}{}{{u}}", &tail[..1])
+        };
+        (one, other)
+    });
+    prop_oneof![1 => (pattern_of_a_user(), pattern_of_a_user()), 2 => alike]
 }
 
 /// Any two, or one whose name goes on where the other's ends.
@@ -102,7 +136,16 @@ proptest! {
     ) {
         let built = patterns(&rules);
         prop_assume!(built.is_some());
-        let first = rules.iter().find(|(pattern, _)| model(pattern, &user, &channel));
+        let fenced = |at: usize, pattern: &str| {
+            let others = rules.iter().enumerate();
+            let others = others.filter(|(other, (_, allow))| *other != at && *allow);
+            let others: Vec<_> = others.map(|(_, (other, _))| other.as_str()).collect();
+            is_fenced(pattern, &others, &user, &channel)
+        };
+        let first = rules.iter().enumerate().find(|(at, (pattern, allow))| {
+            model(pattern, &user, &channel) && !(*allow && fenced(*at, pattern))
+        });
+        let first = first.map(|(_, rule)| rule);
         let expected = first.is_some_and(|(_, allow)| *allow);
         prop_assert_eq!(joins(&built.unwrap(), &user, &channel), expected);
     }
@@ -118,6 +161,21 @@ proptest! {
     ) {
         // A list that the constructor refuses is skipped.
         let Some(rules) = patterns(&[(pattern, true)]) else {
+            return Ok(());
+        };
+        prop_assert!(!(joins(&rules, &one, &channel) && joins(&rules, &other, &channel)));
+    }
+
+    #[test]
+    fn no_two_users_share_a_channel_by_two_rules(
+        (first, second, one, other, channel) in (two_patterns(), two_users())
+            .prop_filter("one user", |(_, (one, other))| one != other)
+            .prop_flat_map(|((first, second), (one, other))| {
+                let near = channel(&first, &other);
+                (Just(first), Just(second), Just(one), Just(other), near)
+            }),
+    ) {
+        let Some(rules) = patterns(&[(first, true), (second, true)]) else {
             return Ok(());
         };
         prop_assert!(!(joins(&rules, &one, &channel) && joins(&rules, &other, &channel)));

@@ -12,7 +12,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::Value;
 use tower_ws_auth_core::RevocationKey;
 
-use super::{COOKIE, EXPIRES, KEY, LOGIN, Login, OWN, expires, read_date};
+use super::{COOKIE, EXPIRES, KEY, LOGIN, Login, OWN, RAW, expires, read_date};
 
 /// The application's fields, and what is beside them.
 pub(crate) struct Seen<R> {
@@ -120,6 +120,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fields<'_, A> {
             match &*name {
                 COOKIE => self.beside.expires = self.map.next_value_seed(Cookie)?,
                 OWN => self.beside.login = self.map.next_value_seed(Own)?,
+                RAW => return Err(A::Error::custom("a name of serde_json's own")),
                 _ => return seed.deserialize(name.into_deserializer()).map(Some),
             }
         }
@@ -299,6 +300,7 @@ mod tests {
             r#"{"wsauth":1}"#,
             r#"{"wsauth":[]}"#,
             r#"{"wsauth":{"login":7}}"#,
+            r#"{"cookie":{},"$serde_json::private::RawValue":"{\"user\":\"eve\"}"}"#,
             &"{\"a\":".repeat(100_000),
         ] {
             assert!(!read::<Value>(json), "{json:.40}");

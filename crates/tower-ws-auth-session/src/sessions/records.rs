@@ -23,8 +23,11 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     pub async fn create(&self, record: &R) -> Result<(SessionId, HeaderValue), SessionError> {
         let mut made = Record::new(self.shared.attributes.record());
         let nothing = Map::new();
-        made.apply(&Changes::between(&nothing, fields_of(record)?));
-        self.note_login(&mut made, record, At::Login).await?;
+        made.apply(&Changes::between(&nothing, &fields_of(record)?)?);
+        let user = self.user_of(record);
+        if user.is_some() || self.user.is_none() {
+            self.shared.log_in(&mut made, user).await?;
+        }
         let id = self.shared.create(made).await?;
         let cookie = self.shared.set_cookie(&id);
         Ok((id, cookie))
@@ -55,7 +58,11 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     }
 
     /// Writes the fields that changed since the session was loaded. It does not prolong the
-    /// session.
+    /// session, unless neither its record nor the store tells when it ends. A store that counts
+    /// whole seconds may add the rest of one.
+    ///
+    /// With [`revocable_by`](crate::SessionsBuilder::revocable_by), it counts as a login if the user
+    /// changed.
     ///
     /// # Errors
     ///
@@ -64,22 +71,20 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     /// - Otherwise, a store failed or the record cannot be serialized.
     pub async fn save(&self, loaded: &mut Loaded<R>) -> Result<(), SessionError> {
         let after = fields_of(&loaded.value)?;
-        let changes = Changes::between(&loaded.before, after.clone());
-        let (mut record, mut read) = (loaded.live.record.clone(), loaded.live.text.clone());
-        for _ in 0..ATTEMPTS {
-            record.apply(&changes);
-            self.note_login(&mut record, &loaded.value, At::Change)
-                .await?;
-            let replaced = self.shared.replace(&loaded.id, &read, record.clone());
-            if let Some(text) = replaced.await? {
+        let changes = Changes::between(&loaded.before, &after)?;
+        let mut live = loaded.live.clone();
+        for attempt in 0..ATTEMPTS {
+            // The store alone knows the end of a record without one, and others may have moved it.
+            if attempt > 0 || self.shared.end_of(&live.record).is_none() {
+                let found = self.shared.find(&loaded.id).await?;
+                live = found.map_err(|_| SessionError::Gone)?;
+            }
+            self.change(&mut live.record, &changes).await?;
+            if let Some(text) = self.shared.replace(&loaded.id, &live).await? {
                 loaded.before = after;
-                (loaded.live.record, loaded.live.text) = (record, text);
+                loaded.live = Live { text, ..live };
                 return Ok(());
             }
-            let Ok(live) = self.shared.find(&loaded.id).await? else {
-                return Err(SessionError::Gone);
-            };
-            (record, read) = (live.record, live.text);
         }
         Err(SessionError::Contended)
     }
@@ -90,6 +95,13 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
     /// It counts as a login if the user changed, by
     /// [`revocable_by`](crate::SessionsBuilder::revocable_by). Without that setting it always counts as
     /// one.
+    ///
+    /// Open connections follow the session: they stay open with the identity that they have, and
+    /// [`destroy`](Self::destroy) of the new id ends them too. This needs
+    /// [`revocations`](crate::SessionsBuilder::revocations). The record names the last 32 ids by
+    /// their revocation keys. The connections of an older id end with
+    /// [`GoingAway`](tower_ws_auth_core::DisconnectReason::GoingAway), after which clients come back
+    /// under the new one.
     ///
     /// Returns the id and the `Set-Cookie` for the response.
     ///
@@ -102,16 +114,18 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         &self,
         loaded: Loaded<R>,
     ) -> Result<(SessionId, HeaderValue), SessionError> {
-        let changes = Changes::between(&loaded.before, fields_of(&loaded.value)?);
+        let changes = Changes::between(&loaded.before, &fields_of(&loaded.value)?)?;
         // In this order one session never has two ids.
         let record = self.shared.take(&loaded.id).await?;
         let mut record = record.ok_or(SessionError::Gone)?;
         if self.is_revoked(&loaded.id, &record).await? {
             return Err(SessionError::Gone);
         }
-        record.apply(&changes);
-        self.note_login(&mut record, &loaded.value, At::Regeneration)
-            .await?;
+        self.change(&mut record, &changes).await?;
+        if self.user.is_none() {
+            self.shared.log_in(&mut record, None).await?;
+        }
+        self.shared.leave(&loaded.id, &mut record).await?;
         let id = self.shared.create(record).await?;
         let cookie = self.shared.set_cookie(&id);
         Ok((id, cookie))
@@ -163,35 +177,30 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         self.shared.is_revoked(id, record, user).await
     }
 
-    /// Notes the login of the record's user, unless it is noted already.
-    async fn note_login(&self, record: &mut Record, value: &R, at: At) -> Result<(), SessionError> {
-        let user = self.user_of(value);
-        match (&self.user, user) {
-            (None, user) if at != At::Change => self.shared.log_in(record, user).await,
-            (None, _) => Ok(()),
-            (Some(_), None) => {
-                record.set_login(None);
-                Ok(())
-            }
-            (Some(_), Some(user)) => {
-                let noted = record.login().and_then(|login| login.key);
-                if noted.is_some_and(|noted| noted.name() == user.name()) {
-                    return Ok(());
-                }
-                self.shared.log_in(record, Some(user)).await
-            }
+    /// Applies the changes. They are a login if the record has another user by them. Otherwise the
+    /// noted login stays: a later one would outlive a revocation.
+    async fn change(&self, record: &mut Record, changes: &Changes) -> Result<(), SessionError> {
+        let Some(user_of) = &self.user else {
+            record.apply(changes);
+            return Ok(());
+        };
+        let before = record.get::<R>();
+        record.apply(changes);
+        let Some(user) = record.get().and_then(|value| user_of(&value)) else {
+            record.set_login(None);
+            return Ok(());
+        };
+        // An unreadable record tells of no other user.
+        let stays = before.is_none_or(|before| {
+            user_of(&before).is_some_and(|before| before.name() == user.name())
+        });
+        if stays {
+            return Ok(());
         }
+        self.shared.log_in(record, Some(user)).await
     }
 
     fn user_of(&self, value: &R) -> Option<RevocationKey> {
         self.user.as_ref().and_then(|user| user(value))
     }
-}
-
-/// The occasion of a write.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
-    Login,
-    Regeneration,
-    Change,
 }

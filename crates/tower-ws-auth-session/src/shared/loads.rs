@@ -8,8 +8,10 @@ use super::{Live, Noted, Shared};
 use crate::record::{Record, Seen};
 use crate::{SessionError, SessionId, StoredSession};
 
-const UNREADABLE: &str = "the record is not one that express-session writes";
-pub(crate) const MISFIT: &str = "the record does not fit its type";
+const UNREADABLE: &str =
+    "the record is not a JSON object, or its `cookie` or `wsauth` cannot be read";
+pub(crate) const MISFIT: &str =
+    "the record does not fit its type, or a text in it is not valid Unicode";
 
 impl Shared {
     /// What the store has under this id, or the detail for the log.

@@ -125,6 +125,31 @@ mod a_session_that_lives {
         assert_eq!(outcome.reason(), "session_invalid");
     }
 
+    /// JavaScript may write no maximum age, or a fraction of a millisecond.
+    #[tokio::test]
+    async fn ends_with_its_record_where_rolling_is_asked_for() {
+        for (max_age, life) in [("null", 60), ("false", 60), ("6048000.000000001", 6048)] {
+            let (sessions, store, hand) = in_memory(|b| b);
+            let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+            let expires = r#""expires":"2026-11-20T20:01:00.000Z""#;
+            let record = format!(r#"{{"originalMaxAge":{max_age},{expires}}},"user":"ada"}}"#);
+            let record = format!(r#"{{"cookie":{record}"#);
+            crate::common::overwrite(&store, &id, &record).await;
+            let request = || handshake(&[&pair(&set_cookie)], Some(PAGE));
+            let outcome = send(strategy(&sessions).rolling(), request()).await;
+            assert_eq!(outcome.reason(), "accepted");
+            let end = Some(Clock::at(NOW + life));
+            assert_eq!(outcome.validity.end(), end, "{max_age}");
+            let headers = crate::common::cookies(&[&pair(&set_cookie)]);
+            let mut loaded = sessions.load(&headers).await.unwrap().unwrap();
+            sessions.touch(&mut loaded).await.unwrap();
+            assert_eq!(loaded.ends_at(), end, "{max_age}");
+            hand.advance(life);
+            let outcome = send(strategy(&sessions), request()).await;
+            assert_eq!(outcome.reason(), "session_invalid", "{max_age}");
+        }
+    }
+
     #[tokio::test]
     async fn is_refused_if_it_cannot_be_prolonged() {
         let cookie = good_cookie().await;

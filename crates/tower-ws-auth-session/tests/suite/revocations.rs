@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use test_support::until_ok;
 use tower_ws_auth_core::revocation::{BoxFuture, Recorded, Revocation};
 use tower_ws_auth_core::{
-    AuthenticateExt as _, Clock, DisconnectReason, MemoryRevocations, RevocationKey,
+    AuthenticateExt as _, Clock, DisconnectReason, Grant, MemoryRevocations, RevocationKey,
     RevocationStore, Revocations, StoreError,
 };
 use tower_ws_auth_session::{
@@ -223,6 +223,43 @@ mod a_ban_of_a_user {
         assert!(!node.loads(&cookie).await);
     }
 
+    /// A handler loads it, and waits for its client's body during the ban.
+    #[tokio::test]
+    async fn is_not_outlived_by_a_session_without_a_known_login_that_is_saved_later() {
+        for own in ["", r#","wsauth":{"login":"2026-11-20T19:00:00.000Z"}"#] {
+            let world = World::new();
+            let node = world.node(0);
+            let (id, cookie) = node.login().await;
+            // As Express makes it, or this crate before `revocable_by` was configured.
+            overwrite(&node.store, &id, &format!(r#"{{"user":"ada"{own}}}"#)).await;
+            let mut held = node.sessions.load(&back(&cookie)).await.unwrap().unwrap();
+            node.sessions.end_all_of("user:ada").await.unwrap();
+            world.hand.advance(600);
+            node.sessions.save(&mut held).await.unwrap();
+            assert_eq!(node.opens(&cookie).await, "session_invalid", "{own}");
+            assert!(!node.loads(&cookie).await, "{own}");
+        }
+    }
+
+    #[tokio::test]
+    async fn does_not_refuse_a_login_that_another_handler_notes_meanwhile() {
+        let world = World::new();
+        let node = world.node(0);
+        node.revoke("user:bob").await;
+        let (_, cookie) = node.login().await;
+        let load = async || node.sessions.load(&back(&cookie)).await.unwrap().unwrap();
+        let (mut idle, mut login) = (load().await, load().await);
+        login.user = Some("bob".into());
+        node.sessions.save(&mut login).await.unwrap();
+        node.sessions.save(&mut idle).await.unwrap();
+        assert_eq!(node.opens(&cookie).await, "accepted");
+        // It is Bob's, and not the one who was loaded.
+        node.revoke("user:ada").await;
+        assert_eq!(node.opens(&cookie).await, "accepted");
+        node.revoke("user:bob").await;
+        assert_eq!(node.opens(&cookie).await, "session_invalid");
+    }
+
     #[tokio::test]
     async fn does_not_concern_another_user_who_logs_in_to_the_same_session() {
         let world = World::new();
@@ -331,6 +368,55 @@ mod a_logout {
         assert_eq!(node.opens(&cookie).await, "session_invalid");
         assert!(!node.loads(&cookie).await);
         assert!(node.store.load(&id).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn ends_what_the_session_opened_before_it_moved_to_another_id() {
+        let world = World::new();
+        let node = world.node(0);
+        let (first, cookie) = node.login().await;
+        let request = handshake(&[&pair(&cookie)], Some(PAGE));
+        let mut before = send(strategy(&node.sessions), request).await.validity;
+        let watch = before.take_watch().unwrap();
+        let disconnected = || watch.connection().disconnect_reason();
+
+        let (mut last, mut cookie) = (first.clone(), cookie);
+        for user in [Some("ada"), None, Some("eve")] {
+            let mut loaded = node.sessions.load(&back(&cookie)).await.unwrap().unwrap();
+            loaded.user = user.map(ToOwned::to_owned);
+            (last, cookie) = node.sessions.regenerate(loaded).await.unwrap();
+        }
+        assert_eq!(disconnected(), None);
+        node.sessions.destroy(&last).await.unwrap();
+        assert_eq!(disconnected(), Some(DisconnectReason::SessionEnded));
+        // A ticket or token of that time has the key of the first id.
+        let ticket = Grant::new(()).revocable_by(first.revocation_key());
+        let is_revoked = node.revocations.is_revoked(ticket.validity()).await;
+        assert!(is_revoked.unwrap());
+    }
+
+    #[tokio::test]
+    async fn ends_the_connections_of_the_last_32_ids_and_older_ones_have_ended() {
+        let world = World::new();
+        let node = world.node(0);
+        let (mut id, mut cookie) = node.login().await;
+        let mut watches = Vec::new();
+        for _ in 0..=33 {
+            let request = handshake(&[&pair(&cookie)], Some(PAGE));
+            let mut validity = send(strategy(&node.sessions), request).await.validity;
+            watches.push(validity.take_watch().unwrap());
+            let loaded = node.sessions.load(&back(&cookie)).await.unwrap().unwrap();
+            (id, cookie) = node.sessions.regenerate(loaded).await.unwrap();
+        }
+        let reasons = || {
+            let reason = |at: usize| watches[at].connection().disconnect_reason();
+            [0, 1, 2, 33].map(reason)
+        };
+        let gone = || Some(DisconnectReason::GoingAway);
+        assert_eq!(reasons(), [gone(), gone(), None, None]);
+        node.sessions.destroy(&id).await.unwrap();
+        let ended = || Some(DisconnectReason::SessionEnded);
+        assert_eq!(reasons(), [gone(), gone(), ended(), ended()]);
     }
 
     /// The record is found before the logout, and the revocation asked about after it.

@@ -153,6 +153,50 @@ mod handlers {
     }
 
     #[tokio::test]
+    async fn a_change_of_a_session_that_the_store_alone_ends_lives_no_longer_for_it() {
+        let (sessions, store, hand) = in_memory(|b| b.ttl(HOUR));
+        let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+        let load = async || sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        let left = async || store.load(&id).await.unwrap().unwrap().ttl;
+        let (mut late, mut touched) = (load().await, load().await);
+        hand.advance(60);
+        late.user = Some("grace".into());
+        sessions.save(&mut late).await.unwrap();
+        assert_eq!(left().await, Some(Duration::from_secs(3600 - 60)));
+        // It undoes no touch either.
+        sessions.touch(&mut touched).await.unwrap();
+        late.user = Some("eve".into());
+        sessions.save(&mut late).await.unwrap();
+        assert_eq!(left().await, Some(HOUR));
+        assert_eq!(late.ends_at(), touched.ends_at());
+    }
+
+    /// As Node writes a text that was cut inside of an emoji.
+    #[tokio::test]
+    async fn half_a_surrogate_pair_in_a_field_of_others_survives() {
+        use crate::common::{PAGE, handshake, send, strategy};
+
+        let (sessions, store, _) = in_memory(|b| b.login_field("at"));
+        let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+        let theirs = r#""bio":"hello \ud83d","more":{"\udc00":["\ud83d\ud83d"]}"#;
+        overwrite(&store, &id, &format!(r#"{{{theirs},"user":"ada"}}"#)).await;
+        let request = || handshake(&[&pair(&set_cookie)], Some(PAGE));
+        for strategy in [strategy(&sessions), strategy(&sessions).rolling()] {
+            assert_eq!(send(strategy, request()).await.reason(), "accepted");
+        }
+        // A type that has the field cannot read it.
+        let secrets = crate::common::secrets();
+        let whole: Sessions<serde_json::Value> =
+            Sessions::builder(secrets, store.clone()).build().unwrap();
+        assert!(whole.load(&back(&set_cookie)).await.unwrap().is_none());
+        let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+        loaded.user = None;
+        sessions.save(&mut loaded).await.unwrap();
+        let record = store.load(&id).await.unwrap().unwrap().record;
+        assert_eq!(record, format!("{{{theirs}}}"));
+    }
+
+    #[tokio::test]
     async fn a_user_that_is_cleared_is_logged_out_and_the_rest_stays() {
         let (sessions, store, _) = in_memory(|b| b);
         let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
@@ -269,7 +313,8 @@ mod handlers {
         assert_eq!(store.load(&id).await.unwrap().unwrap().ttl, Some(HOUR));
         hand.advance(3000);
         sessions.save(&mut loaded).await.unwrap();
-        assert_eq!(store.load(&id).await.unwrap().unwrap().ttl, Some(HOUR));
+        let left = store.load(&id).await.unwrap().unwrap().ttl;
+        assert_eq!(left, Some(Duration::from_secs(600)));
         assert!(sessions.load(&back(&set_cookie)).await.unwrap().is_some());
     }
 

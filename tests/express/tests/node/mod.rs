@@ -71,7 +71,17 @@ impl Express {
 
     /// A login at a real server: the cookie, the id, and the record in its store.
     pub(crate) fn login(&mut self, user: &str) -> (String, String, String) {
-        let question = json!({ "do": "login", "secrets": self.secrets, "user": user });
+        self.login_with(user, None)
+    }
+
+    /// [`login`](Self::login), with a text that the application cuts by one UTF-16 code unit.
+    pub(crate) fn login_with(
+        &mut self,
+        user: &str,
+        text: Option<&str>,
+    ) -> (String, String, String) {
+        let secrets = &self.secrets;
+        let question = json!({ "do": "login", "secrets": secrets, "user": user, "text": text });
         let answer = self.call(&question);
         let text = |name: &str| answer[name].as_str().unwrap().to_owned();
         (text("cookie"), text("sid"), text("record"))
