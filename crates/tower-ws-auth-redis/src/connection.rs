@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::RedisError;
 use crate::background::Background;
 #[cfg(feature = "redis-cluster")]
-use crate::redirect::Nodes;
+use crate::{masters, redirect::Nodes};
 
 /// The time that a line without any answer gets to connect by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -100,7 +100,7 @@ impl Link {
         }
     }
 
-    /// Drops a line after this error, if only another line can do better.
+    /// Drops or replaces a line after this error, if only another line can do better.
     ///
     /// A connection whose peer died silently looks open for minutes. A connection to a server that
     /// became a replica stays open, although its name leads to the new master.
@@ -113,14 +113,23 @@ impl Link {
                 error.is_wrong_server() || silent && connected()
             }
             #[cfg(feature = "redis-cluster")]
-            Wire::Cluster(..) => false,
+            Wire::Cluster(..) => error.is_timeout(),
             #[cfg(feature = "redis-sentinel")]
             Wire::Master(_) => error.is_wrong_server() || !error.is_answer(),
         };
         let mut line = self.shared.lock();
-        if hopeless && line.as_ref().is_some_and(|line| Arc::ptr_eq(line, used)) {
-            *line = None;
+        if !hopeless || !line.as_ref().is_some_and(|line| Arc::ptr_eq(line, used)) {
+            return;
         }
+        #[cfg(feature = "redis-cluster")]
+        if matches!(used.wire, Wire::Cluster(..)) {
+            // If it is locked, a line is being opened already.
+            if let Ok(mut opening) = self.opening.try_lock() {
+                opening.begin(Arc::clone(&self.shared).replace(Arc::clone(used)));
+            }
+            return;
+        }
+        *line = None;
     }
 }
 
@@ -128,6 +137,22 @@ impl Shared {
     async fn open(self: Arc<Self>) -> RedisResult<()> {
         let line = self.opener.lock().await.open().await?;
         *self.lock() = Some(Arc::new(line));
+        Ok(())
+    }
+
+    /// The other nodes may answer on the old line, so it stays until each master has answered on a
+    /// new one. A dead master does not, before a replica is promoted in its place.
+    #[cfg(feature = "redis-cluster")]
+    async fn replace(self: Arc<Self>, old: Arc<Line>) -> RedisResult<()> {
+        let new = self.opener.lock().await.open().await?;
+        if let Wire::Cluster(cluster, _) = new.wire()
+            && masters::answer(cluster).await?
+        {
+            let mut line = self.lock();
+            if line.as_ref().is_some_and(|line| Arc::ptr_eq(line, &old)) {
+                *line = Some(Arc::new(new));
+            }
+        }
         Ok(())
     }
 

@@ -102,6 +102,19 @@ async fn a_take_in_a_cluster_whose_answer_is_lost_is_an_error_and_is_not_sent_ag
 }
 
 #[tokio::test]
+async fn a_cluster_whose_connection_falls_silent_is_reached_by_another_one() {
+    let server = one_node().await;
+    let proxy = proxy_of(&server).await;
+    let redis = Redis::builder().cluster_lazy([proxy.url().as_str()]);
+    let store = RedisTickets::new(redis.unwrap());
+    until_ok("a claim", async || store.claim(key(0), TTL).await).await;
+    proxy.silence();
+    in_time(store.take(key(1))).await.unwrap_err();
+    let first = soon(async || store.claim(key(0), TTL).await).await;
+    assert!(!first);
+}
+
+#[tokio::test]
 async fn a_cluster_is_reached_although_one_of_its_urls_never_answers() {
     let server = one_node().await;
     let (_listener, dark) = silent();
@@ -408,4 +421,49 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
         assert!(found[0].is_some());
     }
     everything_works(nodes, 1_000_000).await;
+}
+
+/// Its machine is gone, so connections to it are neither broken nor refused.
+#[tokio::test]
+async fn a_master_that_falls_silent_fails_its_own_keys_alone_until_its_replica_is_promoted() {
+    let masters = 3;
+    let cluster = Cluster::start(masters, 3).await;
+    let (_, dark) = cluster.slot("{moved}", masters).await;
+    let replica = masters + dark;
+    let mut n = 0;
+    let elsewhere = loop {
+        let prefix = format!("{{{n}}}");
+        if cluster.slot(&prefix, masters).await.1 != dark {
+            break prefix;
+        }
+        n += 1;
+    };
+    let builder = Redis::builder().timeout(Duration::from_millis(300));
+    let builder = builder.connect_timeout(Duration::from_millis(200));
+    let redis = connect(builder, &cluster);
+    let other = RedisTickets::new(redis.clone()).prefix(elsewhere);
+    let store = Stores::new(&redis).tickets;
+    let claim = async |store: &RedisTickets, n| {
+        until_ok("a claim", async || store.claim(key(n), TTL).await).await
+    };
+    claim(&store, 0).await;
+    let redirected = async || {
+        let mut redirected = 0;
+        for n in (0..cluster.nodes.len()).filter(|&n| n != dark) {
+            redirected += cluster.errors_of(n, "MOVED").await;
+        }
+        redirected
+    };
+    let before = redirected().await;
+
+    cluster.nodes[dark].pause();
+    for n in 1..8 {
+        store.claim(key(n), TTL).await.unwrap_err();
+        claim(&other, n).await;
+    }
+    // A client without a connection to a master asks its replica, and holds up everything else
+    // while it tries to connect.
+    assert_eq!(redirected().await, before);
+    cluster.fails_over(dark, replica).await;
+    claim(&store, 8).await;
 }
