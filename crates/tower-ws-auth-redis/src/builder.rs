@@ -113,6 +113,9 @@ impl RedisBuilder {
     /// connection. User, password, database and TLS of the master are those of `server`, whose host
     /// is ignored: `redis://user:password@master/0`.
     ///
+    /// Each Sentinel has a second to connect, and half a second to answer.
+    /// [`connect_timeout`](Self::connect_timeout) applies to the master only.
+    ///
     /// # Errors
     ///
     /// A URL is invalid, or there is no Tokio runtime.
@@ -150,13 +153,12 @@ impl RedisBuilder {
     fn open(self, opener: Opener) -> Result<Redis, RedisError> {
         let runtime = Handle::try_current().map_err(|_| RedisError::NoRuntime)?;
         let redis = Redis::new(
-            Link::new(opener),
+            Link::new(opener, &runtime),
             self.timeout,
             self.max_in_flight,
             runtime.clone(),
         );
-        let first = redis.clone();
-        runtime.spawn(async move { tokio::time::timeout(WARM_UP, first.wait()).await });
+        runtime.spawn(tokio::time::timeout(WARM_UP, redis.warm_up()));
         Ok(redis)
     }
 }

@@ -4,18 +4,30 @@ use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use tokio::runtime::Handle;
 
 use crate::RedisError;
+use crate::background::Background;
 #[cfg(feature = "redis-cluster")]
-use crate::redirect::Nodes;
+use crate::{masters, redirect::Nodes};
 
 /// The time that a line without any answer gets to connect by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The way to Redis: one shared line, and how to open the next one.
+///
+/// An address that does not answer may take longer than the caller has. So the next line is opened
+/// in the background, and a server for subscriptions is looked for there too.
 pub(crate) struct Link {
-    line: Mutex<Option<Arc<Line>>>,
+    shared: Arc<Shared>,
     /// Asynchronous, so that one caller opens the next line and the others wait.
+    opening: tokio::sync::Mutex<Background<()>>,
+    looking: tokio::sync::Mutex<Background<Client>>,
+}
+
+/// What the work in the background needs.
+struct Shared {
+    line: Mutex<Option<Arc<Line>>>,
     opener: tokio::sync::Mutex<Opener>,
 }
 
@@ -54,34 +66,41 @@ pub(crate) enum Wire {
 }
 
 impl Link {
-    /// Opens a separate connection for subscriptions only.
-    pub(crate) async fn subscriber(&self) -> RedisResult<redis::aio::PubSub> {
-        let client = self.opener.lock().await.client().await?;
-        client.get_async_pubsub().await
-    }
-
-    pub(crate) fn new(opener: Opener) -> Self {
-        Self {
+    pub(crate) fn new(opener: Opener, runtime: &Handle) -> Self {
+        let shared = Shared {
             line: Mutex::new(None),
             opener: tokio::sync::Mutex::new(opener),
+        };
+        Self {
+            shared: Arc::new(shared),
+            opening: tokio::sync::Mutex::new(Background::new(runtime.clone())),
+            looking: tokio::sync::Mutex::new(Background::new(runtime.clone())),
         }
+    }
+
+    /// Opens a separate connection for subscriptions only.
+    pub(crate) async fn subscriber(&self) -> RedisResult<redis::aio::PubSub> {
+        let shared = Arc::clone(&self.shared);
+        let look = async move { shared.opener.lock().await.client().await };
+        let client = self.looking.lock().await.run(look).await?;
+        client.get_async_pubsub().await
     }
 
     /// The current line, or a new one.
     pub(crate) async fn line(&self) -> RedisResult<Arc<Line>> {
-        if let Some(line) = &*self.lock() {
-            return Ok(Arc::clone(line));
+        if let Some(line) = self.shared.current() {
+            return Ok(line);
         }
-        let mut opener = self.opener.lock().await;
-        if let Some(line) = &*self.lock() {
-            return Ok(Arc::clone(line));
+        let mut opening = self.opening.lock().await;
+        loop {
+            if let Some(line) = self.shared.current() {
+                return Ok(line);
+            }
+            opening.run(Arc::clone(&self.shared).open()).await?;
         }
-        let line = Arc::new(opener.open().await?);
-        *self.lock() = Some(Arc::clone(&line));
-        Ok(line)
     }
 
-    /// Drops a line after this error, if only another line can do better.
+    /// Drops or replaces a line after this error, if only another line can do better.
     ///
     /// A connection whose peer died silently looks open for minutes. A connection to a server that
     /// became a replica stays open, although its name leads to the new master.
@@ -94,14 +113,51 @@ impl Link {
                 error.is_wrong_server() || silent && connected()
             }
             #[cfg(feature = "redis-cluster")]
-            Wire::Cluster(..) => false,
+            Wire::Cluster(..) => error.is_timeout(),
             #[cfg(feature = "redis-sentinel")]
             Wire::Master(_) => error.is_wrong_server() || !error.is_answer(),
         };
-        let mut line = self.lock();
-        if hopeless && line.as_ref().is_some_and(|line| Arc::ptr_eq(line, used)) {
-            *line = None;
+        let mut line = self.shared.lock();
+        if !hopeless || !line.as_ref().is_some_and(|line| Arc::ptr_eq(line, used)) {
+            return;
         }
+        #[cfg(feature = "redis-cluster")]
+        if matches!(used.wire, Wire::Cluster(..)) {
+            // If it is locked, a line is being opened already.
+            if let Ok(mut opening) = self.opening.try_lock() {
+                opening.begin(Arc::clone(&self.shared).replace(Arc::clone(used)));
+            }
+            return;
+        }
+        *line = None;
+    }
+}
+
+impl Shared {
+    async fn open(self: Arc<Self>) -> RedisResult<()> {
+        let line = self.opener.lock().await.open().await?;
+        *self.lock() = Some(Arc::new(line));
+        Ok(())
+    }
+
+    /// The other nodes may answer on the old line, so it stays until each master has answered on a
+    /// new one. A dead master does not, before a replica is promoted in its place.
+    #[cfg(feature = "redis-cluster")]
+    async fn replace(self: Arc<Self>, old: Arc<Line>) -> RedisResult<()> {
+        let new = self.opener.lock().await.open().await?;
+        if let Wire::Cluster(cluster, _) = new.wire()
+            && masters::answer(cluster).await?
+        {
+            let mut line = self.lock();
+            if line.as_ref().is_some_and(|line| Arc::ptr_eq(line, &old)) {
+                *line = Some(Arc::new(new));
+            }
+        }
+        Ok(())
+    }
+
+    fn current(&self) -> Option<Arc<Line>> {
+        self.lock().clone()
     }
 
     /// Nothing under the lock panics.

@@ -61,6 +61,15 @@ impl RedisError {
         matches!(self, Self::Refused(code) if codes.contains(&&**code))
     }
 
+    /// Whether no answer came in time. The client has a limit of its own, which may end first.
+    #[cfg(feature = "redis-cluster")]
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut(_) | Self::Connection(io::ErrorKind::TimedOut)
+        )
+    }
+
     /// Whether this is an answer of Redis, so that the connection is sound.
     pub(crate) fn is_answer(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::TooOld | Self::Unexpected)

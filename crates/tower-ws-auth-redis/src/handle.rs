@@ -129,11 +129,19 @@ impl Redis {
         }
     }
 
-    /// Waits until Redis answers, to drive the connection while it is idle.
-    pub(crate) async fn wait(&self) {
+    /// Pings until Redis answers, to drive the connection while it is idle. Ends with the last
+    /// handle.
+    pub(crate) fn warm_up(&self) -> impl Future<Output = ()> + Send + use<> {
         const PAUSE: Duration = Duration::from_millis(250);
-        while self.ping().await.is_err_and(|error| !error.is_answer()) {
-            sleep(PAUSE).await;
+        let inner = Arc::downgrade(&self.0);
+        async move {
+            while let Some(inner) = inner.upgrade() {
+                let pinged = Self(inner).ping().await;
+                if pinged.is_ok() || pinged.is_err_and(|error| error.is_answer()) {
+                    return;
+                }
+                sleep(PAUSE).await;
+            }
         }
     }
 

@@ -118,18 +118,23 @@
 //! - `redis-cluster`: `RedisBuilder::cluster_lazy`. Every ticket, count and session is on the node of its
 //!   key. Slots may be moved under load. A node that answers MOVED or ASK has not carried the
 //!   command out, so the command goes on to the named node. When a master dies, requests for its
-//!   keys are refused as unavailable until a replica is promoted.
+//!   keys are refused as unavailable until a replica is promoted. After a timeout the connections to
+//!   all nodes are replaced in the background. The old ones serve until every master answers on the
+//!   new ones.
 //! - `redis-sentinel`: `RedisBuilder::sentinel_lazy`. Sentinel is asked again when the connection breaks,
 //!   times out or leads to a replica. Until it has promoted a replica, every request is refused.
 //!   Only one attempt to connect runs at a time, without a pause between attempts.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod background;
 mod builder;
 mod connection;
 mod error;
 mod handle;
 mod listener;
+#[cfg(feature = "redis-cluster")]
+mod masters;
 #[cfg(feature = "redis-cluster")]
 mod redirect;
 mod relay;

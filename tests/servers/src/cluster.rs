@@ -111,13 +111,18 @@ impl Cluster {
     /// The number of answers with this error, such as `ASK`.
     pub async fn errors(&self, code: &str) -> u64 {
         let mut errors = 0;
-        let name = format!("errorstat_{code}:count=");
-        for node in &self.nodes {
-            let stats: String = node.ask("INFO errorstats").await;
-            let count = stats.lines().find_map(|line| line.strip_prefix(&name));
-            errors += count.map_or(0, |count| count.trim().parse().unwrap());
+        for n in 0..self.nodes.len() {
+            errors += self.errors_of(n, code).await;
         }
         errors
+    }
+
+    /// The number of answers of one node with this error.
+    pub async fn errors_of(&self, node: usize, code: &str) -> u64 {
+        let name = format!("errorstat_{code}:count=");
+        let stats: String = self.nodes[node].ask("INFO errorstats").await;
+        let count = stats.lines().find_map(|line| line.strip_prefix(&name));
+        count.map_or(0, |count| count.trim().parse().unwrap())
     }
 
     /// Kills a master with SIGKILL, once its replica has all its data.

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use test_servers::{Cluster, Proxy, Server};
 use test_support::{bounded, free_port, of_tier, until_ok};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tower_ws_auth_core::revocation::Recorded;
 use tower_ws_auth_core::{
     DisconnectReason, Revocation, RevocationKey, RevocationStore as _, Revocations,
@@ -15,7 +19,7 @@ use tower_ws_auth_redis::{Redis, RedisBuilder, RedisRevocations, RedisSessions, 
 use tower_ws_auth_session::{Replaced, SessionStore as _};
 use tower_ws_auth_ticket::{ReplayStore as _, TicketStore as _};
 
-use crate::{TTL, in_time, key, patient, sessions, soon};
+use crate::{TTL, in_time, key, patient, sessions, silent, soon};
 
 /// Waits until Redis says so: after a start it takes two seconds to make sure that it may write.
 async fn is_up(server: &Server) {
@@ -27,12 +31,27 @@ async fn is_up(server: &Server) {
 }
 
 /// One node that has all slots: the protocol is that of a cluster, the routing trivial.
-#[tokio::test]
-async fn a_cluster_serves_tickets_and_comes_back() {
+async fn one_node() -> Server {
     let bus = free_port().to_string();
-    let mut server = Server::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
+    let server = Server::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
     let () = server.ask("CLUSTER ADDSLOTSRANGE 0 16383").await;
     is_up(&server).await;
+    server
+}
+
+/// A proxy to a node, by which clients are told to come.
+async fn proxy_of(server: &Server) -> Proxy {
+    let proxy = Proxy::to(server.port()).await;
+    let port = proxy.url().rsplit_once(':').unwrap().1.to_owned();
+    let announce = format!("CONFIG SET cluster-announce-port {port}");
+    let () = server.ask(&announce).await;
+    let () = server.ask("CONFIG SET cluster-announce-ip 127.0.0.1").await;
+    proxy
+}
+
+#[tokio::test]
+async fn a_cluster_serves_tickets_and_comes_back() {
+    let mut server = one_node().await;
     let store = |builder: RedisBuilder| {
         let redis = builder.cluster_lazy([server.url().as_str()]).unwrap();
         RedisTickets::new(redis).per_subject(1)
@@ -65,16 +84,8 @@ async fn a_cluster_serves_tickets_and_comes_back() {
 /// As without a cluster: a command without an answer may have been carried out.
 #[tokio::test]
 async fn a_take_in_a_cluster_whose_answer_is_lost_is_an_error_and_is_not_sent_again() {
-    let bus = free_port().to_string();
-    let server = Server::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
-    let () = server.ask("CLUSTER ADDSLOTSRANGE 0 16383").await;
-    let proxy = Proxy::to(server.port()).await;
-    // Clients are told to come by the proxy.
-    let port = proxy.url().rsplit_once(':').unwrap().1.to_owned();
-    let announce = format!("CONFIG SET cluster-announce-port {port}");
-    let () = server.ask(&announce).await;
-    let () = server.ask("CONFIG SET cluster-announce-ip 127.0.0.1").await;
-    is_up(&server).await;
+    let server = one_node().await;
+    let proxy = proxy_of(&server).await;
     let redis = patient().cluster_lazy([proxy.url().as_str()]).unwrap();
     let store = RedisTickets::new(redis);
     until_ok("a claim", async || store.claim(key(0), TTL).await).await;
@@ -88,6 +99,46 @@ async fn a_take_in_a_cluster_whose_answer_is_lost_is_an_error_and_is_not_sent_ag
     let taken = stats.lines().find(|line| line.contains("_getdel:"));
     // One that was lost, and the last one. Those in between found no connection.
     assert!(taken.unwrap().contains(":calls=2,"), "{taken:?}");
+}
+
+#[tokio::test]
+async fn a_cluster_whose_connection_falls_silent_is_reached_by_another_one() {
+    let server = one_node().await;
+    let proxy = proxy_of(&server).await;
+    let redis = Redis::builder().cluster_lazy([proxy.url().as_str()]);
+    let store = RedisTickets::new(redis.unwrap());
+    until_ok("a claim", async || store.claim(key(0), TTL).await).await;
+    proxy.silence();
+    in_time(store.take(key(1))).await.unwrap_err();
+    let first = soon(async || store.claim(key(0), TTL).await).await;
+    assert!(!first);
+}
+
+#[tokio::test]
+async fn a_cluster_is_reached_although_one_of_its_urls_never_answers() {
+    let server = one_node().await;
+    let (_listener, dark) = silent();
+    let urls = [dark.as_str(), &server.url()];
+    let store = RedisTickets::new(Redis::builder().cluster_lazy(urls).unwrap());
+    until_ok("a claim", async || store.claim(key(0), TTL).await).await;
+}
+
+#[tokio::test]
+async fn an_attempt_to_connect_ends_with_the_last_handle() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let builder = Redis::builder().timeout(Duration::from_millis(50));
+    let redis = builder.connect_timeout(TTL).cluster_lazy([url.as_str()]);
+    let redis = redis.unwrap();
+    let accepted = bounded("a connection", listener.accept()).await;
+    let (mut socket, _) = accepted.unwrap();
+    redis.ping().await.unwrap_err();
+    drop(redis);
+    let mut sent = Vec::new();
+    // Much longer than a ping waits, and shorter than a new handle tries.
+    let soon = Duration::from_secs(30);
+    let ends = timeout(soon, socket.read_to_end(&mut sent)).await;
+    ends.expect("it goes on").unwrap();
 }
 
 /// The stores of one node of an application, with all keys of a kind in the slot of `{moved}`.
@@ -370,4 +421,49 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
         assert!(found[0].is_some());
     }
     everything_works(nodes, 1_000_000).await;
+}
+
+/// Its machine is gone, so connections to it are neither broken nor refused.
+#[tokio::test]
+async fn a_master_that_falls_silent_fails_its_own_keys_alone_until_its_replica_is_promoted() {
+    let masters = 3;
+    let cluster = Cluster::start(masters, 3).await;
+    let (_, dark) = cluster.slot("{moved}", masters).await;
+    let replica = masters + dark;
+    let mut n = 0;
+    let elsewhere = loop {
+        let prefix = format!("{{{n}}}");
+        if cluster.slot(&prefix, masters).await.1 != dark {
+            break prefix;
+        }
+        n += 1;
+    };
+    let builder = Redis::builder().timeout(Duration::from_millis(300));
+    let builder = builder.connect_timeout(Duration::from_millis(200));
+    let redis = connect(builder, &cluster);
+    let other = RedisTickets::new(redis.clone()).prefix(elsewhere);
+    let store = Stores::new(&redis).tickets;
+    let claim = async |store: &RedisTickets, n| {
+        until_ok("a claim", async || store.claim(key(n), TTL).await).await
+    };
+    claim(&store, 0).await;
+    let redirected = async || {
+        let mut redirected = 0;
+        for n in (0..cluster.nodes.len()).filter(|&n| n != dark) {
+            redirected += cluster.errors_of(n, "MOVED").await;
+        }
+        redirected
+    };
+    let before = redirected().await;
+
+    cluster.nodes[dark].pause();
+    for n in 1..8 {
+        store.claim(key(n), TTL).await.unwrap_err();
+        claim(&other, n).await;
+    }
+    // A client without a connection to a master asks its replica, and holds up everything else
+    // while it tries to connect.
+    assert_eq!(redirected().await, before);
+    cluster.fails_over(dark, replica).await;
+    claim(&store, 8).await;
 }

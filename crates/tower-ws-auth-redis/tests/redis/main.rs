@@ -55,6 +55,14 @@ async fn wire(url: &str) -> MultiplexedConnection {
     wire.await.unwrap()
 }
 
+/// Accepts connections and never answers, under this URL.
+#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
+fn silent() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    (listener, url)
+}
+
 /// The output, which must come within the time limit of every operation, and a little more.
 async fn in_time<T>(operation: impl Future<Output = T>) -> T {
     let (answer, took) = measured(operation).await;

@@ -1,16 +1,19 @@
 #![cfg(feature = "redis-sentinel")]
 
+use std::sync::Arc;
+
+use tempfile::TempDir;
 use test_servers::Server;
-use test_support::{until_ok, within};
-use tower_ws_auth_redis::{Redis, RedisTickets};
+use test_support::{until, until_ok, within};
+use tower_ws_auth_core::BoxFuture;
+use tower_ws_auth_core::relay::{Answers, NodeRelay as _};
+use tower_ws_auth_redis::{Redis, RedisRelay, RedisTickets};
 use tower_ws_auth_ticket::TicketStore as _;
 
-use crate::{PATIENCE, TTL, in_time, key, soon};
+use crate::{PATIENCE, TTL, in_time, key, silent, soon};
 
-#[tokio::test]
-async fn the_master_that_sentinel_names_is_followed() {
-    let mut master = Server::start();
-    let replica = Server::with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
+/// A Sentinel that calls this master `main`.
+fn sentinel_of(master: &Server) -> (Server, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("sentinel.conf");
     let watch = format!(
@@ -20,7 +23,14 @@ async fn the_master_that_sentinel_names_is_followed() {
     );
     std::fs::write(&config, watch).unwrap();
     let sentinel = Server::with(&[config.to_str().unwrap(), "--sentinel"]);
+    (sentinel, folder)
+}
 
+#[tokio::test]
+async fn the_master_that_sentinel_names_is_followed() {
+    let mut master = Server::start();
+    let replica = Server::with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
+    let (sentinel, _folder) = sentinel_of(&master);
     let redis = Redis::builder()
         .sentinel_lazy([sentinel.url().as_str()], "main", "redis://master/0")
         .unwrap();
@@ -56,4 +66,23 @@ async fn the_master_that_sentinel_names_is_followed() {
     assert!(taken.is_some(), "it was replicated");
     let again = soon(async || store.take(key(n)).await).await;
     assert!(again.is_none());
+}
+
+/// An address has as long to connect as an operation has for everything.
+#[tokio::test]
+async fn a_sentinel_that_never_answers_is_passed_over_by_commands_and_subscriptions() {
+    let master = Server::start();
+    let (sentinel, _folder) = sentinel_of(&master);
+    let (_listener, dark) = silent();
+    let urls = [dark.as_str(), &sentinel.url()];
+    let redis = Redis::builder().sentinel_lazy(urls, "main", "redis://master/0");
+    let redis = redis.unwrap();
+    let store = RedisTickets::new(redis.clone());
+    until_ok("a take", async || store.take(key(0)).await).await;
+
+    let relay = RedisRelay::new(redis).unwrap();
+    let nobody = |_| -> BoxFuture<Option<Vec<u8>>> { Box::pin(async { None }) };
+    let here: Arc<Answers> = Arc::new(nobody);
+    relay.attach(Arc::downgrade(&here));
+    until("it listens", || relay.is_listening()).await;
 }
