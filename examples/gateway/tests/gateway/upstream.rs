@@ -298,6 +298,11 @@ fn answer(path: &str, head: &str) -> Vec<u8> {
             "Set-Cookie: a=1",
             "Content-Length: 3\r\nTransfer-Encoding: chunked",
         ),
+        // Compresses if it may.
+        "/deflate" if head.contains("permessage-deflate") => accepted.replace(
+            "Set-Cookie: a=1",
+            "Sec-WebSocket-Extensions: permessage-deflate",
+        ),
         "/hints" => {
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".to_owned()
                 + &accepted
