@@ -121,9 +121,7 @@ impl Server {
                 broke(&*error, address);
             },
             () = unused.unused(head) => {}
-            () = stuck.stuck(patience) => {
-                tracing::info!(client = %address, "a client takes nothing of its answer");
-            }
+            () = stuck.stuck(patience, address) => {}
         }
     }
 

@@ -1,10 +1,12 @@
 //! The uses of a client's connection.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -18,7 +20,14 @@ const QUIET: Duration = Duration::from_secs(15);
 pub(crate) struct Visits {
     open: TaskTracker,
     came: AtomicBool,
-    bodies: Mutex<Vec<Weak<Moved>>>,
+    bodies: Mutex<Vec<Answer>>,
+}
+
+/// The body of an answer on its way, and what ends its stream over HTTP/2.
+#[derive(Debug)]
+struct Answer {
+    body: Weak<Moved>,
+    stream: Option<CancellationToken>,
 }
 
 impl Visits {
@@ -28,10 +37,11 @@ impl Visits {
     }
 
     /// Watches the body of an answer, which nobody polls while its client takes nothing.
-    pub(crate) fn watch(&self, body: &Arc<Moved>) {
+    pub(crate) fn watch(&self, body: &Arc<Moved>, stream: Option<CancellationToken>) {
         let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        bodies.retain(|body| body.strong_count() > 0);
-        bodies.push(Arc::downgrade(body));
+        bodies.retain(|answer| answer.body.strong_count() > 0);
+        let body = Arc::downgrade(body);
+        bodies.push(Answer { body, stream });
     }
 
     /// Whether there was one since the last call.
@@ -49,15 +59,45 @@ impl Visits {
     }
 
     /// Ready when a client takes nothing of an answer. The body's own timer comes first if it is the
-    /// upstream that sends nothing.
-    pub(crate) async fn stuck(&self, patience: Duration) {
+    /// upstream that sends nothing. Over HTTP/2 the stream of that answer ends, and no other.
+    pub(crate) async fn stuck(&self, patience: Duration, client: SocketAddr) {
         loop {
             sleep(patience / 2).await;
+            let longest = patience * 3 / 2;
             let bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut bodies = bodies.iter().filter_map(Weak::upgrade);
-            if bodies.any(|body| body.still() > patience * 3 / 2) {
-                return;
+            for Answer { body, stream } in bodies.iter() {
+                let body = body.upgrade();
+                if body.is_none_or(|body| body.still() <= longest) {
+                    continue;
+                }
+                tracing::info!(%client, "a client takes nothing of its answer");
+                match stream {
+                    Some(stream) => stream.cancel(),
+                    None => return,
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(10);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_taken_ends_its_own_stream_or_the_connection() {
+        let client = "127.0.0.1:9".parse().unwrap();
+        let visits = Visits::default();
+        let (body, stream) = (Arc::new(Moved::default()), CancellationToken::new());
+        visits.watch(&body, Some(stream.clone()));
+        assert!(timeout(LONG, visits.stuck(HEAD, client)).await.is_err());
+        assert!(stream.is_cancelled());
+        visits.watch(&body, None);
+        assert!(timeout(LONG, visits.stuck(HEAD, client)).await.is_ok());
     }
 }
