@@ -13,7 +13,7 @@ use tower_ws_auth::lease::{DisconnectReason, Leases};
 
 use crate::admin::Admin;
 use crate::cases::Cases;
-use crate::options::Options;
+use crate::options::{Options, Policy};
 use crate::parts::Parts;
 use crate::server::{Server, Shared};
 use crate::strip::Strip;
@@ -28,7 +28,7 @@ pub struct Gateway {
     reload: Reload,
     leases: Leases,
     early: Option<EarlyConnections>,
-    max_connections: u32,
+    most: u32,
     drain: Duration,
     grace: Duration,
 }
@@ -73,7 +73,7 @@ impl Gateway {
             },
             leases,
             early,
-            max_connections: options.max_connections,
+            most: most(&options),
             drain: options.drain,
             grace: options.grace,
             reload: Reload {
@@ -127,7 +127,7 @@ impl Gateway {
             tokio::spawn(admin.serve(stop));
         }
         tokio::select! {
-            () = server.run(&listener, &graceful, self.max_connections) => {}
+            () = server.run(&listener, &graceful, self.most) => {}
             () = shutdown => {}
         }
         drop(listener);
@@ -165,6 +165,19 @@ impl Gateway {
 }
 
 /// Ends the connections one after the other, so that their clients do not come back all at once.
+/// How many clients may be served at a time: as many strangers as users, where a policy lets their
+/// requests or preflights pass.
+fn most(options: &Options) -> u32 {
+    let policies = options.http.path.iter().map(|path| path.policy);
+    let mut policies = policies.chain([options.http.http]);
+    let kinds = if policies.all(|policy| policy == Policy::Refuse) {
+        1
+    } else {
+        2
+    };
+    options.max_connections.saturating_mul(kinds)
+}
+
 async fn drained(leases: &Leases, drain: Duration) {
     const STEP: Duration = Duration::from_millis(50);
     let began = tokio::time::Instant::now();

@@ -65,7 +65,7 @@ impl Proxy {
         request: Request<Body>,
         sent: Arc<Moved>,
     ) -> Result<Response<Bounded<Held>>, Failure> {
-        let place = self.place()?;
+        let place = self.place(&head.extensions)?;
         let asked = self
             .upstream
             .fetch(request, self.connect_timeout, &self.tasks);
