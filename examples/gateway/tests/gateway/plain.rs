@@ -336,6 +336,19 @@ async fn a_request_without_a_user_takes_no_place_of_a_user() {
     drop((stranger, user));
 }
 
+#[tokio::test]
+async fn a_prefix_may_have_capital_letters() {
+    let upstream = Upstream::start().await;
+    let options = ["--path", "/chatHub=authenticate"];
+    let gateway = Running::start(upstream.address, &options).await;
+    for (path, status) in [("/chatHub/negotiate", "200"), ("/chathub/negotiate", "400")] {
+        let request = get(path, &bearer("ada"));
+        let answer = all_of(gateway.address, request.as_bytes()).await;
+        let expected = format!("HTTP/1.1 {status}");
+        assert!(answer.starts_with(&expected), "{path}: {answer}");
+    }
+}
+
 mod a_session_of_engine_io {
     use super::*;
 
