@@ -84,7 +84,8 @@ impl Gateway {
         })
     }
 
-    /// Reads the files of secrets again, also while the gateway serves.
+    /// Reads the files of secrets again, also while the gateway serves. The connection to Redis
+    /// stays.
     pub fn reload(&self) -> Reload {
         self.reload.clone()
     }
@@ -164,7 +165,6 @@ impl Gateway {
     }
 }
 
-/// Ends the connections one after the other, so that their clients do not come back all at once.
 /// How many clients may be served at a time: as many strangers as users, where a policy lets their
 /// requests or preflights pass.
 fn most(options: &Options) -> u32 {
@@ -178,6 +178,7 @@ fn most(options: &Options) -> u32 {
     options.max_connections.saturating_mul(kinds)
 }
 
+/// Ends the connections one after the other, so that their clients do not come back all at once.
 async fn drained(leases: &Leases, drain: Duration) {
     const STEP: Duration = Duration::from_millis(50);
     let began = tokio::time::Instant::now();

@@ -82,7 +82,7 @@ pub struct Options {
     pub message: MessageOptions,
 
     /// The Redis that keeps the sessions, as connect-redis writes them, the tickets and the
-    /// revocations. `@FILE` reads its URL from a file.
+    /// revocations. `@FILE` reads its URL from a file, at the start alone.
     #[arg(
         long,
         env = "GATEWAY_REDIS",

@@ -83,6 +83,20 @@ async fn without_an_effect_are_errors_that_name_what_they_need() {
             "{flags:?}: {error}"
         );
     }
+    for flag in [
+        ["--jwt-query", "jwt"],
+        ["--jwt-scheme", "JWT"],
+        ["--jwt-subprotocol", "jupyter"],
+        ["--jwt-max-length", "16384"],
+    ] {
+        let error = error(&[&["--strategy", "session"], &flag[..]].concat()).await;
+        let expected = format!("{} has no effect: it needs --strategy jwt or any", flag[0]);
+        assert!(error.contains(&expected), "{error}");
+    }
+    let ticket = ["--strategy", "ticket", "--ticket-for", "session"];
+    let session = ["--session-secret", SECRET, "--session-recheck", "1"];
+    let said = error(&[ticket, session].concat()).await;
+    assert!(said.contains("--session-recheck has no effect"), "{said}");
     for (flags, named, needs) in [
         (
             &["--jwt-algorithm", "HS512"][..],
@@ -215,6 +229,14 @@ async fn that_cannot_work_are_errors_in_the_words_of_the_command_line() {
         (
             &["--jwt-header-name", "Authorization"],
             "use --jwt-scheme, --jwt-cookie or --jwt-subprotocol",
+        ),
+        (
+            &["--jwt-header-name", "X-Auth-Token"],
+            "--jwt-header-name: the gateway removes X-Auth-Token",
+        ),
+        (
+            &["--jwt-header-name", "X-Jwt", "--strip", "X-J*"],
+            "--jwt-header-name: the gateway removes X-Jwt",
         ),
         (
             &["--jwt-max-length", "0"],
