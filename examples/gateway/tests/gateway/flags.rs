@@ -217,6 +217,8 @@ async fn that_cannot_be_understood_are_errors_with_an_example() {
 
 #[tokio::test]
 async fn that_cannot_work_are_errors_in_the_words_of_the_command_line() {
+    // Beside the one that all have.
+    let eight = ["--jwt-secret", SECRET].repeat(8);
     for (flags, wanted) in [
         (
             &["--jwt-header", "a=/a", "--jwt-header", "A=/b"][..],
@@ -237,6 +239,21 @@ async fn that_cannot_work_are_errors_in_the_words_of_the_command_line() {
         (
             &["--jwt-header-name", "X-Jwt", "--strip", "X-J*"],
             "--jwt-header-name: the gateway removes X-Jwt",
+        ),
+        (&["--jwt-leeway", "61"], "--jwt-leeway: write a number"),
+        (&["--jwt-issuer", ""], "--jwt-issuer: a name is empty"),
+        (&["--jwt-audience", "a,"], "--jwt-audience: a name is empty"),
+        (
+            &eight[..],
+            "--jwt-secret and --jwt-public-key: there are more",
+        ),
+        (
+            &["--oidc-issuer", "https://id.example,https://id.example"],
+            "--oidc-issuer: two are the same",
+        ),
+        (
+            &["--oidc-issuer", "http://id.example"],
+            "in keys of their own: use `https`",
         ),
         (
             &["--jwt-max-length", "0"],
