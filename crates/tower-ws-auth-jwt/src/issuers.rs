@@ -42,6 +42,8 @@ pub struct Issuers<C> {
     by_issuer: HashMap<Box<str>, usize>,
     others: Option<Jwt<C>>,
     carriers: Carriers,
+    /// Whether they stand instead of those of each [`Jwt`].
+    overrules: bool,
 }
 
 impl<C> Issuers<C> {
@@ -76,6 +78,7 @@ impl<C> Issuers<C> {
             by_issuer,
             others: None,
             carriers,
+            overrules: false,
         })
     }
 
@@ -84,15 +87,23 @@ impl<C> Issuers<C> {
     /// Its own keys must have signed them, so it accepts no token in the name of an issuer that
     /// another [`Jwt`] is for.
     #[must_use]
-    pub fn others(mut self, jwt: Jwt<C>) -> Self {
+    pub fn others(mut self, mut jwt: Jwt<C>) -> Self {
+        if self.overrules {
+            jwt.limit(self.carriers.max_length());
+        }
         self.others = Some(jwt);
         self
     }
 
-    /// Where the token travels, instead of where the first [`Jwt`] says.
+    /// Where the token travels, instead of where the first [`Jwt`] says. How long it may be is said
+    /// here too, for every [`Jwt`].
     #[must_use]
     pub fn carriers(mut self, carriers: Carriers) -> Self {
+        for jwt in self.jwts.iter_mut().chain(&mut self.others) {
+            jwt.limit(carriers.max_length());
+        }
         self.carriers = carriers;
+        self.overrules = true;
         self
     }
 
@@ -178,6 +189,7 @@ impl<C> From<Jwt<C>> for Issuers<C> {
             jwts: Vec::new(),
             by_issuer: HashMap::new(),
             carriers: jwt.carriers().clone(),
+            overrules: false,
             others: Some(jwt),
         }
     }

@@ -65,6 +65,11 @@ impl<C> Jwt<C> {
         &self.carriers
     }
 
+    /// How long a token may be, instead of what its own carriers say.
+    pub(crate) fn limit(&mut self, longest: usize) {
+        Arc::make_mut(&mut self.decider).keys.longest = longest;
+    }
+
     pub(crate) fn rules(&self) -> &Rules {
         &self.decider.rules
     }

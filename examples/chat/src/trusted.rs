@@ -9,7 +9,8 @@ use serde_json::Value;
 use tower_ws_auth::Clock;
 use tower_ws_auth::credential::{Carriers, CarriersError};
 use tower_ws_auth::jwt::{
-    Algorithm, Issuers, Jwks, Jwt, JwtBuilder, Key, KeyError, KeySource, Keys, UserClaim,
+    Algorithm, ConfigError, Issuers, Jwks, JwksError, Jwt, JwtBuilder, Key, KeyError, KeySource,
+    Keys, UserClaim,
 };
 
 use crate::logout;
@@ -57,7 +58,8 @@ pub(crate) fn strategy(
     let issuers = if discovered.is_empty() {
         own.into()
     } else {
-        Issuers::new(discovered)?.others(own)
+        let issuers = Issuers::new(discovered).map_err(|error| wrong(&error))?;
+        issuers.others(own)
     };
     Ok(issuers.carriers(carriers(options)?))
 }
@@ -66,7 +68,7 @@ pub(crate) fn strategy(
 pub(crate) fn providers(options: &JwtOptions) -> Result<Vec<(String, Jwks)>, Failure> {
     let discover = |issuer: &String| {
         let jwks = Jwks::discover(issuer).cooldown(COOLDOWN).start();
-        let jwks = jwks.map_err(|error| format!("--oidc-issuer: {error}"))?;
+        let jwks = jwks.map_err(|error| format!("--oidc-issuer: {}", without_risk(&error)))?;
         Ok((issuer.clone(), jwks))
     };
     options.oidc_issuer.iter().map(discover).collect()
@@ -76,7 +78,25 @@ fn build(jwt: JwtBuilder<Value>, user: &UserClaim) -> Result<Jwt<Value>, Failure
     let user = user.clone();
     // Called for tokens that name their user.
     let key = move |claims: &_| revocation_key(&user.of(claims).unwrap_or_default());
-    Ok(jwt.build()?.revocable_by(key))
+    let jwt = jwt.build().map_err(|error| wrong(&error))?;
+    Ok(jwt.revocable_by(key))
+}
+
+/// The text in the words of the command line.
+fn wrong(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Leeway => "--jwt-leeway: write a number from 0 to 60".to_owned(),
+        ConfigError::Empty("issuer") => "--jwt-issuer: a name is empty: leave it out".to_owned(),
+        ConfigError::Empty("audience") => {
+            "--jwt-audience: a name is empty: leave it out".to_owned()
+        }
+        ConfigError::Issuers(_) => "--oidc-issuer: two are the same: write it once".to_owned(),
+        ConfigError::Keys(KeyError::TooManyUnnamed) => {
+            "--jwt-secret and --jwt-public-key: there are more than 8 keys: leave the oldest out"
+                .to_owned()
+        }
+        error => format!("the flags about JWTs: {error}"),
+    }
 }
 
 fn carriers(options: &JwtOptions) -> Result<Carriers, Failure> {
@@ -126,13 +146,14 @@ fn own(options: &JwtOptions, secrets: &[Vec<u8>]) -> Result<KeySource, Failure> 
         return Ok(keys.into());
     };
     let jwks = Jwks::builder(url).cooldown(COOLDOWN).start();
-    let jwks = jwks.map_err(|error| {
-        // There is no flag for it here.
-        let error = error.to_string();
-        let error = error.replace(", or accept the risk with `dangerous_plain_http`", "");
-        format!("--jwks-url: {error}")
-    })?;
+    let jwks = jwks.map_err(|error| format!("--jwks-url: {}", without_risk(&error)))?;
     Ok(jwks.with_local_keys(keys))
+}
+
+/// There is no flag for that risk here.
+fn without_risk(error: &JwksError) -> String {
+    let error = error.to_string();
+    error.replace(", or accept the risk with `dangerous_plain_http`", "")
 }
 
 fn shared(options: &JwtOptions, secret: &[u8]) -> Result<Key, Failure> {

@@ -3,14 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::Response;
-use http::header::COOKIE;
+use http::header::{COOKIE, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
-use tower_ws_auth::credential::Carriers;
+use http::{Request, Response};
+use tower_ws_auth::credential::{Carriers, MessageCredential};
 use tower_ws_auth::{ClientProtocol, FirstMessageLayer, MessageFormat};
 
 use crate::body::Body;
 use crate::failure::Failure;
+use crate::headers::Kept;
 use crate::options::{JwtOptions, Options, Protocol, Strategy};
 use crate::tasks::{Peer, Tasks};
 use crate::{forwarded, tokens};
@@ -90,6 +91,23 @@ impl InHandshake {
                 self.cookies.iter().any(|cookie| cookie.as_bytes() == name)
             })
     }
+}
+
+/// The layer has answered the client that it waited for, and removed what it did not select.
+/// The upstream must not read that in what is kept either.
+pub(crate) fn answered<B>(request: Request<B>) -> Request<B> {
+    let (mut head, body) = request.into_parts();
+    if head.extensions.get::<MessageCredential>().is_some()
+        && let Some(kept) = head.extensions.get_mut::<Kept>()
+    {
+        for name in [SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL] {
+            kept.headers.remove(&name);
+            for offer in head.headers.get_all(&name) {
+                kept.headers.append(&name, offer.clone());
+            }
+        }
+    }
+    Request::from_parts(head, body)
 }
 
 /// The client has its 101 already. So each failure is told by a close frame.

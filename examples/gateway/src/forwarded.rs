@@ -1,5 +1,6 @@
 //! The client of a forwarded request: `X-Forwarded-…`, `X-Real-IP` and `Forwarded` (RFC 7239).
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::{FORWARDED, HOST};
@@ -102,31 +103,28 @@ impl Said {
         if headers.contains_key(FORWARDED) {
             return Self::by_forwarded(headers);
         }
-        let last = |name| list(headers, name, &[',']).last().map(str::to_owned);
-        let nodes = list(headers, &X_FORWARDED_FOR, &[',']);
-        let nodes = nodes.map(|node| node.chars().filter(|c| is_plain(*c)).collect());
+        let last = |name| list(headers, name).pop();
+        let nodes = list(headers, &X_FORWARDED_FOR);
         Self {
-            nodes: nodes.collect(),
+            nodes: nodes.iter().map(|node| plain(node)).collect(),
             proto: last(&X_FORWARDED_PROTO).and_then(|proto| scheme(&proto)),
-            host: last(&X_FORWARDED_HOST),
+            host: last(&X_FORWARDED_HOST).filter(|host| host.is_ascii()),
         }
     }
 
     /// RFC 7239 §4. The last word about scheme and host counts: it is that of the trusted proxy.
     fn by_forwarded(headers: &HeaderMap) -> Self {
         let mut said = Self::default();
-        for element in list(headers, &FORWARDED, &[',']) {
-            for pair in split(element, &[';']) {
+        for line in lines(headers, &FORWARDED) {
+            for pair in split(&line, ',').flat_map(|element| split(element, ';')) {
                 let Some((name, value)) = pair.split_once('=') else {
                     continue;
                 };
                 let value = unquoted(value.trim());
                 match name.trim().to_ascii_lowercase().as_str() {
-                    "for" => said
-                        .nodes
-                        .push(node(&value).chars().filter(|c| is_plain(*c)).collect()),
+                    "for" => said.nodes.push(plain(node(&value))),
                     "proto" => said.proto = scheme(&value).or(said.proto),
-                    "host" => said.host = Some(value),
+                    "host" if value.is_ascii() => said.host = Some(value),
                     _ => {}
                 }
             }
@@ -143,37 +141,50 @@ fn scheme(text: &str) -> Option<String> {
         .then_some(scheme)
 }
 
-/// The elements of a list field that may be split over several lines.
-fn list<'h>(
-    headers: &'h HeaderMap,
-    name: &HeaderName,
-    separator: &'static [char],
-) -> impl DoubleEndedIterator<Item = &'h str> + use<'h> {
+/// The lines of a field. Bytes of a client that are no text must not hide the proxy's behind them.
+fn lines<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = Cow<'h, str>> {
     let lines = headers.get_all(name).iter();
-    let lines = lines.filter_map(|line| line.to_str().ok());
-    let elements = lines.flat_map(move |line| split(line, separator));
-    elements.collect::<Vec<_>>().into_iter()
+    lines.map(|line| String::from_utf8_lossy(line.as_bytes()))
+}
+
+/// The elements of a list field that may be split over several lines. These fields have no quoted
+/// strings, so no quote of a client reaches into the proxy's element.
+fn list(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+    let mut elements = Vec::new();
+    for line in lines(headers, name) {
+        let parts = line.split(',').map(str::trim);
+        let parts = parts.filter(|part| !part.is_empty());
+        elements.extend(parts.map(str::to_owned));
+    }
+    elements
 }
 
 /// The parts between separators that stand in no quoted string. Empty ones are left out.
-fn split<'t>(text: &'t str, separator: &[char]) -> Vec<&'t str> {
-    let mut parts = Vec::new();
-    let (mut begin, mut in_quotes, mut escaped) = (0, false, false);
-    for (at, c) in text.char_indices() {
+///
+/// It reads backwards, from the proxy's element on. A quote that a client has left open in front of
+/// it ends there too.
+fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut parts, mut end, mut in_quotes) = (Vec::new(), text.len(), false);
+    for (at, c) in text.char_indices().rev() {
         match c {
-            _ if escaped => escaped = false,
-            '\\' if in_quotes => escaped = true,
+            '"' if in_quotes && is_escaped(&text[..at]) => {}
             '"' => in_quotes = !in_quotes,
-            c if !in_quotes && separator.contains(&c) => {
-                parts.push(&text[begin..at]);
-                begin = at + c.len_utf8();
+            c if c == separator && !in_quotes => {
+                parts.push(&text[at + c.len_utf8()..end]);
+                end = at;
             }
             _ => {}
         }
     }
-    parts.push(&text[begin..]);
-    let parts = parts.into_iter().map(str::trim);
-    parts.filter(|part| !part.is_empty()).collect()
+    parts.push(&text[..end]);
+    let parts = parts.into_iter().rev().map(str::trim);
+    parts.filter(|part| !part.is_empty())
+}
+
+/// Whether what comes after this text is the second half of a quoted pair (RFC 9110 §5.6.4).
+fn is_escaped(before: &str) -> bool {
+    let slashes = before.bytes().rev().take_while(|byte| *byte == b'\\');
+    slashes.count() % 2 == 1
 }
 
 /// RFC 9110 §5.6.4.
@@ -207,6 +218,16 @@ fn quoted(node: &str) -> String {
         Ok(IpAddr::V4(address)) => address.to_string(),
         Err(_) => format!("\"{node}\""),
     }
+}
+
+/// The plain characters of a node. Without any it keeps its place, because the last place is the
+/// proxy's (RFC 7239 §6.2).
+fn plain(node: &str) -> String {
+    let plain: String = node.chars().filter(|c| is_plain(*c)).collect();
+    if plain.is_empty() {
+        return "unknown".to_owned();
+    }
+    plain
 }
 
 /// What addresses, hosts and names of nodes consist of.
@@ -289,6 +310,36 @@ mod for_whom_rfc7239 {
         );
         assert_eq!(said["x-forwarded-proto"], "https");
         assert_eq!(said["x-forwarded-host"], "shop.example");
+    }
+
+    #[test]
+    fn no_bytes_of_a_client_hide_the_proxys_element_behind_them() {
+        for (name, line) in [
+            ("x-forwarded-for", b"\xe9, 1.2.3.4".as_slice()),
+            ("x-forwarded-for", b"\"2001:db8:1::, 1.2.3.4"),
+            ("x-forwarded-for", b"\"\\, 1.2.3.4"),
+            ("forwarded", b"for=\xe9, for=1.2.3.4"),
+            ("forwarded", b"for=\"2001:db8:1::, for=1.2.3.4"),
+            ("forwarded", b"for=\", for=\"1.2.3.4:80\""),
+            ("forwarded", br#"for="\", for="1.2.3.4";by="_a\",\\""#),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_bytes(line).unwrap());
+            let peer = "127.0.0.1:9".parse().unwrap();
+            let line = line.escape_ascii();
+            assert_eq!(client(peer, &headers).to_string(), "1.2.3.4", "{line}");
+            say_for_whom(peer, HeaderValue::from_static("a"), &mut headers);
+            assert_eq!(headers["x-real-ip"], "1.2.3.4", "{line}");
+        }
+    }
+
+    #[test]
+    fn an_element_without_an_address_keeps_its_place() {
+        let lines = [("x-forwarded-for", "10.0.0.1, \"\"")];
+        let peer = "127.0.0.1:9";
+        let address = client(peer.parse().unwrap(), &headers(&lines));
+        assert_eq!(address, IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(said(peer, "a", &lines)["x-real-ip"], "unknown");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tower_ws_auth::lease::{DisconnectReason, Leases};
 
 use crate::admin::Admin;
 use crate::cases::Cases;
-use crate::options::Options;
+use crate::options::{Options, Policy};
 use crate::parts::Parts;
 use crate::server::{Server, Shared};
 use crate::strip::Strip;
@@ -28,7 +28,7 @@ pub struct Gateway {
     reload: Reload,
     leases: Leases,
     early: Option<EarlyConnections>,
-    max_connections: u32,
+    most: u32,
     drain: Duration,
     grace: Duration,
 }
@@ -73,7 +73,7 @@ impl Gateway {
             },
             leases,
             early,
-            max_connections: options.max_connections,
+            most: most(&options),
             drain: options.drain,
             grace: options.grace,
             reload: Reload {
@@ -84,7 +84,8 @@ impl Gateway {
         })
     }
 
-    /// Reads the files of secrets again, also while the gateway serves.
+    /// Reads the files of secrets again, also while the gateway serves. The connection to Redis
+    /// stays.
     pub fn reload(&self) -> Reload {
         self.reload.clone()
     }
@@ -127,7 +128,7 @@ impl Gateway {
             tokio::spawn(admin.serve(stop));
         }
         tokio::select! {
-            () = server.run(&listener, &graceful, self.max_connections) => {}
+            () = server.run(&listener, &graceful, self.most) => {}
             () = shutdown => {}
         }
         drop(listener);
@@ -162,6 +163,19 @@ impl Gateway {
         server.tasks.end().await;
         drop(ready);
     }
+}
+
+/// How many clients may be served at a time: as many strangers as users, where a policy lets their
+/// requests or preflights pass.
+fn most(options: &Options) -> u32 {
+    let policies = options.http.path.iter().map(|path| path.policy);
+    let mut policies = policies.chain([options.http.http]);
+    let kinds = if policies.all(|policy| policy == Policy::Refuse) {
+        1
+    } else {
+        2
+    };
+    options.max_connections.saturating_mul(kinds)
 }
 
 /// Ends the connections one after the other, so that their clients do not come back all at once.

@@ -44,8 +44,9 @@ pub(crate) struct Kept {
 /// rewrite it, and before we add fields that it could name.
 pub(crate) fn cleanse(headers: &mut HeaderMap, strip: &Strip) -> bool {
     for name in named_by_connection(headers) {
-        // Otherwise a client could remove the fields of a trusted proxy.
-        if name != UPGRADE && !strip.is_trusted(name.as_str()) {
+        // Otherwise a client could remove the fields of a trusted proxy, or hide a body.
+        let needed = [UPGRADE, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name);
+        if !needed && !strip.is_trusted(name.as_str()) {
             headers.remove(name);
         }
     }

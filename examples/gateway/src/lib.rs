@@ -27,6 +27,7 @@ mod proxy;
 mod recheck;
 mod router;
 mod server;
+mod socket;
 mod stack;
 mod strip;
 mod tasks;

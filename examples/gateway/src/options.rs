@@ -82,7 +82,7 @@ pub struct Options {
     pub message: MessageOptions,
 
     /// The Redis that keeps the sessions, as connect-redis writes them, the tickets and the
-    /// revocations. `@FILE` reads its URL from a file.
+    /// revocations. `@FILE` reads its URL from a file, at the start alone.
     #[arg(
         long,
         env = "GATEWAY_REDIS",
@@ -125,7 +125,8 @@ pub struct Options {
     #[arg(long, env = "GATEWAY_IDLE_TIMEOUT", default_value = "300", value_parser = seconds, value_name = "SECONDS")]
     pub idle_timeout: Duration,
 
-    /// How many connections may be open to the upstream at a time.
+    /// How many connections of users may be open to the upstream at a time, and as many requests
+    /// that pass without a user.
     #[arg(
         long,
         env = "GATEWAY_MAX_CONNECTIONS",

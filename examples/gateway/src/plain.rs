@@ -17,7 +17,7 @@ use crate::headers::{forward_plain, forward_preflight, strip_hop_by_hop};
 use crate::options::Policy;
 use crate::proxy::Proxy;
 use crate::recheck::Rechecked;
-use crate::tasks::Peer;
+use crate::tasks::{self, Peer};
 
 impl Proxy {
     /// Passes on what is no handshake, and what comes back.
@@ -65,7 +65,7 @@ impl Proxy {
         request: Request<Body>,
         sent: Arc<Moved>,
     ) -> Result<Response<Bounded<Held>>, Failure> {
-        let place = self.place()?;
+        let place = self.place(&head.extensions)?;
         let asked = self
             .upstream
             .fetch(request, self.connect_timeout, &self.tasks);
@@ -88,7 +88,7 @@ impl Proxy {
         let received = Arc::new(Moved::default());
         let peer = head.extensions.get::<Peer>().cloned();
         if let Some(peer) = &peer {
-            peer.visits.watch(&received);
+            peer.visits.watch(&received, tasks::stream());
         }
         let counted = Counted {
             sent,

@@ -7,7 +7,15 @@ use crate::path;
 #[derive(Clone, Debug)]
 pub(crate) struct Policies {
     otherwise: Policy,
-    prefixes: Vec<(Vec<String>, Policy)>,
+    prefixes: Vec<Prefix>,
+}
+
+/// The policy below a prefix, whose segments stand here in both readings of a path.
+#[derive(Clone, Debug)]
+struct Prefix {
+    written: Vec<String>,
+    lenient: Vec<String>,
+    policy: Policy,
 }
 
 impl Policies {
@@ -20,11 +28,16 @@ impl Policies {
             prefixes: Vec::new(),
         };
         for PathPolicy { prefix, policy } in prefixes {
-            let segments: Vec<String> = path::segments(prefix).collect();
-            if policies.prefixes.iter().any(|(one, _)| *one == segments) {
+            let lenient: Vec<String> = path::segments(prefix).collect();
+            if policies.prefixes.iter().any(|one| one.lenient == lenient) {
                 return Err(format!("--path: {prefix} has two policies: write it once"));
             }
-            policies.prefixes.push((segments, *policy));
+            let written = prefix.split('/').filter(|segment| !segment.is_empty());
+            policies.prefixes.push(Prefix {
+                written: written.map(str::to_owned).collect(),
+                lenient,
+                policy: *policy,
+            });
         }
         Ok(policies)
     }
@@ -32,18 +45,16 @@ impl Policies {
     /// The stricter one of two readings: as the path is written, and as a server may resolve it.
     /// Servers decode, ignore case, empty segments and what follows a `;`.
     pub(crate) fn of(&self, path: &str) -> Policy {
-        let written = path.split('/').skip(1).map(str::to_owned);
-        self.below(&written.collect::<Vec<_>>())
-            .max(self.below(&path::segments(path).collect::<Vec<_>>()))
+        let written: Vec<_> = path.split('/').skip(1).map(str::to_owned).collect();
+        let lenient: Vec<_> = path::segments(path).collect();
+        self.longest(|prefix| written.starts_with(&prefix.written))
+            .max(self.longest(|prefix| lenient.starts_with(&prefix.lenient)))
     }
 
-    fn below(&self, segments: &[String]) -> Policy {
-        let fitting = self
-            .prefixes
-            .iter()
-            .filter(|(prefix, _)| segments.starts_with(prefix));
-        let longest = fitting.max_by_key(|(prefix, _)| prefix.len());
-        longest.map_or(self.otherwise, |(_, policy)| *policy)
+    fn longest(&self, fits: impl Fn(&Prefix) -> bool) -> Policy {
+        let fitting = self.prefixes.iter().filter(|prefix| fits(prefix));
+        let longest = fitting.max_by_key(|prefix| prefix.lenient.len());
+        longest.map_or(self.otherwise, |prefix| prefix.policy)
     }
 }
 
@@ -110,6 +121,32 @@ mod tests {
             assert_eq!(closed.of(path), Policy::Refuse, "{path}");
         }
         assert_eq!(closed.of("/public/x"), Policy::Pass);
+    }
+
+    #[test]
+    fn a_prefix_may_have_capital_letters() {
+        let policies = policies(
+            Policy::Refuse,
+            &[
+                "/Login=pass",
+                "/chatHub=authenticate",
+                "/chatHub/Admin=refuse",
+            ],
+        );
+        for (path, policy) in [
+            ("/Login", Policy::Pass),
+            ("/Login/form", Policy::Pass),
+            ("/chatHub/negotiate", Policy::Authenticate),
+            ("/chatHub/Admin/x", Policy::Refuse),
+            // A server that ignores case may take it for the strict one.
+            ("/chatHub/admin/x", Policy::Refuse),
+            // One that does not may have something else there.
+            ("/login", Policy::Refuse),
+            ("/chathub/negotiate", Policy::Refuse),
+            ("/Log%69n", Policy::Refuse),
+        ] {
+            assert_eq!(policies.of(path), policy, "{path}");
+        }
     }
 
     #[test]

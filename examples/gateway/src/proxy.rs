@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{Extensions, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -34,6 +34,8 @@ pub(crate) struct Proxy {
     pub(crate) tasks: Tasks,
     idle: Option<Duration>,
     places: Arc<Semaphore>,
+    /// For requests without a user, so that strangers take none of the users' places.
+    places_of_strangers: Arc<Semaphore>,
     recheck: Option<Recheck>,
 }
 
@@ -49,13 +51,15 @@ impl Proxy {
         let upstream = options.upstream.clone();
         let upstream = upstream.with_host(options.upstream_host.clone());
         let most = usize::try_from(options.max_connections).unwrap_or(usize::MAX);
+        let most = most.min(Semaphore::MAX_PERMITS);
         Self {
             upstream: Arc::new(upstream),
             connect_timeout: options.connect_timeout,
             http_timeout: options.http.http_timeout,
             keep: options.http.keep_credential,
             idle: (!options.idle_timeout.is_zero()).then_some(options.idle_timeout),
-            places: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(most)),
+            places_of_strangers: Arc::new(Semaphore::new(most)),
             recheck: None,
             tasks,
         }
@@ -83,7 +87,7 @@ impl Proxy {
     }
 
     async fn pass_on(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
-        let place = self.place()?;
+        let place = self.place(request.extensions())?;
         let client = hyper::upgrade::on(&mut request);
         let (head, _empty) = request.into_parts();
         Self::visit(&head);
@@ -112,9 +116,13 @@ impl Proxy {
     }
 
     /// A place among the connections to the upstream.
-    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let places = Arc::clone(&self.places);
-        places.try_acquire_owned().map_err(|_| Failure::Full)
+    pub(crate) fn place(&self, extensions: &Extensions) -> Result<OwnedSemaphorePermit, Failure> {
+        let places = match extensions.get::<Authenticated<User>>() {
+            Some(_) => &self.places,
+            None => &self.places_of_strangers,
+        };
+        let place = Arc::clone(places).try_acquire_owned();
+        place.map_err(|_| Failure::Full)
     }
 
     /// Notes the user in the access line.

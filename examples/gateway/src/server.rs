@@ -19,6 +19,7 @@ use crate::body::Body;
 use crate::cases::Cases;
 use crate::headers::{Kept, cleanse};
 use crate::router::Router;
+use crate::socket::Socket;
 use crate::strip::Strip;
 use crate::tasks::{Peer, Tasks};
 use crate::visits::Visits;
@@ -94,6 +95,7 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let builder = self.builder();
         let visits = Arc::new(Visits::default());
+        let socket = Socket::new(stream, Arc::clone(&visits));
         let (unused, stuck) = (Arc::clone(&visits), Arc::clone(&visits));
         let (head, patience) = (self.head, self.http_timeout);
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -114,16 +116,14 @@ impl Server {
                 response
             }
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
         let connection = watcher.watch(connection.into_owned());
         tokio::select! {
             served = connection => if let Err(error) = served {
                 broke(&*error, address);
             },
             () = unused.unused(head) => {}
-            () = stuck.stuck(patience) => {
-                tracing::info!(client = %address, "a client takes nothing of its answer");
-            }
+            () = stuck.stuck(patience, address) => {}
         }
     }
 

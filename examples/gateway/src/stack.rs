@@ -67,6 +67,7 @@ impl Stacks<'_> {
             None => BoxCloneSyncService::new(service),
             // It calls the strategy and the proxy when the message is there.
             Some(first) => {
+                let service = service.map_request(first::answered);
                 let service = first.layer(service.map_response(first::told));
                 let service = service.map_response(|response| response.map(BodyExt::boxed_unsync));
                 BoxCloneSyncService::new(service)

@@ -66,7 +66,8 @@ impl Strip {
         }
     }
 
-    fn is_foreign(&self, name: &str) -> bool {
+    /// Whether this field, in small letters, ends here.
+    pub(crate) fn is_foreign(&self, name: &str) -> bool {
         let name_plain = plain(name);
         let own = self.own.iter().map(String::as_str);
         !self.is_trusted(name) && own.chain(FOREIGN).any(|entry| names(entry, &name_plain))

@@ -53,12 +53,26 @@ impl Tasks {
     }
 }
 
+tokio::task_local! {
+    static STREAM: CancellationToken;
+}
+
+/// Ends the HTTP/2 stream of the request that this task answers. Over HTTP/1 there is none.
+pub(crate) fn stream() -> Option<CancellationToken> {
+    STREAM.try_with(Clone::clone).ok()
+}
+
 /// For hyper, which spawns a task for each request over HTTP/2.
 impl<F> Executor<F> for Tasks
 where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        self.spawn(task);
+        let stream = CancellationToken::new();
+        let ended = stream.clone();
+        // hyper resets a stream whose task is dropped.
+        self.spawn(STREAM.scope(stream, async move {
+            ended.run_until_cancelled(task).await;
+        }));
     }
 }

@@ -7,7 +7,8 @@ use http::HeaderName;
 use serde_json::Value;
 use tower_ws_auth::credential::{Carriers, CarriersError};
 use tower_ws_auth::jwt::{
-    Algorithm, Issuers, Jwks, Jwt, JwtBuilder, Key, KeyError, KeySource, Keys, UserClaim,
+    Algorithm, ConfigError, Issuers, Jwks, Jwt, JwtBuilder, Key, KeyError, KeySource, Keys,
+    UserClaim,
 };
 
 use crate::identity::revocation_key;
@@ -27,7 +28,12 @@ impl Fetched {
         let mut fetched = Self::default();
         for issuer in &options.oidc_issuer {
             let jwks = Jwks::discover(issuer).start();
-            let jwks = jwks.map_err(|error| format!("--oidc-issuer: {error}"))?;
+            let jwks = jwks.map_err(|error| {
+                // There is no flag for it.
+                let error = error.to_string();
+                let error = error.replace(", or accept the risk with `dangerous_plain_http`", "");
+                format!("--oidc-issuer: {error}")
+            })?;
             fetched.discovered.push(jwks);
         }
         if let Some(url) = &options.jwks_url {
@@ -72,7 +78,7 @@ pub(crate) fn strategy(options: &JwtOptions, fetched: &Fetched) -> Result<Issuer
     }
     let mut issuers = None;
     if !discovered.is_empty() {
-        issuers = Some(Issuers::new(discovered)?);
+        issuers = Some(Issuers::new(discovered).map_err(|error| wrong(&error))?);
     }
     if let Some(keys) = own(options, fetched.jwks.clone())? {
         let mut jwt = rules(keys);
@@ -94,7 +100,25 @@ fn build(jwt: JwtBuilder<Value>, user: &UserClaim) -> Result<Jwt<Value>, Failure
     let user = user.clone();
     // Called for tokens that name their user.
     let key = move |claims: &_| revocation_key(&user.of(claims).unwrap_or_default());
-    Ok(jwt.build()?.revocable_by(key))
+    let jwt = jwt.build().map_err(|error| wrong(&error))?;
+    Ok(jwt.revocable_by(key))
+}
+
+/// The text in the words of the command line.
+fn wrong(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Leeway => "--jwt-leeway: write a number from 0 to 60".to_owned(),
+        ConfigError::Empty("issuer") => "--jwt-issuer: a name is empty: leave it out".to_owned(),
+        ConfigError::Empty("audience") => {
+            "--jwt-audience: a name is empty: leave it out".to_owned()
+        }
+        ConfigError::Issuers(_) => "--oidc-issuer: two are the same: write it once".to_owned(),
+        ConfigError::Keys(KeyError::TooManyUnnamed) => {
+            "--jwt-secret and --jwt-public-key: there are more than 8 keys: leave the oldest out"
+                .to_owned()
+        }
+        error => format!("the flags about JWTs: {error}"),
+    }
 }
 
 pub(crate) fn carriers(options: &JwtOptions) -> Result<Carriers, Failure> {

@@ -118,6 +118,40 @@ fn a_grant_is_revocable_by_every_key_that_is_named() {
 }
 
 #[test]
+fn the_carriers_of_several_issuers_say_how_long_a_token_may_be() {
+    let carriers = |longest| {
+        let carriers = Carriers::builder().bearer_header().max_length(longest);
+        carriers.build().unwrap()
+    };
+    let theirs = || builder().issuer("https://they.example").build().unwrap();
+    let of_theirs = |pad: usize| {
+        let (exp, pad) = (NOW + 60, "a".repeat(pad));
+        claims(format!(
+            r#"{{"exp":{exp},"iss":"https://they.example","x":"{pad}"}}"#
+        ))
+    };
+    for (longest, of_ours, of_theirs, is_good) in [
+        (16 * 1024, of_length(12 * 1024), of_theirs(9000), true),
+        (MAX_CREDENTIAL, of_length(12 * 1024), of_theirs(9000), false),
+        (64, of_length(200), of_theirs(0), false),
+    ] {
+        let of_both = || Issuers::new([theirs()]).unwrap();
+        for issuers in [
+            Issuers::from(jwt()).carriers(carriers(longest)),
+            of_both().others(jwt()).carriers(carriers(longest)),
+            of_both().carriers(carriers(longest)).others(jwt()),
+        ] {
+            let verdict = issuers.verify_token(&of_ours);
+            assert_eq!(verdict.is_ok(), is_good, "{issuers:?}");
+        }
+        let verdict = of_both()
+            .carriers(carriers(longest))
+            .verify_token(&of_theirs);
+        assert_eq!(verdict.is_ok(), is_good);
+    }
+}
+
+#[test]
 fn several_issuers_are_one_strategy_of_the_same_name_and_carriers() {
     let carriers = Carriers::builder()
         .query("token")

@@ -21,7 +21,14 @@ async fn wrong_options_end_it_with_a_sentence_that_says_what_to_do() {
             "--dangerous-short-jwt-secret",
         ),
         (&["--origin", "https://app.example/path"], "--origin"),
-        (&["--jwt-leeway", "86400"], "leeway"),
+        (&["--jwt-leeway", "86400"], "--jwt-leeway: write a number"),
+        (&["--jwt-issuer", ""], "--jwt-issuer: a name is empty"),
+        (&["--jwt-audience", "a,"], "--jwt-audience: a name is empty"),
+        (
+            &["--oidc-issuer", "https://id.example,https://id.example"],
+            "--oidc-issuer: two are the same",
+        ),
+        (&["--oidc-issuer", "http://id.example"], "--oidc-issuer: "),
         (&["--jwks-url", "http://id.example/jwks"], "--jwks-url"),
         (&["--redis", "localhost"], "--redis"),
         (&["--redis", "redis://127.0.0.1:9"], "--redis"),
@@ -41,6 +48,8 @@ async fn wrong_options_end_it_with_a_sentence_that_says_what_to_do() {
             !output.status.success() && error.contains(sentence),
             "{arguments:?}: {error}"
         );
+        // Of the library, whose users write Rust.
+        assert!(!error.contains("dangerous_"), "{error}");
     }
     start(&["--dangerous-short-jwt-secret"]).await;
 }

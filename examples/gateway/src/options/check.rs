@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Format, Hmac, Options, Policy, Strategy, TicketFor, Trust};
+use super::{Format, Hmac, Offer, Options, Policy, Strategy, TicketFor, Trust};
+use crate::strip::Strip;
 
 impl Options {
     /// Whether a JWT is ever looked at.
@@ -24,7 +25,8 @@ impl Options {
     }
 
     /// What concerns tokens alone, and whether it is given.
-    fn jwt_flags(&self) -> [(&'static str, bool); 11] {
+    fn jwt_flags(&self) -> [(&'static str, bool); 15] {
+        const QUERY: [&str; 3] = ["token", "access_token", "Authorization"];
         [
             ("--jwt-secret", !self.jwt.jwt_secret.is_empty()),
             ("--jwt-public-key", !self.jwt.jwt_public_key.is_empty()),
@@ -34,6 +36,13 @@ impl Options {
             ("--jwt-audience", !self.jwt.jwt_audience.is_empty()),
             ("--jwt-header", !self.jwt.jwt_header.is_empty()),
             ("--jwt-header-name", !self.jwt.jwt_header_name.is_empty()),
+            ("--jwt-query", self.jwt.jwt_query != QUERY),
+            ("--jwt-scheme", self.jwt.jwt_scheme != ["Bearer"]),
+            (
+                "--jwt-subprotocol",
+                self.jwt.jwt_subprotocol != [Offer::Phoenix],
+            ),
+            ("--jwt-max-length", self.jwt.jwt_max_length != 8192),
             ("--jwt-cookie", self.jwt.jwt_cookie.is_some()),
             ("--jwt-user", self.jwt.jwt_user != ["/sub"]),
             ("--jwt-leeway", self.jwt.jwt_leeway != Duration::ZERO),
@@ -88,6 +97,12 @@ impl Options {
                 "--strategy ticket",
                 &without_ticket,
             ),
+            (
+                // A ticket opens its connection without a session.
+                self.strategy == Strategy::Ticket,
+                "--strategy session or any",
+                &[("--session-recheck", !session.session_recheck.is_zero())],
+            ),
             (self.jwt.jwt_secret.is_empty(), "--jwt-secret", &secretless),
             (
                 session.session_secret.is_empty(),
@@ -109,6 +124,16 @@ impl Options {
             ),
         ];
         without_effect(&groups)?;
+        self.check_fields()?;
+        self.check_http()?;
+        self.check_messages()?;
+        if self.http.trust_forwarded == Trust::None && self.listen.ip().is_unspecified() {
+            tracing::info!("--listen: every address of this machine is open");
+        }
+        Ok(())
+    }
+
+    fn check_fields(&self) -> Result<(), String> {
         let headers = &self.jwt.jwt_header;
         for (n, header) in headers.iter().enumerate() {
             if headers[..n].iter().any(|other| other.name == header.name) {
@@ -118,10 +143,13 @@ impl Options {
                 ));
             }
         }
-        self.check_http()?;
-        self.check_messages()?;
-        if self.http.trust_forwarded == Trust::None && self.listen.ip().is_unspecified() {
-            tracing::info!("--listen: every address of this machine is open");
+        let strip = Strip::new(Trust::None, &self.http.strip);
+        let mut names = self.jwt.jwt_header_name.iter();
+        if let Some(name) = names.find(|name| strip.is_foreign(&name.to_ascii_lowercase())) {
+            return Err(format!(
+                "--jwt-header-name: the gateway removes {name} of every client: write a name that \
+                 begins otherwise, such as X-Token, and that --strip does not list"
+            ));
         }
         Ok(())
     }

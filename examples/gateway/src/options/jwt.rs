@@ -106,7 +106,8 @@ pub struct JwtOptions {
     )]
     pub jwt_scheme: Vec<String>,
 
-    /// Another header field whose whole value is a token, such as `Cf-Access-Jwt-Assertion`.
+    /// Another header field whose whole value is a token, such as `Cf-Access-Jwt-Assertion`. It
+    /// cannot be one that the gateway removes, such as `X-Auth-Token`.
     #[arg(
         long,
         env = "GATEWAY_JWT_HEADER_NAME",
@@ -139,7 +140,7 @@ pub struct JwtOptions {
     )]
     pub jwt_max_length: usize,
 
-    /// How long a token is still accepted after it has expired.
+    /// How long a token is still accepted after it has expired, 60 seconds at most.
     #[arg(long, env = "GATEWAY_JWT_LEEWAY", default_value = "0", value_parser = seconds, value_name = "SECONDS")]
     pub jwt_leeway: Duration,
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub enum Secret {
     /// The secret itself.
     Text(String),
-    /// A file that is read at the start, and again at SIGHUP.
+    /// A file that is read at the start, and again at SIGHUP. A URL of Redis is not read again.
     File(PathBuf),
 }
 

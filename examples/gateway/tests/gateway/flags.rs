@@ -83,6 +83,20 @@ async fn without_an_effect_are_errors_that_name_what_they_need() {
             "{flags:?}: {error}"
         );
     }
+    for flag in [
+        ["--jwt-query", "jwt"],
+        ["--jwt-scheme", "JWT"],
+        ["--jwt-subprotocol", "jupyter"],
+        ["--jwt-max-length", "16384"],
+    ] {
+        let error = error(&[&["--strategy", "session"], &flag[..]].concat()).await;
+        let expected = format!("{} has no effect: it needs --strategy jwt or any", flag[0]);
+        assert!(error.contains(&expected), "{error}");
+    }
+    let ticket = ["--strategy", "ticket", "--ticket-for", "session"];
+    let session = ["--session-secret", SECRET, "--session-recheck", "1"];
+    let said = error(&[ticket, session].concat()).await;
+    assert!(said.contains("--session-recheck has no effect"), "{said}");
     for (flags, named, needs) in [
         (
             &["--jwt-algorithm", "HS512"][..],
@@ -203,6 +217,8 @@ async fn that_cannot_be_understood_are_errors_with_an_example() {
 
 #[tokio::test]
 async fn that_cannot_work_are_errors_in_the_words_of_the_command_line() {
+    // Beside the one that all have.
+    let eight = ["--jwt-secret", SECRET].repeat(8);
     for (flags, wanted) in [
         (
             &["--jwt-header", "a=/a", "--jwt-header", "A=/b"][..],
@@ -215,6 +231,29 @@ async fn that_cannot_work_are_errors_in_the_words_of_the_command_line() {
         (
             &["--jwt-header-name", "Authorization"],
             "use --jwt-scheme, --jwt-cookie or --jwt-subprotocol",
+        ),
+        (
+            &["--jwt-header-name", "X-Auth-Token"],
+            "--jwt-header-name: the gateway removes X-Auth-Token",
+        ),
+        (
+            &["--jwt-header-name", "X-Jwt", "--strip", "X-J*"],
+            "--jwt-header-name: the gateway removes X-Jwt",
+        ),
+        (&["--jwt-leeway", "61"], "--jwt-leeway: write a number"),
+        (&["--jwt-issuer", ""], "--jwt-issuer: a name is empty"),
+        (&["--jwt-audience", "a,"], "--jwt-audience: a name is empty"),
+        (
+            &eight[..],
+            "--jwt-secret and --jwt-public-key: there are more",
+        ),
+        (
+            &["--oidc-issuer", "https://id.example,https://id.example"],
+            "--oidc-issuer: two are the same",
+        ),
+        (
+            &["--oidc-issuer", "http://id.example"],
+            "in keys of their own: use `https`",
         ),
         (
             &["--jwt-max-length", "0"],

@@ -241,13 +241,13 @@ async fn a_secret_is_for_the_algorithm_that_the_flag_names() {
     }
 }
 
-/// As an attacker signs with the public key for a secret.
-fn hmac_of(public: &str, claims: &Value) -> String {
+/// As an attacker signs with the public key for a secret, and nobody checks the length.
+fn hmac_of(secret: &str, claims: &Value) -> String {
     use hmac::{KeyInit as _, Mac as _};
 
     let part = |json: &Value| crate::passing::base64(json.to_string().as_bytes(), *b"-_");
     let text = format!("{}.{}", part(&json!({ "alg": "HS256" })), part(claims));
-    let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(public.as_bytes()).unwrap();
+    let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(text.as_bytes());
     let tag = crate::passing::base64(&mac.finalize().into_bytes(), *b"-_");
     format!("{text}.{tag}")
@@ -346,6 +346,24 @@ async fn a_token_travels_where_the_flags_say() {
             .0,
         403
     );
+}
+
+#[tokio::test]
+async fn a_token_may_be_as_long_as_the_flag_says() {
+    let upstream = Upstream::start().await;
+    let claims = json!({ "sub": "ada", "exp": now() + 600, "groups": "x".repeat(9000) });
+    let token = hmac_of(crate::peer::SECRET, &claims);
+    assert!((12_000..16_384).contains(&token.len()), "{}", token.len());
+    let bearer = format!("Bearer {token}");
+    let flags = ["--jwt-max-length", "16384"];
+    let gateway = Running::start(upstream.address, &flags).await;
+    let mut with = vec![("authorization", bearer.clone())];
+    let opened = connect(gateway.address, "/echo", &mut with).await;
+    drop(opened.unwrap());
+    assert_eq!(upstream.header("x-auth-user").as_deref(), Some("ada"));
+    let gateway = Running::start(upstream.address, &[]).await;
+    let refused = refused(gateway.address, "/echo", &[("authorization", &bearer)]).await;
+    assert_eq!(refused.0, 400);
 }
 
 #[tokio::test]

@@ -166,6 +166,12 @@ mod a_second_request {
             "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n".to_owned(),
             "Transfer-Encoding: xchunked\r\n".to_owned(),
             "Transfer-Encoding : chunked\r\n".to_owned(),
+            // Named as a field that ends here.
+            format!(
+                "Connection: Content-Length\r\nContent-Length: {}\r\n",
+                HIDDEN.len()
+            ),
+            "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n".to_owned(),
         ] {
             let request = handshake("/echo", &framing) + HIDDEN;
             let answer = all_of(gateway.address, request.as_bytes()).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use http::{Method, Request, Response, Version};
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::ext::Protocol;
@@ -231,6 +231,36 @@ async fn a_socket_that_stands_still_holds_up_none_of_its_neighbours() {
     upstream.kill();
     gateway.is_empty_within(SOON).await;
     upstream.is_empty_within(SOON).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_its_client_does_not_read_breaks_off_alone() {
+    let upstream = Upstream::start().await;
+    let options = ["--http", "pass", "--http-timeout", "0.5"];
+    let gateway = Running::start(upstream.address, &options).await;
+    let mut sender = connect(gateway.address).await;
+    let response = open(&mut sender, gateway.address, "/echo", &token_of("ada")).await;
+    let upgraded = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
+    let request = Request::builder().uri(format!("http://{}/huge", gateway.address));
+    let sent = sender.send_request(request.body(Empty::new()).unwrap());
+    let mut unread = timeout(PATIENCE, sent).await.unwrap().unwrap();
+    assert_eq!(unread.status(), 200);
+    until("the end of the answer", || upstream.open() < 2).await;
+    let hello = Message::text("hello");
+    socket.send(hello.clone()).await.unwrap();
+    let echo = timeout(PATIENCE, socket.next()).await.unwrap();
+    assert_eq!(echo.unwrap().unwrap(), hello);
+    let reading = async {
+        while let Some(frame) = unread.frame().await {
+            frame?;
+        }
+        Ok::<_, hyper::Error>(())
+    };
+    // Its length was announced, and it does not look complete.
+    assert!(timeout(PATIENCE, reading).await.unwrap().is_err());
+    drop((socket, sender, unread));
+    gateway.is_empty_within(SOON).await;
 }
 
 #[tokio::test]

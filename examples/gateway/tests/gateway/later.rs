@@ -190,6 +190,26 @@ mod a_first_message {
         say(&mut refused, &init("a.b.c")).await;
         let invalid = Some((4401, "token_invalid".to_owned()));
         assert_eq!(end_of(&mut refused).await, invalid);
+        // The upstream would select more than the gateway has, if it read the offers.
+        let offers = [
+            (
+                "sec-websocket-protocol",
+                "chat.v2, graphql-transport-ws, chat.v1",
+            ),
+            ("sec-websocket-extensions", "permessage-deflate"),
+        ];
+        let mut socket = open(&gateway, "/deflate", &offers).await;
+        let message = init(&token_of("ada"));
+        say(&mut socket, &message).await;
+        assert_eq!(next(&mut socket).await, Message::text(message));
+        let selected = upstream.header("sec-websocket-protocol");
+        assert_eq!(selected.as_deref(), Some("graphql-transport-ws"));
+        assert_eq!(upstream.header("sec-websocket-extensions"), None);
+        // With a token in the handshake both are its own affair.
+        let path = format!("/echo?token={}", token_of("ada"));
+        drop(open(&gateway, &path, &offers).await);
+        let offered = upstream.header("sec-websocket-extensions");
+        assert_eq!(offered.as_deref(), Some("permessage-deflate"));
     }
 }
 

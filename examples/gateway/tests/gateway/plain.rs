@@ -316,6 +316,39 @@ async fn a_request_takes_one_of_the_places() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
+#[tokio::test]
+async fn a_request_without_a_user_takes_no_place_of_a_user() {
+    let upstream = Upstream::start().await;
+    let options = [&PATHS[..], &["--max-connections", "1"]].concat();
+    let gateway = Running::start(upstream.address, &options).await;
+    let (stranger, _head) = raw(gateway.address, &get("/out/events", "")).await;
+    let (user, answer) = raw(gateway.address, &handshake("/echo", "")).await;
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    // Each kind has its own, and no more.
+    for request in [
+        get("/out", ""),
+        get("/in", &bearer("eve")),
+        handshake("/echo", ""),
+    ] {
+        let answer = all_of(gateway.address, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    }
+    drop((stranger, user));
+}
+
+#[tokio::test]
+async fn a_prefix_may_have_capital_letters() {
+    let upstream = Upstream::start().await;
+    let options = ["--path", "/chatHub=authenticate"];
+    let gateway = Running::start(upstream.address, &options).await;
+    for (path, status) in [("/chatHub/negotiate", "200"), ("/chathub/negotiate", "400")] {
+        let request = get(path, &bearer("ada"));
+        let answer = all_of(gateway.address, request.as_bytes()).await;
+        let expected = format!("HTTP/1.1 {status}");
+        assert!(answer.starts_with(&expected), "{path}: {answer}");
+    }
+}
+
 mod a_session_of_engine_io {
     use super::*;
 

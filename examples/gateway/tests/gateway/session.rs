@@ -9,12 +9,14 @@ use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
 use test_servers::Server;
 use test_support::http1::ask;
+use test_support::{bounded, until_ok};
+use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 use tower_ws_auth::redis::{Redis, RedisRevocations};
 use tower_ws_auth::{Clock, DisconnectReason, Revocations};
 
 use crate::passing::base64;
-use crate::peer::{ORIGIN, Running, SOON, Socket, connect, end_of, next, refused, token_of};
+use crate::peer::{ORIGIN, Running, SOON, Socket, connect, end_of, next, raw, refused, token_of};
 use crate::upstream::Upstream;
 
 const KEY: &str = "a session secret for these tests";
@@ -188,6 +190,46 @@ async fn a_pages_own_get_needs_no_origin_and_anything_else_does() {
             );
         }
         assert_eq!(upstream.connections(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_pages_own_stream_lives_as_long_as_the_session_that_is_looked_up_again() {
+    let (redis, upstream) = (Server::start(), Upstream::start().await);
+    let url = redis.url();
+    // Each look at the session is one.
+    let looks = async || {
+        let text: String = redis.ask("INFO commandstats").await;
+        let (_, calls) = text.split_once("cmdstat_get:calls=").unwrap();
+        calls.split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    for strategy in ["session", "any"] {
+        let options = [
+            "--strategy",
+            strategy,
+            "--redis",
+            &url,
+            "--session-secret",
+            KEY,
+            "--session-recheck",
+            "0.1",
+        ];
+        let options = [&options[..], &["--http", "authenticate"]].concat();
+        let gateway = Running::start(upstream.address, &options).await;
+        let cookie = log_in(&redis, "ada").await;
+        let request = format!(
+            "GET /events HTTP/1.1\r\nHost: app.example\r\nCookie: {cookie}\r\n\
+             Sec-Fetch-Site: same-origin\r\n\r\n"
+        );
+        let (mut stream, answer) = raw(gateway.address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let before = looks().await;
+        until_ok("five looks", async || looks().await >= before + 5).await;
+        assert_eq!(upstream.open(), 1, "{strategy}");
+        let () = redis.ask("DEL sess:of-ada").await;
+        let _ = bounded("its end", stream.read_to_end(&mut Vec::new())).await;
+        gateway.is_empty_within(SOON).await;
+        upstream.is_empty_within(SOON).await;
     }
 }
 

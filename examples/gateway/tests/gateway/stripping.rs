@@ -162,6 +162,39 @@ async fn forwarding_headers_are_the_gateways_own_unless_they_are_trusted() {
     }
 }
 
+/// A proxy that appends to the client's own line.
+#[tokio::test]
+async fn a_client_hides_nothing_of_the_element_that_a_trusted_proxy_appends() {
+    let upstream = Upstream::start().await;
+    for (trust, lines) in [
+        (
+            "x-forwarded",
+            [
+                "X-Forwarded-For: é, 1.2.3.4",
+                "X-Forwarded-For: \"2001:db8:1::, 1.2.3.4",
+            ],
+        ),
+        (
+            "forwarded",
+            [
+                "Forwarded: for=é, for=1.2.3.4",
+                "Forwarded: for=\"_a, for=\"1.2.3.4\"",
+            ],
+        ),
+    ] {
+        let gateway = Running::start(upstream.address, &["--trust-forwarded", trust]).await;
+        for line in lines {
+            let request = handshake("/echo", &format!("{line}\r\n"));
+            let (_stream, answer) = raw(gateway.address, &request).await;
+            assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+            let seen = upstream.header("x-real-ip");
+            assert_eq!(seen.as_deref(), Some("1.2.3.4"), "{line}");
+            let listed = upstream.header("x-forwarded-for").unwrap();
+            assert!(listed.ends_with(", 1.2.3.4, 127.0.0.1"), "{line}: {listed}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_upstreams_headers_come_back_and_its_hops_do_not() {
     let upstream = Upstream::start().await;

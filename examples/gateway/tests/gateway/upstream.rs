@@ -67,6 +67,11 @@ impl Upstream {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
+    /// How many of them are open.
+    pub(crate) fn open(&self) -> usize {
+        self.seen.open.load(Ordering::SeqCst)
+    }
+
     /// How many bytes `/flood` has got rid of.
     pub(crate) fn written(&self) -> usize {
         self.seen.written.load(Ordering::SeqCst)
@@ -103,9 +108,8 @@ impl Upstream {
 
     /// Waits until no connection is left.
     pub(crate) async fn is_empty_within(&self, time: Duration) {
-        let open = || self.seen.open.load(Ordering::SeqCst);
-        let left = || format!("{} are left", open());
-        within(time).until(left, || open() == 0).await;
+        let left = || format!("{} are left", self.open());
+        within(time).until(left, || self.open() == 0).await;
     }
 
     /// Drops every connection as it stands, and each that comes.
@@ -293,6 +297,11 @@ fn answer(path: &str, head: &str) -> Vec<u8> {
         "/length" => accepted.replace(
             "Set-Cookie: a=1",
             "Content-Length: 3\r\nTransfer-Encoding: chunked",
+        ),
+        // Compresses if it may.
+        "/deflate" if head.contains("permessage-deflate") => accepted.replace(
+            "Set-Cookie: a=1",
+            "Sec-WebSocket-Extensions: permessage-deflate",
         ),
         "/hints" => {
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".to_owned()
