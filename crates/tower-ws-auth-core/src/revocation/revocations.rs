@@ -230,7 +230,7 @@ impl Revocations {
         let keys = validity.revocation_keys().iter();
         let keys: Box<[RevocationKey]> = keys.map(RevocationKey::written).collect();
         let connection = shared.registry.register(keys, shared.clock.now());
-        let watch = Watch::new(connection, Arc::clone(&shared.registry));
+        let watch = Watch::new(connection, self.clone());
         let keys = validity.revocation_keys();
         let asked = if keys.is_empty() {
             Asked::Known(Vec::new())

@@ -66,7 +66,9 @@ impl LeaseLayer {
         }
     }
 
-    /// Ends connections at their expiry alone.
+    /// Ends connections at their expiry, and by the revocations of a [`revocable`] strategy.
+    ///
+    /// [`revocable`]: tower_ws_auth_core::AuthenticateExt::revocable
     pub fn expiry_only() -> Self {
         Self::new(Revocations::new(MemoryRevocations::new(Duration::ZERO, 0)))
     }

@@ -83,21 +83,25 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
                 _ => Outcome::Unknown,
             };
         };
-        // The strategy's own registration will do, if it is with the revocations of the layer.
-        let own = validity.take_watch();
+        // The strategy's own registrations will do.
+        let own = lease.take_watches(&mut validity);
+        let others = match lease.watch_others(&validity, own.others).await {
+            Ok(others) => others,
+            Err(rejection) => return Outcome::Refused(spent(rejection, &validity)),
+        };
         let give = |watch: &Watch, accepted_by| {
             let changed = || {
                 let sender = lease.holder().and_then(|holder| holder.identity::<I>());
                 sender.map(|sender| sender.send_replace(identity.clone()))
             };
-            lease.renew(&validity, watch, accepted_by, changed)
+            lease.renew(&validity, watch, &others, accepted_by, changed)
         };
         let checked = checked.and_then(|store| lease.watch_checked(&validity, store));
         let given = match checked.map(|watch| give(&watch, AcceptedBy::OtherNode)) {
             None | Some(Err(NotRenewed::Unchecked)) => {
-                let watch = match own {
-                    Some(watch) if lease.is_watched_by(&watch) => Ok(watch),
-                    _ => lease.watch(&validity).await,
+                let watch = match own.own {
+                    Some(watch) => Ok(watch),
+                    None => lease.watch(&validity).await,
                 };
                 watch
                     .map_err(NotRenewed::Refused)

@@ -54,6 +54,8 @@ use crate::lease::{Lease, Leases};
 ///
 /// - The whole strategy decides, with its conditions, revocations and limits, as about a handshake.
 ///   A condition sees the head of this request, not that of the handshake.
+/// - All revocations that can end the connection are asked about the credential, those of the layer
+///   and those of the strategy. Each of them can still end it.
 /// - The connection is found by the user and the id together. So nobody renews the connection of
 ///   another user, or learns that there is one.
 /// - A credential that is older than that of the connection is refused as an invalid one: by its

@@ -558,6 +558,21 @@ mod a_renewal {
     }
 
     #[tokio::test]
+    async fn asks_the_revocations_of_the_strategy_which_still_end_the_connection() {
+        let revocations = revocations();
+        // The layer has none in common with the strategy.
+        let layer = LeaseLayer::expiry_only().deadline(2 * SOON);
+        let address = server(layer, &revocations).await;
+        let mut socket = connect(address, "user=ada").await.unwrap();
+        let revoke = |key| revocations.revoke(key, DisconnectReason::Revoked);
+        revoke("token:old").await.unwrap();
+        assert_eq!(ask(&mut socket, "ada 3600000 old").await, "token_invalid");
+        assert_eq!(ask(&mut socket, "ada 3600000").await, "renewed");
+        revoke("token:2").await.unwrap();
+        assert_eq!(close_of(&mut socket).await, said(4403, "revoked"));
+    }
+
+    #[tokio::test]
     async fn with_what_was_revoked_is_refused_and_the_lease_stays() {
         let (revocations, hands) = (revocations(), Hands::default());
         let layer = patient(&revocations).clock(hands.clock());
