@@ -59,7 +59,7 @@ pub use self::redacted_pairs::RedactedPairs;
 pub(crate) use self::redacted_pairs::redact;
 pub use self::subprotocol::SubprotocolFormat;
 pub(crate) use self::subprotocol::is_credential as is_credential_subprotocol;
-pub(crate) use self::subprotocol::may_hold_credential;
+use self::subprotocol::may_hold_credential;
 pub(crate) use self::uri::path_as_sent;
 use crate::handshake::subprotocols;
 use crate::{AllowedOrigin, Rejection, RejectionKind};
@@ -243,7 +243,8 @@ pub fn remove_all(head: &mut Parts) {
     }
 }
 
-const FIELDS: [&str; 5] = [
+/// Fields of some gateways that hold a credential.
+pub(crate) const FIELDS: [&str; 5] = [
     "x-api-key",
     "x-auth-token",
     "x-access-token",
