@@ -149,7 +149,8 @@ impl LeaseLayer {
     }
 
     /// Who runs the closing handshakes, in place of the runtime that the handshake came on: a graceful
-    /// shutdown can only wait for tasks that it knows.
+    /// shutdown can only wait for tasks that it knows. If `spawn` panics, the connection is dropped
+    /// without a close frame.
     pub fn spawn_with(self, spawn: impl Fn(BoxFuture<()>) + Send + Sync + 'static) -> Self {
         self.with(|config| config.spawner = Some(Arc::new(spawn)))
     }

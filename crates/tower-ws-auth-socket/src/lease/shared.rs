@@ -165,12 +165,14 @@ impl Shared {
                 self.messages(reason, &close),
                 &close,
                 self.config.limits,
-                |closing_handshake| match spawner {
-                    Some(spawn) => spawn(Box::pin(trace::closing_handshake(closing_handshake))),
-                    None => drop(
-                        self.runtime
-                            .spawn(trace::closing_handshake(closing_handshake)),
-                    ),
+                |closing_handshake| {
+                    let told = trace::closing_handshake(closing_handshake);
+                    let Some(spawn) = spawner else {
+                        return drop(self.runtime.spawn(told));
+                    };
+                    // If it panics, this connection is dropped, and those that end with it go on.
+                    let begun = AssertUnwindSafe(|| spawn(Box::pin(told)));
+                    drop(catch_unwind(begun));
                 },
             );
         }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
@@ -19,8 +19,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower_ws_auth_core::{
-    AuthLayer, AuthenticateExt, Clock, Grant, MemoryRevocations, Rejection, RejectionKind,
-    Revocations,
+    AuthLayer, AuthenticateExt, BoxFuture, Clock, Grant, MemoryRevocations, Rejection,
+    RejectionKind, Revocations,
 };
 use tower_ws_auth_socket::lease::{DisconnectReason, Lease, LeaseLayer, OverLimit};
 
@@ -278,6 +278,35 @@ mod expiry {
         for mut socket in open {
             assert_eq!(close_of(&mut socket).await, said(4403, "revoked"));
         }
+        server.is_empty().await;
+    }
+
+    #[tokio::test]
+    async fn comes_although_the_applications_spawner_panics() {
+        let (hands, panics) = (Hands::default(), Arc::new(AtomicBool::new(true)));
+        let once = Arc::clone(&panics);
+        let spawn = move |task: BoxFuture<()>| {
+            assert!(!once.swap(false, Ordering::SeqCst), "the application's");
+            drop(tokio::spawn(task));
+        };
+        let server = Server::start(|layer| layer.clock(hands.clock()).spawn_with(spawn)).await;
+        let two = async |query: &str| [server.connect(query).await, server.connect(query).await];
+        let ends = async |[mut first, mut second]: [Socket; 2], close: Said| {
+            let end = timeout(SOON, first.next()).await.unwrap();
+            assert!(!matches!(end, Some(Ok(_))), "{end:?}");
+            assert_eq!(close_of(&mut second).await, close);
+        };
+        let expiring = two("user=ada&ms=600000").await;
+        hands.forward(601);
+        ends(expiring, said(4401, "token_expired")).await;
+
+        panics.store(true, Ordering::SeqCst);
+        let open = two("user=bob").await;
+        let revoked = server
+            .revocations
+            .revoke("user:bob", DisconnectReason::Revoked);
+        revoked.await.unwrap();
+        ends(open, said(4403, "revoked")).await;
         server.is_empty().await;
     }
 
