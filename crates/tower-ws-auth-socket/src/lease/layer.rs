@@ -179,6 +179,8 @@ impl LeaseLayer {
     /// Where a client puts the [`ConnectionId`](crate::lease::ConnectionId) that it has chosen, in
     /// its handshake. It is removed there. Without one the connection gets a random id.
     ///
+    /// An invalid id is refused with 400. The strategy has decided by then: a ticket is used up.
+    ///
     /// A query key is logged by layers further out, unless a
     /// [`RedactLayer`](tower_ws_auth_core::RedactLayer) names it too.
     ///

@@ -59,7 +59,11 @@ where
         head.extensions.remove::<Lease>();
         let holder = match self.config.holder(&mut head) {
             Ok(holder) => holder,
-            Err(rejection) => return ResponseFuture::refuse(rejection, head),
+            Err(rejection) => {
+                let validity = head.extensions.get::<Validity>();
+                let is_spent = validity.is_some_and(Validity::is_spent);
+                return ResponseFuture::refuse(spent(rejection, is_spent), head);
+            }
         };
         let Some(validity) = head.extensions.get_mut::<Validity>() else {
             trace::no_grant();
@@ -109,12 +113,7 @@ where
     S: Service<Request<B>>,
 {
     pub(crate) fn refuse(self, rejection: Rejection) -> ResponseFuture<S, B> {
-        let rejection = if self.is_spent {
-            rejection.with_spent_credential()
-        } else {
-            rejection
-        };
-        ResponseFuture::refuse(rejection, self.head)
+        ResponseFuture::refuse(spent(rejection, self.is_spent), self.head)
     }
 
     /// Calls the service, and has its connection.
@@ -171,6 +170,15 @@ where
             service.call(Request::from_parts(head, self.body))
         });
         ResponseFuture::pass(gate, Some(opening))
+    }
+}
+
+/// A credential that is used up does not pass again.
+pub(crate) fn spent(rejection: Rejection, is_spent: bool) -> Rejection {
+    if is_spent {
+        rejection.with_spent_credential()
+    } else {
+        rejection
     }
 }
 

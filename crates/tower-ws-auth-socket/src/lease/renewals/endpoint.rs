@@ -17,6 +17,7 @@ use crate::lease::renewals::forbid::UserOfRefused;
 use crate::lease::renewals::named::Name;
 use crate::lease::renewals::nodes::{Asked, Nodes};
 use crate::lease::renewals::{AcceptedBy, ConnectionId, NotRenewed, UserOf};
+use crate::lease::service::spent;
 use crate::lease::shared::Shared;
 use crate::lease::{Lease, Leases};
 
@@ -84,10 +85,10 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
             };
         };
         // The strategy's own registrations will do.
-        let own = lease.take_watches(&mut validity);
-        let others = match lease.watch_others(&validity, own.others).await {
+        let left = lease.take_watches(&mut validity);
+        let others = match lease.watch_others(&validity, left.others).await {
             Ok(others) => others,
-            Err(rejection) => return Outcome::Refused(spent(rejection, &validity)),
+            Err(rejection) => return Outcome::Refused(spent(rejection, validity.is_spent())),
         };
         let give = |watch: &Watch, accepted_by| {
             let changed = || {
@@ -99,7 +100,7 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
         let checked = checked.and_then(|store| lease.watch_checked(&validity, store));
         let given = match checked.map(|watch| give(&watch, AcceptedBy::OtherNode)) {
             None | Some(Err(NotRenewed::Unchecked)) => {
-                let watch = match own.own {
+                let watch = match left.own {
                     Some(watch) => Ok(watch),
                     None => lease.watch(&validity).await,
                 };
@@ -112,7 +113,7 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
         match given {
             Ok(()) => Outcome::Renewed,
             Err(NotRenewed::Over) => Outcome::Unknown,
-            Err(not) => Outcome::Refused(spent(not.into(), &validity)),
+            Err(not) => Outcome::Refused(spent(not.into(), validity.is_spent())),
         }
     }
 
@@ -173,15 +174,6 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
             }
         };
         lease.disconnect_reason().is_none().then_some(lease)
-    }
-}
-
-/// A credential that is used up does not pass again.
-fn spent(rejection: Rejection, validity: &Validity) -> Rejection {
-    if validity.is_spent() {
-        rejection.with_spent_credential()
-    } else {
-        rejection
     }
 }
 

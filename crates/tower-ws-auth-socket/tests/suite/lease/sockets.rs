@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower_ws_auth_core::{
-    AuthLayer, AuthenticateExt, BoxFuture, Clock, Grant, MemoryRevocations, Rejection,
+    Advice, AuthLayer, AuthenticateExt, BoxFuture, Clock, Grant, MemoryRevocations, Rejection,
     RejectionKind, Revocations,
 };
 use tower_ws_auth_socket::lease::{DisconnectReason, Lease, LeaseLayer, OverLimit};
@@ -712,6 +712,23 @@ mod the_layer {
         let service = service.ready().await.unwrap();
         let response = service.call(Request::new(())).await.unwrap();
         assert_eq!(response.status(), 503);
+    }
+
+    #[tokio::test]
+    async fn advises_nobody_to_come_back_with_a_credential_that_is_used_up() {
+        let strategy = |_: &mut Parts| async { Ok::<_, Rejection>(Grant::new(7).spent()) };
+        // It knows the users of another identity, so that it refuses what the strategy has accepted.
+        let layer = LeaseLayer::expiry_only().renewable_by(|user: &String| user.clone());
+        let stack = tower::ServiceBuilder::new()
+            .layer(AuthLayer::new(strategy).any_request())
+            .layer(layer);
+        let service = stack.service(tower::service_fn(async |_: Request<()>| {
+            Ok::<_, std::convert::Infallible>(http::Response::new(()))
+        }));
+        let response = service.oneshot(Request::new(())).await.unwrap();
+        assert_eq!(response.status(), 503);
+        let rejection: &Rejection = response.extensions().get().unwrap();
+        assert_eq!(rejection.advice(), Advice::RefreshLater);
     }
 
     #[tokio::test]
