@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
+use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -29,8 +30,9 @@ struct Inner {
 #[derive(Default)]
 struct Open {
     order: ExpiryQueue<Arc<Shared>>,
-    /// The task that waits for the first end.
-    waiting: Option<AbortHandle>,
+    /// The tasks that wait for the first end: one on each runtime with leases, so that none ends with
+    /// the runtime of another.
+    waiting: Vec<(Id, AbortHandle)>,
 }
 
 /// How long the wall clock may have jumped before that is noticed.
@@ -151,10 +153,11 @@ impl Leases {
         if !place.has_end() {
             return;
         }
-        // It ends with the runtime that it is on, which need not be the only one.
-        if open.waiting.as_ref().is_none_or(AbortHandle::is_finished) {
-            let task = lease.runtime().spawn(wait(Arc::downgrade(&self.0)));
-            open.waiting = Some(task.abort_handle());
+        open.waiting.retain(|(_, task)| !task.is_finished());
+        let runtime = lease.runtime();
+        if open.waiting.iter().all(|(id, _)| *id != runtime.id()) {
+            let task = runtime.spawn(wait(Arc::downgrade(&self.0), runtime.id()));
+            open.waiting.push((runtime.id(), task.abort_handle()));
         } else if open.order.is_first(place) && self.0.is_soon(place) {
             drop(open);
             self.0.sooner.notify_one();
@@ -175,22 +178,22 @@ impl Inner {
     }
 
     /// What has ended by now, up to a batch, and how long it is to the next end.
-    fn due(&self) -> (Vec<Arc<Shared>>, Option<Duration>) {
+    fn due(&self, here: Id) -> (Vec<Arc<Shared>>, Option<Duration>) {
         let now = self.clock.now();
         let mut open = self.lock();
         let (due, left) = open.order.due(now, BATCH);
         // Nobody waits for what has no end; the next that has one begins anew.
         if due.is_empty() && left.is_none() {
-            open.waiting = None;
+            open.waiting.retain(|(id, _)| *id != here);
         }
         (due, left.map(|left| left.min(LOOK)))
     }
 }
 
-/// Ends leases in time, as long as there are some that have an end.
-async fn wait(leases: Weak<Inner>) {
+/// Ends leases in time, as long as there are some that have an end. It runs `here`.
+async fn wait(leases: Weak<Inner>, here: Id) {
     while let Some(leases) = leases.upgrade() {
-        let (due, left) = leases.due();
+        let (due, left) = leases.due(here);
         if due.is_empty() {
             let Some(left) = left else { return };
             // Whichever comes first, the order is looked at again.

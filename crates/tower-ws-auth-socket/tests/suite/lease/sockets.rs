@@ -402,6 +402,30 @@ mod expiry {
             });
         }
     }
+
+    #[test]
+    fn comes_although_the_runtime_of_an_earlier_connection_has_ended() {
+        let hands = Hands::default();
+        let layer = LeaseLayer::expiry_only()
+            .clock(hands.clock())
+            .deadline(2 * SOON);
+        let runtimes = [(); 2].map(|()| tokio::runtime::Runtime::new().unwrap());
+        let [first, second] = runtimes.map(|runtime| {
+            let socket = runtime.block_on(async {
+                let handler = any(async |upgrade: WebSocketUpgrade| {
+                    upgrade.on_upgrade(async |mut socket| while socket.recv().await.is_some() {})
+                });
+                let address = serve(handler, &revocations(), &layer).await;
+                connect(address, "user=ada&ms=600000").await.unwrap()
+            });
+            (runtime, socket)
+        });
+        drop(first);
+        hands.forward(601);
+        let (runtime, mut socket) = second;
+        let close = runtime.block_on(close_of(&mut socket));
+        assert_eq!(close, said(4401, "token_expired"));
+    }
 }
 
 mod revocation {
