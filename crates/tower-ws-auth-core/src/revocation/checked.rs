@@ -18,8 +18,8 @@ impl Revocations {
         let keys = validity.revocation_keys().iter();
         let keys: Box<[RevocationKey]> = keys.map(RevocationKey::written).collect();
         let known = |key: &RevocationKey| {
-            let at = key.known_revocation()?;
-            Some(Revocation::new(at, DisconnectReason::Revoked))
+            let at = key.known_micros()?;
+            Some(Revocation::at_micros(at, DisconnectReason::Revoked))
         };
         let found = keys.iter().map(known).collect();
         let connection = self.registry().register(keys, shared.clock.now());

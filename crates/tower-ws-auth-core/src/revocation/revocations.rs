@@ -6,7 +6,7 @@ use super::builder::RevocationsBuilder;
 use super::connection::Connection;
 use super::registry::Registry;
 use super::revocable::Checking;
-use super::store::micros;
+use super::store::{UNREADABLE, micros};
 use super::watch::{Asked, Watch, WatchFuture};
 use super::{
     DisconnectReason, LocalConnections, Recorded, Revocation, RevocationKey, RevocationStore,
@@ -147,7 +147,7 @@ impl Revocations {
         };
         match found.first() {
             // A credential that knew it would know every later one.
-            Some(Some(revocation)) if revocation.micros() == u64::MAX => {
+            Some(Some(revocation)) if revocation.micros() == UNREADABLE => {
                 return Err(StoreError::new("the key is revoked for all time"));
             }
             Some(Some(revocation)) => key.know(revocation.micros()),
