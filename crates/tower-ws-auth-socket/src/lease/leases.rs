@@ -77,23 +77,25 @@ impl Leases {
         &self.0.named
     }
 
-    /// How many connections are open.
+    /// How many leases there are: of the open connections, and of handshakes and ordinary requests
+    /// that are being answered.
     pub fn len(&self) -> usize {
         self.0.lock().order.len()
     }
 
-    /// Whether none is.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Ends all that are open, for instance with [`DisconnectReason::GoingAway`] before the server stops,
-    /// and says how many. What is opened meanwhile is not among them.
+    /// Ends all that there are, for instance with [`DisconnectReason::GoingAway`] before the server stops,
+    /// and says how many. Requests that come meanwhile are not among them.
     pub async fn end_all(&self, reason: &DisconnectReason) -> usize {
         self.end_some(usize::MAX, reason).await
     }
 
-    /// Ends at most this many of them, and says how many. A shutdown that calls it every so often
+    /// Ends at most this many of them, and says how many. Handshakes and requests that are being
+    /// answered count as well: the connection of such a handshake ends once it is open. A shutdown that calls it every so often
     /// spreads the clients that come back elsewhere over its time.
     pub async fn end_some(&self, most: usize, reason: &DisconnectReason) -> usize {
         let open = |lease: &&Arc<Shared>| lease.disconnect_reason().is_none();
@@ -117,7 +119,7 @@ impl Leases {
         ended
     }
 
-    /// Ready when none is open any more.
+    /// Ready when there is none any more.
     pub async fn all_ended(&self) {
         while !self.is_empty() {
             sleep(Duration::from_millis(20)).await;

@@ -60,7 +60,8 @@ use crate::lease::{Lease, Leases};
 ///   another user, or learns that there is one.
 /// - A credential that is older than that of the connection is refused as an invalid one: by its
 ///   time of issue, or by its end where one of them has none.
-/// - A connection that has ended stays so.
+/// - A connection that has ended stays so. One that is renewed while a revocation of its old
+///   credential is being told may end all the same.
 /// - A refusal spends no single-use credential, such as a ticket, if its store can peek at it. Only
 ///   a limit of another node is found after it is spent.
 /// - It renews the connections of this node, and of others with [`across`](Self::across).
