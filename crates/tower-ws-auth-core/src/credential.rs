@@ -36,6 +36,7 @@ mod cookie;
 pub mod cookie_header;
 mod header;
 mod message;
+mod offered;
 mod offers;
 mod pairs;
 mod presented;
@@ -46,12 +47,14 @@ mod uri;
 
 use std::borrow::Cow;
 
-use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
 
 pub use self::builder::{CarriersBuilder, CarriersError};
 pub use self::message::MessageCredential;
+pub(crate) use self::offered::Offered;
+use self::offered::replace_subprotocols;
 pub(crate) use self::pairs::{Key, Match, is_plain};
 use self::presented::TOO_LONG;
 pub use self::presented::{Credential, MAX_CREDENTIAL};
@@ -59,7 +62,6 @@ pub use self::redacted_pairs::RedactedPairs;
 pub(crate) use self::redacted_pairs::redact;
 pub use self::subprotocol::SubprotocolFormat;
 pub(crate) use self::subprotocol::is_credential as is_credential_subprotocol;
-pub(crate) use self::subprotocol::may_hold_credential;
 pub(crate) use self::uri::path_as_sent;
 use crate::handshake::subprotocols;
 use crate::{AllowedOrigin, Rejection, RejectionKind};
@@ -103,11 +105,7 @@ impl Carriers {
             || !self.schemes.is_empty() && has(AUTHORIZATION)
             || self.fields.iter().any(|name| has(name.clone()))
             || !self.subprotocols.is_empty()
-                && head
-                    .headers
-                    .get_all(SEC_WEBSOCKET_PROTOCOL)
-                    .iter()
-                    .any(may_hold_credential)
+                && subprotocol::may_hold(&head.headers, &self.subprotocols)
             || self.cookie.is_some() && has(COOKIE)
     }
 
@@ -139,7 +137,7 @@ impl Carriers {
         // An absent carrier must cost only a lookup.
         let has = |name: &HeaderName| head.headers.contains_key(name);
         let query = !self.query.is_empty() && query::may_hold(head, &self.query);
-        let subprotocol = !self.subprotocols.is_empty() && has(&SEC_WEBSOCKET_PROTOCOL);
+        let subprotocol = !self.subprotocols.is_empty() && subprotocol::is_in(head);
         let cookie = self.cookie.as_ref().filter(|_| has(&COOKIE));
         let message = message::is_in(head);
         let line = header::find(head, &self.schemes);
@@ -233,17 +231,13 @@ pub fn remove_all(head: &mut Parts) {
     for name in FIELDS {
         head.headers.remove(name);
     }
+    head.extensions.remove::<Offered>();
     let offered = subprotocols(&head.headers).collect::<Vec<_>>().join(", ");
-    head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    if let Some(offered) = HeaderValue::from_str(&offered)
-        .ok()
-        .filter(|_| !offered.is_empty())
-    {
-        head.headers.insert(SEC_WEBSOCKET_PROTOCOL, offered);
-    }
+    replace_subprotocols(&mut head.headers, &offered);
 }
 
-const FIELDS: [&str; 5] = [
+/// Fields of some gateways that hold a credential.
+pub(crate) const FIELDS: [&str; 5] = [
     "x-api-key",
     "x-auth-token",
     "x-access-token",

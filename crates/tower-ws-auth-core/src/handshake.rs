@@ -15,8 +15,8 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 
 pub use self::error::HandshakeError;
 pub use self::fields::keep_subprotocol;
-use self::fields::{is_key, is_token, line_lists, sole};
-pub(crate) use self::fields::{list, lists};
+use self::fields::{is_key, line_lists, sole};
+pub(crate) use self::fields::{is_token, list, lists};
 
 /// A valid opening handshake, and the way to answer it.
 #[derive(Clone, Debug, PartialEq, Eq)]

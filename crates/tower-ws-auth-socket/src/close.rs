@@ -161,6 +161,8 @@ mod trace;
 
 #[cfg(feature = "first-message")]
 pub(crate) use self::config::REJECT_DELAY;
+#[cfg(feature = "first-message")]
+pub(crate) use self::places::Places;
 
 pub use self::closing_handshakes::ClosingHandshakes;
 pub use self::config::{ClosingHandshake, is_from_a_browser, json_message};

@@ -106,6 +106,7 @@ mod service;
 mod shared;
 mod sync;
 mod trace;
+mod watches;
 
 #[cfg(feature = "axum")]
 pub use self::extract::MissingLeaseLayer;

@@ -246,6 +246,10 @@ fn jwt() -> Result<Jwt<Claims>, Failed> {
         .bearer_header()
         .subprotocol(SubprotocolFormat::Phoenix)
         .subprotocol(SubprotocolFormat::Kubernetes)
+        .subprotocol(SubprotocolFormat::BearerPair)
+        .subprotocol(SubprotocolFormat::Jupyter)
+        .subprotocol(SubprotocolFormat::AppSync)
+        .subprotocol(SubprotocolFormat::LastAfter("access_token."))
         .cookie("jwt")
         .build()?;
     let key = Key::hs256(SECRET)?;

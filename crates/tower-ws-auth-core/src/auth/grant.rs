@@ -83,7 +83,7 @@ impl<I> Grant<I> {
     pub(crate) fn watched_by(mut self, watch: Watch) -> Self {
         let keys = &mut self.validity.revocation_keys;
         watch.connection().inform(keys);
-        self.validity.watch = Some(watch);
+        self.validity.add_watch(watch);
         self
     }
 

@@ -44,8 +44,10 @@ pub struct Validity {
     pub(super) revocation_keys: Vec<RevocationKey>,
     pub(super) refused_as: RejectionKind,
     pub(super) is_spent: bool,
-    /// Of an accepted request alone.
-    pub(super) watch: Option<Watch>,
+    /// Of an accepted request alone: the registration with the revocations that were asked last.
+    watch: Option<Watch>,
+    /// Those with the revocations that were asked before.
+    earlier_watches: Vec<Watch>,
     decided_at: Option<SystemTime>,
     label: Label,
 }
@@ -72,6 +74,7 @@ impl Validity {
             refused_as: RejectionKind::TokenInvalid,
             is_spent: false,
             watch: None,
+            earlier_watches: Vec::new(),
             decided_at: None,
             label: Label::default(),
         }
@@ -168,20 +171,33 @@ impl Validity {
     /// that.
     #[doc(hidden)]
     pub fn checked_with(&self) -> Option<(&str, SystemTime)> {
-        self.watch.as_ref()?.checked_with()
+        self.watches().find_map(Watch::checked_with)
     }
 
-    /// Takes the registration that a [`revocable`](crate::AuthenticateExt::revocable) strategy
-    /// left. Its holder hears when the grant is revoked.
+    /// Takes a registration that a [`revocable`](crate::AuthenticateExt::revocable) strategy
+    /// left. Its holder hears when the grant is revoked. There is one for each of the
+    /// [`Revocations`] that have checked the grant.
     #[doc(hidden)]
     pub fn take_watch(&mut self) -> Option<Watch> {
-        self.watch.take()
+        let watch = self.watch.take();
+        self.watch = self.earlier_watches.pop();
+        watch
+    }
+
+    /// Adds a registration. Those with other revocations stay.
+    pub(super) fn add_watch(&mut self, watch: Watch) {
+        if self.watches().all(|known| *known != watch) {
+            self.earlier_watches.extend(self.watch.replace(watch));
+        }
     }
 
     /// Whether it holds a registration with these revocations.
     pub(crate) fn is_watched_by(&self, revocations: &Revocations) -> bool {
-        let watch = self.watch.as_ref();
-        watch.is_some_and(|watch| watch.is_of(revocations))
+        self.watches().any(|watch| watch.is_of(revocations))
+    }
+
+    fn watches(&self) -> impl Iterator<Item = &Watch> {
+        self.watch.iter().chain(&self.earlier_watches)
     }
 
     /// Notes that a request was accepted, by a decision that began at this moment.
@@ -260,10 +276,10 @@ mod extractor {
         }
     }
 
-    /// A handler that keeps the validity must not keep the registration.
+    /// A handler that keeps the validity must not keep the registrations.
     fn found(head: &Parts) -> Option<Validity> {
         let mut validity = head.extensions.get::<Validity>().cloned()?;
-        validity.watch = None;
+        while validity.take_watch().is_some() {}
         Some(validity)
     }
 }

@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use http::HeaderMap;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
 
 use super::subprotocol::SubprotocolFormat;
-use super::{Credential, malformed};
+use super::{Credential, malformed, replace_subprotocols};
 use crate::Rejection;
 
 /// What jupyter-server's clients put before their token, without the last dot.
@@ -19,28 +19,17 @@ pub(super) fn take(
     formats: &[SubprotocolFormat],
 ) -> Result<Option<Credential>, Rejection> {
     let offers: Vec<_> = offers(&head.headers).collect();
-    let mut found = Vec::new();
-    for at in 0..offers.len() {
-        let format = formats.iter().find_map(|format| read(*format, &offers, at));
-        if let Some(text) = format {
-            found.push((at, text));
-        }
-    }
+    let found: Vec<_> = find(&offers, formats).collect();
     if found.is_empty() {
         return Ok(None);
     }
     let taken = |at: usize| found.iter().any(|(taken, _)| *taken == at);
     let kept = offers.iter().enumerate().filter(|(at, _)| !taken(*at));
     let kept: Vec<_> = kept.map(|(_, offer)| *offer).collect();
-    let rest = HeaderValue::from_str(&kept.join(", ")).ok();
-    let rest = rest.filter(|_| !kept.is_empty());
-    let alone = rest.is_none();
+    let (rest, alone) = (kept.join(", "), kept.is_empty());
     let mut texts = found.into_iter().map(|(_, text)| text);
     let (first, several) = (texts.next().and_then(Result::ok), texts.next().is_some());
-    head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    if let Some(rest) = rest {
-        head.headers.insert(SEC_WEBSOCKET_PROTOCOL, rest);
-    }
+    replace_subprotocols(&mut head.headers, &rest);
     if several {
         return Err(malformed("two credentials among the subprotocols"));
     }
@@ -51,6 +40,23 @@ pub(super) fn take(
     }
     let text = first.ok_or_else(|| malformed("the credential in the subprotocol is unreadable"))?;
     Credential::in_subprotocol(text).map(Some)
+}
+
+/// Whether one of the formats describes an entry.
+pub(super) fn may_hold(headers: &HeaderMap, formats: &[SubprotocolFormat]) -> bool {
+    let offers: Vec<_> = offers(headers).collect();
+    find(&offers, formats).next().is_some()
+}
+
+/// The entries that one of the formats describes, with their credentials.
+fn find<'a>(
+    offers: &'a [&'a str],
+    formats: &'a [SubprotocolFormat],
+) -> impl Iterator<Item = (usize, Result<String, Unreadable>)> + 'a {
+    (0..offers.len()).filter_map(move |at| {
+        let text = formats.iter().find_map(|format| read(*format, offers, at));
+        Some((at, text?))
+    })
 }
 
 fn offers(headers: &HeaderMap) -> impl Iterator<Item = &str> {

@@ -1,12 +1,12 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
-use http::HeaderValue;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 
 use super::presented::{LONGEST, TOO_LONG};
-use super::{Credential, malformed, offers};
+use super::{Credential, Offered, malformed, offers, replace_subprotocols};
 use crate::Rejection;
 
 /// The format of a credential as an entry of `Sec-WebSocket-Protocol`.
@@ -69,9 +69,32 @@ fn is_encoded(entry: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(BEARER))
 }
 
+/// Whether the head has a list.
+pub(super) fn is_in(head: &Parts) -> bool {
+    head.headers.contains_key(SEC_WEBSOCKET_PROTOCOL) || Offered::is_in(head)
+}
+
+/// Whether the list may carry a credential: whether [`take`] finds one, or refuses it.
+pub(super) fn may_hold(headers: &HeaderMap, formats: &[SubprotocolFormat]) -> bool {
+    let mut lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    lines.any(may_hold_credential) || offers::may_hold(headers, formats)
+}
+
 /// Takes one entry of the list. Another entry must remain, or the server would have nothing to
 /// select.
 pub(super) fn take(
+    head: &mut Parts,
+    formats: &[SubprotocolFormat],
+) -> Result<Option<Credential>, Rejection> {
+    let answered = Offered::bring_back(head);
+    let taken = take_from_list(head, formats);
+    if let Some(answered) = answered {
+        Offered::put_aside(head, answered.selected);
+    }
+    taken
+}
+
+fn take_from_list(
     head: &mut Parts,
     formats: &[SubprotocolFormat],
 ) -> Result<Option<Credential>, Rejection> {
@@ -133,13 +156,8 @@ fn take_encoded(
             "not exactly one readable credential among the subprotocols",
         )),
     };
-    let rest = HeaderValue::from_str(&kept.join(", "))
-        .ok()
-        .filter(|_| !kept.is_empty());
-    head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    if let Some(rest) = rest {
-        head.headers.insert(SEC_WEBSOCKET_PROTOCOL, rest);
-    }
+    let rest = kept.join(", ");
+    replace_subprotocols(&mut head.headers, &rest);
     credential.map(Some)
 }
 

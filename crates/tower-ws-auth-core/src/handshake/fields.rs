@@ -1,7 +1,9 @@
 //! The grammar of the handshake's fields.
 
-use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::credential::Offered;
 
 /// The value of a field that occurs exactly once.
 pub(super) fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
@@ -26,24 +28,9 @@ pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterat
 }
 
 /// Leaves this one of the offered subprotocols, for a service that is called once the handshake was
-/// answered. Entries that carry a credential stay, for a strategy to judge.
-pub fn keep_subprotocol(headers: &mut HeaderMap, kept: Option<&str>) {
-    if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
-        return;
-    }
-    let stays = |entry: &&str| {
-        kept == Some(entry)
-            || !is_token(entry)
-            || crate::credential::is_credential_subprotocol(entry)
-    };
-    let entries: Vec<_> = list(headers, &SEC_WEBSOCKET_PROTOCOL)
-        .filter(stays)
-        .collect();
-    let left = HeaderValue::from_str(&entries.join(", ")).ok();
-    headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    if let Some(left) = left.filter(|left| !left.is_empty()) {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, left);
-    }
+/// answered. A strategy further in still finds the credential that the list carries.
+pub fn keep_subprotocol(head: &mut Parts, kept: Option<&str>) {
+    Offered::put_aside(head, kept.map(str::to_owned));
 }
 
 /// Whether [`list`] has this element, in any case. `token` must be in lower case.
@@ -78,7 +65,7 @@ pub(super) fn line_lists(line: &HeaderValue, token: &str) -> bool {
 }
 
 /// Whether this is a `token` (RFC 9110 §5.6.2).
-pub(super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

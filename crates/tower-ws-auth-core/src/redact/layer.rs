@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderName, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::__inner_accessors;
-use crate::credential::{self, Key, RedactedPairs, is_plain, may_hold_credential, path_as_sent};
+use crate::credential::{self, FIELDS, Key, RedactedPairs, is_plain, path_as_sent};
 use crate::redact::path::Path;
 
 /// Keeps credentials out of the logs of the layers inside of it. Use it as the outermost layer.
@@ -29,9 +29,10 @@ use crate::redact::path::Path;
 ///   that leads to the service. Under `nest` name the whole path.
 /// - A key is found wherever a carrier would find it, or would refuse it as disguised: `t%6Fken=`,
 ///   `token[]=`, `a=1;token=`. The other pairs stay as they were written, in their order.
-/// - `Authorization`, `Proxy-Authorization`, `Cookie` and a `Sec-WebSocket-Protocol` that carries
-///   a credential stay where they are, on every path, marked
-///   [sensitive](http::HeaderValue::is_sensitive): their `Debug` prints nothing.
+/// - `Authorization`, `Proxy-Authorization`, `Cookie` and `Sec-WebSocket-Protocol` stay where they
+///   are, on every path, marked [sensitive](http::HeaderValue::is_sensitive): their `Debug` prints
+///   nothing. So do `X-Api-Key`, `X-Auth-Token`, `X-Access-Token`, `Cf-Access-Jwt-Assertion`,
+///   `X-Amzn-Oidc-Data` and each other [`header_field`](Self::header_field).
 /// - One per path is enough: an inner one discards the pairs that an outer one redacted.
 ///
 /// Anything further out still logs the URI as it came, such as a proxy or the browser's own
@@ -84,10 +85,12 @@ pub struct RedactLayer {
     config: Arc<Config>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Config {
     keys: Vec<Key>,
     paths: Vec<Path>,
+    /// Further header fields with a credential.
+    fields: Vec<HeaderName>,
 }
 
 impl RedactLayer {
@@ -116,8 +119,20 @@ impl RedactLayer {
             [Path::Exact(root)] if root == "/" => return Err(RedactError::RootAlone),
             _ => {}
         }
-        let config = Arc::new(Config { keys, paths });
+        let fields = Vec::new();
+        let config = Arc::new(Config {
+            keys,
+            paths,
+            fields,
+        });
         Ok(Self { config })
+    }
+
+    /// Marks this header field as sensitive too: one that a strategy reads by
+    /// [`CarriersBuilder::header_field`](credential::CarriersBuilder::header_field).
+    pub fn header_field(mut self, name: HeaderName) -> Self {
+        Arc::make_mut(&mut self.config).fields.push(name);
+        self
     }
 }
 
@@ -186,7 +201,7 @@ where
         let (mut head, body) = request.into_parts();
         // Removes a value that this layer did not set.
         head.extensions.remove::<RedactedPairs>();
-        mark(&mut head.headers);
+        self.config.mark(&mut head.headers);
         if head.uri.query().is_some() {
             let path = path_as_sent(&head);
             if self.config.paths.iter().any(|named| named.is(path)) {
@@ -197,14 +212,19 @@ where
     }
 }
 
-fn mark(headers: &mut HeaderMap) {
-    for (name, value) in headers.iter_mut() {
-        let secret = name == AUTHORIZATION
-            || name == PROXY_AUTHORIZATION
-            || name == COOKIE
-            || name == SEC_WEBSOCKET_PROTOCOL && may_hold_credential(value);
-        if secret {
-            value.set_sensitive(true);
+impl Config {
+    /// A list of subprotocols is always marked: some formats put a credential of any form there.
+    fn mark(&self, headers: &mut HeaderMap) {
+        for (name, value) in headers.iter_mut() {
+            let secret = name == AUTHORIZATION
+                || name == PROXY_AUTHORIZATION
+                || name == COOKIE
+                || name == SEC_WEBSOCKET_PROTOCOL
+                || FIELDS.contains(&name.as_str())
+                || self.fields.contains(name);
+            if secret {
+                value.set_sensitive(true);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 use crate::redact::RedactError;
 
 /// Where query keys are redacted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Path {
     Exact(String),
     /// With the final slash.

@@ -1,7 +1,5 @@
 //! A credential that another node has checked with the store that both share.
 
-use std::sync::Arc;
-
 use super::{DisconnectReason, Revocation, RevocationKey, Revocations, Watch};
 use crate::Validity;
 
@@ -20,12 +18,12 @@ impl Revocations {
         let keys = validity.revocation_keys().iter();
         let keys: Box<[RevocationKey]> = keys.map(RevocationKey::written).collect();
         let known = |key: &RevocationKey| {
-            let at = key.known_revocation()?;
-            Some(Revocation::new(at, DisconnectReason::Revoked))
+            let at = key.known_micros()?;
+            Some(Revocation::at_micros(at, DisconnectReason::Revoked))
         };
         let found = keys.iter().map(known).collect();
         let connection = self.registry().register(keys, shared.clock.now());
-        let watch = Watch::new(connection, Arc::clone(self.registry()));
+        let watch = Watch::new(connection, self.clone());
         let decided = (watch.connection()).decide(
             found,
             validity.credential_issued_at(),
@@ -37,6 +35,7 @@ impl Revocations {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;

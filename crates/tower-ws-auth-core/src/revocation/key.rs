@@ -271,6 +271,18 @@ mod tests {
     }
 
     #[test]
+    fn a_revocation_that_cannot_be_read_refuses_every_credential_on_any_platform() {
+        let unreadable = Revocation::at_micros(u64::MAX, DisconnectReason::Revoked);
+        assert_eq!(unreadable.micros(), u64::MAX);
+        let key = RevocationKey::from("user:ada");
+        // Later than the moment itself, where a clock can show that.
+        let latest = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1 << 60));
+        for issued_at in [None, Some(Clock::at(u64::MAX)), latest] {
+            assert!(key.is_refused_by(&unreadable, issued_at, Duration::ZERO));
+        }
+    }
+
+    #[test]
     fn a_key_that_knows_a_revocation_is_refused_only_by_later_ones() {
         let key = RevocationKey::from("user:ada").issued_after(Clock::at(1000));
         assert_eq!(key.known_revocation(), Some(Clock::at(1000)));

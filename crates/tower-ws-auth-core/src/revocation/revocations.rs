@@ -6,7 +6,7 @@ use super::builder::RevocationsBuilder;
 use super::connection::Connection;
 use super::registry::Registry;
 use super::revocable::Checking;
-use super::store::micros;
+use super::store::{UNREADABLE, micros};
 use super::watch::{Asked, Watch, WatchFuture};
 use super::{
     DisconnectReason, LocalConnections, Recorded, Revocation, RevocationKey, RevocationStore,
@@ -147,7 +147,7 @@ impl Revocations {
         };
         match found.first() {
             // A credential that knew it would know every later one.
-            Some(Some(revocation)) if revocation.micros() == u64::MAX => {
+            Some(Some(revocation)) if revocation.micros() == UNREADABLE => {
                 return Err(StoreError::new("the key is revoked for all time"));
             }
             Some(Some(revocation)) => key.know(revocation.micros()),
@@ -230,7 +230,7 @@ impl Revocations {
         let keys = validity.revocation_keys().iter();
         let keys: Box<[RevocationKey]> = keys.map(RevocationKey::written).collect();
         let connection = shared.registry.register(keys, shared.clock.now());
-        let watch = Watch::new(connection, Arc::clone(&shared.registry));
+        let watch = Watch::new(connection, self.clone());
         let keys = validity.revocation_keys();
         let asked = if keys.is_empty() {
             Asked::Known(Vec::new())

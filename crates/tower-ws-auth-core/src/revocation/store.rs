@@ -106,12 +106,16 @@ pub enum Recorded {
 /// The moment and the reason of a revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    at: SystemTime,
+    /// In microseconds since the Unix epoch: a `SystemTime` of Windows does not hold each of them.
+    micros: u64,
     reason: DisconnectReason,
     pub(super) margin: Duration,
     /// In microseconds since the Unix epoch.
     pub(super) firm: Option<u64>,
 }
+
+/// The moment of a revocation that cannot be read.
+pub(super) const UNREADABLE: u64 = u64::MAX;
 
 impl Revocation {
     /// A revocation at the moment `at`, of which whole microseconds are kept.
@@ -124,23 +128,22 @@ impl Revocation {
     /// `u64::MAX` stands for a revocation that a store finds but cannot read. It refuses every
     /// credential, and none can be issued after it.
     pub fn at_micros(micros: u64, reason: DisconnectReason) -> Self {
-        let at = from_micros(micros);
         Self {
-            at,
+            micros,
             reason,
             margin: Duration::ZERO,
             firm: None,
         }
     }
 
-    /// The moment.
+    /// The moment. The end of the year 9999 if this platform cannot represent it.
     pub fn at(&self) -> SystemTime {
-        self.at
+        from_micros(self.micros)
     }
 
     /// The moment in microseconds since the Unix epoch.
     pub fn micros(&self) -> u64 {
-        micros(self.at)
+        self.micros
     }
 
     /// The reason for the connections that it ends.
@@ -154,7 +157,8 @@ impl Revocation {
 
     /// Whether a credential was issued later, even if the clocks differ by `skew`.
     pub(super) fn precedes(&self, issued: SystemTime, skew: Duration) -> bool {
-        (self.at.checked_add(skew)).is_some_and(|latest| issued > latest)
+        let latest = self.at().checked_add(skew);
+        self.micros != UNREADABLE && latest.is_some_and(|latest| issued > latest)
     }
 }
 

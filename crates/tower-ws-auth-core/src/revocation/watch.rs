@@ -16,14 +16,14 @@ pub struct Watch(Arc<Registration>);
 #[derive(Debug)]
 struct Registration {
     connection: Arc<Connection>,
-    registry: Arc<Registry>,
+    revocations: Revocations,
 }
 
 impl Watch {
-    pub(super) fn new(connection: Arc<Connection>, registry: Arc<Registry>) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, revocations: Revocations) -> Self {
         Self(Arc::new(Registration {
             connection,
-            registry,
+            revocations,
         }))
     }
 
@@ -32,8 +32,13 @@ impl Watch {
         &self.0.connection
     }
 
+    /// The revocations with which it is registered.
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+
     pub(super) fn registry(&self) -> &Registry {
-        &self.0.registry
+        self.revocations().registry()
     }
 
     /// The shared name of the store that was asked, and when it was registered before that. `None` if
@@ -46,7 +51,7 @@ impl Watch {
 
     /// Whether it is registered with these revocations.
     pub fn is_of(&self, revocations: &Revocations) -> bool {
-        Arc::ptr_eq(&self.0.registry, revocations.registry())
+        Arc::ptr_eq(self.revocations().registry(), revocations.registry())
     }
 }
 
@@ -60,7 +65,7 @@ impl Eq for Watch {}
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry.remove(&self.connection);
+        self.revocations.registry().remove(&self.connection);
     }
 }
 

@@ -6,6 +6,7 @@ use http::request::{Builder, Parts};
 use tower_ws_auth_core::credential::{
     self, Carriers, CarriersBuilder, CarriersError, MAX_CREDENTIAL, SubprotocolFormat,
 };
+use tower_ws_auth_core::handshake::keep_subprotocol;
 use tower_ws_auth_core::{AllowedOrigin, RedactLayer, RejectionKind};
 
 /// A query is searched up to this length.
@@ -231,6 +232,73 @@ fn empty_entries_are_no_subprotocol_and_one_disguise_spoils_all() {
         assert_eq!(rejection.reason(), "credentials_malformed", "{bad}");
         let about_the_disguise = rejection.detail().contains("in a way unknown here");
         assert_eq!(about_the_disguise, bad.contains("unknown"), "{bad}");
+    }
+}
+
+/// `abc` in each format.
+const FORMATS: [(SubprotocolFormat, &str); 6] = [
+    (SubprotocolFormat::Phoenix, "base64url.bearer.phx.YWJj"),
+    (
+        SubprotocolFormat::Kubernetes,
+        "base64url.bearer.authorization.k8s.io.YWJj",
+    ),
+    (SubprotocolFormat::BearerPair, "bearer, abc"),
+    (
+        SubprotocolFormat::Jupyter,
+        "v1.token.websocket.jupyter.org.abc",
+    ),
+    (
+        SubprotocolFormat::AppSync,
+        "header-eyJBdXRob3JpemF0aW9uIjoiYWJjIn0",
+    ),
+    (SubprotocolFormat::LastAfter("token."), "token.abc"),
+];
+
+#[test]
+fn a_list_that_carries_a_credential_in_a_known_format_may_hold_one() {
+    for (format, carrying) in FORMATS {
+        let carriers = Carriers::builder().subprotocol(format).build().unwrap();
+        for (offered, holds) in [
+            (format!("chat, {carrying}"), true),
+            // Alone it is refused.
+            (carrying.to_owned(), true),
+            ("chat, base64url.bearer.unknown.YWJj".to_owned(), true),
+            ("chat, v2".to_owned(), false),
+        ] {
+            let mut head = head(Request::get("/ws").header(SEC_WEBSOCKET_PROTOCOL, &offered));
+            assert_eq!(carriers.may_hold(&head), holds, "{offered}");
+            let found = !matches!(carriers.take(&mut head), Ok(None));
+            assert_eq!(found, holds, "{offered}");
+        }
+    }
+}
+
+#[test]
+fn a_list_that_was_answered_is_searched_as_it_was_sent() {
+    for (format, carrying) in FORMATS {
+        let carriers = || Carriers::builder().subprotocol(format);
+        let offered = format!("v2, {carrying}");
+        let mut head = head(
+            Request::get("/ws")
+                .header(SEC_WEBSOCKET_PROTOCOL, "chat")
+                .header(SEC_WEBSOCKET_PROTOCOL, &offered),
+        );
+        let sent = head.headers.get_mut(SEC_WEBSOCKET_PROTOCOL).unwrap();
+        sent.set_sensitive(true);
+        keep_subprotocol(&mut head, Some("chat"));
+        let taken = take(carriers(), &mut head);
+        assert_eq!(taken, Ok(Some(("abc".into(), "subprotocol"))), "{offered}");
+        // The service sees what was selected, and nobody finds the credential again.
+        assert_eq!(head.headers[SEC_WEBSOCKET_PROTOCOL], "chat");
+        assert!(head.headers[SEC_WEBSOCKET_PROTOCOL].is_sensitive());
+        assert_eq!(take(carriers(), &mut head), Ok(None));
+
+        head.headers.remove(SEC_WEBSOCKET_PROTOCOL);
+        let value = HeaderValue::from_str(&offered).unwrap();
+        head.headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
+        keep_subprotocol(&mut head, None);
+        credential::remove_all(&mut head);
+        assert_eq!(take(carriers(), &mut head), Ok(None));
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// The refused clients that a script listens to, in the order in which they came.
 ///
@@ -16,8 +16,13 @@ struct Taken {
 }
 
 impl Places {
-    /// Takes a place for as long as the result lives.
-    pub(crate) fn take(self: &Arc<Self>) -> Place {
+    /// Takes a place for as long as the result lives. If few of the permits are left, the client that
+    /// has been here the longest gives way.
+    pub(crate) fn take(self: &Arc<Self>, permits: &Semaphore, most: usize) -> Place {
+        const FEW: usize = 8;
+        if permits.available_permits() < most / FEW {
+            self.free_one();
+        }
         let gives_way = Arc::new(Notify::new());
         let mut taken = self.lock();
         let number = taken.next;

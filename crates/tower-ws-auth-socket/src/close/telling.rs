@@ -41,13 +41,9 @@ pub(super) fn values(rejection: &Rejection, close: &Close) -> Values {
 impl Conversion {
     /// Starts the script, which ends in the closing handshake.
     pub(crate) fn start_script(self, rejection: &Rejection) {
-        const FEW: usize = 8;
-
         let config = Arc::clone(&self.config);
-        if config.permits.available_permits() < config.max_closing_handshakes as usize / FEW {
-            config.places.free_one();
-        }
-        let place = config.places.take();
+        let most = config.max_closing_handshakes as usize;
+        let place = config.places.take(&config.permits, most);
         let runtime = self.runtime.clone();
         let values = values(rejection, &self.close);
         let told = async move {

@@ -7,6 +7,7 @@ use http::request::Parts;
 use tokio::sync::Semaphore;
 use tower_ws_auth_core::BoxFuture;
 
+use crate::close;
 use crate::first_message::MessageFormat;
 use crate::first_message::places::Places;
 use crate::protocol::ClientProtocol;
@@ -34,6 +35,9 @@ pub(super) struct Config {
     /// Every connection that is not the service's.
     pub(super) running: Arc<Semaphore>,
     pub(super) closing_handshakes: Arc<Semaphore>,
+    pub(super) max_closing_handshakes: usize,
+    /// The refused clients that a script listens to.
+    pub(super) listened_to: Arc<close::Places>,
     pub(super) spawner: Option<Arc<dyn Fn(BoxFuture<()>) + Send + Sync>>,
 }
 
@@ -65,6 +69,8 @@ impl Config {
             places: Arc::new(Places::new(WAITING, BY_ADDRESS)),
             running: Arc::new(Semaphore::new(MOST_RUNNING as usize)),
             closing_handshakes: Arc::new(Semaphore::new(CLOSING_HANDSHAKES)),
+            max_closing_handshakes: CLOSING_HANDSHAKES,
+            listened_to: Arc::default(),
             spawner: None,
         }
     }

@@ -9,6 +9,7 @@ use tower_layer::Layer;
 use tower_ws_auth_core::BoxFuture;
 use tower_ws_auth_core::credential::Carriers;
 
+use crate::close;
 use crate::first_message::MessageFormat;
 use crate::first_message::config::{Config, MOST_RUNNING};
 use crate::first_message::places::Places;
@@ -115,10 +116,14 @@ impl FirstMessageLayer {
     }
 
     /// How many refused clients are told at a time. 1024 by default. Those beyond it have 100 ms for
-    /// their closing handshake.
+    /// what they are told before the close frame, and 100 ms for their closing handshake.
     pub fn max_closing_handshakes(self, count: usize) -> Self {
         let count = count.min(Semaphore::MAX_PERMITS);
-        self.with(|config| config.closing_handshakes = Arc::new(Semaphore::new(count)))
+        self.with(|config| {
+            config.closing_handshakes = Arc::new(Semaphore::new(count));
+            config.max_closing_handshakes = count;
+            config.listened_to = Arc::default();
+        })
     }
 
     /// Who runs the connections until the handler has them, in place of the runtime on which the
@@ -132,6 +137,7 @@ impl FirstMessageLayer {
         EarlyConnections {
             places: Arc::clone(&self.config.places),
             running: Arc::clone(&self.config.running),
+            listened_to: Arc::clone(&self.config.listened_to),
         }
     }
 
@@ -172,13 +178,16 @@ impl<S> Layer<S> for FirstMessageLayer {
 pub struct EarlyConnections {
     places: Arc<Places>,
     running: Arc<Semaphore>,
+    listened_to: Arc<close::Places>,
 }
 
 impl EarlyConnections {
     /// Ends those whose message has not come, with code 1001. Those that come later are ended at
-    /// once; what the service decides about already goes on.
+    /// once; what the service decides about already goes on. A refused client that a script still
+    /// listens to gets its close frame now.
     pub fn end_all(&self) {
         self.places.end_all();
+        self.listened_to.free_all();
     }
 
     /// Waits until the handler has each of them, or it is over.

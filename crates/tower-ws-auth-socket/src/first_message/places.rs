@@ -100,6 +100,10 @@ impl Places {
         }
     }
 
+    pub(super) fn are_ended(&self) -> bool {
+        self.lock().ended
+    }
+
     pub(super) fn count(&self) -> usize {
         self.lock().all.len()
     }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +66,8 @@ impl Refusing<'_> {
         let permit = Arc::clone(&self.config.closing_handshakes).try_acquire_owned();
         let mut limits = self.config.limits;
         if permit.is_err() {
+            // The next one finds room.
+            self.config.listened_to.free_one();
             limits.deadline = limits.deadline.min(HURRIED);
         }
         let outcome = match said {
@@ -77,7 +79,8 @@ impl Refusing<'_> {
                 if hold && permit.is_ok() {
                     sleep(self.reject_delay()).await;
                 }
-                self.refuse(io, &rejection, status, limits).await
+                let hurried = permit.is_err();
+                self.refuse(io, &rejection, status, limits, hurried).await
             }
             Said::Fault(fault) => {
                 let code = CloseCode::new(fault.code()).unwrap_or(CloseCode::POLICY);
@@ -112,6 +115,7 @@ impl Refusing<'_> {
         rejection: &Rejection,
         status: StatusCode,
         limits: Limits,
+        hurried: bool,
     ) -> Outcome {
         let close = self.protocol.classified(rejection, status);
         if let Some(message) = self.config.format.refused(rejection) {
@@ -136,6 +140,7 @@ impl Refusing<'_> {
         };
         let telling = telling(values, close, limits);
         match told {
+            Some(script) if script.listens() => self.listen(io, script, telling, hurried).await,
             Some(script) => follow(io, self.shared, script, telling).await.0,
             // Where the protocol keeps the HTTP answer it is too late for that.
             None => {
@@ -144,6 +149,36 @@ impl Refusing<'_> {
                     .0
             }
         }
+    }
+
+    /// Follows a script that waits for the client, which gives way where others need its place.
+    async fn listen(
+        &self,
+        io: Io,
+        script: &Compiled,
+        mut telling: Telling,
+        hurried: bool,
+    ) -> Outcome {
+        let config = self.config;
+        if !hurried {
+            let most = config.max_closing_handshakes;
+            let place = config.listened_to.take(&config.closing_handshakes, most);
+            telling.give_way = Arc::clone(&place.gives_way);
+            // After the place was taken: it is told of a shutdown, or sees it here.
+            if config.places.are_ended() {
+                place.gives_way.notify_one();
+            }
+            return follow(io, self.shared, script, telling).await.0;
+        }
+        let deadline = telling.limits.deadline;
+        let give_way = Arc::clone(&telling.give_way);
+        let mut told = pin!(follow(io, self.shared, script, telling));
+        if let Ok((outcome, _)) = timeout(deadline, &mut told).await {
+            return outcome;
+        }
+        give_way.notify_one();
+        let told = timeout(deadline, told).await;
+        told.map_or(Outcome::Deadline, |(outcome, _)| outcome)
     }
 
     async fn close(&self, io: Io, close: Close, limits: Limits) -> Outcome {

@@ -106,7 +106,7 @@ where
         let subprotocol = self.select(&head);
         let response = answer(&handshake, subprotocol.as_deref());
         let protocol = self.config.protocol().of(&head).clone();
-        keep_subprotocol(&mut head.headers, subprotocol.as_deref());
+        keep_subprotocol(&mut head, subprotocol.as_deref());
         // The answer has promised none.
         head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
         head.extensions.insert(Answered);

@@ -8,12 +8,12 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
-use tower_ws_auth_core::private::Gate;
-use tower_ws_auth_core::private::{Watch, WatchFuture};
+use tower_ws_auth_core::private::{Gate, WatchFuture};
 use tower_ws_auth_core::{Rejection, ResponseBody};
 
 use crate::lease::service::Waiting;
 use crate::lease::shared::Shared;
+use crate::lease::watches::Watches;
 
 pin_project! {
     /// The response of a [`Leased`](crate::lease::Leased) service.
@@ -34,8 +34,8 @@ pin_project! {
     {
         WatchFuture {
             watching: WatchFuture,
-            // The registration that the strategy left with revocations of its own.
-            other: Option<Watch>,
+            // The registrations that the strategy left with revocations of its own.
+            watches: Watches,
             waiting: Option<Waiting<S, B>>,
         },
         Decided {
@@ -82,15 +82,11 @@ where
         }
     }
 
-    pub(crate) fn watch(
-        watching: WatchFuture,
-        other: Option<Watch>,
-        waiting: Waiting<S, B>,
-    ) -> Self {
+    pub(crate) fn watch(watching: WatchFuture, watches: Watches, waiting: Waiting<S, B>) -> Self {
         Self {
             state: State::WatchFuture {
                 watching,
-                other,
+                watches,
                 waiting: Some(waiting),
             },
         }
@@ -109,7 +105,7 @@ where
             let decided = match state.as_mut().project() {
                 Projected::WatchFuture {
                     watching,
-                    other,
+                    watches,
                     waiting,
                 } => {
                     let watched = ready!(Pin::new(watching).poll(cx));
@@ -118,7 +114,10 @@ where
                         return Poll::Pending;
                     };
                     match watched {
-                        Ok(watch) => waiting.open([Some(watch), other.take()]),
+                        Ok(watch) => {
+                            watches.own = Some(watch);
+                            waiting.open(std::mem::take(watches))
+                        }
                         Err(rejection) => waiting.refuse(rejection),
                     }
                 }

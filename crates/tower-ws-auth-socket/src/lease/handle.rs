@@ -52,8 +52,9 @@ impl Lease {
     }
 
     /// Moves it to a new grant, of a credential that the client sent on the open connection: its
-    /// end and its revocation keys take the place of the old ones. `same_user` decides whether the
-    /// new identity may take over this connection.
+    /// end and its revocation keys take the place of the old ones. All revocations that can end the
+    /// connection are asked about it, and still can. `same_user` decides whether the new identity may
+    /// take over this connection.
     ///
     /// ```
     /// # use tower_ws_auth_core::{Grant, Rejection};
@@ -79,13 +80,17 @@ impl Lease {
         grant: Grant<I>,
         same_user: impl FnOnce(&I) -> bool,
     ) -> Result<I, Rejection> {
-        let (identity, validity) = grant.into_parts();
+        let (identity, mut validity) = grant.into_parts();
         if !same_user(&identity) {
             let other = "the new credential is another user's";
             return Err(Rejection::new(RejectionKind::Forbidden, other));
         }
+        let checked = self.shared.take_watches(&mut validity);
+        let others = (self.shared)
+            .watch_others(&validity, checked.others)
+            .await?;
         let watch = self.shared.watch(&validity).await?;
-        (self.shared).renew(&validity, &watch, AcceptedBy::Handler, || ())?;
+        (self.shared).renew(&validity, &watch, &others, AcceptedBy::Handler, || ())?;
         Ok(identity)
     }
 

@@ -66,7 +66,9 @@ impl LeaseLayer {
         }
     }
 
-    /// Ends connections at their expiry alone.
+    /// Ends connections at their expiry, and by the revocations of a [`revocable`] strategy.
+    ///
+    /// [`revocable`]: tower_ws_auth_core::AuthenticateExt::revocable
     pub fn expiry_only() -> Self {
         Self::new(Revocations::new(MemoryRevocations::new(Duration::ZERO, 0)))
     }
@@ -147,7 +149,8 @@ impl LeaseLayer {
     }
 
     /// Who runs the closing handshakes, in place of the runtime that the handshake came on: a graceful
-    /// shutdown can only wait for tasks that it knows.
+    /// shutdown can only wait for tasks that it knows. If `spawn` panics, the connection is dropped
+    /// without a close frame.
     pub fn spawn_with(self, spawn: impl Fn(BoxFuture<()>) + Send + Sync + 'static) -> Self {
         self.with(|config| config.spawner = Some(Arc::new(spawn)))
     }
@@ -175,6 +178,8 @@ impl LeaseLayer {
 
     /// Where a client puts the [`ConnectionId`](crate::lease::ConnectionId) that it has chosen, in
     /// its handshake. It is removed there. Without one the connection gets a random id.
+    ///
+    /// An invalid id is refused with 400. The strategy has decided by then: a ticket is used up.
     ///
     /// A query key is logged by layers further out, unless a
     /// [`RedactLayer`](tower_ws_auth_core::RedactLayer) names it too.

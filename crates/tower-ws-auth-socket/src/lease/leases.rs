@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
+use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -29,8 +30,9 @@ struct Inner {
 #[derive(Default)]
 struct Open {
     order: ExpiryQueue<Arc<Shared>>,
-    /// The task that waits for the first end.
-    waiting: Option<AbortHandle>,
+    /// The tasks that wait for the first end: one on each runtime with leases, so that none ends with
+    /// the runtime of another.
+    waiting: Vec<(Id, AbortHandle)>,
 }
 
 /// How long the wall clock may have jumped before that is noticed.
@@ -75,23 +77,25 @@ impl Leases {
         &self.0.named
     }
 
-    /// How many connections are open.
+    /// How many leases there are: of the open connections, and of handshakes and ordinary requests
+    /// that are being answered.
     pub fn len(&self) -> usize {
         self.0.lock().order.len()
     }
 
-    /// Whether none is.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Ends all that are open, for instance with [`DisconnectReason::GoingAway`] before the server stops,
-    /// and says how many. What is opened meanwhile is not among them.
+    /// Ends all that there are, for instance with [`DisconnectReason::GoingAway`] before the server stops,
+    /// and says how many. Requests that come meanwhile are not among them.
     pub async fn end_all(&self, reason: &DisconnectReason) -> usize {
         self.end_some(usize::MAX, reason).await
     }
 
-    /// Ends at most this many of them, and says how many. A shutdown that calls it every so often
+    /// Ends at most this many of them, and says how many. Handshakes and requests that are being
+    /// answered count as well: the connection of such a handshake ends once it is open. A shutdown that calls it every so often
     /// spreads the clients that come back elsewhere over its time.
     pub async fn end_some(&self, most: usize, reason: &DisconnectReason) -> usize {
         let open = |lease: &&Arc<Shared>| lease.disconnect_reason().is_none();
@@ -115,7 +119,7 @@ impl Leases {
         ended
     }
 
-    /// Ready when none is open any more.
+    /// Ready when there is none any more.
     pub async fn all_ended(&self) {
         while !self.is_empty() {
             sleep(Duration::from_millis(20)).await;
@@ -151,10 +155,11 @@ impl Leases {
         if !place.has_end() {
             return;
         }
-        // It ends with the runtime that it is on, which need not be the only one.
-        if open.waiting.as_ref().is_none_or(AbortHandle::is_finished) {
-            let task = lease.runtime().spawn(wait(Arc::downgrade(&self.0)));
-            open.waiting = Some(task.abort_handle());
+        open.waiting.retain(|(_, task)| !task.is_finished());
+        let runtime = lease.runtime();
+        if open.waiting.iter().all(|(id, _)| *id != runtime.id()) {
+            let task = runtime.spawn(wait(Arc::downgrade(&self.0), runtime.id()));
+            open.waiting.push((runtime.id(), task.abort_handle()));
         } else if open.order.is_first(place) && self.0.is_soon(place) {
             drop(open);
             self.0.sooner.notify_one();
@@ -175,22 +180,22 @@ impl Inner {
     }
 
     /// What has ended by now, up to a batch, and how long it is to the next end.
-    fn due(&self) -> (Vec<Arc<Shared>>, Option<Duration>) {
+    fn due(&self, here: Id) -> (Vec<Arc<Shared>>, Option<Duration>) {
         let now = self.clock.now();
         let mut open = self.lock();
         let (due, left) = open.order.due(now, BATCH);
         // Nobody waits for what has no end; the next that has one begins anew.
         if due.is_empty() && left.is_none() {
-            open.waiting = None;
+            open.waiting.retain(|(id, _)| *id != here);
         }
         (due, left.map(|left| left.min(LOOK)))
     }
 }
 
-/// Ends leases in time, as long as there are some that have an end.
-async fn wait(leases: Weak<Inner>) {
+/// Ends leases in time, as long as there are some that have an end. It runs `here`.
+async fn wait(leases: Weak<Inner>, here: Id) {
     while let Some(leases) = leases.upgrade() {
-        let (due, left) = leases.due();
+        let (due, left) = leases.due(here);
         if due.is_empty() {
             let Some(left) = left else { return };
             // Whichever comes first, the order is looked at again.

@@ -17,8 +17,9 @@ use crate::lease::LeaseLayer;
 use crate::lease::future::{Opening, ResponseFuture};
 use crate::lease::handle::Lease;
 use crate::lease::layer::{Closing, Config};
-use crate::lease::shared::{Shared, Subject, Until, Watches};
+use crate::lease::shared::{Shared, Subject, Until};
 use crate::lease::trace;
+use crate::lease::watches::Watches;
 
 /// The service that [`LeaseLayer`](crate::lease::LeaseLayer) puts around another.
 #[derive(Clone, Debug)]
@@ -58,7 +59,11 @@ where
         head.extensions.remove::<Lease>();
         let holder = match self.config.holder(&mut head) {
             Ok(holder) => holder,
-            Err(rejection) => return ResponseFuture::refuse(rejection, head),
+            Err(rejection) => {
+                let validity = head.extensions.get::<Validity>();
+                let is_spent = validity.is_some_and(Validity::is_spent);
+                return ResponseFuture::refuse(spent(rejection, is_spent), head);
+            }
         };
         let Some(validity) = head.extensions.get_mut::<Validity>() else {
             trace::no_grant();
@@ -69,10 +74,8 @@ where
         let until = Until::from(&*validity);
         let is_spent = validity.is_spent();
         let label = validity.label().clone();
-        let registered = match validity.take_watch() {
-            Some(watch) if watch.is_of(&self.config.revocations) => Ok(watch),
-            other => Err((self.config.revocations.watch(validity), other)),
-        };
+        let watches = Watches::take(validity, &self.config.revocations);
+        let watching = (watches.own.is_none()).then(|| self.config.revocations.watch(validity));
 
         // The service that was polled ready is the one to call; the clone is not ready yet.
         let clone = self.inner.clone();
@@ -86,9 +89,9 @@ where
             is_spent,
             subject: Subject { holder, label },
         };
-        match registered {
-            Ok(watch) => waiting.open([Some(watch), None]),
-            Err((watching, other)) => ResponseFuture::watch(watching, other, waiting),
+        match watching {
+            None => waiting.open(watches),
+            Some(watching) => ResponseFuture::watch(watching, watches, waiting),
         }
     }
 }
@@ -110,12 +113,7 @@ where
     S: Service<Request<B>>,
 {
     pub(crate) fn refuse(self, rejection: Rejection) -> ResponseFuture<S, B> {
-        let rejection = if self.is_spent {
-            rejection.with_spent_credential()
-        } else {
-            rejection
-        };
-        ResponseFuture::refuse(rejection, self.head)
+        ResponseFuture::refuse(spent(rejection, self.is_spent), self.head)
     }
 
     /// Calls the service, and has its connection.
@@ -124,9 +122,8 @@ where
         let is_connect = self.head.method == Method::CONNECT;
         // Whatever else wants a connection is counted when it has one, and ended then.
         if protocol == Protocol::WebSocket || is_connect {
-            let [own, _] = &watches;
             let has_room = |watch: &Watch| watch.has_room(&self.config.max_connections);
-            if !own.as_ref().is_none_or(has_room) {
+            if !watches.own.as_ref().is_none_or(has_room) {
                 let many = "as many connections are open under one of its keys as may be";
                 return self.refuse(Rejection::new(RejectionKind::RateLimited, many));
             }
@@ -173,6 +170,15 @@ where
             service.call(Request::from_parts(head, self.body))
         });
         ResponseFuture::pass(gate, Some(opening))
+    }
+}
+
+/// A credential that is used up does not pass again.
+pub(crate) fn spent(rejection: Rejection, is_spent: bool) -> Rejection {
+    if is_spent {
+        rejection.with_spent_credential()
+    } else {
+        rejection
     }
 }
 

@@ -9,7 +9,7 @@ use crate::upgrade::CloseHandle;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tower_ws_auth_core::Validity;
-use tower_ws_auth_core::private::{ConnectionLimits, Label, Listener, Watch};
+use tower_ws_auth_core::private::{Label, Listener, Watch};
 use tower_ws_auth_core::revocation::DisconnectReason;
 
 use crate::lease::expiry_queue::Place;
@@ -18,6 +18,7 @@ use crate::lease::release::Release;
 use crate::lease::renewals::Holder;
 use crate::lease::sync::{Mutex, MutexGuard, OnceLock};
 use crate::lease::trace::{self, Counted, Opened};
+use crate::lease::watches::Watches;
 
 /// What a lease is to all who can end it: its handler, its keys, the clock, the server.
 pub(crate) struct Shared {
@@ -33,10 +34,6 @@ pub(crate) struct Shared {
     /// By which its client can renew it.
     pub(super) holder: Option<Box<Holder>>,
 }
-
-/// The registrations of a lease: as a rule one, and a second where the strategy left one with
-/// revocations of its own.
-pub(crate) type Watches = [Option<Watch>; 2];
 
 /// Until when a grant holds, and what the client is told then.
 pub(crate) struct Until {
@@ -115,7 +112,7 @@ impl Shared {
             state.place = Some(place);
             state.watches.clone()
         };
-        for watch in watches.iter().flatten() {
+        for watch in watches.iter() {
             shared.listen(watch);
         }
         let release = Release::of(&shared);
@@ -168,18 +165,20 @@ impl Shared {
                 self.messages(reason, &close),
                 &close,
                 self.config.limits,
-                |closing_handshake| match spawner {
-                    Some(spawn) => spawn(Box::pin(trace::closing_handshake(closing_handshake))),
-                    None => drop(
-                        self.runtime
-                            .spawn(trace::closing_handshake(closing_handshake)),
-                    ),
+                |closing_handshake| {
+                    let told = trace::closing_handshake(closing_handshake);
+                    let Some(spawn) = spawner else {
+                        return drop(self.runtime.spawn(told));
+                    };
+                    // If it panics, this connection is dropped, and those that end with it go on.
+                    let begun = AssertUnwindSafe(|| spawn(Box::pin(told)));
+                    drop(catch_unwind(begun));
                 },
             );
         }
         // A count of connections need not have this one any more.
         let watches = self.lock().watches.clone();
-        for watch in watches.iter().flatten() {
+        for watch in watches.iter() {
             watch.connection().end(reason);
         }
         true
@@ -221,13 +220,8 @@ impl Shared {
             if !state.released {
                 state.counted = Some(Counted::begin());
             }
-            let [own, other] = &state.watches;
-            if let Some(other) = other {
-                // Nothing is limited there by this layer.
-                let unlimited = other.open(&ConnectionLimits::default(), None);
-                drop(unlimited);
-            }
-            let limits = &self.config.max_connections;
+            state.watches.open_others();
+            let (own, limits) = (&state.watches.own, &self.config.max_connections);
             own.as_ref().map(|own| own.open(limits, None)).transpose()
         };
         match opened {

@@ -10,7 +10,8 @@ use tower_ws_auth_core::{Advice, Rejection, RejectionKind};
 pub enum Cause {
     /// Refused: no credential, or an invalid one.
     Unauthenticated,
-    /// Refused: the credential has expired, or its single use is over.
+    /// Refused: the credential has expired, or its single use is over. A refusal for another reason
+    /// may have used it up.
     Stale,
     /// Refused: the credential is not valid yet.
     NotYetValid,
@@ -81,28 +82,26 @@ impl Cause {
 
     /// The cause of this rejection.
     pub(crate) fn of_rejection(rejection: &Rejection) -> Self {
-        match rejection.kind() {
-            RejectionKind::Forbidden | RejectionKind::OriginDenied => Self::Forbidden,
-            RejectionKind::RateLimited => Self::RateLimited,
-            RejectionKind::MessageTimeout => Self::TimedOut,
-            kind => match kind.advice() {
-                // No client library refreshes once and then stops by itself.
-                Advice::LogIn | Advice::RefreshOnce => Self::Unauthenticated,
-                Advice::Refresh => Self::Stale,
-                Advice::Wait => Self::NotYetValid,
-                Advice::BackOff => Self::Unavailable,
-                // What is not known here is no reason to come back.
-                _ => Self::Malformed,
-            },
+        match (rejection.kind(), rejection.advice()) {
+            (RejectionKind::Forbidden | RejectionKind::OriginDenied, _) => Self::Forbidden,
+            // No client library waits for a while and then refreshes by itself.
+            (_, Advice::Refresh | Advice::RefreshLater) => Self::Stale,
+            (RejectionKind::RateLimited, _) => Self::RateLimited,
+            (RejectionKind::MessageTimeout, _) => Self::TimedOut,
+            // None refreshes once and then stops.
+            (_, Advice::LogIn | Advice::RefreshOnce) => Self::Unauthenticated,
+            (_, Advice::Wait) => Self::NotYetValid,
+            (_, Advice::BackOff) => Self::Unavailable,
+            // What is not known here is no reason to come back.
+            _ => Self::Malformed,
         }
     }
 
     /// The cause of a response with this status that was classified as this rejection.
     pub(crate) fn of_response(rejection: &Rejection, status: StatusCode) -> Self {
-        if is_timeout(rejection, status) {
-            Self::TimedOut
-        } else {
-            Self::of_rejection(rejection)
+        match Self::of_rejection(rejection) {
+            Self::Unavailable if is_timeout(rejection, status) => Self::TimedOut,
+            cause => cause,
         }
     }
 
@@ -179,5 +178,25 @@ mod tests {
             let cause = Cause::of_rejection(&Rejection::new(kind, ""));
             assert_eq!(cause.next_step(), next, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_credential_that_is_used_up_is_not_shown_again() {
+        use RejectionKind as Kind;
+        for (kind, next) in [
+            (Kind::RateLimited, NextStep::Refresh),
+            (Kind::Unavailable, NextStep::Refresh),
+            (Kind::TokenNotYetValid, NextStep::Refresh),
+            (Kind::Forbidden, NextStep::Stop),
+        ] {
+            let spent = Rejection::new(kind, "").with_spent_credential();
+            for status in [spent.status(), StatusCode::GATEWAY_TIMEOUT] {
+                let cause = Cause::of_response(&spent, status);
+                assert_eq!(cause.next_step(), next, "{kind:?} {status}");
+            }
+        }
+        let spent = Rejection::new(Kind::RateLimited, "").with_spent_credential();
+        let told = crate::protocol::ClientProtocol::centrifugo().rejection(&spent);
+        assert_eq!(told.code().get(), 3014);
     }
 }

@@ -47,8 +47,17 @@ fn visits(secrets: &Secrets) -> Vec<Visit> {
                 path.into(),
                 &[("authorization", format!("Bearer {jwt}, x"))],
             );
-            for suffix in ["phx", "authorization.k8s.io", "unknown"] {
-                let offered = format!("chat, base64url.bearer.{suffix}.{encoded}");
+            let object = URL_SAFE_NO_PAD.encode(format!(r#"{{"Authorization":"{jwt}"}}"#));
+            for carrying in [
+                format!("base64url.bearer.phx.{encoded}"),
+                format!("base64url.bearer.authorization.k8s.io.{encoded}"),
+                format!("base64url.bearer.unknown.{encoded}"),
+                format!("bearer, {jwt}"),
+                format!("v1.token.websocket.jupyter.org.{jwt}"),
+                format!("header-{object}"),
+                format!("access_token.{jwt}"),
+            ] {
+                let offered = format!("chat, {carrying}");
                 visit(path.into(), &[("sec-websocket-protocol", offered)]);
             }
             let cookies = [

@@ -17,6 +17,7 @@ use crate::lease::renewals::forbid::UserOfRefused;
 use crate::lease::renewals::named::Name;
 use crate::lease::renewals::nodes::{Asked, Nodes};
 use crate::lease::renewals::{AcceptedBy, ConnectionId, NotRenewed, UserOf};
+use crate::lease::service::spent;
 use crate::lease::shared::Shared;
 use crate::lease::{Lease, Leases};
 
@@ -83,21 +84,25 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
                 _ => Outcome::Unknown,
             };
         };
-        // The strategy's own registration will do, if it is with the revocations of the layer.
-        let own = validity.take_watch();
+        // The strategy's own registrations will do.
+        let left = lease.take_watches(&mut validity);
+        let others = match lease.watch_others(&validity, left.others).await {
+            Ok(others) => others,
+            Err(rejection) => return Outcome::Refused(spent(rejection, validity.is_spent())),
+        };
         let give = |watch: &Watch, accepted_by| {
             let changed = || {
                 let sender = lease.holder().and_then(|holder| holder.identity::<I>());
                 sender.map(|sender| sender.send_replace(identity.clone()))
             };
-            lease.renew(&validity, watch, accepted_by, changed)
+            lease.renew(&validity, watch, &others, accepted_by, changed)
         };
         let checked = checked.and_then(|store| lease.watch_checked(&validity, store));
         let given = match checked.map(|watch| give(&watch, AcceptedBy::OtherNode)) {
             None | Some(Err(NotRenewed::Unchecked)) => {
-                let watch = match own {
-                    Some(watch) if lease.is_watched_by(&watch) => Ok(watch),
-                    _ => lease.watch(&validity).await,
+                let watch = match left.own {
+                    Some(watch) => Ok(watch),
+                    None => lease.watch(&validity).await,
                 };
                 watch
                     .map_err(NotRenewed::Refused)
@@ -108,7 +113,7 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
         match given {
             Ok(()) => Outcome::Renewed,
             Err(NotRenewed::Over) => Outcome::Unknown,
-            Err(not) => Outcome::Refused(spent(not.into(), &validity)),
+            Err(not) => Outcome::Refused(spent(not.into(), validity.is_spent())),
         }
     }
 
@@ -169,15 +174,6 @@ impl<I: Clone + Send + Sync + 'static> Endpoint<I> {
             }
         };
         lease.disconnect_reason().is_none().then_some(lease)
-    }
-}
-
-/// A credential that is used up does not pass again.
-fn spent(rejection: Rejection, validity: &Validity) -> Rejection {
-    if validity.is_spent() {
-        rejection.with_spent_credential()
-    } else {
-        rejection
     }
 }
 

@@ -9,6 +9,7 @@ use tower_ws_auth_core::{Rejection, RejectionKind, Validity};
 
 use crate::lease::renewals::Holder;
 use crate::lease::shared::{Shared, State};
+use crate::lease::watches::Watches;
 
 /// Why a lease was not renewed.
 pub(crate) enum NotRenewed {
@@ -66,8 +67,7 @@ impl State {
     /// Whether its registration has missed no revocation of a credential that another node has
     /// checked. One with a margin has not ended it, so that it has to be asked about.
     fn covers(&self, watch: &Watch) -> bool {
-        let [own, _] = &self.watches;
-        let own = own.as_ref().filter(|_| !self.has_margin);
+        let own = self.watches.own.as_ref().filter(|_| !self.has_margin);
         own.is_some_and(|own| own.connection().covers(watch.connection().keys()))
     }
 
@@ -81,11 +81,6 @@ impl State {
 }
 
 impl Shared {
-    /// Whether this registration is with the layer's revocations.
-    pub(crate) fn is_watched_by(&self, watch: &Watch) -> bool {
-        watch.is_of(&self.config.revocations)
-    }
-
     /// Registers another credential with the layer's revocations.
     pub(crate) fn watch(&self, validity: &Validity) -> WatchFuture {
         self.config.revocations.watch(validity)
@@ -124,8 +119,7 @@ impl Shared {
 
     /// Its registration with the layer's revocations.
     pub(crate) fn own_watch(&self) -> Option<Watch> {
-        let [own, _] = &self.lock().watches;
-        own.clone()
+        self.lock().watches.own.clone()
     }
 
     /// Ends it at this moment, unless it is renewed or ends before. No grace counts.
@@ -148,12 +142,13 @@ impl Shared {
         }
     }
 
-    /// Moves it to another grant. What `change` returns is dropped outside of
-    /// the lock.
+    /// Moves it to another grant, with its registration with the layer's revocations and with
+    /// others. What `change` returns is dropped outside of the lock.
     pub(crate) fn renew<T>(
         self: &Arc<Self>,
         validity: &Validity,
         watch: &Watch,
+        others: &[Watch],
         accepted_by: AcceptedBy,
         change: impl FnOnce() -> T,
     ) -> Result<(), NotRenewed> {
@@ -170,8 +165,8 @@ impl Shared {
         }
         // It has to find room under the keys that are new to it.
         let evicted = if state.is_open {
-            let [old, _] = &state.watches;
-            Some(watch.open(&self.config.max_connections, old.as_ref())?)
+            let old = state.watches.own.as_ref();
+            Some(watch.open(&self.config.max_connections, old)?)
         } else {
             None
         };
@@ -184,14 +179,23 @@ impl Shared {
         state.issued_at = validity.credential_issued_at();
         state.reason = validity.disconnect_reason();
         state.has_margin = false;
-        let old = std::mem::replace(&mut state.watches, [Some(watch.clone()), None]);
+        let watches = Watches {
+            own: Some(watch.clone()),
+            others: others.into(),
+        };
+        if state.is_open {
+            watches.open_others();
+        }
+        let old = std::mem::replace(&mut state.watches, watches);
         let changed = change();
         drop(state);
         drop((old, changed));
         if let Some(evicted) = evicted {
             evicted.end();
         }
-        self.listen(watch);
+        for watch in [watch].into_iter().chain(others) {
+            self.listen(watch);
+        }
         Ok(())
     }
 }

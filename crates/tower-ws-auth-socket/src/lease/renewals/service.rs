@@ -54,11 +54,14 @@ use crate::lease::{Lease, Leases};
 ///
 /// - The whole strategy decides, with its conditions, revocations and limits, as about a handshake.
 ///   A condition sees the head of this request, not that of the handshake.
+/// - All revocations that can end the connection are asked about the credential, those of the layer
+///   and those of the strategy. Each of them can still end it.
 /// - The connection is found by the user and the id together. So nobody renews the connection of
 ///   another user, or learns that there is one.
 /// - A credential that is older than that of the connection is refused as an invalid one: by its
 ///   time of issue, or by its end where one of them has none.
-/// - A connection that has ended stays so.
+/// - A connection that has ended stays so. One that is renewed while a revocation of its old
+///   credential is being told may end all the same.
 /// - A refusal spends no single-use credential, such as a ticket, if its store can peek at it. Only
 ///   a limit of another node is found after it is spent.
 /// - It renews the connections of this node, and of others with [`across`](Self::across).

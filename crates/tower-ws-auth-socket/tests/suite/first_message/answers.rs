@@ -1,14 +1,18 @@
 //! What becomes of a first message.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::response::IntoResponse;
 use axum::routing::any;
 use http::StatusCode;
 use http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
+use http::request::Parts;
 use test_support::{Gauge, bounded, handshake, until};
 use tokio::io::AsyncReadExt;
-use tower_ws_auth_core::AuthLayer;
+use tower_ws_auth_core::credential::{Carriers, SubprotocolFormat};
+use tower_ws_auth_core::{AuthLayer, Grant, Rejection, RejectionKind};
+use tower_ws_auth_socket::first_message::FirstMessageLayer;
 
 use super::lab::{Client, Names, auth, carriers, echo, json, patient, route, serve, server};
 
@@ -218,22 +222,77 @@ async fn the_subprotocol_is_selected_before_the_handler_sees_the_offer() {
     client.is("ada").await;
 }
 
-#[tokio::test]
-async fn a_credential_as_a_subprotocol_does_not_vanish() {
-    let carriers = tower_ws_auth_core::credential::Carriers::builder()
-        .subprotocol(tower_ws_auth_core::credential::SubprotocolFormat::Phoenix)
-        .build()
-        .unwrap();
-    let strategy = move |head: &mut http::request::Parts| {
+/// The user's name among the subprotocols, in each format.
+const FORMATS: [(SubprotocolFormat, &str); 6] = [
+    (SubprotocolFormat::Phoenix, "base64url.bearer.phx.YWRh"),
+    (
+        SubprotocolFormat::Kubernetes,
+        "base64url.bearer.authorization.k8s.io.YWRh",
+    ),
+    (SubprotocolFormat::BearerPair, "bearer, ada"),
+    (
+        SubprotocolFormat::Jupyter,
+        "v1.token.websocket.jupyter.org.ada",
+    ),
+    (
+        SubprotocolFormat::AppSync,
+        "header-eyJBdXRob3JpemF0aW9uIjoiYWRhIn0",
+    ),
+    (
+        SubprotocolFormat::LastAfter("access_token."),
+        "access_token.ada",
+    ),
+];
+
+fn offer(carrying: &str) -> String {
+    format!("Sec-WebSocket-Protocol: chat.v1, {carrying}\r\n")
+}
+
+fn by_subprotocol(format: SubprotocolFormat) -> Carriers {
+    Carriers::builder().subprotocol(format).build().unwrap()
+}
+
+/// A server whose strategy believes these carriers.
+async fn server_by(layer: FirstMessageLayer, carriers: Carriers) -> SocketAddr {
+    let strategy = move |head: &mut Parts| {
         let taken = carriers.take(head);
-        async move { taken.map(|_| tower_ws_auth_core::Grant::new("ada".to_owned())) }
+        async move {
+            let missing = || Rejection::new(RejectionKind::CredentialsMissing, "none");
+            let credential = taken?.ok_or_else(missing)?;
+            Ok(Grant::new(credential.as_str().to_owned()))
+        }
     };
     let layers = tower::ServiceBuilder::new()
-        .layer(patient(json()))
+        .layer(layer)
         .layer(AuthLayer::new(strategy));
-    let address = serve(any(echo).layer(layers)).await;
-    let offer = "Sec-WebSocket-Protocol: chat.v1, base64url.bearer.phx.YWRh\r\n";
-    let mut client = Client::open_with(address, "/ws", offer).await;
-    client.say(&auth("ada")).await;
-    client.reads_close(4400, "credentials_malformed").await;
+    serve(any(echo).layer(layers)).await
+}
+
+#[tokio::test]
+async fn a_handshake_with_its_credential_as_a_subprotocol_goes_its_usual_way() {
+    for (format, carrying) in FORMATS {
+        let carriers = by_subprotocol(format);
+        let layer = patient(json()).when_missing(carriers.clone());
+        let address = server_by(layer, carriers).await;
+        let mut client = Client::open_with(address, "/ws", &offer(carrying)).await;
+        client.is("ada").await;
+        let mut by_message = Client::open_with(address, "/ws", &offer("chat.v2")).await;
+        by_message.say(&auth("eve")).await;
+        by_message.is("eve").await;
+    }
+}
+
+#[tokio::test]
+async fn a_credential_as_a_subprotocol_does_not_vanish() {
+    for (format, carrying) in FORMATS {
+        let layer = patient(json()).subprotocols(["chat.v1"]);
+        let address = server_by(layer, by_subprotocol(format)).await;
+        let mut client = Client::open_with(address, "/ws", &offer(carrying)).await;
+        client.say(&auth("eve")).await;
+        client.reads_close(4400, "credentials_malformed").await;
+        // It is the only one where the message has none.
+        let mut alone = Client::open_with(address, "/ws", &offer(carrying)).await;
+        alone.say(r#"{"type":"auth"}"#).await;
+        alone.is("ada").await;
+    }
 }

@@ -1,12 +1,13 @@
 //! Clients that wait are bounded in time and in number.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use test_support::frame::{TEXT, masked};
-use test_support::{bounded, until};
+use test_support::{PATIENCE, bounded, until};
 use tokio::time::sleep;
-use tower_ws_auth_socket::first_message::FirstMessageLayer;
+use tower_ws_auth_socket::close::ClientProtocol;
+use tower_ws_auth_socket::first_message::{FirstMessageLayer, MessageFormat};
 
 use super::lab::{Client, auth, json, patient, route, serve};
 
@@ -106,6 +107,72 @@ async fn a_refused_client_that_does_not_close_is_let_go() {
     client.say(&auth("expired")).await;
     assert_eq!(client.frame().await.close(), Some((4401, "token_expired")));
     bounded("the end", early.wait()).await;
+}
+
+/// Each client that it refuses stays connected, for longer than a test is patient.
+fn held() -> FirstMessageLayer {
+    let protocol = ClientProtocol::phoenix_held_for(2 * PATIENCE);
+    patient(MessageFormat::phoenix("token")).client_protocol(protocol)
+}
+
+/// A client that has read why its channel was refused.
+async fn refused(address: SocketAddr) -> Client {
+    let mut client = Client::open(address).await;
+    client
+        .say(r#"["1","1","room:1","phx_join",{"token":"banned"}]"#)
+        .await;
+    client
+        .hears(r#"["1","1","room:1","phx_reply",{"status":"error","response":{"reason":"forbidden"}}]"#)
+        .await;
+    client
+}
+
+async fn is_held(client: &mut Client) {
+    client.say(r#"[null,"2","phoenix","heartbeat",{}]"#).await;
+    client
+        .hears(r#"[null,"2","phoenix","phx_reply",{"status":"ok","response":{}}]"#)
+        .await;
+}
+
+#[tokio::test]
+async fn a_refused_client_beyond_the_closing_handshakes_is_not_held() {
+    let layer = held().max_closing_handshakes(0);
+    let early = layer.early();
+    let address = serve(route(layer).0).await;
+    let silent = refused(address).await;
+    refused(address).await.reads_close(4403, "forbidden").await;
+    bounded("the end of both", early.wait()).await;
+    drop(silent);
+}
+
+#[tokio::test]
+async fn the_client_that_was_held_the_longest_gives_way() {
+    for places in [1, 8] {
+        let address = serve(route(held().max_closing_handshakes(places)).0).await;
+        let mut first = refused(address).await;
+        is_held(&mut first).await;
+        let mut others = Vec::new();
+        for _ in 0..places.max(2) - 1 {
+            others.push(refused(address).await);
+        }
+        first.reads_close(4403, "forbidden").await;
+        match places {
+            // It had no place of its own.
+            1 => others.remove(0).reads_close(4403, "forbidden").await,
+            _ => is_held(&mut others[0]).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_holds_no_refused_client() {
+    let layer = held();
+    let early = layer.early();
+    let mut held = refused(serve(route(layer).0).await).await;
+    is_held(&mut held).await;
+    early.end_all();
+    held.reads_close(4403, "forbidden").await;
+    bounded("the last", early.wait()).await;
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use tower_ws_auth_socket::close::CloseFrameLayer;
 
 use super::lab::{Client, Names, echo, json, patient, serve};
 
-#[test]
-fn a_client_that_waits_has_at_most_four_kilobytes() {
+/// What each client costs whose handshake has these fields.
+fn each_with(fields: &str) -> i64 {
     const CLIENTS: i64 = 200;
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
@@ -34,7 +34,6 @@ fn a_client_that_waits_has_at_most_four_kilobytes() {
         let before = early.waiting();
         let mut clients = Vec::new();
         for _ in 0..count {
-            let fields = "Origin: https://app.example\r\n";
             clients.push(Client::open_with(address, "/ws?room=1", fields).await);
         }
         let all = before + clients.len();
@@ -46,11 +45,22 @@ fn a_client_that_waits_has_at_most_four_kilobytes() {
     let _first = runtime.block_on(open(20));
     let mut clients = Vec::new();
     let made = allocation_counter::measure(|| clients = runtime.block_on(open(CLIENTS)));
-    let each = made.bytes_current / CLIENTS;
-    // The clients' own ends are in it.
-
-    assert!(each <= 4096, "{each} bytes");
     drop(clients);
+    // The clients' own ends are in it.
+    made.bytes_current / CLIENTS
+}
+
+#[test]
+fn a_client_that_waits_has_at_most_four_kilobytes() {
+    let each = each_with("Origin: https://app.example\r\n");
+    assert!(each <= 4096, "{each} bytes");
+}
+
+#[test]
+fn a_list_of_subprotocols_pins_no_buffer() {
+    let list = "Sec-WebSocket-Protocol: chat.v2, chat.v1\r\n";
+    let each = each_with(&format!("Origin: https://app.example\r\n{list}"));
+    assert!(each <= 4096 + 512, "{each} bytes");
 }
 
 #[test]

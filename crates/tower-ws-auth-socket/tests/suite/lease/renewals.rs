@@ -37,6 +37,7 @@ use tower_ws_auth_socket::lease::{
 
 mod checked;
 mod lost;
+mod registrations;
 mod single_use;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
@@ -19,8 +19,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tower_ws_auth_core::{
-    AuthLayer, AuthenticateExt, Clock, Grant, MemoryRevocations, Rejection, RejectionKind,
-    Revocations,
+    Advice, AuthLayer, AuthenticateExt, BoxFuture, Clock, Grant, MemoryRevocations, Rejection,
+    RejectionKind, Revocations,
 };
 use tower_ws_auth_socket::lease::{DisconnectReason, Lease, LeaseLayer, OverLimit};
 
@@ -282,6 +282,35 @@ mod expiry {
     }
 
     #[tokio::test]
+    async fn comes_although_the_applications_spawner_panics() {
+        let (hands, panics) = (Hands::default(), Arc::new(AtomicBool::new(true)));
+        let once = Arc::clone(&panics);
+        let spawn = move |task: BoxFuture<()>| {
+            assert!(!once.swap(false, Ordering::SeqCst), "the application's");
+            drop(tokio::spawn(task));
+        };
+        let server = Server::start(|layer| layer.clock(hands.clock()).spawn_with(spawn)).await;
+        let two = async |query: &str| [server.connect(query).await, server.connect(query).await];
+        let ends = async |[mut first, mut second]: [Socket; 2], close: Said| {
+            let end = timeout(SOON, first.next()).await.unwrap();
+            assert!(!matches!(end, Some(Ok(_))), "{end:?}");
+            assert_eq!(close_of(&mut second).await, close);
+        };
+        let expiring = two("user=ada&ms=600000").await;
+        hands.forward(601);
+        ends(expiring, said(4401, "token_expired")).await;
+
+        panics.store(true, Ordering::SeqCst);
+        let open = two("user=bob").await;
+        let revoked = server
+            .revocations
+            .revoke("user:bob", DisconnectReason::Revoked);
+        revoked.await.unwrap();
+        ends(open, said(4403, "revoked")).await;
+        server.is_empty().await;
+    }
+
+    #[tokio::test]
     async fn waits_for_the_grace() {
         let server = Server::start(|layer| layer.grace(Duration::from_millis(400))).await;
         let began = Instant::now();
@@ -372,6 +401,30 @@ mod expiry {
                 }
             });
         }
+    }
+
+    #[test]
+    fn comes_although_the_runtime_of_an_earlier_connection_has_ended() {
+        let hands = Hands::default();
+        let layer = LeaseLayer::expiry_only()
+            .clock(hands.clock())
+            .deadline(2 * SOON);
+        let runtimes = [(); 2].map(|()| tokio::runtime::Runtime::new().unwrap());
+        let [first, second] = runtimes.map(|runtime| {
+            let socket = runtime.block_on(async {
+                let handler = any(async |upgrade: WebSocketUpgrade| {
+                    upgrade.on_upgrade(async |mut socket| while socket.recv().await.is_some() {})
+                });
+                let address = serve(handler, &revocations(), &layer).await;
+                connect(address, "user=ada&ms=600000").await.unwrap()
+            });
+            (runtime, socket)
+        });
+        drop(first);
+        hands.forward(601);
+        let (runtime, mut socket) = second;
+        let close = runtime.block_on(close_of(&mut socket));
+        assert_eq!(close, said(4401, "token_expired"));
     }
 }
 
@@ -558,6 +611,21 @@ mod a_renewal {
     }
 
     #[tokio::test]
+    async fn asks_the_revocations_of_the_strategy_which_still_end_the_connection() {
+        let revocations = revocations();
+        // The layer has none in common with the strategy.
+        let layer = LeaseLayer::expiry_only().deadline(2 * SOON);
+        let address = server(layer, &revocations).await;
+        let mut socket = connect(address, "user=ada").await.unwrap();
+        let revoke = |key| revocations.revoke(key, DisconnectReason::Revoked);
+        revoke("token:old").await.unwrap();
+        assert_eq!(ask(&mut socket, "ada 3600000 old").await, "token_invalid");
+        assert_eq!(ask(&mut socket, "ada 3600000").await, "renewed");
+        revoke("token:2").await.unwrap();
+        assert_eq!(close_of(&mut socket).await, said(4403, "revoked"));
+    }
+
+    #[tokio::test]
     async fn with_what_was_revoked_is_refused_and_the_lease_stays() {
         let (revocations, hands) = (revocations(), Hands::default());
         let layer = patient(&revocations).clock(hands.clock());
@@ -668,6 +736,23 @@ mod the_layer {
         let service = service.ready().await.unwrap();
         let response = service.call(Request::new(())).await.unwrap();
         assert_eq!(response.status(), 503);
+    }
+
+    #[tokio::test]
+    async fn advises_nobody_to_come_back_with_a_credential_that_is_used_up() {
+        let strategy = |_: &mut Parts| async { Ok::<_, Rejection>(Grant::new(7).spent()) };
+        // It knows the users of another identity, so that it refuses what the strategy has accepted.
+        let layer = LeaseLayer::expiry_only().renewable_by(|user: &String| user.clone());
+        let stack = tower::ServiceBuilder::new()
+            .layer(AuthLayer::new(strategy).any_request())
+            .layer(layer);
+        let service = stack.service(tower::service_fn(async |_: Request<()>| {
+            Ok::<_, std::convert::Infallible>(http::Response::new(()))
+        }));
+        let response = service.oneshot(Request::new(())).await.unwrap();
+        assert_eq!(response.status(), 503);
+        let rejection: &Rejection = response.extensions().get().unwrap();
+        assert_eq!(rejection.advice(), Advice::RefreshLater);
     }
 
     #[tokio::test]

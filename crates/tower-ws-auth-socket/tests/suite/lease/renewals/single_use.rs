@@ -143,6 +143,23 @@ async fn to_a_key_that_is_full_are_refused_and_spend_nothing() {
 }
 
 #[tokio::test]
+async fn are_spent_by_a_handshake_whose_name_is_malformed() {
+    let carriers = Carriers::builder().query("connection").build().unwrap();
+    let server = server(|layer| layer.connection_id(carriers)).await;
+    let status = async |query: &str| {
+        let url = format!("ws://{}/ws?token=ada.50.900.user{query}", server.address);
+        match connect_async(url).await {
+            Err(Error::Http(refused)) => refused.status().as_u16(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(status("&connection=guess").await, 400);
+    // The strategy had decided.
+    assert_eq!(status("").await, 401);
+    assert_eq!(server.revocations.count("user:ada"), 0);
+}
+
+#[tokio::test]
 async fn of_two_that_race_for_one_place_one_gets_it() {
     let server = Arc::new(server(one_of_a_device).await);
     for round in 0..20 {
