@@ -144,16 +144,28 @@ impl Shared {
     /// new one. A dead master does not, before a replica is promoted in its place.
     #[cfg(feature = "redis-cluster")]
     async fn replace(self: Arc<Self>, old: Arc<Line>) -> RedisResult<()> {
-        let new = self.opener.lock().await.open().await?;
-        if let Wire::Cluster(cluster, _) = new.wire()
-            && masters::answer(cluster).await?
-        {
+        /// Each attempt connects to every node, and each command that times out asks for one.
+        const PAUSE: Duration = Duration::from_millis(250);
+        let new = self.open_whole().await;
+        if let Ok(Some(new)) = new {
             let mut line = self.lock();
             if line.as_ref().is_some_and(|line| Arc::ptr_eq(line, &old)) {
                 *line = Some(Arc::new(new));
             }
+            return Ok(());
         }
-        Ok(())
+        tokio::time::sleep(PAUSE).await;
+        new.map(drop)
+    }
+
+    /// A new line, if every master answers on it.
+    #[cfg(feature = "redis-cluster")]
+    async fn open_whole(&self) -> RedisResult<Option<Line>> {
+        let new = self.opener.lock().await.open().await?;
+        Ok(match new.wire() {
+            Wire::Cluster(cluster, _) => masters::answer(cluster).await?.then_some(new),
+            _ => None,
+        })
     }
 
     fn current(&self) -> Option<Arc<Line>> {

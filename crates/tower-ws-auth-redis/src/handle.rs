@@ -16,6 +16,8 @@ use crate::{RedisBuilder, RedisError};
 /// Commands of all callers travel on it at once, so there is no pool to size. It reconnects by
 /// itself when Redis is back. No command is ever sent twice: a command without an answer may have
 /// been carried out.
+///
+/// It connects in the Tokio runtime in which it was built, and fails once that one has ended.
 #[derive(Clone)]
 pub struct Redis(Arc<Inner>);
 
