@@ -20,7 +20,8 @@ impl Watches {
         let (mut own, mut others) = (None, Vec::new());
         while let Some(watch) = validity.take_watch() {
             if watch.is_of(revocations) {
-                own = Some(watch);
+                // The latest comes first: it knows every key.
+                own.get_or_insert(watch);
             } else {
                 others.push(watch);
             }
