@@ -115,6 +115,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         loaded: Loaded<R>,
     ) -> Result<(SessionId, HeaderValue), SessionError> {
         let changes = Changes::between(&loaded.before, &fields_of(&loaded.value)?)?;
+        self.shared.make_room(&loaded.live.record).await?;
         // In this order one session never has two ids.
         let record = self.shared.take(&loaded.id).await?;
         let mut record = record.ok_or(SessionError::Gone)?;
@@ -125,7 +126,7 @@ impl<R: Serialize + DeserializeOwned> Sessions<R> {
         if self.user.is_none() {
             self.shared.log_in(&mut record, None).await?;
         }
-        self.shared.leave(&loaded.id, &mut record).await?;
+        self.shared.leave(&loaded.id, &mut record);
         let id = self.shared.create(record).await?;
         let cookie = self.shared.set_cookie(&id);
         Ok((id, cookie))

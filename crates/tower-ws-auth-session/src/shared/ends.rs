@@ -32,21 +32,27 @@ impl Shared {
         taken.map(drop)
     }
 
-    /// Notes that the session leaves this id, so that what is open under it ends with the session.
-    pub(crate) async fn leave(
-        &self,
-        id: &SessionId,
-        record: &mut Record,
-    ) -> Result<(), SessionError> {
+    /// Ends what is open under the oldest ids, to have room for one more. Before the record is taken
+    /// out of the store: a failure costs no session.
+    pub(crate) async fn make_room(&self, record: &Record) -> Result<(), SessionError> {
         let Some(revocations) = &self.revocations else {
             return Ok(());
         };
+        let mut oldest: Vec<String> = record.former().map(ToOwned::to_owned).collect();
+        oldest.truncate((oldest.len() + 1).saturating_sub(FORMER_IDS));
+        // Their clients come back under the id of today.
+        revoke(revocations, oldest, &DisconnectReason::GoingAway).await
+    }
+
+    /// Notes that the session leaves this id, so that what is open under it ends with the session.
+    pub(crate) fn leave(&self, id: &SessionId, record: &mut Record) {
+        if self.revocations.is_none() {
+            return;
+        }
         let mut former: Vec<String> = record.former().map(ToOwned::to_owned).collect();
         former.push(id.revocation_key().name().to_owned());
         let kept = former.split_off(former.len().saturating_sub(FORMER_IDS));
         record.set_former(kept);
-        // Their clients come back under the id of today.
-        revoke(revocations, former, &DisconnectReason::GoingAway).await
     }
 }
 
