@@ -23,12 +23,20 @@ struct Fence {
     separators: Vec<char>,
     /// The literals of other rules in the placeholder's place, each before a placeholder of its own.
     literals: Vec<String>,
+    /// What ends the names of other rules behind the placeholder.
+    tails: Vec<String>,
 }
 
 impl Fence {
     fn refuses(&self, value: &str, rest: &str) -> bool {
         let begins = |literal: &String| rest.starts_with(literal.as_str());
-        value.contains(self.separators.as_slice()) || self.literals.iter().any(begins)
+        let ends = |tail: &String| {
+            let separator = tail.chars().next();
+            rest.ends_with(tail.as_str()) && separator.is_some_and(|it| value.contains(it))
+        };
+        value.contains(self.separators.as_slice())
+            || self.literals.iter().any(begins)
+            || self.tails.iter().any(ends)
     }
 }
 
@@ -76,6 +84,7 @@ impl Pattern {
         let fences = (0..parts.len()).map(|at| Fence {
             separators: separator_behind(&parts, at).into_iter().collect(),
             literals: Vec::new(),
+            tails: Vec::new(),
         });
         Ok(Self {
             fences: fences.collect(),
@@ -95,7 +104,11 @@ impl Pattern {
         let pairs = self.parts.iter().zip(&other.parts);
         let shared = pairs.take_while(alike).count();
         for (at, fence) in self.fences.iter_mut().enumerate().take(shared) {
-            fence.separators.extend(separator_behind(&other.parts, at));
+            match other.parts.get(at + 1..) {
+                // All names of that rule end alike, so values of other names are free.
+                Some([Part::Literal(tail)]) if !other.open => fence.tails.push(tail.clone()),
+                _ => fence.separators.extend(separator_behind(&other.parts, at)),
+            }
         }
         let rest = other.parts.get(shared..).unwrap_or_default();
         let [Part::Literal(theirs), Part::Placeholder(_), ..] = rest else {

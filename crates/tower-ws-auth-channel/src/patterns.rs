@@ -28,6 +28,7 @@ use crate::{Decision, Evidence, Join, PatternsBuilder, Policy};
 ///
 /// - Beside `user-{user}-*`, a value with a `-` does not match `user-{user}` either. If values may
 ///   have a `-`, such as UUIDs, choose another separator.
+/// - Beside `user-{user}-inbox`, only a value that ends with `-inbox` does not match `user-{user}`.
 /// - Beside `private-group-{user}`, a value that begins with `group-` does not match
 ///   `private-{user}`.
 ///

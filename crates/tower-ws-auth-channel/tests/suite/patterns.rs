@@ -162,6 +162,11 @@ mod a_placeholder {
                 "a-x-y",
             ),
             (rules().allow("a-{user}").allow("a-room-*"), "x-y", "a-x-y"),
+            (
+                rules().allow("a-{user}").allow("a-{user}-inbox"),
+                "x-y",
+                "a-x-y",
+            ),
             (rules().allow("a-{user}").deny("a-{user}-*"), "x-y", "a-x-y"),
             (
                 rules().allow("a-{user}").allow("a-group-{user}"),

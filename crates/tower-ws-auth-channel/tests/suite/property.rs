@@ -37,12 +37,17 @@ fn is_fenced(pattern: &str, others: &[&str], user: &str, channel: &str) -> bool 
             .filter_map(move |other| other.strip_prefix(head));
         alike.map(move |other| (head.replace("{u}", user), other))
     });
-    fences.any(|(head, other)| match other.split_once("{u}") {
-        Some(("", behind)) => behind.chars().next().is_some_and(|c| user.contains(c)),
-        Some((literal, _)) => channel
-            .strip_prefix(&*head)
-            .is_some_and(|rest| rest.starts_with(literal)),
-        None => false,
+    fences.any(|(head, other)| {
+        let rest = channel.strip_prefix(&*head);
+        match other.split_once("{u}") {
+            Some(("", behind)) => {
+                let has_one_end = !behind.contains("{u}") && !behind.ends_with('*');
+                let is_theirs = !has_one_end || rest.is_some_and(|rest| rest.ends_with(behind));
+                is_theirs && behind.chars().next().is_some_and(|c| user.contains(c))
+            }
+            Some((literal, _)) => rest.is_some_and(|rest| rest.starts_with(literal)),
+            None => false,
+        }
     })
 }
 
