@@ -17,13 +17,13 @@ const SMALLEST: usize = 1_000;
 const LARGEST: usize = SMALLEST * STEP.pow(5);
 /// The size of a nearly empty input, for the cost of a bare call.
 const EMPTY: usize = 16;
-/// Fewer instructions than this, a third of a millisecond, are not judged as growth: for short
+/// Fewer instructions than this, half a millisecond, are not judged as growth: for short
 /// inputs the code before and after the parser counts too. Without optimizations everything takes
 /// several times as many.
 const FEW: f64 = if cfg!(debug_assertions) {
     5_000_000.0
 } else {
-    1_000_000.0
+    1_500_000.0
 };
 /// The limit for a refusal before anything is read.
 const REFUSAL: f64 = 20_000.0;
