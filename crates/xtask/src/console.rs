@@ -32,6 +32,16 @@ pub(crate) fn log_to(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The file of this thread, for the threads that work for it.
+pub(crate) fn log() -> Option<File> {
+    LOG.with_borrow(|log| log.as_ref().and_then(|log| log.try_clone().ok()))
+}
+
+/// From now on the output of this thread and its commands goes to the file of another one.
+pub(crate) fn share(log: Option<File>) {
+    LOG.set(log);
+}
+
 /// Sends the command's output to the destination of this thread.
 pub(crate) fn redirect(command: &mut Command) -> std::io::Result<()> {
     LOG.with_borrow(|log| {

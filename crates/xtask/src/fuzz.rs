@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::console;
 use crate::run::{cargo, output, run, run_within};
 use crate::setup;
 use crate::steps::{Session, Stop};
@@ -61,7 +62,15 @@ fn fuzz(options: Options, session: &Session) -> Result<(), String> {
     };
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let done: Vec<_> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..workers)
+            .map(|_| {
+                let log = console::log();
+                scope.spawn(move || {
+                    console::share(log);
+                    work()
+                })
+            })
+            .collect();
         let done = workers.into_iter().map(thread::ScopedJoinHandle::join);
         done.flat_map(Result::unwrap_or_default).collect()
     });
