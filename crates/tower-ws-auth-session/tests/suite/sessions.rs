@@ -242,15 +242,21 @@ mod handlers {
 
     #[tokio::test]
     async fn saving_after_logout_brings_nothing_back() {
-        let (sessions, store, _) = in_memory(|b| b);
-        let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
-        let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
-        sessions.destroy(&id).await.unwrap();
-        let gone = sessions.save(&mut loaded).await.unwrap_err();
-        assert_eq!(gone.into_rejection().reason(), "session_invalid");
-        let gone = sessions.touch(&mut loaded).await.unwrap_err();
-        assert!(matches!(gone, SessionError::Gone));
-        assert!(store.is_empty());
+        // With an end in the record, and by the store alone.
+        for max_age in [Some(HOUR), None] {
+            let (sessions, store, _) = in_memory(|b| match max_age {
+                Some(max_age) => b.max_age(max_age),
+                None => b,
+            });
+            let (id, set_cookie) = sessions.create(&ada()).await.unwrap();
+            let mut loaded = sessions.load(&back(&set_cookie)).await.unwrap().unwrap();
+            sessions.destroy(&id).await.unwrap();
+            let gone = sessions.save(&mut loaded).await.unwrap_err();
+            assert_eq!(gone.into_rejection().reason(), "session_invalid");
+            let gone = sessions.touch(&mut loaded).await.unwrap_err();
+            assert!(matches!(gone, SessionError::Gone));
+            assert!(store.is_empty());
+        }
     }
 
     #[tokio::test]
