@@ -158,7 +158,20 @@ struct Driver {
 }
 
 impl Driver {
+    /// chromedriver takes a free port of IPv4, and ends if the one of IPv6 is taken. It is started
+    /// again then.
     async fn start(kind: Kind) -> Self {
+        let mut said = Vec::new();
+        for _ in 0..5 {
+            if let Some(driver) = Self::listening(kind, &mut said).await {
+                return driver;
+            }
+        }
+        panic!("each driver has ended: {said:?}");
+    }
+
+    /// `None` if it ends before it listens. Its lines say why.
+    async fn listening(kind: Kind, said: &mut Vec<String>) -> Option<Self> {
         let (program, announcement) = match kind {
             Kind::Chromium => ("chromedriver", "started successfully on port "),
             Kind::Firefox => ("geckodriver", "Listening on 127.0.0.1:"),
@@ -188,20 +201,24 @@ impl Driver {
             _process: process,
         };
         while driver.port == 0 {
-            let line = driver.line().await;
+            let line = driver.next_line().await?;
             if let Some((_, port)) = line.split_once(announcement) {
                 driver.port = port.trim_end_matches('.').parse().unwrap();
             }
+            said.push(line);
         }
-        driver
+        Some(driver)
     }
 
     /// The next line.
     async fn line(&self) -> String {
+        self.next_line().await.expect("the driver has ended")
+    }
+
+    async fn next_line(&self) -> Option<String> {
         let mut lines = self.lines.lock().await;
         let line = timeout(PATIENCE, lines.recv()).await;
-        let line = line.expect("the driver writes no more");
-        line.expect("the driver has ended")
+        line.expect("the driver writes no more")
     }
 }
 
