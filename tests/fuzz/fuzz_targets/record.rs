@@ -73,7 +73,11 @@ fuzz_target!(|input: &[u8]| {
         let Some(mut loaded) = sessions.load(&HEADERS).await.expect("a good store") else {
             return;
         };
-        let before = own(parsed(record));
+        let Ok(before) = serde_json::from_str(record) else {
+            // A field that stands again may have a number that no `f64` holds. The last one counts.
+            return;
+        };
+        let before = own(before);
         assert_eq!(own((*loaded).clone()), before);
         let now = Clock::at(NOW.into());
         assert!(loaded.ends_at().is_none_or(|end| end > now));
