@@ -162,10 +162,10 @@ impl Shared {
     #[cfg(feature = "redis-cluster")]
     async fn open_whole(&self) -> RedisResult<Option<Line>> {
         let new = self.opener.lock().await.open().await?;
-        Ok(match new.wire() {
-            Wire::Cluster(cluster, _) => masters::answer(cluster).await?.then_some(new),
-            _ => None,
-        })
+        let Wire::Cluster(cluster, _) = new.wire() else {
+            return Ok(None);
+        };
+        Ok(masters::answer(cluster).await?.then_some(new))
     }
 
     fn current(&self) -> Option<Arc<Line>> {
