@@ -147,6 +147,8 @@ mod tickets;
 mod tls;
 mod trace;
 mod ttl;
+#[cfg(feature = "redis-cluster")]
+mod turns;
 mod wire_format;
 
 pub use self::builder::RedisBuilder;

@@ -15,6 +15,8 @@ use redis::{
 };
 use tokio::sync::OnceCell;
 
+use crate::turns::Turns;
+
 /// A moving slot causes one redirection. More of them mean a cluster that has not settled.
 const MOST: usize = 4;
 
@@ -25,6 +27,8 @@ pub(crate) struct Nodes {
     like: ConnectionInfo,
     config: AsyncConnectionConfig,
     open: Mutex<HashMap<String, Arc<OnceCell<MultiplexedConnection>>>>,
+    /// Of the commands that the client itself sends.
+    turns: Turns,
 }
 
 /// The address of a slot, as a node gives it.
@@ -36,8 +40,12 @@ struct Redirection {
 
 impl Nodes {
     pub(crate) fn new(like: ConnectionInfo, config: AsyncConnectionConfig) -> Self {
-        let open = Mutex::default();
-        Self { like, config, open }
+        Self {
+            like,
+            config,
+            open: Mutex::default(),
+            turns: Turns::new(),
+        }
     }
 
     pub(crate) async fn command(
@@ -45,7 +53,8 @@ impl Nodes {
         wire: &mut ClusterConnection,
         command: &Cmd,
     ) -> RedisResult<Value> {
-        let mut answer = wire.req_packed_command(command).await;
+        let sending = wire.req_packed_command(command);
+        let mut answer = self.turns.take(sending).await;
         // The client divides it among nodes, and one of them may have redirected its part.
         if is_for_many_keys(command) {
             return answer;
@@ -80,7 +89,8 @@ impl Nodes {
         offset: usize,
         count: usize,
     ) -> RedisResult<Vec<Value>> {
-        let mut answer = wire.req_packed_commands(commands, offset, count).await;
+        let sending = wire.req_packed_commands(commands, offset, count);
+        let mut answer = self.turns.take(sending).await;
         for _ in 0..MOST {
             let Some(to) = Redirection::of(&answer) else {
                 break;

@@ -423,6 +423,36 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
     everything_works(nodes, 1_000_000).await;
 }
 
+/// The client has one task for all commands, and more than it can poll at a time may starve some.
+#[tokio::test]
+async fn no_command_is_overtaken_by_thousands() {
+    const AT_ONCE: usize = 900;
+    let masters = 3;
+    let cluster = Cluster::start(masters, 0).await;
+    let builder = patient().max_in_flight(4 * AT_ONCE);
+    let store = RedisTickets::new(connect(builder, &cluster));
+    until_ok("a claim", async || store.claim(key(0), TTL).await).await;
+    let (next, done) = (AtomicUsize::new(1), AtomicUsize::new(0));
+    let rounds = of_tier(20_000, 100_000);
+    let asking = (0..AT_ONCE).map(async |_| {
+        let mut longest = 0;
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n > rounds {
+                return longest;
+            }
+            let before = done.load(Ordering::Relaxed);
+            let taken = store.take(key(n)).await;
+            assert!(taken.unwrap().is_none());
+            let meanwhile = done.fetch_add(1, Ordering::Relaxed) - before;
+            longest = longest.max(meanwhile);
+        }
+    });
+    let longest = join_all(asking).await.into_iter().max().unwrap();
+    println!("at most {longest} of {rounds} were answered while one waited");
+    assert!(longest < 4 * AT_ONCE, "{longest} overtook it");
+}
+
 /// Its machine is gone, so connections to it are neither broken nor refused.
 #[tokio::test]
 async fn a_master_that_falls_silent_fails_its_own_keys_alone_until_its_replica_is_promoted() {
