@@ -23,6 +23,9 @@ use self::table::{Measured, print};
 use crate::case::Crypto;
 use crate::table::{date, machine};
 
+/// Handshakes a second, for all servers: about half of what the slowest one accepts.
+const SAME_RATE: f64 = 400.0;
+
 const USAGE: &str = "\
 Measures this project's stack beside what one would use instead, one after the other:
 
@@ -206,8 +209,10 @@ async fn round(server: &Running, measured: &mut Measured, time: Duration) -> Res
     measured.accept.push(accept);
     let refuse = server.cpu(load::refused(target, time)).await?;
     measured.refuse.push(refuse);
-    let rate = 0.5 / accept;
-    measured.p99.push(load::p99(target, rate, time).await?);
+    let own = load::p99(target, 0.5 / accept, time).await?;
+    measured.p99.push(own);
+    let same = load::p99(target, SAME_RATE, time).await?;
+    measured.p99_at_same.push(same);
     let small = server
         .cpu_in_front(load::echoes(target, 1024, time))
         .await?;

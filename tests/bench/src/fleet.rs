@@ -4,9 +4,10 @@
 //! advances in steps of 10 ms. A node answers in the order of arrival, within its CPU time. A
 //! client that has waited too long disconnects and comes back by its policy. The node pays a little
 //! to notice that.
-//! little for finding out.
 
 use std::collections::VecDeque;
+
+use crate::random::Random;
 
 /// How clients come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ pub(crate) fn simulate(scenario: &Scenario, node: &Node) -> Outcome {
         clients: vec![Client::default(); node.clients as usize],
         wheel: vec![Vec::new(); (SECONDS * STEPS_A_SECOND + 1) as usize],
         queue: VecDeque::new(),
-        random: 0x9e37_79b9_7f4a_7c15,
+        random: Random::new(),
         closing_handshakes: 0,
         connected: 0,
         now: 0,
@@ -138,7 +139,7 @@ struct Fleet<'s> {
     clients: Vec<Client>,
     wheel: Vec<Vec<Event>>,
     queue: VecDeque<(u32, u8, u32)>,
-    random: u64,
+    random: Random,
     closing_handshakes: u32,
     connected: u32,
     now: u32,
@@ -148,7 +149,7 @@ struct Fleet<'s> {
 impl Fleet<'_> {
     fn drop_all(&mut self) {
         for client in 0..self.node.clients {
-            self.clients[client as usize].stale = self.below(100) < STALE;
+            self.clients[client as usize].stale = self.random.below(100) < STALE;
             let dropped = self.upto(self.scenario.rolling * STEPS_A_SECOND);
             let pause = if self.scenario.codes {
                 self.upto(SPREAD)
@@ -293,16 +294,8 @@ impl Fleet<'_> {
     }
 
     fn upto(&mut self, most: u32) -> u32 {
-        let random = self.below(u64::from(most) + 1);
+        let random = self.random.below(u64::from(most) + 1);
         u32::try_from(random).unwrap_or(most)
-    }
-
-    /// xorshift64: the same in each run.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        (self.random >> 11) % limit
     }
 }
 

@@ -46,6 +46,7 @@ mod growth;
 mod measure;
 mod plot;
 mod program;
+mod random;
 #[cfg(feature = "redis")]
 mod redis;
 mod results;

@@ -7,12 +7,13 @@ use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use test_support::handshake::KEY;
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
 use tower_ws_auth::jwt::{JwtEncoder, SigningKey};
 
 use super::client::{Answer, Client};
 use super::server::Speaks;
+use crate::random::Random;
 use crate::rows::jwt::{AUDIENCE, ISSUER};
 use crate::{SECRET, SESSION_USER};
 
@@ -24,8 +25,8 @@ const TALKING: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The most handshakes of a paced load at a time.
 const MOST: usize = 2000;
-/// How often a paced load begins handshakes.
-const STEP: Duration = Duration::from_millis(2);
+/// Of the random pauses between them.
+const STEPS: u32 = 1 << 20;
 
 /// A server, and what its clients send.
 pub(super) struct Target {
@@ -182,15 +183,17 @@ pub(super) async fn p99(target: &Target, rate: f64, time: Duration) -> Result<f6
     let target = std::sync::Arc::new(Target::new(target.address, target.speaks));
     let mut handshakes = JoinSet::new();
     let mut took = Vec::new();
-    let mut steps = interval(STEP);
-    steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let began = Instant::now();
-    let mut sent = 0.0;
+    let (mut due, mut random) = (0.0, Random::new());
     while began.elapsed() < time {
-        steps.tick().await;
+        // This process has a core of its own. A timer is too coarse: it would let the handshakes of
+        // a whole millisecond come at once.
+        yield_now().await;
         // A server that cannot keep up has no queue without end.
-        while sent < began.elapsed().as_secs_f64() * rate && handshakes.len() < MOST {
-            sent += 1.0;
+        if began.elapsed().as_secs_f64() >= due && handshakes.len() < MOST {
+            // Clients that know nothing of one another come by the exponential distribution.
+            let step = u32::try_from(random.below(STEPS.into())).unwrap_or(0);
+            due -= (f64::from(step + 1) / f64::from(STEPS)).ln() / rate;
             let target = std::sync::Arc::clone(&target);
             handshakes.spawn(async move {
                 let began = Instant::now();
