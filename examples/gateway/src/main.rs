@@ -6,11 +6,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gateway::{Gateway, Options, Reload};
+use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Options::parse()).await {
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let ran = runtime().map_err(Failure::from).and_then(|runtime| {
+        // In a task, so that connections are accepted by the threads that serve them.
+        let run = runtime.spawn(run(options));
+        runtime.block_on(run)?
+    });
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gateway: {error}");
@@ -19,7 +27,18 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+/// A thread for each core. On one core a second thread would only take turns with the first.
+fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = if cores == 1 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder.enable_all().build()
+}
+
+async fn run(options: Options) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -32,15 +51,18 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     let interrupted = interrupted()?;
     #[cfg(unix)]
     tokio::spawn(reloads(gateway.reload())?);
+    announce(&gateway)?;
+    gateway.serve(interrupted).await;
+    Ok(())
+}
+
+fn announce(gateway: &Gateway) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{}", gateway.address())?;
     if let Some(admin) = gateway.admin_address() {
         writeln!(out, "admin on http://{admin}")?;
     }
-    out.flush()?;
-    drop(out);
-    gateway.serve(interrupted).await;
-    Ok(())
+    out.flush()
 }
 
 /// The signals to stop: Ctrl+C, or that of a service manager. They are received from this call on.

@@ -33,7 +33,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Runs until it is killed: `NAME PORT`, and the upstream of the gateway.
 pub(super) fn serve(args: &[String]) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // On the one core of a server, a second thread would only take turns with the first.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
