@@ -106,7 +106,7 @@ impl RedisBuilder {
             .build();
         let client = client.map_err(|_| RedisError::Url)?;
         let config = self.connection_config();
-        self.open(Opener::Cluster(client, nodes, config))
+        self.open(Opener::Cluster(Box::new(client), nodes, config))
     }
 
     /// Starts to connect to the master with this name at these Sentinels, and does not wait for the

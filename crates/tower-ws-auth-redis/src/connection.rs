@@ -36,7 +36,7 @@ pub(crate) enum Opener {
     One(Client, ConnectionManagerConfig),
     #[cfg(feature = "redis-cluster")]
     Cluster(
-        redis::cluster::ClusterClient,
+        Box<redis::cluster::ClusterClient>,
         Vec<redis::ConnectionInfo>,
         redis::AsyncConnectionConfig,
     ),

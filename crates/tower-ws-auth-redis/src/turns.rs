@@ -26,13 +26,11 @@ impl Turns {
     pub(crate) async fn take<T>(&self, sending: impl Future<Output = T>) -> T {
         let turn = self.0.acquire().await;
         let mut sending = pin!(sending);
-        match timeout(LONGEST, &mut sending).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                drop(turn);
-                sending.await
-            }
+        if let Ok(answer) = timeout(LONGEST, &mut sending).await {
+            return answer;
         }
+        drop(turn);
+        sending.await
     }
 }
 

@@ -1,11 +1,10 @@
 use std::error::Error;
-use std::time::Duration;
 
 use test_servers::Server;
 use tower_ws_auth_redis::{Redis, RedisSessions, RedisTickets};
 use tower_ws_auth_ticket::TicketStore as _;
 
-use crate::{PATIENCE, TTL, key, soon, unhurried};
+use crate::{TTL, key, unhurried};
 
 const CANARY: &str = "canary";
 
@@ -65,6 +64,10 @@ async fn an_unknown_command_is_not_repeated_with_its_arguments() {
 #[cfg(feature = "tracing")]
 #[tokio::test]
 async fn the_log_reports_the_loss_and_the_return_of_redis_once_each() {
+    use std::time::Duration;
+
+    use crate::{PATIENCE, soon};
+
     let log = test_support::Log::capture();
     let mut server = Server::start();
     // So long that Redis is lost when it is killed, and not when the machine stalls.
