@@ -53,7 +53,7 @@ mod tests {
         }
         let mut next = pin!(turns.take(ready(1)));
         assert!((&mut next).now_or_never().is_none());
-        tokio::time::advance(LONGEST).await;
+        tokio::time::advance(2 * LONGEST).await;
         for silent in &mut silent {
             assert!(silent.now_or_never().is_none());
         }
