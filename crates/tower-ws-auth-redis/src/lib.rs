@@ -120,7 +120,8 @@
 //!   command out, so the command goes on to the named node. When a master dies, requests for its
 //!   keys are refused as unavailable until a replica is promoted. After a timeout the connections to
 //!   all nodes are replaced in the background. The old ones serve until every master answers on the
-//!   new ones.
+//!   new ones. The client carries 192 commands at a time, the others wait for their turn: over the
+//!   loopback it bears no more, and with an answer after 10 ms these are 19,200 a second.
 //! - `redis-sentinel`: `RedisBuilder::sentinel_lazy`. Sentinel is asked again when the connection breaks,
 //!   times out or leads to a replica. Until it has promoted a replica, every request is refused.
 //!   Only one attempt to connect runs at a time, without a pause between attempts.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -13,18 +14,22 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let ran = runtime().map_err(Failure::from).and_then(|runtime| {
-        // In a task, so that connections are accepted by the threads that serve them.
-        let run = runtime.spawn(run(options));
-        runtime.block_on(run)?
-    });
-    match ran {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("gateway: {error}");
-            ExitCode::FAILURE
-        }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    // In a task, so that connections are accepted by the threads that serve them.
+    let run = runtime.spawn(run(options));
+    match runtime.block_on(run) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => failed(&*error),
+        Err(panicked) => resume_unwind(panicked.into_panic()),
     }
+}
+
+fn failed(error: &dyn Error) -> ExitCode {
+    eprintln!("gateway: {error}");
+    ExitCode::FAILURE
 }
 
 /// A thread for each core. On one core a second thread would only take turns with the first.

@@ -21,9 +21,10 @@ use self::process::{Cores, kernel_memory, raise_open_files};
 use self::server::{PROXIES, Running, SERVERS, Server};
 use self::table::{Measured, print};
 use crate::case::Crypto;
+use crate::random::Random;
 use crate::table::{date, machine};
 
-/// Handshakes a second, for all servers: about half of what the slowest one accepts.
+/// Handshakes a second that every server bears.
 const SAME_RATE: f64 = 400.0;
 
 const USAGE: &str = "\
@@ -168,10 +169,11 @@ async fn measure(
             }
         }
     }
+    let mut random = Random::new();
     for _ in 0..options.rounds {
         for (server, measured) in running.iter_mut().zip(&mut all) {
             if let Some(up) = server
-                && let Err(why) = round(up, measured, options.time).await
+                && let Err(why) = round(up, measured, options.time, &mut random).await
             {
                 measured.failed = Some(why);
                 *server = None;
@@ -203,15 +205,20 @@ async fn memory(server: &Running, sockets: u32) -> Result<Memory, String> {
     })
 }
 
-async fn round(server: &Running, measured: &mut Measured, time: Duration) -> Result<(), String> {
+async fn round(
+    server: &Running,
+    measured: &mut Measured,
+    time: Duration,
+    random: &mut Random,
+) -> Result<(), String> {
     let target = &server.target();
     let accept = server.cpu(load::accepted(target, time)).await?;
     measured.accept.push(accept);
     let refuse = server.cpu(load::refused(target, time)).await?;
     measured.refuse.push(refuse);
-    let own = load::p99(target, 0.5 / accept, time).await?;
+    let own = load::p99(target, 0.5 / accept, time, random).await?;
     measured.p99.push(own);
-    let same = load::p99(target, SAME_RATE, time).await?;
+    let same = load::p99(target, SAME_RATE, time, random).await?;
     measured.p99_at_same.push(same);
     let small = server
         .cpu_in_front(load::echoes(target, 1024, time))

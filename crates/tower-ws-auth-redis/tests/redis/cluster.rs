@@ -426,7 +426,7 @@ async fn a_master_that_dies_is_unavailable_until_its_replica_is_promoted_and_not
 /// The client has one task for all commands, and more than it can poll at a time may starve some.
 #[tokio::test]
 async fn no_command_is_overtaken_by_thousands() {
-    const AT_ONCE: usize = 900;
+    const AT_ONCE: usize = 600;
     let masters = 3;
     let cluster = Cluster::start(masters, 0).await;
     let builder = patient().max_in_flight(4 * AT_ONCE);

@@ -25,6 +25,8 @@ const TALKING: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The most handshakes of a paced load at a time.
 const MOST: usize = 2000;
+/// The share of its time by which a paced load may lag behind in the end.
+const MOST_LATE: f64 = 0.05;
 /// Of the random pauses between them.
 const STEPS: u32 = 1 << 20;
 
@@ -178,16 +180,25 @@ pub(super) async fn echoes(target: &Target, size: usize, time: Duration) -> Resu
 }
 
 /// The 99th percentile of an accepted handshake, in seconds, at this many of them a second.
-pub(super) async fn p99(target: &Target, rate: f64, time: Duration) -> Result<f64, String> {
+///
+/// # Errors
+///
+/// A handshake failed, or the clients could not begin so many.
+pub(super) async fn p99(
+    target: &Target,
+    rate: f64,
+    time: Duration,
+    random: &mut Random,
+) -> Result<f64, String> {
     // The tasks outlive this call's borrow.
     let target = std::sync::Arc::new(Target::new(target.address, target.speaks));
     let mut handshakes = JoinSet::new();
     let mut took = Vec::new();
     let began = Instant::now();
-    let (mut due, mut random) = (0.0, Random::new());
+    let mut due = 0.0;
     while began.elapsed() < time {
-        // This process has a core of its own. A timer is too coarse: it would let the handshakes of
-        // a whole millisecond come at once.
+        // The clients have a core of their own. A timer is too coarse: it would let the handshakes
+        // of a whole millisecond come at once.
         yield_now().await;
         // A server that cannot keep up has no queue without end.
         if began.elapsed().as_secs_f64() >= due && handshakes.len() < MOST {
@@ -204,6 +215,12 @@ pub(super) async fn p99(target: &Target, rate: f64, time: Duration) -> Result<f6
         while let Some(done) = handshakes.try_join_next() {
             took.push(done.map_err(|error| error.to_string())??);
         }
+    }
+    let late = time.as_secs_f64() - due.min(time.as_secs_f64());
+    if late > time.as_secs_f64() * MOST_LATE {
+        return Err(format!(
+            "the clients cannot begin {rate:.0} handshakes a second"
+        ));
     }
     for done in handshakes.join_all().await {
         took.push(done?);

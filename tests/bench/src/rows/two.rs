@@ -3,7 +3,8 @@
 //! Each thread has connections and a runtime of its own. They share what a server's threads share:
 //! the strategy, its keys, the store, the registry and the lease clock. The sessions are one session,
 //! and the grants have one key, so both threads want the same shard. Beside them stand two threads
-//! that share nothing but the machine.
+//! that share nothing but the machine: if these hinder each other, it has no two quiet cores, and
+//! nothing is measured.
 
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -21,15 +22,14 @@ use crate::Case;
 const ROUNDS: usize = 9;
 /// The calls of each thread in a round.
 const CALLS: usize = 1000;
+/// How much longer two threads that share nothing may take, on two quiet cores.
+const QUIET: f64 = 1.1;
 const TTL: Duration = Duration::from_secs(30);
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         // The machine's own share of the other rows.
-        Case::number("two/apart", || {
-            two(|_| in_memory(stack, vec![request(true)], Says::Nothing))
-        })
-        .slow(),
+        Case::number("two/apart", || two(apart)).slow(),
         Case::number("two/jwt", || {
             let service = within(stack);
             two(|_| in_memory(|| service.clone(), vec![request(true)], Says::Nothing))
@@ -82,35 +82,60 @@ fn within<S>(make: impl FnOnce() -> S) -> S {
     make()
 }
 
+/// A stack of this thread's own.
+fn apart(_: usize) -> impl FnMut() {
+    in_memory(stack, vec![request(true)], Says::Nothing)
+}
+
 /// The time of a call beside another thread, over its time alone: the median of the rounds' ratios.
 /// The first thread is measured both times.
 fn two<F: FnMut()>(prepare: impl Fn(usize) -> F + Sync) -> f64 {
     let barrier = Barrier::new(2);
-    let ratios = std::thread::scope(|scope| {
+    let [shared, nothing] = std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut call = prepare(1);
+            let (mut call, mut control) = (prepare(1), apart(1));
             for _ in 0..ROUNDS {
-                barrier.wait();
-                // The first is alone.
-                barrier.wait();
-                timed(&mut call);
-                barrier.wait();
+                beside(&barrier, &mut call);
+                beside(&barrier, &mut control);
             }
         });
-        let mut call = prepare(0);
+        let (mut call, mut control) = (prepare(0), apart(0));
         timed(&mut call);
-        let mut ratios: Vec<f64> = Vec::new();
+        timed(&mut control);
+        let mut ratios = [Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
-            barrier.wait();
-            let alone = timed(&mut call);
-            barrier.wait();
-            let beside = timed(&mut call);
-            barrier.wait();
-            ratios.push(beside / alone);
+            ratios[0].push(over_alone(&barrier, &mut call));
+            ratios[1].push(over_alone(&barrier, &mut control));
         }
-        ratios
+        ratios.map(median)
     });
-    let mut ratios = ratios;
+    assert!(
+        nothing < QUIET,
+        "no two quiet cores: threads that share nothing take {nothing:.2} times as long together"
+    );
+    shared
+}
+
+/// The first thread's time beside the second one, over its time alone.
+fn over_alone(barrier: &Barrier, call: &mut impl FnMut()) -> f64 {
+    barrier.wait();
+    let alone = timed(call);
+    barrier.wait();
+    let beside = timed(call);
+    barrier.wait();
+    beside / alone
+}
+
+/// What the second thread does meanwhile.
+fn beside(barrier: &Barrier, call: &mut impl FnMut()) {
+    barrier.wait();
+    // The first is alone.
+    barrier.wait();
+    timed(call);
+    barrier.wait();
+}
+
+fn median(mut ratios: Vec<f64>) -> f64 {
     ratios.sort_by(f64::total_cmp);
     ratios[ROUNDS / 2]
 }
