@@ -41,6 +41,7 @@ pub fn main() {
     println!("|---|---|---|---|---|");
     let runtime = runtime();
     let mut halves = Vec::new();
+    let mut issued = Vec::new();
     for masters in [1, 3] {
         let nodes = runtime.block_on(Nodes::start(masters));
         let store = runtime.block_on(async { nodes.store() });
@@ -55,6 +56,16 @@ pub fn main() {
             );
         }
         halves.push((masters, at_half(&runtime, &nodes, &store, rate / 2.0)));
+        for subject in [None, Some("subject")] {
+            let cpu = runtime.block_on(issues(&nodes, &store, subject));
+            issued.push((masters, subject, cpu));
+        }
+    }
+    println!("\n| masters | a ticket to issue | CPU of Redis |");
+    println!("|---|---|---|");
+    for (masters, subject, cpu) in issued {
+        let which = subject.map_or("without a subject", |_| "with one");
+        println!("| {masters} | {which} | {:.1} µs |", cpu * 1e6);
     }
     println!(
         "\n| masters | takes a second, about half of the most | p99 of a take | p99 of a handshake with a ticket | p99 of the same, alone |"
@@ -153,7 +164,7 @@ struct Rate {
 async fn rates(nodes: &Nodes, store: &RedisTickets, in_flight: u32) -> Rate {
     let (mut rates, mut cpus) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let mut keys = issue(store, TICKETS).await;
+        let mut keys = issue(store, TICKETS, None).await;
         let before = nodes.cpu().await;
         let began = Instant::now();
         let shares = (0..in_flight).map(|n| {
@@ -176,22 +187,36 @@ async fn rates(nodes: &Nodes, store: &RedisTickets, in_flight: u32) -> Rate {
     }
 }
 
-/// Puts tickets that nobody has used into the store.
-async fn issue(store: &RedisTickets, count: u32) -> VecDeque<TicketKey> {
+/// CPU seconds of Redis for each ticket that is issued: the median of the rounds.
+async fn issues(nodes: &Nodes, store: &RedisTickets, subject: Option<&str>) -> f64 {
+    let mut cpus = Vec::new();
+    for _ in 0..ROUNDS {
+        let before = nodes.cpu().await;
+        issue(store, TICKETS / 5, subject).await;
+        cpus.push((nodes.cpu().await - before) / f64::from(TICKETS / 5));
+    }
+    median(cpus)
+}
+
+/// Puts tickets that nobody has used into the store, each for a subject of this name and a number.
+async fn issue(store: &RedisTickets, count: u32, subject: Option<&str>) -> VecDeque<TicketKey> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mut keys = VecDeque::new();
     while keys.len() < count as usize {
-        let batch: Vec<_> = (0..BATCH)
-            .map(|_| NEXT.fetch_add(1, Ordering::Relaxed))
-            .map(|n| TicketKey::digest("bench", &[&n.to_be_bytes()]))
+        let batch = (0..BATCH).map(|_| NEXT.fetch_add(1, Ordering::Relaxed));
+        let batch: Vec<_> = batch
+            .map(|n| {
+                let key = TicketKey::digest("bench", &[&n.to_be_bytes()]);
+                (key, subject.map(|name| format!("{name}{n}")))
+            })
             .collect();
         let puts = batch
             .iter()
-            .map(|key| store.issue(*key, ENTRY.to_vec(), None, TTL));
+            .map(|(key, subject)| store.issue(*key, ENTRY.to_vec(), subject.as_deref(), TTL));
         for put in join_all(puts).await {
             put.unwrap();
         }
-        keys.extend(batch);
+        keys.extend(batch.into_iter().map(|(key, _)| key));
     }
     keys
 }

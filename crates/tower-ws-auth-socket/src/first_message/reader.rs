@@ -224,13 +224,16 @@ impl Head {
 
 /// Appends the payload of a frame (RFC 6455 §5.3), four bytes at a time.
 fn unmask(payload: &[u8], mask: [u8; 4], plain: &mut Vec<u8>) {
-    let (words, rest) = payload.as_chunks::<4>();
     let key = u32::from_ne_bytes(mask);
-    plain.reserve(payload.len());
+    let begins = plain.len();
+    plain.extend_from_slice(payload);
+    let (words, rest) = plain[begins..].as_chunks_mut::<4>();
     for word in words {
-        plain.extend((u32::from_ne_bytes(*word) ^ key).to_ne_bytes());
+        *word = (u32::from_ne_bytes(*word) ^ key).to_ne_bytes();
     }
-    plain.extend(rest.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
+    for (byte, mask) in rest.iter_mut().zip(mask) {
+        *byte ^= mask;
+    }
 }
 
 fn close(payload: &[u8]) -> Result<Event, Fault> {

@@ -63,7 +63,7 @@ pub(super) fn at_half(runtime: &Runtime, nodes: &Nodes, load: &RedisTickets, rat
         reason = "a few hundred thousand"
     )]
     let count = (rate * (LOAD + second).as_secs_f64()) as u32;
-    let keys = runtime.block_on(issue(load, count));
+    let keys = runtime.block_on(issue(load, count, None));
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let handshakes = scope.spawn(|| {
