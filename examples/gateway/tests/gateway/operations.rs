@@ -303,9 +303,29 @@ async fn a_secret_of_a_file_changes_without_a_restart_and_a_bad_one_changes_noth
 #[cfg(unix)]
 #[tokio::test]
 async fn sighup_reads_secrets_again_and_never_ends_the_process() {
+    obeys_signals(Command::new(env!("CARGO_BIN_EXE_gateway")), "sighup", None).await;
+}
+
+/// There it has one thread, in which everything happens.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn signals_are_obeyed_on_one_core() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let cores = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let core = cores.unwrap().trim().split([',', '-']).next().unwrap();
+    // Of util-linux, as is `kill`.
+    let mut process = Command::new("taskset");
+    process.args(["--cpu-list", core, env!("CARGO_BIN_EXE_gateway")]);
+    obeys_signals(process, "one-core", Some(1)).await;
+}
+
+#[cfg(unix)]
+async fn obeys_signals(mut program: Command, name: &str, threads: Option<usize>) {
     let upstream = Upstream::start().await;
-    let file = File::new("sighup", OTHER);
-    let mut process = Command::new(env!("CARGO_BIN_EXE_gateway"))
+    let file = File::new(name, OTHER);
+    let mut process = program
         .args(["--listen", "127.0.0.1:0", "--origin", ORIGIN])
         .args(["--upstream", &format!("http://{}", upstream.address)])
         .args(["--jwt-secret", &file.flag()])
@@ -325,6 +345,10 @@ async fn sighup_reads_secrets_again_and_never_ends_the_process() {
         .unwrap()
         .parse()
         .unwrap();
+    if let Some(threads) = threads {
+        let tasks = format!("/proc/{}/task", process.id().unwrap());
+        assert_eq!(std::fs::read_dir(tasks).unwrap().count(), threads);
+    }
     let mut says = async |text: &str| {
         while !bounded("its log", log.next_line())
             .await
