@@ -55,6 +55,11 @@ pub(super) const SERVERS: &[Server] = &[
     ),
     server("axum by hand", Program::Own("axum"), Speaks::Plain),
     server(
+        "the same with a small buffer",
+        Program::Own("axum-small"),
+        Speaks::Plain,
+    ),
+    server(
         "socketioxide by hand",
         Program::Own("socketioxide"),
         Speaks::SocketIo,

@@ -46,7 +46,8 @@ pub(super) fn serve(args: &[String]) -> Result<(), String> {
         let router = match name.as_str() {
             "ours" => ours()?,
             "leased" => leased()?,
-            "axum" => by_hand()?,
+            "axum" => by_hand(|upgrade| upgrade)?,
+            "axum-small" => by_hand(small)?,
             "socketioxide" => socket_io_by_hand()?,
             "gateway" => return in_front_of(address, rest).await,
             _ => return Err(format!("no server is called `{name}`").into()),
@@ -94,10 +95,14 @@ fn jwt() -> Result<Jwt<FourStrings>, Failure> {
     Ok(jwt.build()?)
 }
 
-/// With the read buffer that the page about costs recommends. By default it is 128 KiB, in memory
-/// from the first read on.
 async fn upgraded(upgrade: WebSocketUpgrade) -> Response {
-    upgrade.read_buffer_size(4096).on_upgrade(echo)
+    small(upgrade).on_upgrade(echo)
+}
+
+/// The read buffer that the page about costs recommends. By default it is 128 KiB, in memory from
+/// the first read on.
+fn small(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade.read_buffer_size(4096)
 }
 
 async fn echo(mut socket: WebSocket) {
@@ -135,17 +140,14 @@ impl Rules {
     }
 }
 
-fn by_hand() -> Result<Router, Failure> {
-    async fn handler(
-        State(rules): State<Arc<Rules>>,
-        head: Parts,
-        upgrade: WebSocketUpgrade,
-    ) -> Response {
-        if !rules.allow(&head.headers, head.uri.query()) {
-            return StatusCode::UNAUTHORIZED.into_response();
-        }
-        upgrade.on_upgrade(echo)
-    }
+fn by_hand(buffered: fn(WebSocketUpgrade) -> WebSocketUpgrade) -> Result<Router, Failure> {
+    let handler =
+        async move |State(rules): State<Arc<Rules>>, head: Parts, upgrade: WebSocketUpgrade| {
+            if !rules.allow(&head.headers, head.uri.query()) {
+                return StatusCode::UNAUTHORIZED.into_response();
+            }
+            buffered(upgrade).on_upgrade(echo)
+        };
     Ok(Router::new()
         .route("/ws", any(handler))
         .with_state(Rules::new()?))
