@@ -1,7 +1,7 @@
 /** What a `stopped` socket asks of the application. */
 export type Advice = 'done' | 'log in' | 'not allowed' | 'fix the client';
 
-/** A message, or the first one. */
+/** A message. */
 export type Data = string | ArrayBufferLike | Blob | ArrayBufferView;
 
 /** The detail of `close`. */
@@ -38,8 +38,11 @@ export interface Options {
    * in. If it throws, the socket backs off and asks again. Without it, an expired credential stops the socket.
    */
   refresh?: (reason: string) => void | boolean | Promise<void | boolean>;
-  /** Sent before everything else, for servers that take the credential there. Asked before each attempt. */
-  firstMessage?: () => Data | undefined | Promise<Data | undefined>;
+  /**
+   * Sent before everything else, for servers that take the credential there; they take text only. Asked before each
+   * attempt.
+   */
+  firstMessage?: () => string | undefined | Promise<string | undefined>;
   /** The subprotocols. */
   protocols?: string | string[];
   binaryType?: BinaryType;
@@ -49,11 +52,11 @@ export interface Options {
   maxBackoff?: number;
   /** Over how many milliseconds clients return after 1001 `going_away`. Default: 10 000. */
   spread?: number;
-  /** How many milliseconds a handshake may take before the next attempt. Default: 30 000. */
+  /** How many milliseconds a handshake may take before it is closed, for the next attempt. Default: 30 000. */
   patience?: number;
   /** How many milliseconds a connection must last to reset the back-off. Default: 5000. */
   stableAfter?: number;
-  /** In place of the global one, such as that of the packages ws or undici. */
+  /** In place of the global one, such as that of the packages ws or undici. In Node it has to send an `Origin`. */
   WebSocket?: new (url: any, protocols?: any) => any;
   /** For tests: a monotonic clock in milliseconds. */
   now?: () => number;

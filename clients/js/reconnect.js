@@ -12,8 +12,10 @@
  * | 1000                                                     | stop: ended on purpose                            |
  * | 4401 credentials_missing, session_invalid, session_ended | stop: log in                                      |
  * | 4401 token_not_yet_valid                                 | back off, the same credential again               |
- * | 4401 anything else                                       | refresh once and reconnect; a second one: log in  |
+ * | 4401 anything else                                       | refresh and reconnect; twice in a row: log in     |
  * | 4400, 4403, 4405, 4426, all other 44xx                   | stop: the next attempt would end the same way     |
+ * | any code with message_malformed                          | stop: the same                                    |
+ * | any code with too_many_connections                       | stop: the next attempt would end another one      |
  * | 1001 (going_away)                                        | back off, spread over `spread`                    |
  * | all others (1006, 1011, 4408, 4429, 4503, …)             | back off: exponential, full jitter, + retry_after |
  *
@@ -86,6 +88,7 @@ export class ReconnectingSocket extends EventTarget {
       const refreshed = refreshFor === null || (await this.#options.refresh(refreshFor));
       if (run !== this.#run) return;
       if (refreshed === false) return this.#stop(4401, refreshFor, 'log in');
+      if (refreshFor !== null) this.#since.refreshed = true;
       refreshFor = null;
       const url = await this.#options.url();
       if (run !== this.#run) return;
@@ -106,13 +109,15 @@ export class ReconnectingSocket extends EventTarget {
     }
     if (binaryType) ws.binaryType = binaryType;
     let [openedAt, first, retryAfter, givenUp] = [Infinity, true, 0, false];
-    // Some clients never say that a handshake has failed. One that opens after all is closed in `open`.
+    // Some clients never say that a handshake has failed.
     const silent = this.#silent = setTimeout(() => {
       if (this.#ws !== ws) return;
       this.#ws = null;
       givenUp = true;
+      ws.close(); // browsers print its URL; but a server that wakes up would serve it beside the next one
       this.#backOff(0, 'no_answer', 0, null);
     }, patience);
+    ws.addEventListener('error', () => {}); // ws throws an error that nobody listens to; `close` tells of it
     ws.addEventListener('open', () => {
       clearTimeout(silent);
       if (this.#ws !== ws) return ws.close(1000);
@@ -136,14 +141,17 @@ export class ReconnectingSocket extends EventTarget {
       // Only time proves a connection. Whoever resets in `open` comes back at full speed after every refusal.
       if (now() - openedAt >= stableAfter) this.#since = { failures: 0, refreshed: false };
       const next = decide(code, reason, refresh && !this.#since.refreshed);
-      if (next === 'back off') return this.#backOff(code, reason, retryAfter, null);
-      if (next !== 'refresh') return this.#stop(code, reason, next);
-      this.#since.refreshed = true;
-      this.#attempt(reason);
+      if (next === 'refresh') return this.#attempt(reason);
+      if (next !== 'back off') return this.#stop(code, reason, next);
+      // By a 4401, or by a server that let it in for a while.
+      const judged = code === 4401 || (code < 4400 && openedAt !== Infinity);
+      this.#backOff(code, reason, retryAfter, null, judged);
     });
   }
 
-  #backOff(code, reason, retryAfter, refreshFor) {
+  #backOff(code, reason, retryAfter, refreshFor, judged = false) {
+    // A fresh credential may expire in an outage. If nobody has judged it, the next refusal is not a second in a row.
+    if (!judged) this.#since.refreshed = false;
     const { minBackoff, maxBackoff, spread, random, setTimeout } = this.#options;
     const ceiling = Math.min(maxBackoff, minBackoff * 2 ** this.#since.failures++);
     // All clients of a server that goes down are told at once, and must not return at once.
@@ -176,7 +184,9 @@ const DEFAULTS = {
 
 function decide(code, reason, mayRefresh) {
   if (code === 1000) return 'done';
-  if (code === 4403) return 'not allowed';
+  // To come back would end the newer connection, which would come back too.
+  if (code === 4403 || reason === 'too_many_connections') return 'not allowed';
+  if (reason === 'message_malformed') return 'fix the client'; // also with 1002, 1003, 1007 and 1009
   if (code === 4408 || code === 4429 || (code === 4401 && reason === 'token_not_yet_valid')) return 'back off';
   if (code === 4401) return mayRefresh && !LOG_IN.includes(reason) ? 'refresh' : 'log in';
   return code >= 4400 && code <= 4499 ? 'fix the client' : 'back off';

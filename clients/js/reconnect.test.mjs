@@ -1,6 +1,7 @@
 // node --test reconnect.test.mjs, on fake sockets and a fake clock.
 
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { describe, it } from 'node:test';
 
 import { ReconnectingSocket } from './reconnect.js';
@@ -194,15 +195,70 @@ describe('4401', () => {
     assert.equal(t.sockets.length, 3);
   });
 
-  it('may not refresh again after a short connection or a failed one', async () => {
+  for (const code of [1006, 1001, 1011, 3000]) {
+    it(`may not refresh again after a short connection that ended with ${code}`, async () => {
+      const t = await connected();
+      await t.refuse(4401, 'token_expired');
+      await t.lives(4999);
+      await t.socket().ends(code);
+      await t.passes(10_000);
+      await t.refuse(4401, 'token_expired');
+      assert.deepEqual(t.refreshed, ['token_expired']);
+      assert.equal(t.last('stopped').code, 4401);
+    });
+  }
+
+  it('may not refresh again after a token that was not valid yet', async () => {
     const t = await connected();
     await t.refuse(4401, 'token_expired');
-    await t.lives(4999);
-    await t.socket().ends(1006);
+    await t.refuse(4401, 'token_not_yet_valid');
     await t.passes(500);
     await t.refuse(4401, 'token_expired');
     assert.deepEqual(t.refreshed, ['token_expired']);
     assert.equal(t.last('stopped').code, 4401);
+  });
+
+  for (const [outage, fails] of [
+    ['handshakes that fail', (t) => t.socket().ends(1006)],
+    ['refusals for another cause', (t) => t.refuse(4503, 'unavailable')],
+    ['a rate limit', (t) => t.refuse(4429, 'rate_limited')],
+    ['a server that does not answer', (t) => t.passes(30_000)],
+  ]) {
+    it(`may refresh again after ${outage}, and backs off each time`, async () => {
+      const t = await connected();
+      for (const refreshes of [1, 2, 3]) {
+        await t.refuse(4401, 'token_expired');
+        assert.equal(t.refreshed.length, refreshes);
+        await fails(t);
+        await t.passes(t.delays().at(-1));
+      }
+      assert.deepEqual(t.delays(), [500, 1000, 2000]);
+      await t.refuse(4401, 'token_expired');
+      await t.refuse(4401, 'token_expired');
+      assert.equal(t.refreshed.length, 4);
+      assert.equal(t.last('stopped').advice, 'log in');
+    });
+  }
+
+  it('may refresh again after a url() that threw', async () => {
+    let online = true;
+    let refreshes = 0;
+    const t = await connected({
+      url: async () => {
+        if (!online) throw new Error('offline');
+        return 'ws://test/';
+      },
+      refresh: async () => {
+        refreshes += 1;
+        online = false;
+      },
+    });
+    await t.refuse(4401, 'token_expired');
+    assert.deepEqual([refreshes, t.sockets.length, t.last('waiting').reason], [1, 1, 'request_failed']);
+    online = true;
+    await t.passes(500);
+    await t.refuse(4401, 'token_expired');
+    assert.deepEqual([refreshes, t.sockets.length, t.all('stopped')], [2, 2, []]);
   });
 
   it('stops without a refresh function', async () => {
@@ -233,6 +289,8 @@ describe('4401', () => {
     await t.passes(500);
     assert.equal(calls, 2);
     assert.equal(t.sockets.length, 2);
+    await t.refuse(4401, 'token_expired');
+    assert.deepEqual([calls, t.last('stopped').advice], [2, 'log in']);
   });
 
   it('does not refresh twice when it is url() that throws', async () => {
@@ -266,6 +324,26 @@ describe('codes that end it', () => {
       await t.refuse(code, 'why');
       assert.deepEqual(t.last('stopped'), { type: 'stopped', data: undefined, code, reason: 'why', advice });
       assert.deepEqual([t.sockets.length, t.timers.size, t.refreshed.length], [1, 0, 0]);
+    });
+  }
+
+  for (const code of [1002, 1003, 1007, 1009, 4400]) {
+    it(`${code} message_malformed: stops, fix the client`, async () => {
+      const t = await connected({ firstMessage: () => 'auth' });
+      await t.refuse(code, 'message_malformed');
+      assert.equal(t.last('stopped').advice, 'fix the client');
+      assert.deepEqual([t.sockets.length, t.timers.size], [1, 0]);
+    });
+  }
+
+  for (const code of [4429, 1008]) {
+    it(`${code} too_many_connections: stops, or it would end the newer one`, async () => {
+      const t = await connected();
+      await t.lives(5000);
+      await t.socket().ends(code, 'too_many_connections');
+      const { reason, advice } = t.last('stopped');
+      assert.deepEqual([reason, advice], ['too_many_connections', 'not allowed']);
+      assert.deepEqual([t.sockets.length, t.timers.size], [1, 0]);
     });
   }
 
@@ -335,6 +413,17 @@ describe('codes that back off', () => {
   it('a handshake that never opened: waits', async () => {
     const t = await connected();
     await t.socket().ends(1006);
+    assert.equal(t.last('waiting').code, 1006);
+  });
+
+  it('an error of a WebSocket that is an EventEmitter, such as that of ws: waits', async () => {
+    const emitter = new EventEmitter();
+    class Emitting {
+      addEventListener(type, listener) { emitter.on(type, listener); }
+    }
+    const t = await connected({ WebSocket: Emitting });
+    emitter.emit('error', new Error('connect ECONNREFUSED'));
+    emitter.emit('close', { code: 1006, reason: '', wasClean: false });
     assert.equal(t.last('waiting').code, 1006);
   });
 
@@ -489,12 +578,13 @@ describe('close()', () => {
     assert.equal(t.sockets.length, 1);
   });
 
-  it('gives up a handshake that is never answered, and closes it if it opens after all', async () => {
+  it('gives up a handshake that is never answered: it aborts it, and closes it if it opens after all', async () => {
     const t = await connected({ patience: 1000 });
     await t.passes(999);
     assert.deepEqual(t.delays(), []);
     await t.passes(1);
     assert.deepEqual(t.last('waiting'), { type: 'waiting', data: undefined, delay: 500, code: 0, reason: 'no_answer' });
+    assert.deepEqual(t.socket().closed, [[]]);
     await t.passes(500);
     const [silent, next] = t.sockets;
     silent.opens();
@@ -502,7 +592,7 @@ describe('close()', () => {
     await silent.ends(1000);
     assert.deepEqual(t.events.map(({ type }) => type), ['waiting', 'open']);
     await t.passes(5000);
-    assert.deepEqual([silent.closed, next.closed, t.sockets.length, t.timers.size], [[[1000]], [], 2, 0]);
+    assert.deepEqual([silent.closed, next.closed, t.sockets.length, t.timers.size], [[[], [1000]], [], 2, 0]);
   });
 
   it('says nothing of a handshake that it gave up and that fails later', async () => {
@@ -515,6 +605,18 @@ describe('close()', () => {
     assert.deepEqual([t.all('close'), t.client.readyState], [[], 1]);
     await next.ends(1006);
     assert.equal(t.all('close').length, 1);
+  });
+
+  it('says nothing of a handshake that it gave up and that fails while it is closed', async () => {
+    const t = await connected({ patience: 1000 });
+    const silent = t.socket();
+    silent.close = () => {
+      for (const type of ['error', 'close']) silent.dispatchEvent(Object.assign(new Event(type), { code: 1006, reason: '' }));
+    };
+    await t.passes(1000);
+    assert.deepEqual(t.events.map(({ type, reason }) => [type, reason]), [['waiting', 'no_answer']]);
+    await t.passes(500);
+    assert.equal(t.sockets.length, 2);
   });
 
   it('leaves a handshake under way alone, and closes it when it opens', async () => {

@@ -23,6 +23,8 @@ if (!sent && socket.running) socket.close(1000, 'done');
 new ReconnectingSocket({ refresh: async () => {} });
 // @ts-expect-error: there is no such option.
 new ReconnectingSocket({ url: () => '', spred: 1 });
+// @ts-expect-error: servers take text only.
+new ReconnectingSocket({ url: () => '', firstMessage: () => new Uint8Array(2) });
 // @ts-expect-error: there is no such event.
 socket.addEventListener('stoped', () => {});
 // @ts-expect-error: there is no such advice.

@@ -28,6 +28,11 @@ describe('codes and reasons', () => {
     assert.match(whatToDo(4401, 'session_invalid'), /log in/);
   });
 
+  it('of the two reasons of 4429 only one is to back off', () => {
+    assert.match(whatToDo(4429, 'rate_limited'), /back off/);
+    assert.match(whatToDo(4429, 'too_many_connections'), /: stop\.$/);
+  });
+
   it('an unknown reason is judged by its code', () => {
     assert.match(whatToDo(4404, 'unheard_of'), /^Stop/);
     assert.match(whatToDo(4500, 'unheard_of'), /^Back off/);

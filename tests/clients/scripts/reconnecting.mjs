@@ -1,15 +1,30 @@
-// A page's client against a running chat: clients/js, with the socket of undici and the chat's cookies.
+// A page's client against a running chat: clients/js, with the socket of a package and the chat's cookies.
 // node reconnecting.mjs JOB; commands on standard input, events on standard output. See tests/reconnecting.rs.
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
 const job = JSON.parse(process.argv[2]);
 const { ReconnectingSocket } = await import(job.module);
-const { WebSocket } = createRequire(import.meta.url)(`${process.env.NODE_PATH}/undici`);
+const { WebSocket } = createRequire(import.meta.url)(`${process.env.NODE_PATH}/${job.package}`);
 const origin = `http://127.0.0.1:${job.port}`;
 let cookie = '';
 let attempts = 0;
 let token = job.token;
+
+// As the README of clients/js says: without an `Origin` the socket sees no reason.
+const constructors = {
+  bare: WebSocket,
+  ws: class extends WebSocket {
+    constructor(url, protocols) {
+      super(url, protocols, { origin });
+    }
+  },
+  undici: class extends WebSocket {
+    constructor(url, protocols) {
+      super(url, { protocols, headers: { origin } });
+    }
+  },
+};
 
 const tell = (event, detail = {}) => console.log(JSON.stringify({ event, attempts, ...detail }));
 
@@ -37,11 +52,7 @@ const socket = new ReconnectingSocket({
   spread: 50,
   // undici never says that some handshakes have failed.
   patience: 10_000,
-  WebSocket: class extends WebSocket {
-    constructor(url, protocols) {
-      super(url, { protocols, headers: { origin } });
-    }
-  },
+  WebSocket: constructors[job.socket],
 });
 socket.addEventListener('message', ({ data }) => {
   const { type, user } = JSON.parse(data);

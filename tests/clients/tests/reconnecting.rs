@@ -85,15 +85,22 @@ impl Server {
 }
 
 fn open(server: &Server, token: Option<Value>) -> Page {
+    open_with("undici", "undici", server, token)
+}
+
+/// With a socket of this package: its own, or with an `Origin`.
+fn open_with(package: &str, socket: &str, server: &Server, token: Option<Value>) -> Page {
     let mut job = json!({
         "port": server.address.port(),
         "ttl": TTL,
         "module": folder().join("reconnect.js"),
+        "package": package,
+        "socket": socket,
     });
     if let Some(token) = token {
         job["token"] = token;
     }
-    Page::open("reconnecting.mjs", &job, "undici")
+    Page::open("reconnecting.mjs", &job, package)
 }
 
 fn welcome(attempts: u64) -> Value {
@@ -121,11 +128,26 @@ async fn a_token_that_expires_while_open_is_refreshed_at_once() {
 #[tokio::test]
 async fn an_invalid_token_is_refreshed_once() {
     let server = Server::start(any()).await;
-    let mut page = open(&server, Some(json!("a.b.c")));
+    for package in ["undici", "ws"] {
+        let mut page = open_with(package, package, &server, Some(json!("a.b.c")));
+        page.shows(&[
+            json!({ "event": "close", "code": 4401, "reason": "token_invalid", "wasClean": true }),
+            json!({ "event": "refresh", "attempts": 1, "reason": "token_invalid" }),
+            welcome(2),
+        ])
+        .await;
+    }
+}
+
+/// `ws` emits an error, which must not end the process.
+#[tokio::test]
+async fn a_socket_without_an_origin_sees_no_reason_and_backs_off() {
+    let server = Server::start(any()).await;
+    let mut page = open_with("ws", "bare", &server, Some(json!("a.b.c")));
     page.shows(&[
-        json!({ "event": "close", "code": 4401, "reason": "token_invalid", "wasClean": true }),
-        json!({ "event": "refresh", "attempts": 1, "reason": "token_invalid" }),
-        welcome(2),
+        json!({ "event": "close", "attempts": 1, "code": 1006, "reason": "" }),
+        json!({ "event": "waiting", "attempts": 1, "code": 1006 }),
+        json!({ "event": "close", "attempts": 2, "code": 1006, "reason": "" }),
     ])
     .await;
 }

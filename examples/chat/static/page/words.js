@@ -18,7 +18,7 @@ const REASONS = {
   forbidden: [403, 'Known, but not allowed: stop.'],
   revoked: [403, 'The access was revoked: stop.'],
   rate_limited: [429, 'Too many attempts: back off, then try again.'],
-  too_many_connections: [429, 'A newer connection took the place of this one: back off.'],
+  too_many_connections: [429, 'A newer connection took the place of this one: stop.'],
   unavailable: [503, 'The server cannot decide now: back off, then try again.'],
   going_away: [503, 'The server shuts down: reconnect later.'],
 };
