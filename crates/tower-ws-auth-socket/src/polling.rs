@@ -10,7 +10,8 @@
 //! - Another identity, or a `sid` that this layer has not seen, gets 400 `Session ID unknown`, as
 //!   Engine.IO answers for a session that does not exist.
 //! - A poll that waits for messages ends when its [`Lease`](crate::lease::Lease) ends: the client
-//!   reads the event `auth_ended` and is disconnected. Later polls are refused by the strategy.
+//!   reads the event `auth_ended` and is disconnected. Each `GET` of a session counts as a poll,
+//!   except the upgrade. Later polls are refused by the strategy.
 //! - Put it inside of an [`AuthLayer`](tower_ws_auth_core::AuthLayer) for
 //!   [any request](tower_ws_auth_core::AuthLayer::any_request), and inside of the
 //!   [`LeaseLayer`](crate::lease::LeaseLayer). Without the former every request is refused with 503.

@@ -1,12 +1,12 @@
 //! The handler of an open socket, whose client is authenticated.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use tokio::time::Duration;
+use tokio::time::{Duration, timeout};
 use tower_ws_auth::{Authenticated, Lease};
 
 use crate::app::App;
@@ -23,6 +23,10 @@ const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// The time that a client has to answer a close frame.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The time that a client has to make room for one more message, once every buffer on the way is
+/// full. In a silent room the hub has no message that it could miss.
+const STALLED: Duration = Duration::from_secs(10);
 
 pub(crate) async fn open(
     upgrade: WebSocketUpgrade,
@@ -80,32 +84,48 @@ async fn converse(
         expires_at,
         connection: connection.as_deref().unwrap_or_default(),
     };
-    socket.send(Message::text(welcome.to_json())).await?;
+    let mut next = Some(Message::text(welcome.to_json()));
     let mut too_slow = pin!(member.too_slow());
     loop {
-        tokio::select! {
+        if let Some(message) = next
+            && !send(socket, message, too_slow.as_mut()).await?
+        {
+            return Ok(End::TooSlow);
+        }
+        next = tokio::select! {
             // In this order, so that waiting messages are sent before more is read.
             biased;
             () = &mut too_slow => return Ok(End::TooSlow),
-            Some(message) = inbox.recv() => tokio::select! {
-                sent = socket.send(Message::Text(message)) => sent?,
-                () = &mut too_slow => return Ok(End::TooSlow),
-            },
+            Some(message) = inbox.recv() => Some(Message::Text(message)),
             received = socket.recv() => match received {
                 Some(Ok(Message::Text(text))) => {
-                    if let Some(answer) = answer(&text, name, &mut member, app).await {
-                        socket.send(Message::text(answer)).await?;
-                    }
+                    let answer = answer(&text, name, &mut member, app).await;
+                    answer.map(Message::text)
                 }
                 Some(Ok(Message::Binary(_))) => {
                     let error = FromServer::Error { reason: "text_only" };
-                    socket.send(Message::text(error.to_json())).await?;
+                    Some(Message::text(error.to_json()))
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
                 Some(Ok(Message::Close(_))) | None => return Ok(End::Client),
                 Some(Err(error)) => return Err(error),
             },
-        }
+        };
+    }
+}
+
+/// Sends one message; `false` if the client does not read.
+async fn send(
+    socket: &mut WebSocket,
+    message: Message,
+    too_slow: Pin<&mut impl Future<Output = ()>>,
+) -> Result<bool, axum::Error> {
+    tokio::select! {
+        sent = timeout(STALLED, socket.send(message)) => match sent {
+            Ok(sent) => sent.map(|()| true),
+            Err(_) => Ok(false),
+        },
+        () = too_slow => Ok(false),
     }
 }
 
@@ -173,7 +193,7 @@ fn unix_seconds(time: SystemTime) -> Option<i64> {
 async fn goodbye(socket: &mut WebSocket, code: u16, reason: &'static str) {
     let reason = Utf8Bytes::from_static(reason);
     let close = socket.send(Message::Close(Some(CloseFrame { code, reason })));
-    if let Ok(Ok(())) = tokio::time::timeout(PATIENCE, close).await {
+    if let Ok(Ok(())) = timeout(PATIENCE, close).await {
         finish(socket).await;
     }
 }
@@ -181,5 +201,5 @@ async fn goodbye(socket: &mut WebSocket, code: u16, reason: &'static str) {
 /// Reads to the end, for a limited time.
 async fn finish(socket: &mut WebSocket) {
     let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
-    let _ = tokio::time::timeout(PATIENCE, rest).await;
+    let _ = timeout(PATIENCE, rest).await;
 }

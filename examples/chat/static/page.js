@@ -6,9 +6,14 @@ import { forgetToken, loggedOut, startChat } from './page/chat.js';
 import { byId, element } from './page/dom.js';
 import { log } from './page/log.js';
 import { drawStack } from './page/stack.js';
+import { whyNot } from './page/words.js';
 
 function account(text) {
   byId('account').textContent = text;
+}
+
+function failed({ status }) {
+  account(whyNot(status));
 }
 
 const SMALL = matchMedia('(max-width: 43.99rem)'); // as in style.css
@@ -51,8 +56,8 @@ function revocation(label) {
       forgetToken();
       account(`${user} is revoked: every connection has ended, and no earlier credential is good any more`);
       log(`${label}: revoke`, { event: 'revoked' }, `${user} is revoked`);
-    } catch {
-      account('the server did not answer');
+    } catch (error) {
+      failed(error);
     }
   });
   return [tab, button];
@@ -65,13 +70,13 @@ byId('forget').addEventListener('click', forgetEarlier);
 byId('login-form').addEventListener('submit', (event) => {
   event.preventDefault();
   forgetToken();
-  login().catch(() => account('this name cannot log in'));
+  login().catch(failed);
 });
 byId('logout').addEventListener('click', () => {
-  logout().then(loggedOut, () => account('the server did not answer'));
+  logout().then(loggedOut, failed);
 });
 startChat();
 startAccount(
   () => byId('user').value,
   (user) => account(user === null ? 'not logged in; the buttons log in where they need it' : `logged in as ${user}`),
-).catch(() => account('the server did not answer'));
+).catch(failed);

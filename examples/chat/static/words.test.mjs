@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { duration, fromNow, httpAnswer, whatToDo } from './page/words.js';
+import { duration, fromNow, httpAnswer, whatToDo, whyNot } from './page/words.js';
 
 describe('times', () => {
   for (const [seconds, text] of [
@@ -39,6 +39,10 @@ describe('codes and reasons', () => {
     assert.match(whatToDo(1006, ''), /does not say why/);
   });
 
+  it('who reads too slowly comes back, as the chat of the page does', () => {
+    assert.match(whatToDo(4408, 'too_slow'), /back off, then try again/);
+  });
+
   it('no reason is looked up in what every object has', () => {
     assert.match(whatToDo(4400, 'constructor'), /^Stop/);
     assert.equal(httpAnswer('constructor', 4403), '403 Forbidden\nconstructor');
@@ -48,4 +52,10 @@ describe('codes and reasons', () => {
     assert.equal(httpAnswer('ticket_invalid', 4401), '401 Unauthorized\nticket_invalid');
     assert.equal(httpAnswer('rate_limited', 3008), '429 Too Many Requests\nrate_limited');
   });
+});
+
+it('a login that fails is told by its status', () => {
+  assert.match(whyNot(400), /name/);
+  assert.match(whyNot(403), /--origin/);
+  for (const status of [undefined, 408, 500, 503]) assert.match(whyNot(status), /did not answer/);
 });

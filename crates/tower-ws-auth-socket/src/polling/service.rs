@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use tower_service::Service;
+use tower_ws_auth_core::handshake::Handshake;
 use tower_ws_auth_core::{Authenticated, Rejection, RejectionKind, ResponseBody};
 
 use crate::lease::Lease;
@@ -14,7 +15,7 @@ use crate::polling::ResponseFuture;
 use crate::polling::future::Then;
 use crate::polling::layer::Config;
 use crate::polling::opening::Opening;
-use crate::polling::session::{Session, with_sid};
+use crate::polling::session::{Session, is_of_websocket, with_sid};
 
 /// The service that [`PollingLayer`](crate::polling::PollingLayer) puts around another.
 pub struct Polling<I, S> {
@@ -65,7 +66,7 @@ where
                     return ResponseFuture::refuse(unknown(&head));
                 };
                 head.uri = target;
-                match head.extensions.get::<Lease>().filter(|_| is_poll) {
+                match head.extensions.get::<Lease>().filter(|_| may_wait(&head)) {
                     Some(lease) => Then::end_with(lease.clone()),
                     None => Then::Pass,
                 }
@@ -75,6 +76,14 @@ where
         let inner = self.inner.call(Request::from_parts(head, body));
         ResponseFuture::pass(inner, then)
     }
+}
+
+/// Whether the answer to this request of a session may wait for messages. A server may read other
+/// transports than this layer, so that is every `GET` but an upgrade to a WebSocket.
+fn may_wait(head: &Parts) -> bool {
+    let query = head.uri.query().unwrap_or_default();
+    let is_upgrade = is_of_websocket(query) && Handshake::check(head).is_ok();
+    head.method == Method::GET && !is_upgrade
 }
 
 /// Whether the answer consists of packets.
@@ -120,5 +129,44 @@ impl<I, S: fmt::Debug> fmt::Debug for Polling<I, S> {
         f.debug_struct("Polling")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(query: &str, is_handshake: bool) -> Parts {
+        let mut request = Request::get(format!("/socket.io/?EIO=4&sid=a{query}"));
+        if is_handshake {
+            request = request
+                .header("host", "app.example")
+                .header(CONNECTION, "upgrade")
+                .header(UPGRADE, "websocket")
+                .header("sec-websocket-version", "13")
+                .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn every_get_of_a_session_may_wait_but_an_upgrade() {
+        assert!(!may_wait(&head("&transport=websocket", true)));
+        for (query, is_handshake) in [
+            ("&transport=polling", false),
+            ("&transport=poll%69ng", false),
+            ("&transport=websocket", false),
+            ("", false),
+            // A server may answer what is called an upgrade by packets.
+            ("&transport=polling", true),
+            ("&transport=websocket&transport=polling", true),
+            ("&transport=websocket&tr%61nsport=poll%69ng", true),
+            ("", true),
+        ] {
+            assert!(may_wait(&head(query, is_handshake)), "{query}");
+        }
+        let mut packets = head("&transport=polling", false);
+        packets.method = Method::POST;
+        assert!(!may_wait(&packets));
     }
 }

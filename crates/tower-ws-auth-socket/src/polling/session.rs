@@ -1,4 +1,4 @@
-//! The `sid` in a query.
+//! The `sid` and the transport in a query.
 
 use http::Uri;
 use http::uri::PathAndQuery;
@@ -34,6 +34,13 @@ impl<'a> Session<'a> {
 
 fn names_the_session(pair: &str) -> bool {
     form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name == "sid")
+}
+
+/// Whether a query names the transport `websocket`, and no other.
+pub(crate) fn is_of_websocket(query: &str) -> bool {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let mut transports = pairs.filter(|(name, _)| name == "transport").peekable();
+    transports.peek().is_some() && transports.all(|(_, transport)| transport == "websocket")
 }
 
 /// The target with this `sid`, which the server reads. `None` if that makes no target.

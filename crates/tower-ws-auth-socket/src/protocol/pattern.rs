@@ -6,9 +6,9 @@ use crate::protocol::message::escape;
 
 /// Which message of a client a script answers, and what it repeats of it.
 ///
-/// It is matched against the first [`MAX_PREFIX`](Self::MAX_PREFIX) bytes of a message. What it
-/// captures is UTF-8 of at most [`MAX_CAPTURE`](Self::MAX_CAPTURE) bytes, without control
-/// characters; a longer one is no match.
+/// It is matched against the first [`MAX_PREFIX`](Self::MAX_PREFIX) bytes of a message, or found in
+/// the first [`MAX_SEARCH`](Self::MAX_SEARCH) bytes. What it captures is UTF-8 of at most
+/// [`MAX_CAPTURE`](Self::MAX_CAPTURE) bytes, without control characters; a longer one is no match.
 ///
 /// ```
 /// use tower_ws_auth_socket::protocol::Pattern;
@@ -36,8 +36,11 @@ enum Piece {
 }
 
 impl Pattern {
-    /// So many bytes of a message are looked at.
+    /// So many bytes of a message are looked at for what [starts](Self::starts_with) it.
     pub const MAX_PREFIX: usize = 1024;
+    /// So many are searched for what it [contains](Self::contains), and kept until the script is
+    /// over. Some clients write what is asked for behind their token.
+    pub const MAX_SEARCH: usize = 16 * 1024;
     /// The longest capture, in bytes.
     pub const MAX_CAPTURE: usize = 256;
 
@@ -89,12 +92,21 @@ impl Pattern {
 
     /// What is captured, in the order of [`names`](Self::names).
     pub(crate) fn captures(&self, message: &[u8]) -> Option<Vec<String>> {
-        let prefix = &message[..message.len().min(Self::MAX_PREFIX)];
+        let prefix = &message[..message.len().min(self.reach())];
         if !self.anywhere {
             return captures(&self.pieces, prefix);
         }
         // A second start may match where the first does not.
         (0..prefix.len()).find_map(|start| captures(&self.pieces, &prefix[start..]))
+    }
+
+    /// How many bytes of a message are looked at.
+    pub(crate) fn reach(&self) -> usize {
+        if self.anywhere {
+            Self::MAX_SEARCH
+        } else {
+            Self::MAX_PREFIX
+        }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -115,14 +127,16 @@ impl Pattern {
 fn captures(pieces: &[Piece], mut rest: &[u8]) -> Option<Vec<String>> {
     let mut captured = Vec::new();
     for piece in pieces {
+        // What a capture may have, and its end: a search from each start stays linear.
+        let near = &rest[..rest.len().min(Pattern::MAX_CAPTURE + 1)];
         let length = match piece {
             Piece::Literal(literal) => {
                 rest = rest.strip_prefix(literal.as_bytes())?;
                 continue;
             }
-            Piece::JsonString(_) => json_string(rest)?,
-            Piece::Digits(_) => digits(rest)?,
-            Piece::Optional(_, first, last) => optional(rest, *first, *last)?,
+            Piece::JsonString(_) => json_string(near)?,
+            Piece::Digits(_) => digits(near)?,
+            Piece::Optional(_, first, last) => optional(near, *first, *last)?,
         };
         let (value, behind) = rest.split_at(length);
         let value = text(value)?;
@@ -243,9 +257,25 @@ mod tests {
         assert!(namespace().is_match(with(Pattern::MAX_CAPTURE).as_bytes()));
         assert!(!namespace().is_match(with(Pattern::MAX_CAPTURE + 1).as_bytes()));
         let id = Pattern::contains("\"id\":").digits("id");
-        let far = format!("{}\"id\":1", " ".repeat(Pattern::MAX_PREFIX));
-        assert!(!id.is_match(far.as_bytes()));
         assert!(!id.is_match(format!("\"id\":{}", "1".repeat(21)).as_bytes()));
+        let string = Pattern::starts_with("\"").json_string("a").then("\"");
+        for end in ["x", "\\\"", "\\u0041"] {
+            let with = |length: usize| format!("\"{}{end}\"", "x".repeat(length - end.len()));
+            assert!(string.is_match(with(Pattern::MAX_CAPTURE).as_bytes()));
+            assert!(!string.is_match(with(Pattern::MAX_CAPTURE + 1).as_bytes()));
+        }
+    }
+
+    #[test]
+    fn what_stands_beyond_the_bytes_that_are_looked_at_is_no_match() {
+        let id = Pattern::contains("\"id\":").digits("id");
+        let behind = |length: usize| format!("{}\"id\":1", " ".repeat(length));
+        assert!(id.is_match(behind(Pattern::MAX_SEARCH - 6).as_bytes()));
+        assert!(!id.is_match(behind(Pattern::MAX_SEARCH - 5).as_bytes()));
+        let long = "x".repeat(Pattern::MAX_PREFIX);
+        assert!(Pattern::starts_with(long.clone()).is_match(long.as_bytes()));
+        let longer = format!("{long}x");
+        assert!(!Pattern::starts_with(longer.clone()).is_match(longer.as_bytes()));
     }
 
     #[test]

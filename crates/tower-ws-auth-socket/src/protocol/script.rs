@@ -153,6 +153,20 @@ impl Compiled {
     pub(crate) fn listens(&self) -> bool {
         !self.steps.iter().all(|step| matches!(step, Ready::Send(_)))
     }
+
+    /// How many bytes of a message its patterns look at.
+    pub(crate) fn reach(&self) -> usize {
+        let reach = |matcher: &Matcher| matcher.pattern.reach();
+        let steps = self.steps.iter().map(|step| match step {
+            Ready::Send(_) => 0,
+            Ready::Wait(matcher, _) => reach(matcher),
+            Ready::Each(answers, _) => {
+                let reaches = answers.iter().map(|(matcher, _)| reach(matcher));
+                reaches.max().unwrap_or_default()
+            }
+        });
+        steps.max().unwrap_or_default()
+    }
 }
 
 /// A pattern, and where its captures go.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::frame::Close;
 use crate::frame::messages::{Event, Messages};
 use crate::frame::scanner::Scanner;
-use crate::protocol::{Compiled, Pattern, Ready, Script, Values};
+use crate::protocol::{Compiled, Ready, Script, Values};
 use crate::upgrade::closing_handshake::{Limits, Outcome, Socket};
 use crate::upgrade::last_words::{LastRead, Words};
 
@@ -95,7 +95,7 @@ pub(crate) async fn follow(
     let limits = telling.limits;
     telling.values.captured = vec![String::new(); script.names];
     let mut frames = Vec::new();
-    let mut client = Client::new(io, &telling);
+    let mut client = Client::new(io, script, &telling);
     let ended = match client.follow(script, &mut telling, &mut frames).await {
         Ok(ended) => ended,
         Err(error) => return (Outcome::Broken(error), Ended::Gone),
@@ -149,13 +149,13 @@ enum Heard {
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Client<I> {
-    fn new(io: I, telling: &Telling) -> Self {
+    fn new(io: I, script: &Compiled, telling: &Telling) -> Self {
         Self {
             io,
             buffer: vec![0; BUFFER].into_boxed_slice(),
             from: 0,
             to: 0,
-            messages: Messages::new(Pattern::MAX_PREFIX),
+            messages: Messages::new(script.reach()),
             scanner: Scanner::default(),
             read: 0,
             most: telling.limits.bytes,

@@ -274,13 +274,15 @@ mod a_session {
 mod a_poll_under_way {
     use super::*;
 
-    async fn ended(reason: DisconnectReason) -> Response<String> {
+    async fn ended(transport: &str, reason: DisconnectReason) -> Response<String> {
         let lab = Lab::new();
         let sid = lab.open("ada").await;
         lab.take_seen();
         let polling = {
             let lab = lab.clone();
-            tokio::spawn(async move { lab.poll("ada", &format!("&sid={sid}&wait")).await })
+            let query = format!("{transport}&sid={sid}&wait");
+            let request = Lab::request(Method::GET, "ada", &query);
+            tokio::spawn(async move { lab.answer(request).await })
         };
         while lab.seen.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
@@ -293,7 +295,7 @@ mod a_poll_under_way {
 
     #[tokio::test]
     async fn ends_with_its_lease_and_says_why() {
-        let answer = ended(DisconnectReason::Revoked).await;
+        let answer = ended("&transport=polling", DisconnectReason::Revoked).await;
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(
             answer.body(),
@@ -303,8 +305,21 @@ mod a_poll_under_way {
     }
 
     #[tokio::test]
+    async fn ends_however_its_transport_is_written() {
+        for transport in [
+            "&transport=poll%69ng",
+            "&tr%61nsport=polling",
+            "&transport=websocket",
+            "",
+        ] {
+            let answer = ended(transport, DisconnectReason::Revoked).await;
+            assert!(answer.body().contains("auth_ended"), "{transport}");
+        }
+    }
+
+    #[tokio::test]
     async fn ends_without_a_disconnect_if_the_client_should_come_back() {
-        let answer = ended(DisconnectReason::TokenExpired).await;
+        let answer = ended("&transport=polling", DisconnectReason::TokenExpired).await;
         assert_eq!(
             answer.body(),
             "42[\"auth_ended\",{\"reason\":\"token_expired\"}]\u{1e}1"

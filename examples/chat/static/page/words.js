@@ -13,6 +13,7 @@ const REASONS = {
   session_invalid: [401, 'There is no such session: log in.'],
   session_ended: [401, 'The session has ended: log in again.'],
   message_malformed: [400, 'The first message is malformed: stop, this is a bug in the client.'],
+  too_slow: [408, 'The messages were not read fast enough: back off, then try again.'],
   message_timeout: [408, 'No credential came in time: send it right after the handshake.'],
   origin_denied: [403, 'This origin may not connect: stop.'],
   forbidden: [403, 'Known, but not allowed: stop.'],
@@ -43,6 +44,13 @@ const STATUS_TEXTS = {
 export function whatToDo(code, reason) {
   const last = code >= 4400 && code <= 4499 ? 'Stop: another attempt would end the same way.' : 'Back off, then try again.';
   return REASONS[reason]?.[1] ?? CODES[code] ?? last;
+}
+
+/** Why the account did not change, by the HTTP status; a server that did not answer has none. */
+export function whyNot(status) {
+  if (status === 400) return 'this name cannot log in';
+  if (status === 403) return 'the address of this page is no allowed --origin of the server';
+  return 'the server did not answer: try again';
 }
 
 /** The answer to a program that sends no `Origin`: the status and the body. */

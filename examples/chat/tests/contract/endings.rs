@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::peer::{
-    PATIENCE, SOON, Socket, close_of, connect, login, next, now, own_origin, post, refusal, say,
-    start, ticket, token, token_of, welcomed,
+    PATIENCE, SOON, Socket, close_of, connect, login, narrow, next, now, own_origin, post, refusal,
+    say, start, ticket, token, token_of, welcomed,
 };
 
 /// In it a ban that came late would end a socket.
@@ -288,6 +288,17 @@ async fn a_member_that_does_not_read_is_told_to_go_and_the_others_miss_nothing()
         }
     }
     assert!((1..all).contains(&heard), "{heard}");
+}
+
+#[tokio::test]
+async fn a_client_that_asks_and_does_not_read_is_ended_in_a_silent_room() {
+    let address = start(&[]).await;
+    let mut socket = narrow(address, "eve").await;
+    // Each is denied in a message of the same length.
+    let join = json!({"type": "join", "channel": "x".repeat(8000)});
+    let join = Message::text(join.to_string());
+    let asking = async { while socket.feed(join.clone()).await.is_ok() {} };
+    timeout(PATIENCE, asking).await.expect("it is still open");
 }
 
 /// They read as fast as they can: what is too fast for them is not their fault.

@@ -9,11 +9,11 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use serde_json::json;
 use test_support::http1::{Answer, ask};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 use tower_ws_auth::jwt::{Algorithm, JwtEncoder, SigningKey};
 
 pub(crate) use test_support::{PATIENCE, now};
@@ -56,6 +56,18 @@ pub(crate) async fn connect(
         request.headers_mut().append(name, value.parse()?);
     }
     Ok(connect_async(request).await?.0)
+}
+
+/// A socket with room for a few kilobytes, which is soon full if nobody reads.
+pub(crate) async fn narrow(address: SocketAddr, user: &str) -> Socket {
+    let stream = TcpSocket::new_v4().unwrap();
+    stream.set_recv_buffer_size(4 * 1024).unwrap();
+    let stream = stream.connect(address).await.unwrap();
+    let request = format!("ws://{address}/ws/jwt?token={}", token_of(user));
+    let opened = client_async(request, MaybeTlsStream::Plain(stream)).await;
+    let mut socket = opened.unwrap().0;
+    assert_eq!(next(&mut socket).await["user"], user);
+    socket
 }
 
 pub(crate) async fn next(socket: &mut Socket) -> Value {

@@ -284,15 +284,21 @@ async fn signalr_is_refused_once_it_has_asked() {
 async fn centrifugo_with_an_expired_token_is_asked_for_a_new_one() {
     for server in serving(ClientProtocol::centrifugo()).await {
         let expired = format!("?token={}", token(-60));
-        let mut client = Client::open(server.address, &expired, ORIGIN).await;
-        client
-            .send(r#"{"connect":{"token":"x","name":"js"},"id":7}"#)
-            .await;
-        assert_eq!(
-            client.text().await,
-            r#"{"id":7,"error":{"code":109,"message":"token_expired"}}"#
-        );
-        client.closed(3014, "token_expired").await;
+        for length in [1, 2000, 8000] {
+            let mut client = Client::open(server.address, &expired, ORIGIN).await;
+            // As centrifuge-js writes it: the id comes last.
+            let token = "x".repeat(length);
+            client
+                .send(&format!(
+                    r#"{{"connect":{{"token":"{token}","name":"js"}},"id":7}}"#
+                ))
+                .await;
+            assert_eq!(
+                client.text().await,
+                r#"{"id":7,"error":{"code":109,"message":"token_expired"}}"#
+            );
+            client.closed(3014, "token_expired").await;
+        }
 
         let silent = Client::open(server.address, &expired, ORIGIN).await;
         silent.closed(3014, "token_expired").await;

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::tests::told;
 use super::*;
-use crate::protocol::Message;
+use crate::protocol::{Message, Pattern};
 
 /// What a client may come up with.
 #[derive(Clone, Debug)]

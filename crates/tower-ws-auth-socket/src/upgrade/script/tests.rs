@@ -3,7 +3,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream, duplex, split};
 
 use super::*;
 use crate::frame::CloseCode;
-use crate::protocol::Message;
+use crate::protocol::{Message, Pattern};
 
 const LIMITS: Limits = Limits {
     deadline: Duration::from_secs(5),
@@ -100,6 +100,30 @@ async fn a_message_in_pieces_is_answered_and_the_close_frame_follows() {
     );
     assert!(matches!(outcome, Outcome::PeerClosed), "{outcome:?}");
     assert_eq!((ended, took), (Ended::Done, Duration::ZERO));
+}
+
+/// As clients of Centrifugo write it.
+#[tokio::test(start_paused = true)]
+async fn what_stands_behind_a_long_token_is_found_and_what_is_too_far_is_not() {
+    let script = Script::new()
+        .wait_for(Pattern::contains("\"id\":").digits("id"), TIME)
+        .send(Message::text("${id}"));
+    for (length, answers, ended) in [
+        (2000, &["7"][..], Ended::Done),
+        (8000, &["7"], Ended::Done),
+        (Pattern::MAX_SEARCH, &[], Ended::NoAnswer),
+    ] {
+        let token = "x".repeat(length);
+        let command = format!(r#"{{"connect":{{"token":"{token}"}},"id":7}}"#);
+        let (frames, _, how, _) = told(&script, async |client| {
+            let command = masked(true, TEXT, command.as_bytes());
+            client.write_all(&command).await.unwrap();
+        })
+        .await;
+        assert_eq!(texts(&frames), answers, "{length}");
+        let close = frames.last().unwrap().close();
+        assert_eq!((close, how), (Some((4401, "token_expired")), ended));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,7 +276,7 @@ async fn a_client_that_is_listened_to_keeps_less_than_four_kilobytes() {
         give_way: Arc::default(),
     };
     let following = follow(server, false, &script, telling);
-    let kept = size_of_val(&following) + BUFFER + Pattern::MAX_PREFIX;
+    let kept = size_of_val(&following) + BUFFER + script.reach();
     assert!(kept < 4096, "{kept}");
     println!("{kept} bytes");
 }
