@@ -131,7 +131,15 @@ where
     P::Future: Send + 'static,
 {
     fn decide(&self, join: &Join<I, M>) -> BoxDecision {
-        Box::pin(Policy::decide(self, join))
+        let deciding = Policy::decide(self, join);
+        Box::pin(async move {
+            let decision = deciding.await;
+            if P::SINGLE_USE {
+                decision.map(Evidence::spent)
+            } else {
+                decision
+            }
+        })
     }
 }
 
