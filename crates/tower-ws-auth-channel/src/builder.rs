@@ -60,7 +60,7 @@ impl<I, M> PatternsBuilder<I, M> {
     /// # Errors
     ///
     /// No rule at all, a malformed pattern, a placeholder registered twice, a rule that is never
-    /// reached, or an `allow` that admits everybody to the channels of an earlier placeholder rule.
+    /// reached, or an `allow` that admits others to the channels of an earlier placeholder rule.
     pub fn build(self) -> Result<Patterns<I, M>, ConfigError> {
         let Self {
             placeholders,
@@ -101,34 +101,37 @@ impl<I, M> PatternsBuilder<I, M> {
 }
 
 /// `private-{user}` does not match for another user, whose join goes on to the next rules. Those
-/// must not admit everybody.
+/// must not admit that user.
 fn check_doors<I, M>(rules: &[Rule<I, M>]) -> Result<(), ConfigError> {
     for (at, rule) in rules.iter().enumerate() {
-        if !rule.pattern.has_placeholder() {
-            continue;
-        }
-        let mut later = rules.iter().skip(at + 1);
-        let next = later.find(|later| later.pattern.covers(&rule.pattern));
-        if let Some(next) = next.filter(|next| matches!(next.effect, Effect::Allow)) {
-            return Err(ConfigError::Opened {
-                pattern: rule.text.clone(),
-                by: next.text.clone(),
-            });
+        // One of these decides about each user whose values match all of its placeholders.
+        let mut before = vec![&rule.pattern];
+        let later = rules.iter().skip(at + 1);
+        for next in later.filter(|later| later.pattern.covers(&rule.pattern)) {
+            let mut deciding = before.iter();
+            let is_reached = !deciding.any(|one| next.pattern.has_placeholders_of(one));
+            if is_reached && matches!(next.effect, Effect::Allow) {
+                return Err(ConfigError::Opened {
+                    pattern: rule.text.clone(),
+                    by: next.text.clone(),
+                });
+            }
+            before.push(&next.pattern);
         }
     }
     Ok(())
 }
 
 /// `user-{user}-*` admits `ada` to the name that `user-{user}` has for `ada-b`. No name is for both.
+/// The user `admin` does not pass by `private-{user}` where `private-admin` has a rule of its own.
 fn keep_users_apart<I, M>(rules: &mut [Rule<I, M>]) {
-    let admits =
-        |rule: &Rule<I, M>| rule.pattern.has_placeholder() && !matches!(rule.effect, Effect::Deny);
+    let admits = |rule: &Rule<I, M>| !matches!(rule.effect, Effect::Deny);
     for at in 0..rules.len() {
         let (before, rest) = rules.split_at_mut(at);
         let Some((rule, after)) = rest.split_first_mut() else {
             return;
         };
-        if !admits(rule) {
+        if !admits(rule) || !rule.pattern.has_placeholder() {
             continue;
         }
         let others = before.iter().chain(&*after);
@@ -164,9 +167,9 @@ pub enum ConfigError {
         /// The pattern of the rule before it.
         by: String,
     },
-    /// A rule that admits everybody to channels that another rule keeps for some users.
+    /// A rule that admits others to channels that another rule keeps for some users.
     #[error(
-        "{by:?} admits everybody to channels that {pattern:?} keeps for some: put a `deny` with a `*` \
+        "{by:?} admits others to channels that {pattern:?} keeps for some: put a `deny` with a `*` \
          between them"
     )]
     Opened {

@@ -35,6 +35,10 @@ use crate::{Decision, Evidence, Join, Policy};
 /// let _ = policy.decide(&join);
 /// ```
 ///
+/// The compiler does not see the rules of [`Patterns`](crate::Patterns). If one of them spends a
+/// ticket, put them last too. In the first place the ticket is lost when the second policy refuses,
+/// and the client is advised to get another one.
+///
 /// The evidence is that of both.
 #[derive(Clone, Debug)]
 pub struct And<A, B> {
@@ -101,7 +105,12 @@ where
         }
         let second = ready!(this.second.poll(cx));
         let first = this.passed.take().unwrap_or_default();
-        Poll::Ready(second.map(|pass| first.join(pass)))
+        Poll::Ready(match second {
+            Ok(pass) => Ok(first.join(pass)),
+            // By a rule of `Patterns`.
+            Err(rejection) if first.is_spent() => Err(rejection.with_spent_credential()),
+            Err(rejection) => Err(rejection),
+        })
     }
 }
 

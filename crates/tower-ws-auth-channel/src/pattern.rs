@@ -16,13 +16,21 @@ enum Part {
     Placeholder(usize),
 }
 
+impl Part {
+    fn is_placeholder(&self) -> bool {
+        matches!(self, Self::Placeholder(_))
+    }
+}
+
 /// What a placeholder's value must not have: it would match another value's names, by this rule or
 /// another one.
 struct Fence {
     /// Each follows the placeholder in a rule.
     separators: Vec<char>,
-    /// The literals of other rules in the placeholder's place, each before a placeholder of its own.
+    /// The literals of other rules in the placeholder's place, each before a placeholder or a `*`.
     literals: Vec<String>,
+    /// The same, each at the end of its rule.
+    names: Vec<String>,
     /// What ends the names of other rules behind the placeholder.
     tails: Vec<String>,
 }
@@ -36,6 +44,7 @@ impl Fence {
         };
         value.contains(self.separators.as_slice())
             || self.literals.iter().any(begins)
+            || self.names.iter().any(|name| rest == name)
             || self.tails.iter().any(ends)
     }
 }
@@ -84,6 +93,7 @@ impl Pattern {
         let fences = (0..parts.len()).map(|at| Fence {
             separators: separator_behind(&parts, at).into_iter().collect(),
             literals: Vec::new(),
+            names: Vec::new(),
             tails: Vec::new(),
         });
         Ok(Self {
@@ -93,8 +103,8 @@ impl Pattern {
         })
     }
 
-    /// Lets no value match a name that `other` has for another value. The shorter value wins, and a
-    /// literal before a value.
+    /// Lets no value match a name that `other` has for another value, or for any. The shorter value
+    /// wins, and a literal before a value.
     pub(crate) fn keep_apart_from(&mut self, other: &Self) {
         let alike = |pair: &(&Part, &Part)| match pair {
             (Part::Literal(one), Part::Literal(other)) => one == other,
@@ -111,7 +121,7 @@ impl Pattern {
             }
         }
         let rest = other.parts.get(shared..).unwrap_or_default();
-        let [Part::Literal(theirs), Part::Placeholder(_), ..] = rest else {
+        let [Part::Literal(theirs), behind @ ..] = rest else {
             return;
         };
         let (at, literal) = match self.parts.get(shared) {
@@ -120,7 +130,13 @@ impl Pattern {
             None => return,
         };
         if let (Some(fence), Some(literal)) = (self.fences.get_mut(at), literal) {
-            fence.literals.push(literal.to_owned());
+            let is_the_end = behind.is_empty() && !other.open;
+            let literals = if is_the_end {
+                &mut fence.names
+            } else {
+                &mut fence.literals
+            };
+            literals.push(literal.to_owned());
         }
     }
 
@@ -157,30 +173,31 @@ impl Pattern {
     }
 
     pub(crate) fn has_placeholder(&self) -> bool {
-        let is_one = |part: &Part| matches!(part, Part::Placeholder(_));
-        self.parts.iter().any(is_one)
+        self.parts.iter().any(Part::is_placeholder)
     }
 
-    /// Whether everything that `other` can match also matches this, for any values of its
-    /// placeholders. `false` is uncertain: it does not compare placeholders.
+    /// Whether it has each placeholder of `other`.
+    pub(crate) fn has_placeholders_of(&self, other: &Self) -> bool {
+        let mut theirs = other.parts.iter().filter(|part| part.is_placeholder());
+        theirs.all(|part| self.parts.contains(part))
+    }
+
+    /// Whether everything that `other` can match also matches this, for the same values of the
+    /// placeholders.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        if self.open && !self.has_placeholder() {
-            let prefix = self.prefix();
-            let begins = other.prefix();
-            // `*` needs at least one more character. A placeholder or a `*` of `other` brings one.
-            let longer = begins.len() > prefix.len() || other.parts.len() > 1 || other.open;
-            let longer = longer || (prefix.is_empty() && !other.parts.is_empty());
-            return longer && begins.starts_with(prefix);
+        if !self.open {
+            return !other.open && self.parts == other.parts;
         }
-        self.open == other.open && self.parts == other.parts
-    }
-
-    /// The literal at its beginning.
-    fn prefix(&self) -> &str {
-        match self.parts.first() {
-            Some(Part::Literal(literal)) => literal,
-            Some(Part::Placeholder(_)) | None => "",
-        }
+        let Some((Part::Literal(prefix), parts)) = self.parts.split_last() else {
+            // `*` alone. No placeholder stands before a `*`.
+            return self.parts.is_empty();
+        };
+        let Some([Part::Literal(begins), behind @ ..]) = other.parts.strip_prefix(parts) else {
+            return false;
+        };
+        // `*` needs at least one more character. A placeholder or a `*` of `other` brings one.
+        let longer = begins.len() > prefix.len() || !behind.is_empty() || other.open;
+        longer && begins.starts_with(prefix.as_str())
     }
 }
 
@@ -325,6 +342,9 @@ mod tests {
             ("lobby", "lobby"),
             ("a-{user}", "a-{user}"),
             ("a-*", "a-{user}-b"),
+            ("{tenant}.*", "{tenant}.private-{user}"),
+            ("{tenant}.p*", "{tenant}.private-*"),
+            ("{tenant}.{user}.*", "{tenant}.{user}.inbox"),
         ] {
             assert!(pattern(wide).covers(&pattern(narrow)), "{wide} {narrow}");
         }
@@ -338,6 +358,12 @@ mod tests {
             ("a-{user}", "a-{tenant}"),
             ("a-{user}", "a-ada"),
             ("room-*", "*"),
+            ("{tenant}.*", "{tenant}."),
+            ("{tenant}.*", "{tenant}"),
+            ("{tenant}.*", "*"),
+            ("{tenant}.*", "acme.x"),
+            ("{tenant}.*", "{user}.x"),
+            ("{tenant}.x*", "{tenant}.{user}"),
         ] {
             assert!(!pattern(wide).covers(&pattern(narrow)), "{wide} {narrow}");
         }

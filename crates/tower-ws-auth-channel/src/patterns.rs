@@ -29,8 +29,15 @@ use crate::{Decision, Evidence, Join, PatternsBuilder, Policy};
 /// - Beside `user-{user}-*`, a value with a `-` does not match `user-{user}` either. If values may
 ///   have a `-`, such as UUIDs, choose another separator.
 /// - Beside `user-{user}-inbox`, only a value that ends with `-inbox` does not match `user-{user}`.
-/// - Beside `private-group-{user}`, a value that begins with `group-` does not match
-///   `private-{user}`.
+/// - Beside `private-group-{user}` or `private-group-*`, a value that begins with `group-` does not
+///   match `private-{user}`, and beside `private-admin` the value `admin` does not. That other rule
+///   decides, so such a user may have no channel of their own.
+///
+/// Different placeholders may have the same value: a user and a tenant of one name share the
+/// channel of `room-{user}` and `room-{tenant}`. Put different literals before them.
+///
+/// Where a rule asks a policy that spends a ticket, put the [`Patterns`] last in an
+/// [`And`](crate::And). The compiler does not see their rules.
 ///
 /// ```
 /// use tower_ws_auth_channel::{Join, Patterns};
@@ -124,7 +131,15 @@ where
     P::Future: Send + 'static,
 {
     fn decide(&self, join: &Join<I, M>) -> BoxDecision {
-        Box::pin(Policy::decide(self, join))
+        let deciding = Policy::decide(self, join);
+        Box::pin(async move {
+            let decision = deciding.await;
+            if P::SINGLE_USE {
+                decision.map(Evidence::spent)
+            } else {
+                decision
+            }
+        })
     }
 }
 

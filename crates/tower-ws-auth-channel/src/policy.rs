@@ -19,7 +19,7 @@ pub trait Policy<I, M> {
     type Future: Future<Output = Decision>;
 
     /// Whether admitting a join uses its credential up. In an [`And`](crate::And) such a policy
-    /// stands last.
+    /// stands last. It is `false` for [`Patterns`](crate::Patterns), whatever their rules ask.
     const SINGLE_USE: bool = false;
 
     /// Decides about a join. The future owns all that it needs of it.

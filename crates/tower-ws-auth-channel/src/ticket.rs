@@ -16,7 +16,8 @@ use crate::{Decision, Evidence, Join, Policy};
 /// - For another channel the ticket is unknown, and stays valid for its own. It opens no socket and
 ///   is no credential for the ticket endpoint.
 /// - It is taken last: after the layer's own checks, after the pattern of its rule, and in an
-///   [`And`](crate::And) after the policy before it.
+///   [`And`](crate::And) after the policy before it. Put [`Patterns`](crate::Patterns) with such a
+///   rule last in an `And`: the compiler does not check that.
 /// - Any user can present it: a ticket is a bearer credential. Its grant is in the [`Evidence`] as
 ///   a `Grant<P>`, with its end. An inner service can compare it with the identity.
 /// - A join whose future is dropped may or may not have taken the ticket, as with any lost answer.

@@ -15,6 +15,11 @@ fn rules() -> Rules {
     Patterns::builder().placeholder("user", |user: &&'static str| (*user).into())
 }
 
+/// Everybody is of the tenant `acme`.
+fn tenants() -> Rules {
+    rules().placeholder("tenant", |_| "acme".into())
+}
+
 fn decides(rules: Rules, channel: &str) -> &'static str {
     at_once(&rules.build().unwrap(), &join(channel))
 }
@@ -154,7 +159,7 @@ mod a_placeholder {
                 assert_eq!(joins(nobodys), "forbidden", "{one} {other}");
             }
         }
-        // No name is shared by these, and a policy can share one with nobody by a denial.
+        // These values share no name, and a policy can share one with nobody by a denial.
         for (rules, user, channel) in [
             (
                 rules().allow("a-{user}").allow("b-{user}-*"),
@@ -183,6 +188,73 @@ mod a_placeholder {
             let joined = at_once(&patterns, &Join::new(user, channel, ()));
             assert_eq!(joined, "joined", "{patterns:?}");
         }
+    }
+
+    #[test]
+    fn leaves_the_names_of_a_narrower_rule_to_that_rule_whatever_users_are_called() {
+        for (kept, narrow, channel, user) in [
+            (
+                "private-{user}",
+                "private-group-*",
+                "private-group-vip",
+                "group-vip",
+            ),
+            ("private-{user}", "private-admin", "private-admin", "admin"),
+            ("{user}", "admin", "admin", "admin"),
+            ("{user}-inbox", "admin-*", "admin-inbox", "admin"),
+            ("{user}.*", "system.status", "system.status", "system"),
+            (
+                "{tenant}.{user}",
+                "{tenant}.news.*",
+                "acme.news.today",
+                "news.today",
+            ),
+            ("{tenant}.{user}", "{tenant}.admin", "acme.admin", "admin"),
+            ("{tenant}.{user}", "acme.admin", "acme.admin", "admin"),
+        ] {
+            for (says, expected) in [(false, "forbidden"), (true, "joined")] {
+                let policy = move |_: &TestJoin| says;
+                for rules in [
+                    tenants().allow(kept).rule(narrow, policy),
+                    tenants().rule(narrow, policy).allow(kept),
+                ] {
+                    let patterns = rules.build().unwrap();
+                    let joins = |user, channel: &str| {
+                        let join = Join::new(user, channel, ());
+                        at_once(&patterns, &join)
+                    };
+                    assert_eq!(joins(user, channel), expected, "{patterns:?}");
+                    let filled = kept.replace("{user}", "ada").replace("{tenant}", "acme");
+                    let own = filled.replace('*', "x");
+                    assert_eq!(joins("ada", &own), "joined", "{patterns:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn has_its_names_beside_a_wider_rule_and_beside_what_only_looks_alike() {
+        let no = |_: &TestJoin| false;
+        for (rules, user) in [
+            (rules().rule("private-group-*", no), "group"),
+            (rules().rule("private-group-*", no), "a-group-b"),
+            (rules().rule("private-admin", no), "admi"),
+            (rules().rule("private-admin", no), "admin2"),
+            (rules().rule("admin", no), "admin"),
+            (rules().rule("room-*", no), "room-1"),
+        ] {
+            let own = format!("private-{user}");
+            let patterns = rules.allow("private-{user}").build().unwrap();
+            let joined = at_once(&patterns, &Join::new(user, own, ()));
+            assert_eq!(joined, "joined", "{patterns:?} {user}");
+        }
+        for wide in ["private-*", "priv*", "*"] {
+            let rules = rules().allow("private-{user}").rule(wide, no);
+            assert_eq!(decides(rules, "private-ada"), "joined", "{wide}");
+        }
+        // What an earlier rule admits is not denied.
+        let denied = rules().allow("private-{user}").deny("private-ada");
+        assert_eq!(decides(denied, "private-ada"), "joined");
     }
 
     #[test]
@@ -246,6 +318,7 @@ mod the_constructor {
             ("a", "a"),
             ("*", "b"),
             ("a-*", "a-{user}"),
+            ("{user}-*", "{user}-a"),
         ] {
             let error = error(rules().deny(first).allow(second));
             let (pattern, by) = (second.to_owned(), first.to_owned());
@@ -270,6 +343,45 @@ mod the_constructor {
         assert!(asked.build().is_ok());
         let narrow = rules().allow("private-{user}").allow("private-room-*");
         assert_eq!(decides(narrow, "private-room-1"), "joined");
+    }
+
+    #[test]
+    fn refuses_a_star_that_admits_a_tenant_to_its_users_channels() {
+        for (kept, open) in [
+            ("{tenant}.private-{user}", "{tenant}.*"),
+            ("{tenant}.private-{user}", "{tenant}.priv*"),
+            ("{tenant}.{user}", "{tenant}.*"),
+            ("{tenant}-{user}-{tenant}", "{tenant}-*"),
+        ] {
+            let (pattern, by) = (kept.to_owned(), open.to_owned());
+            let opened = error(tenants().allow(kept).allow("x").allow(open));
+            assert_eq!(opened, ConfigError::Opened { pattern, by });
+            let (pattern, by) = (kept.to_owned(), open.to_owned());
+            let unreachable = error(tenants().allow(open).allow(kept));
+            assert_eq!(unreachable, ConfigError::Unreachable { pattern, by });
+        }
+        let shut = || {
+            let kept = tenants().allow("{tenant}.private-{user}");
+            kept.deny("{tenant}.private-*")
+        };
+        for (channel, expected) in [
+            ("acme.private-ada", "joined"),
+            ("acme.private-eve", "forbidden"),
+            ("acme.news", "joined"),
+        ] {
+            assert_eq!(decides(shut().allow("{tenant}.*"), channel), expected);
+        }
+        // That denial does not stop users of other tenants.
+        let (pattern, by) = ("{tenant}.private-{user}".to_owned(), "*".to_owned());
+        let opened = error(shut().allow("*"));
+        assert_eq!(opened, ConfigError::Opened { pattern, by });
+        // Both rules are for the same user.
+        let inbox = || {
+            let inbox = tenants().allow("{tenant}.{user}.inbox");
+            inbox.allow("{tenant}.{user}.*")
+        };
+        assert_eq!(decides(inbox(), "acme.ada.inbox"), "joined");
+        assert_eq!(decides(inbox(), "acme.eve.inbox"), "forbidden");
     }
 }
 

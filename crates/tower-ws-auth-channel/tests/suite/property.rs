@@ -1,25 +1,42 @@
 //! Patterns against a model that knows nothing of how they are matched.
 
 use proptest::prelude::*;
-use tower_ws_auth_channel::{Join, Patterns};
+use tower_ws_auth_channel::{Join, Patterns, PatternsBuilder};
 
 use crate::support::at_once;
 
-/// Whether `{u}` in the pattern, replaced by the user, makes the channel's name.
-fn model(pattern: &str, user: &str, channel: &str) -> bool {
+/// The values of `{u}` and `{t}`.
+type User = (String, String);
+
+fn fill(pattern: &str, (user, tenant): &User) -> String {
+    // No user's name has a `t`, so this replaces nothing of it.
+    pattern.replace("{u}", user).replace("{t}", tenant)
+}
+
+/// Where the placeholders are. Each has three characters.
+fn places(pattern: &str) -> impl Iterator<Item = usize> {
+    pattern.match_indices('{').map(|(at, _)| at)
+}
+
+fn value(pattern: &str, at: usize, user: &User) -> String {
+    fill(&pattern[at..at + 3], user)
+}
+
+/// Whether the pattern, with the user's values for its placeholders, makes the channel's name.
+fn model(pattern: &str, user: &User, channel: &str) -> bool {
     let (text, open) = match pattern.strip_suffix('*') {
         Some(text) => (text, true),
         None => (pattern, false),
     };
-    let separators = text
-        .split("{u}")
-        .skip(1)
-        .filter_map(|after| after.chars().next());
-    if text.contains("{u}") && (user.is_empty() || separators.into_iter().any(|c| user.contains(c)))
-    {
+    let has_no_name = places(text).any(|at| {
+        let value = value(text, at, user);
+        let separator = text[at + 3..].chars().next();
+        value.is_empty() || separator.is_some_and(|c| value.contains(c))
+    });
+    if has_no_name {
         return false;
     }
-    let name = text.replace("{u}", user);
+    let name = fill(text, user);
     if open {
         channel.len() > name.len() && channel.starts_with(&name)
     } else {
@@ -27,32 +44,53 @@ fn model(pattern: &str, user: &str, channel: &str) -> bool {
     }
 }
 
-/// Whether another rule keeps this user from the channel, because it is another user's by that one.
-fn is_fenced(pattern: &str, others: &[&str], user: &str, channel: &str) -> bool {
-    let places = pattern.match_indices("{u}").map(|(at, _)| at);
-    let mut fences = places.flat_map(|at| {
+/// Whether another rule keeps this user from the channel, because it is another user's by that one
+/// or for that one alone to decide.
+fn is_fenced(pattern: &str, others: &[&str], user: &User, channel: &str) -> bool {
+    // Which placeholder it is makes no difference.
+    let alike = |text: &str| text.replace("{t}", "{u}");
+    places(pattern).any(|at| {
         let head = &pattern[..at];
-        let alike = others
-            .iter()
-            .filter_map(move |other| other.strip_prefix(head));
-        alike.map(move |other| (head.replace("{u}", user), other))
-    });
-    fences.any(|(head, other)| {
-        let rest = channel.strip_prefix(&*head);
-        match other.split_once("{u}") {
+        let Some(rest) = channel.strip_prefix(&*fill(head, user)) else {
+            return false;
+        };
+        let value = value(pattern, at, user);
+        let fences = |other: &str| match other.split_once("{u}") {
             Some(("", behind)) => {
                 let has_one_end = !behind.contains("{u}") && !behind.ends_with('*');
-                let is_theirs = !has_one_end || rest.is_some_and(|rest| rest.ends_with(behind));
-                is_theirs && behind.chars().next().is_some_and(|c| user.contains(c))
+                let is_theirs = !has_one_end || rest.ends_with(behind);
+                is_theirs && behind.chars().next().is_some_and(|c| value.contains(c))
             }
-            Some((literal, _)) => rest.is_some_and(|rest| rest.starts_with(literal)),
-            None => false,
-        }
+            Some((literal, _)) => rest.starts_with(literal),
+            None => match other.strip_suffix('*') {
+                Some(literal) => !literal.is_empty() && rest.starts_with(literal),
+                None => rest == other,
+            },
+        };
+        let mut others = others.iter().map(|other| alike(other));
+        others.any(|other| other.strip_prefix(&*alike(head)).is_some_and(fences))
     })
 }
 
-fn patterns(rules: &[(String, bool)]) -> Option<Patterns<String, ()>> {
-    let mut builder = Patterns::<String, ()>::builder().placeholder("u", |u: &String| u.into());
+/// Whether one has `{u}` where the other has `{t}`. Those may have the same value.
+fn mixes_placeholders(one: &str, other: &str) -> bool {
+    let pairs = one.chars().zip(other.chars());
+    let alike = pairs.take_while(|(one, other)| one == other);
+    alike.last().is_some_and(|(last, _)| last == '{')
+}
+
+fn have_the_same_values(pattern: &str, one: &User, other: &User) -> bool {
+    places(pattern).all(|at| value(pattern, at, one) == value(pattern, at, other))
+}
+
+fn builder() -> PatternsBuilder<User, ()> {
+    Patterns::builder()
+        .placeholder("u", |user: &User| user.0.as_str().into())
+        .placeholder("t", |user: &User| user.1.as_str().into())
+}
+
+fn patterns(rules: &[(String, bool)]) -> Option<Patterns<User, ()>> {
+    let mut builder = builder();
     for (text, allow) in rules {
         builder = if *allow {
             builder.allow(text)
@@ -63,57 +101,70 @@ fn patterns(rules: &[(String, bool)]) -> Option<Patterns<String, ()>> {
     builder.build().ok()
 }
 
-fn joins(patterns: &Patterns<String, ()>, user: &str, channel: &str) -> bool {
-    at_once(patterns, &Join::new(user.to_owned(), channel, ())) == "joined"
+fn joins(patterns: &Patterns<User, ()>, user: &User, channel: &str) -> bool {
+    at_once(patterns, &Join::new(user.clone(), channel, ())) == "joined"
 }
 
 fn pattern() -> impl Strategy<Value = String> {
-    "([ab-]{1,2})?(\\{u\\}[ab-]{1,2}){0,2}(\\{u\\}|[ab-]\\*|\\*)?"
+    "([ab-]{1,2})?(\\{[ut]\\}[ab-]{1,2}){0,2}(\\{[ut]\\}|[ab-]\\*|\\*)?"
 }
 
-fn user() -> impl Strategy<Value = String> {
-    "[ab*{}é-]{0,3}|\\{u\\}"
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof!["[ab]{1,2}", "[ab*{}é-]{0,3}|\\{u\\}"]
 }
 
 /// With a placeholder; it may be one that the constructor should refuse.
 fn pattern_of_a_user() -> impl Strategy<Value = String> {
     let open = pattern().prop_map(|pattern| format!("{pattern}{{u}}*"));
-    prop_oneof![9 => pattern(), 1 => open].prop_filter("no placeholder", |p| p.contains("{u}"))
+    prop_oneof![9 => pattern(), 1 => open].prop_filter("no placeholder", |p| p.contains('{'))
 }
 
 /// Any two, or one that begins as the other does.
 fn two_patterns() -> impl Strategy<Value = (String, String)> {
-    let tail = "[ab-]{1,2}(\\{u\\}|\\*)?";
-    let alike = (pattern_of_a_user(), tail, any::<bool>()).prop_map(|(one, tail, is_behind)| {
-        let head = one.split("{u}").next().unwrap_or_default();
-        let other = if is_behind {
-            format!("{head}{{u}}{tail}")
-        } else {
-            format!("{head}{}{{u}}", &tail[..1])
-        };
+    let tail = prop_oneof!["(\\{[ut]\\})?[ab-]{0,2}(\\{[ut]\\}|\\*)?", "[ab-]?\\*"];
+    let alike = (pattern_of_a_user(), tail, any::<bool>()).prop_map(|(one, tail, last)| {
+        let place = if last { one.rfind('{') } else { one.find('{') };
+        let other = format!("{}{tail}", &one[..place.unwrap_or_default()]);
         (one, other)
     });
-    prop_oneof![1 => (pattern_of_a_user(), pattern_of_a_user()), 2 => alike]
+    prop_oneof![1 => (pattern_of_a_user(), pattern()), 3 => alike]
+        .prop_filter("two placeholders in one place", |(one, other)| {
+            !mixes_placeholders(one, other)
+        })
 }
 
 /// Any two, or one whose name goes on where the other's ends.
-fn two_users() -> impl Strategy<Value = (String, String)> {
-    let longer = (user(), "[ab-]{1,3}").prop_map(|(one, more)| {
+fn two_names() -> impl Strategy<Value = (String, String)> {
+    let longer = (name(), "[ab-]{1,3}").prop_map(|(one, more)| {
         let other = format!("{one}{more}");
         (one, other)
     });
-    prop_oneof![(user(), user()), longer]
+    prop_oneof![(name(), name()), longer]
+}
+
+/// Two who differ, mostly of one tenant.
+fn two_users() -> impl Strategy<Value = (User, User)> {
+    let one_tenant = name().prop_map(|tenant| (tenant.clone(), tenant));
+    let tenants = prop_oneof![2 => one_tenant, 1 => two_names()];
+    (two_names(), tenants)
+        .prop_map(|((one, other), (here, there))| ((one, here), (other, there)))
+        .prop_filter("one user", |(one, other)| one != other)
+}
+
+fn user() -> impl Strategy<Value = User> {
+    (name(), name())
 }
 
 /// One that nearly matches, or any.
-fn channel(pattern: &str, user: &str) -> impl Strategy<Value = String> + use<> {
-    let name = pattern.trim_end_matches('*').replace("{u}", user);
+fn channel(pattern: &str, user: &User) -> impl Strategy<Value = String> + use<> {
+    let name = fill(pattern.trim_end_matches('*'), user);
+    let whole = Just(name.clone());
     let near = ("[ab-]{0,2}", Just(name), 0_usize..3).prop_map(|(more, name, cut)| {
         let keep = name.chars().count().saturating_sub(cut);
         let kept: String = name.chars().take(keep).collect();
         kept + &more
     });
-    prop_oneof![4 => near, 1 => "[ab*{}-]{0,6}"]
+    prop_oneof![2 => whole, 4 => near, 1 => "[ab*{}-]{0,6}"]
 }
 
 proptest! {
@@ -158,31 +209,42 @@ proptest! {
     #[test]
     fn no_two_users_share_a_channel_by_a_placeholder(
         (pattern, one, other, channel) in (pattern_of_a_user(), two_users())
-            .prop_filter("one user", |(_, (one, other))| one != other)
             .prop_flat_map(|(pattern, (one, other))| {
                 let near = channel(&pattern, &other);
                 (Just(pattern), Just(one), Just(other), near)
             }),
     ) {
         // A list that the constructor refuses is skipped.
-        let Some(rules) = patterns(&[(pattern, true)]) else {
+        let Some(rules) = patterns(&[(pattern.clone(), true)]) else {
             return Ok(());
         };
-        prop_assert!(!(joins(&rules, &one, &channel) && joins(&rules, &other, &channel)));
+        let both = joins(&rules, &one, &channel) && joins(&rules, &other, &channel);
+        prop_assert!(!both || have_the_same_values(&pattern, &one, &other));
     }
 
     #[test]
     fn no_two_users_share_a_channel_by_two_rules(
-        (first, second, one, other, channel) in (two_patterns(), two_users())
-            .prop_filter("one user", |(_, (one, other))| one != other)
-            .prop_flat_map(|((first, second), (one, other))| {
-                let near = channel(&first, &other);
-                (Just(first), Just(second), Just(one), Just(other), near)
+        (kept, open, one, other, channel) in (two_patterns(), two_users())
+            .prop_flat_map(|((kept, open), (one, other))| {
+                let near = channel(&kept, &one);
+                (Just(kept), Just(open), Just(one), Just(other), near)
             }),
+        kept_first in any::<bool>(),
     ) {
-        let Some(rules) = patterns(&[(first, true), (second, true)]) else {
+        let rules = |says: bool| {
+            let policy = move |_: &Join<User, ()>| says;
+            let rules = if kept_first {
+                builder().rule(&kept, policy).allow(&open)
+            } else {
+                builder().allow(&open).rule(&kept, policy)
+            };
+            rules.build().ok()
+        };
+        let (Some(rules), Some(shut)) = (rules(true), rules(false)) else {
             return Ok(());
         };
-        prop_assert!(!(joins(&rules, &one, &channel) && joins(&rules, &other, &channel)));
+        let by_kept = joins(&rules, &one, &channel) && !joins(&shut, &one, &channel);
+        let both = by_kept && joins(&rules, &other, &channel);
+        prop_assert!(!both || have_the_same_values(&kept, &one, &other));
     }
 }

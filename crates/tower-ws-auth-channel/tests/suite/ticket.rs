@@ -10,8 +10,10 @@ use test_support::handshake;
 use tokio::sync::Barrier;
 use tokio_test::assert_pending;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_ws_auth_channel::{And, ChannelAuthLayer, Join, JoinOutcome, Or, Patterns, TicketPolicy};
-use tower_ws_auth_core::{Grant, Rejection};
+use tower_ws_auth_channel::{
+    And, ChannelAuthLayer, Join, JoinOutcome, Or, Patterns, Policy, TicketPolicy,
+};
+use tower_ws_auth_core::{Advice, Grant, Rejection, RejectionKind};
 use tower_ws_auth_ticket::{
     BoxFuture, MemoryTickets, Purpose, PutError, StoreError, TicketKey, TicketLayer, TicketRequest,
     TicketStore, Tickets,
@@ -214,6 +216,60 @@ mod is_taken_last {
     }
 }
 
+/// The compiler does not see it behind the type of the patterns.
+#[tokio::test]
+async fn that_a_rule_spent_before_a_refusal_is_not_to_be_presented_again() {
+    let tickets = tickets();
+    let patterns = || {
+        let ticket = TicketPolicy::new(tickets.clone());
+        let patterns = Patterns::<&'static str, ()>::builder()
+            .allow("lobby")
+            .rule("ticket-*", ticket);
+        patterns.build().unwrap()
+    };
+    let outage =
+        |_: &TestJoin| Err::<(), _>(Rejection::new(RejectionKind::Unavailable, "a test's"));
+    let passes = |_: &TestJoin| true;
+    let nested = || Patterns::builder().rule("*", patterns()).build().unwrap();
+    let spent = "ticket-1";
+    for advice in [
+        advice(&tickets, And::new(patterns(), outage), spent).await,
+        advice(&tickets, And::new(nested(), outage), spent).await,
+        advice(
+            &tickets,
+            And::new(And::new(passes, patterns()), outage),
+            spent,
+        )
+        .await,
+        advice(
+            &tickets,
+            And::new(And::new(patterns(), passes), outage),
+            spent,
+        )
+        .await,
+    ] {
+        assert_eq!(advice, ("unavailable", Advice::RefreshLater));
+    }
+    // No ticket is spent by this rule.
+    for advice in [
+        advice(&tickets, And::new(patterns(), outage), "lobby").await,
+        advice(&tickets, And::new(nested(), outage), "lobby").await,
+    ] {
+        assert_eq!(advice, ("unavailable", Advice::BackOff));
+    }
+}
+
+/// Of the denial of a join with a ticket.
+async fn advice<P>(tickets: &Tickets<String>, policy: P, channel: &str) -> (&'static str, Advice)
+where
+    P: Policy<&'static str, ()>,
+{
+    let ticket = ticket_for(tickets, channel).await;
+    let answer = ask(&ChannelAuthLayer::new(policy), join_with(channel, &ticket)).await;
+    let denial = answer.denial().unwrap();
+    (denial.reason(), denial.advice())
+}
+
 mod a_join_that_is_dropped {
     use super::*;
 
@@ -258,7 +314,7 @@ mod a_store {
         let denial = answer.denial().unwrap();
         assert_eq!(denial.reason(), "unavailable");
         // The ticket may be gone, so the client must not come back with it.
-        assert_eq!(denial.advice(), tower_ws_auth_core::Advice::RefreshLater);
+        assert_eq!(denial.advice(), Advice::RefreshLater);
         assert_eq!(store.0.load(Ordering::Relaxed), 1);
     }
 
